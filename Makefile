@@ -1,0 +1,39 @@
+# `make` lists the targets. Each does all of its own set-up; uv is fetched when it is missing.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_NO_SYNC := 1
+export DS_ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null || echo cpu)
+ifeq ($(DS_ACCELERATOR),)
+unexport DS_ACCELERATOR
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart check test test-all test-alone lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup:  ## install everything into .venv (torch for this machine's GPU or CPU)
+	@$(PYTHON) scripts/install.py
+
+quickstart: setup  ## the whole way in minutes: simulated teacher, shards, a trained student
+	@$(BIN)/python scripts/quickstart.py
+
+check: setup  ## format, lint, types, layers, budgets, lock: what CI checks
+	@$(BIN)/python scripts/check.py
+
+test: setup  ## the tests, without the slow ones
+	@$(BIN)/pytest -q
+
+test-all: setup test-alone  ## every test, the slow ones too, and each package alone
+	@$(BIN)/pytest -q -m ''
+
+test-alone:  ## each package's tests with only that package installed
+	@$(PYTHON) scripts/test_alone.py
+
+lock:  ## resolve the dependencies again
+	@env -u UV_FIND_LINKS $$(command -v uv || echo .tools/bin/uv) lock
+
+clean:  ## remove what the commands above made (not runs/)
+	@rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis

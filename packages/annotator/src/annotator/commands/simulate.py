@@ -1,0 +1,74 @@
+"""`annotate simulate`."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annotator.commands.options import Data, MixName, Prompts, Splits, TaskName, TemplateId
+from annotator.config import OUT, SIMULATED, STORE, RunConfig, default_prompts
+from annotator.planning import make_plans
+from annotator.screen import Screen
+from annotator.simulator.latency import Latency
+from annotator.simulator.rehearsal import ACCURACY, rehearse
+from annotator.simulator.server import Simulator, SimulatorSettings
+
+
+def simulate_command(  # budget: a command's options are its parameters
+    task: TaskName,
+    *,
+    split: Splits = None,
+    data: Data = None,
+    template: TemplateId = None,
+    mix: MixName = None,
+    prompts: Prompts = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8901,
+    accuracy: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of rows that are answered as the gold says.")
+    ] = ACCURACY,
+    seed: Annotated[int, typer.Option(help="Decides which answers are wrong.")] = 1,
+    latency_ms: Annotated[
+        float, typer.Option(min=0, help="What an answer takes, in median.")
+    ] = 0.0,
+    log: Annotated[
+        Path | None, typer.Option(help="A file for the books: a JSON line for every request.")
+    ] = None,
+) -> None:
+    """Serve a simulated teacher on this machine until Ctrl-C: the protocol without the bill.
+
+    It knows the gold labels of the rows named here, and errs on some of them on purpose.
+
+    Example:
+
+        annotate simulate demo --split train --port 8901 --latency-ms 300 &
+
+        annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
+    """
+    config = RunConfig(
+        task=task,
+        splits=tuple(split or ["train"]),
+        teacher=SIMULATED,
+        prompts=prompts or default_prompts(),
+        store=STORE,
+        out=OUT / task,
+        data=data,
+        template=template,
+        mix=mix,
+    )
+    teacher = rehearse(make_plans(config), accuracy, seed)
+    settings = SimulatorSettings(
+        port=port, log_file=log, latency=Latency(median_ms=latency_ms, sigma=0.3, seed=seed)
+    )
+    asyncio.run(_serve(Simulator(teacher, settings), Screen()))
+
+
+async def _serve(simulator: Simulator, screen: Screen) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with simulator:
+        screen.show(f"simulated teacher at {simulator.base_url}")
+        await stop.wait()
+    screen.show("simulated teacher stopped")

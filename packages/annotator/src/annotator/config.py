@@ -1,0 +1,60 @@
+"""Settings of a run: what the command line says, and the secrets that only the environment says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+SIMULATED = "simulated"
+STORE = Path("runs/store")
+OUT = Path("runs")
+
+
+class Secrets(BaseSettings):
+    """Keys come from the environment or the `.env` file where one stands, never from flags."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    openai_api_key: SecretStr | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """One `annotate run`.
+
+    data: a folder, a file, `hub:NAME`, or None for the task's own source.
+    samples: the first N rows of each split; None for all.
+    template: a template id; mix: a mix's name or file; neither: the task's mix `default`.
+    base_url: None for OpenAI, or for the embedded simulator when teacher is `simulated`.
+    max_tokens: the longest answer asked for; outside the key, so raising it asks nothing again.
+    """
+
+    task: str
+    splits: tuple[str, ...]
+    teacher: str
+    prompts: Path
+    store: Path
+    out: Path
+    data: str | None = None
+    samples: int | None = None
+    template: str | None = None
+    mix: str | None = None
+    base_url: str | None = None
+    offline: bool = False
+    concurrency: int = 32
+    max_tokens: int = 512
+    timeout_s: float = 120.0
+    rows_per_shard: int = 10_000
+
+
+def default_prompts() -> Path:
+    """`prompts` where one stands, else the project's own beside the packages."""
+    here = Path("prompts")
+    return here if here.is_dir() or not own_prompts().is_dir() else own_prompts()
+
+
+def own_prompts() -> Path:
+    """The project's own tasks, beside the packages in a checkout."""
+    return Path(__file__).resolve().parents[4] / "prompts"

@@ -1,0 +1,1 @@
+"""Rows: found, streamed, and turned into the task's fields."""

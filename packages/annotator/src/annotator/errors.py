@@ -1,0 +1,91 @@
+"""What can go wrong at the teacher's door, and what each means for the run.
+
+    TeacherError
+      Transient(retry_after_s)   tried again
+        RateLimited  Overloaded  ConnectionLost  TimedOut
+      Final                      never tried again
+        BadRequest  ContentRefused      this row is rejected, the run goes on
+        NotAuthorised  QuotaSpent  ModelGone  TeacherDown   the run stops: one line, resumable
+
+`request/wire.py` turns status codes and bodies into these; everybody else catches classes.
+"""
+
+from common.errors import DistillError
+
+
+class TeacherError(DistillError):
+    """The teacher did not answer this request."""
+
+    reason = "teacher_error"
+
+
+class Transient(TeacherError):
+    """Worth another try, not before retry_after_s seconds where the teacher said so."""
+
+    reason = "teacher_unavailable"
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(Transient):
+    """429: too many requests or tokens."""
+
+
+class Overloaded(Transient):
+    """500, 502, 503, 504, or an answer that is not JSON."""
+
+
+class ConnectionLost(Transient):
+    """The connection was refused, dropped, or the answer torn."""
+
+
+class TimedOut(Transient):
+    """No answer in time."""
+
+
+class Final(TeacherError):
+    """No other try would help."""
+
+
+class BadRequest(Final):
+    """400 and its kin: this request is wrong, others may be right."""
+
+    reason = "bad_request"
+
+
+class ContentRefused(Final):
+    """The provider's filter refused the prompt."""
+
+    reason = "content_refused"
+
+
+class RunStopped(Final):
+    """No other request would fare better: the run ends and can be resumed."""
+
+
+class NotAuthorised(RunStopped):
+    """401 or 403."""
+
+
+class QuotaSpent(RunStopped):
+    """The account's money or quota is used up."""
+
+    exit_code = 3
+
+
+class TeacherDown(RunStopped):
+    """Request after request used up its tries."""
+
+    exit_code = 3
+
+
+class ModelGone(RunStopped):
+    """The model does not exist, or no longer."""
+
+
+class Interrupted(DistillError):
+    """Ctrl-C or SIGTERM; all that was answered is stored."""
+
+    exit_code = 130

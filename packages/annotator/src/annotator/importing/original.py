@@ -1,0 +1,245 @@
+"""Importing the original's files: templates, mixes and query results of the 2023 thesis code.
+
+    SRC/prompt-templates/<task>.yaml                      -> PROMPTS/<task>/templates-original.yaml
+    SRC/prompt-mixes/<n>.yaml                             -> PROMPTS/<task>/mixes/original-<n>.yaml
+    SRC/query-results/<task>/<split>/<id>/responses.json  -> the store, as answers of gpt-3.5-turbo
+
+An answer is stored under the very request that its recorded prompt was, so an edited template never
+gets an older template's answers. Underscores or hyphens in the folders' names, and gzip, are fine.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from annotator.cost.tokens import count_tokens
+from annotator.dataset.files import open_bytes
+from annotator.prompt.mix import Mix
+from annotator.prompt.template import OriginalParse, Template
+from annotator.request.answer import Answer, Usage
+from annotator.request.key import Question, endpoint_of, make_request
+from annotator.request.store import ResponseStore
+from common.errors import DatasetError, PromptError
+
+MODEL = "gpt-3.5-turbo"
+_ENDPOINT = endpoint_of("https://api.openai.com/v1")
+# Autumn 2023; the day decides the price only.
+_ASKED_AT = 1_696_118_400
+_TOKENS_OF_THE_FRAME = 10
+_PER_COMMIT = 1000
+
+
+class _OriginalTemplate(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: int
+    system_message: str = ""
+    user_message: str
+    label_parse: str
+    explanation_parse: str
+    swap: bool = False
+
+
+class _OriginalMix(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 1
+    label: dict[int, float]
+    explanation: dict[int, float]
+
+
+class _QueryResult(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    split: str
+    idx: int
+    prompt_template_id: int
+    complete_prompt: str
+    response: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Imported:
+    """What came in. answers: (task, split) -> stored. skipped: what was not, and why."""
+
+    templates: dict[str, int] = field(default_factory=dict[str, int])
+    mixes: dict[str, int] = field(default_factory=dict[str, int])
+    answers: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    skipped: list[str] = field(default_factory=list[str])
+
+
+def import_original(src: Path, prompts: Path, own_prompts: Path, store: ResponseStore) -> Imported:
+    """Bring everything in; doing it again changes nothing. Raises DatasetError, PromptError."""
+    files = sorted(_folder(src, "prompt-templates").glob("*.yaml"))
+    if not files:
+        raise DatasetError(f"{src}: no prompt-templates/*.yaml here: is it the original's folder?")
+    done = Imported()
+    for path in files:
+        task = path.stem
+        originals = _templates(path)
+        _write_templates(prompts, own_prompts, task, originals)
+        done.templates[task] = len(originals)
+        done.mixes[task] = _import_mixes(src, prompts, task, originals)
+        _import_answers(src, task, originals, store, done)
+    return done
+
+
+def _folder(src: Path, name: str) -> Path:
+    underscored = src / name.replace("-", "_")
+    return underscored if underscored.is_dir() else src / name
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PromptError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+
+
+def _templates(path: Path) -> dict[int, _OriginalTemplate]:
+    content = _yaml(path)
+    try:
+        found = content["templates"].items()
+        return {key: _OriginalTemplate.model_validate(template) for key, template in found}
+    except (ValidationError, KeyError, TypeError, AttributeError) as error:
+        raise PromptError(
+            f"{path}: not the original's templates ({str(error).splitlines()[0]})"
+        ) from None
+
+
+def _write_templates(
+    prompts: Path, own: Path, task: str, originals: dict[int, _OriginalTemplate]
+) -> None:
+    folder = prompts / task
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("task.yaml", "templates.yaml", "mixes/default.yaml"):
+        source = own / task / name
+        if source.exists() and not (folder / name).exists():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(source.read_bytes())
+    templates = [_template(original) for original in originals.values()]
+    content = {"templates": [t.model_dump(exclude_defaults=True) for t in templates]}
+    _write_yaml(folder / "templates-original.yaml", content)
+
+
+def _template(original: _OriginalTemplate) -> Template:
+    return Template(
+        id=str(original.id),
+        system=original.system_message,
+        user=original.user_message,
+        original=OriginalParse(
+            label_parse=original.label_parse,
+            explanation_parse=original.explanation_parse,
+            swap=original.swap,
+        ),
+    )
+
+
+def _import_mixes(
+    src: Path, prompts: Path, task: str, originals: dict[int, _OriginalTemplate]
+) -> int:
+    """The mixes whose templates this task has; the original's mixes belong to no task."""
+    n = 0
+    for path in sorted(_folder(src, "prompt-mixes").glob("*.yaml")):
+        mix = _original_mix(path)
+        if mix.label.keys() | mix.explanation.keys() <= originals.keys():
+            own = _own_mix(path, mix)
+            folder = prompts / task / "mixes"
+            folder.mkdir(exist_ok=True)
+            _write_yaml(folder / f"original-{path.stem}.yaml", own.model_dump())
+            n += 1
+    return n
+
+
+def _own_mix(path: Path, mix: _OriginalMix) -> Mix:
+    try:
+        return Mix(
+            seed=mix.seed,
+            label={str(key): share for key, share in mix.label.items()},
+            rationale={str(key): share for key, share in mix.explanation.items()},
+        )
+    except ValidationError as error:
+        raise PromptError(f"{path}: {error.errors()[0]['msg']}") from None
+
+
+def _original_mix(path: Path) -> _OriginalMix:
+    try:
+        return _OriginalMix.model_validate(_yaml(path))
+    except ValidationError as error:
+        raise PromptError(
+            f"{path}: not the original's mix ({str(error).splitlines()[0]})"
+        ) from None
+
+
+def _write_yaml(path: Path, content: object) -> None:
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def _import_answers(
+    src: Path,
+    task: str,
+    originals: dict[int, _OriginalTemplate],
+    store: ResponseStore,
+    done: Imported,
+) -> None:
+    for path in sorted(_folder(src, "query-results").glob(f"{task}/*/*/responses.json*")):
+        split = path.parent.parent.name
+        answers = _answers(path, originals, done)
+        try:
+            while chunk := list(islice(answers, _PER_COMMIT)):
+                store.put(chunk, [])
+                done.answers[task, split] = done.answers.get((task, split), 0) + len(chunk)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DatasetError(f"{path}: cannot be read to its end ({error})") from None
+
+
+def _answers(
+    path: Path, originals: dict[int, _OriginalTemplate], done: Imported
+) -> Iterator[tuple[bytes, Answer]]:
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                result = _QueryResult.model_validate(orjson.loads(line))
+            except (orjson.JSONDecodeError, ValidationError):
+                done.skipped.append(f"{path} line {number}: not a query result")
+                continue
+            original = originals.get(result.prompt_template_id)
+            user = original and _user_part(original, result.complete_prompt)
+            if original is None or user is None:
+                done.skipped.append(
+                    f"{path} line {number}: its prompt is not one of its template's"
+                )
+                continue
+            question = Question(model=MODEL, system=original.system_message, user=user, options={})
+            yield make_request(_ENDPOINT, question).key, _answer(result)
+
+
+def _user_part(original: _OriginalTemplate, prompt: str) -> str | None:
+    """The user message in a recorded prompt: what follows the system message and its separator,
+    a line break, in the oldest runs a blank."""
+    rest = prompt.removeprefix(original.system_message)
+    if not prompt.startswith(original.system_message) or rest[:1] not in ("\n", " "):
+        return None
+    return rest[1:]
+
+
+def _answer(result: _QueryResult) -> Answer:
+    usage = Usage(
+        prompt=count_tokens(result.complete_prompt) + _TOKENS_OF_THE_FRAME,
+        completion=count_tokens(result.response),
+    )
+    return Answer(
+        text=result.response,
+        finish="stop",
+        model=MODEL,
+        usage=usage,
+        mode="import",
+        asked_at=_ASKED_AT,
+    )

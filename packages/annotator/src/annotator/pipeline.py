@@ -1,0 +1,85 @@
+"""The whole way of `annotate run` on one page.
+
+    rows -> prompts -> requests -> [store | teacher] -> answers -> readings -> records
+
+Two steps over the same plan: *ask* what the store lacks, then *write* the shards from the store.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import uvloop
+
+from annotator.asking import ask
+from annotator.config import SIMULATED, RunConfig
+from annotator.cost.prices import FREE, price_of
+from annotator.planning import make_plans
+from annotator.request.answer import Usage
+from annotator.request.key import Endpoint
+from annotator.request.plan import Plan
+from annotator.request.progress import Progress
+from annotator.request.store import ResponseStore
+from annotator.screen import Screen
+from annotator.writing import finished, write_split
+from common.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a run did. manifests: by split. spent_usd: on its own requests, None if unpriced.
+
+    cached: requests that the store answered; asked: that the teacher did.
+    """
+
+    manifests: dict[str, Manifest]
+    asked: int
+    cached: int
+    spent_usd: float | None
+    already_done: bool = False
+
+
+def run(config: RunConfig, screen: Screen) -> RunResult:
+    """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
+    plans = make_plans(config)
+    done = _already_done(config, plans)
+    if done:
+        answers = sum(manifest.answers for manifest in done.values())
+        return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
+    with ResponseStore.open(config.store, write=not config.offline) as store:
+        progress = Progress()
+        if not config.offline:
+            progress = uvloop.run(ask(config, plans, store, screen))
+        manifests = {plan.split: _write(config, plan, store, screen) for plan in plans}
+    answers = sum(manifest.answers for manifest in manifests.values())
+    return RunResult(
+        manifests=manifests,
+        asked=progress.asked,
+        cached=answers if config.offline else progress.cached,
+        spent_usd=_spent_usd(config.teacher, plans[0].endpoint, progress),
+    )
+
+
+def _already_done(config: RunConfig, plans: list[Plan]) -> dict[str, Manifest]:
+    """The manifests, if every split is there as this run would write it; else nothing."""
+    found = {
+        plan.split: finished(plan, config.out / plan.split, config.rows_per_shard) for plan in plans
+    }
+    complete = {split: manifest for split, manifest in found.items() if manifest is not None}
+    return complete if len(complete) == len(plans) else {}
+
+
+def _write(config: RunConfig, plan: Plan, store: ResponseStore, screen: Screen) -> Manifest:
+    screen.say(f"writing {config.out / plan.split}")
+    return write_split(plan, store, config.out / plan.split, config.rows_per_shard)
+
+
+def _spent_usd(model: str, endpoint: Endpoint, progress: Progress) -> float | None:
+    if not progress.asked:
+        return 0.0
+    price = FREE if model == SIMULATED else price_of(model, endpoint.name, datetime.now(UTC).date())
+    used = Usage(
+        prompt=progress.prompt_tokens,
+        completion=progress.completion_tokens,
+        cached=progress.cached_tokens,
+    )
+    return None if price is None else float(price.cost_usd(used))

@@ -1,0 +1,93 @@
+"""From a run's settings to its plans, one per split.
+
+What can be wrong with task, prompts, rows or key is found here, before a request is sent.
+"""
+
+from annotator.config import OPENAI_BASE_URL, SIMULATED, RunConfig, Secrets
+from annotator.dataset.sources import open_source
+from annotator.prompt.mix import Mix, check_templates, load_mix, single
+from annotator.prompt.task import check_placeholders, load_task
+from annotator.prompt.template import Template, load_templates
+from annotator.request.key import Endpoint, endpoint_of
+from annotator.request.online import Door
+from annotator.request.plan import Plan
+from common.errors import ConfigError
+from common.task import TaskSpec
+
+# The embedded simulator takes any free port; the port is not part of an endpoint's identity.
+_SIMULATOR_URL = "http://localhost/v1"
+DEFAULT_MIX = "default"
+
+
+def make_plans(config: RunConfig) -> list[Plan]:
+    """The plan of each split. Raises PromptError, DatasetError and ConfigError."""
+    task = load_task(config.prompts, config.task)
+    templates = load_templates(config.prompts, config.task)
+    mix = _mix(config)
+    check_templates(mix, set(templates), config.task)
+    used = {name: templates[name] for name in sorted(mix.templates)}
+    _check_words(config, task, used)
+    endpoint = _endpoint(config)
+    return [
+        Plan(
+            task=task,
+            split=split,
+            source=open_source(task, config.data, split),
+            samples=config.samples,
+            mix=mix,
+            templates=used,
+            model=config.teacher,
+            endpoint=endpoint,
+        )
+        for split in dict.fromkeys(config.splits)
+    ]
+
+
+def uses_simulator(config: RunConfig) -> bool:
+    """Whether this run asks the embedded simulated teacher."""
+    return config.teacher == SIMULATED and config.base_url is None
+
+
+def make_door(config: RunConfig, simulator_url: str | None) -> Door:
+    """How the teacher is reached. Raises ConfigError when there is neither key nor server."""
+    secret = Secrets().openai_api_key
+    key = secret.get_secret_value() if secret else None
+    base_url = simulator_url or config.base_url
+    if base_url is None and not key:
+        raise ConfigError(
+            "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a server "
+            "of your own with --base-url http://..., or try for free with --teacher simulated"
+        )
+    openai = base_url is None
+    return Door(
+        base_url=(base_url or OPENAI_BASE_URL).rstrip("/"),
+        key=None if simulator_url else key,
+        concurrency=config.concurrency,
+        timeout_s=config.timeout_s,
+        max_tokens=config.max_tokens,
+        # OpenAI's newer models refuse the old name, most other servers know only that one.
+        limit_name="max_completion_tokens" if openai else "max_tokens",
+    )
+
+
+def _endpoint(config: RunConfig) -> Endpoint:
+    url = config.base_url or (_SIMULATOR_URL if uses_simulator(config) else OPENAI_BASE_URL)
+    try:
+        endpoint = endpoint_of(url)
+    except ValueError as error:
+        raise ConfigError(f"--base-url {url}: {error}") from None
+    if not url.startswith(("http://", "https://")) or not endpoint.name:
+        raise ConfigError(f"--base-url {url}: not a URL such as http://localhost:8000/v1")
+    return endpoint
+
+
+def _mix(config: RunConfig) -> Mix:
+    if config.template is not None:
+        return single(config.template)
+    return load_mix(config.prompts, config.task, config.mix or DEFAULT_MIX)
+
+
+def _check_words(config: RunConfig, task: TaskSpec, templates: dict[str, Template]) -> None:
+    for name, template in templates.items():
+        where = f"{config.prompts / config.task}: template {name}"
+        check_placeholders(where, template.system + template.user, task)

@@ -1,0 +1,1 @@
+"""Prompts: templates, mixes of them, and the text that a teacher is sent."""

@@ -1,0 +1,119 @@
+"""Mixes: which share of the rows gets its label, and its rationale, from which template.
+
+A mix is drawn so that on every prefix of the dataset each pair of templates is within one row of
+its share; that label and rationale come from the same template, and so from one answer, as often as
+the shares allow; and that adding rows at the end moves nobody.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, isclose
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from annotator.prompt.yaml_file import read_yaml
+from common.errors import PromptError
+
+Shares = dict[str, float]
+_ROUNDING = 1e-9
+
+
+class Mix(BaseModel):
+    """A mix as its file states it; each part's shares sum to one. rationale may be left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 1
+    label: Shares = Field(min_length=1)
+    rationale: Shares = {}
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        for name, shares in (("label", self.label), ("rationale", self.rationale)):
+            if shares and not isclose(sum(shares.values()), 1, abs_tol=1e-6):
+                raise ValueError(f"the {name} shares sum to {sum(shares.values()):g}, not to 1")
+            if any(share < 0 for share in shares.values()):
+                raise ValueError(f"a {name} share is negative")
+        return self
+
+    @property
+    def templates(self) -> set[str]:
+        """The ids of all templates that some row is asked with."""
+        parts = (self.label, self.rationale)
+        return {name for shares in parts for name, share in shares.items() if share > 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The templates that one row's label and rationale come from."""
+
+    label: str
+    rationale: str | None
+
+
+def single(template: str) -> Mix:
+    """Label and rationale of every row from one template."""
+    return Mix(label={template: 1.0}, rationale={template: 1.0})
+
+
+def load_mix(prompts: Path, task: str, mix: str) -> Mix:
+    """A mix by its file's path, or by its name in the task's `mixes` folder. Raises PromptError."""
+    folder = prompts / task / "mixes"
+    path = Path(mix) if mix.endswith((".yaml", ".yml")) else folder / f"{mix}.yaml"
+    if not path.is_file():
+        known = ", ".join(file.stem for file in sorted(folder.glob("*.yaml"))) or "none"
+        raise PromptError(f"no mix {path} (mixes of task {task}: {known})")
+    return read_yaml(path, Mix)
+
+
+def assign(mix: Mix) -> Iterator[Assignment]:
+    """One assignment per row, without end.
+
+    Each pair of templates owns seats: its k-th seat opens once k - 1 rows are the pair's due and
+    must be taken before k are. The open seat that is due first is taken, which keeps every prefix
+    within one row of its shares (Tijdeman's chairman assignment); ties are drawn by the seed, so
+    that equal shares do not fall into step with a rhythm in the dataset.
+    """
+    coupled = _couple(mix.label, mix.rationale)
+    total = sum(coupled.values())  # a little less or more than one, where shares were rounded
+    pairs = {pair: share / total for pair, share in coupled.items()}
+    taken = dict.fromkeys(pairs, 0)
+    draw = random.Random(mix.seed)
+    row = 0
+    while True:
+        due = {
+            pair: ceil((taken[pair] + 1) / share - _ROUNDING)
+            for pair, share in pairs.items()
+            if taken[pair] < share * (row + 1) - _ROUNDING
+        }
+        first = min(due.values())
+        chosen = draw.choice([pair for pair in due if due[pair] == first])
+        taken[chosen] += 1
+        row += 1
+        yield chosen
+
+
+def _couple(label: Shares, rationale: Shares) -> dict[Assignment, float]:
+    """Joint shares with the given margins and as much as possible on equal templates."""
+    if not rationale:
+        return {Assignment(label=name, rationale=None): s for name, s in label.items() if s > 0}
+    both = {name: min(share, rationale.get(name, 0.0)) for name, share in label.items()}
+    pairs = {Assignment(label=n, rationale=n): share for n, share in both.items() if share > 0}
+    left = {name: share - both[name] for name, share in label.items()}
+    right = {name: share - both.get(name, 0.0) for name, share in rationale.items()}
+    for name, other in ((name, other) for name in left for other in right):
+        share = min(left[name], right[other])
+        if share > _ROUNDING:
+            pairs[Assignment(label=name, rationale=other)] = share
+            left[name] -= share
+            right[other] -= share
+    return pairs
+
+
+def check_templates(mix: Mix, known: set[str], task: str) -> None:
+    """Raise PromptError when the mix names a template that the task lacks."""
+    for name in sorted(mix.templates - known):
+        raise PromptError(f"task {task} has no template {name} (has: {', '.join(sorted(known))})")

@@ -1,0 +1,1 @@
+"""Requests and answers: keys, the store, and the teacher's door."""

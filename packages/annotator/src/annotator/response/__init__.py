@@ -1,0 +1,1 @@
+"""Answers read into label and rationale, and joined into records."""

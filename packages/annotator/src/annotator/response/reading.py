@@ -1,0 +1,36 @@
+"""What was read in a teacher's answer: the label it commits to, and its reasons."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A label and a rationale, or why there is none.
+
+    `label` is in the task's own words: a class's name, an option's text, a number or equation,
+    or free text. `rationale_span` are the characters of the answer that the rationale lies in; what
+    the rationale leaves out (a verdict between two reasons) may lie inside the span.
+    """
+
+    label: str | None
+    rationale: str | None
+    rationale_span: tuple[int, int] | None
+    rule: str
+    confidence: float
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The label part of a reading, and the characters of the answer that only state the verdict."""
+
+    label: str | None
+    rule: str
+    confidence: float = 0.0
+    reason: str | None = None
+    stated: tuple[tuple[int, int], ...] = ()
+
+
+def undecided(reason: str) -> Verdict:
+    """A verdict that could not be read, and why."""
+    return Verdict(label=None, rule="none", reason=reason)

@@ -1,0 +1,87 @@
+"""The reader of class labels: the verdict, and the sentences that state it and nothing else."""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from annotator.response.reading import Verdict
+from annotator.response.verdict.class_words import ClassWords
+from annotator.response.verdict.classes import Assertion, ClassVerdict
+from annotator.response.verdict.lexicon import TOKEN
+from annotator.response.verdict.mentions import SOFT
+from annotator.response.verdict.rationale import has_reasons, stated_in
+from annotator.response.verdict.text import Span, Text
+from common.task import LabelSpec
+
+_YES_OR_NO = re.compile(r"\s*(?:yes|no)\b[,.:;]?\s*", re.IGNORECASE)
+_FEW_WORDS = 3
+_MANY_WORDS = 10
+
+
+class ClassReader:
+    """Reads the label of a task with classes."""
+
+    quotes_say_nothing = True
+
+    def __init__(self, label: LabelSpec) -> None:
+        self._words = ClassWords(label)
+        self._verdict = ClassVerdict(self._words)
+
+    def quotable(self, fields: Mapping[str, str]) -> list[str]:
+        """All of the row: a class name inside a quoted premise is no verdict."""
+        return sorted(fields.values(), key=len, reverse=True)
+
+    def named(self, text: str, fields: Mapping[str, str]) -> str | None:
+        """The class that a short text names."""
+        return self._verdict.named(text)
+
+    def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
+        """The class the answer commits to, and the parts of the answer that only state it."""
+        verdict, said = self._verdict.read(text)
+        if not said:
+            return verdict
+        options = [tuple(sorted(stated)) for stated in self._ways_to_take_out(text, said)]
+        stated = next((each for each in options if has_reasons(text, each)), options[0])
+        return Verdict(
+            label=verdict.label, rule=verdict.rule, confidence=verdict.confidence, stated=stated
+        )
+
+    def _ways_to_take_out(self, text: Text, said: list[Assertion]) -> Iterator[list[Span]]:
+        """From the strictest on: the first that leaves any reasons is the one to take."""
+        main, *others = said
+        hint_only = main.mention.strength < SOFT and main.content > _FEW_WORDS
+        opening = [match.span()] if (match := _YES_OR_NO.match(text.answer)) else []
+        repeats = [text.sentences[each.sentence] for each in others if _only_states(each)]
+        repeats += [self._stated(text, each) for each in others if _opens_with_it(each)]
+        if hint_only:
+            yield opening
+        if main.concluding:
+            yield [*opening, *repeats, text.sentences[main.sentence]]
+        stated = self._stated(text, main)
+        yield [*opening, *repeats, stated]
+        yield [*opening, stated]
+        if main.content > _MANY_WORDS:
+            yield opening
+
+    def _stated(self, text: Text, said: Assertion) -> Span:
+        """The sentence, but for the reasons it may give before or behind the verdict."""
+        hidden = self._words.joined(text.hidden)
+        start, end = text.sentences[said.sentence]
+        mention = said.mention
+        tokens = list(islice(TOKEN.finditer(hidden, start, end), mention.until))
+        place = tokens[mention.place].start(), tokens[-1].end()
+        return stated_in(text, said.sentence, place)
+
+
+def _opens_with_it(said: Assertion) -> bool:
+    """The opening sentence may state the verdict at length, with the names of claim and premise."""
+    return (
+        said.sentence == 0
+        and not _only_states(said)
+        and said.mention.strength >= SOFT
+        and said.content <= _MANY_WORDS
+    )
+
+
+def _only_states(said: Assertion) -> bool:
+    return said.mention.strength >= SOFT and (said.concluding or said.content <= _FEW_WORDS)

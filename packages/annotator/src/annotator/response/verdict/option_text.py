@@ -1,0 +1,195 @@
+"""Where a text names one of a row's options: in its words or their other forms, or by letter."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_DOUBLED = re.compile(r"([^\W\d_])\1")
+_IRREGULAR = {
+    "using": "use", "used": "use", "uses": "use", "dying": "die", "died": "die", "dies": "die",
+    "lying": "lie", "tying": "tie", "went": "go", "gone": "go", "goes": "go", "made": "mak",
+    "being": "be",
+}  # fmt: skip
+_UNUSUAL = re.compile(r"[^\w\s'’.,\-]")
+_ARTICLES = "a an the to your his her their my its our some one's of"
+_SKIPPED = frozenset(_ARTICLES.split())
+_MARK = re.compile(
+    r"\b(?:option|choice|answer|letter|number)\s{0,2}(?:is\s)?[:#]?\s{0,2}[\"'(*]{0,3}"
+    r"(?P<named>[a-z]|\d{1,2})(?![\w'])"
+    r"|(?<![\w.])\(?(?P<bracket>[a-z]|\d{1,2})\)"
+    r"|(?:^|(?<=\n)|(?<=[.!?] ))[\s\"'*(]{0,4}(?P<line>[a-z]|\d{1,2})"
+    r"(?:[.:](?=[\s*]|$)|[\"'*)]{0,3}\s*$|(?= (?:is|would be) ))"
+)
+_AFTER_A = re.compile(r"\s*(?:[).:,\"*-]|is\b|would\b|$)")
+
+
+# An option may be such a word; in a sentence it then counts only behind an article or a quotation.
+_HELPING = "can could may might will would do does be is have has in on it that"
+_HELPERS = frozenset(_HELPING.split())
+_LONGEST_OPTION = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """One place that names an option, by its words or by its letter."""
+
+    start: int
+    end: int
+    option: int
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """A word without its ending, so that `carved`, `carving` and `carve` are one."""
+    word = word.removesuffix("'s")
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    for ending in ("ing", "ied", "ies", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word[: -len(ending)] + ("y" if ending in ("ied", "ies") else "")
+            break
+    word = _DOUBLED.sub(r"\1", word)
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def stems_of(text: str) -> tuple[str, ...]:
+    """The stems of a text's words, without articles and the like unless it has no others."""
+    words = _WORD.findall(text.lower().replace("’", "'"))
+    return tuple(stem(word) for word in words if word not in _SKIPPED) or tuple(map(stem, words))
+
+
+class OptionTexts:
+    """The options of one row, ready to be looked for."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        self.options = options
+        self.stems = [stems_of(option) for option in options]
+        self._plain = [
+            " ".join(_WORD.findall(option.lower().replace("’", "'"))) for option in options
+        ]
+        self._unusual = [i for i, option in enumerate(options) if _UNUSUAL.search(option)]
+        self._run_together = {
+            "".join(each): i for i, each in enumerate(self.stems) if len(each) > 1
+        }
+        self._by_first: dict[str, list[int]] = {}
+        for index in sorted(range(len(options)), key=lambda i: -len(self.stems[i])):
+            if self.stems[index] and index not in self._unusual:
+                self._by_first.setdefault(self.stems[index][0], []).append(index)
+
+    def find(self, low: str, start: int, end: int) -> list[Named]:
+        """All namings between two places of a lower-case text, in order, none within another."""
+        marks = list(self._marks(low, start, end))
+        words = [*self._in_words(low, start, end), *self._literally(low, start, end)]
+        return _merged(sorted(words, key=lambda each: (each.start, -each.end)), marks)
+
+    def exactly(self, text: str) -> int | None:
+        """The option that a text is, word for word or in other forms of its words; None if none."""
+        wanted = text.strip().strip("\"'*.()").casefold()
+        for index, option in enumerate(self.options):
+            if option.strip().casefold() in (wanted, text.strip().casefold()):
+                return index
+        if len(text) > _LONGEST_OPTION:
+            return None
+        stems = stems_of(text)
+        same = [index for index, each in enumerate(self.stems) if each and each == stems]
+        return same[0] if same and len({self._plain[index] for index in same}) == 1 else None
+
+    def _in_words(self, low: str, start: int, end: int) -> Iterator[Named]:
+        words = list(_WORD.finditer(low, start, end))
+        stems = [stem(word.group()) for word in words]
+        place = 0
+        while place < len(words):
+            stop, named = place + 1, None
+            for index in self._by_first.get(stems[place], ()):
+                last = self._match(low, index, words, stems, place)
+                if last and not _is_helper(low, words, place, last):
+                    named = self._best_of(low, words[place].start(), words[last - 1].end(), index)
+                    stop = last
+                    break
+            if named is None and (index := self._run_together.get(stems[place])) is not None:
+                named = Named(start=words[place].start(), end=words[place].end(), option=index)
+            if named:
+                yield named
+            place = stop
+
+    def _match(
+        self, low: str, index: int, words: list[re.Match[str]], stems: list[str], place: int
+    ) -> int:
+        """One past the last word of this option where it starts at `place`; 0 where it does not."""
+        for wanted in self.stems[index]:
+            while (
+                place < len(words) and words[place].group() in _SKIPPED and stems[place] != wanted
+            ):
+                place += 1
+            if place >= len(words) or stems[place] != wanted:
+                return 0
+            place += 1
+        return place
+
+    def _best_of(self, low: str, start: int, end: int, index: int) -> Named:
+        """Of options with the same stems the one that stands there word for word."""
+        found = " ".join(_WORD.findall(low[start:end]))
+        same = [i for i, stems in enumerate(self.stems) if stems == self.stems[index]]
+        exact = [i for i in same if self._plain[i] == found]
+        return Named(start=start, end=end, option=exact[0] if exact else index)
+
+    def _literally(self, low: str, start: int, end: int) -> Iterator[Named]:
+        for index in self._unusual:
+            wanted = self.options[index].strip().lower()
+            place = low.find(wanted, start, end) if wanted else -1
+            while place >= 0:
+                stop = place + len(wanted)
+                if not (_joined(low, place - 1, place) or _joined(low, stop - 1, stop)):
+                    yield Named(start=place, end=stop, option=index)
+                place = low.find(wanted, stop, end)
+
+    def _marks(self, low: str, start: int, end: int) -> Iterator[Named]:
+        for match in _MARK.finditer(low, start, end):
+            mark = match["named"] or match["bracket"] or match["line"]
+            if mark == "a" and match["named"] and not _AFTER_A.match(low, match.end()):
+                follows = self._by_first.get(stem(_next_word(low, match.end())))
+                if not follows:
+                    continue
+            option = int(mark) - 1 if mark.isdecimal() else ord(mark) - ord("a")
+            if 0 <= option < len(self.options):
+                yield Named(start=match.start(), end=match.end(), option=option)
+
+
+@lru_cache(maxsize=1024)
+def option_texts(options: tuple[str, ...]) -> OptionTexts:
+    """The options of a row; several templates ask about the same row in turn."""
+    return OptionTexts(options)
+
+
+def _is_helper(low: str, words: list[re.Match[str]], place: int, last: int) -> bool:
+    """Whether one word that is an option does a helping verb's or preposition's work here."""
+    if last - place > 1 or words[place].group() not in _HELPERS or len(words) == 1:
+        return False
+    before = words[place - 1].group() if place else ""
+    return before not in _SKIPPED and low[words[place].start() - 1] not in "\"'(*):"
+
+
+def _next_word(low: str, place: int) -> str:
+    match = _WORD.search(low, place, place + 40)
+    return match.group() if match else ""
+
+
+def _joined(low: str, left: int, right: int) -> bool:
+    """Whether two neighbouring characters are both of one word."""
+    return left >= 0 and right < len(low) and low[left].isalnum() and low[right].isalnum()
+
+
+def _merged(words: list[Named], marks: list[Named]) -> list[Named]:
+    """A letter and the words beside it are one naming; where they disagree the words count."""
+    kept: list[Named] = []
+    for each in words:
+        if not kept or each.start >= kept[-1].end:
+            kept.append(each)
+    lone = [mark for mark in marks if not any(_beside(mark, word) for word in kept)]
+    return sorted([*kept, *lone], key=lambda each: each.start)
+
+
+def _beside(mark: Named, word: Named) -> bool:
+    return -1 <= word.start - mark.end <= 4 or -1 <= mark.start - word.end <= 3

@@ -1,0 +1,230 @@
+"""Which option an answer commits to.
+
+In the sentence that answers ("the best choice ... would be X, because ...") the option behind the
+last `is` or `would be` counts, before any reason; else one that is said to be the best choice; else
+the only one named. A rejected option ("rather than X") never does, and two options of equal rank
+("X and Y") are no answer.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from annotator.response.reading import Verdict, undecided
+from annotator.response.verdict.lexicon import CONCLUDING_WORDS
+from annotator.response.verdict.option_text import (
+    Named,
+    OptionTexts,
+    option_texts,
+    stems_of,
+)
+from annotator.response.verdict.rationale import has_reasons, stated_in
+from annotator.response.verdict.text import Span, Text, lowered
+from common.task import LabelSpec
+
+_TOKEN = re.compile(r"\ue000+|[^\W_]+(?:['-][^\W_]+)*|[,;:()]")
+_NAMED = "\ue000"
+_ROLES = {
+    "v": "is are was were be been being would'be 'd it's i'd that's becomes",
+    "f": "option choice options choices answer selection solution best suitable ideal optimal"
+    " appropriate correct likely better prefer say choose select pick most response fit fits",
+    "n": "not n't isn't wouldn't aren't rather instead unlike than nor neither never without over"
+    " except eliminate rule exclude excluding",
+    "b": "because since as due so while although though whereas given",
+    "m": "but however",
+    "h": "may might could also too can",
+    "w": "which where who whose when",
+    "l": "include includes including included such e.g vary varies depend depends",
+    "o": "or and both",
+    ",": ", ; : ( )",
+    "z": "the a an to in on at of your their his her its by for being going typically most likely"
+    " probably",
+}
+_ROLE = {word: role for role, words in reversed(_ROLES.items()) for word in words.split()}
+_REASON = re.compile("b|,w")
+_REJECTED_BEHIND = re.compile(f"{_NAMED}[hv]{{1,2}}n")
+_REJECTED = re.compile("n[_zf,]{0,3}$")
+_COORDINATED = re.compile("[,z_]{0,3}o[z_]{0,2}")
+_FIRST_WORD = re.compile(r"\W*(\w+)")
+_LIST_LINE = re.compile(r"[\s*(\"-]{0,4}(?:[a-z]|\d{1,2})[.):]|[-*\u2022] ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """A sentence's option, or its failure to name one; `firm` if it calls it the answer."""
+
+    sentence: int
+    named: Named | None
+    firm: bool
+    concluding: bool
+
+
+class OptionReader:
+    """Reads the label of a task whose rows bring their own options."""
+
+    quotes_say_nothing = False
+
+    def __init__(self, label: LabelSpec) -> None:
+        self._names = label.options
+
+    def quotable(self, fields: Mapping[str, str]) -> list[str]:
+        """The row without its options: a question may hold the words of one."""
+        return [text for name, text in fields.items() if name not in self._names]
+
+    def named(self, text: str, fields: Mapping[str, str]) -> str | None:
+        """The option that a short text names: by its words, or by its letter."""
+        options = self._options(fields)
+        index = options.exactly(text)
+        if index is None:
+            found = {each.option for each in options.find(lowered(text), 0, len(text))}
+            index = found.pop() if len(found) == 1 else None
+        return options.options[index] if index is not None else None
+
+    def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
+        """The option the answer commits to, and where it says so."""
+        options = self._options(fields)
+        index = options.exactly(text.answer)
+        if index is not None:
+            return Verdict(
+                label=options.options[index], rule="bare", confidence=0.99, stated=text.sentences
+            )
+        said = list(_commitments(text, options, self.quotable(fields)))
+        chosen = _committed(said)
+        if chosen is None or chosen.named is None:
+            return undecided("conflicting_verdicts" if said else "no_verdict")
+        return _verdict(text, options, chosen, said)
+
+    def _options(self, fields: Mapping[str, str]) -> OptionTexts:
+        return option_texts(tuple(fields.get(name, "") for name in self._names))
+
+
+def _commitments(text: Text, options: OptionTexts, asked: list[str]) -> Iterator[Commitment]:
+    listed = _list_lines(text)
+    firmly = False
+    for number, (start, end) in enumerate(text.sentences):
+        concluding = _concludes(text.hidden, start, end)
+        if number in listed or (firmly and not concluding):
+            continue
+        found = options.find(text.hidden, start, end)
+        if not found:
+            continue
+        codes = _codes(text.hidden[start:end], found, start)
+        named, firm = _chosen(codes, found, options, asked)
+        if named is None and len({each.option for each in found}) > 2:
+            continue
+        firmly = firmly or firm
+        yield Commitment(sentence=number, named=named, firm=firm, concluding=concluding)
+
+
+def _concludes(hidden: str, start: int, end: int) -> bool:
+    first = _FIRST_WORD.match(hidden, start, end)
+    return first is not None and first[1] in CONCLUDING_WORDS
+
+
+def _list_lines(text: Text) -> set[int]:
+    """Sentences that open with a list mark, where there are several: they discuss, not answer."""
+    marked = {
+        number
+        for number, (start, end) in enumerate(text.sentences)
+        if _LIST_LINE.match(text.hidden, start, end)
+    }
+    return marked if len(marked) > 1 else set()
+
+
+def _codes(sentence: str, found: list[Named], offset: int) -> str:
+    for each in found:
+        start, end = each.start - offset, each.end - offset
+        sentence = f"{sentence[:start]}{_NAMED * (end - start)}{sentence[end:]}"
+    return "".join(
+        _NAMED if token[0] == _NAMED else _ROLE.get(token, "_")
+        for token in _TOKEN.findall(sentence)
+    )
+
+
+def _chosen(
+    codes: str, found: list[Named], options: OptionTexts, asked: list[str]
+) -> tuple[Named | None, bool]:
+    """The option of one sentence and whether the sentence commits to it."""
+    places = [match.start() for match in re.finditer(_NAMED, codes)]
+    pairs = [
+        (place, each)
+        for place, each in zip(places, found, strict=False)
+        if not _REJECTED.search(codes[:place]) and not _REJECTED_BEHIND.match(codes, place)
+    ]
+    if not pairs:
+        return None, False
+    pairs = _behind_but(codes, pairs)
+    reason = _REASON.search(codes, pairs[0][0])
+    main = codes[: reason.start()] if reason else codes
+    clause = [pair for pair in pairs if pair[0] < len(main)]
+    copula = max((match.start() for match in re.finditer("v", codes[: clause[-1][0]])), default=-1)
+    behind = [pair for pair in clause if pair[0] > copula >= 0]
+    firm = "f" in main or len(codes) <= 6
+    if not firm and "l" in main:
+        return None, False
+    if behind and (firm or len(behind) == 1):
+        return _if_alone(codes, behind), firm
+    return _only(clause, options, asked), firm
+
+
+def _behind_but(codes: str, pairs: list[tuple[int, Named]]) -> list[tuple[int, Named]]:
+    """What follows a `but` counts, unless it only grants something (`but a can may do, too`)."""
+    but = codes.rfind("m")
+    if but < 0 or "h" in codes[but:]:
+        return pairs
+    return [pair for pair in pairs if pair[0] > but] or pairs
+
+
+def _if_alone(codes: str, pairs: list[tuple[int, Named]]) -> Named | None:
+    """The first of these options, unless a second one stands beside it as an equal."""
+    first = pairs[0]
+    for place, named in pairs[1:]:
+        between = codes[first[0] + 1 : place]
+        if named.option != first[1].option and _COORDINATED.fullmatch(between):
+            return None
+    return first[1]
+
+
+def _only(pairs: list[tuple[int, Named]], options: OptionTexts, asked: list[str]) -> Named | None:
+    """The one option named, not counting those that only echo the question's own words."""
+    if len(pairs) == 1:
+        return pairs[0][1]
+    echoed = set(stems_of(" ".join(asked)))
+    own = [named for _, named in pairs if not echoed.issuperset(options.stems[named.option])]
+    candidates = own or [named for _, named in pairs]
+    texts = {options.options[named.option].casefold() for named in candidates}
+    return candidates[0] if len(texts) == 1 else None
+
+
+def _committed(said: list[Commitment]) -> Commitment | None:
+    """The last conclusion, else the first firm word, else what the opening sentence names."""
+    firm = [each for each in said if each.firm]
+    concluding = [each for each in firm if each.concluding and each.named]
+    if concluding:
+        return concluding[-1]
+    if firm:
+        return firm[0]
+    return said[0] if said and said[0].sentence == 0 else None
+
+
+def _verdict(
+    text: Text, options: OptionTexts, chosen: Commitment, said: list[Commitment]
+) -> Verdict:
+    assert chosen.named is not None
+    main = _stated(text, chosen.sentence, chosen.named)
+    repeats = [
+        _stated(text, each.sentence, each.named)
+        for each in said
+        if each.firm and each is not chosen and each.named
+    ]
+    stated = tuple(sorted([main, *repeats]))
+    return Verdict(
+        label=options.options[chosen.named.option],
+        rule="statement" if chosen.firm else "only-option",
+        confidence=0.95 if chosen.firm else 0.8,
+        stated=stated if has_reasons(text, stated) else (main,),
+    )
+
+
+def _stated(text: Text, sentence: int, named: Named) -> Span:
+    return stated_in(text, sentence, (named.start, named.end))

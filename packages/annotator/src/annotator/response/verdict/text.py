@@ -1,0 +1,123 @@
+"""An answer cut into sentences, with what it only quotes hidden from the rules.
+
+Hidden text is one HIDDEN, and FILLER up to its length: a place in the hidden text is the same
+place in the answer.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+HIDDEN = "\x01"
+FILLER = "\x02"
+Span = tuple[int, int]
+
+_QUOTED = re.compile(r'(?<![^\s(])"(?=[^\s"])([^"\n]{0,600})"(?!\w)')
+_SENTENCE_END = re.compile(r'[.!?]+["\')\]*]*(?=\s|$)|\n+')
+_ABBREVIATIONS = (
+    "dr mr mrs ms st no vs etc jr sr inc ltd co prof gen col capt sgt lt rev mt ft approx"
+    " fig op e.g i.e u.s u.k u.n d.c b.c a.d a.m p.m ph.d feat vol pt dept est"
+)
+_NOT_AN_END = frozenset(_ABBREVIATIONS.split())
+_LAST_WORD = re.compile(r"[^\s(\"]+$")
+_LIST_MARK = re.compile(r"^[\s(]*(?:\d{1,2}|[A-Za-z])[.)]+$")
+_PLAIN = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\u00a0", " "))
+_ROLE_LETTER = re.compile("[\ue000-\uefff]")
+_LONGEST_ABBREVIATION = 12
+_WORDS_WORTH_HIDING = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """An answer as the rules see it: lower case, quotations hidden, and its sentences' places."""
+
+    answer: str
+    hidden: str
+    sentences: tuple[Span, ...]
+
+
+def prepare(answer: str, quotable: Iterable[str], *, hide_quotations: bool = True) -> Text:
+    """Hides the row's own texts (`quotable`) and long quotations, and finds the sentences."""
+    hidden = _hide_all(lowered(answer), quotable)
+    if hide_quotations:
+        hidden = _hide_quotations(hidden)
+    return Text(answer=answer, hidden=hidden, sentences=tuple(_sentences(answer, hidden)))
+
+
+def _plain(text: str) -> str:
+    """Straight quotation marks, no emphasis and none of the rules' own letters; the same length."""
+    if not text.isascii():
+        for odd, plain in _PLAIN:
+            text = text.replace(odd, plain)
+        text = _ROLE_LETTER.sub(" ", text)
+    if HIDDEN in text:
+        text = text.replace(HIDDEN, " ")
+    return text.replace("_", " ") if "_" in text else text
+
+
+def lowered(text: str) -> str:
+    """Lower case without a change of length, which a few letters of Unicode would make."""
+    text = _plain(text)
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
+
+
+def _hide_all(text: str, quotable: Iterable[str]) -> str:
+    for quote in quotable:
+        wanted = lowered(quote).strip(" .?!\n\"'")
+        if len(wanted) >= 10 and " " in wanted:
+            text = text.replace(wanted, HIDDEN.ljust(len(wanted), FILLER))
+    return text
+
+
+def _hide_quotations(text: str) -> str:
+    return _QUOTED.sub(_hide_if_long, text) if '"' in text else text
+
+
+def _hide_if_long(match: re.Match[str]) -> str:
+    quote = match.group()
+    if HIDDEN not in quote and quote.count(" ") < _WORDS_WORTH_HIDING - 1:
+        return quote
+    # The last character stays: where it is a full stop's quotation mark, the sentence ends there.
+    closing = quote[-2:] if quote[-2] in ".?!" else quote[-1:]
+    return HIDDEN.ljust(len(quote) - len(closing), FILLER) + closing
+
+
+def _sentences(answer: str, hidden: str) -> Iterator[Span]:
+    start = 0
+    for match in _SENTENCE_END.finditer(hidden):
+        if _ends_here(answer, hidden, start, match):
+            yield from _stripped(answer, start, match.end())
+            start = match.end()
+    yield from _stripped(answer, start, len(answer))
+
+
+def _ends_here(answer: str, hidden: str, start: int, match: re.Match[str]) -> bool:
+    if match.group()[0] == "\n":
+        return True
+    following = answer[match.end() : match.end() + 3].lstrip(" \t")
+    if following and following[0].islower():
+        return False
+    if not match.group().startswith("."):
+        return True
+    before = hidden[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()]
+    word = _LAST_WORD.search(before)
+    if word is None:
+        return True
+    if word.group() in _NOT_AN_END or _is_initial(word.group(), before):
+        return not following or following[0] == "\n"
+    return not _LIST_MARK.match(hidden[start : match.end()])
+
+
+def _is_initial(word: str, before: str) -> bool:
+    """A single letter, as in `Michael D. Murphy`: the name goes on. But `plan b.` may end there."""
+    return len(word) == 1 and word.isalpha() and word != "i" and len(before) > 1
+
+
+def _stripped(answer: str, start: int, end: int) -> Iterator[Span]:
+    piece = answer[start:end]
+    left = len(piece) - len(piece.lstrip())
+    if left < len(piece):
+        yield start + left, start + len(piece.rstrip())

@@ -1,0 +1,1 @@
+"""Shards: records and rejections written to disk."""

@@ -1,0 +1,51 @@
+"""A rehearsal: what the simulated teacher has to know to play the teacher of a real task.
+
+Its book is filled from the gold labels of the rows that will be asked about, so the whole way can
+be tried, without a key and without cost, on any dataset that has gold labels.
+"""
+
+from collections.abc import Iterable
+
+from annotator.dataset.rows import Row
+from annotator.request.plan import Plan
+from annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
+from common.labels import value_of
+from common.task import TaskSpec
+
+ACCURACY = 0.9
+
+
+def rehearse(plans: Iterable[Plan], accuracy: float = ACCURACY, seed: int = 1) -> SimulatedTeacher:
+    """A teacher who knows the rows of these plans, and errs on a share of 1 - accuracy of them."""
+    book = AnswerBook()
+    for plan in plans:
+        for planned in plan.rows():
+            known = _known(plan.task, planned.row)
+            if known is not None:
+                for request in planned.requests:
+                    book.add(request.messages, known)
+    return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed)
+
+
+def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:
+    """The truth about a row; None without a gold label: then the teacher knows nothing."""
+    if row.gold is None:
+        return None
+    label, others, options = row.gold, (), ()
+    if task.label.kind == "classes":
+        others = tuple(name for name in task.label.classes if name != label)
+    elif task.label.kind == "options":
+        options = tuple(row.fields[name] for name in task.label.options)
+        others = tuple(dict.fromkeys(text for text in options if text != label))
+    elif task.label.kind == "equation":
+        value = value_of(label)
+        label = label if value is None else f"{value:g}"
+        others = () if value is None else (f"{value + 1:g}", f"{value * 2 + 3:g}")
+    rationale = row.gold_rationale or _made_up(row, label)
+    return KnownAnswer(label=label, rationale=rationale, alternatives=others, options=options)
+
+
+def _made_up(row: Row, label: str) -> str:
+    longest = max(row.fields.values(), key=len)
+    said = " ".join(longest.split()[:8])
+    return f"The text begins with {said}, and all of it taken together leads to {label}."

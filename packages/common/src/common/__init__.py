@@ -1,0 +1,1 @@
+"""What the annotator and the trainer both speak: tasks, labels, records, manifests and shards."""

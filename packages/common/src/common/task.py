@@ -1,0 +1,87 @@
+"""A task: what its rows hold, what its labels are, what the student reads. Read from `task.yaml`.
+
+    task: cqa
+    fields:                          placeholder -> where the value lies in a row of the source
+      question: question
+      choice_a: choices[0]
+    label:
+      kind: options                  classes | options | equation | text
+      options: [choice_a, choice_b]  for options: the placeholders that hold the choices
+      classes:                       for classes: name -> what gold and teacher may call it
+        entailment: {gold: [0], aliases: ["true"]}
+    gold: answer                     where the gold label lies (may be left out)
+    student:
+      input: "{question}\\n(a) {choice_a}\\n(b) {choice_b}"
+
+A manifest carries the label and student parts, so the trainer needs no prompts folder.
+"""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LabelKind = Literal["classes", "options", "equation", "text"]
+Scalar = str | int | float | bool | None
+
+
+class ClassSpec(BaseModel):
+    """One class of a closed set: the gold values that mean it, other names a teacher uses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gold: list[Scalar] = []
+    aliases: list[str] = []
+
+
+class LabelSpec(BaseModel):
+    """What kind of label a task has, and the names it may go by."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: LabelKind
+    classes: dict[str, ClassSpec] = {}
+    options: list[str] = []
+
+    @model_validator(mode="after")
+    def _parts_fit_the_kind(self) -> Self:
+        if (self.kind == "classes") != bool(self.classes):
+            raise ValueError("`classes` goes with kind `classes` and must not be empty there")
+        if (self.kind == "options") != bool(self.options):
+            raise ValueError("`options` goes with kind `options` and must not be empty there")
+        return self
+
+
+class StudentSpec(BaseModel):
+    """How a row's fields become the student's input text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: str
+
+
+class DataSpec(BaseModel):
+    """Where rows come from when no --data is given: a hub dataset or the built-in generator."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hub: str | None = None
+    config: str | None = None
+    generator: Literal["demo"] | None = None
+    splits: dict[str, str] = {}
+
+
+class TaskSpec(BaseModel):
+    """A task as its `task.yaml` states it; see the module's docstring for the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    title: str = ""
+    source: str = ""
+    data: DataSpec = DataSpec()
+    id: str | None = None
+    fields: dict[str, str] = Field(min_length=1)
+    label: LabelSpec
+    gold: str | None = None
+    gold_rationale: str | None = None
+    student: StudentSpec

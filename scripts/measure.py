@@ -1,0 +1,122 @@
+"""Budgets of size: files, functions, parameters, import cycles, mocks.
+
+    python scripts/measure.py              exit 1 and a line for everything over its budget
+    python scripts/measure.py --table      sizes of every package
+
+An exception stands beside its cause: `# budget: REASON` on the `def` line, or among a file's first
+lines.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE_LINES, FUNCTION_LINES, PARAMETERS = 300, 40, 6
+FORBIDDEN_NAMES = {"utils.py", "helpers.py", "types.py", "base.py"}
+MOCKS = re.compile(r"\b(unittest\.mock|MagicMock|monkeypatch\.setattr|mocker)\b")
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def main() -> int:
+    files = sorted([*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("packages/*/*.py")])
+    tests = sorted(ROOT.glob("tests/**/*.py"))
+    if "--table" in sys.argv:
+        print_table(files, tests)
+        return 0
+    problems = [problem for file in [*files, *tests] for problem in over_budget(file)]
+    problems += [f"import cycle: {' -> '.join(cycle)}" for cycle in cycles(files)]
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+def over_budget(file: Path) -> Iterator[str]:
+    text = file.read_text(encoding="utf-8")
+    lines, where = text.splitlines(), file.relative_to(ROOT)
+    if len(lines) > FILE_LINES and "# budget:" not in "\n".join(lines[:30]):
+        yield f"{where}: {len(lines)} lines, the budget is {FILE_LINES}"
+    if file.name in FORBIDDEN_NAMES:
+        yield f"{where}: a file is named for what it holds"
+    if MOCKS.search(text):
+        yield f"{where}: a mock, where a real part can stand"
+    for function in functions(text):
+        if "# budget:" not in lines[function.lineno - 1]:
+            yield from function_over_budget(function, f"{where}:{function.lineno}")
+
+
+def function_over_budget(function: Function, where: str) -> Iterator[str]:
+    length = (function.end_lineno or function.lineno) - function.lineno + 1
+    if length > FUNCTION_LINES:
+        yield f"{where}: {function.name} has {length} lines, the budget is {FUNCTION_LINES}"
+    count = len(parameters(function))
+    if count > PARAMETERS:
+        yield f"{where}: {function.name} has {count} parameters, the budget is {PARAMETERS}"
+
+
+def functions(text: str) -> Iterator[Function]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, Function):
+            yield node
+
+
+def parameters(function: Function) -> list[str]:
+    given = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+    return [argument.arg for argument in given if argument.arg not in ("self", "cls")]
+
+
+def cycles(files: list[Path]) -> list[list[str]]:
+    """Every import cycle, deferred and type-only imports included."""
+    graph = {module_of(file): imports_of(file) for file in files if "src" in file.parts}
+    found: list[list[str]] = []
+    done: set[str] = set()
+
+    def visit(module: str, path: list[str]) -> None:
+        if module in path:
+            found.append([*path[path.index(module) :], module])
+        elif module in graph and module not in done:
+            for imported in sorted(graph[module]):
+                visit(imported, [*path, module])
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, [])
+    return found
+
+
+def module_of(file: Path) -> str:
+    parts = file.with_suffix("").parts
+    return ".".join(parts[parts.index("src") + 1 :]).removesuffix(".__init__")
+
+
+def imports_of(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def print_table(files: list[Path], tests: list[Path]) -> None:
+    print(
+        f"{'':12} {'files':>6} {'lines':>7} {'max file':>9} {'functions':>10} {'max function':>13}"
+    )
+    for name in ("common", "annotator", "trainer"):
+        print_row(name, [file for file in files if f"packages/{name}/" in str(file)])
+    print_row("tests", tests)
+
+
+def print_row(name: str, files: list[Path]) -> None:
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    sizes = [len(text.splitlines()) for text in texts] or [0]
+    lengths = [(f.end_lineno or 0) - f.lineno + 1 for text in texts for f in functions(text)] or [0]
+    numbers = f"{len(files):6} {sum(sizes):7,} {max(sizes):9} {len(lengths):10} {max(lengths):13}"
+    print(f"{name:12} {numbers}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Money: tokens counted without network, priced by model and day, and each answer billed once."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.cost.bill import Bill
+from annotator.cost.prices import FREE, Price, price_of
+from annotator.cost.tokens import count_tokens
+from annotator.request.answer import Usage
+from common.manifest import Cost
+from tests.annotator.request.made import an_answer
+
+OPENAI = "api.openai.com"
+IN_2023 = int(datetime(2023, 10, 1, tzinfo=UTC).timestamp())
+MILLION = Decimal(1_000_000)
+
+
+def a_bill(model: str = "gpt-3.5-turbo") -> Bill:
+    return Bill(host=OPENAI, model=model)
+
+
+@given(st.lists(st.builds(Usage, prompt=st.integers(0, 9999), completion=st.integers(0, 9999))))
+def test_a_bill_is_the_sum_of_its_answers(usages: list[Usage]):
+    bill = a_bill()
+    for usage in usages:
+        bill.add(an_answer(usage=usage, asked_at=IN_2023))
+
+    prompt = sum(usage.prompt for usage in usages)
+    completion = sum(usage.completion for usage in usages)
+    assert bill.answers == len(usages)
+    assert bill.tokens == {"prompt": prompt, "completion": completion, "cached": 0}
+    assert bill.usd == prompt * Decimal("1.5") / MILLION + completion * Decimal(2) / MILLION
+    assert bill.cost.usd == pytest.approx(float(bill.usd), abs=1e-6)
+
+
+def test_the_teacher_of_2023_costs_what_it_cost_then():
+    price = price_of("gpt-3.5-turbo", OPENAI, date(2023, 10, 1))
+
+    assert price is not None
+    assert (price.prompt * MILLION, price.completion * MILLION) == (Decimal("1.5"), Decimal(2))
+    assert price.source == "openai 2023-06-13"
+
+
+def test_prices_follow_the_day():
+    before = price_of("gpt-3.5-turbo", OPENAI, date(2024, 1, 24))
+    after = price_of("gpt-3.5-turbo", OPENAI, date(2024, 1, 25))
+
+    assert before is not None
+    assert after is not None
+    assert after.prompt * MILLION == Decimal("0.5")
+    assert after.completion < before.completion
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "completion", "cached"),
+    [("gpt-4o-mini", "0.15", "0.6", "0.075"), ("gpt-4o", "2.5", "10", "1.25")],
+)
+def test_known_models_have_known_prices(model: str, prompt: str, completion: str, cached: str):
+    price = price_of(model, OPENAI, date(2025, 6, 1))
+
+    assert price is not None
+    found = [part * MILLION for part in (price.prompt, price.completion, price.cached)]
+    assert found == [Decimal(prompt), Decimal(completion), Decimal(cached)]
+
+
+def test_cached_tokens_are_inside_the_prompt_and_cheaper():
+    price = Price(prompt=Decimal(4), completion=Decimal(10), cached=Decimal(1), source="made up")
+
+    assert price.cost_usd(Usage(prompt=100, cached=30, completion=5)) == 70 * 4 + 30 * 1 + 5 * 10
+
+
+def test_reasoning_tokens_are_inside_the_completion():
+    price = Price(prompt=Decimal(0), completion=Decimal(1), cached=Decimal(0), source="made up")
+
+    assert price.cost_usd(Usage(completion=9, reasoning=7)) == 9
+
+
+def test_a_model_without_a_known_price_makes_the_cost_unknown_and_not_zero():
+    bill = a_bill("no-such-model-of-mine")
+    bill.add(an_answer())
+
+    assert bill.cost == Cost(usd=None, price="no known price for no-such-model-of-mine")
+    assert bill.tokens["prompt"] == 10
+
+
+def test_the_simulated_teacher_is_free():
+    bill = Bill(host="localhost", model="simulated")
+    bill.add(an_answer())
+
+    assert bill.cost == Cost(usd=0.0, price=FREE.source)
+
+
+def test_a_bill_of_nothing_is_nothing():
+    assert a_bill().cost == Cost(usd=0.0, price="nothing asked")
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("", 0), ("hello world", 2), ("Zürich", 3), ("tiktoken is great!", 6), ("a" * 1000, 125)],
+)
+def test_tokens_are_counted_as_openai_counts_them(text: str, tokens: int):
+    assert count_tokens(text) == tokens
+
+
+def test_text_that_looks_like_a_special_token_is_counted_as_text():
+    assert count_tokens("<|endoftext|>") > 1
+    assert count_tokens("a <|im_start|> b <|endoftext|>") > 8
+
+
+@given(st.text(max_size=60))
+def test_any_text_has_at_most_one_token_a_byte(text: str):
+    assert count_tokens(text) <= len(text.encode())

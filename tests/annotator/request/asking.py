@@ -1,0 +1,98 @@
+"""A run of the online teacher against a live simulator, with waits short enough for tests."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from annotator.request.answer import Answer, Failure
+from annotator.request.committer import Committer
+from annotator.request.key import Request
+from annotator.request.online import Door, OnlineTeacher
+from annotator.request.progress import Progress
+from annotator.request.retry import RetryPolicy
+from annotator.request.store import ResponseStore
+from annotator.simulator.answers import SimulatedTeacher
+from annotator.simulator.faults import Fault, FaultPlan
+from annotator.simulator.server import Simulator, SimulatorSettings
+from tests.annotator.request.made import a_request
+
+QUICK = RetryPolicy(attempts=4, first_s=0.01, cap_s=0.05, longest_s=2)
+ONCE = RetryPolicy(attempts=1)
+
+
+class Echo:
+    """A teacher that says what it was asked."""
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        return orjson.dumps(body).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A teacher ready to be asked, and the store behind it."""
+
+    teacher: OnlineTeacher
+    store: ResponseStore
+    progress: Progress
+
+    async def ask(self, requests: Iterable[Request]) -> None:
+        await self.teacher.ask_all(each(requests))
+
+    def outcome(self, request: Request) -> Answer | Failure | None:
+        with self.store.reading() as stored:
+            return stored.answer(request.key) or stored.failure(request.key)
+
+    def answer(self, request: Request) -> Answer:
+        found = self.outcome(request)
+        assert isinstance(found, Answer)
+        return found
+
+
+def simulator(*script: Fault | None, retry_after_s: float = 0.01, **settings: Any) -> Simulator:
+    """One that serves these faults to its first requests."""
+    plan = FaultPlan(script=script, retry_after_s=retry_after_s)
+    return Simulator(SimulatedTeacher(), SimulatorSettings(faults=plan, **settings))
+
+
+@asynccontextmanager
+async def a_run(
+    folder: Path, base_url: str, *, retry: RetryPolicy = QUICK, **door: Any
+) -> AsyncGenerator[Run]:
+    """door: what differs from a plain door with one request in flight."""
+    parts: dict[str, Any] = {
+        "key": None,
+        "concurrency": 1,
+        "timeout_s": 5.0,
+        "max_tokens": 512,
+        "limit_name": "max_tokens",
+    }
+    progress = Progress()
+    with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 24) as store:
+        async with (
+            Committer(store) as committer,
+            OnlineTeacher(
+                Door(base_url=base_url, **{**parts, **door}), committer, progress, retry=retry
+            ) as teacher,
+        ):
+            yield Run(teacher=teacher, store=store, progress=progress)
+
+
+async def each(requests: Iterable[Request]) -> AsyncIterator[Request]:
+    for request in requests:
+        yield request
+
+
+def several(n: int) -> list[Request]:
+    return [a_request(f"question {number}") for number in range(n)]
+
+
+async def until(it_is_so: Callable[[], object]) -> None:
+    """Wait for something that will be so in a moment."""
+    async with asyncio.timeout(10):
+        while not it_is_so():  # noqa: ASYNC110  # nobody tells: it is seen from outside
+            await asyncio.sleep(0.002)

@@ -1,0 +1,78 @@
+"""Rationales: the reasons, before or after the verdict, without the verdict."""
+
+import pytest
+
+from tests.annotator.response.tasks import CHOICES, CLAIM, PROBLEM, reader, text_reader
+
+
+@pytest.mark.parametrize(
+    ("answer", "rationale"),
+    [
+        ("False. The baker works at noon.", "The baker works at noon."),
+        ("The baker works at noon. Therefore, the claim is false.", "The baker works at noon."),
+        ("False, because the baker works at noon.", "the baker works at noon."),
+        ("The claim is false because the baker works at noon.", "the baker works at noon."),
+        ("The baker works at noon, so the claim is false.", "The baker works at noon"),
+        (
+            "The claim is false. The U.S. baker works at noon. Hence, the claim is false.",
+            "The U.S. baker works at noon.",
+        ),
+        (
+            "The oven is cold. The claim is false. It is also noon there.",
+            "The oven is cold. It is also noon there.",
+        ),
+        ("Label: neutral\nExplanation: No clock is shown here.", "No clock is shown here."),
+        ("Rationale: No clock is shown here.\nLabel: neutral", "No clock is shown here."),
+        ("No, the claim is false. The baker works at noon.", "The baker works at noon."),
+        ("## Verdict\nFalse\n## Reasons\nThe baker works at noon.", "The baker works at noon."),
+        ("True", None),
+        ("The claim is false.", None),
+        ("False. Noon.", None),
+        (
+            "The explanation in the text is long. Therefore, the claim is true.",
+            "The explanation in the text is long.",
+        ),
+    ],
+)
+def test_reasons_of_a_class(answer: str, rationale: str | None) -> None:
+    assert reader("anli1").read(answer, CLAIM).rationale == rationale
+
+
+def test_reasons_in_json() -> None:
+    answer = '{"rationale": "No clock is shown.", "label": "neutral"}'
+    reading = reader("anli1").read(answer, CLAIM)
+    assert reading.rationale == "No clock is shown."
+    assert reading.rationale_span == (15, 33)
+
+
+def test_reasons_of_an_option() -> None:
+    answer = "The best choice is the table. It stands firmly on the ground."
+    assert reader("cqa").read(answer, CHOICES).rationale == "It stands firmly on the ground."
+    answer = "The best choice is the table, as it stands firmly."
+    assert reader("cqa").read(answer, CHOICES).rationale == "it stands firmly."
+    assert reader("cqa").read("c) table", CHOICES).rationale is None
+
+
+def test_reasons_of_a_number() -> None:
+    answer = "Mia had 14 and gave 5: 14 - 5 = 9.\nTherefore, Mia has 9 beads left."
+    reading = reader("svamp").read(answer, PROBLEM)
+    assert reading.rationale == "Mia had 14 and gave 5: 14 - 5 = 9."
+    assert reader("svamp").read("Mia has 9 beads left.", PROBLEM).rationale is None
+
+
+def test_the_span_covers_the_rationale() -> None:
+    answer = "False. The baker works at noon. Therefore, the claim is false."
+    reading = reader("anli1").read(answer, CLAIM)
+    assert reading.rationale_span is not None
+    start, end = reading.rationale_span
+    assert answer[start:end] == reading.rationale
+
+
+def test_free_text() -> None:
+    reading = text_reader().read("Label: a short title\nExplanation: It says it all.", {})
+    assert (reading.label, reading.rationale) == ("a short title", "It says it all.")
+    assert text_reader().read("Bread at dawn", {}).label == "Bread at dawn"
+    assert text_reader().read("It is long. The answer is Bread at dawn.", {}).label == (
+        "Bread at dawn"
+    )
+    assert text_reader().read("It is long. It is late.", {}).label is None

@@ -1,0 +1,178 @@
+"""From what the store holds, every row becomes one record or one rejection, with its reason."""
+
+import pytest
+
+from annotator.dataset.rows import Row
+from annotator.prompt.mix import Assignment
+from annotator.request.answer import Answer
+from annotator.request.plan import PlannedRow
+from annotator.request.store import ResponseStore
+from annotator.response.read_verdict import VerdictReader
+from annotator.response.record import Outcome, conclude
+from annotator.response.rejection import Rejection
+from common.record import PartRef, Record
+from common.task import ClassSpec, LabelSpec
+from tests.annotator.request.made import FAILURE, a_request, an_answer
+
+LABEL = LabelSpec(kind="classes", classes={"addition": ClassSpec(), "division": ClassSpec()})
+READER = VerdictReader(LABEL)
+ROW = Row(
+    id="train-7",
+    split="train",
+    index=7,
+    fields={"problem": "Two and three apples lie on a table."},
+    gold="addition",
+    gold_rationale="They are counted.",
+)
+ONE, OTHER = a_request("for the label"), a_request("for the rationale")
+SAID = "Label: addition\nRationale: Both heaps of apples are counted together."
+REASONS = "Label: division\nRationale: Every child gets the same part of them."
+
+
+def together() -> PlannedRow:
+    assignment = Assignment(label="plain", rationale="plain")
+    return PlannedRow(row=ROW, assignment=assignment, label=ONE, rationale=ONE)
+
+
+def apart() -> PlannedRow:
+    assignment = Assignment(label="plain", rationale="long")
+    return PlannedRow(row=ROW, assignment=assignment, label=ONE, rationale=OTHER)
+
+
+def label_only() -> PlannedRow:
+    assignment = Assignment(label="plain", rationale=None)
+    return PlannedRow(row=ROW, assignment=assignment, label=ONE, rationale=None)
+
+
+def concluded(store: ResponseStore, planned: PlannedRow, *said: Answer) -> Outcome:
+    """said: the answers to the label's request and to the rationale's, as far as there are any."""
+    store.put([(r.key, a) for r, a in zip((ONE, OTHER), said, strict=False)], [])
+    with store.reading() as stored:
+        return conclude(planned, stored, READER)
+
+
+def record_of(outcome: Outcome) -> Record:
+    assert isinstance(outcome.result, Record)
+    return outcome.result
+
+
+def rejection_of(outcome: Outcome) -> Rejection:
+    assert isinstance(outcome.result, Rejection)
+    result = outcome.result
+    assert (result.id, result.split, result.index) == ("train-7", "train", 7)
+    return result
+
+
+def test_one_answer_gives_label_and_rationale(store: ResponseStore):
+    outcome = concluded(store, together(), an_answer(SAID))
+
+    key = ONE.key.hex()
+    assert record_of(outcome) == Record(
+        id="train-7",
+        split="train",
+        index=7,
+        input=ROW.fields,
+        label="addition",
+        rationale="Both heaps of apples are counted together.",
+        gold="addition",
+        gold_rationale="They are counted.",
+        templates=PartRef(label="plain", rationale="plain"),
+        keys=PartRef(label=key, rationale=key),
+        confidence=0.99,
+    )
+    assert outcome.answers == {ONE.key: an_answer(SAID)}
+
+
+def test_two_answers_give_one_part_each_and_are_both_billed(store: ResponseStore):
+    outcome = concluded(store, apart(), an_answer(SAID), an_answer(REASONS))
+
+    record = record_of(outcome)
+    assert record.label == "addition"
+    assert record.rationale == "Every child gets the same part of them."
+    assert record.templates == PartRef(label="plain", rationale="long")
+    assert record.keys == PartRef(label=ONE.key.hex(), rationale=OTHER.key.hex())
+    assert outcome.answers.keys() == {ONE.key, OTHER.key}
+
+
+def test_where_no_rationale_was_asked_for_there_is_none(store: ResponseStore):
+    record = record_of(concluded(store, label_only(), an_answer(SAID)))
+
+    assert (record.label, record.rationale) == ("addition", None)
+    assert (record.templates.rationale, record.keys.rationale) == (None, None)
+
+
+def test_a_label_without_reasons_is_a_record_without_rationale(store: ResponseStore):
+    record = record_of(concluded(store, together(), an_answer("Addition.")))
+
+    assert (record.label, record.rationale) == ("addition", None)
+
+
+def test_a_rationale_is_kept_where_its_own_answer_names_no_label(store: ResponseStore):
+    reasons = an_answer("Both heaps of apples on the table are counted together.")
+    record = record_of(concluded(store, apart(), an_answer(SAID), reasons))
+
+    assert record.label == "addition"
+    assert record.rationale == reasons.text
+
+
+def test_a_row_that_was_never_answered_says_so(store: ResponseStore):
+    outcome = concluded(store, together())
+
+    rejection = rejection_of(outcome)
+    assert (rejection.stage, rejection.reason) == ("request", "no_answer")
+    assert outcome.answers == {}
+
+
+def test_one_answer_of_two_is_not_enough_and_is_billed(store: ResponseStore):
+    outcome = concluded(store, apart(), an_answer(SAID))
+
+    assert rejection_of(outcome).reason == "no_answer"
+    assert outcome.answers.keys() == {ONE.key}
+
+
+def test_a_failure_rejects_with_its_own_reason(store: ResponseStore):
+    store.put([], [(ONE.key, FAILURE)])
+
+    rejection = rejection_of(concluded(store, together()))
+    assert (rejection.stage, rejection.reason) == ("request", FAILURE.reason)
+    assert rejection.detail == FAILURE.detail
+
+
+def test_the_failure_of_the_rationale_rejects_too(store: ResponseStore):
+    store.put([], [(OTHER.key, FAILURE)])
+
+    assert rejection_of(concluded(store, apart(), an_answer(SAID))).reason == FAILURE.reason
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [("length", "truncated"), ("content_filter", "content_filtered"), ("refusal", "refused")],
+)
+def test_an_answer_that_did_not_end_well_is_no_label_and_is_billed(
+    store: ResponseStore, finish: str, reason: str
+):
+    outcome = concluded(store, together(), an_answer(SAID, finish=finish))
+
+    rejection = rejection_of(outcome)
+    assert (rejection.stage, rejection.reason) == ("response", reason)
+    assert finish in rejection.detail
+    assert outcome.answers.keys() == {ONE.key}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        (" \n", "empty"),
+        ("I'm sorry, but I cannot help with that.", "refusal"),
+        ("Apples are fruit.", "no_verdict"),
+    ],
+)
+def test_an_answer_without_a_label_is_rejected_and_billed(
+    store: ResponseStore, text: str, reason: str
+):
+    outcome = concluded(store, together(), an_answer(text))
+
+    rejection = rejection_of(outcome)
+    assert (rejection.stage, rejection.reason) == ("response", reason)
+    assert outcome.answers.keys() == {ONE.key}

@@ -1,0 +1,93 @@
+"""Requests are read as OpenAI reads them, and told apart by what they say."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.simulator.wire import (
+    ChatRequest,
+    ErrorReply,
+    cut_answer,
+    prompt_digest,
+    read_chat,
+    read_messages,
+    token_count,
+)
+from tests.annotator.simulator.asking import chat_body
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+MESSAGES = st.lists(st.tuples(st.sampled_from(["system", "user"]), TEXTS), min_size=1, max_size=4)
+
+
+@given(said=MESSAGES)
+def test_a_request_is_read_back_as_it_was_meant(said: list[tuple[str, str]]):
+    body = {
+        "model": "m",
+        "messages": [{"role": role, "content": text} for role, text in said],
+        "max_completion_tokens": 7,
+    }
+
+    asked = read_chat(orjson.dumps(body))
+
+    assert isinstance(asked, ChatRequest)
+    assert (asked.model, asked.max_tokens) == ("m", 7)
+    assert read_messages(asked.body["messages"]) == said
+    assert asked.prompt_tokens == token_count(sum(len(text) for _, text in said))
+
+
+@given(one=MESSAGES, other=MESSAGES)
+def test_different_prompts_have_different_digests(
+    one: list[tuple[str, str]], other: list[tuple[str, str]]
+):
+    assert (prompt_digest(one) == prompt_digest(other)) == (one == other)
+
+
+def test_a_text_in_parts_is_the_same_prompt():
+    parts = [{"type": "text", "text": "How "}, {"type": "text", "text": "many?"}]
+
+    assert read_messages([{"role": "user", "content": parts}]) == [("user", "How many?")]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message", "param"),
+    [
+        (b"{", "could not parse the JSON", None),
+        (b"[]", "must be an object", None),
+        (b'{"messages": []}', "must provide a model", None),
+        (b'{"model": "m"}', "Missing required parameter: 'messages'", "messages"),
+        (b'{"model": "m", "messages": 3}', "must be a list", "messages"),
+        (b'{"model": "m", "messages": [3]}', "must be an object", "messages"),
+        (b'{"model": "m", "messages": [{"content": "x"}]}', "needs a 'role'", "messages"),
+        (b'{"model": "m", "messages": [{"role": "user"}]}', "needs a 'content'", "messages"),
+        (
+            b'{"model": "m", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
+            "must be text",
+            "messages",
+        ),
+        (orjson.dumps(chat_body("x", max_tokens=0)), "at least 1", "max_tokens"),
+        (orjson.dumps(chat_body("x", stream=True)), "does not stream", "stream"),
+    ],
+)
+def test_what_is_no_request_is_refused_by_name(raw: bytes, message: str, param: str | None):
+    refusal = read_chat(raw)
+
+    assert isinstance(refusal, ErrorReply)
+    assert refusal.status == 400
+    assert refusal.type == "invalid_request_error"
+    assert message in refusal.message
+    assert refusal.param == param
+
+
+@given(raw=st.binary(max_size=80))
+def test_no_bytes_at_all_make_the_reader_raise(raw: bytes):
+    assert isinstance(read_chat(raw), ErrorReply)
+
+
+@given(text=st.text(max_size=200), limit=st.integers(1, 60))
+def test_a_cut_answer_keeps_the_limit_and_says_so(text: str, limit: int):
+    answer = cut_answer(text, limit)
+
+    assert text.startswith(answer.text)
+    assert answer.tokens == token_count(len(answer.text)) <= limit
+    assert (answer.finish_reason == "length") == (answer.text != text)

@@ -1,0 +1,116 @@
+"""Two labels are the same by meaning: words without case, equations by value, text never run."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.labels import plain, same_label, same_value, value_of
+
+EQUATION_TEXT = st.text(alphabet="0123456789.,+-*/()=x ÷×−:\n\t", max_size=60)
+NUMBERS = st.integers(0, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("( 10.0 * 45.0 )", 450.0),
+        ("1,200", 1200.0),
+        ("x = 3 + 4", 7.0),
+        ("3 + 4 = 7", 7.0),
+        ("= 5", 5.0),
+        (".5 * 4", 2.0),
+        ("2 × 3 ÷ 6", 1.0),
+        ("9 − 4", 5.0),
+        ("8 : 2", 4.0),
+        ("2 x 3", 6.0),
+        ("-(2 + 3)", -5.0),
+        ("2 - -3", 5.0),
+        (" 3 \n+ 4\n", 7.0),
+    ],
+)
+def test_an_equation_has_a_value(text: str, value: float):
+    assert value_of(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2 + 3 * 4", 14.0),
+        ("( 2 + 3 ) * 4", 20.0),
+        ("8 - 2 - 3", 3.0),
+        ("8 / 2 / 2", 2.0),
+        ("8 - ( 2 - 3 )", 9.0),
+        ("12 / ( 2 * 3 )", 2.0),
+        ("-2 * 3 + 10", 4.0),
+    ],
+)
+def test_products_come_before_sums_and_brackets_before_both(text: str, value: float):
+    assert value_of(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "addition", "1 / 0", "1 +", "( 1", "1 )", "()", "3 4", "1.5.2", "5 %", "²"),
+        *("x = ", "__import__('os')", "9" * 400, "1e400", "(" * 200 + "1" + ")" * 200, "-" * 200),
+    ],
+)
+def test_what_is_no_equation_has_no_value(text: str):
+    assert value_of(text) is None
+
+
+@given(st.text(max_size=200))
+def test_no_text_at_all_raises(text: str):
+    value_of(text)
+
+
+@given(EQUATION_TEXT)
+def test_no_text_made_of_an_equation_s_letters_raises(text: str):
+    value_of(text)
+
+
+@pytest.mark.parametrize("piece", ["1+", "(", ")", "-", " ", "1,", "=", "1.1", "\n"])
+def test_a_long_text_is_done_with_in_no_time(piece: str):
+    start_s = time.monotonic()
+    value_of(piece * 20_000)
+
+    assert time.monotonic() - start_s < 1
+
+
+@given(a=NUMBERS, b=NUMBERS, c=st.integers(1, 100))
+def test_values_are_those_of_arithmetic(a: int, b: int, c: int):
+    assert value_of(f"( {a} + {b} ) / {c} - {a}") == pytest.approx((a + b) / c - a)
+    assert value_of(f"{a} - {b} * {c}") == pytest.approx(a - b * c)
+
+
+@given(a=NUMBERS, b=NUMBERS)
+def test_equations_are_equal_by_value(a: int, b: int):
+    assert same_value(f"{a} + {b}", f"{b}+{a}")
+    assert same_label("equation", f"( {a}.0 + {b}.0 )", f"{a + b}")
+    assert not same_value(f"{a} + {b}", f"{a + b + 1}")
+
+
+def test_words_that_mean_no_value_are_not_equal_by_value():
+    assert not same_value("none", "nothing")
+    assert same_label("equation", "None", "none")
+
+
+def test_only_equations_are_compared_by_value():
+    assert same_label("equation", "3 + 4", "7")
+    assert not same_label("text", "3 + 4", "7")
+    assert not same_label("classes", "2.0", "2")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Entailment", "entailment "), ("a  b", "A b."), ("STRASSE", "straße")]
+)
+def test_words_are_compared_without_case_spacing_and_full_stop(one: str, other: str):
+    assert same_label("text", one, other)
+
+
+@given(st.text(max_size=40))
+def test_plain_is_stable_and_a_label_is_the_same_as_itself(text: str):
+    assert plain(plain(text)) == plain(text)
+    assert same_label("equation", text, text)

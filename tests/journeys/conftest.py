@@ -1,0 +1,63 @@
+"""Journeys use the commands as people do: the installed `annotate`, real files, a live teacher."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ANNOTATE = Path(sys.executable).parent / "annotate"
+REAL_DATA = ROOT.parent / "shared" / "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The object that --json printed."""
+        return json.loads(self.out)
+
+
+Annotate = Callable[..., Done]
+
+
+@pytest.fixture
+def annotate(tmp_path: Path) -> Annotate:
+    """Runs `annotate` with these words, in an empty folder and without a key."""
+    environment = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"}
+
+    def run(*words: str | Path) -> Done:
+        command = [str(ANNOTATE), *map(str, words)]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+        )
+        return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real datasets and answers; a test that needs it is skipped without."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("no real data beside the checkout (../shared/data)")
+    return REAL_DATA
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of every shard, rejects file and manifest below a folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}

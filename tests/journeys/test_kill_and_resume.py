@@ -1,0 +1,93 @@
+"""kill -9 at a random moment, then the same command: same shards, almost nothing paid twice."""
+
+import asyncio
+import random
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from annotator.simulator.latency import Latency
+from annotator.simulator.server import Simulator, SimulatorSettings
+from tests.journeys.conftest import ANNOTATE, digests
+from tests.journeys.test_row_to_shard import simulator
+
+IN_FLIGHT = 8
+ROWS = 300
+
+
+def words(teacher: Simulator, name: str) -> list[str]:
+    """The command line of one run."""
+    return [
+        *(str(ANNOTATE), "run", "demo", "--teacher", "t", "--base-url", teacher.base_url),
+        *("--samples", str(ROWS), "--concurrency", str(IN_FLIGHT), "--quiet"),
+        *("--store", f"store-{name}", "--out", f"out-{name}"),
+    ]
+
+
+async def start(command: list[str], folder: Path) -> asyncio.subprocess.Process:
+    """The command, running in a folder."""
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=pipe, stderr=pipe)
+
+
+async def served(teacher: Simulator, n: int) -> None:
+    """Wait until the teacher has answered n requests."""
+    while len(teacher.log.entries) < n:  # noqa: ASYNC110  # the simulator tells nobody
+        await asyncio.sleep(0.005)
+
+
+SLOW = SimulatorSettings(latency=Latency(median_ms=15, sigma=0.5))
+
+
+async def test_killed_at_random_and_run_again_the_shards_are_the_same(tmp_path: Path) -> None:
+    moments = random.Random(2026)
+    async with simulator(tmp_path, SLOW) as teacher:
+        for kill in range(3):
+            process = await start(words(teacher, "killed"), tmp_path)
+            await served(teacher, len(teacher.log.entries) + moments.randint(1, 60))
+            process.send_signal(signal.SIGKILL)
+            assert await process.wait() == -signal.SIGKILL, f"run {kill} ended before the kill"
+        last = await start(words(teacher, "killed"), tmp_path)
+        assert await last.wait() == 0
+        times = Counter(entry.digest for entry in teacher.log.entries)
+    assert len(times) == ROWS
+    asked_again = sum(n - 1 for n in times.values())
+    # Answers on their way, or in a commit's short wait, at each of three kills.
+    assert asked_again <= 3 * 2 * IN_FLIGHT
+    async with simulator(tmp_path) as calm:
+        unbroken = await start(words(calm, "calm"), tmp_path)
+        assert await unbroken.wait() == 0
+    assert digests(tmp_path / "out-killed") == digests(tmp_path / "out-calm")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+async def test_sigterm_ends_gently_and_nothing_is_asked_twice(tmp_path: Path) -> None:
+    async with simulator(tmp_path, SLOW) as teacher:
+        process = await start(words(teacher, "stopped"), tmp_path)
+        await served(teacher, 40)
+        process.send_signal(signal.SIGTERM)
+        _, error = await process.communicate()
+        assert process.returncode == 130
+        assert error.decode().count("\n") == 1
+        assert "the same command goes on" in error.decode()
+        assert not (tmp_path / "out-stopped").exists()
+        again = await start(words(teacher, "stopped"), tmp_path)
+        assert await again.wait() == 0
+        times = Counter(entry.digest for entry in teacher.log.entries)
+    assert set(times.values()) == {1}
+    assert len(times) == ROWS
+
+
+async def test_a_second_writer_is_told_who_has_the_store(tmp_path: Path) -> None:
+    slower = SimulatorSettings(latency=Latency(median_ms=200))
+    async with simulator(tmp_path, slower) as teacher:
+        first = await start(words(teacher, "shared"), tmp_path)
+        await served(teacher, 5)
+        second = await start(words(teacher, "shared"), tmp_path)
+        _, error = await second.communicate()
+        assert second.returncode == 2
+        assert f"process {first.pid} is writing" in error.decode()
+        assert await first.wait() == 0

@@ -1,0 +1,113 @@
+"""Row to shard over a live teacher: same bytes at any concurrency, and nothing paid twice."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from annotator.config import RunConfig, own_prompts
+from annotator.planning import make_plans
+from annotator.simulator.faults import Fault, FaultPlan
+from annotator.simulator.rehearsal import rehearse
+from annotator.simulator.server import Simulator, SimulatorSettings
+from tests.journeys.conftest import Annotate, digests
+
+
+def simulator(tmp_path: Path, settings: SimulatorSettings | None = None) -> Simulator:
+    """A teacher who knows the demo task's rows."""
+    config = RunConfig(
+        task="demo",
+        splits=("train", "test"),
+        teacher="t",
+        prompts=own_prompts(),
+        store=tmp_path,
+        out=tmp_path,
+    )
+    return Simulator(rehearse(make_plans(config)), settings)
+
+
+def test_a_demo_run_writes_shards_whose_counts_add_up(annotate: Annotate, tmp_path: Path) -> None:
+    done = annotate("run", "demo", "--teacher", "simulated", "--samples", "60", "--json")
+    assert done.code == 0, done.err
+    said = done.json
+    assert (said["rows"], said["asked"], said["cached"]) == (60, 60, 0)
+    assert said["records"] + said["rejected"] == said["rows"]
+    folder = tmp_path / said["out"] / "train"
+    lines = (folder / "shard-00000.jsonl").read_bytes().splitlines()
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    assert len(lines) == said["records"] == manifest["shards"][0]["rows"]
+    record = json.loads(lines[0])
+    assert record["index"] == 0
+    assert record["label"] in manifest["label"]["classes"]
+    assert record["rationale"]
+    assert len(bytes.fromhex(record["keys"]["label"])) == 32
+
+
+def test_a_finished_run_says_so_and_asks_nothing(annotate: Annotate, tmp_path: Path) -> None:
+    words = ("run", "demo", "--teacher", "simulated", "--samples", "20")
+    annotate(*words)
+    before = digests(tmp_path / "runs" / "demo")
+    again = annotate(*words)
+    assert again.code == 0
+    assert "Already complete" in again.out
+    assert "0 requests asked" in again.out
+    assert digests(tmp_path / "runs" / "demo") == before
+
+
+async def test_same_bytes_at_one_and_at_64_in_flight(annotate: Annotate, tmp_path: Path) -> None:
+    for level in ("1", "64"):
+        async with simulator(tmp_path) as teacher:
+            done = await asyncio.to_thread(
+                annotate,
+                *("run", "demo", "--teacher", "t", "--base-url", teacher.base_url),
+                *("--samples", "150", "--split", "train", "--split", "test"),
+                *("--store", f"store-{level}", "--out", f"out-{level}", "--concurrency", level),
+            )
+            assert done.code == 0, done.err
+            assert teacher.log.peak_in_flight() <= int(level)
+    assert digests(tmp_path / "out-1") == digests(tmp_path / "out-64")
+
+
+async def test_replay_from_the_store_needs_no_teacher(annotate: Annotate, tmp_path: Path) -> None:
+    words = ("run", "demo", "--samples", "40", "--teacher", "t")
+    async with simulator(tmp_path) as teacher:
+        online = (*words, "--base-url", teacher.base_url, "--out", "online")
+        assert (await asyncio.to_thread(annotate, *online)).code == 0
+        address = teacher.base_url
+    replay = annotate(*words, "--base-url", address, "--offline", "--out", "offline", "--json")
+    assert replay.code == 0, replay.err
+    assert (replay.json["asked"], replay.json["cached"]) == (0, 40)
+    assert digests(tmp_path / "online") == digests(tmp_path / "offline")
+
+
+async def test_faults_change_nothing_in_the_shards(annotate: Annotate, tmp_path: Path) -> None:
+    faults = (Fault.SERVER_ERROR, Fault.DROPPED, Fault.TORN, Fault.NOT_JSON)
+    often: dict[Fault, float] = dict.fromkeys(faults, 0.05)
+    stormy = SimulatorSettings(faults=FaultPlan(rates=often, max_in_a_row=1))
+    for name, settings in (("calm", None), ("stormy", stormy)):
+        async with simulator(tmp_path, settings) as teacher:
+            done = await asyncio.to_thread(
+                annotate,
+                *("run", "demo", "--samples", "100", "--teacher", "t"),
+                *("--base-url", teacher.base_url, "--store", f"s-{name}", "--out", name, "--json"),
+            )
+            assert done.code == 0, done.err
+            assert done.json["records"] == 100
+    assert digests(tmp_path / "calm") == digests(tmp_path / "stormy")
+
+
+@pytest.mark.parametrize(("fault", "code"), [(Fault.UNAUTHORIZED, 2), (Fault.QUOTA, 3)])
+async def test_key_and_quota_errors_stop_the_run_with_one_line(
+    annotate: Annotate, tmp_path: Path, fault: Fault, code: int
+) -> None:
+    script = SimulatorSettings(faults=FaultPlan(script=(None, None, fault)))
+    async with simulator(tmp_path, script) as teacher:
+        url = ("--base-url", teacher.base_url, "--concurrency", "1")
+        words = ("run", "demo", "--teacher", "t", "--samples", "30", *url)
+        done = await asyncio.to_thread(annotate, *words)
+        assert done.code == code
+        assert len(done.err.strip().splitlines()) == 1
+        assert "2 answers were stored" in done.err
+        again = await asyncio.to_thread(annotate, *words, "--json")
+    assert (again.json["asked"], again.json["cached"]) == (28, 2)
