@@ -1,0 +1,93 @@
+"""Shards, checked against their manifests, as the splits a run is trained and judged on."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from common.errors import ShardError
+from common.manifest import Manifest
+from common.record import Record
+from common.shards import read_manifest, read_records, verify
+from common.task import LabelKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One folder of shards, read whole."""
+
+    folder: Path
+    manifest: Manifest
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """All folders given for one use. name: train, valid or test, whatever the folders say."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    def records(self) -> Iterator[Record]:
+        """Every record, folder by folder, in row order."""
+        return (record for part in self.parts for record in part.records)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What a run learns from, is selected by and is judged on; one label kind throughout."""
+
+    train: Split
+    valid: Split
+    test: Split
+    kind: LabelKind
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        return (self.train, self.valid, self.test)
+
+
+def read_data(train: Sequence[Path], valid: Sequence[Path], test: Sequence[Path]) -> Data:
+    """Read and check every shard. Raises ShardError: missing, damaged, or kinds that differ."""
+    splits = (_split("train", train), _split("valid", valid), _split("test", test))
+    return Data(train=splits[0], valid=splits[1], test=splits[2], kind=_one_kind(splits))
+
+
+def data_fingerprint(data: Data) -> str:
+    """sha256 over every shard's sha256, the student's templates and the labels' kinds."""
+    parts = [
+        [
+            split.name,
+            [shard.sha256 for shard in part.manifest.shards],
+            part.manifest.student.input,
+            part.manifest.label.kind,
+        ]
+        for split in data.splits
+        for part in split.parts
+    ]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def _split(name: str, folders: Sequence[Path]) -> Split:
+    return Split(name=name, parts=tuple(_part(folder) for folder in folders))
+
+
+def _part(folder: Path) -> Part:
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    records = tuple(read_records(folder, manifest))
+    return Part(folder=folder, manifest=manifest, records=records)
+
+
+def _one_kind(splits: Sequence[Split]) -> LabelKind:
+    parts = [part for split in splits for part in split.parts]
+    first = parts[0]
+    for part in parts[1:]:
+        if part.manifest.label.kind != first.manifest.label.kind:
+            raise ShardError(
+                f"{part.folder}: labels are of kind {part.manifest.label.kind}, those of "
+                f"{first.folder} of kind {first.manifest.label.kind}: train them apart"
+            )
+    return first.manifest.label.kind

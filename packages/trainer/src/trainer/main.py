@@ -1,0 +1,104 @@
+"""From the command line to an exit code: read and check everything, then hand over to run.py.
+
+0: done, or nothing to do. 2: bad input, one line on stderr. Whatever the number of ranks, one of
+them speaks.
+"""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+import orjson
+
+from common.errors import ConfigError, DistillError
+from trainer.config import RESULTS_NAME, TrainConfig, fingerprint, parse
+from trainer.data.examples import exam, lesson
+from trainer.data.shards import data_fingerprint, read_data
+
+_SILENCE_S = 10.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train as the arguments say; the exit code."""
+    _stand_alone()
+    try:
+        _main(parse(sys.argv[1:] if arguments is None else arguments))
+    except DistillError as error:
+        _say_once(f"error: {error}")
+        return error.exit_code
+    return 0
+
+
+def _main(config: TrainConfig) -> None:
+    data = read_data(config.train, config.valid, config.test)
+    mark = fingerprint(config, data_fingerprint(data))
+    learn = lesson(data.train, config.labels, config.mode)
+    valid, test = exam(data.valid), exam(data.test)
+    if _is_done(config, mark):
+        _say(f"nothing to do: {config.output} holds this very run; --force trains again")
+        return
+    # Late, because torch and its kin take ten seconds to import: a wrong path must not cost that.
+    from trainer.run import Job, run
+    from trainer.training.report import data_counts
+
+    counts = data_counts(data, learn, valid, test)
+    run(
+        Job(
+            config=config,
+            fingerprint=mark,
+            lesson=learn,
+            valid=valid,
+            test=test,
+            kind=data.kind,
+            counts=counts,
+        )
+    )
+
+
+def _is_done(config: TrainConfig, mark: str) -> bool:
+    """Whether the output holds this run. Raises ConfigError when it holds another one."""
+    path = config.output / RESULTS_NAME
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+        if config.force:
+            path.unlink(missing_ok=True)
+        if not path.exists():
+            return False
+        found = orjson.loads(path.read_bytes()).get("fingerprint")
+    except (OSError, orjson.JSONDecodeError, AttributeError) as error:
+        raise ConfigError(f"--output {config.output}: cannot be used ({error})") from None
+    if found != mark:
+        raise ConfigError(
+            f"{path}: from other settings or data; take another --output, or --force to replace it"
+        )
+    return True
+
+
+def _stand_alone() -> None:
+    """Without a launcher this process is the only rank: say so where DeepSpeed looks."""
+    if "RANK" in os.environ:
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    alone = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in alone.items()}
+    os.environ["MASTER_ADDR"] = "127.0.0.1"
+
+
+def _say_once(line: str) -> None:
+    """Rank 0 speaks. The launcher ends all ranks when one exits, so the others wait for that.
+
+    A rank that failed alone is not ended in that time, and then speaks for itself.
+    """
+    if os.environ["RANK"] != "0":
+        time.sleep(_SILENCE_S)
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _say(line: str) -> None:
+    if os.environ["RANK"] == "0":
+        sys.stderr.write(f"{line}\n")

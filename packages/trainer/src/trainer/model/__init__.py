@@ -1,0 +1,1 @@
+"""The student, its tokenizer and its loss."""

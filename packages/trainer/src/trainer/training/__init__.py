@@ -1,0 +1,1 @@
+"""The loop, the judge and what is kept; engine.py alone knows DeepSpeed."""

@@ -1,0 +1,45 @@
+"""Where a student comes from."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainer.errors import StudentError
+from trainer.model.student import Student, pretrained, tiny
+
+PIECES = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁yes", -1.0), ("▁no", -1.0)]
+
+
+def test_the_seed_decides_the_weights() -> None:
+    one, same, other = (tiny(PIECES, seed, None).model.shared.weight for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_a_saved_folder_is_a_model(student: Student, tmp_path: Path) -> None:
+    student.model.save_pretrained(tmp_path)
+    student.tokenizer.save_pretrained(tmp_path)
+    again = pretrained(str(tmp_path), None)
+    assert torch.equal(again.model.shared.weight, student.model.shared.weight)
+    text = ["predict: Ada has 12 apples."]
+    assert again.tokenizer(text)["input_ids"] == student.tokenizer(text)["input_ids"]
+    assert pretrained(str(tmp_path), 0.25).model.config.dropout_rate == 0.25
+
+
+def test_a_folder_that_holds_no_model(tmp_path: Path) -> None:
+    with pytest.raises(StudentError, match="the folder lacks a part") as error:
+        pretrained(str(tmp_path), None)
+    assert "\n" not in str(error.value)
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StudentError, match="no such folder"):
+        pretrained(str(tmp_path / "missing"), None)
+
+
+def test_another_family_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bart"}))
+    with pytest.raises(StudentError, match="a bart, the student must be one of"):
+        pretrained(str(tmp_path), None)

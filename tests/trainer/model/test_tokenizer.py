@@ -1,0 +1,35 @@
+"""The vocabulary made from the training texts."""
+
+from trainer.data.examples import Example
+from trainer.model.student import Student
+from trainer.model.tokenizer import encoder_of, from_pieces, train_pieces
+
+TEXTS = [f"Ada has {n} apples and gives {n // 3} away." for n in range(12, 90)]
+
+
+def test_same_texts_same_pieces() -> None:
+    assert train_pieces(TEXTS) == train_pieces(TEXTS)
+
+
+def test_digits_stand_alone_so_any_number_can_be_read_and_said() -> None:
+    pieces = train_pieces(TEXTS)
+    assert not [piece for piece, _ in pieces if sum(map(str.isdigit, piece)) > 1]
+    tokenizer = from_pieces(pieces)
+    ids = encoder_of(tokenizer)(["Ada has 90817 apples"], 64)[0]
+    assert tokenizer.unk_token_id not in ids
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "Ada has 90817 apples"
+
+
+def test_a_few_words_are_enough() -> None:
+    assert 3 < len(train_pieces(["yes no"])) < 30
+
+
+def test_more_characters_than_pieces() -> None:
+    many = "".join(chr(0x4E00 + i) for i in range(300))
+    assert len(train_pieces([many], pieces=50)) > 300
+
+
+def test_training_texts_come_back_whole(student: Student, examples: tuple[Example, ...]) -> None:
+    for row in examples[:10]:
+        ids = encoder_of(student.tokenizer)([row.input], 512)[0]
+        assert student.tokenizer.decode(ids, skip_special_tokens=True) == row.input
