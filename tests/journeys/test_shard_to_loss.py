@@ -1,0 +1,34 @@
+"""Shard to loss: the trainer reads what the annotator wrote; the loss falls, results are kept."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.journeys.conftest import ROOT, Annotate
+
+
+def test_a_student_learns_from_the_annotators_shards(annotate: Annotate, tmp_path: Path) -> None:
+    splits = [word for split in ("train", "valid", "test") for word in ("--split", split)]
+    done = annotate("run", "demo", "--teacher", "simulated", "--samples", "120", *splits)
+    assert done.code == 0, done.err
+    shards = tmp_path / "runs" / "demo"
+    trained = subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "packages" / "trainer" / "train.py")),
+            *("--train", shards / "train", "--valid", shards / "valid", "--test", shards / "test"),
+            *("--model", "tiny", "--steps", "30", "--eval-every", "15", "--log-every", "5"),
+            *("--output", tmp_path / "student", "--quiet"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert trained.returncode == 0, trained.stderr
+    results = json.loads((tmp_path / "student" / "results.json").read_bytes())
+    losses = [entry["loss"] for entry in results["history"]["train"]]
+    assert losses[-1] < 0.8 * losses[0]
+    assert results["test"]["teacher"]["n"] == 120
+    assert (tmp_path / "student" / "model" / "config.json").exists()
