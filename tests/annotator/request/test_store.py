@@ -169,7 +169,7 @@ def test_a_store_of_another_schema_is_refused_with_both_versions(tmp_path: Path,
 
     said = refusal(path, write=write)
     assert "schema 0" in said
-    assert "reads 1" in said
+    assert "reads 2" in said
 
 
 def test_a_database_of_another_program_is_not_read(tmp_path: Path):

@@ -7,6 +7,7 @@ import typer
 from annotator.commands.import_original import import_original_command
 from annotator.commands.run import run_command
 from annotator.commands.simulate import simulate_command
+from annotator.commands.store import store_app
 from common.errors import DistillError
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("simulate")(simulate_command)
 app.command("import-original")(import_original_command)
+app.add_typer(store_app, name="store")
 
 
 def main() -> None:

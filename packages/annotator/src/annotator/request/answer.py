@@ -1,16 +1,14 @@
 """An answer as it is kept in the store, and a failure beside it."""
 
+from dataclasses import dataclass
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 Mode = Literal["online", "batch", "import"]
 
 
-class Usage(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
     """Tokens as the provider counted them. cached is inside prompt, reasoning inside completion."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     prompt: int = 0
     completion: int = 0
@@ -18,14 +16,13 @@ class Usage(BaseModel):
     reasoning: int = 0
 
 
-class Answer(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
     """What the teacher said.
 
     asked_at: seconds since 1970, UTC. limit: the longest answer asked for, in tokens.
     finish: `stop` is a good answer; `length` and `content_filter` are kept and paid for too.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str
     finish: str
@@ -37,10 +34,9 @@ class Answer(BaseModel):
     request_id: str | None = None
 
 
-class Failure(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
     """Why a request has no answer: the reason that its row is rejected with, and the detail."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: str
     detail: str

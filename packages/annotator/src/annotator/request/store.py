@@ -1,31 +1,36 @@
 """The response store: every answer under its request's key, in LMDB; the only record of progress.
 
-    responses   key (32 bytes) -> Answer as JSON
-    failures    key -> Failure as JSON, removed once the request is answered
-    meta        schema -> version
+    responses   key (32 bytes) -> Answer, as `store_value` lays it out
+    failures    key -> Failure, removed once the request is answered
+    meta        schema -> version; dictionary-N -> what values are compressed with
 
 One process writes, behind a lock that says who holds it; any number read. A commit is synced to
 disk before it returns, so what was committed survives a kill of the process and of the machine.
 """
 
-import fcntl
-import os
 import threading
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import lmdb
 
 from annotator.request.answer import Answer, Failure
+from annotator.request.store_lock import door, release, reserve_readers, take_lock
+from annotator.request.store_snapshot import Snapshot, dictionary_key
+from annotator.request.store_value import DICTIONARY_SAMPLES, Packer, sealed, train
 from common.errors import StoreError
 
 if TYPE_CHECKING:
     from lmdb import _Database  # pyright: ignore[reportPrivateUsage]  # its only name
 
-SCHEMA_VERSION = b"1"
+SCHEMA_VERSION = b"2"
 MAP_BYTES = 1 << 34
+N_DATABASES = 4
+TRAIN_AT = 1_000
+_SAFE = "all that was stored before is safe: make room and run this again"
 
 
 class ResponseStore:
@@ -34,25 +39,37 @@ class ResponseStore:
     def __init__(self, env: lmdb.Environment, path: Path, lock: int | None) -> None:
         self._env, self.path, self._lock = env, path, lock
         self._resizing = threading.Lock()  # the map moves: nobody may read at that moment
-        self._responses = env.open_db(b"responses", create=lock is not None)
-        self._failures = env.open_db(b"failures", create=lock is not None)
+        self._snapshots = 0
+        self._databases: dict[str, _Database] = {
+            name: env.open_db(name.encode(), create=lock is not None)
+            for name in ("responses", "failures", "meta")
+        }
+        self._responses, self._failures = self._databases["responses"], self._databases["failures"]
+        self._train_at = TRAIN_AT
+        with self.reading() as stored:
+            self._packer = Packer(stored.dictionary)
 
     @classmethod
     def open(cls, path: Path, *, write: bool, map_bytes: int = MAP_BYTES) -> Self:
         """The store in a folder, made if write. Raises StoreError: locked, unusable, too old."""
-        lock = _take_lock(path) if write else None
-        try:
+        with ExitStack() as undo:
+            lock = take_lock(path) if write else None
+            undo.callback(release, lock)
             if not write and not (path / "data.mdb").exists():
                 raise StoreError(f"--store {path}: no store here")
-            env = lmdb.open(str(path), map_size=map_bytes, max_dbs=4, readonly=not write)
-            _check_schema(env, path, write=write)
-            return cls(env, path, lock)
-        except (lmdb.Error, OSError) as error:
-            _release(lock)
-            raise StoreError(f"--store {path}: cannot be opened ({error})") from None
-        except StoreError:
-            _release(lock)
-            raise
+            try:
+                reserve_readers(path)
+                with door(path):
+                    env = lmdb.open(
+                        str(path), map_size=map_bytes, max_dbs=N_DATABASES, readonly=not write
+                    )
+                undo.callback(env.close)
+                _check_schema(env, path, write=write)
+                store = cls(env, path, lock)
+            except (lmdb.Error, OSError) as error:
+                raise StoreError(f"--store {path}: cannot be opened ({error})") from None
+            undo.pop_all()
+            return store
 
     def __enter__(self) -> Self:
         return self
@@ -63,67 +80,118 @@ class ResponseStore:
     def close(self) -> None:
         """Close the environment and let the next writer in."""
         self._env.close()
-        _release(self._lock)
+        release(self._lock)
         self._lock = None
 
     def __contains__(self, key: bytes) -> bool:
-        with self._resizing, self._env.begin(self._responses) as txn:
-            return txn.get(key) is not None
+        with self._resizing, self._begin() as txn:
+            return txn.get(key, db=self._responses) is not None
+
+    def has(self, keys: Iterable[bytes]) -> list[bool]:
+        """Which of these requests have an answer: one transaction for all."""
+        with self._resizing, self._begin() as txn:
+            return [txn.get(key, db=self._responses) is not None for key in keys]
 
     def __len__(self) -> int:
-        with self._resizing, self._env.begin() as txn:
+        with self._resizing, self._begin() as txn:
             return int(txn.stat(self._responses)["entries"])
 
     @contextmanager
-    def reading(self) -> Generator["Snapshot"]:
-        """One snapshot to read many answers from."""
-        with self._env.begin() as txn:
-            yield Snapshot(txn, self._responses, self._failures)
+    def reading(self) -> Generator[Snapshot]:
+        """One snapshot to read many answers from. Raises StoreError: the database is damaged."""
+        with self._resizing:
+            txn = self._begin()
+            self._snapshots += 1
+        try:
+            with txn:
+                yield Snapshot(txn, self._databases, self.path)
+        except lmdb.Error as error:
+            raise StoreError(
+                f"--store {self.path}: the database is damaged ({error}): put a copy in its place"
+            ) from None
+        finally:
+            with self._resizing:
+                self._snapshots -= 1
 
     def put(
         self, answers: Iterable[tuple[bytes, Answer]], failures: Iterable[tuple[bytes, Failure]]
     ) -> None:
-        """Commit answers and failures together. Raises StoreError when the disk is full."""
-        new = [(key, answer.model_dump_json().encode()) for key, answer in answers]
-        failed = [(key, failure.model_dump_json().encode()) for key, failure in failures]
-        while True:
-            try:
-                return self._commit(new, failed)
-            except lmdb.MapFullError:
-                with self._resizing:
-                    self._env.set_mapsize(int(self._env.info()["map_size"]) * 2)
-            except lmdb.Error as error:
-                raise StoreError(
-                    f"--store {self.path}: answers could not be written ({error}); all that was "
-                    "stored before is safe: make room and run this again"
-                ) from None
+        """Commit answers and failures together; one call at a time.
 
-    def _commit(self, new: list[tuple[bytes, bytes]], failed: list[tuple[bytes, bytes]]) -> None:
-        with self._env.begin(write=True) as txn:
+        Raises StoreError when the disk is full or the store cannot grow.
+        """
+        # In the order of the keys a commit touches its pages one after the other.
+        new = sorted((key, self._packer.answer(key, answer)) for key, answer in answers)
+        failed = sorted((key, self._packer.failure(key, failure)) for key, failure in failures)
+
+        def commit(txn: lmdb.Transaction) -> None:
             for key, value in new:
                 txn.put(key, value, db=self._responses)
                 txn.delete(key, db=self._failures)
             for key, value in failed:
                 txn.put(key, value, db=self._failures)
 
+        self._write(commit)
+        if self._packer.number == 0 and len(self) >= self._train_at:
+            self._learn()
 
-class Snapshot:
-    """The store as it was when the snapshot was taken."""
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Forget what is stored under these keys: the next run asks again. Raises StoreError."""
+        gone = list(keys)
 
-    def __init__(
-        self, txn: lmdb.Transaction, responses: "_Database", failures: "_Database"
-    ) -> None:
-        self._txn, self._responses, self._failures = txn, responses, failures
+        def commit(txn: lmdb.Transaction) -> None:
+            for key in gone:
+                txn.delete(key, db=self._responses)
+                txn.delete(key, db=self._failures)
 
-    def answer(self, key: bytes) -> Answer | None:
-        """The stored answer to the request of this key."""
-        value = self._txn.get(key, db=self._responses)
-        return None if value is None else Answer.model_validate_json(bytes(value))
+        self._write(commit)
 
-    def failure(self, key: bytes) -> Failure | None:
-        """Why the request of this key has no answer, if it was ever asked."""
-        value = self._txn.get(key, db=self._failures)
-        return None if value is None else Failure.model_validate_json(bytes(value))
+    def _learn(self) -> None:
+        """Train a dictionary on what is stored; keys are hashes, so the first are any."""
+        with self.reading() as stored:
+            dictionary = train(list(islice(stored.payloads(), DICTIONARY_SAMPLES)))
+        if dictionary is None:
+            self._train_at *= 4
+            return
+        key = dictionary_key(1)
+        self._write(lambda txn: txn.put(key, sealed(dictionary, key), db=self._databases["meta"]))
+        self._packer = Packer((1, dictionary))
+
+    def _begin(self) -> lmdb.Transaction:
+        try:
+            return self._env.begin()
+        except lmdb.MapResizedError:  # a writer elsewhere made it larger
+            self._env.set_mapsize(0)
+            return self._env.begin()
+        except lmdb.Error as error:
+            raise StoreError(f"--store {self.path}: cannot be read ({error})") from None
+
+    def _write(self, work: Callable[[lmdb.Transaction], object]) -> None:
+        while True:
+            try:
+                with self._env.begin(write=True) as txn:
+                    work(txn)
+                return
+            except lmdb.MapFullError:
+                self._grow()
+            except lmdb.Error as error:
+                raise StoreError(
+                    f"--store {self.path}: answers could not be written ({error}; is the disk "
+                    f"full?); {_SAFE}"
+                ) from None
+
+    def _grow(self) -> None:
+        with self._resizing:
+            if self._snapshots:
+                raise StoreError(f"--store {self.path}: cannot grow while it is read; {_SAFE}")
+            size = int(self._env.info()["map_size"])
+            try:
+                self._env.set_mapsize(2 * size)
+            except (lmdb.Error, OverflowError) as error:
+                self._env.close()  # it has no map any more: whoever touched it would crash
+                raise StoreError(
+                    f"--store {self.path}: cannot grow beyond {size:,} bytes ({error}); {_SAFE}"
+                ) from None
 
 
 def _check_schema(env: lmdb.Environment, path: Path, *, write: bool) -> None:
@@ -135,30 +203,6 @@ def _check_schema(env: lmdb.Environment, path: Path, *, write: bool) -> None:
         elif found != SCHEMA_VERSION:
             said = bytes(found).decode() if found else "none"
             raise StoreError(
-                f"--store {path}: schema {said}, this program reads {SCHEMA_VERSION.decode()}"
+                f"--store {path}: schema {said}, this program reads {SCHEMA_VERSION.decode()}: "
+                "name another store"
             )
-
-
-def _take_lock(path: Path) -> int:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / "writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise StoreError(f"--store {path}: cannot be written ({error.strerror})") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode().strip()
-        os.close(lock)
-        raise StoreError(
-            f"--store {path}: process {holder or 'unknown'} is writing to it: wait for it, or name "
-            "another store"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock
-
-
-def _release(lock: int | None) -> None:
-    if lock is not None:
-        os.close(lock)
