@@ -42,7 +42,7 @@ def annotate(tmp_path: Path) -> Annotate:
     def run(*words: str | Path) -> Done:
         command = [str(ANNOTATE), *map(str, words)]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
         )
         return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 

@@ -81,19 +81,30 @@ async def test_replay_from_the_store_needs_no_teacher(annotate: Annotate, tmp_pa
     assert digests(tmp_path / "online") == digests(tmp_path / "offline")
 
 
-async def test_faults_change_nothing_in_the_shards(annotate: Annotate, tmp_path: Path) -> None:
-    faults = (Fault.SERVER_ERROR, Fault.DROPPED, Fault.TORN, Fault.NOT_JSON)
-    often: dict[Fault, float] = dict.fromkeys(faults, 0.05)
-    stormy = SimulatorSettings(faults=FaultPlan(rates=often, max_in_a_row=1))
-    for name, settings in (("calm", None), ("stormy", stormy)):
+PASSING = (
+    *(Fault.RATE_LIMITED, Fault.RATE_LIMITED_BARE, Fault.SLOW_DOWN, Fault.SERVER_ERROR),
+    *(Fault.BAD_GATEWAY, Fault.OVERLOADED, Fault.DROPPED, Fault.TORN, Fault.NOT_JSON),
+)
+
+
+@pytest.mark.parametrize(
+    ("share", "rows"), [(0.03, 100), pytest.param(0.1, 400, marks=pytest.mark.slow)]
+)
+async def test_faults_change_nothing_in_the_shards_and_nothing_is_paid_twice(
+    annotate: Annotate, tmp_path: Path, share: float, rows: int
+) -> None:
+    rates: dict[Fault, float] = dict.fromkeys(PASSING, share)
+    plan = FaultPlan(rates=rates, seed=7, max_in_a_row=2, retry_after_s=0.2)
+    for name, settings in (("calm", None), ("stormy", SimulatorSettings(faults=plan))):
         async with simulator(tmp_path, settings) as teacher:
             done = await asyncio.to_thread(
                 annotate,
-                *("run", "demo", "--samples", "100", "--teacher", "t"),
+                *("run", "demo", "--samples", str(rows), "--teacher", "t"),
                 *("--base-url", teacher.base_url, "--store", f"s-{name}", "--out", name, "--json"),
             )
             assert done.code == 0, done.err
-            assert done.json["records"] == 100
+            assert done.json["records"] == rows
+            assert set(teacher.log.served().values()) == {1}
     assert digests(tmp_path / "calm") == digests(tmp_path / "stormy")
 
 

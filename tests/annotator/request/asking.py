@@ -12,10 +12,11 @@ import orjson
 from annotator.request.answer import Answer, Failure
 from annotator.request.committer import Committer
 from annotator.request.key import Request
-from annotator.request.online import Door, OnlineTeacher
+from annotator.request.online import OnlineTeacher
 from annotator.request.progress import Progress
 from annotator.request.retry import RetryPolicy
 from annotator.request.store import ResponseStore
+from annotator.request.transport import Door
 from annotator.simulator.answers import SimulatedTeacher
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.server import Simulator, SimulatorSettings

@@ -1,5 +1,7 @@
 """Requests, answers and stores for these tests."""
 
+import hashlib
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,9 @@ from annotator.request.key import Question, Request, endpoint_of, make_request
 from annotator.request.store import ResponseStore
 
 ENDPOINT = endpoint_of("http://localhost/v1")
+_WORDS = "".join(
+    chr(97 + n % 26) * (1 + n % 3) + ("ing " if n % 7 else " ") for n in range(400)
+).split()
 FAILURE = Failure(reason="bad_request", detail="400: no")
 
 
@@ -41,3 +46,14 @@ def on_disk(store: ResponseStore, copy: Path) -> ResponseStore:
     copy.mkdir()
     shutil.copy(store.path / "data.mdb", copy / "data.mdb")
     return ResponseStore.open(copy, write=False)
+
+
+def answers(start: int, stop: int) -> list[tuple[bytes, Answer]]:
+    """Keys and answers that read like a teacher's: phrases that return, words that do not."""
+    made: list[tuple[bytes, Answer]] = []
+    for n in range(start, stop):
+        words = random.Random(n).choices(_WORDS, k=60)
+        text = f"The answer is ({'abcde'[n % 5]}) because {' '.join(words)}. Therefore, {words[0]}."
+        key = hashlib.sha256(b"%d" % n).digest()
+        made.append((key, an_answer(text, request_id=f"req_{key.hex()[:32]}")))
+    return made

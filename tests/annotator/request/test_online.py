@@ -117,7 +117,7 @@ async def test_stop_ends_the_wait_before_another_try(tmp_path: Path):
         simulator(*[Fault.RATE_LIMITED] * 4, retry_after_s=1.5) as server,
         a_run(tmp_path, server.base_url) as run,
     ):
-        asking = asyncio.create_task(run.ask(several(3)))
+        asking = asyncio.create_task(run.ask(several(1)))
         await until(lambda: run.progress.retries)
         run.teacher.stop()
         await asyncio.wait_for(asking, 0.5)

@@ -63,8 +63,9 @@ async def test_nobody_comes_back_sooner_than_the_teacher_said(tmp_path: Path):
 async def test_tries_used_up_cost_the_row_and_not_the_run(tmp_path: Path):
     faults = (*[Fault.SERVER_ERROR] * QUICK.attempts, None)
     async with simulator(*faults) as server, a_run(tmp_path, server.base_url) as run:
-        await run.ask(several(2))
         lost, answered = several(2)
+        await run.ask([lost])
+        await run.ask([answered])
 
         failure = run.outcome(lost)
         assert isinstance(failure, Failure)

@@ -6,11 +6,15 @@ Ctrl-C and SIGTERM end it early, without loss.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict
+from itertools import islice
 
 from annotator.config import RunConfig
+from annotator.cost.bill import spent_usd
 from annotator.errors import Interrupted, RunStopped
+from annotator.events import EventLog
 from annotator.planning import make_door, uses_simulator
 from annotator.request.committer import Committer
 from annotator.request.key import Request
@@ -23,6 +27,7 @@ from annotator.simulator.rehearsal import rehearse
 from annotator.simulator.server import Simulator
 
 _PAUSE_EVERY = 256
+_NOTE_EVERY_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -32,14 +37,19 @@ async def ask(
     """Settle every request. Raises RunStopped, StoreError, Interrupted; answers are stored."""
     progress = Progress(total=_n_requests(plans))
     async with AsyncExitStack() as stack:
+        events = stack.enter_context(EventLog(config.log))
+        events.emit("asking", task=config.task, splits=config.splits, teacher=config.teacher)
         simulator_url = None
         if uses_simulator(config):
             simulator = await stack.enter_async_context(Simulator(rehearse(plans)))
             simulator_url = simulator.base_url
         committer = await stack.enter_async_context(Committer(store))
         door = make_door(config, simulator_url)
-        teacher = await stack.enter_async_context(OnlineTeacher(door, committer, progress))
-        await stack.enter_async_context(screen.asking(progress))
+        teacher = await stack.enter_async_context(
+            OnlineTeacher(door, committer, progress, events=events)
+        )
+        await stack.enter_async_context(screen.asking(progress, _meter(config, plans)))
+        await stack.enter_async_context(_noted(events, progress))
         with _stopped_by_signals(teacher.stop) as received:
             try:
                 await teacher.ask_all(_missing(plans, store, progress))
@@ -54,21 +64,40 @@ async def ask(
     return progress
 
 
+def _meter(config: RunConfig, plans: list[Plan]) -> Callable[[Progress], float | None]:
+    """What the requests of this run cost so far, in USD."""
+    return lambda progress: spent_usd(config.teacher, plans[0].endpoint.name, progress.usage)
+
+
+@asynccontextmanager
+async def _noted(events: EventLog, progress: Progress) -> AsyncGenerator[None]:
+    """Note the progress in the log now and then, and at the end."""
+
+    async def note() -> None:
+        while True:
+            await asyncio.sleep(_NOTE_EVERY_S)
+            events.emit("progress", **asdict(progress))
+
+    task = asyncio.create_task(note())
+    try:
+        yield
+    finally:
+        task.cancel()
+        events.emit("asked", **asdict(progress))
+
+
 async def _missing(
     plans: list[Plan], store: ResponseStore, progress: Progress
 ) -> AsyncIterator[Request]:
-    seen = 0
-    for plan in plans:
-        for planned in plan.rows():
-            for request in planned.requests:
-                seen += 1
-                if request.key in store:
-                    progress.cached += 1
-                else:
-                    yield request
-                if seen % _PAUSE_EVERY == 0:
-                    # A long stretch of stored rows must not keep the loop from its sockets.
-                    await asyncio.sleep(0)
+    requests = (each for plan in plans for row in plan.rows() for each in row.requests)
+    while group := list(islice(requests, _PAUSE_EVERY)):
+        for request, is_stored in zip(group, store.has([each.key for each in group]), strict=True):
+            if is_stored:
+                progress.cached += 1
+            else:
+                yield request
+        # A long stretch of stored rows must not keep the loop from its sockets.
+        await asyncio.sleep(0)
 
 
 def _n_requests(plans: list[Plan]) -> int | None:

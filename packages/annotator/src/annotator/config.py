@@ -10,6 +10,9 @@ OPENAI_BASE_URL = "https://api.openai.com/v1"
 SIMULATED = "simulated"
 STORE = Path("runs/store")
 OUT = Path("runs")
+MODELS = Path("models.yaml")
+# The widest that the window grows by itself; most teachers stop it long before.
+AUTO_CONCURRENCY = 1024
 
 
 class Secrets(BaseSettings):
@@ -28,6 +31,8 @@ class RunConfig:
     samples: the first N rows of each split; None for all.
     template: a template id; mix: a mix's name or file; neither: the task's mix `default`.
     base_url: None for OpenAI, or for the embedded simulator when teacher is `simulated`.
+    concurrency: requests in flight at most; fewer, where the teacher slows down.
+    models: a file of options by model; log: a file that events are appended to.
     max_tokens: the longest answer asked for; outside the key, so raising it asks nothing again.
     """
 
@@ -43,7 +48,11 @@ class RunConfig:
     mix: str | None = None
     base_url: str | None = None
     offline: bool = False
-    concurrency: int = 32
+    concurrency: int = AUTO_CONCURRENCY
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    models: Path | None = None
+    log: Path | None = None
     max_tokens: int = 512
     timeout_s: float = 120.0
     rows_per_shard: int = 10_000

@@ -30,7 +30,13 @@ class Transient(TeacherError):
 
 
 class RateLimited(Transient):
-    """429: too many requests or tokens."""
+    """429: too many requests or tokens. slow_down: the rate grew too fast."""
+
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, slow_down: bool = False
+    ) -> None:
+        super().__init__(message, retry_after_s)
+        self.slow_down = slow_down
 
 
 class Overloaded(Transient):

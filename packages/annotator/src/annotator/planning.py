@@ -9,8 +9,10 @@ from annotator.prompt.mix import Mix, check_templates, load_mix, single
 from annotator.prompt.task import check_placeholders, load_task
 from annotator.prompt.template import Template, load_templates
 from annotator.request.key import Endpoint, endpoint_of
-from annotator.request.online import Door
+from annotator.request.limits import LimitSettings
+from annotator.request.models import LimitName, load_options
 from annotator.request.plan import Plan
+from annotator.request.transport import Door
 from common.errors import ConfigError
 from common.task import TaskSpec
 
@@ -28,6 +30,7 @@ def make_plans(config: RunConfig) -> list[Plan]:
     used = {name: templates[name] for name in sorted(mix.templates)}
     _check_words(config, task, used)
     endpoint = _endpoint(config)
+    options = load_options(config.models, config.teacher)
     return [
         Plan(
             task=task,
@@ -37,6 +40,7 @@ def make_plans(config: RunConfig) -> list[Plan]:
             mix=mix,
             templates=used,
             model=config.teacher,
+            options=options,
             endpoint=endpoint,
         )
         for split in dict.fromkeys(config.splits)
@@ -58,15 +62,19 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
             "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a server "
             "of your own with --base-url http://..., or try for free with --teacher simulated"
         )
-    openai = base_url is None
+    usual: LimitName = "max_completion_tokens" if base_url is None else "max_tokens"
     return Door(
         base_url=(base_url or OPENAI_BASE_URL).rstrip("/"),
         key=None if simulator_url else key,
         concurrency=config.concurrency,
         timeout_s=config.timeout_s,
         max_tokens=config.max_tokens,
+        limits=LimitSettings(
+            requests_per_minute=config.requests_per_minute,
+            tokens_per_minute=config.tokens_per_minute,
+        ),
         # OpenAI's newer models refuse the old name, most other servers know only that one.
-        limit_name="max_completion_tokens" if openai else "max_tokens",
+        limit_name=load_options(config.models, config.teacher).limit_name or usual,
     )
 
 

@@ -16,7 +16,14 @@ from annotator.commands.options import (
     TaskName,
     TemplateId,
 )
-from annotator.config import OUT, STORE, RunConfig, default_prompts
+from annotator.config import (
+    AUTO_CONCURRENCY,
+    MODELS,
+    OUT,
+    STORE,
+    RunConfig,
+    default_prompts,
+)
 from annotator.pipeline import run
 from annotator.screen import Screen
 from annotator.summary import show_run, summary_of
@@ -41,8 +48,20 @@ def run_command(  # budget: a command's options are its parameters
         bool, typer.Option("--offline", help="Ask nobody: write from the store alone.")
     ] = False,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=4096, help="Requests in flight at most.")
-    ] = 32,
+        str, typer.Option(help="Requests in flight at most, or auto: found by itself.")
+    ] = "auto",
+    requests_per_minute: Annotated[
+        float | None, typer.Option(min=0.1, help="Your limit; the teacher's headers may lower it.")
+    ] = None,
+    tokens_per_minute: Annotated[
+        float | None, typer.Option(min=1, help="Likewise; a request counts max(answer, prompt).")
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="YAML of options by model; default ./models.yaml.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Append what happens to this file, a JSON line each.")
+    ] = None,
     max_tokens: Annotated[
         int, typer.Option(min=1, help="The longest answer asked for, in tokens.")
     ] = 512,
@@ -83,7 +102,11 @@ def run_command(  # budget: a command's options are its parameters
         mix=mix,
         base_url=base_url,
         offline=offline,
-        concurrency=concurrency,
+        concurrency=_ceiling(concurrency),
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        models=models or (MODELS if MODELS.is_file() else None),
+        log=log,
         max_tokens=max_tokens,
         timeout_s=timeout,
         rows_per_shard=rows_per_shard,
@@ -94,3 +117,11 @@ def run_command(  # budget: a command's options are its parameters
         screen.json(summary_of(config, result))
     else:
         show_run(config, result, screen)
+
+
+def _ceiling(concurrency: str) -> int:
+    if concurrency == "auto":
+        return AUTO_CONCURRENCY
+    if not concurrency.isdecimal() or not 1 <= int(concurrency) <= 65_536:
+        raise ConfigError(f"--concurrency {concurrency}: a number from 1, or auto")
+    return int(concurrency)

@@ -11,9 +11,13 @@ from annotator.commands.options import Data, MixName, Prompts, Splits, TaskName,
 from annotator.config import OUT, SIMULATED, STORE, RunConfig, default_prompts
 from annotator.planning import make_plans
 from annotator.screen import Screen
+from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency
+from annotator.simulator.limits import RateLimits
+from annotator.simulator.phrasing import STYLES, Style
 from annotator.simulator.rehearsal import ACCURACY, rehearse
 from annotator.simulator.server import Simulator, SimulatorSettings
+from common.errors import ConfigError
 
 
 def simulate_command(  # budget: a command's options are its parameters
@@ -29,9 +33,18 @@ def simulate_command(  # budget: a command's options are its parameters
         float, typer.Option(min=0, max=1, help="Share of rows that are answered as the gold says.")
     ] = ACCURACY,
     seed: Annotated[int, typer.Option(help="Decides which answers are wrong.")] = 1,
+    style: Annotated[
+        str, typer.Option(help=f"How answers are written: {', '.join(STYLES)}.")
+    ] = "label-first",
     latency_ms: Annotated[
         float, typer.Option(min=0, help="What an answer takes, in median.")
     ] = 0.0,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="More get 429.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="Likewise.")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help=f"KIND=SHARE, may be repeated; kinds: {', '.join(Fault)}."),
+    ] = None,
     log: Annotated[
         Path | None, typer.Option(help="A file for the books: a JSON line for every request.")
     ] = None,
@@ -40,9 +53,11 @@ def simulate_command(  # budget: a command's options are its parameters
 
     It knows the gold labels of the rows named here, and errs on some of them on purpose.
 
-    Example:
+    Examples:
 
         annotate simulate demo --split train --port 8901 --latency-ms 300 &
+
+        annotate simulate demo --requests-per-minute 600 --fault dropped=0.1 --fault torn=0.1 &
 
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
     """
@@ -57,11 +72,36 @@ def simulate_command(  # budget: a command's options are its parameters
         template=template,
         mix=mix,
     )
-    teacher = rehearse(make_plans(config), accuracy, seed)
+    teacher = rehearse(make_plans(config), accuracy, seed, _style(style))
     settings = SimulatorSettings(
-        port=port, log_file=log, latency=Latency(median_ms=latency_ms, sigma=0.3, seed=seed)
+        port=port,
+        log_file=log,
+        latency=Latency(median_ms=latency_ms, sigma=0.3, seed=seed),
+        limits=RateLimits(
+            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute
+        ),
+        faults=FaultPlan(rates=_rates(fault or []), seed=seed),
     )
     asyncio.run(_serve(Simulator(teacher, settings), Screen()))
+
+
+def _style(name: str) -> Style:
+    for style in STYLES:
+        if style == name:
+            return style
+    raise ConfigError(f"--style {name}: choose from {', '.join(STYLES)}")
+
+
+def _rates(words: list[str]) -> dict[Fault, float]:
+    rates: dict[Fault, float] = {}
+    for word in words:
+        kind, _, share = word.partition("=")
+        try:
+            rates[Fault(kind)] = float(share)
+        except ValueError:
+            kinds = ", ".join(Fault)
+            raise ConfigError(f"--fault {word}: not KIND=SHARE; kinds: {kinds}") from None
+    return rates
 
 
 async def _serve(simulator: Simulator, screen: Screen) -> None:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from annotator.cost.prices import FREE, Price, price_of
-from annotator.request.answer import Answer
+from annotator.request.answer import Answer, Usage
 from common.manifest import Cost, Tokens
 
 SIMULATED_MODEL = "simulated"
@@ -38,7 +39,7 @@ class Bill:
     def _price(self, answer: Answer) -> Price | None:
         if self.model == SIMULATED_MODEL:
             return FREE
-        return price_of(self.model, self.host, datetime.fromtimestamp(answer.asked_at, UTC).date())
+        return _price_on(self.model, self.host, answer.asked_at // 86_400)
 
     @property
     def cost(self) -> Cost:
@@ -48,3 +49,15 @@ class Bill:
         return Cost(
             usd=float(round(self.usd, 6)), price=", ".join(sorted(self.sources)) or "nothing asked"
         )
+
+
+@lru_cache(maxsize=4096)
+def _price_on(model: str, host: str, day: int) -> Price | None:
+    """day: counted from 1970."""
+    return price_of(model, host, datetime.fromtimestamp(day * 86_400, UTC).date())
+
+
+def spent_usd(model: str, host: str, usage: Usage) -> float | None:
+    """What tokens used today cost; None when the model has no known price."""
+    price = FREE if model == SIMULATED_MODEL else price_of(model, host, datetime.now(UTC).date())
+    return None if price is None else float(price.cost_usd(usage))

@@ -51,6 +51,8 @@ def price_of(model: str, host: str, day: date) -> Price | None:
         return Price(
             prompt=prompt, completion=completion, cached=prompt, source="openai 2023-06-13"
         )
+    if host == "localhost":
+        return None  # a server of one's own has no list price; the price list takes 0.1 s to load
     try:
         prompt = _unit(model, host, day, PricedUsage(input_tokens=1))
         cached = _unit(model, host, day, PricedUsage(input_tokens=1, cache_read_tokens=1))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
@@ -66,12 +67,17 @@ def pick(raw: RawRow, path: str, asked: str) -> object:
     if "{" in path:
         return _PLACEHOLDER.sub(lambda found: _text(pick(raw, found[1], asked)), path)
     value: object = raw
-    for key, number in _STEP.findall(path):
+    for step in _steps(path):
         try:
-            value = cast(Any, value)[int(number) if number else key]
+            value = cast(Any, value)[step]
         except (KeyError, IndexError, TypeError):
             raise KeyError(asked) from None
     return value
+
+
+@lru_cache(maxsize=256)
+def _steps(path: str) -> tuple[str | int, ...]:
+    return tuple(int(number) if number else key for key, number in _STEP.findall(path))
 
 
 def gold_label(label: LabelSpec, value: object) -> str | None:

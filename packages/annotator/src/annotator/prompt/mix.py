@@ -8,6 +8,7 @@ the shares allow; and that adding rows at the end moves nobody.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from math import ceil, isclose
 from pathlib import Path
 from typing import Self
@@ -80,6 +81,8 @@ def assign(mix: Mix) -> Iterator[Assignment]:
     coupled = _couple(mix.label, mix.rationale)
     total = sum(coupled.values())  # a little less or more than one, where shares were rounded
     pairs = {pair: share / total for pair, share in coupled.items()}
+    if len(pairs) == 1:
+        yield from repeat(*pairs)
     taken = dict.fromkeys(pairs, 0)
     draw = random.Random(mix.seed)
     row = 0

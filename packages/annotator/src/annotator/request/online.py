@@ -1,51 +1,39 @@
-"""The online teacher: chat completions over HTTP, many in flight, each stored before it counts.
+"""The online teacher: as many requests in flight as window and limits allow, until all are done.
 
-A fixed pool of workers draws from one iterator of requests, so memory holds what is in flight and
-not the dataset. A request that another worker has in flight is not asked twice.
+    agenda      what to ask next: new requests, and those whose wait for another try is over
+    window      how many may be in flight: found by itself, or capped
+    limits      when the next may go, by requests and tokens per minute
+    transport   one request out, one answer or error back
+    committer   the outcome into the store; only then it counts
+
+A pool of workers as large as the window draws from one agenda, so memory holds what is in flight
+and not the dataset. A failed try goes back to the agenda with a time before which it is not drawn,
+so no slot is held by waiting.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Self
 
-import aiohttp
-import orjson
-
-from annotator.errors import (
-    ConnectionLost,
-    Final,
-    Overloaded,
-    RunStopped,
-    TeacherDown,
-    TimedOut,
-    Transient,
-)
+from annotator.errors import Final, RateLimited, RunStopped, TeacherDown, Transient
+from annotator.events import EventLog
+from annotator.request.agenda import Agenda, Ticket
 from annotator.request.answer import Answer, Failure
 from annotator.request.committer import Committer
-from annotator.request.key import Request, endpoint_of
+from annotator.request.key import Request
+from annotator.request.limits import Limits
 from annotator.request.progress import Progress
 from annotator.request.retry import RetryPolicy
-from annotator.request.wire import error_of, read_answer
+from annotator.request.transport import Door, Transport
+from annotator.request.window import Window
 
-_LARGEST_REPLY = 8 << 20
 _DOWN_AFTER = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """How the teacher is reached. key: the API key, None where none is needed."""
-
-    base_url: str
-    key: str | None
-    concurrency: int
-    timeout_s: float
-    max_tokens: int
-    limit_name: str
+_CHARACTERS_PER_TOKEN = 4
 
 
 class OnlineTeacher:
-    """Use as an async context manager; `ask_all` until the requests or the will to go on end."""
+    """Use as an async context manager; `ask_all` returns when every request is settled."""
 
     def __init__(
         self,
@@ -54,121 +42,158 @@ class OnlineTeacher:
         progress: Progress,
         *,
         retry: RetryPolicy | None = None,
+        events: EventLog | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._door, self._committer, self._progress = door, committer, progress
-        self._retry = retry or RetryPolicy()
-        self._flying: set[bytes] = set()
-        self._draw = asyncio.Lock()
-        self._stop = asyncio.Event()
+        self._retry, self._clock = retry or RetryPolicy(), clock
+        self._events = events or EventLog(None)
+        self._window = Window(door.concurrency, clock)
+        self._limits = Limits(door.limits, clock)
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._stopped = False
+        self._error: BaseException | None = None
         self._given_up_in_a_row = 0
 
     async def __aenter__(self) -> Self:
-        headers = {"Content-Type": "application/json"}
-        if self._door.key:
-            headers["Authorization"] = f"Bearer {self._door.key}"
-        self._session = aiohttp.ClientSession(
-            headers=headers,
-            connector=aiohttp.TCPConnector(limit=self._door.concurrency),
-            timeout=aiohttp.ClientTimeout(total=self._door.timeout_s, sock_connect=10),
-            # A proxy is for teachers elsewhere; it could not reach one on this machine.
-            trust_env=endpoint_of(self._door.base_url).name != "localhost",
-        )
+        self._transport = await Transport(self._door).__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        await self._transport.__aexit__()
 
     def stop(self) -> None:
         """Start no other request; those in flight still land in the store."""
-        self._stop.set()
+        self._stopped = True
+        self._changed.set()
 
     async def ask_all(self, requests: AsyncIterator[Request]) -> None:
-        """Ask each request and store what comes of it. Raises RunStopped and StoreError."""
-        workers = [asyncio.create_task(self._work(requests)) for _ in range(self._door.concurrency)]
-        results = await asyncio.gather(*workers, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""
+        self._agenda = Agenda(requests, self._weigh, self._clock)
+        async with asyncio.TaskGroup() as self._workers:
+            self._n_workers = 0
+            self._hire()
+        await self._committer.flush()
+        if self._error is not None:
+            raise self._error
 
-    async def _work(self, requests: AsyncIterator[Request]) -> None:
+    def _hire(self) -> None:
+        """As many workers as the window is wide."""
+        while self._n_workers < self._window.level and not self._stopped:
+            self._n_workers += 1
+            self._workers.create_task(self._work())
+
+    async def _work(self) -> None:
         try:
-            while (request := await self._next(requests)) is not None:
-                await self._settle(request)
-        except BaseException:
-            self.stop()
-            raise
+            while self._n_workers <= self._window.level:
+                ticket = await self._next()
+                if ticket is None:
+                    break
+                await self._try(ticket)
+        except Exception as error:  # noqa: BLE001  # raised by ask_all, once what is in flight has landed
+            self._fail(error)
+        finally:
+            self._n_workers -= 1
 
-    async def _next(self, requests: AsyncIterator[Request]) -> Request | None:
-        async with self._draw:
-            while not self._stop.is_set():
-                request = await anext(requests, None)
-                if request is None or request.key not in self._flying:
-                    return request
+    def _fail(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self.stop()
+
+    async def _next(self) -> Ticket | None:
+        """The next ticket, when window and limits let it go; None when nothing is left to do."""
+        async with self._turn:
+            while not self._stopped:
+                self._changed.clear()
+                ticket = await self._agenda.draw()
+                if ticket is not None:
+                    return await self._admitted(ticket)
+                if self._agenda.next_in_s is None and not self._progress.in_flight:
+                    return None
+                await self._pause(self._agenda.next_in_s)
             return None
 
-    async def _settle(self, request: Request) -> None:
-        self._flying.add(request.key)
+    async def _admitted(self, ticket: Ticket) -> Ticket | None:
+        while (wait_s := self._limits.wait_s(ticket.tokens)) and not self._stopped:
+            self._changed.clear()
+            await self._pause(wait_s)
+        if self._stopped:
+            return None
+        self._limits.take(ticket.tokens)
         self._progress.in_flight += 1
+        return ticket
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Wait for a time, or until something changes."""
         try:
-            outcome = await self._outcome(request)
-            if outcome is not None:
-                await self._committer.put(request.key, outcome)
-                self._progress.count(outcome)
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _try(self, ticket: Ticket) -> None:
+        started_s = self._clock()
+        outcome: Answer | Failure | None = None
+        try:
+            outcome, headers = await self._transport.ask(ticket.request)
+            full = self._progress.in_flight >= self._window.level
+            self._limits.heed(headers)
+            self._limits.settle(ticket.tokens, max(self._door.max_tokens, outcome.usage.prompt))
+            self._window.answered(started_s, was_full=full)
+            self._given_up_in_a_row = 0
+            self._hire()
+        except Transient as error:
+            outcome = self._put_off(ticket, error, started_s)
+        except RunStopped:
+            raise
+        except Final as error:
+            outcome = Failure(reason=error.reason, detail=str(error))
         finally:
-            self._flying.discard(request.key)
             self._progress.in_flight -= 1
+            self._changed.set()
+        if outcome is not None:
+            await self._keep(ticket, outcome)
 
-    async def _outcome(self, request: Request) -> Answer | Failure | None:
-        """The answer, or why there is none; None when the run stops before it is known."""
-        attempt, waited_s = 1, 0.0
-        while True:
-            try:
-                answer = await self._ask(request)
-                self._given_up_in_a_row = 0
-                return answer
-            except RunStopped:
-                raise
-            except Transient as error:
-                wait_s = self._retry.wait_s(attempt, waited_s, error)
-                if wait_s is None:
-                    return self._given_up(error)
-                self._progress.retry(type(error).__name__)
-            except Final as error:
-                return Failure(reason=error.reason, detail=str(error))
-            if await self._stopped_within(wait_s):
-                return None
-            attempt, waited_s = attempt + 1, waited_s + wait_s
+    async def _keep(self, ticket: Ticket, outcome: Answer | Failure) -> None:
+        def landed(error: BaseException | None) -> None:
+            self._agenda.settle(ticket)
+            if error is None:
+                self._progress.count(outcome)
+                if isinstance(outcome, Failure):
+                    key, detail = ticket.request.key.hex(), outcome.detail
+                    self._events.emit("failed", key=key, reason=outcome.reason, detail=detail)
+            else:
+                self._fail(error)
 
-    def _given_up(self, error: Transient) -> Failure:
+        await self._committer.submit(ticket.request.key, outcome, landed)
+
+    def _put_off(self, ticket: Ticket, error: Transient, started_s: float) -> Failure | None:
+        """Another try later, or, when the tries are used up, the failure that is left."""
+        if isinstance(error, RateLimited):
+            self._window.refused(started_s, slow_down=error.slow_down)
+        else:
+            self._window.faltered()
+        wait_s = self._retry.wait_s(ticket.attempt, ticket.waited_s, error)
+        if wait_s is not None:
+            cause = type(error).__name__
+            self._progress.retry(cause)
+            self._events.emit(
+                "retry",
+                key=ticket.request.key.hex(),
+                cause=cause,
+                attempt=ticket.attempt,
+                wait_s=round(wait_s, 3),
+                window=self._window.level,
+                message=str(error),
+            )
+            self._agenda.put_off(ticket, wait_s)
+            return None
         self._given_up_in_a_row += 1
         if self._given_up_in_a_row >= _DOWN_AFTER:
-            raise TeacherDown(
-                f"{self._door.base_url} keeps failing ({error}): run this again later"
-            )
+            url = self._door.base_url
+            raise TeacherDown(f"{url} keeps failing ({error}): run this again later")
         return Failure(reason=error.reason, detail=str(error))
 
-    async def _stopped_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
-
-    async def _ask(self, request: Request) -> Answer:
-        body = orjson.dumps({**request.body, self._door.limit_name: self._door.max_tokens})
-        url = f"{self._door.base_url}/chat/completions"
-        try:
-            async with self._session.post(url, data=body, allow_redirects=False) as reply:
-                content = b""  # it comes in pieces: one read would give the first of them
-                while not reply.content.at_eof() and len(content) <= _LARGEST_REPLY:
-                    content += await reply.content.readany()
-                if not reply.content.at_eof():
-                    raise Overloaded(f"the reply is larger than {_LARGEST_REPLY} bytes")
-        except TimeoutError:
-            raise TimedOut(f"no answer within {self._door.timeout_s:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionLost(f"{type(error).__name__}: {error}") from None
-        if reply.status != 200:
-            raise error_of(reply.status, content, reply.headers)
-        said = reply.headers.get("x-request-id")
-        return read_answer(content, limit=self._door.max_tokens, request_id=said)
+    def _weigh(self, request: Request) -> int:
+        """Tokens as the teacher counts them toward its limit: the larger of answer and estimate."""
+        characters = sum(len(message["content"]) for message in request.messages)
+        return max(self._door.max_tokens, -(-characters // _CHARACTERS_PER_TOKEN))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import orjson
@@ -13,6 +13,7 @@ from annotator.prompt.mix import Assignment, Mix, assign
 from annotator.prompt.task import fill
 from annotator.prompt.template import Template
 from annotator.request.key import Endpoint, Question, Request, make_request
+from annotator.request.models import ModelOptions
 from common.task import TaskSpec
 
 
@@ -45,6 +46,7 @@ class Plan:
     templates: dict[str, Template]
     model: str
     endpoint: Endpoint
+    options: ModelOptions = field(default_factory=ModelOptions)
 
     @property
     def n_rows(self) -> int | None:
@@ -74,15 +76,16 @@ class Plan:
             model=self.model,
             system=fill(template.system, row.fields),
             user=fill(template.user, row.fields),
-            options=template.options,
+            options=self.options.apply(template.options),
         )
         return make_request(self.endpoint, question)
 
     @cached_property
     def prompts_hash(self) -> str:
-        """sha256 of the mix and of the templates that it uses."""
+        """sha256 of the mix, the templates that it uses, and the model's own body fields."""
         used = {name: self.templates[name].model_dump() for name in sorted(self.mix.templates)}
-        return _sha256({"mix": self.mix.model_dump(), "templates": used})
+        model = self.options.model_dump(include={"leave_out", "body"})
+        return _sha256({"mix": self.mix.model_dump(), "templates": used, "model": model})
 
     @cached_property
     def task_hash(self) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from annotator.request.answer import Answer, Failure
+from annotator.request.answer import Answer, Failure, Usage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +27,13 @@ class Progress:
     def settled(self) -> int:
         """Requests that need nothing more in this run."""
         return self.asked + self.cached + self.failed
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of this run's own answers."""
+        return Usage(
+            prompt=self.prompt_tokens, completion=self.completion_tokens, cached=self.cached_tokens
+        )
 
     def count(self, outcome: Answer | Failure) -> None:
         """One request was answered, or given up."""

@@ -115,7 +115,7 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> TeacherErr
     if status == 402 or (status == 429 and {code, kind} & _QUOTA_CODES):
         return QuotaSpent(f"the account is used up ({said}): top it up, then run this again")
     if status == 429:
-        return RateLimited(said, retry_after_s(headers))
+        return RateLimited(said, retry_after_s(headers), slow_down="slow_down" in (code, kind))
     if status in (404, 405) or status < 400 or code == "model_not_found":
         return ModelGone(
             f"the teacher is not served there ({said}): check --teacher and --base-url"

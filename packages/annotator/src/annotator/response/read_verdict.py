@@ -58,10 +58,13 @@ class VerdictReader:
         if bare := self._bare(answer, fields):
             return _reading(bare, None, None)
         parts = named_parts(answer)
+        named = self._named(parts, fields)
+        if named and parts.reason_text is not None:
+            return _reading(named, *_named_reason(parts))
         text = prepare(
             answer, self._kind.quotable(fields), hide_quotations=self._kind.quotes_say_nothing
         )
-        verdict = self._named(parts, fields) or self._kind.read(text, fields)
+        verdict = named or self._kind.read(text, fields)
         if verdict.label is None and is_refusal(answer):
             return _reading(undecided("refusal"), None, None)
         return _reading(verdict, *_rationale(text, parts, verdict))
@@ -88,10 +91,12 @@ def _rationale(
 ) -> tuple[str | None, tuple[int, int] | None]:
     if parts is NO_PARTS or verdict.rule != "label-line":
         return rationale_of(text, verdict.stated)
-    if parts.reason and parts.reason_text is not None:
-        reason = parts.reason_text.strip()
-        return (reason, parts.reason) if len(reason.split()) > 2 else (None, None)
     return rationale_of(text, (*verdict.stated, *parts.headings))
+
+
+def _named_reason(parts: Parts) -> tuple[str | None, tuple[int, int] | None]:
+    reason = (parts.reason_text or "").strip()
+    return (reason, parts.reason) if len(reason.split()) > 2 else (None, None)
 
 
 def _reading(verdict: Verdict, rationale: str | None, span: tuple[int, int] | None) -> Reading:

@@ -30,7 +30,7 @@ class _File:
         self.rows = self.bytes = 0
 
     def write(self, value: BaseModel) -> None:
-        line = orjson.dumps(value.model_dump(), option=orjson.OPT_APPEND_NEWLINE)
+        line = value.__pydantic_serializer__.to_json(value) + b"\n"
         self._file.write(line)
         self._digest.update(line)
         self.rows += 1

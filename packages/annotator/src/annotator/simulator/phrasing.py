@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import orjson
 
@@ -10,14 +10,8 @@ from annotator.simulator.chance import pick
 
 PlainStyle = Literal["sentence", "label-first", "reason-first", "bare", "letter", "json"]
 Style = PlainStyle | Literal["mixed"]
-PLAIN_STYLES: tuple[PlainStyle, ...] = (
-    "sentence",
-    "label-first",
-    "reason-first",
-    "bare",
-    "letter",
-    "json",
-)
+PLAIN_STYLES: tuple[PlainStyle, ...] = get_args(PlainStyle)
+STYLES: tuple[Style, ...] = (*PLAIN_STYLES, "mixed")
 
 _SENTENCES = (
     "The answer is {label} because {reason}.",

@@ -9,13 +9,19 @@ from collections.abc import Iterable
 from annotator.dataset.rows import Row
 from annotator.request.plan import Plan
 from annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
+from annotator.simulator.phrasing import Style
 from common.labels import value_of
 from common.task import TaskSpec
 
 ACCURACY = 0.9
 
 
-def rehearse(plans: Iterable[Plan], accuracy: float = ACCURACY, seed: int = 1) -> SimulatedTeacher:
+def rehearse(
+    plans: Iterable[Plan],
+    accuracy: float = ACCURACY,
+    seed: int = 1,
+    style: Style = "label-first",
+) -> SimulatedTeacher:
     """A teacher who knows the rows of these plans, and errs on a share of 1 - accuracy of them."""
     book = AnswerBook()
     for plan in plans:
@@ -24,7 +30,7 @@ def rehearse(plans: Iterable[Plan], accuracy: float = ACCURACY, seed: int = 1) -
             if known is not None:
                 for request in planned.requests:
                     book.add(request.messages, known)
-    return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed)
+    return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
 
 
 def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:

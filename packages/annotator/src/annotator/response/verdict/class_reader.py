@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 
 from annotator.response.reading import Verdict
@@ -26,6 +27,8 @@ class ClassReader:
     def __init__(self, label: LabelSpec) -> None:
         self._words = ClassWords(label)
         self._verdict = ClassVerdict(self._words)
+        # The same few label lines come again and again.
+        self._named = lru_cache(maxsize=1024)(self._verdict.named)
 
     def quotable(self, fields: Mapping[str, str]) -> list[str]:
         """All of the row: a class name inside a quoted premise is no verdict."""
@@ -33,7 +36,7 @@ class ClassReader:
 
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
         """The class that a short text names."""
-        return self._verdict.named(text)
+        return self._named(text)
 
     def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
         """The class the answer commits to, and the parts of the answer that only state it."""
