@@ -9,7 +9,7 @@ unexport DS_ACCELERATOR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart check test test-all test-alone lock clean
+.PHONY: help setup quickstart check test test-all test-alone bench lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,11 @@ test-all: setup test-alone  ## every test, the slow ones too, and each package a
 
 test-alone:  ## each package's tests with only that package installed
 	@$(PYTHON) scripts/test_alone.py
+
+bench: setup  ## the annotator's speed and memory against a floor, see benchmarks/README.md
+	@missed=0; for name in read_answers annotate_throughput warm_rerun; do \
+		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
+	done; exit $$missed
 
 lock:  ## resolve the dependencies again
 	@env -u UV_FIND_LINKS $$(command -v uv || echo .tools/bin/uv) lock
