@@ -14,11 +14,11 @@ def answers(window: Window, clock: Clock, n: int, latency_s: float = 1.0) -> Non
 
 def test_slow_start_doubles_to_the_ceiling():
     clock = Clock()
-    window = Window(256, clock)
-    answers(window, clock, 16 + 32 + 64 + 128)
-    assert window.level == 256
+    window = Window(512, clock)
+    answers(window, clock, 64 + 128 + 256)
+    assert window.level == 512
     answers(window, clock, 5000)
-    assert window.level == 256
+    assert window.level == 512
 
 
 def test_a_ceiling_below_the_start_is_kept():
@@ -28,7 +28,7 @@ def test_a_ceiling_below_the_start_is_kept():
 def test_a_429_takes_a_fifth_once_per_episode():
     clock = Clock()
     window = Window(1024, clock)
-    answers(window, clock, 16 + 32 + 64)
+    answers(window, clock, 64)
     sent_s = clock.now_s
     clock.now_s += 1
     for _ in range(50):
@@ -63,18 +63,18 @@ def test_it_does_not_grow_while_it_is_not_full():
     window = Window(1024, clock)
     for _ in range(1000):
         window.answered(clock.now_s - 1, was_full=False)
-    assert window.level == 16
+    assert window.level == 64
 
 
 def test_a_5xx_pauses_growth_without_cutting():
     clock = Clock()
     window = Window(1024, clock)
     window.faltered()
-    answers(window, clock, 16, latency_s=1)
-    assert window.level == 16
+    answers(window, clock, 64, latency_s=1)
+    assert window.level == 64
     clock.now_s += 6
-    answers(window, clock, 16)
-    assert window.level == 32
+    answers(window, clock, 64)
+    assert window.level == 128
 
 
 def test_slow_start_ends_where_width_only_makes_answers_slower():
@@ -89,7 +89,7 @@ def test_slow_start_ends_where_width_only_makes_answers_slower():
 def test_slow_down_allows_half_as_much_again_in_15_minutes():
     clock = Clock()
     window = Window(1024, clock)
-    answers(window, clock, 16 + 32 + 64)
+    answers(window, clock, 64)
     window.refused(clock.now_s, slow_down=True)
     level = window.level
     began_s = clock.now_s

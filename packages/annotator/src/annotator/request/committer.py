@@ -1,7 +1,8 @@
 """Group commit: answers of many requests are written to the store together, soon, and durably.
 
-One task writes in one transaction all that arrived while the last commit was being synced, in a
-thread so that the loop goes on. An outcome counts only once it is on the disk.
+One task gathers what arrives within a few milliseconds, or a few hundred outcomes if they come
+sooner, and writes them in one transaction, in a thread so that the loop goes on. An outcome counts
+only once it is on the disk; nobody's slot is held until then.
 """
 
 import asyncio
@@ -15,6 +16,9 @@ Landed = Callable[[BaseException | None], None]
 _Pending = tuple[bytes, Answer | Failure, Landed]
 _LARGEST = 1024
 _BACKLOG = 4 * _LARGEST
+# A commit costs a thread and a sync, whatever it holds: wait for company, but not long.
+_ENOUGH = 256
+_GATHER_S = 0.02
 
 
 class Committer:
@@ -68,6 +72,8 @@ class Committer:
     async def _work(self) -> None:
         while True:
             taken = [await self._queue.get()]
+            if taken[0] is not None and self._queue.qsize() < _ENOUGH:
+                await asyncio.sleep(_GATHER_S)
             while not self._queue.empty() and len(taken) < _LARGEST:
                 taken.append(self._queue.get_nowait())
             group = [pending for pending in taken if pending is not None]

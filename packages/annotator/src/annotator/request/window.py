@@ -9,7 +9,7 @@ grows only while it is full, and not while a wider window only made answers slow
 import math
 from collections.abc import Callable
 
-_FIRST = 16
+_FIRST = 64
 _CUT = 0.8
 _PAUSE_S = 5.0
 _SLOW_DOWN_S = 15 * 60.0

@@ -79,9 +79,9 @@ class _Reply(_Wire):
 def read_answer(body: bytes, *, limit: int, request_id: str | None) -> Answer:
     """The answer in a 200 reply. Raises Overloaded when the body is no chat completion."""
     try:
-        reply = _Reply.model_validate(orjson.loads(body))
+        reply = _Reply.model_validate_json(body)
         choice = reply.choices[0]
-    except (orjson.JSONDecodeError, ValidationError, IndexError):
+    except (ValidationError, IndexError):
         raise Overloaded(f"the reply is not a chat completion: {body[:80]!r}") from None
     finish = choice.finish_reason or "stop"
     return Answer(
