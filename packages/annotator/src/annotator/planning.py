@@ -12,7 +12,7 @@ from annotator.request.key import Endpoint, endpoint_of
 from annotator.request.limits import LimitSettings
 from annotator.request.models import LimitName, load_options
 from annotator.request.plan import Plan
-from annotator.request.transport import Door
+from annotator.request.transport import Door, connections_allowed
 from common.errors import ConfigError
 from common.task import TaskSpec
 
@@ -66,7 +66,7 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
     return Door(
         base_url=(base_url or OPENAI_BASE_URL).rstrip("/"),
         key=None if simulator_url else key,
-        concurrency=config.concurrency,
+        concurrency=connections_allowed(config.concurrency),
         timeout_s=config.timeout_s,
         max_tokens=config.max_tokens,
         limits=LimitSettings(

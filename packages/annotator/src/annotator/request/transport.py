@@ -1,5 +1,6 @@
 """The teacher's door: one request goes out over HTTP, and an answer or an error comes back."""
 
+import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -15,6 +16,7 @@ from annotator.request.wire import error_of, read_answer
 
 _LARGEST_REPLY = 8 << 20
 _CONNECT_S = 10.0
+_OTHER_FILES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,20 @@ class Door:
     max_tokens: int
     limit_name: str
     limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+def connections_allowed(wanted: int) -> int:
+    """How many connections this process may hold; its limit of open files is raised as needed.
+
+    A limit of 1,024 is usual, and as many requests in flight would break it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    allowed = wanted if soft == resource.RLIM_INFINITY else soft - _OTHER_FILES
+    return max(1, min(wanted, allowed))
 
 
 class Transport:
