@@ -38,3 +38,10 @@ def test_the_fingerprint_follows_the_rows_not_the_folder(data: Path, tmp_path: P
     write_split(tmp_path / "more", train[:-1], shards=2)
     fewer = read_data([tmp_path / "more"], [tmp_path / "valid"], [tmp_path / "test"])
     assert data_fingerprint(fewer) != data_fingerprint(_read(data))
+
+
+def test_an_id_that_stands_twice_is_refused(data: Path, tmp_path: Path) -> None:
+    rows = word_problems("train", 3)
+    write_split(tmp_path / "train", [*rows, rows[1]])
+    with pytest.raises(ShardError, match=r"row id train-1 stands twice.*make the ids"):
+        read_data([tmp_path / "train"], [data / "valid"], [data / "test"])

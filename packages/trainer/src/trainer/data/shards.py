@@ -78,7 +78,20 @@ def _part(folder: Path) -> Part:
     manifest = read_manifest(folder)
     verify(folder, manifest)
     records = tuple(read_records(folder, manifest))
+    _check_ids(folder, records)
     return Part(folder=folder, manifest=manifest, records=records)
+
+
+def _check_ids(folder: Path, records: Sequence[Record]) -> None:
+    """Labels and rationales are joined by id, so an id that stands twice joins the wrong rows."""
+    seen: set[str] = set()
+    for record in records:
+        if record.id in seen:
+            raise ShardError(
+                f"{folder}: row id {record.id} stands twice: make the ids of the dataset unique or "
+                "leave `id` out of task.yaml, and annotate again (nothing is paid for twice)"
+            )
+        seen.add(record.id)
 
 
 def _one_kind(splits: Sequence[Split]) -> LabelKind:
