@@ -149,7 +149,9 @@ def test_a_mix_keeps_its_shares_and_belongs_to_the_task_that_has_its_templates(
     bring(src)
 
     mix = load_mix(tmp_path / "prompts", "sums", "original-3")
-    assert mix == Mix(seed=3, label={"1": 0.5, "7": 0.5}, rationale={"1": 1.0})
+    assert mix == Mix(
+        seed=3, assignment="original", label={"1": 0.5, "7": 0.5}, rationale={"1": 1.0}
+    )
     with pytest.raises(PromptError, match="original-3"):
         load_mix(tmp_path / "prompts", "sums", "original-4")
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import islice
+from math import lcm
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ def shares(draw: st.DrawFn) -> dict[str, float]:
     """Shares of one to four templates; some of them may be nothing."""
     parts = draw(st.lists(st.integers(0, 20), min_size=1, max_size=4).filter(any))
     return {name: part / sum(parts) for name, part in zip("abcd", parts, strict=False)}
+
+
+def as_shares(parts: list[int]) -> dict[str, float]:
+    return {name: part / sum(parts) for name, part in zip("abcde", parts, strict=False)}
 
 
 MIXES = st.builds(
@@ -71,6 +76,33 @@ def test_label_and_rationale_share_a_template_as_often_as_the_shares_allow(
 
     same = sum(pair.label == pair.rationale for pair in pairs)
     assert abs(same - most * ROWS) <= 4 + 1e-6
+
+
+@given(
+    label=st.lists(st.integers(0, 20), min_size=1, max_size=5).filter(any),
+    rationale=st.lists(st.integers(0, 20), min_size=1, max_size=5).filter(any),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=100, deadline=None)
+def test_shares_and_overlap_are_exact_where_the_rows_can_be_divided_so(
+    label: list[int], rationale: list[int], seed: int
+):
+    rows = lcm(sum(label), sum(rationale))
+    mix = Mix(seed=seed, label=as_shares(label), rationale=as_shares(rationale))
+    pairs = drawn(mix, rows)
+
+    for parts, found in (
+        (label, Counter(pair.label for pair in pairs)),
+        (rationale, Counter(pair.rationale for pair in pairs)),
+    ):
+        assert found == {
+            n: part * rows // sum(parts) for n, part in zip("abcde", parts, strict=False) if part
+        }
+    most = sum(
+        min(one * rows // sum(label), other * rows // sum(rationale))
+        for one, other in zip(label, rationale, strict=False)
+    )
+    assert sum(pair.label == pair.rationale for pair in pairs) == most
 
 
 @given(mix=MIXES, few=st.integers(0, 50), more=st.integers(0, 50))

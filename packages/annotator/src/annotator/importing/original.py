@@ -162,6 +162,7 @@ def _own_mix(path: Path, mix: _OriginalMix) -> Mix:
     try:
         return Mix(
             seed=mix.seed,
+            assignment="original",
             label={str(key): share for key, share in mix.label.items()},
             rationale={str(key): share for key, share in mix.explanation.items()},
         )

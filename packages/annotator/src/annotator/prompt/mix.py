@@ -2,7 +2,8 @@
 
 A mix is drawn so that on every prefix of the dataset each pair of templates is within one row of
 its share; that label and rationale come from the same template, and so from one answer, as often as
-the shares allow; and that adding rows at the end moves nobody.
+the shares allow; and that adding rows at the end moves nobody. Imported mixes say `assignment:
+original` and are drawn as the original drew them.
 """
 
 import random
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from math import ceil, isclose
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,11 +24,15 @@ _ROUNDING = 1e-9
 
 
 class Mix(BaseModel):
-    """A mix as its file states it; each part's shares sum to one. rationale may be left out."""
+    """A mix as its file states it; each part's shares sum to one. rationale may be left out.
+
+    assignment: `stable` moves nobody when rows are added, `original` shuffles all of them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 1
+    assignment: Literal["stable", "original"] = "stable"
     label: Shares = Field(min_length=1)
     rationale: Shares = {}
 
@@ -65,18 +70,45 @@ def load_mix(prompts: Path, task: str, mix: str) -> Mix:
     folder = prompts / task / "mixes"
     path = Path(mix) if mix.endswith((".yaml", ".yml")) else folder / f"{mix}.yaml"
     if not path.is_file():
-        known = ", ".join(file.stem for file in sorted(folder.glob("*.yaml"))) or "none"
+        known = ", ".join(mix_files(prompts, task)) or "none"
         raise PromptError(f"no mix {path} (mixes of task {task}: {known})")
     return read_yaml(path, Mix)
 
 
-def assign(mix: Mix) -> Iterator[Assignment]:
-    """One assignment per row, without end.
+def mix_files(prompts: Path, task: str) -> dict[str, Path]:
+    """The task's mixes, by name."""
+    return {path.stem: path for path in sorted((prompts / task / "mixes").glob("*.yaml"))}
+
+
+def assign(mix: Mix, n_rows: int | None = None) -> Iterator[Assignment]:
+    """One assignment per row: without end, or of n_rows rows where the assignment is `original`.
+
+    Raises PromptError where that needs a number of rows that nobody knows.
+    """
+    return _stable(mix) if mix.assignment == "stable" else _original(mix, n_rows)
+
+
+def _original(mix: Mix, n_rows: int | None) -> Iterator[Assignment]:
+    if n_rows is None:
+        raise PromptError(
+            "a mix with `assignment: original` shuffles all rows, but their number is not known "
+            "beforehand here: give --samples"
+        )
+    from annotator.prompt.original_shuffle import shuffled_parts  # numpy: only where it is used
+
+    labels = shuffled_parts(mix.seed, mix.label, n_rows)
+    rationales = shuffled_parts(mix.seed, mix.rationale, n_rows) if mix.rationale else repeat(None)
+    for label, rationale in zip(labels, rationales, strict=False):
+        yield Assignment(label=label, rationale=rationale)
+
+
+def _stable(mix: Mix) -> Iterator[Assignment]:
+    """Tijdeman's chairman assignment.
 
     Each pair of templates owns seats: its k-th seat opens once k - 1 rows are the pair's due and
     must be taken before k are. The open seat that is due first is taken, which keeps every prefix
-    within one row of its shares (Tijdeman's chairman assignment); ties are drawn by the seed, so
-    that equal shares do not fall into step with a rhythm in the dataset.
+    within one row of its shares; ties are drawn by the seed, so that equal shares do not fall into
+    step with a rhythm in the dataset.
     """
     coupled = _couple(mix.label, mix.rationale)
     total = sum(coupled.values())  # a little less or more than one, where shares were rounded

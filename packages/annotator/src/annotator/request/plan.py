@@ -63,7 +63,7 @@ class Plan:
     def rows(self) -> Iterator[PlannedRow]:
         """A fresh pass over the rows in the source's order."""
         rows = read_rows(self.task, self.source, self.split, self.samples)
-        for row, assignment in zip(rows, assign(self.mix), strict=False):
+        for row, assignment in zip(rows, assign(self.mix, self.n_rows), strict=False):
             label = self._request(assignment.label, row)
             rationale = label if assignment.rationale == assignment.label else None
             if assignment.rationale is not None and rationale is None:
