@@ -5,6 +5,7 @@ import sys
 import typer
 
 from annotator.commands.import_original import import_original_command
+from annotator.commands.prompts import prompts_app
 from annotator.commands.run import run_command
 from annotator.commands.simulate import simulate_command
 from annotator.commands.store import store_app
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("simulate")(simulate_command)
 app.command("import-original")(import_original_command)
+app.add_typer(prompts_app, name="prompts")
 app.add_typer(store_app, name="store")
 
 

@@ -13,7 +13,7 @@ import uvloop
 from annotator.asking import ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
-from annotator.planning import make_plans
+from annotator.planning import make_plans, warnings
 from annotator.request.plan import Plan
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
@@ -40,6 +40,8 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
     """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
     _spare_the_collector()
     plans = make_plans(config)
+    for line in warnings(plans):
+        screen.warn(line)
     done = _already_done(config, plans)
     if done:
         answers = sum(manifest.answers for manifest in done.values())

@@ -5,6 +5,7 @@ What can be wrong with task, prompts, rows or key is found here, before a reques
 
 from annotator.config import OPENAI_BASE_URL, SIMULATED, RunConfig, Secrets
 from annotator.dataset.sources import open_source
+from annotator.prompt.leak import gold_placeholders, leak_warning
 from annotator.prompt.mix import Mix, check_templates, load_mix, single
 from annotator.prompt.task import check_placeholders, load_task
 from annotator.prompt.template import Template, load_templates
@@ -47,6 +48,12 @@ def make_plans(config: RunConfig) -> list[Plan]:
     ]
 
 
+def warnings(plans: list[Plan]) -> list[str]:
+    """What a person should know before these plans are carried out."""
+    told = [leak_warning(plans[0].task, each) for each in plans[0].templates.values()]
+    return [line for line in told if line is not None]
+
+
 def uses_simulator(config: RunConfig) -> bool:
     """Whether this run asks the embedded simulated teacher."""
     return config.teacher == SIMULATED and config.base_url is None
@@ -62,7 +69,6 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
             "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a server "
             "of your own with --base-url http://..., or try for free with --teacher simulated"
         )
-    usual: LimitName = "max_completion_tokens" if base_url is None else "max_tokens"
     return Door(
         base_url=(base_url or OPENAI_BASE_URL).rstrip("/"),
         key=None if simulator_url else key,
@@ -73,9 +79,16 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
             requests_per_minute=config.requests_per_minute,
             tokens_per_minute=config.tokens_per_minute,
         ),
-        # OpenAI's newer models refuse the old name, most other servers know only that one.
-        limit_name=load_options(config.models, config.teacher).limit_name or usual,
+        limit_name=limit_name(config),
     )
+
+
+def limit_name(config: RunConfig) -> LimitName:
+    """What the limit on the answer's length is called in a request."""
+    own_server = config.base_url is not None or uses_simulator(config)
+    # OpenAI's newer models refuse the old name, most other servers know only that one.
+    usual: LimitName = "max_tokens" if own_server else "max_completion_tokens"
+    return load_options(config.models, config.teacher).limit_name or usual
 
 
 def _endpoint(config: RunConfig) -> Endpoint:
@@ -98,4 +111,4 @@ def _mix(config: RunConfig) -> Mix:
 def _check_words(config: RunConfig, task: TaskSpec, templates: dict[str, Template]) -> None:
     for name, template in templates.items():
         where = f"{config.prompts / config.task}: template {name}"
-        check_placeholders(where, template.system + template.user, task)
+        check_placeholders(where, template.system + template.user, task, gold_placeholders(task))

@@ -35,6 +35,10 @@ class Screen:
         if not self._quiet:
             self._err.print(line, markup=False)
 
+    def warn(self, line: str) -> None:
+        """A warning: said whether or not remarks are wanted, and easy to see."""
+        self._err.print(f"WARNING: {line}", markup=False, style="bold yellow")
+
     def show(self, line: str) -> None:
         """A line of the result."""
         self._out.print(line, markup=False)
@@ -42,6 +46,11 @@ class Screen:
     def json(self, content: dict[str, object]) -> None:
         """The result as one line for programs."""
         sys.stdout.write(orjson.dumps(content).decode() + "\n")
+
+    def data(self, content: bytes) -> None:
+        """A result for programs, untouched."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
 
     def table(self, table: Table) -> None:
         """A table of the result; plain columns when piped."""

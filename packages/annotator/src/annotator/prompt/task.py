@@ -1,6 +1,7 @@
 """Loading a task's folder: `prompts/<task>/task.yaml`, checked before anything is asked."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from annotator.prompt.yaml_file import read_yaml
@@ -24,10 +25,15 @@ def load_task(prompts: Path, name: str) -> TaskSpec:
     return task
 
 
-def check_placeholders(where: str, text: str, task: TaskSpec) -> None:
-    """Raise PromptError when text has a placeholder that the task lacks."""
-    for name in _PLACEHOLDER.findall(text):
-        if name not in task.fields:
+def placeholders(text: str) -> list[str]:
+    """The placeholders of a text, each once, in order."""
+    return list(dict.fromkeys(_PLACEHOLDER.findall(text)))
+
+
+def check_placeholders(where: str, text: str, task: TaskSpec, also: Collection[str] = ()) -> None:
+    """Raise PromptError when text has a placeholder that is neither a field nor among `also`."""
+    for name in placeholders(text):
+        if name not in task.fields and name not in also:
             has = ", ".join(f"{{{field}}}" for field in task.fields)
             raise PromptError(f"{where} has {{{name}}}, but task {task.task} has only {has}")
 

@@ -9,6 +9,7 @@ import orjson
 
 from annotator.dataset.rows import Row, read_rows
 from annotator.dataset.sources import Source
+from annotator.prompt.leak import gold_words, leaks
 from annotator.prompt.mix import Assignment, Mix, assign
 from annotator.prompt.task import fill
 from annotator.prompt.template import Template
@@ -71,14 +72,21 @@ class Plan:
             yield PlannedRow(row=row, assignment=assignment, label=label, rationale=rationale)
 
     def _request(self, template_id: str, row: Row) -> Request:
-        template = self.templates[template_id]
+        template, words = self.templates[template_id], row.fields
+        if template_id in self._told:
+            words = {**row.fields, **gold_words(self.task, row)}
         question = Question(
             model=self.model,
-            system=fill(template.system, row.fields),
-            user=fill(template.user, row.fields),
+            system=fill(template.system, words),
+            user=fill(template.user, words),
             options=self.options.apply(template.options),
         )
         return make_request(self.endpoint, question)
+
+    @cached_property
+    def _told(self) -> set[str]:
+        """The templates whose teacher is told the gold label or rationale."""
+        return {name for name, each in self.templates.items() if leaks(self.task, each)}
 
     @cached_property
     def prompts_hash(self) -> str:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import aiohttp
-import orjson
 
 from annotator.errors import ConnectionLost, Overloaded, TimedOut
 from annotator.request.answer import Answer
 from annotator.request.key import Request, endpoint_of
 from annotator.request.limits import LimitSettings
-from annotator.request.wire import error_of, read_answer
+from annotator.request.wire import error_of, read_answer, sent_body
 
 _LARGEST_REPLY = 8 << 20
 _CONNECT_S = 10.0
@@ -56,8 +55,6 @@ class Transport:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._url = f"{door.base_url}/chat/completions"
-        # What only limits the answer is spliced into the body that was built for the key.
-        self._limit = {door.limit_name: door.max_tokens}
 
     async def __aenter__(self) -> Self:
         headers = {"Content-Type": "application/json"}
@@ -77,7 +74,7 @@ class Transport:
 
     async def ask(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
         """The answer and the reply's headers. Raises TeacherError."""
-        body = orjson.dumps({**request.body, **self._limit})
+        body = sent_body(request, self._door.limit_name, self._door.max_tokens)
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as reply:
                 content = await _whole(reply.content)

@@ -19,6 +19,7 @@ from annotator.errors import (
     TeacherError,
 )
 from annotator.request.answer import Answer, Usage
+from annotator.request.key import Request
 
 _QUOTA_CODES = {
     "insufficient_quota",
@@ -74,6 +75,11 @@ class _Reply(_Wire):
     model: str
     choices: list[_Choice]
     usage: _Usage | None = None
+
+
+def sent_body(request: Request, limit_name: str, max_tokens: int) -> bytes:
+    """The bytes that go out: what only limits the answer is added to what the key was made of."""
+    return orjson.dumps({**request.body, limit_name: max_tokens})
 
 
 def read_answer(body: bytes, *, limit: int, request_id: str | None) -> Answer:

@@ -1,0 +1,198 @@
+"""`annotate prompts`: a task's templates and mixes, looked at before anybody is asked."""
+
+from collections.abc import Iterable
+from itertools import islice
+
+import typer
+from rich.table import Table
+
+from annotator.commands.options import AsJson, MixName, Prompts, TaskName, TemplateId
+from annotator.commands.render import render_command
+from annotator.config import default_prompts
+from annotator.planning import DEFAULT_MIX
+from annotator.prompt.check import Finding, check_prompts
+from annotator.prompt.leak import leaks
+from annotator.prompt.mix import Mix, assign, load_mix, mix_files
+from annotator.prompt.task import load_task, placeholders
+from annotator.prompt.template import Template, load_templates
+from annotator.screen import Screen
+from common.errors import PromptError
+from common.task import TaskSpec
+
+_ABOUT = 60
+_ROWS_DRAWN = 1000
+
+prompts_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="List, show and check a task's templates and mixes; render the request of a row.",
+)
+prompts_app.command("render")(render_command)
+
+
+@prompts_app.command("list")
+def list_command(task: TaskName, *, prompts: Prompts = None, as_json: AsJson = False) -> None:
+    """List the templates and mixes of a task.
+
+    Examples:
+
+        annotate prompts list cqa
+
+        annotate prompts list demo --json
+    """
+    screen, folder = Screen(quiet=as_json), prompts or default_prompts()
+    spec, templates = load_task(folder, task), load_templates(folder, task)
+    mixes = {name: load_mix(folder, task, name) for name in mix_files(folder, task)}
+    if as_json:
+        screen.json(
+            {
+                "task": task,
+                "templates": [_template_facts(spec, each, mixes) for each in templates.values()],
+                "mixes": [_mix_facts(name, mix) for name, mix in mixes.items()],
+            }
+        )
+        return
+    screen.table(_templates_table(spec, templates.values(), mixes))
+    screen.show("")
+    screen.table(_mixes_table(mixes))
+
+
+@prompts_app.command("show")
+def show_command(
+    task: TaskName,
+    *,
+    template: TemplateId = None,
+    mix: MixName = None,
+    prompts: Prompts = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show templates whole: one by name, or those of a mix.
+
+    Examples:
+
+        annotate prompts show cqa --template label-first
+
+        annotate prompts show demo --mix two-voices
+    """
+    screen, folder = Screen(quiet=as_json), prompts or default_prompts()
+    spec, templates = load_task(folder, task), load_templates(folder, task)
+    chosen = [template] if template else _names(load_mix(folder, task, mix or DEFAULT_MIX))
+    for name in chosen:
+        if name not in templates:
+            raise PromptError(f"task {task} has no template {name} (has: {', '.join(templates)})")
+    if as_json:
+        screen.json({"templates": [templates[name].model_dump() for name in chosen]})
+        return
+    for name in chosen:
+        _show_template(spec, templates[name], screen)
+
+
+@prompts_app.command("check")
+def check_command(task: TaskName, *, prompts: Prompts = None, as_json: AsJson = False) -> None:
+    """Check templates and mixes: placeholders, leaks of the gold label, look-alikes, shares.
+
+    Exits with 2 when something cannot be run; warnings alone exit with 0.
+
+    Examples:
+
+        annotate prompts check cqa
+    """
+    screen, folder = Screen(quiet=as_json), prompts or default_prompts()
+    templates = load_templates(folder, task)
+    found = check_prompts(folder, load_task(folder, task), templates)
+    errors = sum(each.level == "error" for each in found)
+    if as_json:
+        screen.json({"errors": errors, "findings": [_finding_facts(each) for each in found]})
+    else:
+        for each in found:
+            screen.show(f"{each.level.upper():8} {each.where}: {each.what}")
+        screen.show(
+            f"{len(templates)} templates and {len(mix_files(folder, task))} mixes: "
+            f"{errors} errors, {len(found) - errors} warnings"
+        )
+    if errors:
+        raise PromptError(f"{folder / task}: {errors} errors in templates and mixes, see above")
+
+
+def _names(mix: Mix) -> list[str]:
+    return list(dict.fromkeys([*mix.label, *mix.rationale]))
+
+
+def _template_facts(task: TaskSpec, template: Template, mixes: dict[str, Mix]) -> dict[str, object]:
+    return {
+        "id": template.id,
+        "about": template.about,
+        "characters": len(template.system) + len(template.user),
+        "placeholders": placeholders(template.system + template.user),
+        "prints": leaks(task, template),
+        "mixes": [name for name, mix in mixes.items() if template.id in mix.templates],
+    }
+
+
+def _mix_facts(name: str, mix: Mix) -> dict[str, object]:
+    return {"name": name, **mix.model_dump(), "rows_with_one_answer": _one_answer(mix)}
+
+
+def _one_answer(mix: Mix) -> float:
+    """The share of rows whose label and rationale come from one answer; 1 without rationales."""
+    drawn = list(islice(assign(mix, _ROWS_DRAWN), _ROWS_DRAWN))
+    return sum(each.rationale in (None, each.label) for each in drawn) / len(drawn)
+
+
+def _finding_facts(finding: Finding) -> dict[str, object]:
+    return {"level": finding.level, "where": finding.where, "what": finding.what}
+
+
+def _templates_table(task: TaskSpec, templates: Iterable[Template], mixes: dict[str, Mix]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("template", no_wrap=True)
+    table.add_column("characters", justify="right", no_wrap=True)
+    table.add_column("mixes", no_wrap=True)
+    table.add_column("about, or its first words")
+    for template in templates:
+        used = [name for name, mix in mixes.items() if template.id in mix.templates]
+        about = " ".join((template.about or template.system or template.user).split())
+        warning = "PRINTS THE ANSWER: " if leaks(task, template) else ""
+        size = len(template.system) + len(template.user)
+        table.add_row(template.id, f"{size:,}", _few(used), warning + about[:_ABOUT])
+    return table
+
+
+def _few(names: list[str]) -> str:
+    more = f", +{len(names) - 1}" if len(names) > 1 else ""
+    return ", ".join(names[:1]) + more
+
+
+def _mixes_table(mixes: dict[str, Mix]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("mix", no_wrap=True)
+    table.add_column("assignment", no_wrap=True)
+    for name in ("seed", "one answer"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("label")
+    table.add_column("rationale")
+    for name, mix in mixes.items():
+        parts = (_shares(mix.label), _shares(mix.rationale))
+        table.add_row(name, mix.assignment, str(mix.seed), f"{_one_answer(mix):.0%}", *parts)
+    return table
+
+
+def _shares(shares: dict[str, float]) -> str:
+    return ", ".join(f"{name} {share:.4g}" for name, share in shares.items()) or "none"
+
+
+def _show_template(task: TaskSpec, template: Template, screen: Screen) -> None:
+    screen.show(f"template {template.id}   {template.about}".rstrip())
+    text = template.system + template.user
+    screen.show(f"placeholders  {', '.join(placeholders(text)) or 'none'}")
+    for name, what in leaks(task, template).items():
+        screen.warn(f"{{{name}}} prints the {what}")
+    if template.options:
+        screen.show(f"options       {template.options}")
+    if template.original:
+        screen.show(f"label_parse        {template.original.label_parse}")
+        screen.show(f"explanation_parse  {template.original.explanation_parse}")
+    for role, words in (("system", template.system), ("user", template.user)):
+        if words:
+            screen.show(f"--- {role}\n{words.rstrip()}")
+    screen.show("")
