@@ -11,7 +11,7 @@ from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.simulator.asking import a_teacher, ask, chat_body
 
-SPOILED = (Fault.DRIP, Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE, Fault.TORN)
+SPOILED = (Fault.DRIP, Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE, Fault.LOST, Fault.TORN)
 
 
 def troubled(*script: Fault | None) -> Simulator:

@@ -14,7 +14,7 @@ _DRIP_PIECES = 8
 async def deliver(request: web.BaseRequest, reply: Reply, drip_s: float) -> web.StreamResponse:
     """Send the reply; a DRIP takes about drip_s seconds."""
     match reply.outcome.fault:
-        case Fault.DROPPED | Fault.NEVER:
+        case Fault.DROPPED | Fault.NEVER | Fault.LOST:
             return _hang_up(request)
         case Fault.TORN:
             return await _torn(request, reply)

@@ -17,11 +17,13 @@ class Fault(StrEnum):
     QUOTA = "quota"  # 429 insufficient_quota: waiting does not help
     UNAUTHORIZED = "unauthorized"  # 401
     BAD_REQUEST = "bad_request"  # 400
+    CONTENT_POLICY = "content_policy"  # 400 content_policy_violation: the text is refused
     SERVER_ERROR = "server_error"  # 500
     BAD_GATEWAY = "bad_gateway"  # 502, a page and no JSON, as proxies send
     OVERLOADED = "overloaded"  # 503 server_is_overloaded
     GATEWAY_TIMEOUT = "gateway_timeout"  # 504, a page and no JSON
     DROPPED = "dropped"  # the socket is closed before any answer
+    LOST = "lost"  # the work is done and billed; the socket is closed before the answer
     TORN = "torn"  # half of the body arrives; the answer was made and is billed
     DRIP = "drip"  # the whole answer, slowly
     NOT_JSON = "not_json"  # 200 with a page

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import orjson
 
+from annotator.simulator.batch_books import BatchBooks
 from annotator.simulator.faults import Fault
 
 
@@ -69,7 +70,7 @@ class Entry:
     @property
     def served(self) -> bool:
         """Whether a teacher's whole answer went out."""
-        return self.status == 200 and self.billed and self.fault is not Fault.TORN
+        return self.status == 200 and self.billed and self.fault not in (Fault.TORN, Fault.LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +92,18 @@ class RequestLog:
         self._arrived = 0
         self._attempts: Counter[bytes] = Counter()
         self._file = path.open("ab", buffering=0) if path else None
+        self.batch = BatchBooks(self._file.write if self._file else None)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """The books of a file; raises OSError. A last line cut by a kill is left out."""
         log = cls(clock=lambda: 0.0)
-        log.entries = [_entry(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            fields = orjson.loads(line)
+            if "event" in fields:
+                log.batch.read(fields)
+            else:
+                log.entries.append(_entry(fields))
         return log
 
     def now(self) -> float:
@@ -155,8 +162,14 @@ class RequestLog:
         return sum(entry.served for entry in self.entries)
 
     def billed_count(self) -> int:
-        """Answers made and charged, whether or not they went out whole."""
+        """Answers made online and charged, whether or not they went out whole."""
         return sum(entry.billed for entry in self.entries)
+
+    def paid(self) -> Counter[bytes]:
+        """Body digest -> how often its answer was charged, online and in batches together."""
+        paid = Counter(entry.digest for entry in self.entries if entry.billed)
+        paid.update(row.digest for row in self.batch.paid_rows())
+        return paid
 
     def statuses(self) -> Counter[int]:
         """HTTP status -> requests that ended with it; 0 for no answer."""
@@ -205,8 +218,7 @@ def _line(entry: Entry) -> bytes:
     return orjson.dumps({**fields, "digest": entry.digest.hex()}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _entry(line: bytes) -> Entry:
-    fields: dict[str, Any] = orjson.loads(line)
+def _entry(fields: dict[str, Any]) -> Entry:
     fields["digest"] = bytes.fromhex(fields["digest"])
     fields["fault"] = Fault(fields["fault"]) if fields["fault"] else None
     return Entry(**fields)

@@ -48,6 +48,12 @@ REFUSALS: dict[Fault, ErrorReply] = {
         code="invalid_value",
         param="messages",
     ),
+    Fault.CONTENT_POLICY: ErrorReply(
+        status=400,
+        message="Your request was rejected as a result of our safety system.",
+        type="invalid_request_error",
+        code="content_policy_violation",
+    ),
     Fault.SERVER_ERROR: ErrorReply(
         status=500,
         message="The server had an error while processing your request. Sorry about that!",

@@ -24,6 +24,15 @@ class Teacher(Protocol):
         ...
 
 
+class Refused(Exception):
+    """Raised by whoever cannot do what was asked; the door turns it into a reply."""
+
+    def __init__(self, error: ErrorReply, retry_after_s: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.retry_after_s = retry_after_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What will be sent, and what the books say of it."""
@@ -65,7 +74,7 @@ def fail(fault: Fault, retry_after_s: float) -> Reply | None:
 def reply_with_answer(
     request: ChatRequest, teacher: Teacher, ident: str, fault: Fault | None
 ) -> Reply:
-    """The teacher's answer, spoiled by the fault if there is one."""
+    """The teacher's answer, spoiled or lost by the fault if there is one."""
     answer = _spoiled(cut_answer(teacher.answer(request.body), request.max_tokens), fault)
     body = completion(request, answer, ident)
     if fault is Fault.NO_USAGE:

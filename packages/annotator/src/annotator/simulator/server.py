@@ -14,6 +14,8 @@ from typing import Self
 import orjson
 from aiohttp import web
 
+from annotator.simulator.batch_api import BatchApi
+from annotator.simulator.batch_plan import BatchSettings
 from annotator.simulator.delivery import deliver, wait_until_gone
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency
@@ -41,7 +43,8 @@ class SimulatorSettings:
     """How the simulator behaves.
 
     port: 0 takes a free one. models: empty serves whatever is asked for; else others get 404.
-    drip_s: seconds that a DRIP takes. log_file: where every request is appended as a JSON line.
+    drip_s: seconds that a DRIP takes. batch: the Files and Batches endpoints.
+    log_file: where every request is appended as a JSON line.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +56,7 @@ class SimulatorSettings:
     limits: RateLimits = field(default_factory=RateLimits)
     latency: Latency = field(default_factory=Latency)
     drip_s: float = 0.2
+    batch: BatchSettings = field(default_factory=BatchSettings)
     log_file: Path | None = None
 
 
@@ -73,6 +77,13 @@ class Simulator:
         self._limiter = Limiter(self.settings.limits, clock)
         self._closing = asyncio.Event()
         self._served_models = frozenset(model.id for model in self.settings.models)
+        self.batches = BatchApi(
+            teacher=teacher,
+            settings=self.settings.batch,
+            models=self._served_models,
+            books=self.log.batch,
+            clock=clock,
+        )
         self._runner = web.AppRunner(
             self._application(), access_log=None, shutdown_timeout=_CLOSING_S
         )
@@ -95,6 +106,8 @@ class Simulator:
     async def __aexit__(self, *_: object) -> None:
         self._closing.set()
         await self._runner.cleanup()
+        await self.batches.settle()
+        self.batches.close()
         self.log.close()
 
     def _application(self) -> web.Application:
@@ -102,6 +115,12 @@ class Simulator:
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_post(f"{prefix}/chat/completions", self._chat)
         application.router.add_get(f"{prefix}/models", self._models)
+        self.batches.add_routes(
+            application.router,
+            prefix,
+            closing=self._closing,
+            allow_anonymous=self.settings.allow_anonymous,
+        )
         application.router.add_route("*", "/{rest:.*}", _no_such_url)
         return application
 

@@ -61,10 +61,11 @@ def read_chat(raw: bytes) -> ChatRequest | ErrorReply:
         return _invalid("We could not parse the JSON body of your request.")
     if not isinstance(body, dict):
         return _invalid("The JSON body of your request must be an object.")
-    return _read_body(cast(dict[str, object], body))
+    return read_body(cast(dict[str, object], body))
 
 
-def _read_body(body: dict[str, object]) -> ChatRequest | ErrorReply:
+def read_body(body: dict[str, object]) -> ChatRequest | ErrorReply:
+    """The request in a body that is JSON, or what OpenAI would answer to one that is none."""
     model, limit = body.get("model"), max_tokens_of(body)
     if not isinstance(model, str) or not model:
         return _invalid("you must provide a model parameter")
