@@ -40,7 +40,7 @@ RECORDS = [a_record(index) for index in range(4)]
 
 def _write_shard(folder: Path, number: int, records: list[Record]) -> ShardEntry:
     path = folder / f"shard-{number:05d}.jsonl"
-    path.write_bytes(b"".join(orjson.dumps(r.model_dump()) + b"\n" for r in records))
+    path.write_bytes(b"".join(orjson.dumps(r) + b"\n" for r in records))
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     return ShardEntry(file=path.name, rows=len(records), bytes=len(content), sha256=digest)

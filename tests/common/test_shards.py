@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from common.errors import ShardError
 from common.manifest import MANIFEST_NAME
-from common.record import Record
+from common.record import read_record
 from common.shards import read_manifest, read_records, verify
 from tests.common.made import RECORDS
 
@@ -36,7 +37,15 @@ def test_records_come_back_as_they_were_written(folder: Path):
 
 def test_a_record_survives_the_way_through_json():
     for record in RECORDS:
-        assert Record.model_validate(orjson.loads(orjson.dumps(record.model_dump()))) == record
+        assert read_record(orjson.dumps(record)) == record
+
+
+@pytest.mark.parametrize("change", [{"index": "one"}, {"index": None}, {"surplus": 1}])
+def test_a_line_with_a_wrong_field_is_no_record(change: dict[str, Any]):
+    line = orjson.dumps({**orjson.loads(orjson.dumps(RECORDS[0])), **change})
+
+    with pytest.raises(ValidationError):
+        read_record(line)
 
 
 @pytest.mark.parametrize("place", [0, 100, -2])

@@ -5,6 +5,8 @@ import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import orjson
+
 from common.manifest import Cost, Counts, Hashes, Manifest, Reader, ShardEntry, Teacher, Tokens
 from common.record import PartRef, Record
 from common.task import ClassSpec, LabelSpec, StudentSpec
@@ -146,8 +148,8 @@ def write_split(
 
 
 def _write_shard(path: Path, records: Iterable[Record]) -> ShardEntry:
-    lines = [record.model_dump_json() for record in records]
-    content = "".join(f"{line}\n" for line in lines).encode()
+    lines = [orjson.dumps(record) for record in records]
+    content = b"".join(line + b"\n" for line in lines)
     path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     return ShardEntry(file=path.name, rows=len(lines), bytes=len(content), sha256=digest)

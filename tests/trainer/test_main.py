@@ -1,5 +1,6 @@
 """Bad input: one clear line, exit code 2, no traceback, and no ten seconds of imports before it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_damaged_shard(data: Path, tmp_path: Path, said: pytest.CaptureFixture
 
 
 def test_no_gold_to_judge_by(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
-    rows = [row.model_copy(update={"gold": None}) for row in word_problems("test", 3)]
+    rows = [replace(row, gold=None) for row in word_problems("test", 3)]
     folder = write_split(tmp_path / "bare", rows)
     assert "--test" in _refusal([*arguments(data, tmp_path), f"--test={folder}"], said)
 

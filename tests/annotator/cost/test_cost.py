@@ -11,7 +11,7 @@ from annotator.cost.bill import Bill
 from annotator.cost.prices import FREE, Price, price_of
 from annotator.cost.tokens import count_tokens
 from annotator.request.answer import Usage
-from common.manifest import Cost
+from common.manifest import Cost, Tokens
 from tests.annotator.request.made import an_answer
 
 OPENAI = "api.openai.com"
@@ -32,9 +32,9 @@ def test_a_bill_is_the_sum_of_its_answers(usages: list[Usage]):
     prompt = sum(usage.prompt for usage in usages)
     completion = sum(usage.completion for usage in usages)
     assert bill.answers == len(usages)
-    assert bill.tokens == {"prompt": prompt, "completion": completion, "cached": 0}
-    assert bill.usd == prompt * Decimal("1.5") / MILLION + completion * Decimal(2) / MILLION
-    assert bill.cost.usd == pytest.approx(float(bill.usd), abs=1e-6)
+    assert bill.tokens == Tokens(prompt=prompt, completion=completion, cached=0)
+    usd = prompt * Decimal("1.5") / MILLION + completion * Decimal(2) / MILLION
+    assert bill.cost.usd == pytest.approx(float(usd), abs=1e-6)
 
 
 def test_the_teacher_of_2023_costs_what_it_cost_then():
@@ -84,7 +84,7 @@ def test_a_model_without_a_known_price_makes_the_cost_unknown_and_not_zero():
     bill.add(an_answer())
 
     assert bill.cost == Cost(usd=None, price="no known price for no-such-model-of-mine")
-    assert bill.tokens["prompt"] == 10
+    assert bill.tokens.prompt == 10
 
 
 def test_the_simulated_teacher_is_free():

@@ -16,7 +16,7 @@ TASK = a_task(id="uid", gold="label")
 
 def refusal(path: Path) -> str:
     with pytest.raises(DatasetError) as refused:
-        open_source(TASK, str(path), "train")
+        open_source(TASK, str(path), "train").count()
     said = str(refused.value)
     assert "\n" not in said
     assert str(path) in said
@@ -43,7 +43,7 @@ def test_a_source_knows_its_size_and_content_and_opens_again(tmp_path: Path, kin
     path = write_rows(tmp_path / f"train.{kind}", RAW)
     source = open_source(TASK, str(path), "train")
 
-    assert source.n == len(list(source.rows())) == len(list(source.rows())) == 3
+    assert source.count() == len(list(source.rows())) == len(list(source.rows())) == 3
     assert source.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert source.name == str(path)
 
@@ -66,7 +66,7 @@ def test_an_empty_file_has_no_rows(tmp_path: Path):
     path = tmp_path / "train.jsonl"
     path.touch()
 
-    assert open_source(TASK, str(path), "train").n == 0
+    assert open_source(TASK, str(path), "train").count() == 0
 
 
 def test_a_csv_as_spreadsheets_save_it_has_a_clean_first_column(tmp_path: Path):

@@ -94,7 +94,7 @@ def test_the_demo_needs_no_file():
     task = a_task(data={"generator": "demo"}, fields={"text": "problem"})
     source = open_source(task, None, "valid")
 
-    assert source.n == len(list(source.rows())) == DEFAULT_SIZES["valid"]
+    assert source.count() == len(list(source.rows())) == DEFAULT_SIZES["valid"]
 
 
 def test_the_demo_says_which_splits_it_has():

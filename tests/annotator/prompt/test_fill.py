@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.prompt.task import check_placeholders, fill
+from annotator.prompt.task import check_placeholders, filler
 from common.errors import PromptError
 from tests.annotator.dataset.made import a_task
 
@@ -26,7 +26,7 @@ NAMES = st.from_regex(r"[A-Za-z_]\w{0,8}", fullmatch=True)
 def test_values_stay_as_they_are(text: str, filled: str):
     fields = {"problem": "{hint_2} {problem} {{x}}", "hint_2": r"\1\g<0>"}
 
-    assert fill(text, fields) == filled
+    assert filler(text)(fields) == filled
 
 
 @given(fields=st.dictionaries(NAMES, st.text(max_size=30), min_size=1, max_size=4), data=st.data())
@@ -37,7 +37,7 @@ def test_every_placeholder_gives_its_value_in_its_place(
     between = data.draw(st.text(alphabet="ab \n}", max_size=5))
     text = between.join(f"{{{name}}}" for name in order)
 
-    assert fill(text, fields) == between.join(fields[name] for name in order)
+    assert filler(text)(fields) == between.join(fields[name] for name in order)
 
 
 def test_an_unknown_placeholder_is_named_with_those_there_are():

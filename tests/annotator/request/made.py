@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.request.answer import Answer, Failure, Usage
-from annotator.request.key import Question, Request, endpoint_of, make_request
+from annotator.request.key import Request, RequestForm, endpoint_of
 from annotator.request.store import ResponseStore
 
 ENDPOINT = endpoint_of("http://localhost/v1")
@@ -17,13 +17,9 @@ _WORDS = "".join(
 FAILURE = Failure(reason="bad_request", detail="400: no")
 
 
-def a_question(**changes: Any) -> Question:
-    parts: dict[str, Any] = {"model": "any-model", "system": "", "user": "one", "options": {}}
-    return Question(**{**parts, **changes})
-
-
-def a_request(user: str = "one") -> Request:
-    return make_request(ENDPOINT, a_question(user=user))
+def a_request(user: str = "one", *, system: str = "", **form: Any) -> Request:
+    parts: dict[str, Any] = {"endpoint": ENDPOINT, "model": "any-model", "options": {}}
+    return RequestForm(**{**parts, **form}).request(system, user)
 
 
 def an_answer(text: str = "yes", **changes: Any) -> Answer:

@@ -3,12 +3,13 @@
 import hashlib
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.request.key import Endpoint, endpoint_of, make_request
-from tests.annotator.request.made import ENDPOINT, a_question
+from annotator.request.key import Endpoint, endpoint_of
+from tests.annotator.request.made import ENDPOINT, a_request
 
 OPTIONS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.text(max_size=8).filter(lambda name: name not in ("model", "messages")),
@@ -21,8 +22,8 @@ OPTIONS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
 )
 
 
-def key_of(endpoint: Endpoint = ENDPOINT, sample: int = 0, **changes: Any) -> bytes:
-    return make_request(endpoint, a_question(**changes), sample).key
+def key_of(endpoint: Endpoint = ENDPOINT, **changes: Any) -> bytes:
+    return a_request(endpoint=endpoint, **changes).key
 
 
 def turned(value: Any) -> Any:
@@ -31,6 +32,17 @@ def turned(value: Any) -> Any:
         pairs: list[tuple[str, Any]] = list(value.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         return {name: turned(inner) for name, inner in reversed(pairs)}
     return value
+
+
+@given(OPTIONS, st.text(), st.text(), st.integers(0, 9))
+def test_a_key_is_the_hash_of_the_canonical_json(
+    options: dict[str, Any], system: str, user: str, sample: int
+):
+    request = a_request(user, system=system, options=options, sample=sample)
+
+    content = [ENDPOINT.name, ENDPOINT.path, request.body, sample]
+    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    assert request.key == hashlib.sha256(canonical).digest()
 
 
 @given(OPTIONS)
@@ -45,9 +57,9 @@ def test_a_key_stays_the_same_from_one_release_to_the_next():
         b'["localhost","/v1/chat/completions",{"messages":[{"content":"Be kind.","role":"system"},'
         b'{"content":"one","role":"user"}],"model":"any-model","temperature":0},0]'
     )
-    question = a_question(system="Be kind.", options={"temperature": 0})
+    request = a_request(system="Be kind.", options={"temperature": 0})
 
-    assert make_request(ENDPOINT, question).key == hashlib.sha256(content).digest()
+    assert request.key == hashlib.sha256(content).digest()
 
 
 def test_everything_that_changes_the_answer_changes_the_key():
@@ -104,13 +116,13 @@ def test_a_user_s_password_in_the_address_is_not_part_of_the_endpoint():
 
 
 def test_an_empty_system_message_is_not_sent():
-    assert make_request(ENDPOINT, a_question()).messages == [{"role": "user", "content": "one"}]
-    both = make_request(ENDPOINT, a_question(system="Be kind.")).messages
+    assert a_request().messages == [{"role": "user", "content": "one"}]
+    both = a_request(system="Be kind.").messages
     assert [message["role"] for message in both] == ["system", "user"]
 
 
 def test_the_body_holds_model_messages_and_options():
-    request = make_request(ENDPOINT, a_question(options={"temperature": 0, "seed": 7}))
+    request = a_request(options={"temperature": 0, "seed": 7})
 
     assert request.body == {
         "model": "any-model",

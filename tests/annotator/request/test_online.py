@@ -8,13 +8,13 @@ import orjson
 import pytest
 
 from annotator.request.answer import Failure, Usage
-from annotator.request.key import Request, make_request
+from annotator.request.key import Request
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency
 from annotator.simulator.server import Simulator, SimulatorSettings
 from common.errors import DatasetError, StoreError
 from tests.annotator.request.asking import ONCE, Echo, a_run, several, simulator, until
-from tests.annotator.request.made import ENDPOINT, a_question, a_request
+from tests.annotator.request.made import a_request
 
 SLOW = Latency(median_ms=40)
 
@@ -42,8 +42,7 @@ async def test_each_request_is_asked_once_and_stored(tmp_path: Path):
 
 
 async def test_what_is_sent_is_the_body_and_the_limit_under_its_name(tmp_path: Path):
-    question = a_question(system="Be kind.", options={"temperature": 0})
-    request = make_request(ENDPOINT, question)
+    request = a_request(system="Be kind.", options={"temperature": 0})
     async with Simulator(Echo()) as server:
         name = "max_completion_tokens"
         async with a_run(tmp_path, server.base_url, max_tokens=77, limit_name=name) as run:

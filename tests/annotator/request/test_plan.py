@@ -8,10 +8,9 @@ import pytest
 from annotator.dataset.sources import open_source
 from annotator.prompt.mix import Mix, single
 from annotator.prompt.template import Template
-from annotator.request.key import make_request
 from annotator.request.plan import Plan
 from tests.annotator.dataset.made import RAW, a_task, write_rows
-from tests.annotator.request.made import ENDPOINT, a_question
+from tests.annotator.request.made import ENDPOINT, a_request
 
 TEMPLATES = {
     "plain": Template(id="plain", user="{text}"),
@@ -42,8 +41,7 @@ def test_a_template_filled_with_a_row_is_what_is_asked(tmp_path: Path):
 
     text = RAW[0]["text"]
     system, user = f"Be kind to {text}.", f"{text}?"
-    asked = a_question(system=system, user=user, options={"seed": 1})
-    assert first.label == make_request(ENDPOINT, asked)
+    assert first.label == a_request(user, system=system, options={"seed": 1})
 
 
 def test_label_and_rationale_of_one_template_are_one_request(tmp_path: Path):
@@ -74,7 +72,7 @@ def test_it_knows_how_many_rows_there_are_and_counts_the_same(
 ):
     plan = a_plan(tmp_path, single("plain"), samples=samples)
 
-    assert plan.n_rows == n == len(list(plan.rows()))
+    assert plan.count_rows() == n == len(list(plan.rows()))
 
 
 def test_two_passes_are_the_same(tmp_path: Path):

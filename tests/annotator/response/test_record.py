@@ -80,7 +80,7 @@ def test_one_answer_gives_label_and_rationale(store: ResponseStore):
         keys=PartRef(label=key, rationale=key),
         confidence=0.99,
     )
-    assert outcome.answers == {ONE.key: an_answer(SAID)}
+    assert outcome.answers == [an_answer(SAID)]
 
 
 def test_two_answers_give_one_part_each_and_are_both_billed(store: ResponseStore):
@@ -91,7 +91,7 @@ def test_two_answers_give_one_part_each_and_are_both_billed(store: ResponseStore
     assert record.rationale == "Every child gets the same part of them."
     assert record.templates == PartRef(label="plain", rationale="long")
     assert record.keys == PartRef(label=ONE.key.hex(), rationale=OTHER.key.hex())
-    assert outcome.answers.keys() == {ONE.key, OTHER.key}
+    assert outcome.answers == [an_answer(SAID), an_answer(REASONS)]
 
 
 def test_where_no_rationale_was_asked_for_there_is_none(store: ResponseStore):
@@ -120,14 +120,14 @@ def test_a_row_that_was_never_answered_says_so(store: ResponseStore):
 
     rejection = rejection_of(outcome)
     assert (rejection.stage, rejection.reason) == ("request", "no_answer")
-    assert outcome.answers == {}
+    assert outcome.answers == []
 
 
 def test_one_answer_of_two_is_not_enough_and_is_billed(store: ResponseStore):
     outcome = concluded(store, apart(), an_answer(SAID))
 
     assert rejection_of(outcome).reason == "no_answer"
-    assert outcome.answers.keys() == {ONE.key}
+    assert outcome.answers == [an_answer(SAID)]
 
 
 def test_a_failure_rejects_with_its_own_reason(store: ResponseStore):
@@ -156,7 +156,7 @@ def test_an_answer_that_did_not_end_well_is_no_label_and_is_billed(
     rejection = rejection_of(outcome)
     assert (rejection.stage, rejection.reason) == ("response", reason)
     assert finish in rejection.detail
-    assert outcome.answers.keys() == {ONE.key}
+    assert outcome.answers == [an_answer(SAID, finish=finish)]
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_an_answer_without_a_label_is_rejected_and_billed(
 
     rejection = rejection_of(outcome)
     assert (rejection.stage, rejection.reason) == ("response", reason)
-    assert outcome.answers.keys() == {ONE.key}
+    assert outcome.answers == [an_answer(text)]

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def write(folder: Path, n: int, rows_per_shard: int, *rejects: Rejection) -> Man
         for rejection in rejects:
             writer.reject(rejection)
         manifest = a_manifest(*writer.close_files())
-        writer.write_manifest(manifest)
+        writer.publish(manifest)
     return manifest
 
 
@@ -137,7 +138,7 @@ def test_rejections_are_written_and_counted_by_reason(tmp_path: Path):
     counts = write(tmp_path, 2, 10, *rejects).counts
 
     lines = (tmp_path / REJECTS_NAME).read_bytes().splitlines()
-    assert [Rejection.model_validate(orjson.loads(line)) for line in lines] == rejects
+    assert [Rejection(**orjson.loads(line)) for line in lines] == rejects
     assert counts == Counts(rows=5, records=2, rejected={"bad_request": 1, "no_answer": 2})
     assert list(counts.rejected) == sorted(counts.rejected)
 
@@ -150,42 +151,41 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_until_the_last_moment_there_is_no_manifest(tmp_path: Path):
+def test_until_the_last_moment_nothing_is_there_under_its_name(tmp_path: Path):
     with SplitWriter(tmp_path, 2) as writer:
         for index in range(5):
             writer.record(a_record(index))
-            assert MANIFEST_NAME not in names(tmp_path)
         counts, shards = writer.close_files()
-        assert MANIFEST_NAME not in names(tmp_path)
-        assert {shard.file for shard in shards} <= names(tmp_path)
-        writer.write_manifest(a_manifest(counts, shards))
-    assert MANIFEST_NAME in names(tmp_path)
-
-
-def test_a_shard_that_is_not_full_yet_is_not_there_under_its_name(tmp_path: Path):
-    with SplitWriter(tmp_path, 2) as writer:
-        for index in range(3):
-            writer.record(a_record(index))
-        assert "shard-00000.jsonl" in names(tmp_path)
-        assert "shard-00001.jsonl" not in names(tmp_path)
-        writer.close_files()
+        assert all(name.endswith(".part") for name in names(tmp_path))
+        writer.publish(a_manifest(counts, shards))
+    assert {shard.file for shard in shards} | {REJECTS_NAME, MANIFEST_NAME} == names(tmp_path)
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_an_exception_leaves_no_manifest_and_nothing_half_written(tmp_path: Path, closed: bool):
+def test_an_exception_leaves_what_was_there_and_nothing_half_written(tmp_path: Path, closed: bool):
     write(tmp_path, 9, 2)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(Trouble), SplitWriter(tmp_path, 2) as writer:
         for index in range(3):
-            writer.record(a_record(index))
+            writer.record(a_record(index + 1))
         writer.reject(a_rejection(3))
         if closed:
             writer.close_files()
         raise Trouble
 
-    assert MANIFEST_NAME not in names(tmp_path)
-    assert not [name for name in names(tmp_path) if name.endswith(".part")]
-    with pytest.raises(ShardError, match="not complete"):
-        read_manifest(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_second_writer_is_told_that_there_is_a_first(tmp_path: Path):
+    with SplitWriter(tmp_path, 2) as writer:
+        writer.record(a_record(0))
+        with pytest.raises(ShardError, match="another run is writing"):
+            write(tmp_path, 1, 1)
+        manifest = a_manifest(*writer.close_files())
+        writer.publish(manifest)
+
+    assert list(read_records(tmp_path, manifest)) == [a_record(0)]
+    write(tmp_path, 1, 1)
 
 
 def test_the_next_writer_removes_what_was_there_before(tmp_path: Path):
@@ -214,21 +214,19 @@ def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path: Path, inside: st
 def test_a_folder_in_the_place_of_a_shard_is_said_so_and_leaves_no_manifest(tmp_path: Path):
     with pytest.raises(ShardError, match="cannot be written here"), SplitWriter(tmp_path, 1) as out:
         out.record(a_record(0))
-        (tmp_path / "shard-00001.jsonl").mkdir()
-        (tmp_path / "shard-00001.jsonl" / "file").touch()
-        out.record(a_record(1))
+        (tmp_path / "shard-00000.jsonl" / "inside").mkdir(parents=True)
+        out.publish(a_manifest(*out.close_files()))
 
-    assert MANIFEST_NAME not in names(tmp_path)
-    assert not [name for name in names(tmp_path) if name.endswith(".part")]
+    assert names(tmp_path) == {"shard-00000.jsonl"}
 
 
 def test_a_manifest_that_cannot_be_put_in_its_place_leaves_nothing_half_written(tmp_path: Path):
     with pytest.raises(ShardError, match="cannot be written here"), SplitWriter(tmp_path, 1) as out:
         counts, shards = out.close_files()
         (tmp_path / MANIFEST_NAME / "inside").mkdir(parents=True)
-        out.write_manifest(a_manifest(counts, shards))
+        out.publish(a_manifest(counts, shards))
 
-    assert names(tmp_path) == {REJECTS_NAME, MANIFEST_NAME}
+    assert names(tmp_path) == {MANIFEST_NAME}
 
 
 def test_a_full_disk_is_said_so_and_leaves_nothing_half_written(tmp_path: Path):
@@ -244,11 +242,12 @@ def test_a_full_disk_is_said_so_and_leaves_nothing_half_written(tmp_path: Path):
 def test_a_record_is_one_line_whatever_it_says(tmp_path: Path, value: str):
     record = a_record(0)
     changes: dict[str, Any] = {"input": {"text": value}, "rationale": value, "label": value}
-    odd = record.model_copy(update=changes)
+    odd = replace(record, **changes)
     with SplitWriter(tmp_path, 5) as writer:
         writer.record(odd)
         writer.record(record)
-        counts, shards = writer.close_files()
+        manifest = a_manifest(*writer.close_files())
+        writer.publish(manifest)
 
-    assert counts.records == 2
-    assert list(read_records(tmp_path, a_manifest(counts, shards))) == [odd, record]
+    assert manifest.counts.records == 2
+    assert list(read_records(tmp_path, manifest)) == [odd, record]

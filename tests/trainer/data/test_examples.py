@@ -1,5 +1,6 @@
 """What becomes of a record: an example, a question, or a number in the counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,16 @@ def test_a_value_is_never_filled_in_again(question: str, hint: str) -> None:
 
 def test_braces_in_a_value_stay(tmp_path: Path) -> None:
     record = word_problems("train", 1)[0]
-    odd = record.model_copy(update={"input": {"story": "{question} {x}", "question": "Why?"}})
+    odd = replace(record, input={"story": "{question} {x}", "question": "Why?"})
     [example] = lesson(_split(tmp_path, [odd]), "teacher", "step-by-step").examples
     assert example.input == "{question} {x} Why?"
 
 
 def test_rows_without_label_or_rationale_are_counted_never_invented(tmp_path: Path) -> None:
     records = word_problems("train", 4)
-    records[0] = records[0].model_copy(update={"label": None})
-    records[1] = records[1].model_copy(update={"label": "  "})
-    records[2] = records[2].model_copy(update={"rationale": None})
+    records[0] = replace(records[0], label=None)
+    records[1] = replace(records[1], label="  ")
+    records[2] = replace(records[2], rationale=None)
     learn = lesson(_split(tmp_path, records), "teacher", "step-by-step")
     assert [example.id for example in learn.examples] == ["train-2", "train-3"]
     assert (learn.without_label, learn.without_rationale) == (2, 1)
@@ -60,14 +61,14 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
 
 def test_an_exam_needs_gold(tmp_path: Path) -> None:
     records = word_problems("test", 3)
-    some = [records[0], records[1].model_copy(update={"gold": None})]
+    some = [records[0], replace(records[1], gold=None)]
     assert exam(_split(tmp_path / "some", some)).without_gold == 1
-    none = [record.model_copy(update={"gold": None}) for record in records]
+    none = [replace(record, gold=None) for record in records]
     with pytest.raises(ShardError, match="no row has a gold label"):
         exam(_split(tmp_path / "none", none))
 
 
 def test_a_template_that_asks_too_much(tmp_path: Path) -> None:
-    record = word_problems("train", 1)[0].model_copy(update={"input": {"story": "One."}})
+    record = replace(word_problems("train", 1)[0], input={"story": "One."})
     with pytest.raises(ShardError, match=r"asks for \{question\}"):
         lesson(_split(tmp_path, [record]), "teacher", "standard")

@@ -6,10 +6,10 @@ Ctrl-C and SIGTERM end it early, without loss.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict
-from itertools import islice
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
 
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
@@ -31,11 +31,24 @@ _NOTE_EVERY_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What is left to settle of a plan: its rows from number `start` on."""
+
+    plan: Plan
+    start: int
+
+    def requests(self) -> Iterator[Request]:
+        """In the order of the rows."""
+        return (each for row in self.plan.rows(self.start) for each in row.requests)
+
+
 async def ask(
-    config: RunConfig, plans: list[Plan], store: ResponseStore, screen: Screen
-) -> Progress:
+    config: RunConfig, rests: list[Rest], store: ResponseStore, screen: Screen, progress: Progress
+) -> None:
     """Settle every request. Raises RunStopped, StoreError, Interrupted; answers are stored."""
-    progress = Progress(total=_n_requests(plans))
+    plans = [rest.plan for rest in rests]
+    progress.total = _n_requests(rests, progress.cached)
     async with AsyncExitStack() as stack:
         events = stack.enter_context(EventLog(config.log))
         events.emit("asking", task=config.task, splits=config.splits, teacher=config.teacher)
@@ -52,7 +65,7 @@ async def ask(
         await stack.enter_async_context(_noted(events, progress))
         with _stopped_by_signals(teacher.stop) as received:
             try:
-                await teacher.ask_all(_missing(plans, store, progress))
+                await teacher.ask_all(_missing(rests, store, progress))
             except RunStopped as error:
                 error.args = (f"{error}; {progress.asked} answers were stored by this run",)
                 raise
@@ -61,7 +74,6 @@ async def ask(
                 f"stopped by {received[0].name}: {progress.asked} answers were stored by this run; "
                 "the same command goes on from there"
             )
-    return progress
 
 
 def _meter(config: RunConfig, plans: list[Plan]) -> Callable[[Progress], float | None]:
@@ -87,9 +99,9 @@ async def _noted(events: EventLog, progress: Progress) -> AsyncGenerator[None]:
 
 
 async def _missing(
-    plans: list[Plan], store: ResponseStore, progress: Progress
+    rests: list[Rest], store: ResponseStore, progress: Progress
 ) -> AsyncIterator[Request]:
-    requests = (each for plan in plans for row in plan.rows() for each in row.requests)
+    requests = chain.from_iterable(rest.requests() for rest in rests)
     while group := list(islice(requests, _PAUSE_EVERY)):
         for request, is_stored in zip(group, store.has([each.key for each in group]), strict=True):
             if is_stored:
@@ -100,11 +112,15 @@ async def _missing(
         await asyncio.sleep(0)
 
 
-def _n_requests(plans: list[Plan]) -> int | None:
-    counts = [plan.n_rows for plan in plans]
-    if any(plan.asks_twice for plan in plans) or None in counts:
-        return None
-    return sum(count for count in counts if count is not None)
+def _n_requests(rests: list[Rest], settled: int) -> int | None:
+    """How many requests this run settles, those that are settled already among them."""
+    total = settled
+    for rest in rests:
+        rows = rest.plan.count_rows()
+        if rows is None or rest.plan.asks_twice:
+            return None
+        total += rows - rest.start
+    return total
 
 
 @contextmanager

@@ -6,11 +6,13 @@ Two steps over the same plan: *ask* what the store lacks, then *write* the shard
 """
 
 import gc
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import uvloop
 
-from annotator.asking import ask
+from annotator.asking import Rest, ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.planning import make_plans, warnings
@@ -18,7 +20,7 @@ from annotator.request.plan import Plan
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
-from annotator.writing import finished, write_split
+from annotator.writing import SplitShards, finished
 from common.manifest import Manifest
 
 
@@ -46,11 +48,15 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
     if done:
         answers = sum(manifest.answers for manifest in done.values())
         return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
-    with ResponseStore.open(config.store, write=not config.offline) as store:
-        progress = Progress()
+    progress = Progress()
+    with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
+        splits = [
+            stack.enter_context(SplitShards(plan, config.out / plan.split, config.rows_per_shard))
+            for plan in plans
+        ]
         if not config.offline:
-            progress = uvloop.run(ask(config, plans, store, screen))
-        manifests = {plan.split: _write(config, plan, store, screen) for plan in plans}
+            _ask(config, splits, store, screen, progress)
+        manifests = {split.plan.split: _finish(split, store, screen) for split in splits}
     answers = sum(manifest.answers for manifest in manifests.values())
     return RunResult(
         manifests=manifests,
@@ -79,6 +85,25 @@ def _already_done(config: RunConfig, plans: list[Plan]) -> dict[str, Manifest]:
     return complete if len(complete) == len(plans) else {}
 
 
-def _write(config: RunConfig, plan: Plan, store: ResponseStore, screen: Screen) -> Manifest:
-    screen.say(f"writing {config.out / plan.split}")
-    return write_split(plan, store, config.out / plan.split, config.rows_per_shard)
+def _ask(
+    config: RunConfig,
+    splits: list[SplitShards],
+    store: ResponseStore,
+    screen: Screen,
+    progress: Progress,
+) -> None:
+    """Write what the store answers, and ask for the rest as soon as a row lacks its answer."""
+    answered = [split.write_answered(store, _tell(split, screen)) for split in splits]
+    progress.cached = sum(split.bill.answers for split in splits)
+    if not all(answered):
+        rests = [Rest(plan=split.plan, start=split.written) for split in splits]
+        uvloop.run(ask(config, rests, store, screen, progress))
+
+
+def _finish(split: SplitShards, store: ResponseStore, screen: Screen) -> Manifest:
+    screen.say(f"writing {split.folder}")
+    return split.write_rest(store, _tell(split, screen))
+
+
+def _tell(split: SplitShards, screen: Screen) -> Callable[[int], None]:
+    return screen.pace(f"rows of {split.plan.split} written")

@@ -19,6 +19,7 @@ from rich.table import Table
 from annotator.request.progress import Progress
 
 _LINE_EVERY_S = 10.0
+_SAY_EVERY_S = 5.0
 _DRAW_EVERY_S = 0.25
 
 
@@ -38,6 +39,21 @@ class Screen:
     def warn(self, line: str) -> None:
         """A warning: said whether or not remarks are wanted, and easy to see."""
         self._err.print(f"WARNING: {line}", markup=False, style="bold yellow")
+
+    def pace(self, verb: str, total: int | None = None) -> Callable[[int], None]:
+        """What says how far a command is, every few seconds; to be called with how much is done."""
+        start_s = last_s = time.monotonic()
+
+        def tell(done: int) -> None:
+            nonlocal last_s
+            now_s = time.monotonic()
+            if now_s - last_s < _SAY_EVERY_S:
+                return
+            last_s = now_s
+            left = "" if total is None else _left(done, total, now_s - start_s)
+            self.say(f"{done:,} {verb}{left}")
+
+        return tell
 
     def show(self, line: str) -> None:
         """A line of the result."""
@@ -92,6 +108,10 @@ class Screen:
             of = f" of {progress.total:,}" if progress.total is not None else ""
             line = f"{progress.settled:,}{of} requests, {rates.line()}{rates.eta()}"
             self._err.print(line, markup=False)
+
+
+def _left(done: int, total: int, elapsed_s: float) -> str:
+    return f" of {total:,}, {(total - done) * elapsed_s / max(1, done):,.0f} s left"
 
 
 class _Rates:

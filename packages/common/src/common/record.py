@@ -1,18 +1,24 @@
 """A record: one row with the teacher's label and rationale, one JSON line of a shard."""
 
-from pydantic import BaseModel, ConfigDict
+from dataclasses import dataclass
+
+from pydantic import ConfigDict, TypeAdapter
+
+_STRICT = ConfigDict(extra="forbid")
 
 
-class PartRef(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRef:
     """One value for the label and one for the rationale; None where that part was not asked for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__ = _STRICT
 
     label: str | None
     rationale: str | None
 
 
-class Record(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
     """One line of a shard.
 
     id: unique within the task and split; what answers, labels and rationales are joined by.
@@ -26,7 +32,7 @@ class Record(BaseModel):
     confidence: 0..1, how sure the reader is of the label.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__ = _STRICT
 
     id: str
     split: str
@@ -39,3 +45,11 @@ class Record(BaseModel):
     templates: PartRef
     keys: PartRef
     confidence: float | None
+
+
+_DOOR = TypeAdapter(Record)
+
+
+def read_record(line: bytes) -> Record:
+    """The record in a line. Raises pydantic's ValidationError."""
+    return _DOOR.validate_json(line)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from common.errors import ShardError
 from common.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest
-from common.record import Record
+from common.record import Record, read_record
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -59,8 +59,8 @@ def read_records(folder: Path, manifest: Manifest) -> Iterator[Record]:
         with _open(path) as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    yield Record.model_validate(orjson.loads(line))
-                except (orjson.JSONDecodeError, ValidationError) as error:
+                    yield read_record(line)
+                except ValidationError as error:
                     raise ShardError(
                         f"{path} line {number}: not a record ({_first_line(error)})"
                     ) from None
@@ -76,4 +76,7 @@ def _open(path: Path) -> BufferedReader:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return ": ".join([*map(str, first["loc"]), first["msg"]])
     return str(error).splitlines()[0]

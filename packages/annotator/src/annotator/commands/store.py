@@ -1,8 +1,6 @@
 """`annotate store`: what the response store holds, whether it is whole, and carrying it about."""
 
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +15,6 @@ from annotator.request.store_compact import compact_store
 from annotator.request.store_lines import export_answers, import_answers
 from annotator.screen import Screen
 from common.errors import StoreError
-
-_SAY_EVERY_S = 5.0
 
 store_app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +35,7 @@ def info_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
     """
     screen = Screen(quiet=as_json)
     with ResponseStore.open(store, write=False) as opened:
-        found = contents_of(opened, _pace(screen, "answers counted"))
+        found = contents_of(opened, screen.pace("answers counted"))
     if as_json:
         screen.json(_info(store, found))
     else:
@@ -65,7 +61,7 @@ def verify_command(
     """
     screen = Screen(quiet=as_json)
     with ResponseStore.open(store, write=False) as opened:
-        found = verify_store(opened, _pace(screen, "checked"))
+        found = verify_store(opened, screen.pace("checked"))
     if remove and found.damaged:
         with ResponseStore.open(store, write=True) as opened:
             opened.remove(damage.key for damage in found.damaged)
@@ -92,7 +88,7 @@ def export_command(
     """
     screen = Screen(quiet=as_json)
     with ResponseStore.open(store, write=False) as opened:
-        n = export_answers(opened, file, _pace(screen, "exported"))
+        n = export_answers(opened, file, screen.pace("exported"))
     _result(screen, {"answers": n}, f"{n:,} answers in {file}", as_json=as_json)
 
 
@@ -114,7 +110,7 @@ def import_command(
     """
     screen = Screen(quiet=as_json)
     with ResponseStore.open(store, write=True) as opened:
-        new, kept = import_answers(opened, file, _pace(screen, "read"))
+        new, kept = import_answers(opened, file, screen.pace("read"))
     said = f"{new:,} answers were new, {kept:,} already there and kept"
     _result(screen, {"new": new, "kept": kept}, said, as_json=as_json)
 
@@ -128,23 +124,10 @@ def compact_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
         annotate store compact --store runs/store
     """
     screen = Screen(quiet=as_json)
-    done = compact_store(store, _pace(screen, "written"))
+    done = compact_store(store, screen.pace("written"))
     counts = {"answers": done.answers, "before": done.bytes_before, "after": done.bytes_after}
     said = f"{done.bytes_before:,} bytes before, {done.bytes_after:,} after"
     _result(screen, counts, said, as_json=as_json)
-
-
-def _pace(screen: Screen, verb: str) -> Callable[[int], None]:
-    """Says how far a command is, every few seconds."""
-    last_s = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal last_s
-        if time.monotonic() - last_s >= _SAY_EVERY_S:
-            last_s = time.monotonic()
-            screen.say(f"{done:,} {verb}")
-
-    return tell
 
 
 def _result(screen: Screen, counts: dict[str, int], said: str, *, as_json: bool) -> None:

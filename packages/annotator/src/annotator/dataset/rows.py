@@ -1,10 +1,11 @@
 """A row: the task's fields as text, the gold label in the task's own words, and where it stood."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
+from operator import itemgetter
 from typing import Any, cast
 
 from annotator.dataset.files import RawRow
@@ -15,6 +16,9 @@ from common.task import LabelSpec, TaskSpec
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+# What a raw row without the place answers with.
+_NOT_THERE = (LookupError, TypeError)
+Place = Callable[[RawRow], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,53 +35,84 @@ class Row:
 
 def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -> Iterator[Row]:
     """The first `samples` rows (all if None), in the source's order. Raises DatasetError."""
+    maker = RowMaker(task, split)
     for index, raw in enumerate(islice(source.rows(), samples)):
         try:
-            yield _row(task, raw, split, index)
-        except KeyError as missing:
-            has = ", ".join(raw)
-            where = f"{source.name} row {index}"
+            row = maker.row(raw, index)
+        except _NOT_THERE:
+            where, has = f"{source.name} row {index}", ", ".join(raw)
             raise DatasetError(
-                f"{where}: task {task.task} wants {missing.args[0]}; the row has: {has}"
+                f"{where}: task {task.task} wants {maker.missing(raw)}; the row has: {has}"
             ) from None
+        yield row
 
 
-def _row(task: TaskSpec, raw: RawRow, split: str, index: int) -> Row:
-    fields = {
-        name: _text(pick(raw, path, f"`{name}: {path}`")) for name, path in task.fields.items()
-    }
-    named = pick(raw, task.id, f"`id: {task.id}`") if task.id else f"{split}-{index}"
-    return Row(
-        id=_text(named),
-        split=split,
-        index=index,
-        fields=fields,
-        gold=gold_label(task.label, pick(raw, task.gold, f"`gold: {task.gold}`"))
-        if task.gold
-        else None,
-        gold_rationale=_optional(raw, task.gold_rationale),
-    )
+class RowMaker:
+    """Makes rows of one task; where in a raw row each value lies is worked out once for all."""
+
+    def __init__(self, task: TaskSpec, split: str) -> None:
+        self._task, self._split = task, split
+        self._fields = [(name, place(path)) for name, path in task.fields.items()]
+        self._id = place(task.id) if task.id else None
+        self._gold = place(task.gold) if task.gold else None
+        self._gold_rationale = place(task.gold_rationale) if task.gold_rationale else None
+        # A closed set of labels is worth remembering, open ones are taken as they are.
+        self._label_of = lru_cache(1024)(partial(gold_label, task.label))
+
+    def row(self, raw: RawRow, index: int) -> Row:
+        """The row. Raises LookupError or TypeError where raw lacks something."""
+        return Row(
+            id=_text(self._id(raw)) if self._id else f"{self._split}-{index}",
+            split=self._split,
+            index=index,
+            fields={name: _text(value_in(raw)) for name, value_in in self._fields},
+            gold=self._label_of(_text(self._gold(raw))) if self._gold else None,
+            gold_rationale=self._optional_rationale(raw) if self._gold_rationale else None,
+        )
+
+    def missing(self, raw: RawRow) -> str:
+        """The first place that raw lacks, as the task's file names it."""
+        task = self._task
+        wanted = [*task.fields.items(), ("id", task.id), ("gold", task.gold)]
+        return next(
+            f"`{name}: {path}`" for name, path in wanted if path and not _has(raw, place(path))
+        )
+
+    def _optional_rationale(self, raw: RawRow) -> str | None:
+        try:
+            return _text(cast(Place, self._gold_rationale)(raw)).strip() or None
+        except _NOT_THERE:
+            return None
 
 
-def pick(raw: RawRow, path: str, asked: str) -> object:
-    """The value at `choices[0]` or `a.b`; a path with braces is a text filled from such paths.
+def place(path: str) -> Place:
+    """How to get the value at `choices[0]` or `a.b`; a path with braces is a text filled from such
+    paths.
 
-    Raises KeyError(asked) when the row has no such place.
+    What it returns raises LookupError or TypeError when a row has no such place.
     """
     if "{" in path:
-        return _PLACEHOLDER.sub(lambda found: _text(pick(raw, found[1], asked)), path)
-    value: object = raw
-    for step in _steps(path):
-        try:
-            value = cast(Any, value)[step]
-        except (KeyError, IndexError, TypeError):
-            raise KeyError(asked) from None
-    return value
+        inner = {found[1]: place(found[1]) for found in _PLACEHOLDER.finditer(path)}
+        return lambda raw: _PLACEHOLDER.sub(lambda found: _text(inner[found[1]](raw)), path)
+    steps = [int(number) if number else key for key, number in _STEP.findall(path)]
+    if len(steps) == 1:
+        return itemgetter(steps[0])
+
+    def walk(raw: RawRow) -> object:
+        value: Any = raw
+        for step in steps:
+            value = value[step]
+        return value
+
+    return walk
 
 
-@lru_cache(maxsize=256)
-def _steps(path: str) -> tuple[str | int, ...]:
-    return tuple(int(number) if number else key for key, number in _STEP.findall(path))
+def _has(raw: RawRow, value_in: Place) -> bool:
+    try:
+        value_in(raw)
+    except _NOT_THERE:
+        return False
+    return True
 
 
 def gold_label(label: LabelSpec, value: object) -> str | None:
@@ -89,15 +124,6 @@ def gold_label(label: LabelSpec, value: object) -> str | None:
         if plain(name) == plain(text) or any(_text(gold) == text for gold in spec.gold):
             return name
     return None if label.kind == "classes" else text
-
-
-def _optional(raw: RawRow, path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return _text(pick(raw, path, path)).strip() or None
-    except KeyError:
-        return None
 
 
 def _text(value: object) -> str:

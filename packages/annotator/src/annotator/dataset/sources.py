@@ -1,8 +1,8 @@
 """Where rows come from: local files, a hub dataset, or the generator of the demo task.
 
 Every source yields plain dicts in the order of the file and knows what it was made of (`digest`),
-so that shards can say which data they came from. Local files are read once before anything is
-asked: a broken line is found before a cent is spent.
+so that shards can say which data they came from. Local files can be counted, and are before
+anything is asked: a broken line is found before a cent is spent.
 """
 
 import hashlib
@@ -21,13 +21,14 @@ from common.task import TaskSpec
 class Source:
     """A split's rows.
 
-    name: for messages. rows: opens a fresh pass. n: how many there are, None if unknown.
+    name: for messages. rows: opens a fresh pass. count: reads all of them and says how many there
+    are, None where that cannot be known beforehand.
     digest: sha256 of the content, or of what names it where the content is not at hand.
     """
 
     name: str
     rows: Callable[[], Iterator[RawRow]]
-    n: int | None
+    count: Callable[[], int | None]
     digest: str
 
 
@@ -78,14 +79,24 @@ def _local(path: Path) -> Source:
         try:
             yield from read(path)
         except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
+            raise _unreadable(path, error) from None
 
-    return Source(name=str(path), rows=rows, n=sum(1 for _ in rows()), digest=_sha256(path))
+    def count() -> int:
+        return sum(1 for _ in rows())
+
+    return Source(name=str(path), rows=rows, count=count, digest=_sha256(path))
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DatasetError:
+    return DatasetError(f"{path}: cannot be read ({error.strerror or error})")
 
 
 def _generated(split: str) -> Source:
@@ -98,7 +109,7 @@ def _generated(split: str) -> Source:
     def rows() -> Iterator[RawRow]:
         return demo.demo_rows(split, n)
 
-    return Source(name=f"generated split {split}", rows=rows, n=n, digest=digest)
+    return Source(name=f"generated split {split}", rows=rows, count=lambda: n, digest=digest)
 
 
 def _hub(name: str, task: TaskSpec, split: str) -> Source:
@@ -115,4 +126,4 @@ def _hub(name: str, task: TaskSpec, split: str) -> Source:
             raise DatasetError(f"hub dataset {name}, split {hub_split}: {line}") from None
 
     digest = hashlib.sha256(f"hub {name} {config} {hub_split}".encode()).hexdigest()
-    return Source(name=f"hub:{name}", rows=rows, n=None, digest=digest)
+    return Source(name=f"hub:{name}", rows=rows, count=lambda: None, digest=digest)

@@ -24,7 +24,7 @@ from annotator.dataset.files import open_bytes
 from annotator.prompt.mix import Mix
 from annotator.prompt.template import OriginalParse, Template
 from annotator.request.answer import Answer, Usage
-from annotator.request.key import Question, endpoint_of, make_request
+from annotator.request.key import RequestForm, endpoint_of
 from annotator.request.store import ResponseStore
 from common.errors import DatasetError, PromptError
 
@@ -204,6 +204,7 @@ def _import_answers(
 def _answers(
     path: Path, originals: dict[int, _OriginalTemplate], done: Imported
 ) -> Iterator[tuple[bytes, Answer]]:
+    form = RequestForm(_ENDPOINT, MODEL, options={})
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -218,8 +219,7 @@ def _answers(
                     f"{path} line {number}: its prompt is not one of its template's"
                 )
                 continue
-            question = Question(model=MODEL, system=original.system_message, user=user, options={})
-            yield make_request(_ENDPOINT, question).key, _answer(result)
+            yield form.request(original.system_message, user).key, _answer(result)
 
 
 def _user_part(original: _OriginalTemplate, prompt: str) -> str | None:

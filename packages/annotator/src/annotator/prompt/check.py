@@ -11,7 +11,7 @@ from typing import Literal
 
 from annotator.prompt.leak import gold_placeholders, leak_warning
 from annotator.prompt.mix import Mix, load_mix, mix_files
-from annotator.prompt.task import fill, placeholders
+from annotator.prompt.task import filler, placeholders
 from annotator.prompt.template import Template
 from common.errors import PromptError
 from common.task import TaskSpec
@@ -70,7 +70,7 @@ def _original_patterns(task: TaskSpec, template: Template, where: str) -> Iterat
             yield _error(where, f"original.{name} has {{{unknown[0]}}}, which is not a field")
             continue
         try:
-            re.compile(fill(pattern, fields))
+            re.compile(filler(pattern)(fields))
         except re.error as error:
             yield _error(where, f"original.{name} is not a regular expression ({error})")
 

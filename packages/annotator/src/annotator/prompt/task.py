@@ -1,7 +1,7 @@
 """Loading a task's folder: `prompts/<task>/task.yaml`, checked before anything is asked."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from annotator.prompt.yaml_file import read_yaml
@@ -38,6 +38,11 @@ def check_placeholders(where: str, text: str, task: TaskSpec, also: Collection[s
             raise PromptError(f"{where} has {{{name}}}, but task {task.task} has only {has}")
 
 
-def fill(text: str, fields: dict[str, str]) -> str:
-    """Text with its placeholders filled, in one pass: braces inside a value stay as they are."""
-    return _PLACEHOLDER.sub(lambda found: fields[found[1]], text)
+def filler(text: str) -> Callable[[Mapping[str, str]], str]:
+    """What fills a text's placeholders, in one pass: braces inside a value stay as they are."""
+    pieces = _PLACEHOLDER.split(text)
+    for i in range(0, len(pieces), 2):  # the words between placeholders; `{` is no sign there
+        pieces[i] = pieces[i].replace("{", "{{").replace("}", "}}")
+    for i in range(1, len(pieces), 2):
+        pieces[i] = f"{{{pieces[i]}}}"
+    return "".join(pieces).format_map

@@ -7,12 +7,13 @@ on this machine, so that a local teacher may move without its answers being paid
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 from urllib.parse import urlsplit
 
 import orjson
 
+_MESSAGES = "messages"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "0.0.0.0"}
 
 
@@ -31,26 +32,53 @@ class Message(TypedDict):
     content: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One question to the teacher. key: 32 bytes.
+class RequestForm:
+    """Requests to one model that differ in their words alone.
 
-    messages and body: what is sent, without what only limits the answer; body holds the messages.
+    options: extra fields of the body, e.g. temperature. sample: 0, 1, ... where the same question
+    is asked several times. What a key is made of is laid out once, with room for the messages.
     """
 
-    key: bytes
-    messages: list[Message]
-    body: dict[str, object]
+    def __init__(
+        self, endpoint: Endpoint, model: str, options: Mapping[str, object], sample: int = 0
+    ) -> None:
+        self.fields: dict[str, object] = {"model": model, **options}
+        # The canonical JSON has its fields in order: `messages` lies between these two.
+        before = {name: value for name, value in self.fields.items() if name < _MESSAGES}
+        after = {name: value for name, value in self.fields.items() if name > _MESSAGES}
+        self._start = b"".join(
+            (_inner([endpoint.name, endpoint.path]), b",{", _inner(before), b"," if before else b"")
+        )
+        self._end = b"".join((b",", _inner(after), b"},", orjson.dumps(sample), b"]"))
+
+    def request(self, system: str, user: str) -> "Request":
+        """The request with its key; an empty system message is not sent."""
+        said = b'{"content":%b,"role":"user"}' % orjson.dumps(user)
+        if system:
+            said = b'{"content":%b,"role":"system"},%b' % (orjson.dumps(system), said)
+        content = b'[%b"messages":[%b]%b' % (self._start, said, self._end)
+        return Request(key=hashlib.sha256(content).digest(), system=system, user=user, form=self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """The parts that a request is made of. options: extra fields of the body, e.g. temperature."""
+class Request:
+    """One question to the teacher. key: 32 bytes. system: empty for none."""
 
-    model: str
+    key: bytes
     system: str
     user: str
-    options: Mapping[str, object]
+    form: RequestForm = field(repr=False, compare=False)
+
+    @property
+    def messages(self) -> list[Message]:
+        """What the teacher is told and asked."""
+        told = [Message(role="system", content=self.system)] if self.system else []
+        return [*told, Message(role="user", content=self.user)]
+
+    @property
+    def body(self) -> dict[str, object]:
+        """What is sent, without what only limits the answer."""
+        return {**self.form.fields, "messages": self.messages}
 
 
 def endpoint_of(base_url: str) -> Endpoint:
@@ -62,15 +90,6 @@ def endpoint_of(base_url: str) -> Endpoint:
     return Endpoint(name=name, path=f"{url.path}/chat/completions")
 
 
-def make_request(endpoint: Endpoint, question: Question, sample: int = 0) -> Request:
-    """The request with its key; an empty system message is not sent.
-
-    sample: 0, 1, ... where the same question is asked several times.
-    """
-    messages = [Message(role="system", content=question.system)] if question.system else []
-    messages.append(Message(role="user", content=question.user))
-    body = {"model": question.model, "messages": messages, **question.options}
-    content = orjson.dumps(
-        [endpoint.name, endpoint.path, body, sample], option=orjson.OPT_SORT_KEYS
-    )
-    return Request(key=hashlib.sha256(content).digest(), messages=messages, body=body)
+def _inner(content: object) -> bytes:
+    """Canonical JSON without its outer brackets."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)[1:-1]

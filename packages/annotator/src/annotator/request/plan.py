@@ -1,9 +1,10 @@
 """The plan of a run: for every row, who is asked what. Asking and writing both walk over it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import orjson
 
@@ -11,11 +12,13 @@ from annotator.dataset.rows import Row, read_rows
 from annotator.dataset.sources import Source
 from annotator.prompt.leak import gold_words, leaks
 from annotator.prompt.mix import Assignment, Mix, assign
-from annotator.prompt.task import fill
+from annotator.prompt.task import filler
 from annotator.prompt.template import Template
-from annotator.request.key import Endpoint, Question, Request, make_request
+from annotator.request.key import Endpoint, Request, RequestForm
 from annotator.request.models import ModelOptions
 from common.task import TaskSpec
+
+Asked = Callable[[Row], Request]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,10 @@ class PlannedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked about one split: rows, words, and the teacher that answers."""
+    """What is asked about one split: rows, words, and the teacher that answers.
+
+    samples: the first so many rows, None for all.
+    """
 
     task: TaskSpec
     split: str
@@ -49,44 +55,46 @@ class Plan:
     endpoint: Endpoint
     options: ModelOptions = field(default_factory=ModelOptions)
 
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows there are to do; None when the source cannot say."""
-        if self.source.n is None or self.samples is None:
-            return self.samples if self.source.n is None else self.source.n
-        return min(self.source.n, self.samples)
+    def count_rows(self) -> int | None:
+        """How many rows there are to do; None when the source cannot say. Raises DatasetError.
+
+        All of a local source is read, so that what is wrong in it is found before it is asked.
+        """
+        n = self.source.count()
+        if n is None or self.samples is None:
+            return self.samples if n is None else n
+        return min(n, self.samples)
 
     @property
     def asks_twice(self) -> bool:
         """Whether some row's label and rationale come from two requests."""
         return bool(self.mix.rationale) and self.mix.label != self.mix.rationale
 
-    def rows(self) -> Iterator[PlannedRow]:
-        """A fresh pass over the rows in the source's order."""
+    def rows(self, start: int = 0) -> Iterator[PlannedRow]:
+        """A fresh pass over the rows from number `start` on, in the source's order."""
+        asked = {name: self._asked(template) for name, template in self.templates.items()}
         rows = read_rows(self.task, self.source, self.split, self.samples)
-        for row, assignment in zip(rows, assign(self.mix, self.n_rows), strict=False):
-            label = self._request(assignment.label, row)
+        n_rows = self.count_rows() if self.mix.assignment == "original" else None
+        pairs = zip(rows, assign(self.mix, n_rows), strict=False)
+        for row, assignment in islice(pairs, start, None):
+            label = asked[assignment.label](row)
             rationale = label if assignment.rationale == assignment.label else None
             if assignment.rationale is not None and rationale is None:
-                rationale = self._request(assignment.rationale, row)
+                rationale = asked[assignment.rationale](row)
             yield PlannedRow(row=row, assignment=assignment, label=label, rationale=rationale)
 
-    def _request(self, template_id: str, row: Row) -> Request:
-        template, words = self.templates[template_id], row.fields
-        if template_id in self._told:
-            words = {**row.fields, **gold_words(self.task, row)}
-        question = Question(
-            model=self.model,
-            system=fill(template.system, words),
-            user=fill(template.user, words),
-            options=self.options.apply(template.options),
-        )
-        return make_request(self.endpoint, question)
+    def _asked(self, template: Template) -> Asked:
+        """How a template asks for a row."""
+        form = RequestForm(self.endpoint, self.model, self.options.apply(template.options))
+        system, user = filler(template.system), filler(template.user)
+        if not leaks(self.task, template):
+            return lambda row: form.request(system(row.fields), user(row.fields))
 
-    @cached_property
-    def _told(self) -> set[str]:
-        """The templates whose teacher is told the gold label or rationale."""
-        return {name for name, each in self.templates.items() if leaks(self.task, each)}
+        def ask_and_tell(row: Row) -> Request:
+            words = {**row.fields, **gold_words(self.task, row)}
+            return form.request(system(words), user(words))
+
+        return ask_and_tell
 
     @cached_property
     def prompts_hash(self) -> str:

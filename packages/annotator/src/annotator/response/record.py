@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from annotator.request.answer import Answer, Failure
-from annotator.request.key import Request
 from annotator.request.plan import PlannedRow
 from annotator.request.store import Snapshot
 from annotator.response.read_verdict import VerdictReader
@@ -22,20 +21,19 @@ class Outcome:
     """What became of a row, and the answers that it was made from (to be billed)."""
 
     result: Record | Rejection
-    answers: dict[bytes, Answer]
+    answers: list[Answer]
 
 
 def conclude(planned: PlannedRow, stored: Snapshot, reader: VerdictReader) -> Outcome:
     """The record or rejection of one row; a pure function of plan and store."""
-    answers: dict[bytes, Answer] = {}
+    answers: list[Answer] = []
     for request in planned.requests:
         answer = stored.answer(request.key)
         if answer is None:
-            return Outcome(
-                result=_unanswered(planned, stored.failure(request.key)), answers=answers
-            )
-        answers[request.key] = answer
-    label = _read(planned, planned.label, answers, reader)
+            failure = stored.failure(request.key)
+            return Outcome(result=_unanswered(planned, failure), answers=answers)
+        answers.append(answer)
+    label = _read(planned, answers[0], reader)
     if isinstance(label, Rejection):
         return Outcome(result=label, answers=answers)
     return Outcome(result=_record(planned, label, answers, reader), answers=answers)
@@ -49,10 +47,7 @@ def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
     return _reject(planned, "request", failure.reason, failure.detail)
 
 
-def _read(
-    planned: PlannedRow, request: Request, answers: dict[bytes, Answer], reader: VerdictReader
-) -> Reading | Rejection:
-    answer = answers[request.key]
+def _read(planned: PlannedRow, answer: Answer, reader: VerdictReader) -> Reading | Rejection:
     if answer.finish in _UNUSABLE:
         reason = _UNUSABLE[answer.finish]
         return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
@@ -63,16 +58,18 @@ def _read(
 
 
 def _record(
-    planned: PlannedRow, label: Reading, answers: dict[bytes, Answer], reader: VerdictReader
+    planned: PlannedRow, label: Reading, answers: list[Answer], reader: VerdictReader
 ) -> Record:
     row, rationale = planned.row, planned.rationale
     reasons = label.rationale if rationale is planned.label else None
     if rationale is not None and rationale is not planned.label:
         # A rationale is kept even where its own answer's verdict could not be read.
-        answer = answers[rationale.key]
+        answer = answers[-1]
         reading = None if answer.finish in _UNUSABLE else reader.read(answer.text, row.fields)
         reasons = reading and reading.rationale
     assigned = planned.assignment
+    key = planned.label.key.hex()
+    other = key if rationale is planned.label else rationale and rationale.key.hex()
     return Record(
         id=row.id,
         split=row.split,
@@ -83,9 +80,7 @@ def _record(
         gold=row.gold,
         gold_rationale=row.gold_rationale,
         templates=PartRef(label=assigned.label, rationale=assigned.rationale),
-        keys=PartRef(
-            label=planned.label.key.hex(), rationale=rationale.key.hex() if rationale else None
-        ),
+        keys=PartRef(label=key, rationale=other),
         confidence=label.confidence,
     )
 
