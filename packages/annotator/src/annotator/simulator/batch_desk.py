@@ -35,6 +35,7 @@ class Batch:
     """A batch and what is known of it so far; errors None: its input was not checked yet."""
 
     id: str
+    ordinal: int
     owner: str
     order: Order
     plan: BatchPlan
@@ -83,11 +84,13 @@ class BatchDesk:
 
     def create(self, order: Order, owner: str, key: str) -> Batch:
         """Take an order that was found good."""
+        ordinal = len(self._batches)
         batch = Batch(
             id=f"batch_{uuid.uuid4().hex}",
+            ordinal=ordinal,
             owner=owner,
             order=order,
-            plan=self._settings.plan_of(len(self._batches)),
+            plan=self._settings.plan_of(ordinal),
             created_s=self._clock(),
         )
         self._batches[batch.id] = batch
@@ -122,13 +125,14 @@ class BatchDesk:
 
     async def over_tokens(self, order: Order, owner: str) -> BatchError | None:
         """What an order would be refused with that asks for more tokens than are free now."""
+        await self._check(self._clock())
         scan = await self._scan(order)
         return await self._token_error(scan, self.all(owner), self._clock())
 
     async def moment(self, batch: Batch) -> Moment:
         """Where the batch stands now, once everything that is due has been done."""
         now = self._clock()
-        await self._check(batch, now)
+        await self._check(now, batch)
         reached = moment(batch.life, now)
         if reached.over and reached.status != "failed":
             async with batch.answering:
@@ -157,13 +161,13 @@ class BatchDesk:
         most = self._settings.limits.requests_per_file
         return await asyncio.to_thread(scan_input, order.input.path, most)
 
-    async def _check(self, batch: Batch, now: float) -> None:
-        """Find out what is wrong with the inputs of this batch and of all that came before it."""
+    async def _check(self, now: float, last: Batch | None = None) -> None:
+        """Find out what is wrong with the inputs that are due, in order, up to this batch's."""
         async with self._checking:
-            for earlier in self._batches.values():
+            for earlier in list(self._batches.values()):
                 if earlier.errors is None and now >= earlier.life.validated_s:
                     earlier.errors = await self._errors(earlier)
-                if earlier is batch:
+                if earlier is last:
                     break
 
     async def _errors(self, batch: Batch) -> tuple[BatchError, ...]:
@@ -206,6 +210,7 @@ class BatchDesk:
         batch.scan = batch.scan or await self._scan(batch.order)
         job = RowJob(
             batch_id=batch.id,
+            ordinal=batch.ordinal,
             status=reached.status,
             input_path=batch.order.input.path,
             scan=batch.scan,

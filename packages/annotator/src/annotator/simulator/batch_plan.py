@@ -6,12 +6,13 @@ from pathlib import Path
 
 from annotator.simulator.batch_books import CallKind
 from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.refusals import REFUSALS
+from annotator.simulator.refusals import PAGES, REFUSALS
 from common.errors import ConfigError
 
 _DAY_S = 86_400.0
 # What can befall a row: an error for its answer, an answer that is spoiled, or none at all.
-ROW_FAULTS = {*REFUSALS, Fault.DROPPED, Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE}
+_ROW_FAULTS = {*REFUSALS, Fault.DROPPED, Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE}
+_CALL_FAULTS = {*REFUSALS, *PAGES, Fault.DROPPED, Fault.LOST, Fault.TORN, Fault.DRIP, Fault.NEVER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,10 @@ class BatchPace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPlan:
-    """What becomes of a batch. Everything that is a share is drawn by seed and custom_id.
+    """What becomes of a batch. Shares are drawn by seed, the batch's ordinal and the line.
 
-    rows: what befalls single rows; one that fails goes to the error file and is not billed. Its
-        script goes by line of the input file.
+    rows: what befalls single rows, drawn by body; one that fails goes to the error file and is not
+        billed. Its script goes by line of the input file, from 0.
     finished: the share of rows that it ever gets to; below 1, it stands still until it expires or
         is cancelled, with its finished rows in the output, and billed.
     unfinished_listed: the rest is in the error file (batch_expired); else it is nowhere.
@@ -65,11 +66,9 @@ class BatchPlan:
         """Raises ConfigError on what is no share, and on faults that cannot befall a row."""
         if not all(0 <= share <= 1 for share in (self.finished, self.repeated, self.left_out)):
             raise ConfigError("batch plan: finished, repeated and left_out are shares, 0 to 1")
-        meant = {*self.rows.rates, *(fault for fault in self.rows.script if fault)}
-        if odd := meant - ROW_FAULTS:
-            raise ConfigError(
-                f"batch plan: {', '.join(sorted(odd))} cannot befall a row of a batch"
-            )
+        if self.strangers < 0:
+            raise ConfigError("batch plan: strangers must be at least 0")
+        _check_faults(self.rows, _ROW_FAULTS, "row of a batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +86,13 @@ class BatchLimits:
     enqueued_refused: bool = False
     creations: int = 2_000
     creations_window_s: float = 3_600.0
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError unless every limit is above zero."""
+        enqueued = 1 if self.enqueued_tokens is None else self.enqueued_tokens
+        counts = (self.requests_per_file, self.bytes_per_file, self.creations, enqueued)
+        if min(*counts, self.creations_window_s) <= 0:
+            raise ConfigError("batch limits: every limit must be above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +123,11 @@ class BatchSettings:
     folder: Path | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises ConfigError on faults that cannot befall a call."""
+        for kind, plan in self.calls.items():
+            _check_faults(plan, _CALL_FAULTS, f"call of {kind}")
+
     def plan_of(self, ordinal: int) -> BatchPlan:
         """The plan of the batch that was created as this one, counted from 0."""
         scripted = self.script[ordinal] if ordinal < len(self.script) else None
@@ -126,3 +137,9 @@ class BatchSettings:
         """What goes wrong with the call of this kind that came as this one, counted from 0."""
         plan = self.calls.get(kind)
         return plan.fault(ordinal, kind.encode(), ordinal) if plan else None
+
+
+def _check_faults(plan: FaultPlan, possible: set[Fault], what: str) -> None:
+    meant = {*plan.rates, *(fault for fault in plan.script if fault)}
+    if odd := meant - possible:
+        raise ConfigError(f"{', '.join(sorted(odd))} cannot befall a {what}")

@@ -5,9 +5,9 @@ beyond the one at hand.
 """
 
 import random
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
@@ -20,9 +20,10 @@ from annotator.simulator.batch_scan import InputScan
 from annotator.simulator.chance import chance
 from annotator.simulator.faults import Fault
 from annotator.simulator.file_shelf import Sink
+from annotator.simulator.log import Outcome
 from annotator.simulator.refusals import REFUSALS
 from annotator.simulator.reply import Teacher, reply_with_answer
-from annotator.simulator.wire import ErrorReply, body_digest, read_body
+from annotator.simulator.wire import ChatRequest, ErrorReply, body_digest, read_body
 
 _NEVER_RUN = {
     "expired": (
@@ -32,6 +33,7 @@ _NEVER_RUN = {
     "cancelled": ("batch_cancelled", "This request was not executed: the batch was cancelled."),
 }
 _NO_ANSWER = {"code": "server_error", "message": "This request got no answer."}
+_REPEATED_SOON = 0.5  # a row that comes twice waits for a few others in between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class RowJob:
     """
 
     batch_id: str
+    ordinal: int
     status: str
     input_path: Path
     scan: InputScan
@@ -71,22 +74,34 @@ def answer_rows(job: RowJob, new_sink: Callable[[], Sink]) -> RowsDone:
     return _Answering(job, new_sink).run()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    number: int
+    name: str
+    digest: bytes
+    asked: ChatRequest | ErrorReply
+
+
 class _Answering:
     def __init__(self, job: RowJob, new_sink: Callable[[], Sink]) -> None:
         self._job = job
         self._new_sink = new_sink
         self._done = RowsDone()
-        self._random = random.Random(f"{job.seed} {job.scan.model} {len(job.scan.starts)}")
+        self._again: deque[tuple[int, Fault | None]] = deque()
+        self._random = random.Random(f"{job.seed} {job.ordinal}")
 
     def run(self) -> RowsDone:
         finished, rest = self._order()
         with self._job.input_path.open("rb") as file:
-            for number, is_first in self._repeating(finished):
-                self._answer(number, self._read(file, number), is_first=is_first)
+            for number in finished:
+                self._answer(self._read(file, number))
+                if self._again and self._random.random() < _REPEATED_SOON:
+                    self._repeat(file)
+            while self._again:
+                self._repeat(file)
             for number in rest if self._job.plan.unfinished_listed else ():
                 self._leave(self._read(file, number))
-        for number in range(self._job.plan.strangers if finished else 0):
-            self._write_output(f"stranger-{number}", 200, {"choices": []})
+            self._add_strangers(file, finished)
         return self._done
 
     def _order(self) -> tuple[list[int], list[int]]:
@@ -96,84 +111,88 @@ class _Answering:
         count = int(len(order) * self._job.share + 1e-9)
         return order[:count], order[count:]
 
-    def _repeating(self, order: list[int]) -> Iterator[tuple[int, bool]]:
-        """The same with some of them a second time, later; True for a first time."""
-        waiting: list[int] = []
-        for number in order:
-            yield number, True
-            if self._drawn(b"repeated", number, self._job.plan.repeated):
-                waiting.append(number)
-            if waiting and self._random.random() < 0.5:
-                yield waiting.pop(0), False
-        for number in waiting:
-            yield number, False
-
-    def _read(self, file: BufferedReader, number: int) -> dict[str, Any]:
+    def _read(self, file: BufferedReader, number: int) -> _Row:
         file.seek(self._job.scan.starts[number])
-        return cast(dict[str, Any], orjson.loads(file.readline()))
+        line = cast(dict[str, Any], orjson.loads(file.readline()))
+        return _Row(
+            number=number,
+            name=line["custom_id"],
+            digest=body_digest(orjson.dumps(line["body"])),
+            asked=read_body(line["body"]),
+        )
 
-    def _answer(self, number: int, row: dict[str, Any], *, is_first: bool) -> None:
-        if self._drawn(b"left out", number, self._job.plan.left_out):
+    def _answer(self, row: _Row) -> None:
+        if self._drawn(b"left out", row, self._job.plan.left_out):
             return
-        name, digest = row["custom_id"], body_digest(orjson.dumps(row["body"]))
-        asked = read_body(row["body"])
-        if isinstance(asked, ErrorReply):
-            self._fail(name, asked, is_first=is_first)
+        if isinstance(row.asked, ErrorReply):
+            self._fail(row.name, row.asked)
             return
-        fault = self._fault(number, digest)
+        fault = self._job.plan.rows.fault(
+            row.number, row.digest, self._job.failed_before[row.digest]
+        )
         if fault and (fault is Fault.DROPPED or fault in REFUSALS):
-            self._job.failed_before[digest] += is_first
-            self._fail(name, REFUSALS.get(fault), is_first=is_first)
+            self._job.failed_before[row.digest] += 1
+            self._fail(row.name, REFUSALS.get(fault))
             return
-        reply = reply_with_answer(asked, self._job.teacher, digest.hex(), fault)
-        self._write_output(name, 200, orjson.Fragment(reply.body))
-        if is_first:
-            self._pay(
-                PaidRow(
-                    batch_id=self._job.batch_id,
-                    custom_id=name,
-                    digest=digest,
-                    prompt_tokens=reply.outcome.prompt_tokens,
-                    completion_tokens=reply.outcome.completion_tokens,
-                )
-            )
+        self._pay(row, self._write_output(row, row.asked, fault))
+        if self._drawn(b"repeated", row, self._job.plan.repeated):
+            self._again.append((row.number, fault))
 
-    def _fault(self, number: int, digest: bytes) -> Fault | None:
-        return self._job.plan.rows.fault(number, digest, self._job.failed_before[digest])
+    def _repeat(self, file: BufferedReader) -> None:
+        number, fault = self._again.popleft()
+        row = self._read(file, number)
+        if isinstance(row.asked, ChatRequest):
+            self._write_output(row, row.asked, fault)
 
-    def _pay(self, row: PaidRow) -> None:
+    def _add_strangers(self, file: BufferedReader, finished: list[int]) -> None:
+        for number in range(self._job.plan.strangers if finished else 0):
+            row = replace(self._read(file, finished[0]), name=f"stranger-{number}")
+            if isinstance(row.asked, ChatRequest):
+                self._write_output(row, row.asked, None)
+
+    def _pay(self, row: _Row, outcome: Outcome) -> None:
+        paid = PaidRow(
+            batch_id=self._job.batch_id,
+            custom_id=row.name,
+            digest=row.digest,
+            prompt_tokens=outcome.prompt_tokens,
+            completion_tokens=outcome.completion_tokens,
+        )
         self._done.completed += 1
-        self._done.prompt_tokens += row.prompt_tokens
-        self._done.completion_tokens += row.completion_tokens
-        self._job.pay(row)
+        self._done.prompt_tokens += paid.prompt_tokens
+        self._done.completion_tokens += paid.completion_tokens
+        self._job.pay(paid)
 
-    def _fail(self, name: str, refusal: ErrorReply | None, *, is_first: bool) -> None:
-        self._done.failed += is_first
+    def _fail(self, name: str, refusal: ErrorReply | None) -> None:
+        self._done.failed += 1
         if refusal is None:
             self._write_error(name, None, _NO_ANSWER)
         else:
-            response = _response(name, refusal.status, orjson.Fragment(refusal.body()))
-            self._write_error(name, response, None)
+            self._write_error(name, _response(name, refusal.status, refusal.body()), None)
 
-    def _leave(self, row: dict[str, Any]) -> None:
+    def _leave(self, row: _Row) -> None:
         code, message = _NEVER_RUN.get(self._job.status, _NEVER_RUN["expired"])
         self._done.failed += 1
-        self._write_error(row["custom_id"], None, {"code": code, "message": message})
+        self._write_error(row.name, None, {"code": code, "message": message})
 
-    def _write_output(self, name: str, status: int, body: object) -> None:
+    def _write_output(self, row: _Row, asked: ChatRequest, fault: Fault | None) -> Outcome:
+        reply = reply_with_answer(asked, self._job.teacher, row.digest.hex(), fault)
         self._done.output = self._done.output or self._new_sink()
-        self._done.output.write(_line(name, _response(name, status, body), None))
+        self._done.output.write(_line(row.name, _response(row.name, 200, reply.body), None))
+        return reply.outcome
 
     def _write_error(self, name: str, response: object, error: object) -> None:
         self._done.errors = self._done.errors or self._new_sink()
         self._done.errors.write(_line(name, response, error))
 
-    def _drawn(self, what: bytes, number: int, share: float) -> bool:
-        return bool(share) and chance(self._job.seed, what, str(number).encode()) < share
+    def _drawn(self, what: bytes, row: _Row, share: float) -> bool:
+        where = f"{self._job.ordinal} {row.number}".encode()
+        return bool(share) and chance(self._job.seed, what, where) < share
 
 
-def _response(name: str, status: int, body: object) -> dict[str, object]:
-    return {"status_code": status, "request_id": f"req_{_ident(name)}", "body": body}
+def _response(name: str, status: int, body: bytes) -> dict[str, object]:
+    written = orjson.Fragment(body)
+    return {"status_code": status, "request_id": f"req_{_ident(name)}", "body": written}
 
 
 def _line(name: str, response: object, error: object) -> bytes:

@@ -58,9 +58,9 @@ async def send_cut(request: web.BaseRequest, part: Stretch, *, silent: bool) -> 
 def _mid_line(part: Stretch) -> int:
     middle = part.start + (part.end - part.start) // 2
     with part.path.open("rb") as file:
-        file.seek(max(part.start, middle - 1))
+        file.seek(max(0, middle - 1))
         # Never right behind a line's end: what arrived shall look torn.
-        return middle - 2 if file.read(1) == b"\n" and middle - 2 > part.start else middle
+        return middle + (file.read(1) == b"\n")
 
 
 async def _send(

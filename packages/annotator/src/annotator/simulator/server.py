@@ -114,7 +114,8 @@ class Simulator:
         prefix = self.settings.prefix
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_post(f"{prefix}/chat/completions", self._chat)
-        application.router.add_get(f"{prefix}/models", self._models)
+        application.router.add_get(f"{prefix}/models", self._list_models)
+        application.router.add_get(f"{prefix}/models/{{id:.+}}", self._get_model)
         self.batches.add_routes(
             application.router,
             prefix,
@@ -169,20 +170,32 @@ class Simulator:
         elif delay := self.settings.latency.seconds(visit.digest, visit.attempt):
             await asyncio.sleep(delay)
 
-    async def _models(self, _request: web.Request) -> web.StreamResponse:
+    async def _list_models(self, _request: web.Request) -> web.StreamResponse:
         cards = self.settings.models or (ModelCard(id="simulated-teacher"),)
-        data = [
-            {
-                "id": card.id,
-                "object": "model",
-                "created": CREATED_S,
-                "owned_by": "simulator",
-                "shutdown_date": card.shutdown_date,
-            }
-            for card in cards
-        ]
-        body = orjson.dumps({"object": "list", "data": data})
-        return web.Response(body=body, content_type=JSON)
+        return _json({"object": "list", "data": [_model(card) for card in cards]})
+
+    async def _get_model(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["id"]
+        cards = self.settings.models or (ModelCard(id=name),)
+        found = next((card for card in cards if card.id == name), None)
+        if found is None:
+            error = model_gone(name)
+            return web.Response(status=error.status, body=error.body(), content_type=JSON)
+        return _json(_model(found))
+
+
+def _model(card: ModelCard) -> dict[str, object]:
+    return {
+        "id": card.id,
+        "object": "model",
+        "created": CREATED_S,
+        "owned_by": "simulator",
+        "shutdown_date": card.shutdown_date,
+    }
+
+
+def _json(body: dict[str, object]) -> web.Response:
+    return web.Response(body=orjson.dumps(body), content_type=JSON)
 
 
 async def _no_such_url(_request: web.Request) -> web.StreamResponse:

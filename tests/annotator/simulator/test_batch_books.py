@@ -1,0 +1,97 @@
+"""The books of the Batch API: what is written down is read back, and says the same."""
+
+from pathlib import Path
+
+import openai
+import pytest
+
+from annotator.simulator.batch_books import BatchBooks, CallKind
+from annotator.simulator.batch_plan import BatchLimits, BatchPlan, BatchSettings
+from annotator.simulator.faults import Fault, FaultPlan
+from annotator.simulator.log import RequestLog
+from annotator.simulator.wire import body_digest
+from common.errors import ConfigError
+from tests.annotator.simulator.asking import ask, chat_body
+from tests.annotator.simulator.batching import AT_ONCE, NAMES, PROMPTS, house, input_lines
+
+SETTINGS = BatchSettings(
+    plan=BatchPlan(pace=AT_ONCE),
+    calls={CallKind.DOWNLOAD: FaultPlan(script=(None, Fault.SERVER_ERROR))},
+)
+
+
+async def test_the_books_of_a_file_say_what_those_in_memory_say(tmp_path: Path):
+    path = tmp_path / "books.jsonl"
+    async with house(SETTINGS, log_file=path) as home:
+        await ask(home.simulator, chat_body("prompt 0"))
+        await home.output(await home.create(part="1"))
+        with pytest.raises(openai.InternalServerError):
+            await home.output(await home.create(input_lines(PROMPTS[:3])))
+        await home.upload()
+        log = home.simulator.log
+    read = RequestLog.read(path)
+
+    check(log.batch)
+    check(read.batch)
+    assert read.batch.calls == log.batch.calls
+    assert read.batch.batches == log.batch.batches
+    assert read.batch.uploads == log.batch.uploads
+    assert read.batch.ended == log.batch.ended
+    assert list(read.batch.paid_rows()) == list(log.batch.paid_rows())
+    assert read.entries == log.entries
+    assert read.paid() == log.paid()
+    assert b"sk-test" not in path.read_bytes()
+
+
+def check(books: BatchBooks) -> None:
+    assert books.paid() == {name: 2 if number < 3 else 1 for number, name in enumerate(NAMES)}
+    assert [len(batch.metadata) for batch in books.batches] == [1, 0]
+    assert books.orphans() == [books.batches[1].batch_id]
+    assert books.unused_files() == [books.uploads[2].file_id]
+    assert [end.status for end in books.ended] == ["completed", "completed"]
+    assert books.calls_by_kind() == {
+        CallKind.UPLOAD: 3,
+        CallKind.CREATE: 2,
+        CallKind.DOWNLOAD: 2,
+    }
+    assert [call.status for call in books.calls if call.kind is CallKind.DOWNLOAD] == [200, 500]
+    assert {call.key for call in books.calls} == {books.uploads[0].key}
+
+
+async def test_rows_are_counted_by_body_online_and_in_batches_together():
+    async with house() as home:
+        await ask(home.simulator, chat_body("prompt 0"))
+        await home.create()
+        paid = home.simulator.log.paid()
+
+    (twice,) = [digest for digest, times in paid.items() if times == 2]
+    assert twice == home.simulator.log.entries[0].digest
+    assert len(twice) == len(body_digest(b""))
+    assert paid.total() == len(NAMES) + 1
+
+
+async def test_the_same_input_twice_is_seen_in_the_books():
+    async with house() as home:
+        await home.create()
+        await home.create()
+        await home.create(input_lines(PROMPTS[:3]))
+
+    assert sorted(home.simulator.log.batch.created().values()) == [1, 2]
+
+
+async def test_a_batch_is_no_orphan_once_all_its_files_were_read():
+    plan = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(Fault.BAD_REQUEST,)))
+    async with house(BatchSettings(plan=plan)) as home:
+        batch = await home.create()
+        log = home.simulator.log.batch
+        await home.output(batch)
+        assert log.orphans() == [batch.id]
+        await home.errors(batch)
+        assert log.orphans() == []
+
+
+def test_limits_that_cannot_be():
+    with pytest.raises(ConfigError):
+        BatchLimits(creations=0)
+    with pytest.raises(ConfigError):
+        BatchLimits(enqueued_tokens=0)

@@ -1,0 +1,70 @@
+"""How much may be enqueued and created at a time: a pool apart from the limits on chat."""
+
+import openai
+import pytest
+
+from annotator.simulator.batch_plan import BatchLimits, BatchPace, BatchPlan, BatchSettings
+from tests.annotator.simulator.batching import PROMPTS, house, input_lines
+
+CONTENT = input_lines(PROMPTS)
+TOKENS = sum(-(-len(prompt) // 4) for prompt in PROMPTS)
+SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=100, finalizing_s=0))
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_enqueued_tokens_have_a_limit_until_a_batch_ends(refused: bool):
+    limits = BatchLimits(enqueued_tokens=2 * TOKENS + 1, enqueued_refused=refused)
+    async with house(BatchSettings(plan=SLOW, limits=limits)) as home:
+        first, second = await home.create(), await home.create()
+        if refused:
+            with pytest.raises(openai.RateLimitError, match="Enqueued token limit"):
+                await home.create()
+        else:
+            failed = await home.create()
+            assert failed.status == "failed"
+            assert failed.errors
+            assert failed.errors.data
+            assert failed.errors.data[0].code == "token_limit_exceeded"
+        await home.client.batches.cancel(second.id)
+        home.clock.now_s += 1
+        third = await home.create()
+
+    assert [batch.status for batch in (first, second, third)] == ["in_progress"] * 3
+
+
+async def test_a_limit_on_enqueued_tokens_counts_each_model_apart():
+    limits = BatchLimits(enqueued_tokens=TOKENS)
+    other = CONTENT.replace(b"any-model", b"other-model")
+    async with house(BatchSettings(plan=SLOW, limits=limits)) as home:
+        statuses = [(await home.create(content)).status for content in (CONTENT, other, other)]
+
+    assert statuses == ["in_progress", "in_progress", "failed"]
+
+
+async def test_the_limit_is_that_of_the_time_of_checking_whenever_one_looks():
+    limits = BatchLimits(enqueued_tokens=TOKENS)
+    pace = BatchPace(validating_s=10, running_s=100, finalizing_s=0)
+    settings = BatchSettings(plan=BatchPlan(pace=pace), limits=limits)
+    async with house(settings) as home:
+        first = await home.create()
+        second = await home.create()
+        third = await home.later(second, 1000)
+
+    assert (first.status, second.status, third.status) == ("validating", "validating", "failed")
+    assert third.failed_at == second.created_at + 10
+
+
+async def test_creations_in_an_hour_have_a_limit():
+    limits = BatchLimits(creations=2, creations_window_s=60)
+    async with house(BatchSettings(limits=limits)) as home:
+        file_id = await home.upload()
+        for _ in range(2):
+            await home.create_from(file_id)
+            home.clock.now_s += 10
+        with pytest.raises(openai.RateLimitError) as refused:
+            await home.create_from(file_id)
+        home.clock.now_s += 40
+        await home.create_from(file_id)
+
+    assert refused.value.response.headers["Retry-After"] == "40"
+    assert refused.value.code == "rate_limit_exceeded"
