@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from annotator.commands.check_original import check_original_command
 from annotator.commands.import_original import import_original_command
 from annotator.commands.prompts import prompts_app
 from annotator.commands.run import run_command
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("simulate")(simulate_command)
 app.command("import-original")(import_original_command)
+app.command("check-original")(check_original_command)
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(store_app, name="store")
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import orjson
 import yaml
@@ -21,8 +20,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annotator.cost.tokens import count_tokens
 from annotator.dataset.files import open_bytes
+from annotator.importing.files import (
+    OriginalTemplate,
+    QueryResult,
+    as_template,
+    folder_of,
+    read_any_yaml,
+    read_templates,
+)
 from annotator.prompt.mix import Mix
-from annotator.prompt.template import OriginalParse, Template
 from annotator.request.answer import Answer, Usage
 from annotator.request.key import RequestForm, endpoint_of
 from annotator.request.store import ResponseStore
@@ -36,33 +42,12 @@ _TOKENS_OF_THE_FRAME = 10
 _PER_COMMIT = 1000
 
 
-class _OriginalTemplate(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    id: int
-    system_message: str = ""
-    user_message: str
-    label_parse: str
-    explanation_parse: str
-    swap: bool = False
-
-
 class _OriginalMix(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 1
     label: dict[int, float]
     explanation: dict[int, float]
-
-
-class _QueryResult(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    split: str
-    idx: int
-    prompt_template_id: int
-    complete_prompt: str
-    response: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,13 +62,13 @@ class Imported:
 
 def import_original(src: Path, prompts: Path, own_prompts: Path, store: ResponseStore) -> Imported:
     """Bring everything in; doing it again changes nothing. Raises DatasetError, PromptError."""
-    files = sorted(_folder(src, "prompt-templates").glob("*.yaml"))
+    files = sorted(folder_of(src, "prompt-templates").glob("*.yaml"))
     if not files:
         raise DatasetError(f"{src}: no prompt-templates/*.yaml here: is it the original's folder?")
     done = Imported()
     for path in files:
         task = path.stem
-        originals = _templates(path)
+        originals = read_templates(path)
         _write_templates(prompts, own_prompts, task, originals)
         done.templates[task] = len(originals)
         done.mixes[task] = _import_mixes(src, prompts, task, originals)
@@ -91,31 +76,8 @@ def import_original(src: Path, prompts: Path, own_prompts: Path, store: Response
     return done
 
 
-def _folder(src: Path, name: str) -> Path:
-    underscored = src / name.replace("-", "_")
-    return underscored if underscored.is_dir() else src / name
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PromptError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-
-
-def _templates(path: Path) -> dict[int, _OriginalTemplate]:
-    content = _yaml(path)
-    try:
-        found = content["templates"].items()
-        return {key: _OriginalTemplate.model_validate(template) for key, template in found}
-    except (ValidationError, KeyError, TypeError, AttributeError) as error:
-        raise PromptError(
-            f"{path}: not the original's templates ({str(error).splitlines()[0]})"
-        ) from None
-
-
 def _write_templates(
-    prompts: Path, own: Path, task: str, originals: dict[int, _OriginalTemplate]
+    prompts: Path, own: Path, task: str, originals: dict[int, OriginalTemplate]
 ) -> None:
     folder = prompts / task
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,30 +86,17 @@ def _write_templates(
         if source.exists() and not (folder / name).exists():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(source.read_bytes())
-    templates = [_template(original) for original in originals.values()]
+    templates = [as_template(original) for original in originals.values()]
     content = {"templates": [t.model_dump(exclude_defaults=True) for t in templates]}
     _write_yaml(folder / "templates-original.yaml", content)
 
 
-def _template(original: _OriginalTemplate) -> Template:
-    return Template(
-        id=str(original.id),
-        system=original.system_message,
-        user=original.user_message,
-        original=OriginalParse(
-            label_parse=original.label_parse,
-            explanation_parse=original.explanation_parse,
-            swap=original.swap,
-        ),
-    )
-
-
 def _import_mixes(
-    src: Path, prompts: Path, task: str, originals: dict[int, _OriginalTemplate]
+    src: Path, prompts: Path, task: str, originals: dict[int, OriginalTemplate]
 ) -> int:
     """The mixes whose templates this task has; the original's mixes belong to no task."""
     n = 0
-    for path in sorted(_folder(src, "prompt-mixes").glob("*.yaml")):
+    for path in sorted(folder_of(src, "prompt-mixes").glob("*.yaml")):
         mix = _original_mix(path)
         if mix.label.keys() | mix.explanation.keys() <= originals.keys():
             own = _own_mix(path, mix)
@@ -172,7 +121,7 @@ def _own_mix(path: Path, mix: _OriginalMix) -> Mix:
 
 def _original_mix(path: Path) -> _OriginalMix:
     try:
-        return _OriginalMix.model_validate(_yaml(path))
+        return _OriginalMix.model_validate(read_any_yaml(path))
     except ValidationError as error:
         raise PromptError(
             f"{path}: not the original's mix ({str(error).splitlines()[0]})"
@@ -186,11 +135,11 @@ def _write_yaml(path: Path, content: object) -> None:
 def _import_answers(
     src: Path,
     task: str,
-    originals: dict[int, _OriginalTemplate],
+    originals: dict[int, OriginalTemplate],
     store: ResponseStore,
     done: Imported,
 ) -> None:
-    for path in sorted(_folder(src, "query-results").glob(f"{task}/*/*/responses.json*")):
+    for path in sorted(folder_of(src, "query-results").glob(f"{task}/*/*/responses.json*")):
         split = path.parent.parent.name
         answers = _answers(path, originals, done)
         try:
@@ -202,13 +151,13 @@ def _import_answers(
 
 
 def _answers(
-    path: Path, originals: dict[int, _OriginalTemplate], done: Imported
+    path: Path, originals: dict[int, OriginalTemplate], done: Imported
 ) -> Iterator[tuple[bytes, Answer]]:
     form = RequestForm(_ENDPOINT, MODEL, options={})
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
             try:
-                result = _QueryResult.model_validate(orjson.loads(line))
+                result = QueryResult.model_validate(orjson.loads(line))
             except (orjson.JSONDecodeError, ValidationError):
                 done.skipped.append(f"{path} line {number}: not a query result")
                 continue
@@ -222,7 +171,7 @@ def _answers(
             yield form.request(original.system_message, user).key, _answer(result)
 
 
-def _user_part(original: _OriginalTemplate, prompt: str) -> str | None:
+def _user_part(original: OriginalTemplate, prompt: str) -> str | None:
     """The user message in a recorded prompt: what follows the system message and its separator,
     a line break, in the oldest runs a blank."""
     rest = prompt.removeprefix(original.system_message)
@@ -231,7 +180,7 @@ def _user_part(original: _OriginalTemplate, prompt: str) -> str | None:
     return rest[1:]
 
 
-def _answer(result: _QueryResult) -> Answer:
+def _answer(result: QueryResult) -> Answer:
     usage = Usage(
         prompt=count_tokens(result.complete_prompt) + _TOKENS_OF_THE_FRAME,
         completion=count_tokens(result.response),

@@ -1,0 +1,107 @@
+"""Regexes from files, run so that no answer can make them slow.
+
+A pattern goes to RE2, which takes time in step with the text whatever the pattern. What RE2 does
+not know (lookaround, references back) goes to `regex` with a time limit.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, cast
+
+import re2
+import regex
+
+LONGEST_PATTERN = 20_000
+TIME_LIMIT_S = 0.05
+Groups = tuple[tuple[int, int], ...]
+
+# re2 says nothing about its types.
+_RE2 = cast(Any, re2)
+_Re2Error: type[Exception] = _RE2.error
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+class PatternError(Exception):
+    """A pattern that no engine takes."""
+
+
+class PatternTooSlow(Exception):
+    """A search that ran into the time limit."""
+
+
+def filled(pattern: str, fields: Mapping[str, str]) -> str:
+    """The pattern with a row's texts in place of `{name}`, as they stand: not escaped."""
+    if "{" not in pattern:
+        return pattern
+    return _PLACEHOLDER.sub(lambda found: fields.get(found[1], found[0]), pattern)
+
+
+class Pattern:
+    """A compiled pattern, without regard to case; a dot matches line breaks, too."""
+
+    def __init__(self, pattern: str) -> None:
+        if len(pattern) > LONGEST_PATTERN:
+            raise PatternError(f"longer than {LONGEST_PATTERN} characters")
+        self._linear = _linear(pattern)
+        self._limited = None if self._linear else _with_limit(pattern)
+        self._groups = range(1, 1 + (self._linear or cast(Any, self._limited)).groups)
+
+    def search(self, text: str) -> Groups | None:
+        """Where the groups of the first match lie, (-1, -1) for one that took no part.
+
+        Raises PatternTooSlow.
+        """
+        if self._linear is not None:
+            return self._search_linear(text)
+        assert self._limited is not None
+        try:
+            found = self._limited.search(text, timeout=TIME_LIMIT_S)
+        except TimeoutError:
+            raise PatternTooSlow from None
+        return tuple(map(found.span, self._groups)) if found else None
+
+    def _search_linear(self, text: str) -> Groups | None:
+        data = text.encode(errors="replace")
+        found = self._linear.search(data)
+        if found is None:
+            return None
+        spans: Groups = tuple(map(found.span, self._groups))
+        if len(data) == len(text):
+            return spans
+        return tuple((_characters(data, start), _characters(data, end)) for start, end in spans)
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str) -> Pattern:
+    """A pattern, compiled once; several templates ask about the same row. Raises PatternError."""
+    return Pattern(pattern)
+
+
+@lru_cache(maxsize=1)
+def _options() -> Any:
+    options = _RE2.Options()
+    options.case_sensitive = False
+    options.dot_nl = True
+    options.log_errors = False
+    return options
+
+
+def _linear(pattern: str) -> Any:
+    """The pattern for RE2; None where RE2 does not know a part of it."""
+    try:
+        return _RE2.compile(pattern.encode(), _options())
+    except (_Re2Error, UnicodeEncodeError):
+        return None
+
+
+def _with_limit(pattern: str) -> "regex.Pattern[str]":
+    try:
+        return regex.compile(pattern, regex.IGNORECASE | regex.DOTALL)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise PatternError(str(error)) from None
+
+
+def _characters(data: bytes, until: int) -> int:
+    """How many characters these bytes are; -1 stays -1."""
+    return len(data[:until].decode(errors="ignore")) if until >= 0 else until
