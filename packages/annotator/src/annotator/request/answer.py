@@ -1,13 +1,12 @@
 """An answer as it is kept in the store, and a failure beside it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Mode = Literal["online", "batch", "import"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens as the provider counted them. cached is inside prompt, reasoning inside completion."""
 
     prompt: int = 0
@@ -16,8 +15,7 @@ class Usage:
     reasoning: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What the teacher said.
 
     asked_at: seconds since 1970, UTC. limit: the longest answer asked for, in tokens.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from typing import NamedTuple
 
 import orjson
 
@@ -21,8 +22,7 @@ from common.task import TaskSpec
 Asked = Callable[[Row], Request]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRow:
+class PlannedRow(NamedTuple):
     """A row with its requests; one object serves both parts where they share a template."""
 
     row: Row

@@ -90,7 +90,8 @@ def import_answers(store: ResponseStore, path: Path, tell: Tell) -> tuple[int, i
 
 
 def _line_of(key: bytes, answer: Answer) -> bytes:
-    fields = {name: getattr(answer, name) for name in Answer.__slots__}
+    fields = {name: getattr(answer, name) for name in Answer._fields}
+    fields["usage"] = answer.usage._asdict()
     return orjson.dumps({"key": key.hex(), **fields}, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -118,7 +119,7 @@ def _answers(path: Path) -> Iterator[tuple[bytes, Answer]]:
                 f"{path} line {number}: not an answer as `annotate store export` writes it "
                 f"({' '.join(why[:3])}); the lines before it are stored"
             ) from None
-        fields = {name: getattr(said, name) for name in Answer.__slots__}
+        fields = {name: getattr(said, name) for name in Answer._fields}
         fields["usage"] = Usage(**said.usage.model_dump())
         yield bytes.fromhex(said.key), Answer(**fields)
 

@@ -72,22 +72,10 @@ class Unpacker:
     def answer(self, key: bytes, value: bytes) -> Answer:
         """The answer in a value."""
         try:
-            text, finish, model, used, mode, asked_at, limit, request_id = orjson.loads(
-                self.payload(key, value)
-            )
-            prompt, completion, cached, reasoning = used
+            text, finish, model, used, *rest = orjson.loads(self.payload(key, value))
+            return Answer(text, finish, model, Usage(*used), *rest)
         except (TypeError, ValueError):
             raise DamagedValueError("it does not hold the fields of an answer") from None
-        return Answer(
-            text=text,
-            finish=finish,
-            model=model,
-            usage=Usage(prompt=prompt, completion=completion, cached=cached, reasoning=reasoning),
-            mode=mode,
-            asked_at=asked_at,
-            limit=limit,
-            request_id=request_id,
-        )
 
     def failure(self, key: bytes, value: bytes) -> Failure:
         """The failure in a value."""
@@ -117,14 +105,8 @@ class Unpacker:
 
 def payload_of(answer: Answer) -> bytes:
     """The fields of an answer as they are compressed, and as a dictionary is trained on them."""
-    usage = answer.usage
-    used = (usage.prompt, usage.completion, usage.cached, usage.reasoning)
-    return orjson.dumps(
-        (
-            *(answer.text, answer.finish, answer.model, used, answer.mode),
-            *(answer.asked_at, answer.limit, answer.request_id),
-        )
-    )
+    text, finish, model, usage, *rest = answer
+    return orjson.dumps((text, finish, model, tuple(usage), *rest))
 
 
 def sealed(body: bytes, key: bytes) -> bytes:

@@ -1,10 +1,10 @@
 """What was read in a teacher's answer: the label it commits to, and its reasons."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """A label and a rationale, or why there is none.
 
     `label` is in the task's own words: a class's name, an option's text, a number or equation,

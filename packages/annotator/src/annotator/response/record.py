@@ -1,6 +1,7 @@
 """From a planned row and what the store holds for it: a record, or the reason why there is none."""
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from annotator.request.answer import Answer, Failure
 from annotator.request.plan import PlannedRow
@@ -16,8 +17,7 @@ UNANSWERED = {NO_ANSWER, "bad_request", "content_refused", "teacher_error", "tea
 _UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusal": "refused"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a row, and the answers that it was made from (to be billed)."""
 
     result: Record | Rejection
@@ -67,7 +67,6 @@ def _record(
         answer = answers[-1]
         reading = None if answer.finish in _UNUSABLE else reader.read(answer.text, row.fields)
         reasons = reading and reading.rationale
-    assigned = planned.assignment
     key = planned.label.key.hex()
     other = key if rationale is planned.label else rationale and rationale.key.hex()
     return Record(
@@ -79,10 +78,16 @@ def _record(
         rationale=reasons,
         gold=row.gold,
         gold_rationale=row.gold_rationale,
-        templates=PartRef(label=assigned.label, rationale=assigned.rationale),
+        templates=_templates(planned.assignment.label, planned.assignment.rationale),
         keys=PartRef(label=key, rationale=other),
         confidence=label.confidence,
     )
+
+
+@lru_cache(maxsize=1024)
+def _templates(label: str, rationale: str | None) -> PartRef:
+    """The same few for all rows."""
+    return PartRef(label=label, rationale=rationale)
 
 
 def _reject(planned: PlannedRow, stage: Stage, reason: str, detail: str) -> Rejection:
