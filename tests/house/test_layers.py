@@ -2,11 +2,36 @@
 
 import subprocess
 import sys
+from importlib import import_module
+
+import pytest
+import typer
+
+from annotator.cli import COMMANDS
 
 FORBIDDEN = ("torch", "transformers", "deepspeed", "datasets", "pyarrow")
 
 
 def test_no_command_of_the_annotator_loads_torch_or_other_heavy_parts() -> None:
-    code = f"import sys, annotator.cli; print([m for m in {FORBIDDEN} if m in sys.modules])"
+    load = "from annotator.cli import COMMANDS, make_app; [make_app(name) for name in COMMANDS]"
+    code = f"import sys; {load}; print([m for m in {FORBIDDEN} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    code = (
+        "import sys; from annotator.cli import make_app; make_app(None); "
+        "print([name for name in sys.modules if name.startswith('annotator.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['annotator.cli']"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_of_each_what_its_own_help_says(name: str) -> None:
+    place, line = COMMANDS[name]
+    module, _, attribute = place.partition(":")
+    command = getattr(import_module(module), attribute)
+    said = command.info.help if isinstance(command, typer.Typer) else command.__doc__
+    assert said.strip().splitlines()[0] == line

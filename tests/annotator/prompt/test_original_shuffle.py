@@ -95,6 +95,7 @@ def test_without_a_number_of_rows_it_says_what_to_do() -> None:
 
 
 def test_numpy_is_loaded_only_where_it_is_used() -> None:
-    code = "import sys, annotator.cli; print('numpy' in sys.modules)"
+    commands = "annotator.commands.run, annotator.commands.prompts"
+    code = f"import sys, {commands}; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

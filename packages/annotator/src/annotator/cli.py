@@ -1,36 +1,80 @@
-"""The `annotate` command: its commands, and one clear line where something is wrong."""
+"""The `annotate` command: its commands, and one clear line where something is wrong.
+
+A command's module is imported when that command is asked for, so that `--help` and the small ones
+answer at once, whatever the others need.
+"""
 
 import sys
+from importlib import import_module
 
 import typer
 
-from annotator.commands.check_original import check_original_command
-from annotator.commands.import_original import import_original_command
-from annotator.commands.prompts import prompts_app
-from annotator.commands.run import run_command
-from annotator.commands.simulate import simulate_command
-from annotator.commands.store import store_app
 from common.errors import DistillError
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Ask a teacher LLM for a label and its reasons for every row, and write sharded JSONL.",
-)
-app.command("run")(run_command)
-app.command("simulate")(simulate_command)
-app.command("import-original")(import_original_command)
-app.command("check-original")(check_original_command)
-app.add_typer(prompts_app, name="prompts")
-app.add_typer(store_app, name="store")
+_ABOUT = "Ask a teacher LLM for a label and its reasons for every row, and write sharded JSONL."
+# name -> where it is defined, and what it does: the first line of its own help.
+COMMANDS = {
+    "run": (
+        "annotator.commands.run:run_command",
+        "Annotate a task's rows. Running the same command again goes on where it stopped.",
+    ),
+    "prompts": (
+        "annotator.commands.prompts:prompts_app",
+        "List, show and check a task's templates and mixes; render the request of a row.",
+    ),
+    "store": (
+        "annotator.commands.store:store_app",
+        "Look into the response store, check it, carry its answers to another, make it smaller.",
+    ),
+    "simulate": (
+        "annotator.commands.simulate:simulate_command",
+        "Serve a simulated teacher on this machine until Ctrl-C: the protocol without the bill.",
+    ),
+    "import-original": (
+        "annotator.commands.import_original:import_original_command",
+        "Import the original's templates, mixes and recorded gpt-3.5-turbo answers.",
+    ),
+    "check-original": (
+        "annotator.commands.check_original:check_original_command",
+        "Read the original's recorded answers as it did, and compare with the numbers it recorded.",
+    ),
+}
+
+
+def make_app(asked_for: str | None) -> typer.Typer:
+    """The app; of its commands only the one that is asked for can be called."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        help=_ABOUT,
+    )
+    for name, (place, line) in COMMANDS.items():
+        if name == asked_for:
+            _add(app, name, place)
+        else:
+            app.command(name, help=line)(_not_loaded)
+    return app
+
+
+def _add(app: typer.Typer, name: str, place: str) -> None:
+    module, _, attribute = place.partition(":")
+    command = getattr(import_module(module), attribute)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
+
+
+def _not_loaded() -> None:
+    raise AssertionError("only the command that is asked for is called")
 
 
 def main() -> None:
     """The console script: exit codes 0 done, 2 refused, 3 stopped by a limit, 130 interrupted."""
     try:
-        app()
+        make_app(sys.argv[1] if len(sys.argv) > 1 else None)()
     except DistillError as error:
         sys.stderr.write(f"annotate: {' '.join(str(error).split())}\n")
         sys.exit(error.exit_code)
