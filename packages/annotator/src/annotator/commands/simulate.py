@@ -8,6 +8,19 @@ from typing import Annotated
 import typer
 
 from annotator.commands.options import Data, MixName, Prompts, Splits, TaskName, TemplateId
+from annotator.commands.simulator_options import (
+    BATCH_SECONDS,
+    DAY_S,
+    BatchFaults,
+    BatchSeconds,
+    BatchTokens,
+    BatchWindow,
+    BatchWords,
+    CallFaults,
+    ModelNames,
+    read_models,
+    read_rates,
+)
 from annotator.config import OUT, SIMULATED, STORE, RunConfig, default_prompts
 from annotator.planning import make_plans
 from annotator.screen import Screen
@@ -45,19 +58,30 @@ def simulate_command(  # budget: a command's options are its parameters
         list[str] | None,
         typer.Option(help=f"KIND=SHARE, may be repeated; kinds: {', '.join(Fault)}."),
     ] = None,
+    model: ModelNames = None,
+    batch_seconds: BatchSeconds = BATCH_SECONDS,
+    batch_window: BatchWindow = DAY_S,
+    batch_tokens: BatchTokens = None,
+    batch_fault: BatchFaults = None,
+    call_fault: CallFaults = None,
     log: Annotated[
         Path | None, typer.Option(help="A file for the books: a JSON line for every request.")
     ] = None,
 ) -> None:
     """Serve a simulated teacher on this machine until Ctrl-C: the protocol without the bill.
 
-    It knows the gold labels of the rows named here, and errs on some of them on purpose.
+    It knows the gold labels of the rows named here, and errs on some of them on purpose. Files and
+    batches are served beside chat completions; they live as long as the command runs.
 
     Examples:
 
         annotate simulate demo --split train --port 8901 --latency-ms 300 &
 
         annotate simulate demo --requests-per-minute 600 --fault dropped=0.1 --fault torn=0.1 &
+
+        annotate simulate demo --batch-seconds 60 --call-fault batches.create:lost=0.3 &
+
+        annotate simulate demo --batch-window 120 --batch-fault finished=0.8 &
 
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
     """
@@ -72,6 +96,14 @@ def simulate_command(  # budget: a command's options are its parameters
         template=template,
         mix=mix,
     )
+    batches = BatchWords(
+        seconds=batch_seconds,
+        window_s=batch_window,
+        tokens=batch_tokens,
+        faults=batch_fault or [],
+        call_faults=call_fault or [],
+        seed=seed,
+    )
     teacher = rehearse(make_plans(config), accuracy, seed, _style(style))
     settings = SimulatorSettings(
         port=port,
@@ -80,7 +112,9 @@ def simulate_command(  # budget: a command's options are its parameters
         limits=RateLimits(
             requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute
         ),
-        faults=FaultPlan(rates=_rates(fault or []), seed=seed),
+        faults=FaultPlan(rates=read_rates(fault or []), seed=seed),
+        models=read_models(model or []),
+        batch=batches.settings(),
     )
     asyncio.run(_serve(Simulator(teacher, settings), Screen()))
 
@@ -90,18 +124,6 @@ def _style(name: str) -> Style:
         if style == name:
             return style
     raise ConfigError(f"--style {name}: choose from {', '.join(STYLES)}")
-
-
-def _rates(words: list[str]) -> dict[Fault, float]:
-    rates: dict[Fault, float] = {}
-    for word in words:
-        kind, _, share = word.partition("=")
-        try:
-            rates[Fault(kind)] = float(share)
-        except ValueError:
-            kinds = ", ".join(Fault)
-            raise ConfigError(f"--fault {word}: not KIND=SHARE; kinds: {kinds}") from None
-    return rates
 
 
 async def _serve(simulator: Simulator, screen: Screen) -> None:

@@ -1,0 +1,70 @@
+"""The words of `annotate simulate`: what they mean, and a clear line where they mean nothing."""
+
+import pytest
+
+from annotator.commands.simulator_options import BatchWords, read_models, read_rates
+from annotator.simulator.batch_books import CallKind
+from annotator.simulator.faults import Fault
+from annotator.simulator.server import ModelCard
+from common.errors import ConfigError
+
+
+def words(faults: list[str], call_faults: list[str] | None = None) -> BatchWords:
+    return BatchWords(
+        seconds=6.0,
+        window_s=60.0,
+        tokens=1000,
+        faults=faults,
+        call_faults=call_faults or [],
+        seed=7,
+    )
+
+
+def test_what_they_mean():
+    settings = words(
+        ["finished=0.5", "strangers=2", "server_error=0.1", "length=0.2", "fails=any_code"],
+        ["batches.create:lost=0.3", "batches.create:dropped=0.1", "files.content:torn=1"],
+    ).settings()
+
+    plan = settings.plan
+    assert (plan.finished, plan.strangers, plan.fails) == (0.5, 2, "any_code")
+    assert (plan.repeated, plan.left_out) == (0, 0)
+    assert plan.rows.rates == {Fault.SERVER_ERROR: 0.1, Fault.LENGTH: 0.2}
+    assert (plan.pace.validating_s, plan.pace.running_s, plan.pace.finalizing_s) == (1, 4, 1)
+    assert (plan.pace.window_s, settings.limits.enqueued_tokens, settings.seed) == (60, 1000, 7)
+    assert settings.calls[CallKind.CREATE].rates == {Fault.LOST: 0.3, Fault.DROPPED: 0.1}
+    assert settings.calls[CallKind.DOWNLOAD].rates == {Fault.TORN: 1.0}
+
+
+@pytest.mark.parametrize(
+    ("faults", "call_faults", "hint"),
+    [
+        (["finished=much"], [], "finished: 'much' is no number"),
+        (["strangers=nan"], [], "no number"),
+        (["finished=2"], [], "shares"),
+        (["torn=0.1"], [], "cannot befall a row"),
+        (["unheard=0.1"], [], "--batch-fault unheard=0.1: .*kinds:"),
+        (["server_error"], [], "no number"),
+        ([], ["batches.make:lost=0.1"], "batches.create"),
+        ([], ["lost=0.1"], "not CALL:KIND=SHARE"),
+        ([], ["batches.create:length=0.1"], "cannot befall a call of batches.create"),
+    ],
+)
+def test_words_that_mean_nothing(faults: list[str], call_faults: list[str], hint: str):
+    with pytest.raises(ConfigError, match=hint):
+        words(faults, call_faults).settings()
+
+
+@pytest.mark.parametrize("word", ["torn", "torn=", "torn=nan", "torn=some"])
+def test_a_share_that_is_no_number(word: str):
+    with pytest.raises(ConfigError, match="no number"):
+        read_rates([word])
+
+
+def test_models_and_their_last_days():
+    assert read_models(["one", "two=2027-01-14"]) == (
+        ModelCard(id="one"),
+        ModelCard(id="two", shutdown_date="2027-01-14"),
+    )
+    with pytest.raises(ConfigError, match="--model two=soon: write the date as"):
+        read_models(["two=soon"])
