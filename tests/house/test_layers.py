@@ -34,4 +34,5 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says(name: str) -> 
     module, _, attribute = place.partition(":")
     command = getattr(import_module(module), attribute)
     said = command.info.help if isinstance(command, typer.Typer) else command.__doc__
+    assert isinstance(said, str)
     assert said.strip().splitlines()[0] == line
