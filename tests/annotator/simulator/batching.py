@@ -77,9 +77,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(settings: BatchSettings | None = None, **others: Any) -> AsyncGenerator[House]:
+async def house(
+    settings: BatchSettings | None = None, clock: StepClock | None = None, **others: Any
+) -> AsyncGenerator[House]:
     """A simulator that answers the prompts; batches are done at once unless settings differ."""
-    clock = StepClock()
+    clock = clock or StepClock()
     batch = settings or BatchSettings(plan=BatchPlan(pace=AT_ONCE))
     simulator = Simulator(a_teacher(PROMPTS), SimulatorSettings(batch=batch, **others), clock=clock)
     async with simulator, client_of(simulator) as client:

@@ -6,7 +6,7 @@ import pytest
 from annotator.simulator.batch_books import CallKind
 from annotator.simulator.batch_plan import BatchPace, BatchPlan, BatchSettings
 from tests.annotator.simulator.asking import ask, chat_body
-from tests.annotator.simulator.batching import NAMES, PROMPTS, house, input_lines
+from tests.annotator.simulator.batching import NAMES, PROMPTS, StepClock, house, input_lines
 
 
 async def test_a_batch_answers_what_the_online_teacher_answers():
@@ -107,6 +107,30 @@ async def test_a_batch_is_cancelled():
     )
     assert again == cancelling
     assert cancelled.cancelled_at == (cancelled.cancelling_at or 0) + 600
+
+
+class RunningClock(StepClock):
+    """A clock that goes on by a second at every look."""
+
+    def __call__(self) -> float:
+        self.now_s += 1.0
+        return self.now_s
+
+
+@pytest.mark.parametrize("running_s", range(4, 24))
+async def test_a_batch_is_cancelled_before_its_end_or_not_at_all(running_s: int):
+    pace = BatchPace(validating_s=0, running_s=running_s, finalizing_s=0, cancelling_s=0)
+    settings = BatchSettings(plan=BatchPlan(pace=pace))
+    async with house(settings, clock=RunningClock()) as home:
+        batch = await home.create()
+        try:
+            batch = await home.client.batches.cancel(batch.id)
+        except openai.BadRequestError:
+            batch = await home.client.batches.retrieve(batch.id)
+
+    ended_at = batch.completed_at or batch.cancelling_at or 0
+    assert ended_at - batch.created_at <= running_s
+    assert (batch.status == "completed") == (ended_at - batch.created_at == running_s)
 
 
 async def test_one_model_is_got_by_its_name():

@@ -131,7 +131,9 @@ class BatchDesk:
 
     async def moment(self, batch: Batch) -> Moment:
         """Where the batch stands now, once everything that is due has been done."""
-        now = self._clock()
+        return await self._moment(batch, self._clock())
+
+    async def _moment(self, batch: Batch, now: float) -> Moment:
         await self._check(now, batch)
         reached = moment(batch.life, now)
         if reached.over and reached.status != "failed":
@@ -145,12 +147,14 @@ class BatchDesk:
 
     async def cancel(self, batch: Batch) -> Moment | None:
         """Ask for its cancellation; None where it is too late for that."""
-        reached = await self.moment(batch)
-        if reached.over:
+        now = self._clock()
+        reached = await self._moment(batch, now)
+        # Somebody who asked later may have been faster, and have seen it end.
+        if reached.over or batch.rows is not None:
             return None
         if batch.cancelled_s is None:
-            batch.cancelled_s = self._clock()
-        return await self.moment(batch)
+            batch.cancelled_s = now
+        return await self._moment(batch, now)
 
     async def settle(self) -> None:
         """Do everything that is due, for the books."""

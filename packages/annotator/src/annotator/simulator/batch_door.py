@@ -16,7 +16,7 @@ from annotator.simulator.log import Outcome, fingerprint
 from annotator.simulator.refusals import NO_KEY
 from annotator.simulator.reply import Refused, Reply, fail, refuse
 
-_LATE = (Fault.LOST, Fault.TORN, Fault.DRIP)  # the work is done, and then something happens
+_LATE = (Fault.LOST, Fault.TORN)  # the work is done, and then something happens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class BatchDoor:
     ) -> web.StreamResponse:
         if isinstance(reply, Reply):
             spoiled = replace(reply, outcome=replace(reply.outcome, fault=fault))
-            return await deliver(request, spoiled, drip_s=0.2)
+            return await deliver(request, spoiled, drip_s=0)
         if fault is Fault.LOST:
             return await deliver(request, Reply(outcome=Outcome(fault=fault)), drip_s=0)
         if fault is Fault.TORN:

@@ -12,7 +12,7 @@ from common.errors import ConfigError
 _DAY_S = 86_400.0
 # What can befall a row: an error for its answer, an answer that is spoiled, or none at all.
 _ROW_FAULTS = {*REFUSALS, Fault.DROPPED, Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE}
-_CALL_FAULTS = {*REFUSALS, *PAGES, Fault.DROPPED, Fault.LOST, Fault.TORN, Fault.DRIP, Fault.NEVER}
+_CALL_FAULTS = {*REFUSALS, *PAGES, Fault.DROPPED, Fault.LOST, Fault.TORN, Fault.NEVER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
