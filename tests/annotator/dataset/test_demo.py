@@ -210,4 +210,4 @@ def test_the_prompts_fit_the_rows_and_give_nothing_away():
 def test_the_mixes_name_templates_that_exist(name: str):
     templates = load_templates(PROMPTS, "demo")
 
-    check_templates(load_mix(PROMPTS, "demo", name), set(templates), "demo")
+    check_templates(load_mix(PROMPTS, "demo", name).templates, set(templates), "demo")

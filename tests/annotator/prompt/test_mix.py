@@ -188,10 +188,10 @@ def test_a_wrong_mix_file_is_named_with_what_is_wrong(tmp_path: Path, text: str,
 def test_a_template_that_the_task_lacks_is_named_with_those_it_has():
     mix = Mix(label={"plain": 0.5, "short": 0.5}, rationale={"long": 1.0})
 
-    check_templates(mix, {"plain", "short", "long"}, "sums")
+    check_templates(mix.templates, {"plain", "short", "long"}, "sums")
     with pytest.raises(PromptError, match=r"no template short \(has: long, plain\)"):
-        check_templates(mix, {"plain", "long"}, "sums")
+        check_templates(mix.templates, {"plain", "long"}, "sums")
 
 
 def test_a_template_without_a_share_is_not_needed():
-    check_templates(Mix(label={"plain": 1.0, "gone": 0.0}), {"plain"}, "sums")
+    check_templates(Mix(label={"plain": 1.0, "gone": 0.0}).templates, {"plain"}, "sums")

@@ -18,6 +18,14 @@ COMMANDS = {
         "annotator.commands.run:run_command",
         "Annotate a task's rows. Running the same command again goes on where it stopped.",
     ),
+    "experiment": (
+        "annotator.commands.experiment:experiment_command",
+        "Ask the same rows of every template, and rank the templates by what comes of it.",
+    ),
+    "evaluate": (
+        "annotator.commands.evaluate:evaluate_command",
+        "Judge templates by the answers that the store has; nobody is asked.",
+    ),
     "prompts": (
         "annotator.commands.prompts:prompts_app",
         "List, show and check a task's templates and mixes; render the request of a row.",

@@ -14,7 +14,7 @@ from annotator.request.limits import LimitSettings
 from annotator.request.models import LimitName, load_options
 from annotator.request.plan import Plan
 from annotator.request.transport import Door, connections_allowed
-from common.errors import ConfigError
+from common.errors import ConfigError, PromptError
 from common.task import TaskSpec
 
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
@@ -27,25 +27,39 @@ def make_plans(config: RunConfig) -> list[Plan]:
     task = load_task(config.prompts, config.task)
     templates = load_templates(config.prompts, config.task)
     mix = _mix(config)
-    check_templates(mix, set(templates), config.task)
+    check_templates(mix.templates, set(templates), config.task)
     used = {name: templates[name] for name in sorted(mix.templates)}
     _check_words(config, task, used)
-    endpoint = _endpoint(config)
-    options = load_options(config.models, config.teacher)
-    return [
-        Plan(
-            task=task,
-            split=split,
-            source=open_source(task, config.data, split),
-            samples=config.samples,
-            mix=mix,
-            templates=used,
-            model=config.teacher,
-            options=options,
-            endpoint=endpoint,
-        )
-        for split in dict.fromkeys(config.splits)
-    ]
+    return [_plan(config, task, split, mix, used) for split in dict.fromkeys(config.splits)]
+
+
+def make_template_plan(config: RunConfig, names: tuple[str, ...]) -> Plan:
+    """A plan over the first split that knows these templates, or all of the task; its mix is the
+    first of them alone. Raises PromptError, DatasetError and ConfigError."""
+    task = load_task(config.prompts, config.task)
+    templates = load_templates(config.prompts, config.task)
+    check_templates(set(names), set(templates), config.task)
+    used = {name: templates[name] for name in dict.fromkeys(names or templates)}
+    if not used:
+        raise PromptError(f"{config.prompts / config.task}: no templates*.yaml with a template")
+    _check_words(config, task, used)
+    return _plan(config, task, config.splits[0], single(next(iter(used))), used)
+
+
+def _plan(
+    config: RunConfig, task: TaskSpec, split: str, mix: Mix, templates: dict[str, Template]
+) -> Plan:
+    return Plan(
+        task=task,
+        split=split,
+        source=open_source(task, config.data, split),
+        samples=config.samples,
+        mix=mix,
+        templates=templates,
+        model=config.teacher,
+        options=load_options(config.models, config.teacher),
+        endpoint=_endpoint(config),
+    )
 
 
 def warnings(plans: list[Plan]) -> list[str]:

@@ -21,13 +21,16 @@ from annotator.request.progress import Progress
 _LINE_EVERY_S = 10.0
 _SAY_EVERY_S = 5.0
 _DRAW_EVERY_S = 0.25
+_PIPED_WIDTH = 200
 
 
 class Screen:
     """quiet: no progress and no remarks, only results."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._out = Console(highlight=False, soft_wrap=True)
+        # A pipe has no width: tables are to keep theirs.
+        width = None if sys.stdout.isatty() else _PIPED_WIDTH
+        self._out = Console(highlight=False, soft_wrap=True, width=width)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet
 

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from annotator.config import AUTO_CONCURRENCY, MODELS
+from common.errors import ConfigError
+
 TaskName = Annotated[str, typer.Argument(help="A folder of --prompts, e.g. demo, svamp, cqa.")]
 Splits = Annotated[
     list[str] | None, typer.Option("--split", help="May be given several times; default train.")
@@ -27,4 +30,40 @@ Prompts = Annotated[
 Store = Annotated[
     Path, typer.Option(help="Folder of the response store: nothing is paid for twice.")
 ]
+BaseUrl = Annotated[
+    str | None, typer.Option(help="An OpenAI-compatible server, as http://localhost:8000/v1.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Ask nobody: what the store has must do.")]
+Concurrency = Annotated[
+    str, typer.Option(help="Requests in flight at most, or auto: found by itself.")
+]
+RequestsPerMinute = Annotated[
+    float | None, typer.Option(min=0.1, help="Your limit; the teacher's headers may lower it.")
+]
+TokensPerMinute = Annotated[
+    float | None, typer.Option(min=1, help="Likewise; a request counts max(answer, prompt).")
+]
+Models = Annotated[
+    Path | None, typer.Option(help="YAML of options by model; default ./models.yaml.")
+]
+Log = Annotated[
+    Path | None, typer.Option(help="Append what happens to this file, a JSON line each.")
+]
+MaxTokens = Annotated[int, typer.Option(min=1, help="The longest answer asked for, in tokens.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one answer.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+
+def connections(concurrency: str) -> int:
+    """The ceiling that --concurrency sets. Raises ConfigError."""
+    if concurrency == "auto":
+        return AUTO_CONCURRENCY
+    if not concurrency.isdecimal() or not 1 <= int(concurrency) <= 65_536:
+        raise ConfigError(f"--concurrency {concurrency}: a number from 1, or auto")
+    return int(concurrency)
+
+
+def models_file(models: Path | None) -> Path | None:
+    """The file that --models names, else the one in this folder, where there is one."""
+    return models or (MODELS if MODELS.is_file() else None)

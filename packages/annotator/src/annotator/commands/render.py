@@ -10,15 +10,19 @@ import typer
 
 from annotator.commands.options import (
     AsJson,
+    BaseUrl,
     Data,
+    MaxTokens,
     MixName,
+    Models,
     Prompts,
     Samples,
     Store,
     TaskName,
     TemplateId,
+    models_file,
 )
-from annotator.config import MODELS, OUT, SIMULATED, STORE, RunConfig, default_prompts
+from annotator.config import OUT, SIMULATED, STORE, RunConfig, default_prompts
 from annotator.planning import limit_name, make_plans, warnings
 from annotator.request.key import Request
 from annotator.request.plan import Plan, PlannedRow
@@ -51,9 +55,9 @@ def render_command(  # budget: a command's options are its parameters
     prompts: Prompts = None,
     store: Store = STORE,
     teacher: Annotated[str, typer.Option(help="As in `annotate run`.")] = SIMULATED,
-    base_url: Annotated[str | None, typer.Option(help="As in `annotate run`.")] = None,
-    models: Annotated[Path | None, typer.Option(help="As in `annotate run`.")] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="As in `annotate run`.")] = 512,
+    base_url: BaseUrl = None,
+    models: Models = None,
+    max_tokens: MaxTokens = 512,
     body: Annotated[bool, typer.Option("--body", help="Print the body's bytes alone.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +83,7 @@ def render_command(  # budget: a command's options are its parameters
         template=template,
         mix=mix,
         base_url=base_url,
-        models=models or (MODELS if MODELS.is_file() else None),
+        models=models_file(models),
         max_tokens=max_tokens,
     )
     (plan,) = make_plans(config)

@@ -7,23 +7,28 @@ import typer
 
 from annotator.commands.options import (
     AsJson,
+    BaseUrl,
+    Concurrency,
     Data,
+    Log,
+    MaxTokens,
     MixName,
+    Models,
+    Offline,
     Prompts,
+    Quiet,
+    RequestsPerMinute,
     Samples,
     Splits,
     Store,
     TaskName,
     TemplateId,
+    Timeout,
+    TokensPerMinute,
+    connections,
+    models_file,
 )
-from annotator.config import (
-    AUTO_CONCURRENCY,
-    MODELS,
-    OUT,
-    STORE,
-    RunConfig,
-    default_prompts,
-)
+from annotator.config import OUT, STORE, RunConfig, default_prompts
 from annotator.pipeline import run
 from annotator.screen import Screen
 from annotator.summary import show_run, summary_of
@@ -41,33 +46,15 @@ def run_command(  # budget: a command's options are its parameters
     samples: Samples = None,
     template: TemplateId = None,
     mix: MixName = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="An OpenAI-compatible server, as http://localhost:8000/v1.")
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nobody: write from the store alone.")
-    ] = False,
-    concurrency: Annotated[
-        str, typer.Option(help="Requests in flight at most, or auto: found by itself.")
-    ] = "auto",
-    requests_per_minute: Annotated[
-        float | None, typer.Option(min=0.1, help="Your limit; the teacher's headers may lower it.")
-    ] = None,
-    tokens_per_minute: Annotated[
-        float | None, typer.Option(min=1, help="Likewise; a request counts max(answer, prompt).")
-    ] = None,
-    models: Annotated[
-        Path | None, typer.Option(help="YAML of options by model; default ./models.yaml.")
-    ] = None,
-    log: Annotated[
-        Path | None, typer.Option(help="Append what happens to this file, a JSON line each.")
-    ] = None,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="The longest answer asked for, in tokens.")
-    ] = 512,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds to wait for one answer.")
-    ] = 120.0,
+    base_url: BaseUrl = None,
+    offline: Offline = False,
+    concurrency: Concurrency = "auto",
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    models: Models = None,
+    log: Log = None,
+    max_tokens: MaxTokens = 512,
+    timeout: Timeout = 120.0,
     prompts: Prompts = None,
     store: Store = STORE,
     out: Annotated[
@@ -75,7 +62,7 @@ def run_command(  # budget: a command's options are its parameters
     ] = None,
     rows_per_shard: Annotated[int, typer.Option(min=1, help="Records in one shard.")] = 10_000,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Annotate a task's rows. Running the same command again goes on where it stopped.
 
@@ -102,10 +89,10 @@ def run_command(  # budget: a command's options are its parameters
         mix=mix,
         base_url=base_url,
         offline=offline,
-        concurrency=_ceiling(concurrency),
+        concurrency=connections(concurrency),
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
-        models=models or (MODELS if MODELS.is_file() else None),
+        models=models_file(models),
         log=log,
         max_tokens=max_tokens,
         timeout_s=timeout,
@@ -117,11 +104,3 @@ def run_command(  # budget: a command's options are its parameters
         screen.json(summary_of(config, result))
     else:
         show_run(config, result, screen)
-
-
-def _ceiling(concurrency: str) -> int:
-    if concurrency == "auto":
-        return AUTO_CONCURRENCY
-    if not concurrency.isdecimal() or not 1 <= int(concurrency) <= 65_536:
-        raise ConfigError(f"--concurrency {concurrency}: a number from 1, or auto")
-    return int(concurrency)

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,7 @@ from annotator.commands.simulator_options import (
 )
 from annotator.config import OUT, SIMULATED, STORE, RunConfig, default_prompts
 from annotator.planning import make_plans
+from annotator.request.plan import Plan
 from annotator.screen import Screen
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency
@@ -45,6 +48,9 @@ def simulate_command(  # budget: a command's options are its parameters
     accuracy: Annotated[
         float, typer.Option(min=0, max=1, help="Share of rows that are answered as the gold says.")
     ] = ACCURACY,
+    template_accuracy: Annotated[
+        list[str] | None, typer.Option(help="ID=SHARE, for a template that does better or worse.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides which answers are wrong.")] = 1,
     style: Annotated[
         str, typer.Option(help=f"How answers are written: {', '.join(STYLES)}.")
@@ -83,6 +89,8 @@ def simulate_command(  # budget: a command's options are its parameters
 
         annotate simulate demo --batch-window 120 --batch-fault finished=0.8 &
 
+        annotate simulate demo --template-accuracy label-first=0.9 &
+
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
     """
     config = RunConfig(
@@ -104,7 +112,9 @@ def simulate_command(  # budget: a command's options are its parameters
         call_faults=call_fault or [],
         seed=seed,
     )
-    teacher = rehearse(make_plans(config), accuracy, seed, _style(style))
+    planted = _template_accuracies(template_accuracy or [])
+    plans = make_plans(config) + _plans_of(config, planted)
+    teacher = rehearse(plans, accuracy, seed, _style(style), planted)
     settings = SimulatorSettings(
         port=port,
         log_file=log,
@@ -124,6 +134,23 @@ def _style(name: str) -> Style:
         if style == name:
             return style
     raise ConfigError(f"--style {name}: choose from {', '.join(STYLES)}")
+
+
+def _template_accuracies(words: list[str]) -> dict[str, float]:
+    planted: dict[str, float] = {}
+    for word in words:
+        template, _, share = word.partition("=")
+        try:
+            planted[template] = float(share)
+        except ValueError:
+            raise ConfigError(f"--template-accuracy {word}: not ID=SHARE, as plain=0.7") from None
+    return planted
+
+
+def _plans_of(config: RunConfig, templates: Iterable[str]) -> list[Plan]:
+    """Plans of these templates alone, so that the teacher knows their prompts, too."""
+    alone = [replace(config, template=name, mix=None) for name in templates]
+    return [plan for each in alone for plan in make_plans(each)]
 
 
 async def _serve(simulator: Simulator, screen: Screen) -> None:

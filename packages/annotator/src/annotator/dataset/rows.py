@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import count, islice
 from operator import itemgetter
 from typing import Any, cast
 
@@ -36,7 +36,8 @@ class Row:
 def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -> Iterator[Row]:
     """The first `samples` rows (all if None), in the source's order. Raises DatasetError."""
     maker = RowMaker(task, split)
-    for index, raw in enumerate(islice(source.rows(), samples)):
+    numbers = count() if source.indices is None else source.indices
+    for index, raw in zip(numbers, islice(source.rows(), samples), strict=False):
         try:
             row = maker.row(raw, index)
         except _NOT_THERE:

@@ -24,12 +24,14 @@ class Source:
     name: for messages. rows: opens a fresh pass. count: reads all of them and says how many there
     are, None where that cannot be known beforehand.
     digest: sha256 of the content, or of what names it where the content is not at hand.
+    indices: the rows' numbers, where they are a choice out of a larger source.
     """
 
     name: str
     rows: Callable[[], Iterator[RawRow]]
     count: Callable[[], int | None]
     digest: str
+    indices: tuple[int, ...] | None = None
 
 
 def open_source(task: TaskSpec, data: str | None, split: str) -> Source:

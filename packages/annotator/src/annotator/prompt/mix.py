@@ -148,7 +148,7 @@ def _couple(label: Shares, rationale: Shares) -> dict[Assignment, float]:
     return pairs
 
 
-def check_templates(mix: Mix, known: set[str], task: str) -> None:
-    """Raise PromptError when the mix names a template that the task lacks."""
-    for name in sorted(mix.templates - known):
+def check_templates(named: set[str], known: set[str], task: str) -> None:
+    """Raise PromptError when a template is named that the task lacks."""
+    for name in sorted(named - known):
         raise PromptError(f"task {task} has no template {name} (has: {', '.join(sorted(known))})")

@@ -14,7 +14,7 @@ from common.record import PartRef, Record
 NO_ANSWER = "no_answer"
 # Reasons that asking once more could cure: a run with such rows is not finished.
 UNANSWERED = {NO_ANSWER, "bad_request", "content_refused", "teacher_error", "teacher_unavailable"}
-_UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusal": "refused"}
+UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusal": "refused"}
 
 
 class Outcome(NamedTuple):
@@ -48,8 +48,8 @@ def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
 
 
 def _read(planned: PlannedRow, answer: Answer, reader: VerdictReader) -> Reading | Rejection:
-    if answer.finish in _UNUSABLE:
-        reason = _UNUSABLE[answer.finish]
+    if answer.finish in UNUSABLE:
+        reason = UNUSABLE[answer.finish]
         return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
     reading = reader.read(answer.text, planned.row.fields)
     if reading.label is None:
@@ -65,7 +65,7 @@ def _record(
     if rationale is not None and rationale is not planned.label:
         # A rationale is kept even where its own answer's verdict could not be read.
         answer = answers[-1]
-        reading = None if answer.finish in _UNUSABLE else reader.read(answer.text, row.fields)
+        reading = None if answer.finish in UNUSABLE else reader.read(answer.text, row.fields)
         reasons = reading and reading.rationale
     key = planned.label.key.hex()
     other = key if rationale is planned.label else rationale and rationale.key.hex()

@@ -27,12 +27,14 @@ class KnownAnswer:
 
     alternatives: the other labels that the row could have had; a wrong answer is one of them.
     options: all labels of the row in their own order, where letters stand for them.
+    accuracy: how likely this prompt is answered right, None for the teacher's own.
     """
 
     label: str
     rationale: str
     alternatives: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    accuracy: float | None = None
 
 
 class AnswerBook:
@@ -79,7 +81,8 @@ class SimulatedTeacher:
         return phrase(self._style(digest), said, roll)
 
     def _judged(self, known: KnownAnswer, digest: bytes) -> Said:
-        if chance(self.seed, b"right", digest) < self.accuracy or not known.alternatives:
+        accuracy = self.accuracy if known.accuracy is None else known.accuracy
+        if chance(self.seed, b"right", digest) < accuracy or not known.alternatives:
             return Said(label=known.label, rationale=known.rationale, options=known.options)
         roll = chance(self.seed, b"which", digest)
         return Said(

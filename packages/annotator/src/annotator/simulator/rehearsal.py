@@ -4,7 +4,8 @@ Its book is filled from the gold labels of the rows that will be asked about, so
 be tried, without a key and without cost, on any dataset that has gold labels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from annotator.dataset.rows import Row
 from annotator.request.plan import Plan
@@ -21,15 +22,21 @@ def rehearse(
     accuracy: float = ACCURACY,
     seed: int = 1,
     style: Style = "label-first",
+    by_template: Mapping[str, float] | None = None,
 ) -> SimulatedTeacher:
-    """A teacher who knows the rows of these plans, and errs on a share of 1 - accuracy of them."""
+    """A teacher who knows the rows of these plans, and errs on a share of 1 - accuracy of them.
+
+    by_template: the accuracies of templates that lead it to other ones.
+    """
+    planted = by_template or {}
     book = AnswerBook()
     for plan in plans:
         for planned in plan.rows():
             known = _known(plan.task, planned.row)
             if known is not None:
-                for request in planned.requests:
-                    book.add(request.messages, known)
+                asked_by = (planned.assignment.label, planned.assignment.rationale or "")
+                for request, template in zip(planned.requests, asked_by, strict=False):
+                    book.add(request.messages, replace(known, accuracy=planted.get(template)))
     return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
 
 

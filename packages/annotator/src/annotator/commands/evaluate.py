@@ -1,0 +1,114 @@
+"""`annotate evaluate`."""
+
+from typing import Annotated
+
+import typer
+
+from annotator.commands.options import (
+    AsJson,
+    BaseUrl,
+    Data,
+    Models,
+    Prompts,
+    Store,
+    TaskName,
+    models_file,
+)
+from annotator.commands.study_options import (
+    Csv,
+    Html,
+    Markdown,
+    MetadataFile,
+    ReaderName,
+    Seed,
+    Templates,
+    TestSize,
+    metadata_file,
+    names_of,
+    show_report,
+    size_of,
+    write_reports,
+)
+from annotator.config import OUT, STORE, RunConfig, default_prompts
+from annotator.response.reader import VERDICT
+from annotator.screen import Screen
+from annotator.study.again import settings_again
+from annotator.study.experiment import Report, run_experiment
+from annotator.study.metadata import load_metadata
+from annotator.study.report import facts
+from annotator.study.trial import Choice, make_trial
+from common.errors import ConfigError
+
+
+def evaluate_command(  # budget: a command's options are its parameters
+    task: TaskName,
+    *,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Whose answers; without it, all that the metadata file has is redone."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="The split of the rows.")] = "train",
+    test_size: TestSize = None,
+    seed: Seed = 42,
+    templates: Templates = None,
+    reader: ReaderName = VERDICT,
+    data: Data = None,
+    base_url: BaseUrl = None,
+    models: Models = None,
+    prompts: Prompts = None,
+    store: Store = STORE,
+    metadata: MetadataFile = None,
+    csv: Csv = None,
+    md: Markdown = None,
+    html: Html = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge templates by the answers that the store has; nobody is asked.
+
+    Without --test-size every answered row counts.
+
+    Examples:
+
+        annotate evaluate demo
+
+        annotate evaluate cqa --data data/cqa --teacher gpt-3.5-turbo --reader original --csv -
+    """
+    config = RunConfig(
+        task=task,
+        splits=(split,),
+        teacher=teacher or "",
+        prompts=prompts or default_prompts(),
+        store=store,
+        out=OUT / task,
+        data=data,
+        base_url=base_url,
+        offline=True,
+        models=models_file(models),
+    )
+    path = metadata_file(metadata, task)
+    choice = Choice(
+        test_size=size_of(test_size),
+        seed=seed,
+        reader=reader,
+        templates=names_of(templates),
+        allow_leak=None,
+    )
+    asked = (
+        [(config, choice)] if teacher else list(settings_again(config, load_metadata(path, task)))
+    )
+    if not asked:
+        raise ConfigError(f"{path} holds no results to compute again: name a --teacher")
+    screen = Screen(quiet=as_json)
+    reports = [run_experiment(each, make_trial(each, what), path, screen) for each, what in asked]
+    if (csv or md or html) and len(reports) > 1:
+        raise ConfigError("--csv, --md and --html show one setting: name its --teacher")
+    write_reports(reports[0], csv, md, html)
+    _show(reports, screen, as_json=as_json)
+
+
+def _show(reports: list[Report], screen: Screen, *, as_json: bool) -> None:
+    if as_json:
+        screen.json({"studies": [facts(report) for report in reports]})
+        return
+    for report in reports:
+        show_report(report, screen)

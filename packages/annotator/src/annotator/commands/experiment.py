@@ -1,0 +1,125 @@
+"""`annotate experiment`."""
+
+from typing import Annotated
+
+import typer
+
+from annotator.commands.options import (
+    AsJson,
+    BaseUrl,
+    Concurrency,
+    Data,
+    Log,
+    MaxTokens,
+    Models,
+    Offline,
+    Prompts,
+    Quiet,
+    RequestsPerMinute,
+    Store,
+    TaskName,
+    Timeout,
+    TokensPerMinute,
+    connections,
+    models_file,
+)
+from annotator.commands.study_options import (
+    AllowLeak,
+    Csv,
+    Html,
+    Markdown,
+    MetadataFile,
+    ReaderName,
+    Seed,
+    Templates,
+    metadata_file,
+    names_of,
+    show_report,
+    size_of,
+    write_reports,
+)
+from annotator.config import OUT, STORE, RunConfig, default_prompts
+from annotator.response.reader import VERDICT
+from annotator.screen import Screen
+from annotator.study.experiment import run_experiment
+from annotator.study.report import facts
+from annotator.study.trial import Choice, make_trial
+
+
+def experiment_command(  # budget: a command's options are its parameters
+    task: TaskName,
+    *,
+    teacher: Annotated[
+        str, typer.Option(help="The model to ask, or `simulated`: free, on this machine.")
+    ],
+    test_size: Annotated[
+        str, typer.Option(help="How many rows, as 100, or which part of them, as 0.25.")
+    ] = "100",
+    seed: Seed = 42,
+    templates: Templates = None,
+    allow_leak: AllowLeak = None,
+    reader: ReaderName = VERDICT,
+    split: Annotated[str, typer.Option(help="Where the rows are drawn from.")] = "train",
+    data: Data = None,
+    base_url: BaseUrl = None,
+    offline: Offline = False,
+    concurrency: Concurrency = "auto",
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    models: Models = None,
+    log: Log = None,
+    max_tokens: MaxTokens = 512,
+    timeout: Timeout = 120.0,
+    prompts: Prompts = None,
+    store: Store = STORE,
+    metadata: MetadataFile = None,
+    csv: Csv = None,
+    md: Markdown = None,
+    html: Html = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ask the same rows of every template, and rank the templates by what comes of it.
+
+    Running the same command again goes on where it stopped; nothing is asked twice.
+
+    Examples:
+
+        annotate experiment demo --teacher simulated --test-size 100
+
+        annotate experiment cqa --data data/cqa --teacher gpt-6-luna --test-size 0.01 --seed 1
+        --templates label-first,reason-first --html ranking.html
+    """
+    config = RunConfig(
+        task=task,
+        splits=(split,),
+        teacher=teacher,
+        prompts=prompts or default_prompts(),
+        store=store,
+        out=OUT / task,
+        data=data,
+        base_url=base_url,
+        offline=offline,
+        concurrency=connections(concurrency),
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        models=models_file(models),
+        log=log,
+        max_tokens=max_tokens,
+        timeout_s=timeout,
+    )
+    choice = Choice(
+        test_size=size_of(test_size),
+        seed=seed,
+        reader=reader,
+        templates=names_of(templates),
+        allow_leak=tuple(allow_leak or ()),
+    )
+    screen = Screen(quiet=quiet or as_json)
+    trial = make_trial(config, choice)
+    report = run_experiment(config, trial, metadata_file(metadata, task), screen)
+    write_reports(report, csv, md, html)
+    if as_json:
+        screen.json(facts(report))
+    else:
+        show_report(report, screen)

@@ -1,0 +1,71 @@
+"""Choosing rows by a seed, so that every larger choice holds the smaller ones.
+
+Each row has a lot, drawn from the seed and the row's id alone: the rows with the lowest lots are
+taken. So the 50 of a seed are among its 100, and rows that come or go move no others.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from annotator.dataset.files import RawRow
+from annotator.dataset.rows import Row, read_rows
+from annotator.dataset.sources import Source
+from common.errors import DatasetError
+from common.task import TaskSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows with a gold label, as a source that yields them in the order of their lots.
+
+    n: how many. without_gold: rows of the split that were left out because nobody knows theirs.
+    """
+
+    source: Source
+    n: int
+    without_gold: int
+
+
+def lot(seed: int, row_id: str) -> float:
+    """A number in [0, 1) that belongs to this row under this seed."""
+    digest = hashlib.blake2b(f"{seed}\0{row_id}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def draw_sample(
+    task: TaskSpec, source: Source, split: str, size: float | None, seed: int
+) -> Sample:
+    """`size` rows with a gold label, or that fraction of them where size is a float; None: all.
+
+    The chosen rows are held in memory. Raises DatasetError where no row has a gold label.
+    """
+
+    def with_gold() -> Iterator[Row]:
+        return (row for row in read_rows(task, source, split, None) if row.gold is not None)
+
+    n_gold, n_rows = sum(1 for _ in with_gold()), sum(1 for _ in source.rows())
+    if not n_gold:
+        raise DatasetError(f"{source.name}: no row has a gold label, so nothing can be judged")
+    wanted = _wanted(size, n_gold)
+    lots = heapq.nsmallest(wanted, ((lot(seed, row.id), row.index) for row in with_gold()))
+    chosen = only(source, [index for _, index in lots])
+    return Sample(source=chosen, n=len(lots), without_gold=n_rows - n_gold)
+
+
+def only(source: Source, indices: list[int]) -> Source:
+    """The rows with these numbers, in this order; they keep their numbers."""
+    wanted = set(indices)
+    held = {index: raw for index, raw in enumerate(source.rows()) if index in wanted}
+
+    def rows() -> Iterator[RawRow]:
+        return (held[index] for index in indices)
+
+    return replace(source, rows=rows, count=lambda: len(indices), indices=tuple(indices))
+
+
+def _wanted(size: float | None, n_gold: int) -> int:
+    if size is None:
+        return n_gold
+    return min(n_gold, size if isinstance(size, int) else max(1, round(size * n_gold)))

@@ -1,0 +1,1 @@
+"""Studies of prompts: experiments, what they showed, and races that end early."""

@@ -1,0 +1,78 @@
+"""A study's result for people and programs: JSON, CSV, Markdown, and one HTML page."""
+
+import csv
+import sys
+from io import StringIO
+from pathlib import Path
+
+from annotator.study.columns import COLUMNS, Value
+from annotator.study.experiment import Report
+from annotator.study.ranking import Place
+from common.errors import ConfigError
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def facts(report: Report) -> dict[str, object]:
+    """The object of `--json`."""
+    return {
+        "task": report.task,
+        "setting": report.setting.model_dump(),
+        "rows": report.n_rows,
+        "without_gold": report.without_gold,
+        "remarks": report.remarks,
+        "asked": report.asked,
+        "cached": report.cached,
+        "cost_usd": report.spent_usd,
+        "metadata": str(report.metadata),
+        "ranking": [_row(place) for place in report.places],
+    }
+
+
+def as_csv(report: Report) -> str:
+    """A line for each template, under a line of names."""
+    out = StringIO()
+    writer = csv.DictWriter(out, [column.name for column in COLUMNS], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_row(place) for place in report.places)
+    return out.getvalue()
+
+
+def as_markdown(report: Report) -> str:
+    """A page with the whole table."""
+    return _rendered("report.md.jinja", report)
+
+
+def as_html(report: Report) -> str:
+    """A page that needs nothing else: styles inside, no script, every text escaped."""
+    return _rendered("report.html.jinja", report)
+
+
+def write_report(path: str, content: str) -> None:
+    """Into a file, or to the screen where the path is `-`. Raises ConfigError."""
+    if path == "-":
+        sys.stdout.write(content)
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _row(place: Place) -> dict[str, Value]:
+    return {column.name: column.value(place) for column in COLUMNS}
+
+
+def _rendered(name: str, report: Report) -> str:
+    import jinja2  # a tenth of a second to import: only where a page is written
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=name.endswith(".html.jinja"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name).render(report=report, columns=COLUMNS)

@@ -1,0 +1,78 @@
+"""The same ranking as CSV, Markdown and a page: whole, escaped, and complete by itself."""
+
+import csv
+import html
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from annotator.study.columns import COLUMNS
+from annotator.study.report import as_csv, as_html, as_markdown, facts, write_report
+from common.errors import ConfigError
+from tests.annotator.study.made import a_report, a_setting, scored
+
+EVIL = '<script>alert("x")</script> & {{ 7 * 7 }}'
+REPORT = a_report(
+    scored("good", "1110"),
+    scored("poor", "1000", style=None, rationales=0, cost_usd=None),
+    setting=a_setting(teacher=EVIL),
+    remarks=[EVIL],
+)
+
+
+class Tags(HTMLParser):
+    """Counts tags and what they refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.opened.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_csv_has_every_column_and_nothing_where_nothing_is_known() -> None:
+    rows = list(csv.DictReader(StringIO(as_csv(REPORT))))
+    assert [row["template"] for row in rows] == ["good", "poor"]
+    assert list(rows[0]) == [column.name for column in COLUMNS]
+    assert float(rows[0]["accuracy"]) == 0.75
+    assert rows[1]["usd_per_1000_rows"] == rows[1]["rationale_words"] == ""
+    assert float(rows[1]["difference"]) == -0.5
+
+
+def test_the_page_escapes_what_it_shows_and_needs_nothing_else() -> None:
+    page = as_html(REPORT)
+    tags = Tags()
+    tags.feed(page)
+    assert "script" not in tags.opened
+    assert tags.links == []
+    assert "url(" not in page and "@import" not in page
+    assert html.escape(EVIL, quote=True).replace("&quot;", "&#34;") in page
+    assert tags.opened.count("tr") == 3
+    assert set(tags.opened) >= {"html", "style", "table"}
+
+
+def test_markdown_has_a_row_for_each_template() -> None:
+    lines = [line for line in as_markdown(REPORT).splitlines() if line.startswith("|")]
+    assert len(lines) == 4
+    assert len({len(re.findall(r"\|", line)) for line in lines}) == 1
+    assert "75.0 %" in lines[2]
+
+
+def test_json_has_the_same_values() -> None:
+    first = facts(REPORT)["ranking"]
+    assert isinstance(first, list)
+    assert first[0]["template"] == "good"
+    assert first[0]["usd_per_1000_correct"] == pytest.approx(1000 * 0.04 / 3)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    write_report(str(tmp_path / "new" / "a.csv"), "x")
+    assert (tmp_path / "new" / "a.csv").read_text() == "x"
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_report(str(tmp_path), "x")

@@ -1,0 +1,61 @@
+"""The formulas against published values, and against what must hold of any."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.study.statistics import holm, mcnemar, wilson
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [
+        # Newcombe (1998), table I, method 3: score without continuity correction.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_gives_newcombes_table(right: int, n: int, low: float, high: float) -> None:
+    assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(n=st.integers(0, 500), share=st.floats(0, 1))
+def test_an_interval_holds_its_share_and_mirrors(n: int, share: float) -> None:
+    right = round(n * share)
+    low, high = wilson(right, n)
+    assert 0 <= low <= high <= 1
+    if n:
+        assert low - 1e-12 <= right / n <= high + 1e-12
+        assert wilson(n - right, n) == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "p"),
+    [
+        (0, 0, 1.0),
+        (5, 5, 1.0),
+        (0, 6, 0.03125),  # 2 / 2^6
+        (1, 9, 0.021484375),  # 2 (1 + 10) / 2^10
+        (6, 16, 0.05248),  # R: binom.test(6, 22)
+        (9, 21, 0.04277),  # R: binom.test(9, 30)
+    ],
+)
+def test_mcnemar_is_the_exact_sign_test(one: int, other: int, p: float) -> None:
+    assert mcnemar(one, other) == pytest.approx(p, abs=1e-5)
+    assert mcnemar(other, one) == mcnemar(one, other)
+
+
+def test_holm_corrects_as_r_does() -> None:
+    # R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_corrected_values_are_no_smaller_and_keep_their_order(p_values: list[float]) -> None:
+    corrected = holm(p_values)
+    assert all(p <= c <= 1 for p, c in zip(p_values, corrected, strict=True))
+    by_p = [c for _, c in sorted(zip(p_values, corrected, strict=True))]
+    assert by_p == sorted(by_p)
