@@ -161,6 +161,10 @@ def test_a_task_of_other_classes_needs_no_opposites() -> None:
             NEUTRAL,
         ),
         ("## Verdict\nFalse\n\n## Reasons\nThe rolls come out at noon.", CONTRADICTION),
+        ("It is highly unlikely that the baker works at night.", CONTRADICTION),
+        ("The claim is false. It is unlikely that rolls sell at night.", CONTRADICTION),
+        ("Rolls are sold at dawn. It confirms that the baker is indeed at work.", ENTAILMENT),
+        ("The claim that E.A.R.L. ovens are hot is true. Ovens are.", ENTAILMENT),
     ],
 )
 def test_turns_of_phrase(answer: str, label: str | None) -> None:

@@ -50,7 +50,12 @@ def test_an_equation_on_the_answer_line(answer: str, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", ["Mia gives beads away.", "Mia has 14 beads and meets 3 friends."]
+    "answer",
+    [
+        "Mia gives beads away.",
+        "Mia has 14 beads and meets 3 friends.",
+        "Each friend got 14/3 beads and 5/3 rings.",
+    ],
 )
 def test_no_answer_is_none(answer: str) -> None:
     reading = reader("svamp").read(answer, PROBLEM)

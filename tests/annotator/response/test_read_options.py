@@ -36,6 +36,7 @@ def choices(*options: str) -> dict[str, str]:
         ("Answer: watering-can", "watering can"),
         ("Of these, the table is the most suitable choice.", "table"),
         ("The best choice for a gardener in the shed would be a watering can.", "watering can"),
+        ("The best choice would depend on the soil. The likely choice is the table.", "table"),
     ],
 )
 def test_the_option_it_commits_to(answer: str, label: str) -> None:
@@ -74,6 +75,7 @@ def test_characters_of_regexes_are_plain_text() -> None:
         "The best choices would be the table or the watering can.",
         "All of the options can be useful here.",
         "The best choice would be a hose.",
+        "The best choice would be a hose. A hose can be kept in the shed.",
         "a) watering can\nc) table",
         "It depends on the garden. a) Watering can: it is handy. b) Can: it is small.",
     ],
@@ -82,3 +84,8 @@ def test_no_single_option_is_none(answer: str) -> None:
     reading = reader("cqa").read(answer, CHOICES)
     assert reading.label is None
     assert reading.reason in ("no_verdict", "conflicting_verdicts")
+
+
+def test_an_option_named_while_declining_is_no_answer() -> None:
+    reading = reader("cqa").read("As an AI, I cannot recommend to carve wood.", CHOICES)
+    assert (reading.label, reading.reason) == (None, "refusal")

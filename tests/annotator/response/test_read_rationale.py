@@ -25,6 +25,20 @@ from tests.annotator.response.tasks import CHOICES, CLAIM, PROBLEM, reader, text
         ("Rationale: No clock is shown here.\nLabel: neutral", "No clock is shown here."),
         ("No, the claim is false. The baker works at noon.", "The baker works at noon."),
         ("## Verdict\nFalse\n## Reasons\nThe baker works at noon.", "The baker works at noon."),
+        (
+            "Yes, we can determine the truth of the claim. Rolls rise at dawn. The claim is false.",
+            "Rolls rise at dawn.",
+        ),
+        (
+            "No hour is given, so we cannot tell whether the claim is true. It is inconclusive.",
+            "No hour is given",
+        ),
+        (
+            "The claim is inconclusive. The baker may work at night, but it cannot be determined.",
+            "The baker may work at night, but it cannot be determined.",
+        ),
+        ("The claim is false, as the rolls rise at dawn.", "the rolls rise at dawn."),
+        ("We can determine that the baker is indeed at work.", None),
         ("True", None),
         ("The claim is false.", None),
         ("False. Noon.", None),
@@ -51,6 +65,17 @@ def test_reasons_of_an_option() -> None:
     answer = "The best choice is the table, as it stands firmly."
     assert reader("cqa").read(answer, CHOICES).rationale == "it stands firmly."
     assert reader("cqa").read("c) table", CHOICES).rationale is None
+    answer = "What would she reach for when the soil is dry?\n\nOption: table"
+    assert reader("cqa").read(answer, CHOICES).rationale is None
+
+
+def test_reasons_without_a_label() -> None:
+    answer = "The best choice would be a hose, because it is long. It can be rolled up, too."
+    assert reader("cqa").read(answer, CHOICES).rationale == (
+        "it is long. It can be rolled up, too."
+    )
+    answer = "The best choices would be the table or the can. Both stand firmly."
+    assert reader("cqa").read(answer, CHOICES).rationale == "Both stand firmly."
 
 
 def test_reasons_of_a_number() -> None:

@@ -15,7 +15,7 @@ from annotator.response.verdict.text import Text, prepare
 from common.task import LabelSpec
 
 NAME = "verdict"
-VERSION = 1
+VERSION = 2
 _LONGEST_BARE = 30
 
 
@@ -91,7 +91,7 @@ def _rationale(
 ) -> tuple[str | None, tuple[int, int] | None]:
     if parts is NO_PARTS or verdict.rule != "label-line":
         return rationale_of(text, verdict.stated)
-    return rationale_of(text, (*verdict.stated, *parts.headings))
+    return rationale_of(text, tuple(sorted((*verdict.stated, *parts.headings))))
 
 
 def _named_reason(parts: Parts) -> tuple[str | None, tuple[int, int] | None]:

@@ -31,6 +31,6 @@ class Verdict:
     stated: tuple[tuple[int, int], ...] = ()
 
 
-def undecided(reason: str) -> Verdict:
-    """A verdict that could not be read, and why."""
-    return Verdict(label=None, rule="none", reason=reason)
+def undecided(reason: str, stated: tuple[tuple[int, int], ...] = ()) -> Verdict:
+    """A verdict that could not be read, and why; it may be said somewhere all the same."""
+    return Verdict(label=None, rule="none", reason=reason, stated=stated)

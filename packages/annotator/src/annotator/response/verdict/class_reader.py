@@ -14,7 +14,7 @@ from annotator.response.verdict.rationale import has_reasons, stated_in
 from annotator.response.verdict.text import Span, Text
 from common.task import LabelSpec
 
-_YES_OR_NO = re.compile(r"\s*(?:yes|no)\b[,.:;]?\s*", re.IGNORECASE)
+_YES_OR_NO = re.compile(r"\s*(?:yes|no)(?:[,.:;!]+\s*|\s+[-\u2013\u2014]\s+|\n+)", re.IGNORECASE)
 _FEW_WORDS = 3
 _MANY_WORDS = 10
 
@@ -52,12 +52,8 @@ class ClassReader:
     def _ways_to_take_out(self, text: Text, said: list[Assertion]) -> Iterator[list[Span]]:
         """From the strictest on: the first that leaves any reasons is the one to take."""
         main, *others = said
-        hint_only = main.mention.strength < SOFT and main.content > _FEW_WORDS
-        opening = [match.span()] if (match := _YES_OR_NO.match(text.answer)) else []
-        repeats = [text.sentences[each.sentence] for each in others if _only_states(each)]
-        repeats += [self._stated(text, each) for each in others if _opens_with_it(each)]
-        if hint_only:
-            yield opening
+        opening = self._opening(text, said)
+        repeats = [span for each in others if (span := self._repeated(text, each))]
         if main.concluding:
             yield [*opening, *repeats, text.sentences[main.sentence]]
         stated = self._stated(text, main)
@@ -65,6 +61,23 @@ class ClassReader:
         yield [*opening, stated]
         if main.content > _MANY_WORDS:
             yield opening
+
+    def _opening(self, text: Text, said: list[Assertion]) -> list[Span]:
+        """`Yes,` or a first sentence that only says that the claim can be judged."""
+        if self._verdict.can_be_told(text) and all(each.sentence for each in said):
+            return [text.sentences[0]]
+        return [match.span()] if (match := _YES_OR_NO.match(text.answer)) else []
+
+    def _repeated(self, text: Text, said: Assertion) -> Span | None:
+        """What a sentence says of the verdict besides the main one: all of it, or a clause."""
+        if said.mention.strength < SOFT:
+            return None
+        whole = text.sentences[said.sentence]
+        if said.concluding:
+            return whole
+        stated = self._stated(text, said)
+        only_states = said.sentence == 0 or said.content <= _FEW_WORDS
+        return stated if only_states or stated != whole else None
 
     def _stated(self, text: Text, said: Assertion) -> Span:
         """The sentence, but for the reasons it may give before or behind the verdict."""
@@ -74,17 +87,3 @@ class ClassReader:
         tokens = list(islice(TOKEN.finditer(hidden, start, end), mention.until))
         place = tokens[mention.place].start(), tokens[-1].end()
         return stated_in(text, said.sentence, place)
-
-
-def _opens_with_it(said: Assertion) -> bool:
-    """The opening sentence may state the verdict at length, with the names of claim and premise."""
-    return (
-        said.sentence == 0
-        and not _only_states(said)
-        and said.mention.strength >= SOFT
-        and said.content <= _MANY_WORDS
-    )
-
-
-def _only_states(said: Assertion) -> bool:
-    return said.mention.strength >= SOFT and (said.concluding or said.content <= _FEW_WORDS)

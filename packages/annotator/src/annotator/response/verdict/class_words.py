@@ -52,6 +52,10 @@ class ClassWords:
         """The class that denying this word of a class means; None where that leaves it open."""
         return self._denied.get(word) or self._opposite.get(role)
 
+    def opposite(self, role: str) -> str | None:
+        """The class that denies this one, where there is just one."""
+        return self._opposite.get(role)
+
     def _learn(self, role: str, names: list[str], phrases: dict[str, str]) -> None:
         for name in (" ".join(name.casefold().split()) for name in names):
             if name in UNDECIDED_NAMES:

@@ -26,6 +26,8 @@ from annotator.response.verdict.text import Text, lowered
 
 _REASON = re.compile("[bx]")
 _THE_ANSWER_IS = re.compile("z{0,2}[rt][^,:m;]{0,4}v")
+_SAYS_MORE = re.compile("[fg]|,[^,]{0,2}c?i|ni?[_z]*f")
+_CAN_BE_TOLD = re.compile("[vdg_][^n,m]{0,12}d[^n,m]{0,5}t")
 _RULES = {
     HINT: ("hint", 0.6),
     SOFT: ("soft-statement", 0.85),
@@ -66,6 +68,13 @@ class ClassVerdict:
         if not found and len(tokens) == 1:
             roles = self._yes_or_no(tokens)
         return self._words.names[roles.pop()] if len(roles) == 1 else None
+
+    def can_be_told(self, text: Text) -> bool:
+        """Whether the first sentence of several says no more than that the claim can be judged."""
+        if len(text.sentences) < 2:
+            return False
+        _, codes = self._mentions.codes(text.hidden, *text.sentences[0])
+        return "n" not in codes and _CAN_BE_TOLD.search(codes) is not None
 
     def read(self, text: Text) -> tuple[Verdict, list[Assertion]]:
         """The verdict of a whole answer, and the sentences that assert it, the main one first."""
@@ -130,8 +139,11 @@ def _concludes(tokens: list[str], codes: str, last: bool) -> bool:
 
 def _content(codes: str, mention: Mention) -> int:
     """How many words say more than the verdict: not the claim's own, nor what is asked of it."""
+    if "m" in codes[1 : mention.place]:
+        return len(codes)  # `it is possible, but it cannot be determined`
     subject = SUBJECT.search(codes, 0, mention.place)
-    start = subject.start() if subject else mention.place
+    named = subject is not None and not _SAYS_MORE.search(codes, subject.end(), mention.place)
+    start = subject.start() if subject and named else mention.place
     asked = codes.find("w", mention.place)
     after = codes[mention.until : asked] if asked >= 0 else codes[mention.until :]
     return codes[:start].count(OTHER) + after.count(OTHER)

@@ -49,6 +49,7 @@ _ROLES = {
     "z": "the a an of on by in for with about from we i based given provided according at"
     " following above stated made make",
     "!": "indeed",
+    "u": "unlikely improbable implausible",
     ",": ", ; \u2013 \u2014 -",
     ":": ":",
     "(": "(",

@@ -27,6 +27,8 @@ _NO_INFORMATION = re.compile("n[_zaeg]{0,3}f")
 _NOTHING_TO = re.compile("n[^,:;mnb]{0,6}f[^,:;mnb]{0,4}$")
 _SOMETHING_TO = re.compile("vz?e?_?fa$|va$")
 _CAN_TELL_THAT = re.compile("v[av]{0,2}d[^,m]{0,2}i(?:[^,m]*!|z?q)")
+_CONFIRMS_THAT = re.compile(f"i{CLASS}i[^nm]*!")
+_UNLIKELY = re.compile("^[^,nm]*(?:,|f)?[^,nm]{0,6}va{0,2}u(?:i|[sq])")
 _DENIED = re.compile(f"n(?:[avyxze_do]|{CLASS}){{0,3}}$")
 _NOT_NECESSARILY = re.compile("n[^n]{0,5}y[^n]{0,3}$")
 _HEDGED = re.compile("h[avn]{0,3}$")
@@ -93,9 +95,15 @@ class MentionFinder:
         return sorted(mentions, key=lambda each: each.place) or self._affirmed(codes)
 
     def _affirmed(self, codes: str) -> list[Mention]:
-        """`We can conclude that`, and then the very claim: it is affirmed."""
+        """`We can conclude that`, and then the very claim; or `it is unlikely that`."""
         role = self._words.affirmed
-        match = _CAN_TELL_THAT.search(codes) if role and "n" not in codes else None
+        if role is None:
+            return []
+        match = None
+        if "n" not in codes:
+            match = _CAN_TELL_THAT.search(codes) or _CONFIRMS_THAT.search(codes)
+        if match is None and (match := _UNLIKELY.search(codes)):
+            role = self._words.opposite(role)
         if match is None or role is None:
             return []
         return [Mention(place=match.start(), until=match.end(), role=role, strength=HINT)]

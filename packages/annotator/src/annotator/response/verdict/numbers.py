@@ -34,6 +34,7 @@ _LEADS_TO = re.compile(
     r"|total of)\b"
 )
 _OPERATION = re.compile(r"[\d)]\s*[-+*/x\u00d7\u00f7\u2212]\s*[$(]?\d")
+_BOTH = re.compile(r"(?: \w+){0,3},? and (?:\w+ ){0,2}")
 _ASSIGNED = re.compile(r"^\s*[A-Za-z]\w{0,20}\s*=")
 _NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen"
@@ -162,6 +163,8 @@ def _answer_in(marked: str, span: Span, numbers: list[Number], known: list[str])
             if same_value(each.plain, wanted):
                 return each
     new = [each for each in numbers if _is_new(each, known)]
+    if len(new) > 1 and _BOTH.fullmatch(marked, new[0].end, new[1].start):
+        return None
     if not new and len({each.plain for each in numbers}) > 1 and not _concludes(marked, span):
         return None
     return (new or numbers)[0]

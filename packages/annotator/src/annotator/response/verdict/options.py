@@ -19,6 +19,7 @@ from annotator.response.verdict.option_text import (
     stems_of,
 )
 from annotator.response.verdict.rationale import has_reasons, stated_in
+from annotator.response.verdict.refusal import is_refusal
 from annotator.response.verdict.text import Span, Text, lowered
 from common.task import LabelSpec
 
@@ -41,6 +42,7 @@ _ROLES = {
     " probably",
 }
 _ROLE = {word: role for role, words in reversed(_ROLES.items()) for word in words.split()}
+_THE_BEST_IS = re.compile("f[^b]*v|v[^,b]{0,3}f")
 _REASON = re.compile("b|,w")
 _REJECTED_BEHIND = re.compile(f"{_NAMED}[hv]{{1,2}}n")
 _REJECTED = re.compile("n[_zf,]{0,3}$")
@@ -51,9 +53,10 @@ _LIST_LINE = re.compile(r"[\s*(\"-]{0,4}(?:[a-z]|\d{1,2})[.):]|[-*\u2022] ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
-    """A sentence's option, or its failure to name one; `firm` if it calls it the answer."""
+    """A sentence's option, or its failure to name one of its `n`; `firm` if it is the answer."""
 
     sentence: int
+    n: int
     named: Named | None
     firm: bool
     concluding: bool
@@ -90,8 +93,12 @@ class OptionReader:
             )
         said = list(_commitments(text, options, self.quotable(fields)))
         chosen = _committed(said)
+        if chosen and not chosen.firm and is_refusal(text.answer):
+            return undecided("refusal")
         if chosen is None or chosen.named is None:
-            return undecided("conflicting_verdicts" if said else "no_verdict")
+            several = any(each.n for each in said)
+            reason = "conflicting_verdicts" if several else "no_verdict"
+            return undecided(reason, (_opening(text),) if _answers(text) else ())
         return _verdict(text, options, chosen, said)
 
     def _options(self, fields: Mapping[str, str]) -> OptionTexts:
@@ -107,13 +114,32 @@ def _commitments(text: Text, options: OptionTexts, asked: list[str]) -> Iterator
             continue
         found = options.find(text.hidden, start, end)
         if not found:
+            if number == 0 and text.hidden[end - 1] == "." and _answers(text):
+                # `The best option would be a hose`: what follows speaks of hoses.
+                firmly = True
+                yield Commitment(sentence=0, n=0, named=None, firm=True, concluding=False)
             continue
         codes = _codes(text.hidden[start:end], found, start)
         named, firm = _chosen(codes, found, options, asked)
         if named is None and len({each.option for each in found}) > 2:
             continue
         firmly = firmly or firm
-        yield Commitment(sentence=number, named=named, firm=firm, concluding=concluding)
+        yield Commitment(
+            sentence=number, n=len(found), named=named, firm=firm, concluding=concluding
+        )
+
+
+def _answers(text: Text) -> bool:
+    """`The best option would be`, not `would depend on`: it is the answer, whatever it names."""
+    start, end = text.sentences[0]
+    codes = _codes(text.hidden[start:end], [], start)
+    return "l" not in codes and _THE_BEST_IS.search(codes) is not None
+
+
+def _opening(text: Text) -> Span:
+    """The first sentence, but for the reasons behind its answer."""
+    start = text.sentences[0][0]
+    return stated_in(text, 0, (start + 1, start + 1))
 
 
 def _concludes(hidden: str, start: int, end: int) -> bool:

@@ -16,7 +16,7 @@ _FEWEST_WORDS = 3
 # Behind the verdict: "is false, because ..."; before it: "..., so the claim is false".
 _REASON_AFTER = re.compile(
     r"\s(?:because(?: of)?|since|as(?! (?:an?|the|true|false|well|part|either)\b)"
-    r"|as the(?= \w+ \w+)|given that|due to(?: the fact that)?|in that|-)\s+"
+    r"|as(?= the \w+ \w+)|given that|due to(?: the fact that)?|in that|-)\s+"
     r"|[;:\u2013\u2014]\s+|,\s+(?=which |with |the reason |it )"
 )
 _BARE_REASON = re.compile(
@@ -31,13 +31,18 @@ _REASON_BEFORE = re.compile(
 def rationale_of(text: Text, stated: tuple[Span, ...]) -> tuple[str | None, Span | None]:
     """The answer without the stated verdict: the text, and the characters it lies in."""
     pieces = [piece for start, end in _rest(text, stated) if (piece := _trimmed(text, start, end))]
-    pieces = [piece for piece in pieces if _WORD.search(text.answer, *piece)]
+    pieces = [piece for piece in pieces if _says_something(text, *piece)]
     if not pieces:
         return None, None
     words = " ".join(text.answer[start:end] for start, end in _joined(text.answer, pieces))
     if len(_WORD.findall(words)) < _FEWEST_WORDS:
         return None, None
     return words, (pieces[0][0], pieces[-1][1])
+
+
+def _says_something(text: Text, start: int, end: int) -> bool:
+    """Words, but not a question put again."""
+    return text.answer[end - 1] != "?" and _WORD.search(text.answer, start, end) is not None
 
 
 def has_reasons(text: Text, stated: tuple[Span, ...]) -> bool:

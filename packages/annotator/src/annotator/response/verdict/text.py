@@ -16,9 +16,10 @@ _QUOTED = re.compile(r'(?<![^\s(])"(?=[^\s"])([^"\n]{0,600})"(?!\w)')
 _SENTENCE_END = re.compile(r'[.!?]+["\')\]*]*(?=\s|$)|\n+')
 _ABBREVIATIONS = (
     "dr mr mrs ms st no vs etc jr sr inc ltd co prof gen col capt sgt lt rev mt ft approx"
-    " fig op e.g i.e u.s u.k u.n d.c b.c a.d a.m p.m ph.d feat vol pt dept est"
+    " fig op ph.d feat vol pt dept est"
 )
 _NOT_AN_END = frozenset(_ABBREVIATIONS.split())
+_DOTTED = re.compile(r"(?:\w\.)+\w")
 _LAST_WORD = re.compile(r"[^\s(\"]+$")
 _LIST_MARK = re.compile(r"^[\s(]*(?:\d{1,2}|[A-Za-z])[.)]+$")
 _PLAIN = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\u00a0", " "))
@@ -106,13 +107,15 @@ def _ends_here(answer: str, hidden: str, start: int, match: re.Match[str]) -> bo
     word = _LAST_WORD.search(before)
     if word is None:
         return True
-    if word.group() in _NOT_AN_END or _is_initial(word.group(), before):
+    if _is_abbreviation(word.group(), before):
         return not following or following[0] == "\n"
     return not _LIST_MARK.match(hidden[start : match.end()])
 
 
-def _is_initial(word: str, before: str) -> bool:
-    """A single letter, as in `Michael D. Murphy`: the name goes on. But `plan b.` may end there."""
+def _is_abbreviation(word: str, before: str) -> bool:
+    """`Dr.`, `e.g.`, `M.I.L.F.`; or an initial, as in `Michael D. Murphy`: the name goes on."""
+    if word in _NOT_AN_END or _DOTTED.fullmatch(word):
+        return True
     return len(word) == 1 and word.isalpha() and word != "i" and len(before) > 1
 
 

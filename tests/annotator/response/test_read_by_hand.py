@@ -1,0 +1,35 @@
+"""The verdict reader against a person, on answers that the person read first."""
+
+import pytest
+
+from tests.annotator.response.hand_read import FILE, figures, judged, word_f1
+from tests.annotator.response.real_answers import DATA
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
+def test_it_reads_as_a_person_does() -> None:
+    found = list(judged())
+    everywhere = figures(found)
+    assert everywhere.n >= 300
+    assert everywhere.right >= 0.985
+    assert everywhere.wrong <= 0.005
+    assert everywhere.f1 >= 0.95
+    held = figures(each for each in found if each.pointer["half"] == "held")
+    assert held.n == everywhere.n // 2
+    assert held.right >= 0.97
+    assert held.wrong <= 0.01
+    assert held.f1 >= 0.95
+
+
+def test_the_file_holds_pointers_only() -> None:
+    """A label of a few words and places: nothing of an answer's text."""
+    for line in FILE.read_text(encoding="utf-8").splitlines():
+        assert len(line) < 220
+        assert "." not in line.replace("u.s.", "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "f1"), [("", "", 1), ("a b", "", 0), ("a b", "B a", 1), ("a b", "a c", 0.5)]
+)
+def test_word_f1(one: str, other: str, f1: float) -> None:
+    assert word_f1(one, other) == f1
