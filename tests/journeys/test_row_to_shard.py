@@ -11,6 +11,7 @@ from annotator.planning import make_plans
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.rehearsal import rehearse
 from annotator.simulator.server import Simulator, SimulatorSettings
+from common.shards import read_manifest, read_records
 from tests.journeys.conftest import Annotate, digests
 
 
@@ -79,6 +80,50 @@ async def test_replay_from_the_store_needs_no_teacher(annotate: Annotate, tmp_pa
     assert replay.code == 0, replay.err
     assert (replay.json["asked"], replay.json["cached"]) == (0, 40)
     assert digests(tmp_path / "online") == digests(tmp_path / "offline")
+
+
+async def test_votes_and_a_rate_of_reasons_are_in_the_shards(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    words = ("run", "demo", "--samples", "60", "--teacher", "t", "--splits", "train,test")
+    words = (*words, "--votes", "3", "--rationale-rate", "0.25", "--filter", "contradiction")
+    async with simulator(tmp_path) as teacher:
+        words = (*words, "--base-url", teacher.base_url)
+        done = await asyncio.to_thread(annotate, *words, "--json")
+        assert done.code == 0, done.err
+        assert done.json["asked"] == teacher.log.served_count() == 3 * 120
+    replay = annotate(*words, "--offline", "--out", "again", "--json")
+    assert replay.code == 0, replay.err
+    for split in ("train", "test"):
+        manifest = read_manifest(tmp_path / "runs" / "demo" / split)
+        records = list(read_records(tmp_path / "runs" / "demo" / split, manifest))
+        explained = sum(record.rationale is not None for record in records)
+        assert explained == round(0.25 * len(records))
+        assert {record.label_confidence for record in records} == {1.0}
+        assert all(record.label_votes == {str(record.label): 3} for record in records)
+    assert digests(tmp_path / "runs" / "demo") == digests(tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--filter", "nonsense"), "--filter nonsense: choose from"),
+        (("--reader", "nonsense"), "--reader nonsense: choose from"),
+        (("--reader", "original"), "has no regexes of the original"),
+        (
+            ("--max-student-tokens", "9", "--student-tokenizer", "no.json"),
+            "--student-tokenizer no.json: not readable",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_are_one_line(
+    annotate: Annotate, words: tuple[str, ...], said: str
+) -> None:
+    done = annotate("run", "demo", "--teacher", "simulated", "--samples", "3", *words)
+
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
 PASSING = (

@@ -1,13 +1,14 @@
 """A plan says for every row who is asked what, the same on every pass."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from annotator.dataset.sources import open_source
 from annotator.prompt.mix import Mix, single
 from annotator.prompt.template import Template
+from annotator.request.models import ModelOptions
 from annotator.request.plan import Plan
 from tests.annotator.dataset.made import RAW, a_task, write_rows
 from tests.annotator.request.made import ENDPOINT, a_request
@@ -97,3 +98,39 @@ def test_the_task_hash_follows_the_task(tmp_path: Path):
 
     assert plan.task_hash == a_plan(tmp_path, APART).task_hash
     assert plan.task_hash != a_plan(tmp_path, APART, task=a_task(title="another")).task_hash
+
+
+def test_votes_ask_the_label_s_question_again_as_other_samples(tmp_path: Path):
+    plan = a_plan(tmp_path, APART, votes=3)
+
+    first = next(plan.rows())
+    text = RAW[0]["text"]
+    assert first.votes == tuple(a_request(text, sample=sample) for sample in (1, 2))
+    assert len({request.key for request in first.requests}) == len(first.requests) == 4
+    assert plan.asks_twice
+
+
+def test_a_structured_template_asks_for_an_object(tmp_path: Path):
+    templates = {"plain": Template(id="plain", user="{text}", structured=True)}
+    plan = a_plan(tmp_path, single("plain"), templates=templates)
+
+    body = next(plan.rows()).label.body
+    assert cast(Any, body["response_format"])["type"] == "json_schema"
+    left_out = a_plan(
+        tmp_path,
+        single("plain"),
+        templates=templates,
+        options=ModelOptions(leave_out=["response_format"]),
+    )
+    assert "response_format" not in next(left_out.rows()).label.body
+
+
+def test_lots_decide_who_is_asked_for_reasons_of_their_own(tmp_path: Path):
+    plan = a_plan(tmp_path, APART)
+    lots = [plan.draw(planned.row) for planned in plan.rows()]
+    middle = sorted(lots)[1]
+
+    some = a_plan(tmp_path, APART, rationales_below=middle)
+    asked = [planned.rationale is not None for planned in some.rows()]
+    assert asked == [lot < middle for lot in lots]
+    assert 0 <= min(lots) < max(lots) < 1

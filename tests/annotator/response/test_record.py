@@ -1,21 +1,38 @@
 """From what the store holds, every row becomes one record or one rejection, with its reason."""
 
+from typing import Any
+
 import pytest
 
+from annotator.config import ShardSettings
 from annotator.dataset.rows import Row
 from annotator.prompt.mix import Assignment
+from annotator.prompt.template import Template
 from annotator.request.answer import Answer
 from annotator.request.plan import PlannedRow
 from annotator.request.store import ResponseStore
-from annotator.response.read_verdict import VerdictReader
-from annotator.response.record import Outcome, conclude
+from annotator.response.filters import make_filters
+from annotator.response.reader import make_readers
+from annotator.response.record import Outcome, Rules, conclude
 from annotator.response.rejection import Rejection
 from common.record import PartRef, Record
 from common.task import ClassSpec, LabelSpec
+from tests.annotator.dataset.made import a_task
 from tests.annotator.request.made import FAILURE, a_request, an_answer
 
 LABEL = LabelSpec(kind="classes", classes={"addition": ClassSpec(), "division": ClassSpec()})
-READER = VerdictReader(LABEL)
+TASK = a_task(
+    label=LABEL.model_dump(), fields={"problem": "problem"}, student={"input": "{problem}"}
+)
+TEMPLATES = {name: Template(id=name, user="{problem}") for name in ("plain", "long")}
+
+
+def rules(**settings: Any) -> Rules:
+    readers = make_readers("verdict", LABEL, TEMPLATES)
+    filters = make_filters(ShardSettings(**settings), TASK, readers)
+    return Rules(kind="classes", readers=readers, filters=filters)
+
+
 ROW = Row(
     id="train-7",
     split="train",
@@ -44,11 +61,16 @@ def label_only() -> PlannedRow:
     return PlannedRow(row=ROW, assignment=assignment, label=ONE, rationale=None)
 
 
-def concluded(store: ResponseStore, planned: PlannedRow, *said: Answer) -> Outcome:
-    """said: the answers to the label's request and to the rationale's, as far as there are any."""
-    store.put([(r.key, a) for r, a in zip((ONE, OTHER), said, strict=False)], [])
+def thrice() -> PlannedRow:
+    votes = tuple(a_request("for the label", sample=sample) for sample in (1, 2))
+    return together()._replace(votes=votes)
+
+
+def concluded(store: ResponseStore, planned: PlannedRow, *said: Answer, **settings: Any) -> Outcome:
+    """said: the answers to the row's requests in order, as far as there are any."""
+    store.put([(r.key, a) for r, a in zip(planned.requests, said, strict=False)], [])
     with store.reading() as stored:
-        return conclude(planned, stored, READER)
+        return conclude(planned, stored, rules(**settings))
 
 
 def record_of(outcome: Outcome) -> Record:
@@ -176,3 +198,81 @@ def test_an_answer_without_a_label_is_rejected_and_billed(
     rejection = rejection_of(outcome)
     assert (rejection.stage, rejection.reason) == ("response", reason)
     assert outcome.answers == [an_answer(text)]
+
+
+def test_most_votes_win_with_the_reasons_of_one_who_voted_so(store: ResponseStore):
+    said = [an_answer(text) for text in (REASONS, SAID, SAID)]
+    planned = thrice()
+    outcome = concluded(store, planned, *said)
+
+    record = record_of(outcome)
+    assert (record.label, record.label_votes) == ("addition", {"division": 1, "addition": 2})
+    assert record.label_confidence == pytest.approx(2 / 3, abs=1e-4)
+    assert record.rationale == "Both heaps of apples are counted together."
+    key = planned.votes[0].key.hex()
+    assert record.keys == PartRef(label=key, rationale=key)
+    assert outcome.answers == said
+
+
+def test_an_answer_without_a_label_is_no_vote_and_lowers_the_confidence(store: ResponseStore):
+    said = [an_answer(SAID, finish="length"), an_answer("Apples are fruit."), an_answer(SAID)]
+    record = record_of(concluded(store, thrice(), *said))
+
+    assert (record.label, record.label_votes) == ("addition", {"addition": 1})
+    assert record.label_confidence == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_where_no_answer_of_several_names_a_label_the_first_says_why(store: ResponseStore):
+    said = [an_answer(SAID, finish="length"), an_answer(""), an_answer("Apples are fruit.")]
+
+    assert rejection_of(concluded(store, thrice(), *said)).reason == "truncated"
+
+
+def test_one_vote_that_is_missing_leaves_the_row_unanswered(store: ResponseStore):
+    outcome = concluded(store, thrice(), an_answer(SAID), an_answer(SAID))
+
+    assert rejection_of(outcome).reason == "no_answer"
+    assert len(outcome.answers) == 2
+
+
+def test_a_row_asked_once_has_no_votes(store: ResponseStore):
+    record = record_of(concluded(store, together(), an_answer(SAID)))
+
+    assert (record.label_votes, record.label_confidence) == (None, None)
+
+
+def test_reasons_for_another_label_reject_the_row_where_that_is_asked_for(store: ResponseStore):
+    said = an_answer("Label: addition\nRationale: They are shared. So the answer is division.")
+
+    assert record_of(concluded(store, together(), said)).label == "addition"
+    outcome = concluded(store, together(), said, filters=frozenset({"contradiction"}))
+    rejection = rejection_of(outcome)
+    assert (rejection.stage, rejection.reason) == ("response", "contradiction")
+    assert "division" in rejection.detail
+    assert outcome.answers == [said]
+
+
+def test_reasons_that_repeat_the_row_are_dropped_where_that_is_asked_for(store: ResponseStore):
+    said = an_answer(f"Label: addition\nRationale: {ROW.fields['problem']}")
+
+    outcome = concluded(store, together(), said, filters=frozenset({"repetition"}))
+    assert record_of(outcome).rationale is None
+    assert record_of(outcome).label == "addition"
+    assert outcome.dropped == "rationale_repeats_row"
+
+
+@pytest.mark.parametrize(
+    ("most", "reason", "dropped"),
+    [(5, "too_long", None), (12, None, "rationale_too_long"), (99, None, None)],
+)
+def test_what_is_too_long_for_the_student_goes(
+    store: ResponseStore, most: int, reason: str | None, dropped: str | None
+):
+    said = an_answer("Label: addition\nRationale: " + "word " * 30)
+    outcome = concluded(store, together(), said, max_student_tokens=most)
+
+    assert outcome.dropped == dropped
+    if reason is None:
+        assert (record_of(outcome).rationale is None) == (dropped is not None)
+    else:
+        assert rejection_of(outcome).reason == reason

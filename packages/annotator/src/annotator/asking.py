@@ -33,14 +33,24 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """What is left to settle of a plan: its rows from number `start` on."""
+    """What is left to settle of a plan: its rows from number `start` on.
+
+    above: only the reasons of rows whose lot is at least this; all else has been settled.
+    """
 
     plan: Plan
-    start: int
+    start: int = 0
+    above: float | None = None
 
     def requests(self) -> Iterator[Request]:
         """In the order of the rows."""
-        return (each for row in self.plan.rows(self.start) for each in row.requests)
+        if self.above is None:
+            return (each for row in self.plan.rows(self.start) for each in row.requests)
+        return (
+            planned.rationale
+            for planned in self.plan.rows(self.start)
+            if planned.rationale is not None and self.plan.draw(planned.row) >= self.above
+        )
 
 
 async def ask(

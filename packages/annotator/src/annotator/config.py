@@ -1,6 +1,6 @@
 """Settings of a run: what the command line says, and the secrets that only the environment says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -24,6 +24,23 @@ class Secrets(BaseSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSettings:
+    """How answers become shards.
+
+    reader: by name. rationale_rate: the share of records that has reasons, 0 to 1.
+    filters: by name. max_student_tokens: the longest text of a student, None for any.
+    student_tokenizer: a `tokenizer.json`; without it a text's tokens are estimated.
+    """
+
+    rows_per_shard: int = 10_000
+    reader: str = "verdict"
+    rationale_rate: float = 1.0
+    filters: frozenset[str] = frozenset()
+    max_student_tokens: int | None = None
+    student_tokenizer: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """One `annotate run`.
 
@@ -34,6 +51,7 @@ class RunConfig:
     concurrency: requests in flight at most; fewer, where the teacher slows down.
     models: a file of options by model; log: a file that events are appended to.
     max_tokens: the longest answer asked for; outside the key, so raising it asks nothing again.
+    votes: how often each label is asked for.
     """
 
     task: str
@@ -55,7 +73,8 @@ class RunConfig:
     log: Path | None = None
     max_tokens: int = 512
     timeout_s: float = 120.0
-    rows_per_shard: int = 10_000
+    votes: int = 1
+    shards: ShardSettings = field(default_factory=ShardSettings)
 
 
 def default_prompts() -> Path:

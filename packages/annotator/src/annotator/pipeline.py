@@ -16,6 +16,7 @@ from annotator.asking import Rest, ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.planning import make_plans, warnings
+from annotator.rationing import ration
 from annotator.request.plan import Plan
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
@@ -51,11 +52,25 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
     progress = Progress()
     with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
         splits = [
-            stack.enter_context(SplitShards(plan, config.out / plan.split, config.rows_per_shard))
+            stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards))
             for plan in plans
         ]
-        if not config.offline:
-            _ask(config, splits, store, screen, progress)
+
+        def settle(rests: list[Rest]) -> None:
+            if rests and not config.offline:
+                uvloop.run(ask(config, rests, store, screen, progress))
+
+        if config.shards.rationale_rate < 1:
+            for line in ration(splits, config.shards.rationale_rate, store, settle):
+                screen.warn(line)
+        elif not config.offline:
+            rests = [
+                Rest(plan=split.plan, start=split.written)
+                for split in splits
+                if not split.write_answered(store, _tell(split, screen))
+            ]
+            progress.cached = sum(split.bill.answers for split in splits)
+            settle(rests)
         manifests = {split.plan.split: _finish(split, store, screen) for split in splits}
     answers = sum(manifest.answers for manifest in manifests.values())
     return RunResult(
@@ -78,26 +93,9 @@ def _spare_the_collector() -> None:
 
 def _already_done(config: RunConfig, plans: list[Plan]) -> dict[str, Manifest]:
     """The manifests, if every split is there as this run would write it; else nothing."""
-    found = {
-        plan.split: finished(plan, config.out / plan.split, config.rows_per_shard) for plan in plans
-    }
+    found = {plan.split: finished(plan, config.out / plan.split, config.shards) for plan in plans}
     complete = {split: manifest for split, manifest in found.items() if manifest is not None}
     return complete if len(complete) == len(plans) else {}
-
-
-def _ask(
-    config: RunConfig,
-    splits: list[SplitShards],
-    store: ResponseStore,
-    screen: Screen,
-    progress: Progress,
-) -> None:
-    """Write what the store answers, and ask for the rest as soon as a row lacks its answer."""
-    answered = [split.write_answered(store, _tell(split, screen)) for split in splits]
-    progress.cached = sum(split.bill.answers for split in splits)
-    if not all(answered):
-        rests = [Rest(plan=split.plan, start=split.written) for split in splits]
-        uvloop.run(ask(config, rests, store, screen, progress))
 
 
 def _finish(split: SplitShards, store: ResponseStore, screen: Screen) -> Manifest:

@@ -59,12 +59,20 @@ def _plan(
         model=config.teacher,
         options=load_options(config.models, config.teacher),
         endpoint=_endpoint(config),
+        votes=config.votes,
     )
 
 
 def warnings(plans: list[Plan]) -> list[str]:
     """What a person should know before these plans are carried out."""
-    told = [leak_warning(plans[0].task, each) for each in plans[0].templates.values()]
+    plan = plans[0]
+    told = [leak_warning(plan.task, each) for each in plan.templates.values()]
+    if plan.votes > 1:
+        told += [
+            f"template {name} asks at temperature 0: {plan.votes} votes will hardly differ"
+            for name, each in plan.templates.items()
+            if plan.options.apply(each.options).get("temperature") == 0
+        ]
     return [line for line in told if line is not None]
 
 

@@ -1,5 +1,6 @@
 """What a command ends with: the counts, the cost, why rows were rejected, where things lie."""
 
+from collections import Counter
 from pathlib import Path
 
 import orjson
@@ -21,6 +22,7 @@ def summary_of(config: RunConfig, result: RunResult) -> dict[str, object]:
     return {
         "rows": sum(manifest.counts.rows for manifest in manifests.values()),
         "records": sum(manifest.counts.records for manifest in manifests.values()),
+        "rationales": sum(_with_reasons(manifest) for manifest in manifests.values()),
         "rejected": sum(by_reason.values()),
         "rejected_by_reason": by_reason,
         "cached": result.cached,
@@ -41,6 +43,8 @@ def show_run(config: RunConfig, result: RunResult, screen: Screen) -> None:
     screen.table(_counts_table(result.manifests))
     for reason, rows in sorted(_rejected_rows(config, result.manifests).items()):
         screen.show(f"  {reason}: {rows}")
+    for reason, n in _dropped(result.manifests).items():
+        screen.show(f"  {reason}: {n:,} records without their reasons")
     screen.show(f"{result.asked} requests asked, {result.cached} answered by the store")
     screen.show(f"Cost of this run: {_usd(result.spent_usd)}")
     screen.show(f"Cost of all answers in these shards: {_total(result)}")
@@ -77,14 +81,30 @@ def show_imported(done: Imported, screen: Screen) -> None:
 
 def _counts_table(manifests: dict[str, Manifest]) -> Table:
     table = Table("split", box=None, pad_edge=False)
-    for name in ("rows", "records", "rejected", "shards", "prompt tokens", "answer tokens"):
+    for name in (
+        *("rows", "records", "with reasons", "rejected", "shards"),
+        *("prompt tokens", "answer tokens"),
+    ):
         table.add_column(name, justify="right")
     for split, manifest in manifests.items():
         counts, tokens = manifest.counts, manifest.tokens
         rejected = sum(counts.rejected.values())
-        numbers = (counts.rows, counts.records, rejected, len(manifest.shards), tokens.prompt)
-        table.add_row(split, *(f"{n:,}" for n in (*numbers, tokens.completion)))
+        numbers = (counts.rows, counts.records, _with_reasons(manifest), rejected)
+        more = (len(manifest.shards), tokens.prompt, tokens.completion)
+        table.add_row(split, *(f"{n:,}" for n in (*numbers, *more)))
     return table
+
+
+def _with_reasons(manifest: Manifest) -> int:
+    return manifest.rationales.records if manifest.rationales else 0
+
+
+def _dropped(manifests: dict[str, Manifest]) -> dict[str, int]:
+    """Why records lost their reasons, and how many did."""
+    total: Counter[str] = Counter()
+    for manifest in manifests.values():
+        total.update(manifest.rationales.dropped if manifest.rationales else {})
+    return dict(sorted(total.items()))
 
 
 def _by_reason(manifests: dict[str, Manifest]) -> dict[str, int]:

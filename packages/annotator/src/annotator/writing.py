@@ -1,27 +1,39 @@
 """Write: a pure function of rows, prompts and store to one split's shards, rejects and manifest."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Self
 
 import orjson
 
+from annotator.config import ShardSettings
 from annotator.cost.bill import Bill
 from annotator.request.plan import Plan, PlannedRow
 from annotator.request.store import ResponseStore
-from annotator.response import read_verdict
-from annotator.response.read_verdict import VerdictReader
-from annotator.response.record import UNANSWERED, conclude
+from annotator.response.filters import filters_content, make_filters
+from annotator.response.reader import VERSIONS, make_readers
+from annotator.response.record import UNANSWERED, Outcome, Rules, conclude
 from annotator.response.rejection import Rejection
 from annotator.shard.writer import SplitWriter
 from common.errors import ShardError
-from common.manifest import SCHEMA_VERSION, Hashes, Manifest, Reader, Teacher
+from common.manifest import SCHEMA_VERSION, Hashes, Manifest, Rationales, Reader, Teacher
+from common.record import Record
 from common.shards import read_manifest, verify
 
 _TELL_EVERY = 10_000
+_OVER_THE_RATE = "over_the_rate"
 Tell = Callable[[int], None]
+
+
+def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
+    """The rules by which this plan's answers become records. Raises ConfigError."""
+    readers = make_readers(settings.reader, plan.task.label, plan.templates)
+    filters = make_filters(settings, plan.task, readers)
+    return Rules(kind=plan.task.label.kind, readers=readers, filters=filters)
 
 
 class SplitShards:
@@ -32,14 +44,17 @@ class SplitShards:
     Raises ShardError, DatasetError, StoreError.
     """
 
-    def __init__(self, plan: Plan, folder: Path, rows_per_shard: int) -> None:
+    def __init__(self, plan: Plan, folder: Path, settings: ShardSettings) -> None:
+        """Raises ConfigError."""
         self.plan, self.folder = plan, folder
-        self.written = 0
-        self._rows_per_shard = rows_per_shard
-        self._writer = SplitWriter(folder, rows_per_shard)
-        self._reader = VerdictReader(plan.task.label)
+        self.rules = make_rules(plan, settings)
         self.bill = Bill(host=plan.endpoint.name, model=plan.model)
+        self.written = self._explained = 0
+        self._settings = settings
+        self._writer = SplitWriter(folder, settings.rows_per_shard)
         self._rows: Iterator[PlannedRow] = plan.rows()
+        self._dropped: Counter[str] = Counter()
+        self._below = 1.0
 
     def __enter__(self) -> Self:
         self._writer.__enter__()
@@ -52,6 +67,10 @@ class SplitShards:
         """Write up to the first row that the store cannot answer; whether there is none such."""
         return self._write(store, tell, stop_unanswered=True)
 
+    def ration(self, plan: Plan, below: float) -> None:
+        """Before anything is written: who is asked for reasons, and below which lot they stay."""
+        self.plan, self._rows, self._below = plan, plan.rows(), below
+
     def write_rest(self, store: ResponseStore, tell: Tell) -> Manifest:
         """Write what is left, and put everything in its place."""
         self._write(store, tell, stop_unanswered=False)
@@ -63,9 +82,14 @@ class SplitShards:
             counts=counts,
             shards=shards,
             hashes=Hashes(task=plan.task_hash, prompts=plan.prompts_hash, data=plan.source.digest),
-            fingerprint=fingerprint(plan, self._rows_per_shard),
+            fingerprint=fingerprint(plan, self._settings),
             teacher=Teacher(model=plan.model, endpoint=plan.endpoint.name),
-            reader=Reader(name=read_verdict.NAME, version=read_verdict.VERSION),
+            reader=Reader(name=self.rules.readers.name, version=self.rules.readers.version),
+            rationales=Rationales(
+                records=self._explained,
+                asked_rate=self._settings.rationale_rate,
+                dropped=dict(sorted(self._dropped.items())),
+            ),
             answers=self.bill.answers,
             tokens=self.bill.tokens,
             cost=self.bill.cost,
@@ -79,7 +103,7 @@ class SplitShards:
         writer, bill = self._writer, self.bill
         with store.reading() as stored:
             for planned in self._rows:
-                outcome = conclude(planned, stored, self._reader)
+                outcome = conclude(planned, stored, self.rules)
                 result = outcome.result
                 if isinstance(result, Rejection):
                     if stop_unanswered and result.reason in UNANSWERED:
@@ -87,7 +111,7 @@ class SplitShards:
                         return False
                     writer.reject(result)
                 else:
-                    writer.record(result)
+                    writer.record(self._rationed(planned, outcome, result))
                 for answer in outcome.answers:
                     bill.add(answer)
                 self.written += 1
@@ -95,8 +119,20 @@ class SplitShards:
                     tell(self.written)
         return True
 
+    def _rationed(self, planned: PlannedRow, outcome: Outcome, record: Record) -> Record:
+        """The record as the rate wants it."""
+        dropped = outcome.dropped
+        if record.rationale is not None:
+            if self._below >= 1 or self.plan.draw(planned.row) < self._below:
+                self._explained += 1
+            else:
+                record, dropped = replace(record, rationale=None), _OVER_THE_RATE
+        if dropped is not None:
+            self._dropped[dropped] += 1
+        return record
 
-def fingerprint(plan: Plan, rows_per_shard: int) -> str:
+
+def fingerprint(plan: Plan, settings: ShardSettings) -> str:
     """sha256 of all that decides what the shards of a plan hold, the answers excepted."""
     content = [
         SCHEMA_VERSION,
@@ -106,17 +142,19 @@ def fingerprint(plan: Plan, rows_per_shard: int) -> str:
         plan.split,
         plan.samples,
         [plan.model, plan.endpoint.name, plan.endpoint.path],
-        [read_verdict.NAME, read_verdict.VERSION],
-        rows_per_shard,
+        [settings.reader, VERSIONS.get(settings.reader)],
+        settings.rows_per_shard,
+        [plan.votes, settings.rationale_rate],
+        filters_content(settings),
     ]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 
-def finished(plan: Plan, folder: Path, rows_per_shard: int) -> Manifest | None:
+def finished(plan: Plan, folder: Path, settings: ShardSettings) -> Manifest | None:
     """The manifest of a folder that already holds all that this plan would write, else None."""
     try:
         manifest = read_manifest(folder)
-        if manifest.fingerprint != fingerprint(plan, rows_per_shard):
+        if manifest.fingerprint != fingerprint(plan, settings):
             return None
         verify(folder, manifest)
     except ShardError:

@@ -52,6 +52,17 @@ class Reader(_Part):
     version: int
 
 
+class Rationales(_Part):
+    """records: how many have one. asked_rate: the share of records that was asked for.
+
+    dropped: reason -> rationales that a filter, or the rate, took from their records.
+    """
+
+    records: int
+    asked_rate: float = 1.0
+    dropped: dict[str, int] = {}
+
+
 class Tokens(_Part):
     """Summed over the answers of all rows; rows that share an answer count it each."""
 
@@ -79,6 +90,7 @@ class Manifest(_Part):
     fingerprint: str
     teacher: Teacher
     reader: Reader
+    rationales: Rationales | None = None
     answers: int
     tokens: Tokens
     cost: Cost

@@ -31,6 +31,8 @@ class Record:
     gold_rationale: the dataset's own reasons, None where there are none.
     templates, keys: which template, and which stored answer, label and rationale came from.
     confidence: 0..1, how sure the reader is of the label.
+    label_votes: label -> how many answers name it, where the teacher was asked several times.
+    label_confidence: 0..1, the label's share of all votes, those included that name none.
     """
 
     __pydantic_config__ = _STRICT
@@ -46,6 +48,8 @@ class Record:
     templates: PartRef
     keys: PartRef
     confidence: float | None
+    label_votes: dict[str, int] | None = None
+    label_confidence: float | None = None
 
 
 _DOOR = TypeAdapter(Record)

@@ -10,7 +10,8 @@ from common.errors import ConfigError
 
 TaskName = Annotated[str, typer.Argument(help="A folder of --prompts, e.g. demo, svamp, cqa.")]
 Splits = Annotated[
-    list[str] | None, typer.Option("--split", help="May be given several times; default train.")
+    list[str] | None,
+    typer.Option("--split", "--splits", help="Given several times, or with commas; default train."),
 ]
 Data = Annotated[
     str | None,
@@ -53,6 +54,12 @@ MaxTokens = Annotated[int, typer.Option(min=1, help="The longest answer asked fo
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one answer.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+
+def split_names(splits: list[str] | None) -> tuple[str, ...]:
+    """The splits that --split names, each once."""
+    names = [name.strip() for word in splits or ["train"] for name in word.split(",")]
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def connections(concurrency: str) -> int:

@@ -27,8 +27,9 @@ from annotator.commands.options import (
     TokensPerMinute,
     connections,
     models_file,
+    split_names,
 )
-from annotator.config import OUT, STORE, RunConfig, default_prompts
+from annotator.config import OUT, STORE, RunConfig, ShardSettings, default_prompts
 from annotator.pipeline import run
 from annotator.screen import Screen
 from annotator.summary import show_run, summary_of
@@ -61,6 +62,29 @@ def run_command(  # budget: a command's options are its parameters
         Path | None, typer.Option(help=f"Folder for the shards; default {OUT}/TASK.")
     ] = None,
     rows_per_shard: Annotated[int, typer.Option(min=1, help="Records in one shard.")] = 10_000,
+    rationale_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the records that has reasons, exactly.")
+    ] = 1.0,
+    votes: Annotated[
+        int, typer.Option(min=1, help="Ask so often for each label; most votes win.")
+    ] = 1,
+    reader: Annotated[
+        str, typer.Option(help="How answers are read: verdict, or original (imported templates).")
+    ] = "verdict",
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            help="contradiction: reject rows whose reasons argue for another label; "
+            "repetition: drop reasons that repeat the row. May be repeated.",
+        ),
+    ] = None,
+    max_student_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Reject longer inputs, drop longer reasons.")
+    ] = None,
+    student_tokenizer: Annotated[
+        Path | None, typer.Option(help="tokenizer.json to count with; else words x 1.4.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -78,7 +102,7 @@ def run_command(  # budget: a command's options are its parameters
         raise ConfigError("--template and --mix exclude each other: a mix names its templates")
     config = RunConfig(
         task=task,
-        splits=tuple(split or ["train"]),
+        splits=split_names(split),
         teacher=teacher,
         prompts=prompts or default_prompts(),
         store=store,
@@ -96,7 +120,15 @@ def run_command(  # budget: a command's options are its parameters
         log=log,
         max_tokens=max_tokens,
         timeout_s=timeout,
-        rows_per_shard=rows_per_shard,
+        votes=votes,
+        shards=ShardSettings(
+            rows_per_shard=rows_per_shard,
+            reader=reader,
+            rationale_rate=rationale_rate,
+            filters=frozenset(filter_ or []),
+            max_student_tokens=max_student_tokens,
+            student_tokenizer=student_tokenizer,
+        ),
     )
     screen = Screen(quiet=quiet or as_json)
     result = run(config, screen)

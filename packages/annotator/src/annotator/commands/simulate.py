@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from annotator.commands.options import Data, MixName, Prompts, Splits, TaskName, TemplateId
+from annotator.commands.options import (
+    Data,
+    MixName,
+    Prompts,
+    Splits,
+    TaskName,
+    TemplateId,
+    split_names,
+)
 from annotator.commands.simulator_options import (
     BATCH_SECONDS,
     DAY_S,
@@ -95,7 +103,7 @@ def simulate_command(  # budget: a command's options are its parameters
     """
     config = RunConfig(
         task=task,
-        splits=tuple(split or ["train"]),
+        splits=split_names(split),
         teacher=SIMULATED,
         prompts=prompts or default_prompts(),
         store=STORE,

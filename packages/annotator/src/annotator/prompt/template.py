@@ -20,7 +20,11 @@ class OriginalParse(BaseModel):
 
 
 class Template(BaseModel):
-    """One zero-shot prompt. options: extra fields of the request body, e.g. {temperature: 0}."""
+    """One zero-shot prompt.
+
+    options: extra fields of the request body, e.g. {temperature: 0}. structured: the answer is to
+    be a JSON object of rationale and label.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,6 +33,7 @@ class Template(BaseModel):
     system: str = ""
     user: str = Field(min_length=1)
     options: dict[str, JsonValue] = {}
+    structured: bool = False
     original: OriginalParse | None = None
 
 

@@ -13,6 +13,7 @@ from annotator.dataset.rows import Row, read_rows
 from annotator.dataset.sources import Source
 from annotator.prompt.leak import gold_words, leaks
 from annotator.prompt.mix import Assignment, Mix, assign
+from annotator.prompt.structured import response_format
 from annotator.prompt.task import filler
 from annotator.prompt.template import Template
 from annotator.request.key import Endpoint, Request, RequestForm
@@ -23,26 +24,32 @@ Asked = Callable[[Row], Request]
 
 
 class PlannedRow(NamedTuple):
-    """A row with its requests; one object serves both parts where they share a template."""
+    """A row with its requests; one object serves both parts where they share a template.
+
+    votes: the label's question, asked again.
+    """
 
     row: Row
     assignment: Assignment
     label: Request
     rationale: Request | None
+    votes: tuple[Request, ...] = ()
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """The distinct requests of this row."""
+        """The distinct requests of this row: the label's, its votes, the rationale's."""
         if self.rationale is None or self.rationale is self.label:
-            return (self.label,)
-        return (self.label, self.rationale)
+            return (self.label, *self.votes)
+        return (self.label, *self.votes, self.rationale)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is asked about one split: rows, words, and the teacher that answers.
 
-    samples: the first so many rows, None for all.
+    samples: the first so many rows, None for all. votes: how often each label is asked for.
+    rationales_below: a rationale of its own template is asked for where the row's draw (0 to 1) is
+    below this.
     """
 
     task: TaskSpec
@@ -54,6 +61,8 @@ class Plan:
     model: str
     endpoint: Endpoint
     options: ModelOptions = field(default_factory=ModelOptions)
+    votes: int = 1
+    rationales_below: float = 1.0
 
     def count_rows(self) -> int | None:
         """How many rows there are to do; None when the source cannot say. Raises DatasetError.
@@ -67,25 +76,45 @@ class Plan:
 
     @property
     def asks_twice(self) -> bool:
-        """Whether some row's label and rationale come from two requests."""
+        """Whether some row is asked more than one request."""
+        return self.votes > 1 or self.explains_apart
+
+    @property
+    def explains_apart(self) -> bool:
+        """Whether some row's label and rationale come from two templates."""
         return bool(self.mix.rationale) and self.mix.label != self.mix.rationale
 
     def rows(self, start: int = 0) -> Iterator[PlannedRow]:
         """A fresh pass over the rows from number `start` on, in the source's order."""
-        asked = {name: self._asked(template) for name, template in self.templates.items()}
+        asked, *again = [self._asking(sample) for sample in range(self.votes)]
         rows = read_rows(self.task, self.source, self.split, self.samples)
         n_rows = self.count_rows() if self.mix.assignment == "original" else None
         pairs = zip(rows, assign(self.mix, n_rows), strict=False)
         for row, assignment in islice(pairs, start, None):
             label = asked[assignment.label](row)
             rationale = label if assignment.rationale == assignment.label else None
-            if assignment.rationale is not None and rationale is None:
+            if assignment.rationale is not None and rationale is None and self._explained(row):
                 rationale = asked[assignment.rationale](row)
-            yield PlannedRow(row=row, assignment=assignment, label=label, rationale=rationale)
+            votes = tuple([each[assignment.label](row) for each in again]) if again else ()
+            yield PlannedRow(row, assignment, label, rationale, votes)
 
-    def _asked(self, template: Template) -> Asked:
-        """How a template asks for a row."""
-        form = RequestForm(self.endpoint, self.model, self.options.apply(template.options))
+    def draw(self, row: Row) -> float:
+        """A row's lot, from 0 to 1: seeded by the mix, the same whatever other rows there are."""
+        digest = hashlib.sha256(f"{self.mix.seed} {row.id}".encode()).digest()
+        return int.from_bytes(digest[:8]) / 2**64
+
+    def _explained(self, row: Row) -> bool:
+        return self.rationales_below >= 1 or self.draw(row) < self.rationales_below
+
+    def _asking(self, sample: int) -> dict[str, Asked]:
+        """How each template asks for a row, the so-manieth time."""
+        return {name: self._asked(template, sample) for name, template in self.templates.items()}
+
+    def _asked(self, template: Template, sample: int) -> Asked:
+        options = dict(template.options)
+        if template.structured:
+            options["response_format"] = response_format(self.task.label)
+        form = RequestForm(self.endpoint, self.model, self.options.apply(options), sample)
         system, user = filler(template.system), filler(template.user)
         if not leaks(self.task, template):
             return lambda row: form.request(system(row.fields), user(row.fields))

@@ -1,15 +1,19 @@
 """From a planned row and what the store holds for it: a record, or the reason why there is none."""
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from annotator.request.answer import Answer, Failure
 from annotator.request.plan import PlannedRow
 from annotator.request.store import Snapshot
-from annotator.response.read_verdict import VerdictReader
+from annotator.response.filters import Filters
+from annotator.response.reader import Readers
 from annotator.response.reading import Reading
 from annotator.response.rejection import Rejection, Stage
+from annotator.response.vote import Elected, Said, elect
 from common.record import PartRef, Record
+from common.task import LabelKind
 
 NO_ANSWER = "no_answer"
 # Reasons that asking once more could cure: a run with such rows is not finished.
@@ -18,25 +22,40 @@ UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusa
 
 
 class Outcome(NamedTuple):
-    """What became of a row, and the answers that it was made from (to be billed)."""
+    """What became of a row, and the answers that it was made from (to be billed).
+
+    dropped: why the record lost its rationale, None where it did not.
+    """
 
     result: Record | Rejection
     answers: list[Answer]
+    dropped: str | None = None
 
 
-def conclude(planned: PlannedRow, stored: Snapshot, reader: VerdictReader) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How answers become records."""
+
+    kind: LabelKind
+    readers: Readers
+    filters: Filters
+
+
+def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> Outcome:
     """The record or rejection of one row; a pure function of plan and store."""
     answers: list[Answer] = []
     for request in planned.requests:
         answer = stored.answer(request.key)
         if answer is None:
-            failure = stored.failure(request.key)
-            return Outcome(result=_unanswered(planned, failure), answers=answers)
+            return Outcome(_unanswered(planned, stored.failure(request.key)), answers)
         answers.append(answer)
-    label = _read(planned, answers[0], reader)
-    if isinstance(label, Rejection):
-        return Outcome(result=label, answers=answers)
-    return Outcome(result=_record(planned, label, answers, reader), answers=answers)
+    elected = _label(planned, answers, rules)
+    if isinstance(elected, Rejection):
+        return Outcome(elected, answers)
+    record = _record(planned, elected, answers, rules)
+    if not rules.filters.each:
+        return Outcome(record, answers)
+    return _filtered(planned, record, answers, rules)
 
 
 def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
@@ -47,41 +66,79 @@ def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
     return _reject(planned, "request", failure.reason, failure.detail)
 
 
-def _read(planned: PlannedRow, answer: Answer, reader: VerdictReader) -> Reading | Rejection:
+def _label(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
+    """The label that the answers name; what is wrong with the first, where none names one."""
+    first = _read(planned, answers[0], rules)
+    if not planned.votes:
+        if isinstance(first, Rejection):
+            return first
+        said = Said(planned.label, first)
+        return Elected(said, said)
+    asked = (planned.label, *planned.votes)
+    readings = (first, *(_read(planned, answer, rules) for answer in answers[1 : len(asked)]))
+    said = [
+        Said(request, reading)
+        for request, reading in zip(asked, readings, strict=True)
+        if isinstance(reading, Reading)
+    ]
+    if not said:
+        assert isinstance(first, Rejection)
+        return first
+    return elect(rules.kind, said, len(asked))
+
+
+def _read(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Rejection:
     if answer.finish in UNUSABLE:
         reason = UNUSABLE[answer.finish]
         return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
-    reading = reader.read(answer.text, planned.row.fields)
+    reading = rules.readers.read(planned.assignment.label, answer.text, planned.row.fields)
     if reading.label is None:
         return _reject(planned, "response", reading.reason or "no_verdict", f"rule {reading.rule}")
     return reading
 
 
-def _record(
-    planned: PlannedRow, label: Reading, answers: list[Answer], reader: VerdictReader
-) -> Record:
-    row, rationale = planned.row, planned.rationale
-    reasons = label.rationale if rationale is planned.label else None
-    if rationale is not None and rationale is not planned.label:
-        # A rationale is kept even where its own answer's verdict could not be read.
-        answer = answers[-1]
-        reading = None if answer.finish in UNUSABLE else reader.read(answer.text, row.fields)
-        reasons = reading and reading.rationale
-    key = planned.label.key.hex()
-    other = key if rationale is planned.label else rationale and rationale.key.hex()
+def _record(planned: PlannedRow, elected: Elected, answers: list[Answer], rules: Rules) -> Record:
+    row, label = planned.row, elected.label
+    key, other, reasons = label.request.key.hex(), None, None
+    if planned.rationale is planned.label:
+        reasons = elected.reasons.reading.rationale
+        other = key if elected.reasons is label else elected.reasons.request.key.hex()
+    elif planned.rationale is not None:
+        other, reasons = planned.rationale.key.hex(), _rationale(planned, answers[-1], rules)
     return Record(
         id=row.id,
         split=row.split,
         index=row.index,
         input=row.fields,
-        label=label.label,
+        label=label.reading.label,
         rationale=reasons,
         gold=row.gold,
         gold_rationale=row.gold_rationale,
-        templates=_templates(planned.assignment.label, planned.assignment.rationale),
+        templates=_templates(
+            planned.assignment.label, planned.rationale and planned.assignment.rationale
+        ),
         keys=PartRef(label=key, rationale=other),
-        confidence=label.confidence,
+        confidence=label.reading.confidence,
+        label_votes=elected.votes,
+        label_confidence=elected.confidence,
     )
+
+
+def _rationale(planned: PlannedRow, answer: Answer, rules: Rules) -> str | None:
+    """The reasons in an answer of their own, kept even where its verdict could not be read."""
+    template = planned.assignment.rationale
+    if answer.finish in UNUSABLE or template is None:
+        return None
+    return rules.readers.read(template, answer.text, planned.row.fields).rationale
+
+
+def _filtered(planned: PlannedRow, record: Record, answers: list[Answer], rules: Rules) -> Outcome:
+    finding = rules.filters.first(record)
+    if finding is None:
+        return Outcome(record, answers)
+    if finding.whole:
+        return Outcome(_reject(planned, "response", finding.reason, finding.detail), answers)
+    return Outcome(replace(record, rationale=None), answers, finding.reason)
 
 
 @lru_cache(maxsize=1024)
