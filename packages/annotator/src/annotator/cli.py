@@ -26,6 +26,10 @@ COMMANDS = {
         "annotator.commands.evaluate:evaluate_command",
         "Judge templates by the answers that the store has; nobody is asked.",
     ),
+    "parse": (
+        "annotator.commands.parse:parse_command",
+        "Read the stored answers to a task's rows; nobody is asked, nothing is written.",
+    ),
     "prompts": (
         "annotator.commands.prompts:prompts_app",
         "List, show and check a task's templates and mixes; render the request of a row.",

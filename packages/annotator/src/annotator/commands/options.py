@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from annotator.config import AUTO_CONCURRENCY, MODELS
+from annotator.response.reader import VERSIONS
 from common.errors import ConfigError
 
 TaskName = Annotated[str, typer.Argument(help="A folder of --prompts, e.g. demo, svamp, cqa.")]
@@ -52,6 +53,9 @@ Log = Annotated[
 ]
 MaxTokens = Annotated[int, typer.Option(min=1, help="The longest answer asked for, in tokens.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one answer.")]
+ReaderName = Annotated[
+    str, typer.Option("--reader", help=f"Who reads the answers: {', '.join(VERSIONS)}.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 

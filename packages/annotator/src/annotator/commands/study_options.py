@@ -7,7 +7,6 @@ import typer
 from rich.table import Table
 
 from annotator.config import OUT
-from annotator.response.reader import VERSIONS
 from annotator.screen import Screen
 from annotator.study.columns import BRIEF
 from annotator.study.experiment import Report
@@ -25,9 +24,6 @@ Templates = Annotated[
 AllowLeak = Annotated[
     list[str] | None,
     typer.Option(help="A template that may print the gold label; may be repeated."),
-]
-ReaderName = Annotated[
-    str, typer.Option("--reader", help=f"Who reads the answers: {', '.join(VERSIONS)}.")
 ]
 MetadataFile = Annotated[
     Path | None,

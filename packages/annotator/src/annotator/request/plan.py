@@ -86,7 +86,7 @@ class Plan:
 
     def rows(self, start: int = 0) -> Iterator[PlannedRow]:
         """A fresh pass over the rows from number `start` on, in the source's order."""
-        asked, *again = [self._asking(sample) for sample in range(self.votes)]
+        asked, *again = [self.asking(sample) for sample in range(self.votes)]
         rows = read_rows(self.task, self.source, self.split, self.samples)
         n_rows = self.count_rows() if self.mix.assignment == "original" else None
         pairs = zip(rows, assign(self.mix, n_rows), strict=False)
@@ -106,7 +106,7 @@ class Plan:
     def _explained(self, row: Row) -> bool:
         return self.rationales_below >= 1 or self.draw(row) < self.rationales_below
 
-    def _asking(self, sample: int) -> dict[str, Asked]:
+    def asking(self, sample: int = 0) -> dict[str, Asked]:
         """How each template asks for a row, the so-manieth time."""
         return {name: self._asked(template, sample) for name, template in self.templates.items()}
 

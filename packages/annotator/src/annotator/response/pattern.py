@@ -7,18 +7,15 @@ not know (lookaround, references back) goes to `regex` with a time limit.
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import re2
-import regex
+if TYPE_CHECKING:
+    import regex
 
 LONGEST_PATTERN = 20_000
 TIME_LIMIT_S = 0.05
 Groups = tuple[tuple[int, int], ...]
 
-# re2 says nothing about its types.
-_RE2 = cast(Any, re2)
-_Re2Error: type[Exception] = _RE2.error
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
@@ -78,24 +75,23 @@ def compiled(pattern: str) -> Pattern:
     return Pattern(pattern)
 
 
-@lru_cache(maxsize=1)
-def _options() -> Any:
-    options = _RE2.Options()
-    options.case_sensitive = False
-    options.dot_nl = True
-    options.log_errors = False
-    return options
-
-
 def _linear(pattern: str) -> Any:
     """The pattern for RE2; None where RE2 does not know a part of it."""
+    # Only imported templates have patterns: others do without this module.
+    import re2
+
+    engine = cast(Any, re2)  # it says nothing about its types
+    options = engine.Options()
+    options.case_sensitive, options.dot_nl, options.log_errors = False, True, False
     try:
-        return _RE2.compile(pattern.encode(), _options())
-    except (_Re2Error, UnicodeEncodeError):
+        return engine.compile(pattern.encode(), options)
+    except (engine.error, UnicodeEncodeError):
         return None
 
 
 def _with_limit(pattern: str) -> "regex.Pattern[str]":
+    import regex
+
     try:
         return regex.compile(pattern, regex.IGNORECASE | regex.DOTALL)
     except (regex.error, RecursionError, OverflowError) as error:

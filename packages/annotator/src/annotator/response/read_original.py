@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from annotator.prompt.template import OriginalParse
 from annotator.response.pattern import PatternError, PatternTooSlow, compiled, filled
-from annotator.response.reading import Reading
+from annotator.response.reading import Reading, unread
 from common.task import LabelSpec
 
 NAME = "original"
@@ -53,16 +53,16 @@ class OriginalReader:
         try:
             groups = compiled(filled(self._pattern, fields)).search(answer)
         except PatternError:
-            return _unread("bad_pattern")
+            return unread("bad_pattern")
         except PatternTooSlow:
-            return _unread("pattern_too_slow")
+            return unread("pattern_too_slow")
         if not groups:
-            return _unread("no_match")
+            return unread("no_match")
         label = _part(groups, self._order[0] if len(groups) > 1 else 0)
         reasons = _part(groups, self._order[1]) if len(groups) > 1 else None
         rationale, span = cleaned(answer, reasons) if reasons else (None, None)
         if label is None:
-            return _unread("no_match")
+            return unread("no_match")
         return Reading(
             label=self._in_task_words(answer[label[0] : label[1]], fields),
             rationale=rationale,
@@ -123,9 +123,3 @@ def _class_names(label: LabelSpec) -> dict[str, str]:
     words = {word: name for name, found in _NLI.items() for word in found.split()}
     own = {**words, **_NLI_PHRASES}
     return names | {word: name for word, name in own.items() if name in label.classes}
-
-
-def _unread(reason: str) -> Reading:
-    return Reading(
-        label=None, rationale=None, rationale_span=None, rule="none", confidence=0.0, reason=reason
-    )

@@ -20,6 +20,13 @@ class Reading(NamedTuple):
     reason: str | None
 
 
+def unread(reason: str) -> Reading:
+    """What is left to say of an answer in which nothing was read."""
+    return Reading(
+        label=None, rationale=None, rationale_span=None, rule="none", confidence=0.0, reason=reason
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The label part of a reading, and the characters of the answer that only state the verdict."""

@@ -1,5 +1,6 @@
 """From a planned row and what the store holds for it: a record, or the reason why there is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -8,8 +9,8 @@ from annotator.request.answer import Answer, Failure
 from annotator.request.plan import PlannedRow
 from annotator.request.store import Snapshot
 from annotator.response.filters import Filters
-from annotator.response.reader import Readers
-from annotator.response.reading import Reading
+from annotator.response.reader import Reader, Readers
+from annotator.response.reading import Reading, unread
 from annotator.response.rejection import Rejection, Stage
 from annotator.response.vote import Elected, Said, elect
 from common.record import PartRef, Record
@@ -56,6 +57,13 @@ def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> Outcome:
     if not rules.filters.each:
         return Outcome(record, answers)
     return _filtered(planned, record, answers, rules)
+
+
+def read_answer(answer: Answer, fields: Mapping[str, str], reader: Reader) -> Reading:
+    """What a reader makes of a stored answer; one that was cut off or withheld is not read."""
+    if answer.finish in UNUSABLE:
+        return unread(UNUSABLE[answer.finish])
+    return reader.read(answer.text, fields)
 
 
 def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:

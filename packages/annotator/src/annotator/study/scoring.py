@@ -9,7 +9,7 @@ from annotator.request.store import Snapshot
 from annotator.response.characteristics import Characteristics, characteristics
 from annotator.response.reader import Reader
 from annotator.response.reading import Reading
-from annotator.response.record import UNUSABLE
+from annotator.response.record import read_answer
 from annotator.study.score import Score, Style
 from common.labels import same_label
 from common.manifest import Tokens
@@ -55,25 +55,12 @@ def score_template(plan: Plan, stored: Snapshot, reader: Reader) -> Scored:
             tally.unanswered += stored.failure(planned.label.key) is not None
             continue
         tally.pay(answer)
-        reading = _read(answer, row.fields, reader)
+        reading = read_answer(answer, row.fields, reader)
         tally.readings.append(reading)
         label, kind = reading.label, plan.task.label.kind
         tally.right[row.id] = label is not None and same_label(kind, label, row.gold)
     (template,) = plan.templates
     return Scored(template=template, score=_score(plan, tally), right=tally.right)
-
-
-def _read(answer: Answer, fields: dict[str, str], reader: Reader) -> Reading:
-    if answer.finish not in UNUSABLE:
-        return reader.read(answer.text, fields)
-    return Reading(
-        label=None,
-        rationale=None,
-        rationale_span=None,
-        rule="none",
-        confidence=0.0,
-        reason=UNUSABLE[answer.finish],
-    )
 
 
 def _score(plan: Plan, tally: _Tally) -> Score:

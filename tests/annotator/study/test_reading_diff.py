@@ -1,0 +1,89 @@
+"""Two readings of an answer held against each other, and lines written and read back."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from annotator.response.reading import Reading, unread
+from annotator.study.reading_diff import Tally, kind_of, rule_name
+from annotator.study.reading_lines import change_line, is_file, line_of, readings_in
+from common.errors import DatasetError
+
+PLACE = ("plain", "train", 7)
+
+
+def reading(label: str, rationale: str | None = None, rule: str = "statement") -> Reading:
+    span = (0, 5) if rationale else None
+    return Reading(
+        label=label,
+        rationale=rationale,
+        rationale_span=span,
+        rule=rule,
+        confidence=0.9,
+        reason=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        (reading("a"), reading("a", rule="bare"), None),
+        (reading("a"), reading("b"), "other"),
+        (unread("no_match"), reading("b"), "found"),
+        (reading("a"), unread("refusal"), "lost"),
+        (reading("a", "It is so."), reading("a", "It is."), "rationale"),
+        (None, reading("a"), "found"),
+        (None, unread("refusal"), None),
+    ],
+)
+def test_kinds_of_change(before: Reading | None, after: Reading | None, kind: str | None) -> None:
+    assert kind_of(before, after) == kind
+
+
+def test_changes_are_counted_by_both_rules() -> None:
+    tally = Tally()
+    pairs = [
+        (PLACE, unread("no_match"), reading("b")),
+        (PLACE, reading("a"), reading("a")),
+        (PLACE, unread("no_match"), reading("a")),
+    ]
+    assert len(list(tally.changes(pairs))) == 2
+    assert tally.compared == 3
+    assert tally.by_rules == {("none: no_match", "statement"): {"found": 2}}
+    assert rule_name(None) == "not read"
+
+
+def test_a_line_has_exactly_these_fields_and_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "readings.jsonl"
+    said = reading("a", "It is so.")
+    path.write_bytes(line_of(PLACE, said) + line_of(("plain", "train", 8), unread("refusal")))
+    assert list(json.loads(path.read_bytes().splitlines()[0])) == [
+        *("template", "split", "index", "label", "rationale", "rationale_span", "rule"),
+        *("confidence", "reason"),
+    ]
+    assert readings_in(path)[PLACE] == said
+    assert readings_in(path)["plain", "train", 8] == unread("refusal")
+
+
+def test_a_changes_line() -> None:
+    (change,) = Tally().changes([(PLACE, None, reading("a"))])
+    line = json.loads(change_line(change))
+    assert (line["template"], line["change"], line["before"]) == ("plain", "found", None)
+    assert line["after"]["label"] == "a"
+
+
+@pytest.mark.parametrize("content", ["{}\n", "no\n", '{"template": 1}\n'])
+def test_another_file_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text(content)
+    with pytest.raises(DatasetError, match=r"other\.jsonl line 1: not a line of"):
+        readings_in(path)
+
+
+def test_a_file_is_no_readers_name(tmp_path: Path) -> None:
+    assert is_file("old.jsonl")
+    assert is_file("old/readings")
+    assert not is_file("verdict")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        readings_in(tmp_path / "none.jsonl")
