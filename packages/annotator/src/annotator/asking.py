@@ -7,28 +7,38 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 
+from annotator.batch_view import batch_line, batch_table
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
-from annotator.errors import Interrupted, RunStopped
+from annotator.errors import BatchesLeft, Interrupted, RunStopped
 from annotator.events import EventLog
 from annotator.planning import make_door, uses_simulator
+from annotator.request.batch.collect import Desk
+from annotator.request.batch.report import Reporter
+from annotator.request.batch.teacher import BatchTeacher
 from annotator.request.committer import Committer
 from annotator.request.key import Request
-from annotator.request.online import OnlineTeacher
 from annotator.request.plan import Plan
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
 from annotator.simulator.rehearsal import rehearse
 from annotator.simulator.server import Simulator
+from annotator.teachers import Asking, Teacher, the_teacher
 
 _PAUSE_EVERY = 256
 _NOTE_EVERY_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Meter = Callable[[Progress], float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +77,17 @@ async def ask(
             simulator = await stack.enter_async_context(Simulator(rehearse(plans)))
             simulator_url = simulator.base_url
         committer = await stack.enter_async_context(Committer(store))
-        door = make_door(config, simulator_url)
-        teacher = await stack.enter_async_context(
-            OnlineTeacher(door, committer, progress, events=events)
+        report = Reporter(events, screen.say)
+        asking = Asking(
+            config=config,
+            plan=plans[0],
+            door=make_door(config, simulator_url),
+            desk=Desk(store=store, committer=committer, progress=progress, report=report),
+            events=events,
+            missing=lambda: _missing(rests, store, Progress()),
         )
-        await stack.enter_async_context(screen.asking(progress, _meter(config, plans)))
+        teacher = await stack.enter_async_context(the_teacher(asking))
+        await stack.enter_async_context(_shown(teacher, screen, progress, _meter(config, plans)))
         await stack.enter_async_context(_noted(events, progress))
         with _stopped_by_signals(teacher.stop) as received:
             try:
@@ -81,14 +97,32 @@ async def ask(
                 raise
         if received:
             raise Interrupted(
-                f"stopped by {received[0].name}: {progress.asked} answers were stored by this run; "
-                "the same command goes on from there"
+                f"stopped by {received[0].name}: {progress.asked} answers were stored by this run"
+                f"{_left_behind(teacher)}; the same command goes on from there"
             )
+        if progress.waiting:
+            raise BatchesLeft(f"{progress.waiting:,} requests are in batches that still run")
 
 
-def _meter(config: RunConfig, plans: list[Plan]) -> Callable[[Progress], float | None]:
+def _shown(
+    teacher: Teacher, screen: Screen, progress: Progress, meter: Meter
+) -> AbstractAsyncContextManager[None]:
+    """What a person sees meanwhile: of batches their table, else how far the requests are."""
+    if isinstance(teacher, BatchTeacher):
+        return screen.waiting(lambda: batch_line(teacher.parts), lambda: batch_table(teacher.parts))
+    return screen.asking(progress, meter)
+
+
+def _left_behind(teacher: Teacher) -> str:
+    if not isinstance(teacher, BatchTeacher):
+        return ""
+    n = sum(part.may_be_paid for part in teacher.parts if part.is_open)
+    return f", {n} batch{'' if n == 1 else 'es'} go on at the teacher's" if n else ""
+
+
+def _meter(config: RunConfig, plans: list[Plan]) -> Meter:
     """What the requests of this run cost so far, in USD."""
-    return lambda progress: spent_usd(config.teacher, plans[0].endpoint.name, progress.usage)
+    return lambda progress: spent_usd(config.teacher, plans[0].endpoint.name, progress)
 
 
 @asynccontextmanager

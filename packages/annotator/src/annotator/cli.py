@@ -38,6 +38,10 @@ COMMANDS = {
         "annotator.commands.store:store_app",
         "Look into the response store, check it, carry its answers to another, make it smaller.",
     ),
+    "batch": (
+        "annotator.commands.batch:batch_app",
+        "List batches of the Batch API, see how far they are, collect or cancel them.",
+    ),
     "simulate": (
         "annotator.commands.simulate:simulate_command",
         "Serve a simulated teacher on this machine until Ctrl-C: the protocol without the bill.",

@@ -15,6 +15,27 @@ MODELS = Path("models.yaml")
 AUTO_CONCURRENCY = 1024
 
 
+# Files of batches hold 50,000 requests and 200 MB at most; a margin is kept from the bytes.
+BATCH_REQUESTS = 50_000
+BATCH_MB = 190.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """How the Batch API is used.
+
+    wait: until all is answered; else leave once all is sent. max_requests, max_bytes: of one part.
+    fallback_online_after_s: take back what is not answered by then, and ask it online; None: never.
+    enqueued_tokens: of prompts in batches at a time; None: as many as the teacher takes.
+    """
+
+    wait: bool = True
+    max_requests: int = BATCH_REQUESTS
+    max_bytes: int = int(BATCH_MB * 1e6)
+    fallback_online_after_s: float | None = None
+    enqueued_tokens: int | None = None
+
+
 class Secrets(BaseSettings):
     """Keys come from the environment or the `.env` file where one stands, never from flags."""
 
@@ -50,6 +71,7 @@ class RunConfig:
     base_url: None for OpenAI, or for the embedded simulator when teacher is `simulated`.
     concurrency: requests in flight at most; fewer, where the teacher slows down.
     models: a file of options by model; log: a file that events are appended to.
+    batch: ask through the Batch API; None to ask online.
     max_tokens: the longest answer asked for; outside the key, so raising it asks nothing again.
     votes: how often each label is asked for.
     """
@@ -71,6 +93,7 @@ class RunConfig:
     tokens_per_minute: float | None = None
     models: Path | None = None
     log: Path | None = None
+    batch: BatchSettings | None = None
     max_tokens: int = 512
     timeout_s: float = 120.0
     votes: int = 1

@@ -2,10 +2,12 @@
 
     TeacherError
       Transient(retry_after_s)   tried again
-        RateLimited  Overloaded  ConnectionLost  TimedOut
+        RateLimited  Overloaded  ConnectionLost  TimedOut  BatchQueueFull
       Final                      never tried again
         BadRequest  ContentRefused      this row is rejected, the run goes on
+        NotFound                        of a batch or a file: what it means, its reader knows
         NotAuthorised  QuotaSpent  ModelGone  TeacherDown   the run stops: one line, resumable
+        BatchRefused  BatchLost
 
 `request/wire.py` turns status codes and bodies into these; everybody else catches classes.
 """
@@ -51,6 +53,17 @@ class TimedOut(Transient):
     """No answer in time."""
 
 
+class BatchQueueFull(Transient):
+    """More prompt tokens are enqueued in batches than the teacher lets: wait until some are done.
+
+    limit_tokens: the limit, where the teacher named it.
+    """
+
+    def __init__(self, message: str, limit_tokens: int | None = None) -> None:
+        super().__init__(message)
+        self.limit_tokens = limit_tokens
+
+
 class Final(TeacherError):
     """No other try would help."""
 
@@ -65,6 +78,10 @@ class ContentRefused(Final):
     """The provider's filter refused the prompt."""
 
     reason = "content_refused"
+
+
+class NotFound(Final):
+    """404: this key sees no such batch or file."""
 
 
 class RunStopped(Final):
@@ -89,6 +106,24 @@ class TeacherDown(RunStopped):
 
 class ModelGone(RunStopped):
     """The model does not exist, or no longer."""
+
+
+class BatchRefused(RunStopped):
+    """The teacher takes no such batch; none of its requests were asked."""
+
+
+class BatchLost(RunStopped):
+    """A batch that this key does not see: its answers may be paid for and out of reach."""
+
+
+class BatchesRunning(DistillError):
+    """Requests of this run are in batches that still run: they are not asked a second time."""
+
+
+class BatchesLeft(DistillError):
+    """Not to be waited for: what is asked is in batches, and the same command collects them."""
+
+    exit_code = 0
 
 
 class Interrupted(DistillError):

@@ -15,7 +15,8 @@ import uvloop
 from annotator.asking import Rest, ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
-from annotator.planning import make_plans, warnings
+from annotator.errors import BatchesLeft
+from annotator.planning import endpoint, make_plans, warnings
 from annotator.rationing import ration
 from annotator.request.plan import Plan
 from annotator.request.progress import Progress
@@ -29,7 +30,8 @@ from common.manifest import Manifest
 class RunResult:
     """What a run did. manifests: by split. spent_usd: on its own requests, None if unpriced.
 
-    cached: requests that the store answered; asked: that the teacher did.
+    cached: requests that the store answered; asked: that the teacher did; waiting: that are in
+    batches, so that no shards were written yet.
     """
 
     manifests: dict[str, Manifest]
@@ -37,10 +39,26 @@ class RunResult:
     cached: int
     spent_usd: float | None
     already_done: bool = False
+    waiting: int = 0
 
 
 def run(config: RunConfig, screen: Screen) -> RunResult:
     """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
+    progress = Progress()
+    try:
+        return _run(config, screen, progress)
+    except BatchesLeft:
+        spent = spent_usd(config.teacher, endpoint(config).name, progress)
+        return RunResult(
+            manifests={},
+            asked=progress.asked,
+            cached=progress.cached,
+            spent_usd=spent,
+            waiting=progress.waiting,
+        )
+
+
+def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
     _spare_the_collector()
     plans = make_plans(config)
     for line in warnings(plans):
@@ -49,7 +67,6 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
     if done:
         answers = sum(manifest.answers for manifest in done.values())
         return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
-    progress = Progress()
     with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
         splits = [
             stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards))
@@ -77,7 +94,7 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
         manifests=manifests,
         asked=progress.asked,
         cached=answers if config.offline else progress.cached,
-        spent_usd=spent_usd(config.teacher, plans[0].endpoint.name, progress.usage),
+        spent_usd=spent_usd(config.teacher, plans[0].endpoint.name, progress),
     )
 
 

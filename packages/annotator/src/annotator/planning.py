@@ -58,7 +58,7 @@ def _plan(
         templates=templates,
         model=config.teacher,
         options=load_options(config.models, config.teacher),
-        endpoint=_endpoint(config),
+        endpoint=endpoint(config),
         votes=config.votes,
     )
 
@@ -81,10 +81,15 @@ def uses_simulator(config: RunConfig) -> bool:
     return config.teacher == SIMULATED and config.base_url is None
 
 
+def api_key() -> str | None:
+    """The key that the environment or `.env` names."""
+    secret = Secrets().openai_api_key
+    return secret.get_secret_value() if secret else None
+
+
 def make_door(config: RunConfig, simulator_url: str | None) -> Door:
     """How the teacher is reached. Raises ConfigError when there is neither key nor server."""
-    secret = Secrets().openai_api_key
-    key = secret.get_secret_value() if secret else None
+    key = api_key()
     base_url = simulator_url or config.base_url
     if base_url is None and not key:
         raise ConfigError(
@@ -113,7 +118,8 @@ def limit_name(config: RunConfig) -> LimitName:
     return load_options(config.models, config.teacher).limit_name or usual
 
 
-def _endpoint(config: RunConfig) -> Endpoint:
+def endpoint(config: RunConfig) -> Endpoint:
+    """Who serves the teacher. Raises ConfigError: the address is none."""
     url = config.base_url or (_SIMULATOR_URL if uses_simulator(config) else OPENAI_BASE_URL)
     try:
         endpoint = endpoint_of(url)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -22,6 +23,7 @@ _LINE_EVERY_S = 10.0
 _SAY_EVERY_S = 5.0
 _DRAW_EVERY_S = 0.25
 _PIPED_WIDTH = 200
+_LIVE_EVERY_S = 1.0
 
 
 class Screen:
@@ -90,6 +92,38 @@ class Screen:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    @asynccontextmanager
+    async def waiting(
+        self, line: Callable[[], str], table: Callable[[], Table]
+    ) -> AsyncGenerator[None]:
+        """Show what is waited for while the body runs: a live table, or lines when piped."""
+        if self._quiet:
+            yield
+            return
+        show = self._live(table) if self._err.is_terminal else self._changes(line)
+        task = asyncio.create_task(show)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _live(self, table: Callable[[], Table]) -> None:
+        with Live(
+            get_renderable=table, console=self._err, transient=True, auto_refresh=False
+        ) as at:
+            while True:
+                at.refresh()
+                await asyncio.sleep(_LIVE_EVERY_S)
+
+    async def _changes(self, line: Callable[[], str]) -> None:
+        said = ""
+        while True:
+            await asyncio.sleep(_LINE_EVERY_S)
+            if line() != said:
+                said = line()
+                self._err.print(said, markup=False)
 
     async def _bar(self, progress: Progress, rates: "_Rates") -> None:
         columns = (

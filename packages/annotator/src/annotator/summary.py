@@ -31,11 +31,20 @@ def summary_of(config: RunConfig, result: RunResult) -> dict[str, object]:
         "out": str(config.out),
         "splits": {split: manifest.counts.model_dump() for split, manifest in manifests.items()},
         "already_done": result.already_done,
+        "waiting": result.waiting,
     }
 
 
 def show_run(config: RunConfig, result: RunResult, screen: Screen) -> None:
     """The summary for people."""
+    if result.waiting:
+        screen.show(
+            f"{result.waiting:,} requests are in batches at the teacher's; no shards are written "
+            "yet. The same command collects them; `annotate batch status` shows how far they are."
+        )
+        if result.asked:
+            screen.show(f"Cost of the {result.asked:,} answers collected: {_usd(result.spent_usd)}")
+        return
     if result.already_done:
         screen.show(
             "Already complete: same rows, prompts and teacher; nothing was asked or written."

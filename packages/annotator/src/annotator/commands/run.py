@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+from annotator.commands.batch_options import (
+    BatchFlag,
+    EnqueuedTokens,
+    FallbackOnlineAfter,
+    MaxBatchMb,
+    MaxBatchRequests,
+    Wait,
+    batch_settings,
+)
 from annotator.commands.options import (
     AsJson,
     BaseUrl,
@@ -29,7 +38,15 @@ from annotator.commands.options import (
     models_file,
     split_names,
 )
-from annotator.config import OUT, STORE, RunConfig, ShardSettings, default_prompts
+from annotator.config import (
+    OUT,
+    SIMULATED,
+    STORE,
+    BatchSettings,
+    RunConfig,
+    ShardSettings,
+    default_prompts,
+)
 from annotator.pipeline import run
 from annotator.screen import Screen
 from annotator.summary import show_run, summary_of
@@ -52,6 +69,12 @@ def run_command(  # budget: a command's options are its parameters
     concurrency: Concurrency = "auto",
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
+    batch_api: BatchFlag = False,
+    wait: Wait = True,
+    max_batch_requests: MaxBatchRequests = None,
+    max_batch_mb: MaxBatchMb = None,
+    enqueued_tokens: EnqueuedTokens = None,
+    fallback_online_after: FallbackOnlineAfter = None,
     models: Models = None,
     log: Log = None,
     max_tokens: MaxTokens = 512,
@@ -97,9 +120,27 @@ def run_command(  # budget: a command's options are its parameters
         annotate run svamp --data data/svamp --teacher gpt-6-luna --samples 500
 
         annotate run cqa --data data/cqa --teacher my-model --base-url http://localhost:8000/v1
+
+        annotate run esnli --data data/esnli --teacher gpt-6-luna --batch-api --no-wait
     """
     if template is not None and mix is not None:
         raise ConfigError("--template and --mix exclude each other: a mix names its templates")
+    batch = batch_settings(
+        wait=wait,
+        max_requests=max_batch_requests,
+        max_mb=max_batch_mb,
+        enqueued_tokens=enqueued_tokens,
+        fallback_online_after=fallback_online_after,
+    )
+    if batch != BatchSettings() and not batch_api:
+        raise ConfigError("an option about batches, without --batch-api: add it, or leave it out")
+    if batch_api and offline:
+        raise ConfigError("--offline and --batch-api exclude each other: offline, nobody is asked")
+    if batch_api and not wait and teacher == SIMULATED and base_url is None:
+        raise ConfigError(
+            "--no-wait: the simulated teacher ends with this command, and its batches with it: "
+            "serve one with `annotate simulate`, and name it with --base-url"
+        )
     config = RunConfig(
         task=task,
         splits=split_names(split),
@@ -118,6 +159,7 @@ def run_command(  # budget: a command's options are its parameters
         tokens_per_minute=tokens_per_minute,
         models=models_file(models),
         log=log,
+        batch=batch if batch_api else None,
         max_tokens=max_tokens,
         timeout_s=timeout,
         votes=votes,

@@ -4,7 +4,8 @@ A price is looked up once per model and day; an answer's cost is its tokens at t
 the past that the package has forgotten stand below with their source.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -43,9 +44,36 @@ _EARLIER = {
 }
 
 
+# Where the list has no batch price: OpenAI's Batch API charges half of what is asked online.
+_HALF = Decimal("0.5")
+_BATCH = {"processing": "batch"}
+
+
 @lru_cache(maxsize=4096)
-def price_of(model: str, host: str, day: date) -> Price | None:
-    """The price of a model served by a host on a day; None when nobody knows it."""
+def price_of(model: str, host: str, day: date, *, is_batch: bool = False) -> Price | None:
+    """The price of a model served by a host on a day; None when nobody knows it.
+
+    is_batch: of answers from the Batch API.
+    """
+    price = _listed(model, host, day, {})
+    if not is_batch or price is None:
+        return price
+    batch = _listed(model, host, day, _BATCH)
+    if batch is None or (batch.prompt, batch.completion) == (price.prompt, price.completion):
+        return _half(price)
+    return replace(batch, source=f"{batch.source} (batch)")
+
+
+def _half(price: Price) -> Price:
+    return Price(
+        prompt=price.prompt * _HALF,
+        completion=price.completion * _HALF,
+        cached=price.cached * _HALF,
+        source=f"half of {price.source} (batch)",
+    )
+
+
+def _listed(model: str, host: str, day: date, context: Mapping[str, str]) -> Price | None:
     if model in _EARLIER and day < _EARLIER[model][0]:
         _, prompt, completion = _EARLIER[model]
         return Price(
@@ -53,18 +81,27 @@ def price_of(model: str, host: str, day: date) -> Price | None:
         )
     if host == "localhost":
         return None  # a server of one's own has no list price; the price list takes 0.1 s to load
+    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    used_cached = PricedUsage(input_tokens=1, cache_read_tokens=1)
     try:
-        prompt = _unit(model, host, day, PricedUsage(input_tokens=1))
-        cached = _unit(model, host, day, PricedUsage(input_tokens=1, cache_read_tokens=1))
-        completion = _unit(model, host, day, PricedUsage(output_tokens=1))
+        prompt = _unit(model, host, at, PricedUsage(input_tokens=1), context)
+        cached = _unit(model, host, at, used_cached, context)
+        completion = _unit(model, host, at, PricedUsage(output_tokens=1), context)
     except LookupError:
         return None
     return Price(prompt=prompt, completion=completion, cached=cached, source="genai-prices")
 
 
-def _unit(model: str, host: str, day: date, usage: PricedUsage) -> Decimal:
-    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _unit(
+    model: str, host: str, at: datetime, usage: PricedUsage, context: Mapping[str, str]
+) -> Decimal:
     # By who serves it: a server of one's own has no list price, whatever its model is called.
     url = f"https://{host}/"
-    found = calc_price(usage, model_ref=model, provider_api_url=url, genai_request_timestamp=at)
+    found = calc_price(
+        usage,
+        model_ref=model,
+        provider_api_url=url,
+        genai_request_timestamp=at,
+        price_context=context,
+    )
     return found.total_price

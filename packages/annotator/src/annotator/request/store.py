@@ -3,6 +3,7 @@
     responses   key (32 bytes) -> Answer, as `store_value` lays it out
     failures    key -> Failure, removed once the request is answered
     meta        schema -> version; dictionary-N -> what values are compressed with
+    batches     what is known of batches, and claims: who has which request; see batch/ledger.py
 
 One process writes, behind a lock that says who holds it; any number read. A commit is synced to
 disk before it returns, so what was committed survives a kill of the process and of the machine.
@@ -10,10 +11,10 @@ disk before it returns, so what was committed survives a kill of the process and
 
 import threading
 from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import lmdb
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = b"2"
 MAP_BYTES = 1 << 34
-N_DATABASES = 4
+N_DATABASES = 8
+LEDGER_DATABASES = ("batches", "claims")
 TRAIN_AT = 1_000
+_T = TypeVar("_T")
 _SAFE = "all that was stored before is safe: make room and run this again"
 
 
@@ -39,11 +42,15 @@ class ResponseStore:
     def __init__(self, env: lmdb.Environment, path: Path, lock: int | None) -> None:
         self._env, self.path, self._lock = env, path, lock
         self._resizing = threading.Lock()  # the map moves: nobody may read at that moment
+        self._writing = threading.Lock()  # and whoever else writes must have ended
         self._snapshots = 0
         self._databases: dict[str, _Database] = {
             name: env.open_db(name.encode(), create=lock is not None)
             for name in ("responses", "failures", "meta")
         }
+        for name in LEDGER_DATABASES:
+            with suppress(lmdb.NotFoundError):  # a reader of a store from before there were any
+                self._databases[name] = env.open_db(name.encode(), create=lock is not None)
         self._responses, self._failures = self._databases["responses"], self._databases["failures"]
         self._train_at = TRAIN_AT
         with self.reading() as stored:
@@ -113,6 +120,21 @@ class ResponseStore:
             with self._resizing:
                 self._snapshots -= 1
 
+    def ledger(self) -> "tuple[_Database, _Database] | None":
+        """The databases of the ledger of batches; None where a reader finds none yet."""
+        found = [self._databases[name] for name in LEDGER_DATABASES if name in self._databases]
+        return (found[0], found[1]) if len(found) == len(LEDGER_DATABASES) else None
+
+    def read(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
+        """Read in one short transaction."""
+        with self._resizing, self._begin() as txn:
+            return work(txn)
+
+    def write(self, work: Callable[[lmdb.Transaction], object]) -> None:
+        """Commit work durably; it may be called twice. Raises StoreError: the disk is full."""
+        with self._writing:
+            self._write(work)
+
     def put(
         self, answers: Iterable[tuple[bytes, Answer]], failures: Iterable[tuple[bytes, Failure]]
     ) -> None:
@@ -131,7 +153,7 @@ class ResponseStore:
             for key, value in failed:
                 txn.put(key, value, db=self._failures)
 
-        self._write(commit)
+        self.write(commit)
         if self._packer.number == 0 and len(self) >= self._train_at:
             self._learn()
 
@@ -144,7 +166,7 @@ class ResponseStore:
                 txn.delete(key, db=self._responses)
                 txn.delete(key, db=self._failures)
 
-        self._write(commit)
+        self.write(commit)
 
     def _learn(self) -> None:
         """Train a dictionary on what is stored; keys are hashes, so the first are any."""
@@ -154,7 +176,7 @@ class ResponseStore:
             self._train_at *= 4
             return
         key = dictionary_key(1)
-        self._write(lambda txn: txn.put(key, sealed(dictionary, key), db=self._databases["meta"]))
+        self.write(lambda txn: txn.put(key, sealed(dictionary, key), db=self._databases["meta"]))
         self._packer = Packer((1, dictionary))
 
     def _begin(self) -> lmdb.Transaction:

@@ -14,7 +14,13 @@ from pathlib import Path
 
 import lmdb
 
-from annotator.request.store import MAP_BYTES, N_DATABASES, SCHEMA_VERSION, ResponseStore
+from annotator.request.store import (
+    LEDGER_DATABASES,
+    MAP_BYTES,
+    N_DATABASES,
+    SCHEMA_VERSION,
+    ResponseStore,
+)
 from annotator.request.store_lock import door, release, reserve_readers, take_lock
 from annotator.request.store_snapshot import Snapshot, dictionary_key
 from annotator.request.store_value import Packer, sealed
@@ -78,6 +84,8 @@ def _write(stored: Snapshot, folder: Path, map_bytes: int, tell: Tell) -> None:
         _fill(env, "meta", iter(notes), tell)
         _fill(env, "failures", _failures(stored), tell)
         _fill(env, "responses", _answers(stored), tell)
+        for name in LEDGER_DATABASES:
+            _fill(env, name, stored.values(name), tell)
         env.sync(True)
 
 

@@ -73,8 +73,10 @@ class Snapshot:
                 payload = self.unpacker.payload(key, value)
             yield payload
 
-    def values(self, part: Part) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values as they lie on the disk, unchecked."""
+    def values(self, part: str) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values of a database as they lie on the disk, unchecked; nothing without it."""
+        if part not in self._databases:
+            return
         with self._txn.cursor(self._databases[part]) as cursor:
             for key, value in cursor:
                 yield bytes(key), bytes(value)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annotator.errors import (
     BadRequest,
+    BatchQueueFull,
     ContentRefused,
     ModelGone,
     NotAuthorised,
@@ -18,7 +19,7 @@ from annotator.errors import (
     RateLimited,
     TeacherError,
 )
-from annotator.request.answer import Answer, Usage
+from annotator.request.answer import Answer, Mode, Usage
 from annotator.request.key import Request
 
 _QUOTA_CODES = {
@@ -27,7 +28,9 @@ _QUOTA_CODES = {
     "organization_spend_limit_exceeded",
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
+    "billing_hard_limit_reached",
 }
+_ENQUEUED_LIMIT = re.compile(r"limit:?\s*([\d,]+)\s*enqueued", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -82,7 +85,9 @@ def sent_body(request: Request, limit_name: str, max_tokens: int) -> bytes:
     return orjson.dumps({**request.body, limit_name: max_tokens})
 
 
-def read_answer(body: bytes, *, limit: int, request_id: str | None) -> Answer:
+def read_answer(
+    body: bytes, *, limit: int, request_id: str | None, mode: Mode = "online"
+) -> Answer:
     """The answer in a 200 reply. Raises Overloaded when the body is no chat completion."""
     try:
         reply = _Reply.model_validate_json(body)
@@ -95,7 +100,7 @@ def read_answer(body: bytes, *, limit: int, request_id: str | None) -> Answer:
         finish="refusal" if choice.message.refusal else finish,
         model=reply.model,
         usage=_usage(reply.usage or _Usage()),
-        mode="online",
+        mode=mode,
         asked_at=int(time.time()),
         limit=limit,
         request_id=request_id,
@@ -118,8 +123,11 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> TeacherErr
     said = f"{status} {code or kind}: {text}"
     if status in (401, 403):
         return NotAuthorised(f"the teacher refused the key ({said}): check OPENAI_API_KEY")
-    if status == 402 or (status == 429 and {code, kind} & _QUOTA_CODES):
+    if status == 402 or {code, kind} & _QUOTA_CODES:
         return QuotaSpent(f"the account is used up ({said}): top it up, then run this again")
+    if code == "token_limit_exceeded":
+        named = _ENQUEUED_LIMIT.search(text)
+        return BatchQueueFull(said, int(named[1].replace(",", "")) if named else None)
     if status == 429:
         return RateLimited(said, retry_after_s(headers), slow_down="slow_down" in (code, kind))
     if status in (404, 405) or status < 400 or code == "model_not_found":

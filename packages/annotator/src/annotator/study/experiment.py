@@ -60,7 +60,7 @@ def run_experiment(config: RunConfig, trial: Trial, metadata: Path, screen: Scre
         metadata=metadata,
         asked=progress.asked,
         cached=progress.cached,
-        spent_usd=spent_usd(config.teacher, plan.endpoint.name, progress.usage),
+        spent_usd=spent_usd(config.teacher, plan.endpoint.name, progress),
     )
 
 

@@ -1,0 +1,1 @@
+"""The batch teacher: requests as files through the Batch API, at the batch price."""
