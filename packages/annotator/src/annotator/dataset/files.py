@@ -12,6 +12,7 @@ import orjson
 from common.errors import DatasetError
 
 RawRow = dict[str, object]
+_READ_BYTES = 1 << 18
 SUFFIXES = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".csv", ".parquet")
 
 
@@ -36,7 +37,7 @@ def reader_of(path: Path) -> Callable[[Path], Iterator[RawRow]]:
 def open_bytes(path: Path) -> BinaryIO:
     """A file's bytes, unpacked where its name ends in .gz."""
     packed = path.name.endswith(".gz")
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
+    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb", _READ_BYTES)
 
 
 def _json_lines(path: Path) -> Iterator[RawRow]:

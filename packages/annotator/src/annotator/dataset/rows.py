@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import count, islice
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from annotator.dataset.files import RawRow
 from annotator.dataset.sources import Source
@@ -21,16 +21,16 @@ _NOT_THERE = (LookupError, TypeError)
 Place = Callable[[RawRow], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Row:
     """One row of a split. index: its number in the source, from 0. fields: placeholder -> text."""
 
-    id: str
-    split: str
-    index: int
-    fields: dict[str, str]
-    gold: str | None
-    gold_rationale: str | None
+    id: Final[str]
+    split: Final[str]
+    index: Final[int]
+    fields: Final[dict[str, str]]
+    gold: Final[str | None]
+    gold_rationale: Final[str | None]
 
 
 def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -> Iterator[Row]:

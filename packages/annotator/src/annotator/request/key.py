@@ -8,7 +8,7 @@ on this machine, so that a local teacher may move without its answers being paid
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Final, TypedDict
 from urllib.parse import urlsplit
 
 import orjson
@@ -57,17 +57,17 @@ class RequestForm:
         if system:
             said = b'{"content":%b,"role":"system"},%b' % (orjson.dumps(system), said)
         content = b'[%b"messages":[%b]%b' % (self._start, said, self._end)
-        return Request(key=hashlib.sha256(content).digest(), system=system, user=user, form=self)
+        return Request(hashlib.sha256(content).digest(), system, user, self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Request:
     """One question to the teacher. key: 32 bytes. system: empty for none."""
 
-    key: bytes
-    system: str
-    user: str
-    form: RequestForm = field(repr=False, compare=False)
+    key: Final[bytes]
+    system: Final[str]
+    user: Final[str]
+    form: Final[RequestForm] = field(repr=False, compare=False)
 
     @property
     def messages(self) -> list[Message]:

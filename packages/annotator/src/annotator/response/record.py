@@ -50,7 +50,7 @@ def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> Outcome:
         if answer is None:
             return Outcome(_unanswered(planned, stored.failure(request.key)), answers)
         answers.append(answer)
-    elected = _label(planned, answers, rules)
+    elected = _elected(planned, answers, rules) if planned.votes else _only(planned, answers, rules)
     if isinstance(elected, Rejection):
         return Outcome(elected, answers)
     record = _record(planned, elected, answers, rules)
@@ -74,59 +74,61 @@ def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
     return _reject(planned, "request", failure.reason, failure.detail)
 
 
-def _label(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
-    """The label that the answers name; what is wrong with the first, where none names one."""
-    first = _read(planned, answers[0], rules)
-    if not planned.votes:
-        if isinstance(first, Rejection):
-            return first
-        said = Said(planned.label, first)
-        return Elected(said, said)
+def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
+    """The label that the one answer names, or what is wrong with it."""
+    reading = _read(planned, answers[0], rules)
+    if isinstance(reading, Rejection):
+        return reading
+    said = Said(planned.label, reading)
+    return Elected(said, said)
+
+
+def _elected(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
+    """The label that most answers name, or what is wrong with the first, where none names one."""
     asked = (planned.label, *planned.votes)
-    readings = (first, *(_read(planned, answer, rules) for answer in answers[1 : len(asked)]))
+    readings = [_read(planned, answer, rules) for answer in answers[: len(asked)]]
     said = [
         Said(request, reading)
         for request, reading in zip(asked, readings, strict=True)
         if isinstance(reading, Reading)
     ]
-    if not said:
-        assert isinstance(first, Rejection)
-        return first
-    return elect(rules.kind, said, len(asked))
+    if said:
+        return elect(rules.kind, said, len(asked))
+    return next(each for each in readings if isinstance(each, Rejection))
 
 
 def _read(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Rejection:
     if answer.finish in UNUSABLE:
         reason = UNUSABLE[answer.finish]
         return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
-    reading = rules.readers.read(planned.assignment.label, answer.text, planned.row.fields)
+    reader = rules.readers.by_template[planned.assignment.label]
+    reading = reader.read(answer.text, planned.row.fields)
     if reading.label is None:
         return _reject(planned, "response", reading.reason or "no_verdict", f"rule {reading.rule}")
     return reading
 
 
 def _record(planned: PlannedRow, elected: Elected, answers: list[Answer], rules: Rules) -> Record:
-    row, label = planned.row, elected.label
-    key, other, reasons = label.request.key.hex(), None, None
-    if planned.rationale is planned.label:
-        reasons = elected.reasons.reading.rationale
-        other = key if elected.reasons is label else elected.reasons.request.key.hex()
-    elif planned.rationale is not None:
-        other, reasons = planned.rationale.key.hex(), _rationale(planned, answers[-1], rules)
+    row, assigned, rationale = planned.row, planned.assignment, planned.rationale
+    (label_request, label), (reasons_request, reasons_reading) = elected.label, elected.reasons
+    key, other, reasons = label_request.key.hex(), None, None
+    if rationale is planned.label:
+        other = key if reasons_request is label_request else reasons_request.key.hex()
+        reasons = reasons_reading.rationale
+    elif rationale is not None:
+        other, reasons = rationale.key.hex(), _rationale(planned, answers[-1], rules)
     return Record(
         id=row.id,
         split=row.split,
         index=row.index,
         input=row.fields,
-        label=label.reading.label,
+        label=label.label,
         rationale=reasons,
         gold=row.gold,
         gold_rationale=row.gold_rationale,
-        templates=_templates(
-            planned.assignment.label, planned.rationale and planned.assignment.rationale
-        ),
+        templates=_templates(assigned.label, rationale and assigned.rationale),
         keys=PartRef(label=key, rationale=other),
-        confidence=label.reading.confidence,
+        confidence=label.confidence,
         label_votes=elected.votes,
         label_confidence=elected.confidence,
     )

@@ -17,7 +17,7 @@ class Said(NamedTuple):
 
 
 class Elected(NamedTuple):
-    """The label of a row, and whose reasons go with it.
+    """The answer that a row's label is taken from, and the one that its reasons are taken from.
 
     votes: label -> answers that name it, and confidence: the winner's share of all answers; both
     None where the teacher was asked once.
