@@ -10,7 +10,7 @@ from common.task import LabelKind
 
 _TOKEN = re.compile(r"\s*(?:(\d[\d,]*\.?\d*|\.\d+)|(.))")
 _OPERATORS = str.maketrans({"×": "*", "x": "*", "X": "*", "÷": "/", "−": "-", "–": "-", ":": "/"})
-_UNIT = re.compile(r"\s*\([^()\d]*\)\s*$")
+_UNIT = re.compile(r"\([^()\d]*\)$")
 _DEEPEST = 50
 
 
@@ -43,7 +43,7 @@ def value_of(text: str) -> float | None:
     >>> value_of("( 8 - 2 ) / 3")
     2.0
     """
-    text = _UNIT.sub("", text)
+    text = _UNIT.sub("", text.strip())
     side = text.rsplit("=", 1)[-1] if _names_a_variable(text) else text.split("=", 1)[0]
     try:
         value = _Parser(side).value()
