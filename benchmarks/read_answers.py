@@ -3,7 +3,7 @@
 
 Answers are put into words by the simulator, for three kinds of label and in every style that it
 knows; no two of a task are equal. Where the original's recorded answers lie beside the checkout
-(../shared/data), they are read too.
+(../shared/data), they are read too, by rules of language and by their templates' regexes.
 
 Example:
 
@@ -13,6 +13,7 @@ Example:
 import gzip
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,15 +21,20 @@ from pathlib import Path
 
 import orjson
 
+from annotator.importing.files import as_template, read_templates
 from annotator.prompt.task import load_task
 from annotator.response.read_verdict import VerdictReader
+from annotator.response.reader import ORIGINAL, Reader, Readers, make_readers
 from annotator.simulator.phrasing import PLAIN_STYLES, Said, phrase
 from measuring import Figure, Results, parser, report
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "query-results"
 REAL_TASKS = ("anli1", "esnli", "cqa", "svamp")
-BAR_PER_S = 10_000.0
+BAR_PER_S, ORIGINAL_BAR_PER_S = 10_000.0, 30_000.0
+# `Label: X` and `Rationale: ...` on a line each: five microseconds.
+PLAIN_BAR_PER_S = 200_000.0
+PLAIN_TASKS = ("anli1", "cqa")
 _CLASSES = ("entailment", "neutral", "contradiction")
 _CHOICES = ("watering can", "spade", "wheelbarrow", "greenhouse", "lawn mower")
 _WORDS = ("ferry", "museum", "orchard", "bridge", "harbour", "engine", "garden", "market")
@@ -40,6 +46,17 @@ class Given:
 
     text: str
     fields: dict[str, str]
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Answers that are timed together. readers: by template."""
+
+    name: str
+    readers: dict[str, Reader]
+    answers: list[Given]
+    bar_per_s: float | None
 
 
 def _claim(i: int) -> tuple[Said, dict[str, str]]:
@@ -89,40 +106,73 @@ def recorded(task: str) -> Iterator[Given]:
         with gzip.open(path, "rb") as lines:
             for line in lines:
                 found = orjson.loads(line)
-                yield Given(text=found["response"], fields=found["prompt_values"])
+                yield Given(
+                    text=found["response"],
+                    fields={name: str(value) for name, value in found["prompt_values"].items()},
+                    template=str(found["prompt_template_id"]),
+                )
 
 
-def seconds(reader: VerdictReader, answers: list[Given]) -> float:
+def by_the_original(task: str) -> tuple[Readers, list[Given]] | None:
+    """The real answers of a task again, with the original's regexes by template."""
+    path = REAL.parent / "prompt-templates" / f"{task}.yaml"
+    if not path.is_file():
+        return None
+    templates = {str(key): as_template(each) for key, each in read_templates(path).items()}
+    readers = make_readers(ORIGINAL, load_task(ROOT / "prompts", task).label, templates)
+    return readers, list(recorded(task))
+
+
+def seconds(readers: dict[str, Reader], answers: list[Given]) -> float:
     """CPU seconds to read them all."""
     start = time.process_time()
     for answer in answers:
-        reader.read(answer.text, answer.fields)
+        readers[answer.template].read(answer.text, answer.fields)
     return time.process_time() - start
 
 
-def measure(results: Results, groups: dict[str, dict[str, list[Given]]], rounds: int) -> None:
-    """Read every group of answers once a round, turn by turn; a figure for each and for all."""
-    readers = {task: VerdictReader(load_task(ROOT / "prompts", task).label) for task in groups}
-    rates: dict[str, list[float]] = {}
+def measure(results: Results, groups: list[Group], rounds: int) -> None:
+    """Read every group of answers once a round, turn by turn: a figure for each."""
+    rates: dict[str, list[float]] = {group.name: [] for group in groups}
     for _ in range(rounds):
-        spent: dict[str, float] = {}
-        for task, styles in groups.items():
-            for style, answers in styles.items():
-                spent[f"{task} {style}"] = seconds(readers[task], answers)
-        counts = {
-            f"{task} {style}": len(answers)
-            for task, styles in groups.items()
-            for style, answers in styles.items()
-        }
-        for name, taken in spent.items():
-            rates.setdefault(name, []).append(counts[name] / taken)
-        rates.setdefault("all", []).append(sum(counts.values()) / sum(spent.values()))
+        spent = {group.name: seconds(group.readers, group.answers) for group in groups}
+        for group in groups:
+            rates[group.name].append(len(group.answers) / spent[group.name])
+        counts = {group.name: len(group.answers) for group in groups}
         results.raw.append({"cpu_s": spent, "answers": counts})
-    kind = "real" if "real" in next(iter(groups.values())) else "made up"
-    for name, samples in rates.items():
-        bar = BAR_PER_S if name == "all" else None
-        title = f"{kind}, all" if name == "all" else name
-        results.figures.append(Figure(name=title, samples=samples, unit="answers/s", at_least=bar))
+    for group in groups:
+        rate, bar = rates[group.name], group.bar_per_s
+        figure = Figure(name=group.name, samples=rate, unit="answers/s", at_least=bar)
+        results.figures.append(figure)
+
+
+def groups_of(n: int, most: int | None) -> Iterator[Group]:
+    """Everything that is read; most: of each task's real answers, None for all."""
+    for task in MADE:
+        verdict = one_reader(task)
+        for style, answers in made_up(task, n):
+            bar = PLAIN_BAR_PER_S if style == "label-first" and task in PLAIN_TASKS else None
+            yield Group(name=f"{task} {style}", readers=verdict, answers=answers, bar_per_s=bar)
+    for task in REAL_TASKS:
+        real = list(islice(recorded(task), most))
+        if real:
+            name = f"{task} real"
+            yield Group(name=name, readers=one_reader(task), answers=real, bar_per_s=BAR_PER_S)
+    for task in REAL_TASKS:
+        if found := by_the_original(task):
+            readers, answers = found
+            yield Group(
+                name=f"{task} real, original",
+                readers=dict(readers.by_template),
+                answers=answers[:most],
+                bar_per_s=ORIGINAL_BAR_PER_S,
+            )
+
+
+def one_reader(task: str) -> dict[str, Reader]:
+    """The verdict reader, whatever the template."""
+    reader = VerdictReader(load_task(ROOT / "prompts", task).label)
+    return defaultdict(lambda: reader)
 
 
 def main() -> int:
@@ -131,13 +181,9 @@ def main() -> int:
     given = options.parse_args()
     n, rounds = (200, 1) if given.smoke else (given.answers, given.rounds)
     results = Results(benchmark="read_answers", settings={"answers": n, "rounds": rounds})
-    measure(results, {task: dict(made_up(task, n)) for task in MADE}, rounds)
-    if REAL.is_dir():
-        most = n if given.smoke else None
-        real = {task: {"real": list(islice(recorded(task), most))} for task in REAL_TASKS}
-        measure(results, real, rounds)
-    else:
+    if not REAL.is_dir():
         print(f"no real answers: {REAL} is not there")
+    measure(results, list(groups_of(n, n if given.smoke else None)), rounds)
     return report(results, given)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.response.reading import Reading
+from annotator.response.verdict.formats import named_parts
 from tests.annotator.response.tasks import CHOICES, CLAIM, PROBLEM, reader, text_reader
 
 ROWS = {"anli1": CLAIM, "cqa": CHOICES, "svamp": PROBLEM}
@@ -27,6 +28,23 @@ def test_never_raises(answer: str, odd: str) -> None:
         check(answer, reader(name).read(answer, dict.fromkeys(row, odd)))
     check(answer, reader("cqa").read(answer, {}))
     check(answer, text_reader().read(answer, {}))
+
+
+HEADINGS = st.sampled_from(["Label", "**Answer", "final answer", "## Verdict", "> Option"])
+REASON_HEADINGS = st.sampled_from(["Rationale", "*Explanation*", "- Reasons", "Because", "Why"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(heading=HEADINGS, label=TEXTS, other=REASON_HEADINGS, reason=TEXTS)
+def test_the_plainest_form_is_read_no_other_way(
+    heading: str, label: str, other: str, reason: str
+) -> None:
+    """A line break at the end leads past the short way that `Label: ...`, `Rationale: ...` take."""
+    answer = f"{heading}: {label[:60]}\n{other}: {reason} and so on"
+    short, long = named_parts(answer), named_parts(answer + "\n")
+    assert short[:2] == long[:2]
+    assert (short.reason_text or "").strip() == (long.reason_text or "").strip()
+    assert short.headings == long.headings
 
 
 def check(answer: str, reading: Reading) -> None:

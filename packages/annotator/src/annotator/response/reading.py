@@ -1,6 +1,5 @@
 """What was read in a teacher's answer: the label it commits to, and its reasons."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -27,8 +26,7 @@ def unread(reason: str) -> Reading:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The label part of a reading, and the characters of the answer that only state the verdict."""
 
     label: str | None

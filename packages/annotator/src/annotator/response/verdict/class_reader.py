@@ -3,12 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
 
 from annotator.response.reading import Verdict
 from annotator.response.verdict.class_words import ClassWords
 from annotator.response.verdict.classes import Assertion, ClassVerdict
-from annotator.response.verdict.lexicon import TOKEN
 from annotator.response.verdict.mentions import SOFT
 from annotator.response.verdict.rationale import has_reasons, stated_in
 from annotator.response.verdict.text import Span, Text
@@ -40,23 +38,30 @@ class ClassReader:
 
     def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
         """The class the answer commits to, and the parts of the answer that only state it."""
+        text = text._replace(hidden=self._words.joined(text.hidden))
         verdict, said = self._verdict.read(text)
         if not said:
             return verdict
-        options = [tuple(sorted(stated)) for stated in self._ways_to_take_out(text, said)]
-        stated = next((each for each in options if has_reasons(text, each)), options[0])
-        return Verdict(
-            label=verdict.label, rule=verdict.rule, confidence=verdict.confidence, stated=stated
-        )
+        return verdict._replace(stated=self._taken_out(text, said))
+
+    def _taken_out(self, text: Text, said: list[Assertion]) -> tuple[Span, ...]:
+        """The first way that leaves any reasons; the strictest, if none does."""
+        strictest = None
+        for way in self._ways_to_take_out(text, said):
+            stated = tuple(sorted(way))
+            if has_reasons(text, stated):
+                return stated
+            strictest = strictest or stated
+        return strictest or ()
 
     def _ways_to_take_out(self, text: Text, said: list[Assertion]) -> Iterator[list[Span]]:
         """From the strictest on: the first that leaves any reasons is the one to take."""
         main, *others = said
         opening = self._opening(text, said)
-        repeats = [span for each in others if (span := self._repeated(text, each))]
+        repeats = [span for each in others if (span := _repeated(text, each))]
         if main.concluding:
             yield [*opening, *repeats, text.sentences[main.sentence]]
-        stated = self._stated(text, main)
+        stated = _stated(text, main)
         yield [*opening, *repeats, stated]
         yield [*opening, stated]
         if main.content > _MANY_WORDS:
@@ -64,26 +69,28 @@ class ClassReader:
 
     def _opening(self, text: Text, said: list[Assertion]) -> list[Span]:
         """`Yes,` or a first sentence that only says that the claim can be judged."""
-        if self._verdict.can_be_told(text) and all(each.sentence for each in said):
+        if all(each.sentence for each in said) and self._verdict.can_be_told(text):
             return [text.sentences[0]]
         return [match.span()] if (match := _YES_OR_NO.match(text.answer)) else []
 
-    def _repeated(self, text: Text, said: Assertion) -> Span | None:
-        """What a sentence says of the verdict besides the main one: all of it, or a clause."""
-        if said.mention.strength < SOFT:
-            return None
-        whole = text.sentences[said.sentence]
-        if said.concluding:
-            return whole
-        stated = self._stated(text, said)
-        only_states = said.sentence == 0 or said.content <= _FEW_WORDS
-        return stated if only_states or stated != whole else None
 
-    def _stated(self, text: Text, said: Assertion) -> Span:
-        """The sentence, but for the reasons it may give before or behind the verdict."""
-        hidden = self._words.joined(text.hidden)
-        start, end = text.sentences[said.sentence]
-        mention = said.mention
-        tokens = list(islice(TOKEN.finditer(hidden, start, end), mention.until))
-        place = tokens[mention.place].start(), tokens[-1].end()
-        return stated_in(text, said.sentence, place)
+def _repeated(text: Text, said: Assertion) -> Span | None:
+    """What a sentence says of the verdict besides the main one: all of it, or a clause."""
+    if said.mention.strength < SOFT:
+        return None
+    whole = text.sentences[said.sentence]
+    if said.concluding:
+        return whole
+    stated = _stated(text, said)
+    only_states = said.sentence == 0 or said.content <= _FEW_WORDS
+    return stated if only_states or stated != whole else None
+
+
+def _stated(text: Text, said: Assertion) -> Span:
+    """The sentence, but for the reasons it may give before or behind the verdict."""
+    mention, (end, _) = said.mention, text.sentences[said.sentence]
+    places: list[int] = []
+    for token in said.tokens[: mention.until]:
+        places.append(text.hidden.index(token, end))
+        end = places[-1] + len(token)
+    return stated_in(text, said.sentence, (places[mention.place], end))

@@ -7,7 +7,7 @@ differ the last conclusion counts, else the first.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from annotator.response.reading import Verdict, undecided
 from annotator.response.verdict.class_words import ClassWords
@@ -37,11 +37,11 @@ _RULES = {
 _SHORT = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
+class Assertion(NamedTuple):
     """One sentence's word on the label; `content` counts its words beyond the bare verdict."""
 
     sentence: int
+    tokens: list[str]
     mention: Mention
     concluding: bool
     content: int
@@ -77,8 +77,11 @@ class ClassVerdict:
         return "n" not in codes and _CAN_BE_TOLD.search(codes) is not None
 
     def read(self, text: Text) -> tuple[Verdict, list[Assertion]]:
-        """The verdict of a whole answer, and the sentences that assert it, the main one first."""
-        said = list(self._assertions(text, self._words.joined(text.hidden)))
+        """The verdict of a whole answer, and the sentences that assert it, the main one first.
+
+        text: with the names of several words joined.
+        """
+        said = list(self._assertions(text))
         chosen = _committed(said)
         if chosen is None:
             return self._without_assertion(text, said), []
@@ -102,25 +105,25 @@ class ClassVerdict:
     def _yes_or_no(self, tokens: list[str]) -> set[str]:
         return {role for token in tokens if (role := self._words.yes_no.get(token))}
 
-    def _assertions(self, text: Text, hidden: str) -> Iterator[Assertion]:
+    def _assertions(self, text: Text) -> Iterator[Assertion]:
         for number, (start, end) in enumerate(text.sentences):
-            tokens, codes = self._mentions.codes(hidden, start, end)
+            tokens, codes = self._mentions.codes(text.hidden, start, end)
             if mentions := self._mentions.find(tokens, codes):
                 last = number == len(text.sentences) - 1
-                yield _assertion(number, mentions, codes, _concludes(tokens, codes, last))
+                concluding = _concludes(tokens, codes, last)
+                chosen = _chosen(number, mentions, codes, concluding)
+                yield Assertion(number, tokens, chosen, concluding, _content(codes, chosen))
 
 
-def _assertion(number: int, mentions: list[Mention], codes: str, concluding: bool) -> Assertion:
+def _chosen(number: int, mentions: list[Mention], codes: str, concluding: bool) -> Mention:
+    """A sentence's last word on the label, firmer where the sentence opens or concludes."""
     best = max(each.strength for each in mentions)
     firm = [each for each in mentions if each.strength == best]
     opens = number == 0 and best == STATED and firm[0].place <= 2 and OPENS.match(codes) is not None
     chosen = firm[0] if opens else _before_reasons(firm, codes)
     if opens or (concluding and best == STATED):
-        chosen = replace(chosen, strength=COMMITTED)
-    elif concluding and best == HINT:
-        chosen = replace(chosen, strength=SOFT)
-    content = _content(codes, chosen)
-    return Assertion(sentence=number, mention=chosen, concluding=concluding, content=content)
+        return chosen._replace(strength=COMMITTED)
+    return chosen._replace(strength=SOFT) if concluding and best == HINT else chosen
 
 
 def _before_reasons(firm: list[Mention], codes: str) -> Mention:

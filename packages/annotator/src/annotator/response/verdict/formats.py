@@ -2,8 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from annotator.response.verdict.text import Span
 
@@ -21,12 +20,18 @@ _NAMED = re.compile(
     r"[*_]{0,3}[ \t]{0,3}(?::[*_]{0,3}[ \t]*|(?=\n))",
     re.IGNORECASE,
 )
+# The plainest form, label and reason on a line each: no other heading can hide in these words.
+_COLON = r"[*_]{0,3}[ \t]{0,3}:[*_]{0,3}[ \t]*"
+_TWO_LINES = re.compile(
+    rf"[ \t>#*_-]*{_LABEL_NAMES}{_COLON}(?P<label>[^\s*:{{.!?][^\n:{{.!?]*)\n+"
+    rf"(?P<next>[ \t>#*_-]*{_REASON_NAMES}{_COLON})(?P<reason>[^\n:{{]+)\Z",
+    re.IGNORECASE,
+)
 _LABEL_KEYS = ("label", "answer", "verdict", "classification", "final_answer", "choice", "equation")
 _REASON_KEYS = ("rationale", "explanation", "reasoning", "reason", "justification")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(NamedTuple):
     """The named parts of an answer; a part that is not there is None."""
 
     label: Span | None
@@ -41,6 +46,10 @@ NO_PARTS = Parts(label=None, label_text=None, reason=None, reason_text=None)
 
 def named_parts(answer: str) -> Parts:
     """The parts an answer names itself; the last label and the first reason count."""
+    if plain := _TWO_LINES.match(answer):
+        label, reason = plain.span("label"), plain.span("reason")
+        headings = ((0, label[0]), (plain.start("next"), reason[0]))
+        return Parts(label, plain["label"], reason, plain["reason"], headings)
     if "{" in answer and (parts := _json_parts(answer)):
         return parts
     if ":" not in answer and "\n" not in answer:

@@ -7,7 +7,7 @@ own, from the letters of `class_role` on.
 
 import re
 
-TOKEN = re.compile("[\ue000-\uefff\x01]|\\w+(?:['-]\\w+)*|[,;:()/\u2013\u2014]| -(?= )")
+TOKEN = re.compile("\\w++(?:['-]\\w++)*+|[\ue000-\uefff\x01,;:()/\u2013\u2014]| -(?= )")
 
 _ROLES = {
     "n": "not no nothing none cannot never neither without can't isn't doesn't don't wasn't"

@@ -8,8 +8,8 @@ determine" and its kin mean the undecided class, but less firmly than that class
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 from annotator.response.verdict.class_words import ClassWords
 from annotator.response.verdict.lexicon import CLASS, OTHER, TOKEN
@@ -35,7 +35,7 @@ _HEDGED = re.compile("h[avn]{0,3}$")
 _JUDGES = re.compile("[sq][^,]{0,3}v[az]{0,3}$")
 _THE_CLAIM = re.compile("[sq][av]{0,2}$")
 _TO_SAY = re.compile(f"{CLASS}a[ds]|n[av]{{0,2}}{CLASS}[^,]{{0,3}}i")
-_BREAK = re.compile("[,:m;b]")
+_BREAKS = ",:m;b"
 _SAID_OF = re.compile("[rt][^,:m;]{0,7}$|dv[av]{0,2}$")
 _PARTS = frozenset(("part", "parts", "portion", "portions", "aspect", "half"))
 _NOT_A_VERDICT_BEFORE = frozenset(("answer", "option", "response", "choice", "classification"))
@@ -44,8 +44,7 @@ _NEEDED = frozenset(("need", "needed", "needs", "require", "required", "requires
 _FURTHEST = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
+class Mention(NamedTuple):
     """One asserted class within a sentence: its words' places, and how firmly it stands."""
 
     place: int
@@ -54,8 +53,7 @@ class Mention:
     strength: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
+class Here(NamedTuple):
     """A class's name in a sentence, with what stands before it: of the sentence, of its clause."""
 
     codes: str
@@ -86,11 +84,13 @@ class MentionFinder:
         classes = [match.start() for match in _CLASS.finditer(codes)]
         if not classes and "n" not in codes:
             return self._affirmed(codes)
-        lists = [match.span() for match in _LIST.finditer(codes) if _is_choice(match.group())]
+        lists: list[Span] = []
+        if len(classes) > 1 and "o" in codes:
+            lists = [match.span() for match in _LIST.finditer(codes) if _is_choice(match.group())]
         unsure = list(self._undecided(codes, lists))
         taken = lists + [(each.place, each.until) for each in unsure]
         free = [p for p in classes if not any(start <= p < end for start, end in taken)]
-        mentions = [*unsure, *self._denied_lists(codes, lists)]
+        mentions = [*unsure, *self._denied_lists(codes, lists)] if lists else unsure
         mentions += filter(None, (self._mention(_here(codes, tokens, place)) for place in free))
         return sorted(mentions, key=lambda each: each.place) or self._affirmed(codes)
 
@@ -100,9 +100,9 @@ class MentionFinder:
         if role is None:
             return []
         match = None
-        if "n" not in codes:
+        if "i" in codes and "n" not in codes:
             match = _CAN_TELL_THAT.search(codes) or _CONFIRMS_THAT.search(codes)
-        if match is None and (match := _UNLIKELY.search(codes)):
+        if match is None and "u" in codes and (match := _UNLIKELY.search(codes)):
             role = self._words.opposite(role)
         if match is None or role is None:
             return []
@@ -137,9 +137,10 @@ class MentionFinder:
         if self._is_only_mentioned(here, role == unsure):
             return None
         strength = _strength(here, role == unsure)
-        if _NOT_NECESSARILY.search(here.clause):
+        denied = "n" in here.clause
+        if denied and _NOT_NECESSARILY.search(here.clause):
             role = unsure
-        elif _DENIED.search(here.clause) or (here.word(-2), here.word(-1)) == ("far", "from"):
+        elif (denied and _DENIED.search(here.clause)) or _is_far_from(here):
             role = self._words.negated(here.word(0), role)
         if role is None:
             return None
@@ -161,9 +162,12 @@ class MentionFinder:
 
 def _here(codes: str, tokens: list[str], place: int) -> Here:
     before = codes[max(0, place - _FURTHEST) : place]
-    breaks = [match.end() for match in _BREAK.finditer(before)]
-    clause = before[breaks[-1] :] if breaks else before
-    return Here(codes=codes, tokens=tokens, place=place, before=before, clause=clause)
+    clause = before[max(map(before.rfind, _BREAKS)) + 1 :]
+    return Here(codes, tokens, place, before, clause)
+
+
+def _is_far_from(here: Here) -> bool:
+    return here.word(-1) == "from" and here.word(-2) == "far"
 
 
 def _is_outside_the_verdict(here: Here) -> bool:
@@ -174,7 +178,10 @@ def _is_outside_the_verdict(here: Here) -> bool:
         return True
     if here.word(-1) == "to" and not _SOMETHING_TO.search(here.before):
         return True
-    if any(each.search(here.clause) for each in (_HEDGED, _CANNOT_TELL, _NOTHING_TO, _TO_SAY)):
+    clause = here.clause
+    if "n" in clause and (_CANNOT_TELL.search(clause) or _NOTHING_TO.search(clause)):
+        return True
+    if ("h" in clause and _HEDGED.search(clause)) or _TO_SAY.search(clause):
         return True
     return not _PARTS.isdisjoint(here.tokens[max(0, here.place - 8) : here.place])
 

@@ -7,7 +7,7 @@ before, rather than one the question gave.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from annotator.response.reading import Verdict, undecided
 from annotator.response.verdict.lexicon import CONCLUDING_WORDS
@@ -20,6 +20,7 @@ _NUMBER = re.compile(
     r"(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"(?P<fraction>\s?/\s?\d+(?!\d|\.\d))?(?!\d|(?:st|nd|rd|th)\b)"
 )
+_PLAIN = re.compile(r"\s*-?[0-9]+(?:\.[0-9]+)?\s*")
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 _BOXED = re.compile(r"\\{1,2}boxed\s?\{((?:[^{}\n]|\{[^{}\n]{0,40}\}){1,100})\}")
 _FRACTION = re.compile(r"\\{1,2}[dt]?frac\{(\d+)\}\{(\d+)\}")
@@ -44,8 +45,7 @@ _WORDS: tuple[str, ...] = tuple(_NUMBER_WORDS.split())
 _IN_WORDS = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+class Number(NamedTuple):
     """A number as it stands in the answer, and its plain form."""
 
     start: int
@@ -64,6 +64,8 @@ class NumberReader:
 
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
         """The equation or the first number of a short text."""
+        if _PLAIN.fullmatch(text):
+            return text.strip()
         text = _without_marks(text)
         if boxed := _BOXED.search(text):
             text = boxed[1]

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _DOUBLED = re.compile(r"([^\W\d_])\1")
@@ -22,6 +22,7 @@ _MARK = re.compile(
     r"|(?:^|(?<=\n)|(?<=[.!?] ))[\s\"'*(]{0,4}(?P<line>[a-z]|\d{1,2})"
     r"(?:[.:](?=[\s*]|$)|[\"'*)]{0,3}\s*$|(?= (?:is|would be) ))"
 )
+_MARKED = re.compile(r"[\s\"'*(]{0,4}([a-z]|\d{1,2})[).:][ \t]*(\S.*)", re.IGNORECASE)
 _AFTER_A = re.compile(r"\s*(?:[).:,\"*-]|is\b|would\b|$)")
 
 
@@ -31,8 +32,7 @@ _HELPERS = frozenset(_HELPING.split())
 _LONGEST_OPTION = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(NamedTuple):
     """One place that names an option, by its words or by its letter."""
 
     start: int
@@ -65,18 +65,32 @@ class OptionTexts:
 
     def __init__(self, options: Sequence[str]) -> None:
         self.options = options
-        self.stems = [stems_of(option) for option in options]
-        self._plain = [
-            " ".join(_WORD.findall(option.lower().replace("’", "'"))) for option in options
-        ]
-        self._unusual = [i for i, option in enumerate(options) if _UNUSUAL.search(option)]
-        self._run_together = {
-            "".join(each): i for i, each in enumerate(self.stems) if len(each) > 1
-        }
-        self._by_first: dict[str, list[int]] = {}
-        for index in sorted(range(len(options)), key=lambda i: -len(self.stems[i])):
+
+    @cached_property
+    def stems(self) -> list[tuple[str, ...]]:
+        """The stems of each option's words."""
+        return [stems_of(option) for option in self.options]
+
+    @cached_property
+    def _plain(self) -> list[str]:
+        return [" ".join(_WORD.findall(each.lower().replace("’", "'"))) for each in self.options]
+
+    @cached_property
+    def _unusual(self) -> list[int]:
+        return [i for i, option in enumerate(self.options) if _UNUSUAL.search(option)]
+
+    @cached_property
+    def _run_together(self) -> dict[str, int]:
+        return {"".join(each): i for i, each in enumerate(self.stems) if len(each) > 1}
+
+    @cached_property
+    def _by_first(self) -> dict[str, list[int]]:
+        """The stem of an option's first word -> the options, those of most words first."""
+        found: dict[str, list[int]] = {}
+        for index in sorted(range(len(self.options)), key=lambda i: -len(self.stems[i])):
             if self.stems[index] and index not in self._unusual:
-                self._by_first.setdefault(self.stems[index][0], []).append(index)
+                found.setdefault(self.stems[index][0], []).append(index)
+        return found
 
     def find(self, low: str, start: int, end: int) -> list[Named]:
         """All namings between two places of a lower-case text, in order, none within another."""
@@ -84,11 +98,22 @@ class OptionTexts:
         words = [*self._in_words(low, start, end), *self._literally(low, start, end)]
         return _merged(sorted(words, key=lambda each: (each.start, -each.end)), marks)
 
+    def marked(self, text: str) -> int | None:
+        """The option that a text is, with its letter or number before its very words."""
+        match = _MARKED.match(text)
+        if match is None:
+            return None
+        index = _index(match[1].lower())
+        words = match[2].rstrip(" .*\"'").casefold()
+        same = 0 <= index < len(self.options) and self.options[index].strip().casefold() == words
+        return index if same else None
+
     def exactly(self, text: str) -> int | None:
         """The option that a text is, word for word or in other forms of its words; None if none."""
-        wanted = text.strip().strip("\"'*.()").casefold()
+        stripped = text.strip()
+        wanted = stripped.casefold(), stripped.strip("\"'*.()").casefold()
         for index, option in enumerate(self.options):
-            if option.strip().casefold() in (wanted, text.strip().casefold()):
+            if option.strip().casefold() in wanted:
                 return index
         if len(text) > _LONGEST_OPTION:
             return None
@@ -152,9 +177,14 @@ class OptionTexts:
                 follows = self._by_first.get(stem(_next_word(low, match.end())))
                 if not follows:
                     continue
-            option = int(mark) - 1 if mark.isdecimal() else ord(mark) - ord("a")
+            option = _index(mark)
             if 0 <= option < len(self.options):
                 yield Named(start=match.start(), end=match.end(), option=option)
+
+
+def _index(mark: str) -> int:
+    """The place of the option that a letter or number marks."""
+    return int(mark) - 1 if mark.isdecimal() else ord(mark) - ord("a")
 
 
 @lru_cache(maxsize=1024)

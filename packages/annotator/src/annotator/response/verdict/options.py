@@ -8,7 +8,7 @@ the only one named. A rejected option ("rather than X") never does, and two opti
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from annotator.response.reading import Verdict, undecided
 from annotator.response.verdict.lexicon import CONCLUDING_WORDS
@@ -51,8 +51,7 @@ _FIRST_WORD = re.compile(r"\W*(\w+)")
 _LIST_LINE = re.compile(r"[\s*(\"-]{0,4}(?:[a-z]|\d{1,2})[.):]|[-*\u2022] ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commitment:
+class Commitment(NamedTuple):
     """A sentence's option, or its failure to name one of its `n`; `firm` if it is the answer."""
 
     sentence: int
@@ -77,7 +76,9 @@ class OptionReader:
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
         """The option that a short text names: by its words, or by its letter."""
         options = self._options(fields)
-        index = options.exactly(text)
+        index = options.marked(text)
+        if index is None:
+            index = options.exactly(text)
         if index is None:
             found = {each.option for each in options.find(lowered(text), 0, len(text))}
             index = found.pop() if len(found) == 1 else None

@@ -5,13 +5,13 @@ import re
 from annotator.response.verdict.text import Span, Text
 
 _WORD = re.compile(r"\w+")
+_A_FEW_WORDS = re.compile(r"\b\w++\W++\w++\W++\w")
 _HEADING = re.compile(
     r"^[\s*#>_-]*(?:(?:brief|short|my|the|step-by-step) )*(?:explanation|rationale|reason(?:ing|s)?"
     r"|justification|analysis|answer|label|classification|verdict|conclusion)[*_]{0,3}\s{0,3}:[\s*]*",
     re.IGNORECASE,
 )
 _EDGES_BEFORE = re.compile(r"^[\s,;:)\]*\u2013\u2014-]+")
-_FEWEST_WORDS = 3
 
 # Behind the verdict: "is false, because ..."; before it: "..., so the claim is false".
 _REASON_AFTER = re.compile(
@@ -35,7 +35,7 @@ def rationale_of(text: Text, stated: tuple[Span, ...]) -> tuple[str | None, Span
     if not pieces:
         return None, None
     words = " ".join(text.answer[start:end] for start, end in _joined(text.answer, pieces))
-    if len(_WORD.findall(words)) < _FEWEST_WORDS:
+    if not _A_FEW_WORDS.search(words):
         return None, None
     return words, (pieces[0][0], pieces[-1][1])
 
@@ -65,7 +65,7 @@ def stated_in(text: Text, sentence: int, place: Span) -> Span:
 
 
 def _long_enough(text: Text, start: int, end: int) -> bool:
-    return len(_WORD.findall(text.answer, start, end)) >= _FEWEST_WORDS
+    return _A_FEW_WORDS.search(text.answer, start, end) is not None
 
 
 def _rest(text: Text, stated: tuple[Span, ...]) -> list[Span]:

@@ -5,20 +5,23 @@ place in the answer.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 HIDDEN = "\x01"
 FILLER = "\x02"
 Span = tuple[int, int]
 
-_QUOTED = re.compile(r'(?<![^\s(])"(?=[^\s"])([^"\n]{0,600})"(?!\w)')
-_SENTENCE_END = re.compile(r'[.!?]+["\')\]*]*(?=\s|$)|\n+')
+# Both begin with the character that they look for: a search skips to it.
+_QUOTED = re.compile(r'"(?<![^\s(]")(?=[^\s"])([^"\n]{0,600})"(?!\w)')
+_SENTENCE_END = re.compile(r'[.!?\n](?:(?<=\n)\n*|(?<!\n)[.!?]*["\')\]*]*(?=\s|$))')
 _ABBREVIATIONS = (
     "dr mr mrs ms st no vs etc jr sr inc ltd co prof gen col capt sgt lt rev mt ft approx"
     " fig op ph.d feat vol pt dept est"
 )
 _NOT_AN_END = frozenset(_ABBREVIATIONS.split())
+# No word that ends in four other letters is abbreviated, an initial or a list's mark.
+_ENDS_OF_ABBREVIATIONS = frozenset(word[-4:] for word in _NOT_AN_END if len(word) >= 4)
 _DOTTED = re.compile(r"(?:\w\.)+\w")
 _LAST_WORD = re.compile(r"[^\s(\"]+$")
 _LIST_MARK = re.compile(r"^[\s(]*(?:\d{1,2}|[A-Za-z])[.)]+$")
@@ -28,8 +31,7 @@ _LONGEST_ABBREVIATION = 12
 _WORDS_WORTH_HIDING = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(NamedTuple):
     """An answer as the rules see it: lower case, quotations hidden, and its sentences' places."""
 
     answer: str
@@ -42,7 +44,7 @@ def prepare(answer: str, quotable: Iterable[str], *, hide_quotations: bool = Tru
     hidden = _hide_all(lowered(answer), quotable)
     if hide_quotations:
         hidden = _hide_quotations(hidden)
-    return Text(answer=answer, hidden=hidden, sentences=tuple(_sentences(answer, hidden)))
+    return Text(answer, hidden, tuple(_sentences(answer, hidden)))
 
 
 def _plain(text: str) -> str:
@@ -86,13 +88,15 @@ def _hide_if_long(match: re.Match[str]) -> str:
     return HIDDEN.ljust(len(quote) - len(closing), FILLER) + closing
 
 
-def _sentences(answer: str, hidden: str) -> Iterator[Span]:
+def _sentences(answer: str, hidden: str) -> list[Span]:
+    found: list[Span] = []
     start = 0
     for match in _SENTENCE_END.finditer(hidden):
         if _ends_here(answer, hidden, start, match):
-            yield from _stripped(answer, start, match.end())
+            _add_stripped(found, answer, start, match.end())
             start = match.end()
-    yield from _stripped(answer, start, len(answer))
+    _add_stripped(found, answer, start, len(answer))
+    return found
 
 
 def _ends_here(answer: str, hidden: str, start: int, match: re.Match[str]) -> bool:
@@ -102,6 +106,9 @@ def _ends_here(answer: str, hidden: str, start: int, match: re.Match[str]) -> bo
     if following and following[0].islower():
         return False
     if not match.group().startswith("."):
+        return True
+    tail = hidden[match.start() - 4 : match.start()]
+    if tail.isalpha() and tail not in _ENDS_OF_ABBREVIATIONS:
         return True
     before = hidden[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()]
     word = _LAST_WORD.search(before)
@@ -119,8 +126,10 @@ def _is_abbreviation(word: str, before: str) -> bool:
     return len(word) == 1 and word.isalpha() and word != "i" and len(before) > 1
 
 
-def _stripped(answer: str, start: int, end: int) -> Iterator[Span]:
-    piece = answer[start:end]
-    left = len(piece) - len(piece.lstrip())
-    if left < len(piece):
-        yield start + left, start + len(piece.rstrip())
+def _add_stripped(found: list[Span], answer: str, start: int, end: int) -> None:
+    while start < end and answer[start].isspace():
+        start += 1
+    while end > start and answer[end - 1].isspace():
+        end -= 1
+    if start < end:
+        found.append((start, end))
