@@ -2,14 +2,15 @@
 
 import gzip
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from annotator.importing.files import as_template, read_templates
+from annotator.response.reader import Readers, make_readers
+from tests.annotator.response.tasks import task as the_task
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 NLI = ("entailment", "neutral", "contradiction")
@@ -23,13 +24,12 @@ FILES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer with its row and gold label, and the pattern the original read it by."""
+    """One answer with its row and gold label, and the id of the original's template."""
 
     text: str
     fields: dict[str, str]
     gold: str
-    pattern: str
-    label_is_last: bool
+    template: str
 
 
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -40,18 +40,16 @@ def json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def answers(task: str) -> Iterator[Answer]:
     """All answers whose gold label is known."""
-    golds, patterns = gold_labels(task), original_patterns(task)
+    golds = gold_labels(task)
     for path in sorted((DATA / "query-results" / task).glob("*/*/*.gz")):
         for line in json_lines(path):
             gold = golds.get((line["split"], line["idx"]))
             if gold is not None:
-                pattern, label_is_last = patterns[str(line["prompt_template_id"])]
                 yield Answer(
                     text=line["response"],
                     fields=line["prompt_values"],
                     gold=gold,
-                    pattern=pattern,
-                    label_is_last=label_is_last,
+                    template=str(line["prompt_template_id"]),
                 )
 
 
@@ -69,23 +67,8 @@ def gold_labels(task: str) -> dict[tuple[str, int], str]:
 
 
 @cache
-def original_patterns(task: str) -> dict[str, tuple[str, bool]]:
-    """The original's regex for each template, and whether the label is its last group."""
-    text = (DATA / "prompt-templates" / f"{task}.yaml").read_text(encoding="utf-8")
-    patterns: dict[str, tuple[str, bool]] = {}
-    for each in yaml.safe_load(text)["templates"].values():
-        parts, swapped = (each["label_parse"], each["explanation_parse"]), bool(each.get("swap"))
-        patterns[str(each["id"])] = "".join(reversed(parts) if swapped else parts), swapped
-    return patterns
-
-
-def as_the_original_read_it(answer: Answer) -> str | None:
-    """The words that the original took for the label."""
-    pattern = answer.pattern
-    for name, text in answer.fields.items():
-        pattern = pattern.replace("{" + name + "}", str(text))
-    try:
-        match = re.search(pattern, answer.text, re.IGNORECASE | re.DOTALL)
-    except re.error:
-        return None
-    return match.groups()[-1 if answer.label_is_last else 0] if match else None
+def original_readers(task: str) -> Readers:
+    """The original's readers of all its templates of a task."""
+    path = DATA / "prompt-templates" / f"{task}.yaml"
+    templates = {str(key): as_template(each) for key, each in read_templates(path).items()}
+    return make_readers("original", the_task(task).label, templates)
