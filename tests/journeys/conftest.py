@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from annotator.simulator.server import Simulator
+
 ROOT = Path(__file__).resolve().parents[2]
 ANNOTATE = Path(sys.executable).parent / "annotate"
 REAL_DATA = ROOT.parent / "shared" / "data"
@@ -37,9 +39,9 @@ Annotate = Callable[..., Done]
 @pytest.fixture
 def annotate(tmp_path: Path) -> Annotate:
     """Runs `annotate` with these words, in an empty folder and without a key."""
-    environment = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"}
 
     def run(*words: str | Path) -> Done:
+        environment = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"}
         command = [str(ANNOTATE), *map(str, words)]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
@@ -47,6 +49,25 @@ def annotate(tmp_path: Path) -> Annotate:
         return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 
     return run
+
+
+Reach = Callable[[Simulator], str]
+
+
+@pytest.fixture(params=["plain", "aiohttp"])
+def reach(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Reach:
+    """The base URL of a teacher over either transport: directly, or through a proxy.
+
+    The teacher is the proxy too: it serves whatever host is asked for.
+    """
+
+    def through_a_proxy(teacher: Simulator) -> str:
+        monkeypatch.setenv("http_proxy", teacher.base_url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("NO_PROXY", "")
+        return "http://teacher.example/v1"
+
+    return through_a_proxy if request.param == "aiohttp" else lambda teacher: teacher.base_url
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ import pytest
 
 from annotator.simulator.latency import Latency
 from annotator.simulator.server import Simulator, SimulatorSettings
-from tests.journeys.conftest import ANNOTATE, digests
+from tests.journeys.conftest import ANNOTATE, Reach, digests
 from tests.journeys.test_row_to_shard import simulator
 
 IN_FLIGHT = 8
 ROWS = 300
 
 
-def words(teacher: Simulator, name: str) -> list[str]:
+def words(base_url: str, name: str) -> list[str]:
     """The command line of one run."""
     return [
-        *(str(ANNOTATE), "run", "demo", "--teacher", "t", "--base-url", teacher.base_url),
+        *(str(ANNOTATE), "run", "demo", "--teacher", "t", "--base-url", base_url),
         *("--samples", str(ROWS), "--concurrency", str(IN_FLIGHT), "--quiet"),
         *("--store", f"store-{name}", "--out", f"out-{name}"),
     ]
@@ -46,16 +46,16 @@ SLOW = SimulatorSettings(latency=Latency(median_ms=15, sigma=0.5))
     "kills", [3, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 async def test_killed_at_random_and_run_again_the_shards_are_the_same(
-    tmp_path: Path, kills: int
+    reach: Reach, tmp_path: Path, kills: int
 ) -> None:
     moments = random.Random(2026)
     async with simulator(tmp_path, SLOW) as teacher:
         for kill in range(kills):
-            process = await start(words(teacher, "killed"), tmp_path)
+            process = await start(words(reach(teacher), "killed"), tmp_path)
             await served(teacher, len(teacher.log.entries) + moments.randint(1, 200 // kills))
             process.send_signal(signal.SIGKILL)
             assert await process.wait() == -signal.SIGKILL, f"run {kill} ended before the kill"
-        last = await start(words(teacher, "killed"), tmp_path)
+        last = await start(words(reach(teacher), "killed"), tmp_path)
         assert await last.wait() == 0
         times = Counter(entry.digest for entry in teacher.log.entries)
     assert len(times) == ROWS
@@ -63,15 +63,15 @@ async def test_killed_at_random_and_run_again_the_shards_are_the_same(
     # Answers on their way, or in a commit's short wait, at each kill.
     assert asked_again <= kills * 2 * IN_FLIGHT
     async with simulator(tmp_path) as calm:
-        unbroken = await start(words(calm, "calm"), tmp_path)
+        unbroken = await start(words(reach(calm), "calm"), tmp_path)
         assert await unbroken.wait() == 0
     assert digests(tmp_path / "out-killed") == digests(tmp_path / "out-calm")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
-async def test_sigterm_ends_gently_and_nothing_is_asked_twice(tmp_path: Path) -> None:
+async def test_sigterm_ends_gently_and_nothing_is_asked_twice(reach: Reach, tmp_path: Path) -> None:
     async with simulator(tmp_path, SLOW) as teacher:
-        process = await start(words(teacher, "stopped"), tmp_path)
+        process = await start(words(reach(teacher), "stopped"), tmp_path)
         await served(teacher, 40)
         process.send_signal(signal.SIGTERM)
         _, error = await process.communicate()
@@ -79,7 +79,7 @@ async def test_sigterm_ends_gently_and_nothing_is_asked_twice(tmp_path: Path) ->
         assert error.decode().count("\n") == 1
         assert "the same command goes on" in error.decode()
         assert not (tmp_path / "out-stopped").exists()
-        again = await start(words(teacher, "stopped"), tmp_path)
+        again = await start(words(reach(teacher), "stopped"), tmp_path)
         assert await again.wait() == 0
         times = Counter(entry.digest for entry in teacher.log.entries)
     assert set(times.values()) == {1}
@@ -89,9 +89,9 @@ async def test_sigterm_ends_gently_and_nothing_is_asked_twice(tmp_path: Path) ->
 async def test_a_second_writer_is_told_who_has_the_store(tmp_path: Path) -> None:
     slower = SimulatorSettings(latency=Latency(median_ms=200))
     async with simulator(tmp_path, slower) as teacher:
-        first = await start(words(teacher, "shared"), tmp_path)
+        first = await start(words(teacher.base_url, "shared"), tmp_path)
         await served(teacher, 5)
-        second = await start(words(teacher, "shared"), tmp_path)
+        second = await start(words(teacher.base_url, "shared"), tmp_path)
         _, error = await second.communicate()
         assert second.returncode == 2
         assert f"process {first.pid} is writing" in error.decode()

@@ -12,7 +12,7 @@ from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.rehearsal import rehearse
 from annotator.simulator.server import Simulator, SimulatorSettings
 from common.shards import read_manifest, read_records
-from tests.journeys.conftest import Annotate, digests
+from tests.journeys.conftest import Annotate, Reach, digests
 
 
 def simulator(tmp_path: Path, settings: SimulatorSettings | None = None) -> Simulator:
@@ -136,7 +136,7 @@ PASSING = (
     ("share", "rows"), [(0.03, 100), pytest.param(0.1, 400, marks=pytest.mark.slow)]
 )
 async def test_faults_change_nothing_in_the_shards_and_nothing_is_paid_twice(
-    annotate: Annotate, tmp_path: Path, share: float, rows: int
+    annotate: Annotate, reach: Reach, tmp_path: Path, share: float, rows: int
 ) -> None:
     rates: dict[Fault, float] = dict.fromkeys(PASSING, share)
     plan = FaultPlan(rates=rates, seed=7, max_in_a_row=2, retry_after_s=0.2)
@@ -145,7 +145,7 @@ async def test_faults_change_nothing_in_the_shards_and_nothing_is_paid_twice(
             done = await asyncio.to_thread(
                 annotate,
                 *("run", "demo", "--samples", str(rows), "--teacher", "t"),
-                *("--base-url", teacher.base_url, "--store", f"s-{name}", "--out", name, "--json"),
+                *("--base-url", reach(teacher), "--store", f"s-{name}", "--out", name, "--json"),
             )
             assert done.code == 0, done.err
             assert done.json["records"] == rows

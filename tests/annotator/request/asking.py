@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,22 @@ from typing import Any
 import orjson
 
 from annotator.request.answer import Answer, Failure
+from annotator.request.breaker import BreakerPolicy
 from annotator.request.committer import Committer
+from annotator.request.door import Door
 from annotator.request.key import Request
-from annotator.request.online import OnlineTeacher
+from annotator.request.online import OnlineTeacher, Patience
 from annotator.request.progress import Progress
 from annotator.request.retry import RetryPolicy
 from annotator.request.store import ResponseStore
-from annotator.request.transport import Door
+from annotator.request.transport import Transport, open_transport
 from annotator.simulator.answers import SimulatedTeacher
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.request.made import a_request
 
 QUICK = RetryPolicy(attempts=4, first_s=0.01, cap_s=0.05, longest_s=2)
+BRIEF = BreakerPolicy(opens_after_s=0, first_s=0.01, cap_s=0.05)
 ONCE = RetryPolicy(attempts=1)
 
 
@@ -60,11 +63,12 @@ def simulator(*script: Fault | None, retry_after_s: float = 0.01, **settings: An
     return Simulator(SimulatedTeacher(), SimulatorSettings(faults=plan, **settings))
 
 
-@asynccontextmanager
-async def a_run(
-    folder: Path, base_url: str, *, retry: RetryPolicy = QUICK, **door: Any
-) -> AsyncGenerator[Run]:
-    """door: what differs from a plain door with one request in flight."""
+OpenTransport = Callable[[Door], AbstractAsyncContextManager[Transport]]
+Asking = Callable[..., AbstractAsyncContextManager[Run]]
+
+
+def a_door(base_url: str, **changes: Any) -> Door:
+    """A plain door with one request in flight, but for what is said."""
     parts: dict[str, Any] = {
         "key": None,
         "concurrency": 1,
@@ -72,20 +76,38 @@ async def a_run(
         "max_tokens": 512,
         "limit_name": "max_tokens",
     }
-    progress = Progress()
+    return Door(base_url=base_url, **{**parts, **changes})
+
+
+@asynccontextmanager
+async def a_run(
+    folder: Path,
+    base_url: str,
+    *,
+    transport: OpenTransport = open_transport,
+    retry: RetryPolicy = QUICK,
+    breaker: BreakerPolicy = BRIEF,
+    **door: Any,
+) -> AsyncGenerator[Run]:
+    """door: what differs from a plain door with one request in flight."""
+    progress, patience = Progress(), Patience(retry=retry, breaker=breaker)
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 24) as store:
         async with (
             Committer(store) as committer,
             OnlineTeacher(
-                Door(base_url=base_url, **{**parts, **door}), committer, progress, retry=retry
+                a_door(base_url, **door),
+                committer,
+                progress,
+                patience=patience,
+                transport=transport,
             ) as teacher,
         ):
             yield Run(teacher=teacher, store=store, progress=progress)
 
 
-async def each(requests: Iterable[Request]) -> AsyncIterator[Request]:
+async def each(requests: Iterable[Request]) -> AsyncIterator[list[Request]]:
     for request in requests:
-        yield request
+        yield [request]
 
 
 def several(n: int) -> list[Request]:

@@ -43,6 +43,25 @@ async def test_a_thousand_puts_at_once_all_land(tmp_path: Path):
     assert texts == [an_answer(str(n)) for n in range(1500)]
 
 
+async def test_no_more_than_the_backlog_is_on_its_way(tmp_path: Path):
+    most = landed = submitted = 0
+
+    def count(error: BaseException | None) -> None:
+        nonlocal landed
+        assert error is None
+        landed += 1
+
+    with opened(tmp_path) as store:
+        async with Committer(store, backlog=8) as committer:
+            for n in range(100):
+                await committer.submit(a_key(n), an_answer(), count)
+                submitted += 1
+                most = max(most, submitted - landed)
+            await committer.flush()
+        assert landed == len(store) == 100
+    assert most == 8
+
+
 async def test_leaving_waits_for_what_is_on_its_way(tmp_path: Path):
     with opened(tmp_path) as store:
         async with Committer(store) as committer:

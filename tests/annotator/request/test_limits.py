@@ -79,7 +79,9 @@ def test_a_request_larger_than_the_limit_is_an_error_at_once():
 def test_headers_lower_a_limit_and_set_one_where_there_was_none():
     clock = Clock()
     limits = limited(clock, rpm=600)
-    limits.heed({"x-ratelimit-limit-requests": "60", "x-ratelimit-limit-tokens": "9000"})
+    named = {"x-ratelimit-limit-requests": "60", "x-ratelimit-limit-tokens": "9000"}
+    assert limits.heed(named)
+    assert not limits.heed(named), "nothing new"
     assert (limits.requests.per_minute, limits.tokens.per_minute) == (60, 9000)
     limits.heed({"x-ratelimit-limit-requests": "6000"})
     assert limits.requests.per_minute == 600, "the user's own limit stays the upper one"

@@ -13,7 +13,7 @@ from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency
 from annotator.simulator.server import Simulator, SimulatorSettings
 from common.errors import DatasetError, StoreError
-from tests.annotator.request.asking import ONCE, Echo, a_run, several, simulator, until
+from tests.annotator.request.asking import ONCE, Asking, Echo, several, simulator, until
 from tests.annotator.request.made import a_request
 
 SLOW = Latency(median_ms=40)
@@ -29,7 +29,7 @@ class Talker:
         return self.text
 
 
-async def test_each_request_is_asked_once_and_stored(tmp_path: Path):
+async def test_each_request_is_asked_once_and_stored(a_run: Asking, tmp_path: Path):
     async with simulator() as server, a_run(tmp_path, server.base_url, concurrency=4) as run:
         await run.ask(several(20))
 
@@ -41,7 +41,7 @@ async def test_each_request_is_asked_once_and_stored(tmp_path: Path):
     assert tokens == server.log.billed_tokens()
 
 
-async def test_what_is_sent_is_the_body_and_the_limit_under_its_name(tmp_path: Path):
+async def test_what_is_sent_is_the_body_and_the_limit_under_its_name(a_run: Asking, tmp_path: Path):
     request = a_request(system="Be kind.", options={"temperature": 0})
     async with Simulator(Echo()) as server:
         name = "max_completion_tokens"
@@ -54,7 +54,7 @@ async def test_what_is_sent_is_the_body_and_the_limit_under_its_name(tmp_path: P
     assert answer.request_id == "req_0000000000000000"
 
 
-async def test_a_request_in_flight_is_not_asked_again(tmp_path: Path):
+async def test_a_request_in_flight_is_not_asked_again(a_run: Asking, tmp_path: Path):
     async with (
         simulator(latency=SLOW) as server,
         a_run(tmp_path, server.base_url, concurrency=8) as run,
@@ -65,8 +65,21 @@ async def test_a_request_in_flight_is_not_asked_again(tmp_path: Path):
         assert run.progress.asked == 3
 
 
+async def test_nor_is_its_twin_that_comes_later_in_the_same_group(a_run: Asking, tmp_path: Path):
+    async def one_group() -> AsyncIterator[list[Request]]:
+        yield [*several(20), *several(20)]
+
+    async with simulator() as server, a_run(tmp_path, server.base_url) as run:
+        await run.teacher.ask_all(one_group())
+
+        assert sorted(server.log.served().values()) == [1] * 20
+        assert run.progress.asked == 20
+
+
 @pytest.mark.parametrize("concurrency", [1, 5])
-async def test_no_more_are_in_flight_than_allowed_and_no_fewer(tmp_path: Path, concurrency: int):
+async def test_no_more_are_in_flight_than_allowed_and_no_fewer(
+    a_run: Asking, tmp_path: Path, concurrency: int
+):
     async with (
         simulator(latency=Latency(median_ms=25)) as server,
         a_run(tmp_path, server.base_url, concurrency=concurrency) as run,
@@ -76,14 +89,14 @@ async def test_no_more_are_in_flight_than_allowed_and_no_fewer(tmp_path: Path, c
     assert server.log.peak_in_flight() == concurrency
 
 
-async def test_no_more_rows_are_drawn_than_are_in_flight(tmp_path: Path):
+async def test_no_more_rows_are_drawn_than_are_in_flight(a_run: Asking, tmp_path: Path):
     drawn = 0
 
-    async def counted() -> AsyncIterator[Request]:
+    async def counted() -> AsyncIterator[list[Request]]:
         nonlocal drawn
         for request in several(1000):
             drawn += 1
-            yield request
+            yield [request]
 
     async with (
         simulator(latency=SLOW) as server,
@@ -97,7 +110,9 @@ async def test_no_more_rows_are_drawn_than_are_in_flight(tmp_path: Path):
         assert drawn <= run.progress.asked + 3 <= 30
 
 
-async def test_stop_starts_no_other_request_and_keeps_those_in_flight(tmp_path: Path):
+async def test_stop_starts_no_other_request_and_keeps_those_in_flight(
+    a_run: Asking, tmp_path: Path
+):
     async with (
         simulator(latency=Latency(median_ms=100)) as server,
         a_run(tmp_path, server.base_url, concurrency=3) as run,
@@ -107,11 +122,11 @@ async def test_stop_starts_no_other_request_and_keeps_those_in_flight(tmp_path: 
         run.teacher.stop()
         await asking
 
-        assert server.log.statuses() == {200: 3}
-        assert len(run.store) == run.progress.asked == 3
+        assert server.log.statuses() == {200: 1 + 3}, "the first goes alone"
+        assert len(run.store) == run.progress.asked == 4
 
 
-async def test_stop_ends_the_wait_before_another_try(tmp_path: Path):
+async def test_stop_ends_the_wait_before_another_try(a_run: Asking, tmp_path: Path):
     async with (
         simulator(*[Fault.RATE_LIMITED] * 4, retry_after_s=1.5) as server,
         a_run(tmp_path, server.base_url) as run,
@@ -126,7 +141,7 @@ async def test_stop_ends_the_wait_before_another_try(tmp_path: Path):
         assert run.progress.settled == 0
 
 
-async def test_an_answer_that_drips_in_is_whole(tmp_path: Path):
+async def test_an_answer_that_drips_in_is_whole(a_run: Asking, tmp_path: Path):
     async with (
         simulator(Fault.DRIP, drip_s=0.1) as server,
         a_run(tmp_path, server.base_url, retry=ONCE) as run,
@@ -138,7 +153,7 @@ async def test_an_answer_that_drips_in_is_whole(tmp_path: Path):
 
 
 @pytest.mark.parametrize("characters", [70_000, 3_000_000])
-async def test_a_long_answer_is_whole(tmp_path: Path, characters: int):
+async def test_a_long_answer_is_whole(a_run: Asking, tmp_path: Path, characters: int):
     teacher = Talker(characters)
     async with (
         Simulator(teacher) as server,
@@ -149,7 +164,7 @@ async def test_a_long_answer_is_whole(tmp_path: Path, characters: int):
         assert run.answer(a_request()).text == teacher.text
 
 
-async def test_a_reply_without_end_is_given_up(tmp_path: Path):
+async def test_a_reply_without_end_is_given_up(a_run: Asking, tmp_path: Path):
     async with (
         Simulator(Talker(9 << 20)) as server,
         a_run(tmp_path, server.base_url, retry=ONCE, max_tokens=10_000_000) as run,
@@ -161,7 +176,7 @@ async def test_a_reply_without_end_is_given_up(tmp_path: Path):
         assert "larger than" in outcome.detail
 
 
-async def test_what_is_paid_for_is_kept_though_it_is_cut_or_filtered(tmp_path: Path):
+async def test_what_is_paid_for_is_kept_though_it_is_cut_or_filtered(a_run: Asking, tmp_path: Path):
     faults = (Fault.LENGTH, Fault.CONTENT_FILTER, Fault.NO_USAGE)
     async with simulator(*faults) as server, a_run(tmp_path, server.base_url) as run:
         await run.ask(several(3))
@@ -172,7 +187,7 @@ async def test_what_is_paid_for_is_kept_though_it_is_cut_or_filtered(tmp_path: P
     assert server.log.statuses() == {200: 3}
 
 
-async def test_the_key_is_sent_and_stays_out_of_store_and_errors(tmp_path: Path):
+async def test_the_key_is_sent_and_stays_out_of_store_and_errors(a_run: Asking, tmp_path: Path):
     script = (None, Fault.BAD_REQUEST, Fault.NOT_JSON, Fault.DROPPED)
     async with (
         simulator(*script, allow_anonymous=False) as server,
@@ -185,10 +200,11 @@ async def test_the_key_is_sent_and_stays_out_of_store_and_errors(tmp_path: Path)
         assert b"very-secret" not in (run.store.path / "data.mdb").read_bytes()
 
 
-async def test_rows_that_cannot_be_read_end_the_run_with_what_was_asked_stored(tmp_path: Path):
-    async def broken() -> AsyncIterator[Request]:
-        for request in several(3):
-            yield request
+async def test_rows_that_cannot_be_read_end_the_run_with_what_was_asked_stored(
+    a_run: Asking, tmp_path: Path
+):
+    async def broken() -> AsyncIterator[list[Request]]:
+        yield several(3)
         raise DatasetError("row 3 is broken")
 
     async with (
@@ -201,7 +217,7 @@ async def test_rows_that_cannot_be_read_end_the_run_with_what_was_asked_stored(t
         assert len(run.store) == server.log.served_count() == 3
 
 
-async def test_a_store_that_cannot_be_written_ends_the_run(tmp_path: Path):
+async def test_a_store_that_cannot_be_written_ends_the_run(a_run: Asking, tmp_path: Path):
     async with (
         simulator(latency=SLOW) as server,
         a_run(tmp_path, server.base_url, concurrency=2) as run,
@@ -217,6 +233,7 @@ async def test_a_store_that_cannot_be_written_ends_the_run(tmp_path: Path):
 
 
 async def test_with_faults_of_every_kind_each_request_is_answered_and_paid_for_once(
+    a_run: Asking,
     tmp_path: Path,
 ):
     kinds = (Fault.SERVER_ERROR, Fault.RATE_LIMITED, Fault.DROPPED, Fault.NOT_JSON, Fault.DRIP)

@@ -35,7 +35,7 @@ from annotator.simulator.rehearsal import rehearse
 from annotator.simulator.server import Simulator
 from annotator.teachers import Asking, Teacher, the_teacher
 
-_PAUSE_EVERY = 256
+_GROUP = 256
 _NOTE_EVERY_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Meter = Callable[[Progress], float | None]
@@ -76,12 +76,13 @@ async def ask(
         if uses_simulator(config):
             simulator = await stack.enter_async_context(Simulator(rehearse(plans)))
             simulator_url = simulator.base_url
-        committer = await stack.enter_async_context(Committer(store))
+        door = make_door(config, simulator_url)
+        committer = await stack.enter_async_context(Committer(store, backlog=door.concurrency))
         report = Reporter(events, screen.say)
         asking = Asking(
             config=config,
             plan=plans[0],
-            door=make_door(config, simulator_url),
+            door=door,
             desk=Desk(store=store, committer=committer, progress=progress, report=report),
             events=events,
             missing=lambda: _missing(rests, store, Progress()),
@@ -144,15 +145,14 @@ async def _noted(events: EventLog, progress: Progress) -> AsyncGenerator[None]:
 
 async def _missing(
     rests: list[Rest], store: ResponseStore, progress: Progress
-) -> AsyncIterator[Request]:
+) -> AsyncIterator[list[Request]]:
+    """What the store does not have, by groups. Between them the loop gets to its sockets."""
     requests = chain.from_iterable(rest.requests() for rest in rests)
-    while group := list(islice(requests, _PAUSE_EVERY)):
-        for request, is_stored in zip(group, store.has([each.key for each in group]), strict=True):
-            if is_stored:
-                progress.cached += 1
-            else:
-                yield request
-        # A long stretch of stored rows must not keep the loop from its sockets.
+    while group := list(islice(requests, _GROUP)):
+        stored = store.has([each.key for each in group])
+        missing = [each for each, is_stored in zip(group, stored, strict=True) if not is_stored]
+        progress.cached += len(group) - len(missing)
+        yield missing
         await asyncio.sleep(0)
 
 

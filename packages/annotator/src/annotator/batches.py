@@ -15,11 +15,11 @@ from annotator.request.batch.part_files import Addressee
 from annotator.request.batch.report import Reporter
 from annotator.request.batch.teacher import BatchTeacher
 from annotator.request.committer import Committer
+from annotator.request.door import Door
 from annotator.request.key import endpoint_of
 from annotator.request.online import OnlineTeacher
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
-from annotator.request.transport import Door
 from annotator.screen import Screen
 from common.errors import ConfigError
 

@@ -69,7 +69,7 @@ class RunConfig:
     samples: the first N rows of each split; None for all.
     template: a template id; mix: a mix's name or file; neither: the task's mix `default`.
     base_url: None for OpenAI, or for the embedded simulator when teacher is `simulated`.
-    concurrency: requests in flight at most; fewer, where the teacher slows down.
+    concurrency: requests in flight at most, fewer where the teacher slows down; None: found out.
     models: a file of options by model; log: a file that events are appended to.
     batch: ask through the Batch API; None to ask online.
     max_tokens: the longest answer asked for; outside the key, so raising it asks nothing again.
@@ -88,7 +88,7 @@ class RunConfig:
     mix: str | None = None
     base_url: str | None = None
     offline: bool = False
-    concurrency: int = AUTO_CONCURRENCY
+    concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     models: Path | None = None

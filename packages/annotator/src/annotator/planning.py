@@ -3,17 +3,18 @@
 What can be wrong with task, prompts, rows or key is found here, before a request is sent.
 """
 
-from annotator.config import OPENAI_BASE_URL, SIMULATED, RunConfig, Secrets
+from annotator.config import AUTO_CONCURRENCY, OPENAI_BASE_URL, SIMULATED, RunConfig, Secrets
 from annotator.dataset.sources import open_source
 from annotator.prompt.leak import gold_placeholders, leak_warning
 from annotator.prompt.mix import Mix, check_templates, load_mix, single
 from annotator.prompt.task import check_placeholders, load_task
 from annotator.prompt.template import Template, load_templates
+from annotator.request.door import Door, connections_allowed
 from annotator.request.key import Endpoint, endpoint_of
 from annotator.request.limits import LimitSettings
 from annotator.request.models import LimitName, load_options
 from annotator.request.plan import Plan
-from annotator.request.transport import Door, connections_allowed
+from annotator.request.window import FIRST
 from common.errors import ConfigError, PromptError
 from common.task import TaskSpec
 
@@ -82,9 +83,15 @@ def uses_simulator(config: RunConfig) -> bool:
 
 
 def api_key() -> str | None:
-    """The key that the environment or `.env` names."""
+    """The key that the environment or `.env` names. Raises ConfigError: no header can carry it."""
     secret = Secrets().openai_api_key
-    return secret.get_secret_value() if secret else None
+    key = secret.get_secret_value().strip() if secret else ""
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            "OPENAI_API_KEY: it has a character that no key has (a line break, a typographic "
+            "quote?): copy it again"
+        )
+    return key or None
 
 
 def make_door(config: RunConfig, simulator_url: str | None) -> Door:
@@ -99,7 +106,9 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
     return Door(
         base_url=(base_url or OPENAI_BASE_URL).rstrip("/"),
         key=None if simulator_url else key,
-        concurrency=connections_allowed(config.concurrency),
+        concurrency=connections_allowed(config.concurrency or AUTO_CONCURRENCY),
+        # Who names a number knows the teacher: one round at half of it sees that it is borne.
+        first=-(-config.concurrency // 2) if config.concurrency else FIRST,
         timeout_s=config.timeout_s,
         max_tokens=config.max_tokens,
         limits=LimitSettings(

@@ -1,7 +1,7 @@
 """Whom a run asks: the online teacher or the batch teacher, over the same plans and store."""
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,22 +9,23 @@ from typing import Protocol
 from annotator.config import BatchSettings, RunConfig
 from annotator.events import EventLog
 from annotator.planning import uses_simulator
+from annotator.request.agenda import Groups
 from annotator.request.batch.collect import Desk
 from annotator.request.batch.ledger import Ledger
 from annotator.request.batch.part_files import Addressee
 from annotator.request.batch.teacher import BatchTeacher
-from annotator.request.key import Request, without_secrets
+from annotator.request.door import Door
+from annotator.request.key import without_secrets
 from annotator.request.online import OnlineTeacher
 from annotator.request.plan import Plan
-from annotator.request.transport import Door
 
-Requests = Callable[[], AsyncIterator[Request]]
+Requests = Callable[[], Groups]
 
 
 class Teacher(Protocol):
     """Settles all requests; `stop` ends it early, without loss."""
 
-    async def ask_all(self, requests: AsyncIterator[Request]) -> None:
+    async def ask_all(self, groups: Groups) -> None:
         """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""
         ...
 
@@ -92,7 +93,7 @@ class _AroundBatches:
         self._batches.stop()
         self._online.stop()
 
-    async def ask_all(self, requests: AsyncIterator[Request]) -> None:
+    async def ask_all(self, groups: Groups) -> None:
         await self._batches.make_way(self._missing())
         if not self._stopped:
-            await self._online.ask_all(requests)
+            await self._online.ask_all(groups)

@@ -17,11 +17,11 @@ from annotator.request.batch.part_files import Addressee
 from annotator.request.batch.report import Reporter
 from annotator.request.batch.teacher import BatchTeacher
 from annotator.request.committer import Committer
+from annotator.request.door import Door
 from annotator.request.key import Request
-from annotator.request.online import OnlineTeacher
+from annotator.request.online import OnlineTeacher, Patience
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
-from annotator.request.transport import Door
 from annotator.simulator.answers import SimulatedTeacher
 from annotator.simulator.batch_plan import BatchPace, BatchPlan
 from annotator.simulator.batch_plan import BatchSettings as SimulatedBatches
@@ -150,7 +150,7 @@ async def a_batch_run(
                 BatchSettings(**settings),
                 ledger,
                 desk,
-                lambda: OnlineTeacher(door, committer, progress, retry=QUICK),
+                lambda: OnlineTeacher(door, committer, progress, patience=Patience(retry=QUICK)),
             )
             yield BatchRun(
                 teacher=teacher, store=store, ledger=ledger, progress=progress, said=said

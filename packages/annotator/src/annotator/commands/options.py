@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.config import AUTO_CONCURRENCY, MODELS
+from annotator.config import MODELS
 from annotator.response.reader import VERSIONS
 from common.errors import ConfigError
 
@@ -66,10 +66,10 @@ def split_names(splits: list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def connections(concurrency: str) -> int:
-    """The ceiling that --concurrency sets. Raises ConfigError."""
+def connections(concurrency: str) -> int | None:
+    """The ceiling that --concurrency sets, None for auto. Raises ConfigError."""
     if concurrency == "auto":
-        return AUTO_CONCURRENCY
+        return None
     if not concurrency.isdecimal() or not 1 <= int(concurrency) <= 65_536:
         raise ConfigError(f"--concurrency {concurrency}: a number from 1, or auto")
     return int(concurrency)

@@ -15,26 +15,35 @@ from annotator.request.store import ResponseStore
 Landed = Callable[[BaseException | None], None]
 _Pending = tuple[bytes, Answer | Failure, Landed]
 _LARGEST = 1024
-_BACKLOG = 4 * _LARGEST
+_BACKLOG = 4 * _LARGEST  # unless it is told another
 # A commit costs a thread and a sync, whatever it holds: wait for company, but not long.
 _ENOUGH = 256
 _GATHER_S = 0.02
 
 
 class Committer:
-    """The only writer of a running store; use it as an async context manager."""
+    """The only writer of a running store; use it as an async context manager.
 
-    def __init__(self, store: ResponseStore) -> None:
-        self._store = store
-        self._queue: asyncio.Queue[_Pending | None] = asyncio.Queue(_BACKLOG)
+    backlog: outcomes that may be on their way to the disk; what a kill of the process can cost.
+    """
+
+    def __init__(self, store: ResponseStore, backlog: int = _BACKLOG) -> None:
+        self._store, self._backlog = store, backlog
+        self._enough = min(_ENOUGH, max(1, backlog // 2))
+        self._waiting: list[_Pending] = []
+        self._n_committing = 0
+        self._arrived, self._full, self._landed = (asyncio.Event() for _ in range(3))
+        self._is_leaving = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work())
+        self._task.add_done_callback(lambda _: self._landed.set())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.flush()
-        self._queue.put_nowait(None)
+        self._is_leaving = True
+        self._arrived.set()
+        self._full.set()
         await self._task
 
     async def submit(self, key: bytes, outcome: Answer | Failure, landed: Landed) -> None:
@@ -42,9 +51,12 @@ class Committer:
 
         Returns at once, unless the disk is so far behind that the backlog is full.
         """
-        if self._task.done():
-            self._task.result()
-        await self._queue.put((key, outcome, landed))
+        while len(self._waiting) + self._n_committing >= self._backlog:
+            await self._next_landing()
+        self._waiting.append((key, outcome, landed))
+        self._arrived.set()
+        if len(self._waiting) >= self._enough:
+            self._full.set()
 
     async def put(self, key: bytes, outcome: Answer | Failure) -> None:
         """Return once the outcome is durable. Raises StoreError."""
@@ -63,26 +75,38 @@ class Committer:
 
     async def flush(self) -> None:
         """Return once all that was submitted has landed."""
-        joined = asyncio.ensure_future(self._queue.join())
-        await asyncio.wait({joined, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        if not joined.done():
-            joined.cancel()
-            self._task.result()  # it ended early, by an error that must not pass for success
+        while self._waiting or self._n_committing:
+            await self._next_landing()
+
+    async def _next_landing(self) -> None:
+        """Wait for the group that is on its way, or for the error that ended the work early."""
+        if not self._task.done():
+            self._landed.clear()
+            await self._landed.wait()
+        if self._task.done():
+            self._task.result()
 
     async def _work(self) -> None:
-        while True:
-            taken = [await self._queue.get()]
-            if taken[0] is not None and self._queue.qsize() < _ENOUGH:
-                await asyncio.sleep(_GATHER_S)
-            while not self._queue.empty() and len(taken) < _LARGEST:
-                taken.append(self._queue.get_nowait())
-            group = [pending for pending in taken if pending is not None]
-            if group:
-                await self._commit(group)
-            for _ in taken:
-                self._queue.task_done()
-            if len(group) < len(taken):
-                return
+        while self._waiting or not self._is_leaving:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            if len(self._waiting) < self._enough and not self._is_leaving:
+                await self._gather()
+            group, self._waiting = self._waiting[:_LARGEST], self._waiting[_LARGEST:]
+            self._n_committing = len(group)
+            await self._commit(group)
+            self._n_committing = 0
+            self._landed.set()
+
+    async def _gather(self) -> None:
+        """Wait for company: a few milliseconds, or until there is enough."""
+        self._full.clear()
+        try:
+            async with asyncio.timeout(_GATHER_S):
+                await self._full.wait()
+        except TimeoutError:
+            return
 
     async def _commit(self, group: list[_Pending]) -> None:
         answers = [(key, outcome) for key, outcome, _ in group if isinstance(outcome, Answer)]

@@ -72,6 +72,7 @@ class Limits:
 
     def __init__(self, settings: LimitSettings, clock: Clock) -> None:
         self._own = settings
+        self._heard: tuple[str | None, str | None] = (None, None)
         self.requests = Level(settings.requests_per_minute, clock)
         self.tokens = Level(settings.tokens_per_minute, clock)
 
@@ -95,17 +96,27 @@ class Limits:
         if used > reserved:
             self.tokens.take(used - reserved)
 
-    def heed(self, headers: Mapping[str, str]) -> None:
-        """Take the limits that the teacher names, where they are tighter than the user's own."""
-        if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
-            own = self._own
-            _heed(self.requests, headers, "requests", own.requests_per_minute)
-            _heed(self.tokens, headers, "tokens", own.tokens_per_minute)
+    def heed(self, headers: Mapping[str, str]) -> bool:
+        """Take the limits that the teacher names, where they are tighter than the user's own.
+
+        True when that changed something.
+        """
+        named = (
+            headers.get("x-ratelimit-limit-requests"),
+            headers.get("x-ratelimit-limit-tokens"),
+        )
+        if named == self._heard:
+            return False
+        self._heard = named
+        requests, tokens = named
+        _heed(self.requests, requests, self._own.requests_per_minute)
+        _heed(self.tokens, tokens, self._own.tokens_per_minute)
+        return True
 
 
-def _heed(level: Level, headers: Mapping[str, str], what: str, own: float | None) -> None:
+def _heed(level: Level, said: str | None, own: float | None) -> None:
     try:
-        named = float(headers.get(f"x-ratelimit-limit-{what}", ""))
+        named = float(said or "")
     except ValueError:
         return
     limit = min(named, own or math.inf)

@@ -1,8 +1,8 @@
 """The online teacher: as many requests in flight as window and limits allow, until all are done.
 
     agenda      what to ask next: new requests, and those whose wait for another try is over
+    gate        whether it may go now: requests and tokens per minute, the circuit breaker
     window      how many may be in flight: found by itself, or capped
-    limits      when the next may go, by requests and tokens per minute
     transport   one request out, one answer or error back
     committer   the outcome into the store; only then it counts
 
@@ -12,24 +12,33 @@ so no slot is held by waiting.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Self
 
-from annotator.errors import Final, RateLimited, RunStopped, TeacherDown, Transient
+from annotator.errors import Final, RateLimited, RunStopped, Transient
 from annotator.events import EventLog
-from annotator.request.agenda import Agenda, Ticket
+from annotator.request.agenda import Agenda, Groups, Ticket
 from annotator.request.answer import Answer, Failure
+from annotator.request.breaker import BreakerPolicy
 from annotator.request.committer import Committer
-from annotator.request.key import Request
-from annotator.request.limits import Limits
+from annotator.request.door import Door
+from annotator.request.gate import Gate
 from annotator.request.progress import Progress
 from annotator.request.retry import RetryPolicy
-from annotator.request.transport import Door, Transport
-from annotator.request.window import Window
+from annotator.request.transport import Transport, open_transport
+from annotator.request.window import SCOUT_S, Window
 
-_DOWN_AFTER = 5
-_CHARACTERS_PER_TOKEN = 4
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """With one request, and with the teacher as a whole."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
 
 
 class OnlineTeacher:
@@ -41,39 +50,43 @@ class OnlineTeacher:
         committer: Committer,
         progress: Progress,
         *,
-        retry: RetryPolicy | None = None,
+        patience: Patience | None = None,
         events: EventLog | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        transport: Callable[[Door], AbstractAsyncContextManager[Transport]] = open_transport,
     ) -> None:
         self._door, self._committer, self._progress = door, committer, progress
-        self._retry, self._clock = retry or RetryPolicy(), clock
+        patience = patience or Patience()
+        self._retry, self._clock = patience.retry, time.monotonic
         self._events = events or EventLog(None)
-        self._window = Window(door.concurrency, clock)
-        self._limits = Limits(door.limits, clock)
+        self._window = Window(door.concurrency, self._clock, door.first)
+        self._gate = Gate(door, patience.breaker, progress, self._events, self._clock)
+        self._opened = transport(door)
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._held: Ticket | None = None
         self._stopped = False
         self._error: BaseException | None = None
-        self._given_up_in_a_row = 0
 
     async def __aenter__(self) -> Self:
-        self._transport = await Transport(self._door).__aenter__()
+        self._transport = await self._opened.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._transport.__aexit__()
+        await self._opened.__aexit__(None, None, None)
 
     def stop(self) -> None:
         """Start no other request; those in flight still land in the store."""
         self._stopped = True
         self._changed.set()
 
-    async def ask_all(self, requests: AsyncIterator[Request]) -> None:
+    async def ask_all(self, groups: Groups) -> None:
         """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""
-        self._agenda = Agenda(requests, self._weigh, self._clock)
+        self._agenda = Agenda(groups, self._door.weigh, self._clock)
         async with asyncio.TaskGroup() as self._workers:
             self._n_workers = 0
             self._hire()
+            scout = asyncio.get_running_loop().call_later(SCOUT_S, self._hire)
+        scout.cancel()
         await self._committer.flush()
         if self._error is not None:
             raise self._error
@@ -87,7 +100,7 @@ class OnlineTeacher:
     async def _work(self) -> None:
         try:
             while self._n_workers <= self._window.level:
-                ticket = await self._next()
+                ticket = self._ready() or await self._next()
                 if ticket is None:
                     break
                 await self._try(ticket)
@@ -100,33 +113,42 @@ class OnlineTeacher:
         self._error = self._error or error
         self.stop()
 
+    def _ready(self) -> Ticket | None:
+        """The next ticket, if one is at hand and may go now. It keeps its place until it may."""
+        if self._stopped:
+            return None
+        ticket = self._held or self._agenda.draw()
+        if ticket is not None and self._gate.wait_s(ticket.tokens):
+            self._held, ticket = ticket, None
+        elif ticket is not None:
+            self._held = None
+            self._gate.let_through(ticket.tokens)
+        return ticket
+
     async def _next(self) -> Ticket | None:
-        """The next ticket, when window and limits let it go; None when nothing is left to do."""
+        """The next ticket, once there is one that may go; None when nothing is left to do.
+
+        One worker waits at a time, the others behind it.
+        """
         async with self._turn:
             while not self._stopped:
                 self._changed.clear()
-                ticket = await self._agenda.draw()
+                ticket = self._ready()
                 if ticket is not None:
-                    return await self._admitted(ticket)
-                if self._agenda.next_in_s is None and not self._progress.in_flight:
-                    return None
-                await self._pause(self._agenda.next_in_s)
+                    return ticket
+                if self._held is not None:
+                    await self._pause(self._gate.wait_s(self._held.tokens))
+                elif not await self._agenda.refill():
+                    if self._agenda.next_in_s is None and not self._progress.in_flight:
+                        return None
+                    await self._pause(self._agenda.next_in_s)
             return None
-
-    async def _admitted(self, ticket: Ticket) -> Ticket | None:
-        while (wait_s := self._limits.wait_s(ticket.tokens)) and not self._stopped:
-            self._changed.clear()
-            await self._pause(wait_s)
-        if self._stopped:
-            return None
-        self._limits.take(ticket.tokens)
-        self._progress.in_flight += 1
-        return ticket
 
     async def _pause(self, seconds: float | None) -> None:
         """Wait for a time, or until something changes."""
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(None if seconds == math.inf else seconds):
+                await self._changed.wait()
         except TimeoutError:
             return
 
@@ -136,22 +158,27 @@ class OnlineTeacher:
         try:
             outcome, headers = await self._transport.ask(ticket.request)
             full = self._progress.in_flight >= self._window.level
-            self._limits.heed(headers)
-            self._limits.settle(ticket.tokens, max(self._door.max_tokens, outcome.usage.prompt))
             self._window.answered(started_s, was_full=full)
-            self._given_up_in_a_row = 0
-            self._hire()
+            self._gate.settle(ticket.tokens, outcome.usage, headers)
+            self._heard()
         except Transient as error:
             outcome = self._put_off(ticket, error, started_s)
         except RunStopped:
             raise
         except Final as error:
+            self._heard()
             outcome = Failure(reason=error.reason, detail=str(error))
         finally:
             self._progress.in_flight -= 1
             self._changed.set()
         if outcome is not None:
             await self._keep(ticket, outcome)
+
+    def _heard(self) -> None:
+        """The teacher said something, so it is there."""
+        if self._gate.answered():
+            self._window.reopen()
+        self._hire()
 
     async def _keep(self, ticket: Ticket, outcome: Answer | Failure) -> None:
         def landed(error: BaseException | None) -> None:
@@ -172,28 +199,20 @@ class OnlineTeacher:
             self._window.refused(started_s, slow_down=error.slow_down)
         else:
             self._window.faltered()
+        self._gate.failed(error, started_s, self._window.level)
         wait_s = self._retry.wait_s(ticket.attempt, ticket.waited_s, error)
-        if wait_s is not None:
-            cause = type(error).__name__
-            self._progress.retry(cause)
-            self._events.emit(
-                "retry",
-                key=ticket.request.key.hex(),
-                cause=cause,
-                attempt=ticket.attempt,
-                wait_s=round(wait_s, 3),
-                window=self._window.level,
-                message=str(error),
-            )
-            self._agenda.put_off(ticket, wait_s)
-            return None
-        self._given_up_in_a_row += 1
-        if self._given_up_in_a_row >= _DOWN_AFTER:
-            url = self._door.base_url
-            raise TeacherDown(f"{url} keeps failing ({error}): run this again later")
-        return Failure(reason=error.reason, detail=str(error))
-
-    def _weigh(self, request: Request) -> int:
-        """Tokens as the teacher counts them toward its limit: the larger of answer and estimate."""
-        characters = sum(len(message["content"]) for message in request.messages)
-        return max(self._door.max_tokens, -(-characters // _CHARACTERS_PER_TOKEN))
+        if wait_s is None:
+            return Failure(reason=error.reason, detail=str(error))
+        cause = type(error).__name__
+        self._progress.retry(cause)
+        self._events.emit(
+            "retry",
+            key=ticket.request.key.hex(),
+            cause=cause,
+            attempt=ticket.attempt,
+            wait_s=round(wait_s, 3),
+            window=self._window.level,
+            message=str(error),
+        )
+        self._agenda.put_off(ticket, wait_s)
+        return None

@@ -5,6 +5,18 @@ from dataclasses import dataclass, field
 from annotator.request.answer import Answer, Failure, Usage
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """The run is paused because the teacher fails.
+
+    seconds: until the next probe. probes: in vain so far. cause: the last failure.
+    """
+
+    seconds: float
+    probes: int
+    cause: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Tokens:
     """Tokens of answers of one mode, as they have one price."""
@@ -26,6 +38,8 @@ class Progress:
     total: requests to settle, None while unknown. asked: answered by the teacher in this run.
     cached: found in the store. waiting: in batches that this run does not wait for.
     online, batch: tokens of this run's own answers. retries: tries made again, by cause.
+    sent: tries in all; sent_tokens: as the teacher's limit counts them; requests_limit and
+    tokens_limit: in a minute.
     """
 
     total: int | None = None
@@ -36,6 +50,11 @@ class Progress:
     waiting: int = 0
     online: Tokens = field(default_factory=Tokens)
     batch: Tokens = field(default_factory=Tokens)
+    sent: int = 0
+    sent_tokens: int = 0
+    requests_limit: float | None = None
+    tokens_limit: float | None = None
+    pause: Pause | None = None
     retries: dict[str, int] = field(default_factory=dict[str, int])
 
     @property

@@ -1,6 +1,7 @@
 """How many requests to keep in flight: found by itself, from what the teacher does.
 
-Slow start doubles the window with every round of good answers; the first 429 ends it, and from
+The first request goes alone: it hears the teacher's limits, and whether anybody is there. Slow
+start then doubles the window with every round of good answers; the first 429 ends it, and from
 then on a round adds a little. A 429 takes a fifth off, once per episode: those of requests sent
 before the last cut say nothing new. 5xx and time-outs pause growth without cutting. The window
 grows only while it is full, and not while a wider window only made answers slower.
@@ -9,7 +10,9 @@ grows only while it is full, and not while a wider window only made answers slow
 import math
 from collections.abc import Callable
 
-_FIRST = 64
+FIRST = 64
+# However long the first answer takes, the others do not wait longer than this for it.
+SCOUT_S = 2.0
 _CUT = 0.8
 _PAUSE_S = 5.0
 _SLOW_DOWN_S = 15 * 60.0
@@ -19,32 +22,32 @@ _USELESS = 0.9
 
 
 class Window:
-    """ceiling: never more than so many. clock: seconds, monotonic."""
+    """ceiling: never more than so many. first: where slow start begins. clock: in seconds."""
 
-    def __init__(self, ceiling: int, clock: Callable[[], float]) -> None:
-        self._ceiling = ceiling
+    def __init__(self, ceiling: int, clock: Callable[[], float], first: int = FIRST) -> None:
+        self._ceiling, self._first = ceiling, min(first, ceiling)
         self._clock = clock
-        self._level = float(min(_FIRST, ceiling))
+        self._level = float(self._first)
+        self._scout_until_s = clock() + SCOUT_S
         self._slow_start = True
         self._cut_at_s = -math.inf
         self._paused_until_s = -math.inf
         self._slow_from: tuple[float, float] | None = None
-        self._round_left = self._level
-        self._round_latency_s = 0.0
-        self._round_answers = 0
         self._last_round: tuple[float, float] | None = None
+        self._new_round()
 
     @property
     def level(self) -> int:
         """Requests that may be in flight now."""
-        return max(1, int(self._level))
+        return 1 if self._is_scouting() else max(1, int(self._level))
 
     def answered(self, started_s: float, *, was_full: bool) -> None:
         """A good answer came to a request that was sent at started_s."""
+        self._scout_until_s = 0.0
         now = self._clock()
         self._round_latency_s += now - started_s
         self._round_answers += 1
-        if not was_full or now < self._paused_until_s or self._level >= self._ceiling:
+        if not was_full or self._level >= self._ceiling or now < self._paused_until_s:
             return
         self._round_left -= 1
         if self._round_left <= 0:
@@ -52,7 +55,7 @@ class Window:
 
     def refused(self, started_s: float, *, slow_down: bool = False) -> None:
         """A 429 came to a request that was sent at started_s."""
-        if started_s < self._cut_at_s:
+        if started_s < self._cut_at_s or self._is_scouting():
             return
         now = self._clock()
         self._slow_start = False
@@ -65,6 +68,16 @@ class Window:
     def faltered(self) -> None:
         """A 5xx, a lost connection or a time-out: not the window's fault, but no time to grow."""
         self._paused_until_s = self._clock() + _PAUSE_S
+
+    def reopen(self) -> None:
+        """The teacher is back after an outage: it gets the many by and by."""
+        self._level = min(self._level, float(self._first))
+        self._slow_start = self._slow_from is None
+        self._paused_until_s, self._last_round = -math.inf, None
+        self._new_round()
+
+    def _is_scouting(self) -> bool:
+        return self._scout_until_s > 0 and self._clock() < self._scout_until_s
 
     def _end_round(self, now: float) -> None:
         latency_s = self._round_latency_s / self._round_answers

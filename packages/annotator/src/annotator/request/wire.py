@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -80,6 +81,9 @@ class _Reply(_Wire):
     usage: _Usage | None = None
 
 
+_Said = tuple[str, str, str, Usage]  # text, finish, model, usage
+
+
 def sent_body(request: Request, limit_name: str, max_tokens: int) -> bytes:
     """The bytes that go out: what only limits the answer is added to what the key was made of."""
     return orjson.dumps({**request.body, limit_name: max_tokens})
@@ -89,21 +93,64 @@ def read_answer(
     body: bytes, *, limit: int, request_id: str | None, mode: Mode = "online"
 ) -> Answer:
     """The answer in a 200 reply. Raises Overloaded when the body is no chat completion."""
+    text, finish, model, usage = _usual(body) or _validated(body)
+    return Answer(
+        text=text,
+        finish=finish,
+        model=model,
+        usage=usage,
+        mode=mode,
+        asked_at=int(time.time()),
+        limit=limit,
+        request_id=request_id,
+    )
+
+
+def _usual(body: bytes) -> _Said | None:
+    """What a reply with nothing odd about it says, at a third of the price of validating it."""
+    try:
+        reply = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    match reply:
+        case {
+            "model": str(model),
+            "choices": [{"message": {"content": str(text)} as message, "finish_reason": str(end)}],
+            "usage": {"prompt_tokens": int(prompt), "completion_tokens": int(completion)} as used,
+        } if text and not message.get("refusal"):
+            cached = _detail(used.get("prompt_tokens_details"), "cached_tokens")
+            reasoning = _detail(used.get("completion_tokens_details"), "reasoning_tokens")
+        case _:
+            return None
+    if cached is None or reasoning is None:
+        return None
+    usage = Usage(prompt=prompt, completion=completion, cached=cached, reasoning=reasoning)
+    return text, end, model, usage
+
+
+def _detail(details: object, name: str) -> int | None:
+    """A detail of the usage: 0 where there is none, None where it is odd."""
+    if details is None:
+        return 0
+    if not isinstance(details, dict):
+        return None
+    tokens = cast(dict[str, object], details).get(name) or 0
+    return tokens if isinstance(tokens, int) else None
+
+
+def _validated(body: bytes) -> _Said:
+    """What any other reply says. Raises Overloaded."""
     try:
         reply = _Reply.model_validate_json(body)
         choice = reply.choices[0]
     except (ValidationError, IndexError):
         raise Overloaded(f"the reply is not a chat completion: {body[:80]!r}") from None
     finish = choice.finish_reason or "stop"
-    return Answer(
-        text=choice.message.content or choice.message.refusal or "",
-        finish="refusal" if choice.message.refusal else finish,
-        model=reply.model,
-        usage=_usage(reply.usage or _Usage()),
-        mode=mode,
-        asked_at=int(time.time()),
-        limit=limit,
-        request_id=request_id,
+    return (
+        choice.message.content or choice.message.refusal or "",
+        "refusal" if choice.message.refusal else finish,
+        reply.model,
+        _usage(reply.usage or _Usage()),
     )
 
 
@@ -118,7 +165,7 @@ def _usage(usage: _Usage) -> Usage:
 
 
 def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> TeacherError:
-    """The error that a reply with a bad status means."""
+    """The error that a reply with a bad status means; names of headers are in lower case."""
     code, kind, text = _error_fields(body)
     said = f"{status} {code or kind}: {text}"
     if status in (401, 403):
@@ -152,9 +199,9 @@ def _error_fields(body: bytes) -> tuple[str, str, str]:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait at least: retry-after-ms, or Retry-After in seconds, `1m30s` or a date."""
+    """Seconds to wait at least: retry-after-ms, or retry-after in seconds, `1m30s` or a date."""
     milliseconds = headers.get("retry-after-ms")
-    said = (headers.get("Retry-After") or "").strip()
+    said = (headers.get("retry-after") or "").strip()
     try:
         if milliseconds:
             return max(0.0, float(milliseconds) / 1000)

@@ -22,8 +22,8 @@ from annotator.errors import (
     TimedOut,
 )
 from annotator.request.batch.protocol import CHAT, WINDOW, ModelCards, RemoteBatch, RemoteFile
+from annotator.request.door import Door
 from annotator.request.key import endpoint_of
-from annotator.request.transport import Door
 from annotator.request.wire import error_of
 
 _PER_PAGE = 100

@@ -1,9 +1,11 @@
 """What a run asks: parts that hold its requests already, new ones, and what is asked again."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from annotator.config import BatchSettings
+from annotator.request.agenda import Groups
 from annotator.request.batch.guard import ModelGuard
 from annotator.request.batch.ledger import Ledger
 from annotator.request.batch.part import Part
@@ -16,6 +18,8 @@ from annotator.request.batch.part_files import (
 )
 from annotator.request.batch.report import Reporter
 from annotator.request.key import Request
+
+_GROUP = 256
 
 
 class Intake:
@@ -34,11 +38,11 @@ class Intake:
         self.for_online: list[tuple[Path, Collection[bytes]]] = []
         self._ledger, self._report = ledger, report
 
-    async def take(self, requests: AsyncIterator[Request], guard: ModelGuard) -> None:
+    async def take(self, groups: Groups, guard: ModelGuard) -> None:
         """Write those that no open part asks into new parts. Raises what guard does: no model."""
         writer = self._writer()
         has_begun = False
-        async for request in requests:
+        async for request in _each(groups):
             part = self._ledger.claims([request.key])[0]
             if part:
                 self.mine.add(part)
@@ -49,9 +53,9 @@ class Intake:
                 self._add(writer.add(request))
         self._add(writer.close())
 
-    async def recognise(self, requests: AsyncIterator[Request]) -> None:
+    async def recognise(self, groups: Groups) -> None:
         """Only see which open parts ask some of these."""
-        async for request in requests:
+        async for request in _each(groups):
             self.mine |= {part for part in self._ledger.claims([request.key]) if part}
 
     def ask_again(self, part: Part, keys: Mapping[bytes, int]) -> None:
@@ -94,11 +98,12 @@ class Intake:
         """Requests that wait to be asked online."""
         return sum(len(keys) for _, keys in self.for_online)
 
-    async def online_requests(self) -> AsyncIterator[Request]:
-        """The requests that wait to be asked online."""
+    async def online_requests(self) -> AsyncIterator[list[Request]]:
+        """The requests that wait to be asked online, by groups."""
         for path, keys in self.for_online:
-            for request in read_requests(path, keys, self.to.limit_name):
-                yield request
+            requests = read_requests(path, keys, self.to.limit_name)
+            while group := list(islice(requests, _GROUP)):
+                yield group
 
     def _rewrite(self, requests: Iterable[Request]) -> None:
         writer = self._writer()
@@ -117,3 +122,9 @@ class Intake:
         if part is not None:
             self.mine.add(part.number)
             self._report.event("prepared", part, bytes=part.bytes, tokens=part.tokens)
+
+
+async def _each(groups: Groups) -> AsyncIterator[Request]:
+    async for group in groups:
+        for request in group:
+            yield request

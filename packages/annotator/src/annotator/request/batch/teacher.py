@@ -12,12 +12,13 @@ at what is running, take in what has ended. It may be killed anywhere and starte
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 
 from annotator.config import BatchSettings
 from annotator.errors import BatchesRunning, BatchLost
+from annotator.request.agenda import Groups
 from annotator.request.batch.api import BatchApi
 from annotator.request.batch.collect import Desk
 from annotator.request.batch.guard import ModelGuard
@@ -26,9 +27,8 @@ from annotator.request.batch.ledger import Ledger
 from annotator.request.batch.part import Part
 from annotator.request.batch.part_files import Addressee, remove_strays
 from annotator.request.batch.steps import Steps
-from annotator.request.key import Request
+from annotator.request.door import Door
 from annotator.request.online import OnlineTeacher
-from annotator.request.transport import Door
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.25, 60.0, 1.5
 
@@ -65,7 +65,7 @@ class BatchTeacher:
         """The parts that this run waits for, or has waited for."""
         return [part for part in self._ledger.parts() if part.number in self._intake.mine]
 
-    async def ask_all(self, requests: AsyncIterator[Request]) -> None:
+    async def ask_all(self, groups: Groups) -> None:
         """Ask each request and store what comes of it. Raises RunStopped, StoreError, ...
 
         With `wait` off it returns once all is sent; progress.waiting counts what is on its way.
@@ -77,17 +77,17 @@ class BatchTeacher:
                 await steps.patience.insist(steps.resolve_doubts)
             self._intake.drop_unusable()
             remove_strays(self._ledger)
-            await self._intake.take(requests, steps.guard)
+            await self._intake.take(groups, steps.guard)
             await self._go_round(steps)
             await self._ask_online()
             remove_strays(self._ledger)
 
-    async def make_way(self, requests: AsyncIterator[Request]) -> None:
+    async def make_way(self, groups: Groups) -> None:
         """Before these are asked online: take in what has ended, take back what was never sent.
 
         Raises BatchesRunning when some are in batches that still run: they would be paid twice.
         """
-        await self._intake.recognise(requests)
+        await self._intake.recognise(groups)
         if not self._intake.mine:
             return
         self._intake.goes_online = True
