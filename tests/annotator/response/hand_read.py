@@ -1,4 +1,4 @@
-"""How well the verdict reader reads answers that a person read: label and rationale of 360.
+"""How well the verdict reader reads answers that were read by hand: label and rationale of 360.
 
 `hand_read.jsonl` holds pointers and readings, no text: task, split, template, index of an answer in
 the data kit; the label it commits to (null: to none); the characters that are reasons (null: not
@@ -27,7 +27,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One answer's reading, beside a person's. f1: of the rationale's words, None if not judged."""
+    """One answer's reading, beside the one by hand. f1: of the rationale's words, None if not judged."""
 
     pointer: dict[str, Any]
     answer: str

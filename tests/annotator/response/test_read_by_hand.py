@@ -1,4 +1,4 @@
-"""The verdict reader against a person, on answers that the person read first."""
+"""The verdict reader on answers that were read by hand before it was looked at."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.annotator.response.real_answers import DATA
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
-def test_it_reads_as_a_person_does() -> None:
+def test_it_reads_as_by_hand() -> None:
     found = list(judged())
     everywhere = figures(found)
     assert everywhere.n >= 300
