@@ -46,15 +46,17 @@ def test_rows_keep_their_numbers_and_their_ids(tmp_path: Path) -> None:
 def test_rows_that_come_first_or_last_move_nobody(tmp_path: Path) -> None:
     before = {row.id for row in read(sample(tmp_path, rows(100), 20))}
     more = rows(130)
-    after = [row.id for row in read(sample(tmp_path, more[::-1], None))]
+    after = [row.id for row in read(sample(tmp_path, more[::-1], 130))]
     kept = [row_id for row_id in after if int(row_id[1:]) < 100]
     assert set(kept[:20]) == before
 
 
 def test_rows_without_gold_are_left_out_and_counted(tmp_path: Path) -> None:
-    drawn = sample(tmp_path, rows(30, without_gold=12), None)
+    drawn = sample(tmp_path, rows(30, without_gold=12), 30)
     assert (drawn.n, drawn.without_gold) == (18, 12)
     assert all(row.gold for row in read(drawn))
+    everything = sample(tmp_path, rows(30, without_gold=12), None)
+    assert (everything.n, everything.without_gold) == (18, 12)
     with pytest.raises(DatasetError, match="no row has a gold label"):
         sample(tmp_path, rows(5, without_gold=5), 3)
 

@@ -42,6 +42,7 @@ from annotator.config import OUT, STORE, RunConfig, default_prompts
 from annotator.response.reader import VERDICT
 from annotator.screen import Screen
 from annotator.study.experiment import run_experiment
+from annotator.study.race import RaceRules
 from annotator.study.report import facts
 from annotator.study.trial import Choice, make_trial
 
@@ -59,6 +60,17 @@ def experiment_command(  # budget: a command's options are its parameters
     templates: Templates = None,
     allow_leak: AllowLeak = None,
     reader: ReaderName = VERDICT,
+    race: Annotated[
+        bool, typer.Option("--race", help="Stop hopeless templates early; see --race-error.")
+    ] = False,
+    race_error: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="The chance you accept that a stopped one was the best."),
+    ] = 0.05,
+    race_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="The part of all answers a race may cost to get there."),
+    ] = 0.4,
     split: Annotated[str, typer.Option(help="Where the rows are drawn from.")] = "train",
     data: Data = None,
     base_url: BaseUrl = None,
@@ -89,6 +101,8 @@ def experiment_command(  # budget: a command's options are its parameters
 
         annotate experiment cqa --data data/cqa --teacher gpt-6-luna --test-size 0.01 --seed 1
         --templates label-first,reason-first --html ranking.html
+
+        annotate experiment cqa --data data/cqa --teacher gpt-6-luna --test-size 75 --race
     """
     config = RunConfig(
         task=task,
@@ -117,7 +131,8 @@ def experiment_command(  # budget: a command's options are its parameters
     )
     screen = Screen(quiet=quiet or as_json)
     trial = make_trial(config, choice)
-    report = run_experiment(config, trial, metadata_file(metadata, task), screen)
+    rules = RaceRules(error=race_error, share=race_share) if race else None
+    report = run_experiment(config, trial, metadata_file(metadata, task), screen, rules)
     write_reports(report, csv, md, html)
     if as_json:
         screen.json(facts(report))

@@ -11,7 +11,7 @@ from annotator.screen import Screen
 from annotator.study.columns import BRIEF
 from annotator.study.experiment import Report
 from annotator.study.metadata import METADATA_NAME
-from annotator.study.report import as_csv, as_html, as_markdown, write_report
+from annotator.study.report import as_csv, as_html, as_markdown, outcome, write_report
 from common.errors import ConfigError
 
 TestSize = Annotated[
@@ -69,6 +69,8 @@ def show_report(report: Report, screen: Screen) -> None:
         f"({setting.server}), reader {setting.reader}"
     )
     screen.table(_table(report))
+    if report.race:
+        screen.show(outcome(report.race))
     screen.show(f"{report.asked:,} requests asked, {report.cached:,} answered by the store")
     spent = report.spent_usd
     cost = "unknown (no price for this model)" if spent is None else f"{spent:.4f} USD"

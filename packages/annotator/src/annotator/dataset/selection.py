@@ -18,9 +18,9 @@ from common.task import TaskSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Rows with a gold label, as a source that yields them in the order of their lots.
+    """Rows that are judged, as a source.
 
-    n: how many. without_gold: rows of the split that were left out because nobody knows theirs.
+    n: how many have a gold label. without_gold: rows of the split of which nobody knows theirs.
     """
 
     source: Source
@@ -37,9 +37,10 @@ def lot(seed: int, row_id: str) -> float:
 def draw_sample(
     task: TaskSpec, source: Source, split: str, size: float | None, seed: int
 ) -> Sample:
-    """`size` rows with a gold label, or that fraction of them where size is a float; None: all.
+    """`size` rows with a gold label, or that fraction of them where size is a float, held in memory
+    and in the order of their lots; None: all rows of the source, in its own order.
 
-    The chosen rows are held in memory. Raises DatasetError where no row has a gold label.
+    Raises DatasetError where no row has a gold label.
     """
 
     def with_gold() -> Iterator[Row]:
@@ -48,6 +49,8 @@ def draw_sample(
     n_gold, n_rows = sum(1 for _ in with_gold()), sum(1 for _ in source.rows())
     if not n_gold:
         raise DatasetError(f"{source.name}: no row has a gold label, so nothing can be judged")
+    if size is None:
+        return Sample(source=source, n=n_gold, without_gold=n_rows - n_gold)
     wanted = _wanted(size, n_gold)
     lots = heapq.nsmallest(wanted, ((lot(seed, row.id), row.index) for row in with_gold()))
     chosen = only(source, [index for _, index in lots])
@@ -65,7 +68,5 @@ def only(source: Source, indices: list[int]) -> Source:
     return replace(source, rows=rows, count=lambda: len(indices), indices=tuple(indices))
 
 
-def _wanted(size: float | None, n_gold: int) -> int:
-    if size is None:
-        return n_gold
+def _wanted(size: float, n_gold: int) -> int:
     return min(n_gold, size if isinstance(size, int) else max(1, round(size * n_gold)))

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from annotator.dataset.rows import Row
-from annotator.request.plan import Plan
+from annotator.request.key import Request
+from annotator.request.plan import Plan, PlannedRow
 from annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
 from annotator.simulator.phrasing import Style
 from common.labels import value_of
@@ -34,10 +35,17 @@ def rehearse(
         for planned in plan.rows():
             known = _known(plan.task, planned.row)
             if known is not None:
-                asked_by = (planned.assignment.label, planned.assignment.rationale or "")
-                for request, template in zip(planned.requests, asked_by, strict=False):
-                    book.add(request.messages, replace(known, accuracy=planted.get(template)))
+                for request in planned.requests:
+                    led_to = planted.get(_template(planned, request))
+                    book.add(request.messages, replace(known, accuracy=led_to))
     return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
+
+
+def _template(planned: PlannedRow, request: Request) -> str:
+    """The template that a request of this row was made with."""
+    assigned = planned.assignment
+    of_rationale = request is planned.rationale and request is not planned.label
+    return assigned.rationale or "" if of_rationale else assigned.label
 
 
 def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:

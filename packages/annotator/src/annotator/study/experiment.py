@@ -1,9 +1,9 @@
 """An experiment: every template is asked the same rows, and they are ranked by what came of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvloop
@@ -12,13 +12,14 @@ from annotator.asking import Rest, ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.planning import warnings
+from annotator.request.plan import Plan
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
 from annotator.study.metadata import Setting
 from annotator.study.notebook import Notebook
+from annotator.study.race import Race, RaceRules, Right, run_race
 from annotator.study.ranking import Place, rank
-from annotator.study.scoring import Scored
 from annotator.study.trial import Trial
 
 _NOTE_EVERY_S = 1.0
@@ -38,52 +39,96 @@ class Report:
     asked: int = 0
     cached: int = 0
     spent_usd: float | None = 0.0
+    race: Race | None = None
 
 
-def run_experiment(config: RunConfig, trial: Trial, metadata: Path, screen: Screen) -> Report:
-    """Ask, score and rank. Raises DistillError; whatever was answered until then is stored."""
+@dataclass(slots=True, kw_only=True)
+class Experiment:
+    """One experiment under way, over an open store."""
+
+    config: RunConfig
+    trial: Trial
+    store: ResponseStore
+    notebook: Notebook
+    screen: Screen
+    asked: list[Progress] = field(default_factory=list[Progress])
+    asked_rows: dict[str, int] = field(default_factory=dict[str, int])
+
+    def whole(self) -> None:
+        """Ask every template every row."""
+        rests = [Rest(plan=plan) for plan in self.trial.plans.values()]
+        self._ask(rests, self.notebook.note_answered)
+        self.notebook.note_rest()
+
+    def raced(self, rules: RaceRules) -> Race:
+        """Ask in waves, and the lesser templates no further."""
+        return run_race(list(self.trial.plans), self.trial.n_rows, rules, self._wave)
+
+    def _wave(self, names: Sequence[str], rows: int) -> dict[str, Right]:
+        self.screen.say(f"{len(names)} templates, {rows} of {self.trial.n_rows} rows")
+        rests = [
+            Rest(
+                plan=replace(self.trial.plans[name], samples=rows),
+                start=self.asked_rows.get(name, 0),
+            )
+            for name in names
+        ]
+        self._ask(rests, lambda: None)
+        self.asked_rows |= dict.fromkeys(names, rows)
+        return self.notebook.note_rows(names, rows)
+
+    def _ask(self, rests: list[Rest], note: Callable[[], None]) -> None:
+        if self.config.offline:
+            return
+        self.asked.append(Progress())
+        uvloop.run(self._ask_and_note(rests, note))
+
+    async def _ask_and_note(self, rests: list[Rest], note: Callable[[], None]) -> None:
+        async with _now_and_then(note):
+            await ask(self.config, rests, self.store, self.screen, self.asked[-1])
+
+
+def run_experiment(
+    config: RunConfig,
+    trial: Trial,
+    metadata: Path,
+    screen: Screen,
+    rules: RaceRules | None = None,
+) -> Report:
+    """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
     with ResponseStore.open(config.store, write=not config.offline) as store:
         notebook = Notebook(trial, store, metadata)
-        progress = Progress()
-        if not config.offline:
-            uvloop.run(_ask(config, trial, store, screen, notebook, progress))
-        notebook.note_rest()
-    plan = next(iter(trial.plans.values()))
-    scored = [each for each in notebook.scored.values() if each.right or each.score.unanswered]
+        experiment = Experiment(
+            config=config, trial=trial, store=store, notebook=notebook, screen=screen
+        )
+        race = experiment.raced(rules) if rules else None
+        if race is None:
+            experiment.whole()
+    return _report(experiment, metadata, race)
+
+
+def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report:
+    trial, scored = experiment.trial, experiment.notebook.scored
+    answered = [each for each in scored.values() if each.right or each.score.unanswered]
+    plan: Plan = next(iter(trial.plans.values()))
+    spent = [spent_usd(plan.model, plan.endpoint.name, each) for each in experiment.asked]
+    told = [trial.plans[each.template] for each in answered]
+    remarks = [*trial.remarks, *(line for each in told for line in warnings([each]))]
+    if len(answered) < len(trial.plans):
+        remarks.append(f"{len(trial.plans) - len(answered)} templates have no answers in the store")
     return Report(
-        task=config.task,
+        task=experiment.config.task,
         setting=trial.setting,
         n_rows=trial.n_rows,
         without_gold=trial.without_gold,
-        remarks=[*trial.remarks, *_remarks(trial, scored)],
-        places=rank(scored),
+        remarks=remarks,
+        places=rank(answered, race.stopped if race else ()),
         metadata=metadata,
-        asked=progress.asked,
-        cached=progress.cached,
-        spent_usd=spent_usd(config.teacher, plan.endpoint.name, progress),
+        asked=sum(each.asked for each in experiment.asked),
+        cached=sum(each.cached for each in experiment.asked),
+        spent_usd=None if None in spent else sum(each or 0.0 for each in spent),
+        race=race,
     )
-
-
-def _remarks(trial: Trial, scored: list[Scored]) -> list[str]:
-    told = [trial.plans[each.template] for each in scored]
-    silent = len(trial.plans) - len(scored)
-    return [
-        *(line for plan in told for line in warnings([plan])),
-        *([f"{silent} templates have no answers in the store"] if silent else []),
-    ]
-
-
-async def _ask(
-    config: RunConfig,
-    trial: Trial,
-    store: ResponseStore,
-    screen: Screen,
-    notebook: Notebook,
-    progress: Progress,
-) -> None:
-    rests = [Rest(plan=plan, start=0) for plan in trial.plans.values()]
-    async with _now_and_then(notebook.note_answered):
-        await ask(config, rests, store, screen, progress)
 
 
 @asynccontextmanager

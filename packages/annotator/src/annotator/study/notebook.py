@@ -4,10 +4,14 @@ What it writes is the task's metadata, whole after every template, so a kill los
 cannot be had again from the store in a moment.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from annotator.request.plan import Plan
 from annotator.request.store import ResponseStore
 from annotator.study.metadata import Metadata, Result, load_metadata, save_metadata
+from annotator.study.race import Right
 from annotator.study.scoring import Scored, score_template
 from annotator.study.trial import Trial
 
@@ -41,6 +45,15 @@ class Notebook:
         for name in list(self._pending):
             self._note(name)
 
+    def note_rows(self, names: Sequence[str], rows: int) -> dict[str, Right]:
+        """Score templates on their first rows; which of these were right, in order."""
+        right: dict[str, Right] = {}
+        for name in names:
+            plan = replace(self._trial.plans[name], samples=rows)
+            scored = self._score(plan)
+            right[name] = [scored.right.get(planned.row.id, False) for planned in plan.rows()]
+        return right
+
     def _keys_of(self, name: str) -> list[bytes]:
         if name not in self._keys:
             rows = self._trial.plans[name].rows()
@@ -49,17 +62,23 @@ class Notebook:
 
     def _note(self, name: str) -> None:
         self._pending.remove(name)
-        plan = self._trial.plans[name]
+        self._score(self._trial.plans[name])
+
+    def _score(self, plan: Plan) -> Scored:
+        (name,) = plan.templates
         reader = self._trial.readers.by_template[name]
         with self._store.reading() as stored:
-            self.scored[name] = score_template(plan, stored, reader)
-        if not self.scored[name].right:
-            return
+            scored = self.scored[name] = score_template(plan, stored, reader)
+        if scored.right:
+            self._write_down(plan, scored)
+        return scored
+
+    def _write_down(self, plan: Plan, scored: Scored) -> None:
         result = Result(
             setting=self._trial.setting,
             reader_version=self._trial.readers.version,
             data=plan.source.digest,
-            templates={name: self.scored[name].score},
+            templates={scored.template: scored.score},
         )
         self._metadata = self._metadata.with_scores(result)
         save_metadata(self._path, self._metadata)

@@ -4,6 +4,7 @@ The leader is chosen by the very rows it is compared on, so its lead is flattere
 intervals say how much of it may be luck.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from annotator.study.scoring import Scored
@@ -35,11 +36,12 @@ class Place:
     against_leader: Comparison | None
 
 
-def rank(scored: list[Scored]) -> list[Place]:
-    """Best accuracy first; among equals the cheaper one."""
+def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Place]:
+    """Best accuracy first; among equals the cheaper one. Those that a race stopped come last."""
     if not scored:
         return []
-    leader, *others = sorted(scored, key=_best_first)
+    best_first = sorted(scored, key=_best_first)
+    leader, *others = sorted(best_first, key=lambda each: each.template in stopped)
     pairs = [_discordant(leader, other) for other in others]
     p_values = [mcnemar(lost, won) for _, lost, won in pairs]
     compared = [

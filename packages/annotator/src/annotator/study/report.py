@@ -7,9 +7,11 @@ from pathlib import Path
 
 from annotator.study.columns import COLUMNS, Value
 from annotator.study.experiment import Report
+from annotator.study.race import SLACK, Race
 from annotator.study.ranking import Place
 from common.errors import ConfigError
 
+SLACK_POINTS = 100 * SLACK
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -25,6 +27,7 @@ def facts(report: Report) -> dict[str, object]:
         "cached": report.cached,
         "cost_usd": report.spent_usd,
         "metadata": str(report.metadata),
+        "race": _race_facts(report.race) if report.race else None,
         "ranking": [_row(place) for place in report.places],
     }
 
@@ -60,6 +63,25 @@ def write_report(path: str, content: str) -> None:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+def outcome(race: Race) -> str:
+    """A race in one sentence."""
+    return (
+        f"Race: {len(race.stopped)} of {len(race.right)} templates were stopped early, "
+        f"{race.share:.1%} of the answers asked. The chance that one of them would have ended "
+        f"more than {SLACK_POINTS:g} points ahead of the first is put at {race.error:.1%}."
+    )
+
+
+def _race_facts(race: Race) -> dict[str, object]:
+    return {
+        "share": race.share,
+        "error": race.error,
+        "slack": SLACK,
+        "stopped": {name: len(race.right[name]) for name in race.stopped},
+        "finalists": race.finalists,
+    }
+
+
 def _row(place: Place) -> dict[str, Value]:
     return {column.name: column.value(place) for column in COLUMNS}
 
@@ -75,4 +97,8 @@ def _rendered(name: str, report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(name).render(report=report, columns=COLUMNS)
+    return environment.get_template(name).render(
+        report=report,
+        columns=COLUMNS,
+        outcome=outcome(report.race) if report.race else "",
+    )
