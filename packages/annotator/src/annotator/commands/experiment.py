@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from annotator.commands.batch_options import BatchFlag
 from annotator.commands.options import (
     AsJson,
     BaseUrl,
@@ -38,7 +39,7 @@ from annotator.commands.study_options import (
     size_of,
     write_reports,
 )
-from annotator.config import OUT, STORE, RunConfig, default_prompts
+from annotator.config import OUT, STORE, BatchSettings, RunConfig, default_prompts
 from annotator.response.reader import VERDICT
 from annotator.screen import Screen
 from annotator.study.experiment import run_experiment
@@ -78,6 +79,7 @@ def experiment_command(  # budget: a command's options are its parameters
     concurrency: Concurrency = "auto",
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
+    batch_api: BatchFlag = False,
     models: Models = None,
     log: Log = None,
     max_tokens: MaxTokens = 512,
@@ -119,6 +121,7 @@ def experiment_command(  # budget: a command's options are its parameters
         tokens_per_minute=tokens_per_minute,
         models=models_file(models),
         log=log,
+        batch=BatchSettings() if batch_api else None,
         max_tokens=max_tokens,
         timeout_s=timeout,
     )
