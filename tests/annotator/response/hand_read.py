@@ -27,7 +27,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One answer's reading, beside the one by hand. f1: of the rationale's words, None if not judged."""
+    """A reading beside the one by hand. f1: of the rationale's words, None if not judged."""
 
     pointer: dict[str, Any]
     answer: str

@@ -16,7 +16,7 @@ from common.task import LabelSpec
 
 NAME = "original"
 VERSION = 1
-# The share of 29,740 recorded answers whose label these rules read as a person does.
+# Of 29,740 recorded answers these rules certainly misread 8.4 %.
 CONFIDENCE = 0.916
 
 _NLI = {
