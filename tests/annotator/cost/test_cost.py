@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.cost.bill import Bill
-from annotator.cost.prices import FREE, Price, price_of
+from annotator.cost.price import FREE, Price
+from annotator.cost.prices import Tariff, price_of
 from annotator.cost.tokens import count_tokens
 from annotator.request.answer import Usage
 from common.manifest import Cost, Tokens
@@ -20,12 +21,27 @@ MILLION = Decimal(1_000_000)
 
 
 def a_bill(model: str = "gpt-3.5-turbo") -> Bill:
-    return Bill(host=OPENAI, model=model)
+    return Bill(tariff=Tariff(host=OPENAI, model=model))
+
+
+def a_price(prompt: int = 0, completion: int = 0, cached: int = 0, written: int = 0) -> Price:
+    return Price(
+        prompt=Decimal(prompt),
+        completion=Decimal(completion),
+        cached=Decimal(cached),
+        written=Decimal(written),
+        source="made up",
+    )
 
 
 TOKENS = st.integers(0, 9999)
 UNCACHED = st.builds(
-    Usage, prompt=TOKENS, completion=TOKENS, cached=st.just(0), reasoning=st.just(0)
+    Usage,
+    prompt=TOKENS,
+    completion=TOKENS,
+    cached=st.just(0),
+    reasoning=st.just(0),
+    written=st.just(0),
 )
 
 
@@ -74,13 +90,21 @@ def test_known_models_have_known_prices(model: str, prompt: str, completion: str
 
 
 def test_cached_tokens_are_inside_the_prompt_and_cheaper():
-    price = Price(prompt=Decimal(4), completion=Decimal(10), cached=Decimal(1), source="made up")
+    price = a_price(prompt=4, completion=10, cached=1)
 
     assert price.cost_usd(Usage(prompt=100, cached=30, completion=5)) == 70 * 4 + 30 * 1 + 5 * 10
 
 
+def test_what_is_written_to_the_cache_is_inside_the_prompt_and_dearer():
+    price = a_price(prompt=4, written=5)
+    usage = Usage(prompt=100, written=60)
+
+    assert price.cost_usd(usage) == 40 * 4 + 60 * 5
+    assert price.worst_usd(100, 0) == 500
+
+
 def test_reasoning_tokens_are_inside_the_completion():
-    price = Price(prompt=Decimal(0), completion=Decimal(1), cached=Decimal(0), source="made up")
+    price = a_price(completion=1)
 
     assert price.cost_usd(Usage(completion=9, reasoning=7)) == 9
 
@@ -94,7 +118,7 @@ def test_a_model_without_a_known_price_makes_the_cost_unknown_and_not_zero():
 
 
 def test_the_simulated_teacher_is_free():
-    bill = Bill(host="localhost", model="simulated")
+    bill = Bill(tariff=Tariff(host="localhost", model="simulated"))
     bill.add(an_answer())
 
     assert bill.cost == Cost(usd=0.0, price=FREE.source)

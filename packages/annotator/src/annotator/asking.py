@@ -21,7 +21,7 @@ from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.errors import BatchesLeft, Interrupted, RunStopped
 from annotator.events import EventLog
-from annotator.planning import make_door, uses_simulator
+from annotator.planning import make_door, make_tariff, uses_simulator
 from annotator.request.batch.collect import Desk
 from annotator.request.batch.report import Reporter
 from annotator.request.batch.teacher import BatchTeacher
@@ -46,16 +46,19 @@ class Rest:
     """What is left to settle of a plan: its rows from number `start` on.
 
     above: only the reasons of rows whose lot is at least this; all else has been settled.
+    every: only one of so many rows, for a look at what answers are like.
     """
 
     plan: Plan
     start: int = 0
     above: float | None = None
+    every: int = 1
 
     def requests(self) -> Iterator[Request]:
         """In the order of the rows."""
         if self.above is None:
-            return (each for row in self.plan.rows(self.start) for each in row.requests)
+            rows = islice(self.plan.rows(self.start), 0, None, self.every)
+            return (each for row in rows for each in row.requests)
         return (
             planned.rationale
             for planned in self.plan.rows(self.start)
@@ -88,7 +91,7 @@ async def ask(
             missing=lambda: _missing(rests, store, Progress()),
         )
         teacher = await stack.enter_async_context(the_teacher(asking))
-        await stack.enter_async_context(_shown(teacher, screen, progress, _meter(config, plans)))
+        await stack.enter_async_context(_shown(teacher, screen, progress, _meter(config)))
         await stack.enter_async_context(_noted(events, progress))
         with _stopped_by_signals(teacher.stop) as received:
             try:
@@ -121,9 +124,10 @@ def _left_behind(teacher: Teacher) -> str:
     return f", {n} batch{'' if n == 1 else 'es'} go on at the teacher's" if n else ""
 
 
-def _meter(config: RunConfig, plans: list[Plan]) -> Meter:
+def _meter(config: RunConfig) -> Meter:
     """What the requests of this run cost so far, in USD."""
-    return lambda progress: spent_usd(config.teacher, plans[0].endpoint.name, progress)
+    tariff = make_tariff(config)
+    return lambda progress: spent_usd(tariff, progress)
 
 
 @asynccontextmanager
@@ -163,7 +167,7 @@ def _n_requests(rests: list[Rest], settled: int) -> int | None:
         rows = rest.plan.count_rows()
         if rows is None or rest.plan.asks_twice:
             return None
-        total += rows - rest.start
+        total += -(-(rows - rest.start) // rest.every)
     return total
 
 

@@ -1,6 +1,7 @@
 """Settings of a run: what the command line says, and the secrets that only the environment says."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ SIMULATED = "simulated"
 STORE = Path("runs/store")
 OUT = Path("runs")
 MODELS = Path("models.yaml")
+PRICES = Path("prices.yaml")
 # The widest that the window grows by itself; most teachers stop it long before.
 AUTO_CONCURRENCY = 1024
 
@@ -70,6 +72,8 @@ class RunConfig:
     template: a template id; mix: a mix's name or file; neither: the task's mix `default`.
     base_url: None for OpenAI, or for the embedded simulator when teacher is `simulated`.
     concurrency: requests in flight at most, fewer where the teacher slows down; None: found out.
+    prices: a file of one's own prices; max_cost_usd: what may be spent, None for anything; budget:
+    the name that other runs spend it under, too.
     models: a file of options by model; log: a file that events are appended to.
     batch: ask through the Batch API; None to ask online.
     max_tokens: the longest answer asked for; outside the key, so raising it asks nothing again.
@@ -97,6 +101,9 @@ class RunConfig:
     max_tokens: int = 512
     timeout_s: float = 120.0
     votes: int = 1
+    prices: Path | None = None
+    max_cost_usd: Decimal | None = None
+    budget: str | None = None
     shards: ShardSettings = field(default_factory=ShardSettings)
 
 

@@ -16,7 +16,7 @@ from annotator.asking import Rest, ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.errors import BatchesLeft
-from annotator.planning import endpoint, make_plans, warnings
+from annotator.planning import make_plans, make_tariff, warnings
 from annotator.rationing import ration
 from annotator.request.plan import Plan
 from annotator.request.progress import Progress
@@ -48,7 +48,7 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
     try:
         return _run(config, screen, progress)
     except BatchesLeft:
-        spent = spent_usd(config.teacher, endpoint(config).name, progress)
+        spent = spent_usd(make_tariff(config), progress)
         return RunResult(
             manifests={},
             asked=progress.asked,
@@ -60,7 +60,7 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
 
 def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
     _spare_the_collector()
-    plans = make_plans(config)
+    plans, tariff = make_plans(config), make_tariff(config)
     for line in warnings(plans):
         screen.warn(line)
     done = _already_done(config, plans)
@@ -69,7 +69,7 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
         return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
     with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
         splits = [
-            stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards))
+            stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards, tariff))
             for plan in plans
         ]
 
@@ -94,7 +94,7 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
         manifests=manifests,
         asked=progress.asked,
         cached=answers if config.offline else progress.cached,
-        spent_usd=spent_usd(config.teacher, plans[0].endpoint.name, progress),
+        spent_usd=spent_usd(tariff, progress),
     )
 
 

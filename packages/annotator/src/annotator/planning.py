@@ -4,6 +4,8 @@ What can be wrong with task, prompts, rows or key is found here, before a reques
 """
 
 from annotator.config import AUTO_CONCURRENCY, OPENAI_BASE_URL, SIMULATED, RunConfig, Secrets
+from annotator.cost.own_prices import load_own_prices
+from annotator.cost.prices import Tariff
 from annotator.dataset.sources import open_source
 from annotator.prompt.leak import gold_placeholders, leak_warning
 from annotator.prompt.mix import Mix, check_templates, load_mix, single
@@ -117,6 +119,12 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
         ),
         limit_name=limit_name(config),
     )
+
+
+def make_tariff(config: RunConfig) -> Tariff:
+    """What the teacher costs. Raises PromptError: the file of one's own prices is wrong."""
+    own = load_own_prices(config.prices)
+    return Tariff(model=config.teacher, host=endpoint(config).name, own=own)
 
 
 def limit_name(config: RunConfig) -> LimitName:

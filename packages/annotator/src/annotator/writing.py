@@ -12,6 +12,7 @@ import orjson
 
 from annotator.config import ShardSettings
 from annotator.cost.bill import Bill
+from annotator.cost.prices import Tariff, tariff_of
 from annotator.request.plan import Plan, PlannedRow
 from annotator.request.store import ResponseStore
 from annotator.response.filters import filters_content, make_filters
@@ -44,11 +45,13 @@ class SplitShards:
     Raises ShardError, DatasetError, StoreError.
     """
 
-    def __init__(self, plan: Plan, folder: Path, settings: ShardSettings) -> None:
-        """Raises ConfigError."""
+    def __init__(
+        self, plan: Plan, folder: Path, settings: ShardSettings, tariff: Tariff | None = None
+    ) -> None:
+        """tariff: list prices where it is None. Raises ConfigError."""
         self.plan, self.folder = plan, folder
         self.rules = make_rules(plan, settings)
-        self.bill = Bill(host=plan.endpoint.name, model=plan.model)
+        self.bill = Bill(tariff=tariff or tariff_of(plan))
         self.written = self._explained = 0
         self._settings = settings
         self._writer = SplitWriter(folder, settings.rows_per_shard)

@@ -9,11 +9,13 @@ from annotator.commands.options import (
     BaseUrl,
     Data,
     Models,
+    Prices,
     Prompts,
     ReaderName,
     Store,
     TaskName,
     models_file,
+    prices_file,
 )
 from annotator.commands.study_options import (
     Csv,
@@ -55,6 +57,7 @@ def evaluate_command(  # budget: a command's options are its parameters
     data: Data = None,
     base_url: BaseUrl = None,
     models: Models = None,
+    prices: Prices = None,
     prompts: Prompts = None,
     store: Store = STORE,
     metadata: MetadataFile = None,
@@ -84,6 +87,7 @@ def evaluate_command(  # budget: a command's options are its parameters
         base_url=base_url,
         offline=True,
         models=models_file(models),
+        prices=prices_file(prices),
     )
     path = metadata_file(metadata, task)
     choice = Choice(

@@ -14,6 +14,7 @@ from annotator.commands.options import (
     MaxTokens,
     Models,
     Offline,
+    Prices,
     Prompts,
     Quiet,
     ReaderName,
@@ -24,6 +25,7 @@ from annotator.commands.options import (
     TokensPerMinute,
     connections,
     models_file,
+    prices_file,
 )
 from annotator.commands.study_options import (
     AllowLeak,
@@ -81,6 +83,7 @@ def experiment_command(  # budget: a command's options are its parameters
     tokens_per_minute: TokensPerMinute = None,
     batch_api: BatchFlag = False,
     models: Models = None,
+    prices: Prices = None,
     log: Log = None,
     max_tokens: MaxTokens = 512,
     timeout: Timeout = 120.0,
@@ -120,6 +123,7 @@ def experiment_command(  # budget: a command's options are its parameters
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         models=models_file(models),
+        prices=prices_file(prices),
         log=log,
         batch=BatchSettings() if batch_api else None,
         max_tokens=max_tokens,

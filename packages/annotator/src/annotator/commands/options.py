@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.config import MODELS
+from annotator.config import MODELS, PRICES
 from annotator.response.reader import VERSIONS
 from common.errors import ConfigError
 
@@ -48,6 +48,9 @@ TokensPerMinute = Annotated[
 Models = Annotated[
     Path | None, typer.Option(help="YAML of options by model; default ./models.yaml.")
 ]
+Prices = Annotated[
+    Path | None, typer.Option(help="YAML of your own prices by model; default ./prices.yaml.")
+]
 Log = Annotated[
     Path | None, typer.Option(help="Append what happens to this file, a JSON line each.")
 ]
@@ -78,3 +81,8 @@ def connections(concurrency: str) -> int | None:
 def models_file(models: Path | None) -> Path | None:
     """The file that --models names, else the one in this folder, where there is one."""
     return models or (MODELS if MODELS.is_file() else None)
+
+
+def prices_file(prices: Path | None) -> Path | None:
+    """The file that --prices names, else the one in this folder, where there is one."""
+    return prices or (PRICES if PRICES.is_file() else None)

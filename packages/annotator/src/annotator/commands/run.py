@@ -24,6 +24,7 @@ from annotator.commands.options import (
     MixName,
     Models,
     Offline,
+    Prices,
     Prompts,
     Quiet,
     RequestsPerMinute,
@@ -36,6 +37,7 @@ from annotator.commands.options import (
     TokensPerMinute,
     connections,
     models_file,
+    prices_file,
     split_names,
 )
 from annotator.config import (
@@ -76,6 +78,7 @@ def run_command(  # budget: a command's options are its parameters
     enqueued_tokens: EnqueuedTokens = None,
     fallback_online_after: FallbackOnlineAfter = None,
     models: Models = None,
+    prices: Prices = None,
     log: Log = None,
     max_tokens: MaxTokens = 512,
     timeout: Timeout = 120.0,
@@ -158,6 +161,7 @@ def run_command(  # budget: a command's options are its parameters
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         models=models_file(models),
+        prices=prices_file(prices),
         log=log,
         batch=batch if batch_api else None,
         max_tokens=max_tokens,

@@ -7,12 +7,17 @@ Mode = Literal["online", "batch", "import"]
 
 
 class Usage(NamedTuple):
-    """Tokens as the provider counted them. cached is inside prompt, reasoning inside completion."""
+    """Tokens as the provider counted them.
+
+    cached (found in its cache) and written (put there) are inside prompt, reasoning inside
+    completion.
+    """
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
     reasoning: int = 0
+    written: int = 0
 
 
 class Answer(NamedTuple):

@@ -33,6 +33,7 @@ class _Usage(BaseModel):
     completion: int = Field(ge=0)
     cached: int = Field(ge=0)
     reasoning: int = Field(ge=0)
+    written: int = Field(default=0, ge=0)
 
 
 class _Line(BaseModel):

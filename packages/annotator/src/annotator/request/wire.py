@@ -52,6 +52,7 @@ class _Choice(_Wire):
 
 class _PromptDetails(_Wire):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _CompletionDetails(_Wire):
@@ -161,6 +162,7 @@ def _usage(usage: _Usage) -> Usage:
         completion=usage.completion_tokens or 0,
         cached=(prompt and prompt.cached_tokens) or 0,
         reasoning=(completion and completion.reasoning_tokens) or 0,
+        written=(prompt and prompt.cache_write_tokens) or 0,
     )
 
 

@@ -110,8 +110,7 @@ def run_experiment(
 def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report:
     trial, scored = experiment.trial, experiment.notebook.scored
     answered = [each for each in scored.values() if each.right or each.score.unanswered]
-    plan: Plan = next(iter(trial.plans.values()))
-    spent = [spent_usd(plan.model, plan.endpoint.name, each) for each in experiment.asked]
+    spent = [spent_usd(trial.tariff, each) for each in experiment.asked]
     told = [trial.plans[each.template] for each in answered]
     remarks = [*trial.remarks, *(line for each in told for line in warnings([each]))]
     if len(answered) < len(trial.plans):

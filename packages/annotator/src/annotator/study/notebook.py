@@ -68,7 +68,7 @@ class Notebook:
         (name,) = plan.templates
         reader = self._trial.readers.by_template[name]
         with self._store.reading() as stored:
-            scored = self.scored[name] = score_template(plan, stored, reader)
+            scored = self.scored[name] = score_template(plan, stored, reader, self._trial.tariff)
         if scored.right:
             self._write_down(plan, scored)
         return scored

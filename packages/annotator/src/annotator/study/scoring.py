@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from annotator.cost.bill import Bill
+from annotator.cost.prices import Tariff
 from annotator.request.answer import Answer
 from annotator.request.plan import Plan
 from annotator.request.store import Snapshot
@@ -43,10 +44,10 @@ class _Tally:
         self.cached += answer.usage.cached
 
 
-def score_template(plan: Plan, stored: Snapshot, reader: Reader) -> Scored:
+def score_template(plan: Plan, stored: Snapshot, reader: Reader, tariff: Tariff) -> Scored:
     """The score of a plan's one template on those of its rows that have a gold label and were
     asked."""
-    tally = _Tally(bill=Bill(host=plan.endpoint.name, model=plan.model))
+    tally = _Tally(bill=Bill(tariff=tariff))
     for planned in plan.rows():
         row, answer = planned.row, stored.answer(planned.label.key)
         if row.gold is None:

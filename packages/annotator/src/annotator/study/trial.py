@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from annotator.config import RunConfig
+from annotator.cost.prices import Tariff
 from annotator.dataset.selection import draw_sample
-from annotator.planning import make_template_plan
+from annotator.planning import make_tariff, make_template_plan
 from annotator.prompt.leak import leak_warning
 from annotator.prompt.mix import check_templates, single
 from annotator.request.plan import Plan
@@ -41,6 +42,7 @@ class Trial:
     setting: Setting
     plans: Mapping[str, Plan]
     readers: Readers
+    tariff: Tariff
     n_rows: int
     without_gold: int
     remarks: list[str]
@@ -65,6 +67,7 @@ def make_trial(config: RunConfig, choice: Choice) -> Trial:
         setting=_setting(plan, choice),
         plans=plans,
         readers=make_readers(choice.reader, plan.task.label, used),
+        tariff=make_tariff(config),
         n_rows=sample.n,
         without_gold=sample.without_gold,
         remarks=remarks,
