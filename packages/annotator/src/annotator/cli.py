@@ -18,6 +18,10 @@ COMMANDS = {
         "annotator.commands.run:run_command",
         "Annotate a task's rows. Running the same command again goes on where it stopped.",
     ),
+    "estimate": (
+        "annotator.commands.estimate:estimate_command",
+        "Say what a run would cost, before it costs anything. Nobody is asked, but with --probe.",
+    ),
     "experiment": (
         "annotator.commands.experiment:experiment_command",
         "Ask the same rows of every template, and rank the templates by what comes of it.",

@@ -12,7 +12,6 @@ from annotator.asking import Rest, ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.planning import warnings
-from annotator.request.plan import Plan
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen

@@ -1,0 +1,26 @@
+"""A probe: a few of a run's requests, asked now, so that an estimate knows how long answers are.
+
+They are kept like all answers, and the run does not ask them again.
+"""
+
+import uvloop
+
+from annotator.accounts.estimating import rated
+from annotator.asking import Rest, ask
+from annotator.config import RunConfig
+from annotator.planning import make_plans
+from annotator.request.progress import Progress
+from annotator.request.store import ResponseStore
+from annotator.screen import Screen
+
+
+def probe_plans(config: RunConfig, rows: int, screen: Screen) -> Progress:
+    """Ask the requests of about this many rows, spread evenly. Raises DistillError."""
+    plans = rated(config, make_plans(config))
+    total = sum(plan.count_rows() or rows for plan in plans)
+    rests = [Rest(plan=plan, every=max(1, total // rows)) for plan in plans]
+    progress = Progress()
+    with ResponseStore.open(config.store, write=True) as store:
+        uvloop.run(ask(config, rests, store, screen, progress))
+    screen.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
+    return progress

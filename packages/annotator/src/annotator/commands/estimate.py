@@ -1,0 +1,168 @@
+"""`annotate estimate`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annotator.accounts.estimate_view import Answered, facts_of, show_estimate
+from annotator.accounts.estimating import (
+    Knowledge,
+    by_model,
+    by_rate,
+    by_template,
+    estimate_run,
+)
+from annotator.accounts.few_shot import compare_few_shot
+from annotator.accounts.probe import probe_plans
+from annotator.commands.options import (
+    AsJson,
+    BaseUrl,
+    Data,
+    MaxTokens,
+    MixName,
+    Models,
+    Prices,
+    Prompts,
+    Quiet,
+    RequestsPerMinute,
+    Samples,
+    Splits,
+    Store,
+    TaskName,
+    TemplateId,
+    TokensPerMinute,
+    models_file,
+    prices_file,
+    split_names,
+)
+from annotator.commands.study_options import MetadataFile, metadata_file, names_of
+from annotator.config import OUT, STORE, RunConfig, ShardSettings, default_prompts
+from annotator.cost.own_prices import load_own_prices
+from annotator.prompt.template import load_templates
+from annotator.screen import Screen
+from annotator.study.metadata import load_metadata
+from common.errors import ConfigError
+
+
+def estimate_command(  # budget: a command's options are its parameters
+    task: TaskName,
+    *,
+    teacher: Annotated[str, typer.Option(help="The model that would be asked.")],
+    split: Splits = None,
+    data: Data = None,
+    samples: Samples = None,
+    template: TemplateId = None,
+    mix: MixName = None,
+    base_url: BaseUrl = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    models: Models = None,
+    prices: Prices = None,
+    max_tokens: MaxTokens = 512,
+    votes: Annotated[int, typer.Option(min=1, help="How often each label is asked for.")] = 1,
+    rationale_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the records that is to have reasons.")
+    ] = 1.0,
+    prompts: Prompts = None,
+    store: Store = STORE,
+    metadata: MetadataFile = None,
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Ask this many of the requests now (paid and kept) to learn from."
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="The same run by other models, as a,b,c.")
+    ] = None,
+    templates: Annotated[
+        str | None, typer.Option(help="The same rows by each of these templates, as a,b, or all.")
+    ] = None,
+    rationale_rates: Annotated[
+        str | None, typer.Option(help="The same run at each of these rates, as 0,0.5,1.")
+    ] = None,
+    few_shot: Annotated[
+        bool, typer.Option("--few-shot", help="Compare with the task's few-shot.yaml.")
+    ] = False,
+    few_shot_file: Annotated[
+        Path | None, typer.Option(help="Compare with the examples of this file.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what a run would cost, before it costs anything. Nobody is asked, but with --probe.
+
+    Examples:
+
+        annotate estimate cqa --data data/cqa --teacher gpt-6-luna
+
+        annotate estimate cqa --data data/cqa --teacher gpt-6-luna --probe 50
+        --requests-per-minute 500
+
+        annotate estimate cqa --data data/cqa --teacher gpt-6-luna --few-shot
+        --compare gpt-5-mini,gpt-4o-mini --templates all
+    """
+    if template is not None and mix is not None:
+        raise ConfigError("--template and --mix exclude each other: a mix names its templates")
+    config = RunConfig(
+        task=task,
+        splits=split_names(split),
+        teacher=teacher,
+        prompts=prompts or default_prompts(),
+        store=store,
+        out=OUT / task,
+        data=data,
+        samples=samples,
+        template=template,
+        mix=mix,
+        base_url=base_url,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        models=models_file(models),
+        prices=prices_file(prices),
+        max_tokens=max_tokens,
+        votes=votes,
+        shards=ShardSettings(rationale_rate=rationale_rate),
+    )
+    known = Knowledge(
+        own=load_own_prices(config.prices),
+        metadata=load_metadata(metadata_file(metadata, task), task),
+        day=datetime.now(UTC).date(),
+    )
+    screen = Screen(quiet=quiet or as_json)
+    if probe is not None:
+        probe_plans(config, probe, screen)
+    variants = {
+        "model": by_model(config, [teacher, *names_of(compare)], known) if compare else [],
+        "template": by_template(config, _templates(config, templates), known),
+        "rationale rate": by_rate(config, _rates(rationale_rates), known),
+    }
+    with_shots = few_shot or few_shot_file is not None
+    answered = Answered(
+        day=known.day,
+        run=estimate_run(config, known),
+        variants={heading: found for heading, found in variants.items() if found},
+        few_shot=compare_few_shot(config, few_shot_file, known) if with_shots else None,
+    )
+    if as_json:
+        screen.json(facts_of(answered))
+    else:
+        show_estimate(answered, screen)
+
+
+def _templates(config: RunConfig, names: str | None) -> list[str]:
+    if names == "all":
+        return list(load_templates(config.prompts, config.task))
+    return list(names_of(names))
+
+
+def _rates(words: str | None) -> list[float]:
+    try:
+        rates = [float(word) for word in names_of(words)]
+    except ValueError:
+        rates = [-1.0]
+    if not all(0 <= rate <= 1 for rate in rates):
+        raise ConfigError(f"--rationale-rates {words}: shares from 0 to 1, as 0,0.5,1")
+    return rates
