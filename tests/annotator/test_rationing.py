@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from annotator.asking import Rest
 from annotator.config import ShardSettings
 from annotator.dataset.sources import open_source
 from annotator.prompt.mix import Mix, single
 from annotator.rationing import ration
-from annotator.request.plan import Plan
+from annotator.request.plan import Plan, Rest
 from annotator.request.store import ResponseStore
 from annotator.writing import SplitShards
 from common.manifest import Manifest

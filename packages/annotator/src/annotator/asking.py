@@ -6,14 +6,14 @@ Ctrl-C and SIGTERM end it early, without loss.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain, islice
 
 from annotator.batch_view import batch_line, batch_table
@@ -27,7 +27,7 @@ from annotator.request.batch.report import Reporter
 from annotator.request.batch.teacher import BatchTeacher
 from annotator.request.committer import Committer
 from annotator.request.key import Request
-from annotator.request.plan import Plan
+from annotator.request.plan import Rest
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
@@ -39,31 +39,6 @@ _GROUP = 256
 _NOTE_EVERY_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Meter = Callable[[Progress], float | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
-    """What is left to settle of a plan: its rows from number `start` on.
-
-    above: only the reasons of rows whose lot is at least this; all else has been settled.
-    every: only one of so many rows, for a look at what answers are like.
-    """
-
-    plan: Plan
-    start: int = 0
-    above: float | None = None
-    every: int = 1
-
-    def requests(self) -> Iterator[Request]:
-        """In the order of the rows."""
-        if self.above is None:
-            rows = islice(self.plan.rows(self.start), 0, None, self.every)
-            return (each for row in rows for each in row.requests)
-        return (
-            planned.rationale
-            for planned in self.plan.rows(self.start)
-            if planned.rationale is not None and self.plan.draw(planned.row) >= self.above
-        )
 
 
 async def ask(

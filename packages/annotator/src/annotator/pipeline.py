@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import uvloop
 
-from annotator.asking import Rest, ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.errors import BatchesLeft
 from annotator.planning import make_plans, make_tariff, warnings
 from annotator.rationing import ration
-from annotator.request.plan import Plan
+from annotator.request.plan import Plan, Rest
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
@@ -75,6 +74,8 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
 
         def settle(rests: list[Rest]) -> None:
             if rests and not config.offline:
+                from annotator.asking import ask  # half of all imports: only where it is used
+
                 uvloop.run(ask(config, rests, store, screen, progress))
 
         if config.shards.rationale_rate < 1:

@@ -11,8 +11,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from annotator.asking import Rest
-from annotator.request.plan import Plan
+from annotator.request.plan import Plan, Rest
 from annotator.request.store import ResponseStore
 from annotator.response.record import Rules, conclude
 from annotator.writing import SplitShards

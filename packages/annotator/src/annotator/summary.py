@@ -7,7 +7,6 @@ import orjson
 from rich.table import Table
 
 from annotator.config import SIMULATED, RunConfig
-from annotator.importing.original import Imported
 from annotator.pipeline import RunResult
 from annotator.screen import Screen
 from common.manifest import REJECTS_NAME, Manifest
@@ -62,30 +61,6 @@ def show_run(config: RunConfig, result: RunResult, screen: Screen) -> None:
             "The teacher was simulated: its labels come from the dataset, with errors on purpose."
         )
     screen.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
-
-
-def import_summary(done: Imported) -> dict[str, object]:
-    """The object of `import-original --json`."""
-    return {
-        "templates": done.templates,
-        "mixes": done.mixes,
-        "answers": {f"{task}/{split}": n for (task, split), n in sorted(done.answers.items())},
-        "skipped": len(done.skipped),
-    }
-
-
-def show_imported(done: Imported, screen: Screen) -> None:
-    """What an import brought in, by task and split."""
-    table = Table("task", "split", box=None, pad_edge=False)
-    for name in ("templates", "mixes", "answers"):
-        table.add_column(name, justify="right")
-    for (task, split), n in sorted(done.answers.items()):
-        table.add_row(task, split, str(done.templates[task]), str(done.mixes[task]), str(n))
-    screen.table(table)
-    for line in done.skipped[:_NAMED_ROWS]:
-        screen.show(f"skipped: {line}")
-    if done.skipped:
-        screen.show(f"{len(done.skipped)} query results skipped")
 
 
 def _counts_table(manifests: dict[str, Manifest]) -> Table:

@@ -6,9 +6,10 @@ They are kept like all answers, and the run does not ask them again.
 import uvloop
 
 from annotator.accounts.estimating import rated
-from annotator.asking import Rest, ask
+from annotator.asking import ask
 from annotator.config import RunConfig
 from annotator.planning import make_plans
+from annotator.request.plan import Rest
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from annotator.commands.options import AsJson, Store
 from annotator.config import STORE, own_prompts
-from annotator.importing.original import import_original
+from annotator.importing.original import Imported, import_original
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
-from annotator.summary import import_summary, show_imported
+
+_NAMED_LINES = 5
 
 
 def import_original_command(
@@ -37,6 +39,30 @@ def import_original_command(
     with ResponseStore.open(store, write=True) as opened:
         done = import_original(src, prompts, own_prompts(), opened)
     if as_json:
-        screen.json(import_summary(done))
+        screen.json(_summary(done))
     else:
-        show_imported(done, screen)
+        _show(done, screen)
+
+
+def _summary(done: Imported) -> dict[str, object]:
+    """The object of `import-original --json`."""
+    return {
+        "templates": done.templates,
+        "mixes": done.mixes,
+        "answers": {f"{task}/{split}": n for (task, split), n in sorted(done.answers.items())},
+        "skipped": len(done.skipped),
+    }
+
+
+def _show(done: Imported, screen: Screen) -> None:
+    """What an import brought in, by task and split."""
+    table = Table("task", "split", box=None, pad_edge=False)
+    for name in ("templates", "mixes", "answers"):
+        table.add_column(name, justify="right")
+    for (task, split), n in sorted(done.answers.items()):
+        table.add_row(task, split, str(done.templates[task]), str(done.mixes[task]), str(n))
+    screen.table(table)
+    for line in done.skipped[:_NAMED_LINES]:
+        screen.show(f"skipped: {line}")
+    if done.skipped:
+        screen.show(f"{len(done.skipped)} query results skipped")

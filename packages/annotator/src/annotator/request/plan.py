@@ -138,5 +138,30 @@ class Plan:
         return _sha256(self.task.model_dump())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What is left to settle of a plan: its rows from number `start` on.
+
+    above: only the reasons of rows whose lot is at least this; all else has been settled.
+    every: only one of so many rows, for a look at what answers are like.
+    """
+
+    plan: Plan
+    start: int = 0
+    above: float | None = None
+    every: int = 1
+
+    def requests(self) -> Iterator[Request]:
+        """In the order of the rows."""
+        if self.above is None:
+            rows = islice(self.plan.rows(self.start), 0, None, self.every)
+            return (each for row in rows for each in row.requests)
+        return (
+            planned.rationale
+            for planned in self.plan.rows(self.start)
+            if planned.rationale is not None and self.plan.draw(planned.row) >= self.above
+        )
+
+
 def _sha256(content: object) -> str:
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()

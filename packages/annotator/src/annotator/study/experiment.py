@@ -8,10 +8,11 @@ from pathlib import Path
 
 import uvloop
 
-from annotator.asking import Rest, ask
+from annotator.asking import ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.planning import warnings
+from annotator.request.plan import Rest
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
