@@ -21,6 +21,7 @@ from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.errors import BatchesLeft, Interrupted, RunStopped
 from annotator.events import EventLog
+from annotator.pace import Meter
 from annotator.planning import make_door, make_tariff, uses_simulator
 from annotator.request.batch.collect import Desk
 from annotator.request.batch.report import Reporter
@@ -38,7 +39,6 @@ from annotator.teachers import Asking, Teacher, the_teacher
 _GROUP = 256
 _NOTE_EVERY_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-Meter = Callable[[Progress], float | None]
 
 
 async def ask(

@@ -6,17 +6,18 @@ Progress goes to standard error, results to standard output, so that a pipe gets
 import asyncio
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import orjson
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
+from annotator.pace import Meter, Pace
 from annotator.request.progress import Progress
 
 _LINE_EVERY_S = 10.0
@@ -78,15 +79,13 @@ class Screen:
         self._out.print(table)
 
     @asynccontextmanager
-    async def asking(
-        self, progress: Progress, spent_usd: Callable[[Progress], float | None]
-    ) -> AsyncGenerator[None]:
+    async def asking(self, progress: Progress, spent_usd: Meter) -> AsyncGenerator[None]:
         """Show progress, and what it costs, while the body runs."""
         if self._quiet:
             yield
             return
         show = self._bar if self._err.is_terminal else self._lines
-        task = asyncio.create_task(show(progress, _Rates(progress, spent_usd)))
+        task = asyncio.create_task(show(Pace(progress, spent_usd)))
         try:
             yield
         finally:
@@ -125,74 +124,36 @@ class Screen:
                 said = line()
                 self._err.print(said, markup=False)
 
-    async def _bar(self, progress: Progress, rates: "_Rates") -> None:
-        columns = (
+    async def _bar(self, pace: Pace) -> None:
+        at = Bar(
             TextColumn("asking"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
+            TaskProgressColumn(),
         )
-        with Bar(*columns, console=self._err, transient=True) as bar:
-            task = bar.add_task("asking", total=progress.total, detail="")
+        task = at.add_task("asking")
+
+        def drawn() -> Group:
+            pace.look()
+            progress = pace.progress
+            at.update(task, total=progress.total, completed=progress.settled)
+            rest = [*pace.outcomes(), *pace.money(), *pace.left()]
+            lines = [line for line in (pace.speed(), rest, pace.trouble()) if line]
+            return Group(at, *(Text(f"  {', '.join(line)}") for line in lines))
+
+        with Live(
+            get_renderable=drawn, console=self._err, transient=True, auto_refresh=False
+        ) as live:
             while True:
-                bar.update(task, completed=progress.settled, detail=rates.line())
+                live.refresh()
                 await asyncio.sleep(_DRAW_EVERY_S)
 
-    async def _lines(self, progress: Progress, rates: "_Rates") -> None:
+    async def _lines(self, pace: Pace) -> None:
         while True:
             await asyncio.sleep(_LINE_EVERY_S)
-            of = f" of {progress.total:,}" if progress.total is not None else ""
-            line = f"{progress.settled:,}{of} requests, {rates.line()}{rates.eta()}"
-            self._err.print(line, markup=False)
+            pace.look()
+            self._err.print(pace.line(), markup=False)
 
 
 def _left(done: int, total: int, elapsed_s: float) -> str:
     return f" of {total:,}, {(total - done) * elapsed_s / max(1, done):,.0f} s left"
-
-
-class _Rates:
-    """Speed and money of a run, over the last ten seconds or so."""
-
-    def __init__(self, progress: Progress, spent_usd: Callable[[Progress], float | None]) -> None:
-        self._progress, self._spent_usd = progress, spent_usd
-        self._seen: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)])
-
-    def line(self) -> str:
-        """One line: rates, what is in flight, stored, failed and tried again, and the money."""
-        progress = self._progress
-        requests_per_s, tokens_per_minute = self._rates()
-        parts = [
-            f"{requests_per_s:,.0f}/s",
-            f"{tokens_per_minute / 1000:,.0f}k tokens/min",
-            f"{progress.in_flight:,} in flight",
-        ]
-        parts += [f"{progress.cached:,} stored"] if progress.cached else []
-        parts += [f"{progress.failed:,} failed"] if progress.failed else []
-        parts += [f"{n:,} x {cause}" for cause, n in progress.retries.items()]
-        return ", ".join([*parts, *self._money()])
-
-    def eta(self) -> str:
-        """How long the rest takes at this rate."""
-        requests_per_s, _ = self._rates()
-        if self._progress.total is None or not requests_per_s:
-            return ""
-        return f", {(self._progress.total - self._progress.settled) / requests_per_s:,.0f} s left"
-
-    def _rates(self) -> tuple[float, float]:
-        progress, now = self._progress, time.monotonic()
-        tokens = progress.prompt_tokens + progress.completion_tokens
-        self._seen.append((now, progress.asked, tokens))
-        while len(self._seen) > 2 and now - self._seen[0][0] > _LINE_EVERY_S:
-            self._seen.popleft()
-        first_s, asked, before = self._seen[0]
-        elapsed_s = max(now - first_s, 1e-9)
-        return (progress.asked - asked) / elapsed_s, (tokens - before) / elapsed_s * 60
-
-    def _money(self) -> list[str]:
-        spent = self._spent_usd(self._progress)
-        if not spent:
-            return []
-        asked, total = self._progress.asked, self._progress.total
-        left = total - self._progress.settled if total is not None else 0
-        return [f"{spent:.4f} USD of about {spent * (1 + left / max(1, asked)):.4f}"]
