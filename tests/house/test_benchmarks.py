@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-BENCHMARKS = ("annotate_throughput", "read_answers", "race_templates", "warm_rerun")
+BENCHMARKS = ("annotate_throughput", "race_templates", "read_answers", "soak", "warm_rerun")
 SCRIPTS = (*BENCHMARKS, "floor", "static_server")
 BODY = b'{"model": "bench", "messages": []}'
 
