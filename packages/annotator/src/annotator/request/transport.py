@@ -2,7 +2,7 @@
 
 Over connections of our own where a teacher is at a plain http:// address and no proxy stands
 between, as a fleet of local servers is; over aiohttp, at five times the cost, where TLS or a proxy
-has to be spoken (decision 14).
+has to be spoken (decision 16).
 """
 
 from collections.abc import Mapping
