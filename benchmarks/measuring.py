@@ -21,7 +21,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-PACKAGES = ("stepdistill-annotator", "aiohttp", "lmdb", "orjson", "pydantic", "uvloop")
+PACKAGES = (
+    "stepdistill-annotator", "aiohttp", "lmdb", "orjson", "pydantic", "uvloop", "torch",
+    "transformers", "deepspeed",
+)  # fmt: skip
 _BYTECODE = Path(__file__).resolve().parents[1] / ".cache" / "bytecode"
 _POLL_S = 0.01
 _MEMORY_EVERY_S = 0.1

@@ -11,7 +11,14 @@ from typing import BinaryIO
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-BENCHMARKS = ("annotate_throughput", "race_templates", "read_answers", "soak", "warm_rerun")
+BENCHMARKS = (
+    "annotate_throughput",
+    "race_templates",
+    "read_answers",
+    "soak",
+    "train_step",
+    "warm_rerun",
+)
 SCRIPTS = (*BENCHMARKS, "floor", "static_server")
 BODY = b'{"model": "bench", "messages": []}'
 
@@ -21,7 +28,9 @@ def run(name: str, *arguments: str | Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=110).stdout
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "train_step")) for n in BENCHMARKS]
+)
 def test_a_smoke_run_keeps_every_sample(name: str, tmp_path: Path) -> None:
     shown = run(name, "--smoke", "--check", "--json", tmp_path / "results.json")
     kept = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))

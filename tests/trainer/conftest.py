@@ -1,5 +1,6 @@
 """Shards of word problems, a tiny student and a process that is its own world."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from tests.trainer.made_rows import arguments, word_problems, write_split
 from trainer.config import TrainConfig, parse
 from trainer.data.examples import Example, lesson
 from trainer.data.shards import read_data
-from trainer.main import main
+from trainer.main import main, stand_alone
 from trainer.model.student import Student, tiny
 from trainer.model.tokenizer import train_pieces
+from trainer.training.engine import World, start, stop
 
 STEPS = 12
 RUN = {"steps": STEPS, "batch_size": 8, "eval_every": 6, "log_every": 1, "warmup": 2}
@@ -27,6 +29,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tokenised rows are kept where the tests' files are."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("XDG_CACHE_HOME")
+    if before is not None:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """train (two shards, some rows unexplained), valid and test."""
@@ -39,14 +52,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def examples(data: Path) -> tuple[Example, ...]:
-    folders = ([data / "train"], [data / "valid"], [data / "test"])
-    return lesson(read_data(*folders).train, "teacher", "step-by-step").examples
+    config = parse(arguments(data, Path("unused")))
+    return lesson(read_data(config).train, config).examples
 
 
 @pytest.fixture(scope="session")
 def student(examples: tuple[Example, ...]) -> Student:
-    texts = [text for row in examples for text in (row.input, row.label, row.rationale) if text]
+    said = [one.text for row in examples for one in (*row.labels, *row.rationales)]
+    texts = [*said, *(row.input for row in examples)]
     return tiny(train_pieces(["predict: explain:", *texts]), 0, None)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """This process alone, joined to nobody."""
+    stand_alone()
+    yield start()
+    stop()
 
 
 @pytest.fixture(scope="session")

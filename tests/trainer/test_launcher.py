@@ -11,10 +11,12 @@ import pytest
 
 from tests.trainer.conftest import RUN
 from tests.trainer.made_rows import arguments
-from trainer.config import TrainConfig
+from trainer.main import main
 
 ROOT = Path(__file__).parents[2]
-BOUND_S = 60
+BOUND_S = 110
+# Adam makes a large step of a rounding error where a gradient is nearly zero, so steps are small.
+STEADY = RUN | {"lr": 1e-5}
 
 
 def _launch(*line: str) -> subprocess.CompletedProcess[str]:
@@ -36,12 +38,12 @@ def _launch(*line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_two_ranks_are_one(data: Path, finished: TrainConfig, tmp_path: Path) -> None:
-    run = _launch(*arguments(data, tmp_path, **RUN))
+def test_two_ranks_are_one(data: Path, tmp_path: Path) -> None:
+    assert main([*arguments(data, tmp_path / "one", **STEADY), "--quiet"]) == 0
+    run = _launch(*arguments(data, tmp_path / "two", **STEADY))
     assert run.returncode == 0, run.stderr
     one, two = (
-        orjson.loads((output / "results.json").read_bytes())
-        for output in (finished.output, tmp_path)
+        orjson.loads((tmp_path / name / "results.json").read_bytes()) for name in ("one", "two")
     )
     for first, second in zip(one["history"]["train"], two["history"]["train"], strict=True):
         assert second["loss"] == pytest.approx(first["loss"], rel=1e-5)

@@ -48,8 +48,8 @@ def test_an_unknown_model(data: Path, tmp_path: Path, said: pytest.CaptureFixtur
 def test_a_batch_that_cannot_be_shared(
     data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
 ) -> None:
-    line = arguments(data, tmp_path, batch_size=9, accumulate=2)
-    assert "take a multiple of 2" in _refusal(line, said)
+    line = arguments(data, tmp_path, batch_size=1, accumulate=2)
+    assert "take 2 or more" in _refusal(line, said)
 
 
 def test_an_output_that_is_a_file(

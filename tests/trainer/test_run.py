@@ -13,8 +13,10 @@ from trainer.data.examples import exam
 from trainer.data.shards import read_data
 from trainer.main import main
 from trainer.model.student import pretrained
+from trainer.scores import mark
+from trainer.tasks import judged
 from trainer.training.engine import start, stop
-from trainer.training.evaluation import judge, paper
+from trainer.training.evaluation import paper, sit
 
 
 def _results(output: Path) -> Any:
@@ -45,11 +47,12 @@ def test_the_results_say_what_was_done(finished: TrainConfig) -> None:
 
 def test_the_saved_student_is_the_judged_one(finished: TrainConfig) -> None:
     saved = pretrained(str(finished.output / "model"), None)
-    data = read_data(finished.train, finished.valid, finished.test)
+    data = read_data(finished)
     world = start()
     for name, split in (("test", data.test), ("valid", data.valid)):
-        sheet = paper(exam(split).questions, data.kind, saved, finished.mode, 512)
-        found = judge(saved, sheet, world, lockstep=False)
+        questions = exam(split).questions
+        sheet = paper(questions, data.kind, saved, judged(finished.table()), 512)
+        found = mark(sit(saved, sheet, world, lockstep=False), questions, data.kind)
         said = _results(finished.output)[name]
         assert found.right == (said["student"] if name == "test" else said)["right"]
     stop()
@@ -70,12 +73,6 @@ def test_another_run_in_the_same_folder_is_refused(
 ) -> None:
     assert main(arguments(data, finished.output, **(RUN | {"seed": 5}))) == 2
     assert "from other settings or data" in capsys.readouterr().err
-
-
-def test_accumulation_changes_nothing(data: Path, finished: TrainConfig, tmp_path: Path) -> None:
-    assert main([*arguments(data, tmp_path, **RUN, accumulate=4), "--quiet"]) == 0
-    for one, four in zip(_losses(finished.output), _losses(tmp_path), strict=True):
-        assert four == pytest.approx(one, rel=1e-5)
 
 
 def test_a_saved_student_trains_on(data: Path, finished: TrainConfig, tmp_path: Path) -> None:

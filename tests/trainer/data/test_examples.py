@@ -9,14 +9,30 @@ from hypothesis import strategies as st
 
 from common.errors import ShardError
 from common.record import Record
-from tests.trainer.made_rows import word_problems, write_split
-from trainer.data.examples import exam, fill, lesson
+from tests.trainer.made_rows import arguments, word_problems, write_split
+from trainer.config import TrainConfig, parse
+from trainer.data.examples import Lesson, Said, exam, fill, lesson
 from trainer.data.shards import Split, read_data
 
 
+def _config(*folders: Path, **options: object) -> TrainConfig:
+    train = [f"--train={folders[0]}", *(str(folder) for folder in folders[1:])]
+    line = arguments(folders[0], Path("out"), **options)[3:]
+    return parse([*train[:1], *line, f"--valid={folders[0]}", f"--test={folders[0]}"]).model_copy(
+        update={"train": folders}
+    )
+
+
+def _lesson(config: TrainConfig) -> Lesson:
+    return lesson(read_data(config).train, config)
+
+
+def _learn(folder: Path, records: list[Record], **options: object) -> Lesson:
+    return _lesson(_config(write_split(folder / "rows", records), **options))
+
+
 def _split(folder: Path, records: list[Record]) -> Split:
-    where = [write_split(folder / "rows", records)]
-    return read_data(where, where, where).train
+    return read_data(_config(write_split(folder / "rows", records))).train
 
 
 @given(st.text(), st.text())
@@ -28,7 +44,7 @@ def test_a_value_is_never_filled_in_again(question: str, hint: str) -> None:
 def test_braces_in_a_value_stay(tmp_path: Path) -> None:
     record = word_problems("train", 1)[0]
     odd = replace(record, input={"story": "{question} {x}", "question": "Why?"})
-    [example] = lesson(_split(tmp_path, [odd]), "teacher", "step-by-step").examples
+    [example] = _learn(tmp_path, [odd]).examples
     assert example.input == "{question} {x} Why?"
 
 
@@ -37,26 +53,26 @@ def test_rows_without_label_or_rationale_are_counted_never_invented(tmp_path: Pa
     records[0] = replace(records[0], label=None)
     records[1] = replace(records[1], label="  ")
     records[2] = replace(records[2], rationale=None)
-    learn = lesson(_split(tmp_path, records), "teacher", "step-by-step")
+    learn = _learn(tmp_path, records)
     assert [example.id for example in learn.examples] == ["train-2", "train-3"]
     assert (learn.without_label, learn.without_rationale) == (2, 1)
-    assert learn.examples[0].rationale is None
+    assert learn.examples[0].rationales == ()
 
 
 def test_standard_mode_has_no_rationales(tmp_path: Path) -> None:
-    learn = lesson(_split(tmp_path, word_problems("train", 3)), "teacher", "standard")
-    assert [example.rationale for example in learn.examples] == [None] * 3
+    learn = _learn(tmp_path, word_problems("train", 3), mode="standard")
+    assert [example.rationales for example in learn.examples] == [()] * 3
 
 
 def test_gold_labels_on_request(tmp_path: Path) -> None:
     records = word_problems("train", 30, noise=1.0)
-    learn = lesson(_split(tmp_path, records), "gold", "standard")
+    learn = _learn(tmp_path, records, labels="gold", mode="standard")
     assert [example.label for example in learn.examples] == [record.gold for record in records]
 
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="nothing to train on"):
-        lesson(_split(tmp_path, []), "teacher", "standard")
+        _learn(tmp_path, [])
 
 
 def test_an_exam_needs_gold(tmp_path: Path) -> None:
@@ -71,4 +87,57 @@ def test_an_exam_needs_gold(tmp_path: Path) -> None:
 def test_a_template_that_asks_too_much(tmp_path: Path) -> None:
     record = replace(word_problems("train", 1)[0], input={"story": "One."})
     with pytest.raises(ShardError, match=r"asks for \{question\}"):
-        lesson(_split(tmp_path, [record]), "teacher", "standard")
+        _learn(tmp_path, [record])
+
+
+def test_runs_over_the_same_rows_are_joined_by_id(tmp_path: Path) -> None:
+    records = word_problems("train", 4)
+    first = [replace(records[0], label=None), *records[1:3]]
+    second = [replace(record, label="division", rationale="Because.") for record in records]
+    folders = [write_split(tmp_path / "a", first), write_split(tmp_path / "b", second)]
+    learn = _lesson(_config(*folders, rationales=2))
+    assert [example.id for example in learn.examples] == [f"train-{i}" for i in range(4)]
+    assert [example.label for example in learn.examples[:2]] == ["division", records[1].label]
+    told = [said.text for said in learn.examples[1].rationales]
+    assert told == [records[1].rationale, "Because."]
+    assert [said.weight for said in learn.examples[1].rationales] == [0.5, 0.5]
+    assert len(_lesson(_config(*folders)).examples[1].rationales) == 1
+
+
+def test_runs_over_other_rows_are_not_joined(tmp_path: Path) -> None:
+    record = word_problems("train", 1)[0]
+    other = replace(record, input=record.input | {"question": "Why?"})
+    folders = [write_split(tmp_path / "a", [record]), write_split(tmp_path / "b", [other])]
+    with pytest.raises(ShardError, match="has another input than in an earlier folder"):
+        _lesson(_config(*folders))
+
+
+def test_votes_can_weigh_labels_and_rows(tmp_path: Path) -> None:
+    votes = {"division": 3, "addition": 1}
+    record = replace(
+        word_problems("train", 1)[0], label="division", label_votes=votes, label_confidence=0.6
+    )
+    folder = write_split(tmp_path / "rows", [record])
+    [plain] = _lesson(_config(folder)).examples
+    assert (plain.labels, plain.weight) == ((Said(text="division"),), 1.0)
+    [soft] = _lesson(
+        _config(folder, row_weight="confidence").model_copy(update={"soft_labels": True})
+    ).examples
+    assert soft.labels == (Said(text="division", weight=0.75), Said(text="addition", weight=0.25))
+    assert (soft.label, soft.weight) == ("division", 0.6)
+
+
+def test_smaller_subsamples_nest_in_larger_ones(tmp_path: Path) -> None:
+    folder = write_split(tmp_path / "rows", word_problems("train", 40))
+
+    def ids(**options: object) -> set[str]:
+        return {example.id for example in _lesson(_config(folder, **options)).examples}
+
+    assert ids(subsample=0.25) < ids(subsample=0.5) < ids()
+    assert len(ids(subsample=0.25)) == 10
+    assert ids(subsample=0.25, seed=1) != ids(subsample=0.25)
+
+
+def test_the_choices_are_those_of_the_task(tmp_path: Path) -> None:
+    [question] = exam(_split(tmp_path, word_problems("test", 1))).questions
+    assert question.choices == ("addition", "subtraction", "multiplication", "division")

@@ -7,11 +7,17 @@ import pytest
 from common.errors import ShardError
 from common.task import LabelSpec
 from tests.trainer.made_rows import word_problems, write_split
+from trainer.config import parse
 from trainer.data.shards import Data, data_fingerprint, read_data
 
 
+def _of(train: list[Path], valid: list[Path], test: list[Path]) -> Data:
+    line = ["--model=tiny", "--output=out", "--train", *map(str, train), "--test", *map(str, test)]
+    return read_data(parse([*line, *(["--valid", *map(str, valid)] if valid else [])]))
+
+
 def _read(folder: Path) -> Data:
-    return read_data([folder / "train"], [folder / "valid"], [folder / "test"])
+    return _of([folder / "train"], [folder / "valid"], [folder / "test"])
 
 
 def test_all_shards_are_read_in_row_order(data: Path) -> None:
@@ -19,14 +25,14 @@ def test_all_shards_are_read_in_row_order(data: Path) -> None:
 
 
 def test_two_folders_are_one_split(data: Path) -> None:
-    both = read_data([data / "train", data / "valid"], [data / "valid"], [data / "test"])
+    both = _of([data / "train", data / "valid"], [data / "valid"], [data / "test"])
     assert len(list(both.train.records())) == 72
 
 
 def test_label_kinds_must_agree(data: Path, tmp_path: Path) -> None:
     write_split(tmp_path / "text", word_problems("valid", 2), label=LabelSpec(kind="text"))
     with pytest.raises(ShardError, match=r"text: labels are of kind text.*of kind classes"):
-        read_data([data / "train"], [tmp_path / "text"], [data / "test"])
+        _of([data / "train"], [tmp_path / "text"], [data / "test"])
 
 
 def test_the_fingerprint_follows_the_rows_not_the_folder(data: Path, tmp_path: Path) -> None:
@@ -36,7 +42,7 @@ def test_the_fingerprint_follows_the_rows_not_the_folder(data: Path, tmp_path: P
     write_split(tmp_path / "train", train, shards=2)
     assert data_fingerprint(_read(tmp_path)) == data_fingerprint(_read(data))
     write_split(tmp_path / "more", train[:-1], shards=2)
-    fewer = read_data([tmp_path / "more"], [tmp_path / "valid"], [tmp_path / "test"])
+    fewer = _of([tmp_path / "more"], [tmp_path / "valid"], [tmp_path / "test"])
     assert data_fingerprint(fewer) != data_fingerprint(_read(data))
 
 
@@ -44,4 +50,16 @@ def test_an_id_that_stands_twice_is_refused(data: Path, tmp_path: Path) -> None:
     rows = word_problems("train", 3)
     write_split(tmp_path / "train", [*rows, rows[1]])
     with pytest.raises(ShardError, match=r"row id train-1 stands twice.*make the ids"):
-        read_data([tmp_path / "train"], [data / "valid"], [data / "test"])
+        _of([tmp_path / "train"], [data / "valid"], [data / "test"])
+
+
+def test_without_valid_rows_some_are_put_aside_by_their_ids(data: Path, tmp_path: Path) -> None:
+    whole = _of([data / "train"], [], [data / "test"])
+    put_aside = {record.id for record in whole.valid.records()}
+    stay = {record.id for record in whole.train.records()}
+    assert put_aside and not put_aside & stay and len(put_aside | stay) == 60
+    write_split(tmp_path / "half", word_problems("train", 30))
+    half = _of([tmp_path / "half"], [], [data / "test"])
+    assert {record.id for record in half.valid.records()} == put_aside & {
+        f"train-{i}" for i in range(30)
+    }

@@ -1,4 +1,4 @@
-"""The two losses against transformers' own, and what a missing rationale costs: nothing."""
+"""The tasks' losses against transformers' own, and what a missing rationale costs: nothing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,31 +6,38 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.data.batches import EXPLAIN, PREDICT, Batch, Plan, tokenise
-from trainer.data.examples import Example
+from trainer.data.batches import Batch, Targets
+from trainer.data.examples import Example, Said
+from trainer.data.plan import Plan, StepSettings
+from trainer.data.tokens import Limits, tokenise
 from trainer.model.losses import TaskLosses, weigh
 from trainer.model.student import Student, pretrained
 from trainer.model.tokenizer import encoder_of
+from trainer.tasks import table_of
+
+Examples = tuple[Example, ...]
 
 
-def _batch(student: Student, examples: tuple[Example, ...]) -> Batch:
-    tokens = tokenise(examples, encoder_of(student.tokenizer), "step-by-step", 256, 128)
-    plan = Plan(
-        tokens=tokens,
-        batch_size=len(tokens),
-        accumulate=1,
-        rank=0,
-        world_size=1,
-        seed=0,
-        lockstep=False,
-    )
-    return plan.step(0)[0]
+def _batch(student: Student, examples: Examples, *, mutual: bool = False) -> Batch:
+    table, limits = table_of("step-by-step", 0.5), Limits(input=256, target=128)
+    tokens = tokenise(examples, table, encoder_of(student.tokenizer), limits)
+    settings = StepSettings(batch_size=len(examples), seed=0, mutual=mutual)
+    return Plan(tokens, settings).step(0)[0]
 
 
-def _sums(student: Student, batch: Batch) -> torch.Tensor:
-    ids = (batch.input_ids, batch.mask, batch.label_ids, batch.rationale_ids)
+def _sums(student: Student, batch: Batch, *, mutual: bool = False) -> torch.Tensor:
     with torch.no_grad():
-        return TaskLosses(student.model)(*ids)
+        return TaskLosses(student.model, mutual=mutual)(batch)
+
+
+def _rationales(batch: Batch) -> Targets:
+    part = batch.targets[1]
+    assert part is not None
+    return part
+
+
+def _told(row: Example) -> str:
+    return row.rationales[0].text
 
 
 def _stock(student: Student, inputs: list[str], targets: list[str]) -> float:
@@ -42,64 +49,114 @@ def _stock(student: Student, inputs: list[str], targets: list[str]) -> float:
         return float(student.model(**read, labels=labels).loss)
 
 
-def test_each_task_is_what_transformers_says(
-    student: Student, examples: tuple[Example, ...]
-) -> None:
-    rows = (replace(examples[0], rationale=None), *examples[1:6])
-    explained = [row for row in rows if row.rationale]
+def test_each_task_is_what_transformers_says(student: Student, examples: Examples) -> None:
+    rows = (replace(examples[0], rationales=()), *examples[1:6])
+    explained = [row for row in rows if row.rationales]
     batch = _batch(student, rows)
     sums = _sums(student, batch)
-    label = _stock(student, [PREDICT + row.input for row in rows], [row.label for row in rows])
+    label = _stock(student, ["predict: " + row.input for row in rows], [row.label for row in rows])
     rationale = _stock(
-        student,
-        [EXPLAIN + row.input for row in explained],
-        [row.rationale or "" for row in explained],
+        student, ["explain: " + row.input for row in explained], list(map(_told, explained))
     )
-    assert float(sums[0]) / batch.label_tokens == pytest.approx(label, rel=1e-5)
-    assert float(sums[1]) / batch.rationale_tokens == pytest.approx(rationale, rel=1e-5)
+    assert float(sums[0]) / batch.totals[0] == pytest.approx(label, rel=1e-5)
+    assert float(sums[1]) / batch.totals[1] == pytest.approx(rationale, rel=1e-5)
 
 
 def test_a_skipped_rationale_is_the_same_as_a_masked_one(
-    student: Student, examples: tuple[Example, ...]
+    student: Student, examples: Examples
 ) -> None:
-    whole = [row for row in examples if row.rationale][:4]
-    bare = replace(whole[0], rationale=None)
-    skipped = _batch(student, (bare, *whole[1:]))
-    full = _batch(student, tuple(whole))
-    assert full.rationale_ids is not None
-    own = encoder_of(student.tokenizer)([whole[0].rationale or ""], 128)[0]
-    masked = full.rationale_ids.clone()
-    padded = torch.tensor(own + [-100] * (masked.shape[1] - len(own)))
-    masked[(masked == padded).all(1)] = -100
-    expected = _sums(student, replace(full, rationale_ids=masked))
-    assert torch.allclose(_sums(student, skipped), expected, rtol=1e-5)
-    assert skipped.rationale_tokens == int((masked != -100).sum())
+    whole = tuple(row for row in examples if row.rationales)[:4]
+    bare = replace(whole[0], rationales=())
+    skipped, full = _batch(student, (bare, *whole[1:])), _batch(student, whole)
+    part = _rationales(full)
+    own = encoder_of(student.tokenizer)([_told(whole[0])], 128)[0]
+    padded = torch.tensor(own + [-100] * (part.ids.shape[1] - len(own)))
+    ids = part.ids.clone()
+    ids[(ids == padded).all(1)] = -100
+    masked = replace(full, targets=(full.targets[0], replace(part, ids=ids)))
+    assert torch.allclose(_sums(student, skipped), _sums(student, masked), rtol=1e-5)
+    assert skipped.totals[1] == int((ids != -100).sum())
     assert len(skipped.input_ids) == len(full.input_ids) - 1
 
 
-def test_alpha_weighs_the_tasks(student: Student, examples: tuple[Example, ...]) -> None:
+def test_two_rationales_of_a_row_weigh_as_one(student: Student, examples: Examples) -> None:
+    row = next(row for row in examples if row.rationales)
+    one = _batch(student, (row,))
+    twice = (Said(text=_told(row), weight=0.5), Said(text=_told(row), weight=0.5))
+    two = _batch(student, (replace(row, rationales=twice),))
+    assert two.totals == one.totals
+    assert torch.allclose(_sums(student, two), _sums(student, one), rtol=1e-5)
+
+
+def test_a_row_weighs_what_it_is_worth(student: Student, examples: Examples) -> None:
+    pair = examples[:2]
+    light = _batch(student, (replace(pair[0], weight=0.0), pair[1]))
+    alone = _batch(student, pair[1:])
+    assert light.totals == pytest.approx(alone.totals)
+    assert torch.allclose(_sums(student, light), _sums(student, alone), rtol=1e-5)
+
+
+def test_a_soft_label_is_the_mean_of_its_labels(student: Student, examples: Examples) -> None:
+    row = replace(examples[0], rationales=())
+    votes = (Said(text="addition", weight=0.75), Said(text="division", weight=0.25))
+    soft = _sums(student, _batch(student, (replace(row, labels=votes),)))[0]
+    hard = [
+        _sums(student, _batch(student, (replace(row, labels=(Said(text=vote.text),)),)))[0]
+        for vote in votes
+    ]
+    assert float(soft) == pytest.approx(0.75 * float(hard[0]) + 0.25 * float(hard[1]), rel=1e-5)
+
+
+def test_the_mutual_term_compares_what_the_two_tasks_say(
+    student: Student, examples: Examples
+) -> None:
+    rows = tuple(row for row in examples if row.rationales)[:2]
+    batch = _batch(student, rows, mutual=True)
+    expected = 0.0
+    for row in rows:
+        said: list[torch.Tensor] = []
+        for prefix, target in (("predict: ", row.label), ("explain: ", _told(row))):
+            read = student.tokenizer([prefix + row.input], return_tensors="pt")
+            labels = student.tokenizer([target], return_tensors="pt")["input_ids"]
+            with torch.no_grad():
+                logits = student.model(**read, labels=labels).logits
+            said.append(logits[0].softmax(-1).amax(0))
+        goal, told = (one / one.sum() for one in said)
+        expected -= float((goal * told.log()).sum())
+    assert batch.totals[2] == 2
+    assert float(_sums(student, batch, mutual=True)[2]) == pytest.approx(expected, rel=1e-4)
+    bare = _batch(student, tuple(replace(row, rationales=()) for row in rows), mutual=True)
+    assert bare.totals[2] == 0
+    assert float(_sums(student, bare, mutual=True)[2]) == 0
+
+
+def test_the_mutual_term_moves_the_explanation_alone(student: Student, examples: Examples) -> None:
+    rows = tuple(row for row in examples if row.rationales)[:2]
+    losses = TaskLosses(student.model, mutual=True)
+    term = losses(_batch(student, rows, mutual=True))[2]
+    [gradient] = torch.autograd.grad(term, [student.model.shared.weight])
+    assert float(gradient.abs().sum()) > 0
+
+
+def test_weights_are_of_means_over_tokens(student: Student, examples: Examples) -> None:
     batch = _batch(student, examples[:6])
     sums = _sums(student, batch)
-    label = weigh(sums, batch, None)
-    rationale = sums[1] / batch.rationale_tokens
-    assert torch.equal(weigh(sums, batch, 1.0), label)
-    assert torch.equal(weigh(sums, batch, 0.0), rationale)
-    assert torch.allclose(weigh(sums, batch, 0.3), 0.3 * label + 0.7 * rationale)
+    label, rationale = (sums[i] / batch.totals[i] for i in range(2))
+    assert torch.allclose(weigh(sums, batch.totals, (0.3, 0.7)), 0.3 * label + 0.7 * rationale)
+    assert torch.equal(weigh(sums, batch.totals, (1.0, 0.0)), label)
 
 
 def test_a_step_without_any_rationale_has_a_finite_loss(
-    student: Student, examples: tuple[Example, ...]
+    student: Student, examples: Examples
 ) -> None:
-    bare = tuple(replace(row, rationale=None) for row in examples[:3])
-    batch = _batch(student, bare)
+    batch = _batch(student, tuple(replace(row, rationales=()) for row in examples[:3]))
     sums = _sums(student, batch)
-    assert float(weigh(sums, batch, 0.5)) == pytest.approx(
-        0.5 * float(sums[0] / batch.label_tokens)
-    )
+    half = 0.5 * float(sums[0] / batch.totals[0])
+    assert float(weigh(sums, batch.totals, (0.5, 0.5))) == pytest.approx(half)
 
 
 def test_a_saved_student_has_the_same_loss(
-    student: Student, examples: tuple[Example, ...], tmp_path: Path
+    student: Student, examples: Examples, tmp_path: Path
 ) -> None:
     student.model.save_pretrained(tmp_path)
     student.tokenizer.save_pretrained(tmp_path)

@@ -1,58 +1,78 @@
-"""Settings of a training run: the command line, checked once and frozen."""
+"""Settings of a training run, checked once and frozen."""
 
-import argparse
 import hashlib
+import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from common.errors import ConfigError
+from trainer.options import read_options
+from trainer.tasks import Mode, Table, read_table, table_of
 
 TINY = "tiny"
 RESULTS_NAME = "results.json"
+CHECKPOINTS_NAME = "checkpoints"
 LR_TINY = 3e-3
 LR_PRETRAINED = 3e-4
 
 Labels = Literal["teacher", "gold"]
-Mode = Literal["step-by-step", "standard"]
 Precision = Literal["fp32", "bf16"]
+Curve = Literal["linear", "cosine", "constant"]
 
-_EXAMPLES = """examples:
-  deepspeed packages/trainer/train.py --train runs/demo/train --valid runs/demo/valid \\
-      --test runs/demo/test --model tiny --output runs/demo/student
-  deepspeed --num_gpus 8 packages/trainer/train.py --train runs/anli1/train \\
-      --valid runs/anli1/valid --test runs/anli1/test --model google/t5-v1_1-base \\
-      --batch-size 64 --accumulate 2 --steps 10000 --zero 2 --output runs/anli1/student
-"""
+PRESETS: dict[str, dict[str, object]] = {
+    # Voege 2023, as its runs are recorded: no warm-up, a rate that then falls linearly.
+    "original": {"lr": 5e-5, "warmup": 0, "curve": "linear", "batch_size": 64, "patience": 0},
+}
 
 
 class TrainConfig(BaseModel):
     """One run.
 
-    batch_size: rows per optimizer step, over all ranks and accumulation steps.
+    batch_size: rows per optimizer step, over all ranks and micro-batches.
+    batch_tokens: tokens of one rank's micro-batch at most, padding included; None: no limit.
     lr, dropout, precision: None takes what suits the model and the machine.
     alpha: weight of the label's loss; the rationale's weighs 1 - alpha.
+    patience: exams without a better one before training ends; 0: never.
+    subsample: share of the training rows that is used; a smaller one is part of a larger one.
+    valid_share: share of the training rows put aside for validation, where no --valid is given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: tuple[Path, ...]
-    valid: tuple[Path, ...]
+    valid: tuple[Path, ...] = ()
     test: tuple[Path, ...]
     model: str
     output: Path
+    cache: Path | None = None
+    preset: str | None = None
     labels: Labels = "teacher"
     mode: Mode = "step-by-step"
+    tasks: Path | None = None
     alpha: float = Field(default=0.5, ge=0, le=1)
+    rationales: int = Field(default=1, ge=1)
+    row_weight: Literal["none", "confidence"] = "none"
+    soft_labels: bool = False
+    mutual: float = Field(default=0.0, ge=0)
+    subsample: float = Field(default=1.0, gt=0, le=1)
+    valid_share: float = Field(default=0.1, gt=0, lt=1)
     steps: int = Field(default=1000, ge=1)
     batch_size: int = Field(default=32, ge=1)
+    batch_tokens: int | None = Field(default=None, ge=1)
     accumulate: int = Field(default=1, ge=1)
     lr: float | None = Field(default=None, gt=0)
     warmup: int = Field(default=50, ge=0)
+    curve: Curve = "linear"
+    clip: float = Field(default=1.0, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     eval_every: int = Field(default=100, ge=1)
+    save_every: int | None = Field(default=None, ge=1)
+    patience: int = Field(default=0, ge=0)
     log_every: int = Field(default=10, ge=1)
     seed: int = Field(default=0, ge=0)
     max_input_tokens: int = Field(default=512, ge=8)
@@ -60,18 +80,58 @@ class TrainConfig(BaseModel):
     dropout: float | None = Field(default=None, ge=0, lt=1)
     zero: int = Field(default=0, ge=0, le=3)
     precision: Precision | None = None
+    compile: bool = False
+    activation_checkpointing: bool = False
+    peak: float | None = Field(default=None, gt=0)
+    track: tuple[Literal["wandb", "mlflow"], ...] = ()
+    universal: bool = False
     quiet: bool = False
     force: bool = False
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "TrainConfig":
+        if self.mutual and (self.tasks or self.mode != "step-by-step"):
+            raise ValueError("--mutual compares predict and explain: take --mode step-by-step")
+        return self
 
     @property
     def peak_lr(self) -> float:
         """The learning rate after warm-up; a student from scratch bears a larger one."""
         return self.lr or (LR_TINY if self.model == TINY else LR_PRETRAINED)
 
+    @property
+    def token_folder(self) -> Path:
+        """Where tokenised rows are kept, for this run and the next."""
+        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return (self.cache or Path(home) / "stepdistill" / "tokens").expanduser()
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps between checkpoints."""
+        return self.save_every or self.eval_every
+
+    def table(self) -> Table:
+        """The tasks. Raises ConfigError when --tasks cannot be read."""
+        return read_table(self.tasks) if self.tasks else table_of(self.mode, self.alpha)
+
+    def learning_rate(self, step: int) -> float:
+        """Warm-up to the peak, then along the curve to zero after the last step; from step 0."""
+        warmup = min(self.warmup, self.steps // 2)
+        if step < warmup:
+            return self.peak_lr * (step + 1) / warmup
+        left = (self.steps - step) / (self.steps - warmup)
+        if self.curve == "cosine":
+            left = (1 - math.cos(math.pi * left)) / 2
+        return self.peak_lr * (1.0 if self.curve == "constant" else left)
+
     def identity(self) -> dict[str, object]:
         """The settings that decide the result: data enters by its content, not by its path."""
-        elsewhere = {"train", "valid", "test", "output", "quiet", "force", "log_every"}
-        return self.model_dump(mode="json", exclude=elsewhere)
+        elsewhere = {"train", "valid", "test", "output", "cache", "quiet", "force", "log_every"}
+        # The table stands for mode, alpha and file; what only shares out the work decides nothing.
+        elsewhere |= {"tasks", "preset", "track", "peak", "save_every", "universal"}
+        elsewhere |= {"batch_tokens", "accumulate"}
+        table = [task.model_dump() for task in self.table()]
+        return {**self.model_dump(mode="json", exclude=elsewhere), "tasks": table}
 
 
 def fingerprint(config: TrainConfig, data: str) -> str:
@@ -82,82 +142,21 @@ def fingerprint(config: TrainConfig, data: str) -> str:
 
 def parse(arguments: Sequence[str]) -> TrainConfig:
     """Read a command line. Raises ConfigError; `--help` prints and exits as argparse does."""
-    given = vars(_parser().parse_args(arguments))
-    given.pop("local_rank")
+    given = read_options(arguments)
     if given.get("precision") == "fp16":
         raise ConfigError("--precision fp16: T5 overflows in fp16, take bf16 or fp32")
+    preset = given.get("preset")
+    if preset is not None and preset not in PRESETS:
+        raise ConfigError(f"--preset {preset}: choose from {', '.join(PRESETS)}")
     try:
-        return TrainConfig.model_validate(given)
+        return TrainConfig.model_validate({**PRESETS.get(str(preset), {}), **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        option = str(first["loc"][0]).replace("_", "-")
-        raise ConfigError(f"--{option} {first['input']}: {first['msg']}") from None
+        raise ConfigError(_wrong(error)) from None
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises where argparse would print and exit, so that only one rank speaks."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see --help")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="train.py",
-        description="Train a small T5 on the teacher's labels and rationales.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
-    # The launcher puts --local_rank first; the environment says the same.
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    _add_data(parser)
-    _add_training(parser)
-    _add_machine(parser)
-    return parser
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("data and student")
-    for split in ("train", "valid", "test"):
-        group.add_argument(
-            f"--{split}", nargs="+", required=True, metavar="DIR", help=f"folders of {split} shards"
-        )
-    group.add_argument(
-        "--model", required=True, help="a folder, a hub id, or `tiny`: a small T5 from scratch"
-    )
-    group.add_argument("--labels", help="train on `teacher` (default) or `gold` labels")
-    group.add_argument("--mode", help="`step-by-step` (default) or `standard`: the label alone")
-    group.add_argument("--max-input-tokens", type=int, metavar="N", help="default 512")
-    group.add_argument("--max-target-tokens", type=int, metavar="N", help="default 256")
-
-
-def _add_training(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("training")
-    group.add_argument("--alpha", type=float, help="weight of the label's loss, default 0.5")
-    group.add_argument("--steps", type=int, metavar="N", help="optimizer steps, default 1000")
-    group.add_argument(
-        "--batch-size", type=int, metavar="N", help="rows a step over all ranks, default 32"
-    )
-    group.add_argument("--accumulate", type=int, metavar="N", help="micro-batches a step")
-    group.add_argument(
-        "--lr", type=float, help=f"default {LR_PRETRAINED:g}, {LR_TINY:g} for `tiny`"
-    )
-    group.add_argument("--warmup", type=int, metavar="N", help="warm-up steps, default 50")
-    group.add_argument(
-        "--dropout", type=float, metavar="P", help="default: the model's own, 0 for `tiny`"
-    )
-    group.add_argument("--eval-every", type=int, metavar="N", help="steps, default 100")
-    group.add_argument("--log-every", type=int, metavar="N", help="steps, default 10")
-    group.add_argument("--seed", type=int, metavar="N", help="default 0")
-
-
-def _add_machine(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("machine and output")
-    group.add_argument(
-        "--output", required=True, metavar="DIR", help="gets results.json and model/"
-    )
-    group.add_argument("--zero", type=int, metavar="0..3", help="ZeRO stage, default 0")
-    group.add_argument("--precision", help="bf16 (default on a GPU) or fp32 (default on a CPU)")
-    group.add_argument("--quiet", action="store_true", help="no progress, only the result")
-    group.add_argument("--force", action="store_true", help="train again over what DIR holds")
+def _wrong(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    option = str(first["loc"][0]).replace("_", "-")
+    return f"--{option} {first['input']}: {first['msg']}"

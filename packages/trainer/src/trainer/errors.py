@@ -2,7 +2,8 @@
 
 DistillError             common/errors.py, exit code 2
   StudentError           the model or its tokenizer cannot be had or used
-  TrainingError          training went wrong: the loss is no number
+  TrainingError          training went wrong: the loss is no number, the device is too small
+  Stopped                somebody asked the run to stop; it goes on from there, exit code 130
 """
 
 from common.errors import DistillError
@@ -14,3 +15,9 @@ class StudentError(DistillError):
 
 class TrainingError(DistillError):
     """Training cannot go on."""
+
+
+class Stopped(DistillError):
+    """The run was asked to stop, and is saved."""
+
+    exit_code = 130

@@ -5,15 +5,17 @@ them speaks.
 """
 
 import os
+import shutil
 import socket
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import orjson
 
 from common.errors import ConfigError, DistillError
-from trainer.config import RESULTS_NAME, TrainConfig, fingerprint, parse
+from trainer.config import CHECKPOINTS_NAME, RESULTS_NAME, TrainConfig, fingerprint, parse
 from trainer.data.examples import exam, lesson
 from trainer.data.shards import data_fingerprint, read_data
 
@@ -21,20 +23,36 @@ _SILENCE_S = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the arguments say; the exit code."""
-    _stand_alone()
+    """Train, or what the first argument says; the exit code."""
+    stand_alone()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        _main(parse(sys.argv[1:] if arguments is None else arguments))
+        if given and given[0] in ("predict", "evaluate"):
+            _use(given[0], given[1:])
+        else:
+            _main(parse(given))
     except DistillError as error:
         _say_once(f"error: {error}")
         return error.exit_code
     return 0
 
 
+def _use(command: str, arguments: Sequence[str]) -> None:
+    """Late imports, as in `_main`: help and wrong options come at once."""
+    if command == "predict":
+        from trainer.using.predict import predict
+
+        predict(arguments)
+    else:
+        from trainer.using.evaluate import evaluate
+
+        evaluate(arguments)
+
+
 def _main(config: TrainConfig) -> None:
-    data = read_data(config.train, config.valid, config.test)
+    data = read_data(config)
     mark = fingerprint(config, data_fingerprint(data))
-    learn = lesson(data.train, config.labels, config.mode)
+    learn = lesson(data.train, config)
     valid, test = exam(data.valid), exam(data.test)
     if _is_done(config, mark):
         _say(f"nothing to do: {config.output} holds this very run; --force trains again")
@@ -52,6 +70,7 @@ def _main(config: TrainConfig) -> None:
             valid=valid,
             test=test,
             kind=data.kind,
+            origin=data.train.parts[0].manifest,
             counts=counts,
         )
     )
@@ -63,7 +82,8 @@ def _is_done(config: TrainConfig, mark: str) -> bool:
     try:
         config.output.mkdir(parents=True, exist_ok=True)
         if config.force:
-            path.unlink(missing_ok=True)
+            _forget(config.output)
+            return False
         if not path.exists():
             return False
         found = orjson.loads(path.read_bytes()).get("fingerprint")
@@ -76,7 +96,14 @@ def _is_done(config: TrainConfig, mark: str) -> bool:
     return True
 
 
-def _stand_alone() -> None:
+def _forget(output: Path) -> None:
+    """Remove what an earlier run left; one rank does it before any can look."""
+    if os.environ["RANK"] == "0":
+        (output / RESULTS_NAME).unlink(missing_ok=True)
+        shutil.rmtree(output / CHECKPOINTS_NAME, ignore_errors=True)
+
+
+def stand_alone() -> None:
     """Without a launcher this process is the only rank: say so where DeepSpeed looks."""
     if "RANK" in os.environ:
         return

@@ -1,143 +1,168 @@
-"""example -> tokens -> batch: which rows which rank sees at which step, padded no more than needed.
+"""tokens -> batch: what one rank reads in one forward pass, padded no more than needed."""
 
-Every rank knows the whole global batch, so token counts over all ranks and accumulation steps are
-known before the forward pass, without any talk between ranks. That is what makes the loss of one
-rank, of two, and of four accumulated micro-batches the same number.
-"""
-
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
+import numpy as np
 import torch
 
-from trainer.config import Mode
-from trainer.data.examples import Example
+from trainer.data.tokens import Ints, TaskTokens, Tokens
 
-PREDICT = "predict: "
-EXPLAIN = "explain: "
 IGNORED = -100
-
-Encode = Callable[[Sequence[str], int], list[list[int]]]
-"""(texts, longest) -> token ids of each text, end-of-sequence included, cut off at `longest`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """An example as token ids. explain and rationale are None together."""
+class Targets:
+    """One task's targets in a batch.
 
-    predict: list[int]
-    label: list[int]
-    explain: list[int] | None
-    rationale: list[int] | None
+    ids: (targets, longest), padded with -100. inputs: how many of the batch's inputs are the
+    task's; they follow those of the tasks before it. source: (targets,), which of these inputs a
+    target answers; None: target i answers input i. weights: (targets,); None: all 1.
+    """
+
+    ids: torch.Tensor
+    inputs: int
+    source: torch.Tensor | None
+    weights: torch.Tensor | None
+
+    def to(self, device: torch.device) -> "Targets":
+        """The same on another device."""
+        return Targets(
+            ids=self.ids.to(device, non_blocking=True),
+            inputs=self.inputs,
+            source=None if self.source is None else self.source.to(device, non_blocking=True),
+            weights=None if self.weights is None else self.weights.to(device, non_blocking=True),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one rank reads in one forward pass.
+    """A micro-batch.
 
-    input_ids: (rows + explained rows, input length), padded with 0; predict inputs come first.
-    mask: the same shape, 1 at real tokens.
-    label_ids: (rows, label length), padded with -100.
-    rationale_ids: (explained rows, rationale length), padded with -100; None: nothing to explain.
-    label_tokens, rationale_tokens: targets in the whole step, over all ranks and micro-batches.
-    rows, tokens: of this batch alone, padding not counted; for the throughput.
+    input_ids, mask: (all tasks' inputs, longest), padded with 0; mask is 1 at real tokens.
+    targets: one for each task, None where no row has any.
+    pairs: (2, n), where the n rows that have both of the first two tasks stand among the inputs of
+    the one and of the other; None where none has.
+    totals: target tokens of each task in the whole step, over all ranks and micro-batches, weighed;
+    then the rows with a pair, where they are asked for.
+    rows, input_tokens, target_tokens: of this batch alone, padding not counted; padded: with it.
     """
 
     input_ids: torch.Tensor
     mask: torch.Tensor
-    label_ids: torch.Tensor
-    rationale_ids: torch.Tensor | None
-    label_tokens: int
-    rationale_tokens: int
+    targets: tuple[Targets | None, ...]
+    pairs: torch.Tensor | None
+    totals: tuple[float, ...]
     rows: int
-    tokens: int
+    input_tokens: int
+    target_tokens: int
+    padded: int
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Which rows make up which step. batch_size = rows over all ranks and micro-batches.
-
-    lockstep: every rank must run the same layers (ZeRO-3 gathers weights inside them), so a rank
-    with nothing to explain joins in with a target that counts for nothing.
-    """
-
-    tokens: Sequence[Tokens]
-    batch_size: int
-    accumulate: int
-    rank: int
-    world_size: int
-    seed: int
-    lockstep: bool
-
-    def step(self, number: int) -> list[Batch]:
-        """This rank's micro-batches of step `number`, counted from 0."""
-        rows = [self._row(number * self.batch_size + i) for i in range(self.batch_size)]
-        label_tokens = sum(len(row.label) for row in rows)
-        rationale_tokens = sum(len(row.rationale or ()) for row in rows)
-        share = self.batch_size // self.accumulate
-        micro_batches = [rows[start : start + share] for start in range(0, len(rows), share)]
-        return [self._batch(micro, label_tokens, rationale_tokens) for micro in micro_batches]
-
-    def _row(self, position: int) -> Tokens:
-        epoch, place = divmod(position, len(self.tokens))
-        return self.tokens[_order(len(self.tokens), self.seed, epoch)[place]]
-
-    def _batch(self, micro: list[Tokens], label_tokens: int, rationale_tokens: int) -> Batch:
-        mine = micro[self.rank :: self.world_size]
-        explained = [row for row in mine if row.rationale is not None]
-        targets = [row.rationale or [] for row in explained]
-        if not explained and self.lockstep and any(row.rationale for row in micro):
-            explained, targets = mine[:1], [[IGNORED]]
-        inputs = [row.predict for row in mine] + [row.explain or row.predict for row in explained]
-        input_ids, mask = pad_inputs(inputs)
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
         return Batch(
-            input_ids=input_ids,
-            mask=mask,
-            label_ids=_pad([row.label for row in mine], IGNORED),
-            rationale_ids=_pad(targets, IGNORED) if explained else None,
-            label_tokens=label_tokens,
-            rationale_tokens=rationale_tokens,
-            rows=len(mine),
-            tokens=sum(map(len, [*inputs, *targets])) + sum(len(row.label) for row in mine),
+            input_ids=self.input_ids.to(device, non_blocking=True),
+            mask=self.mask.to(device, non_blocking=True),
+            targets=tuple(None if part is None else part.to(device) for part in self.targets),
+            pairs=None if self.pairs is None else self.pairs.to(device, non_blocking=True),
+            totals=self.totals,
+            rows=self.rows,
+            input_tokens=self.input_tokens,
+            target_tokens=self.target_tokens,
+            padded=self.padded,
         )
 
 
-def tokenise(
-    examples: Sequence[Example], encode: Encode, mode: Mode, longest_input: int, longest_target: int
-) -> list[Tokens]:
-    """Each example as token ids; a row without a rationale gets no explain task."""
-    prefix = PREDICT if mode == "step-by-step" else ""
-    explained = [example for example in examples if example.rationale is not None]
-    predict = encode([prefix + example.input for example in examples], longest_input)
-    labels = encode([example.label for example in examples], longest_target)
-    explain = iter(encode([EXPLAIN + example.input for example in explained], longest_input))
-    reasons = iter(encode([example.rationale or "" for example in explained], longest_target))
-    return [
-        Tokens(
-            predict=ids,
-            label=label,
-            explain=None if example.rationale is None else next(explain),
-            rationale=None if example.rationale is None else next(reasons),
-        )
-        for example, ids, label in zip(examples, predict, labels, strict=True)
+def collate(
+    tokens: Tokens, rows: Ints, totals: tuple[float, ...], forced: Sequence[bool], round_to: int
+) -> Batch:
+    """The rows' batch. forced: of a task, to join in even when no row has a target in it."""
+    parts = [
+        _part(task, rows, round_to, join=join) for task, join in zip(tokens, forced, strict=True)
     ]
+    inputs = [ids for part_inputs, _ in parts for ids in part_inputs]
+    targets = tuple(part for _, part in parts)
+    input_ids, mask = pad_inputs(inputs, round_to)
+    said = [part.ids for part in targets if part is not None]
+    return Batch(
+        input_ids=input_ids,
+        mask=mask,
+        targets=targets,
+        pairs=_pairs(tokens, rows),
+        totals=totals,
+        rows=len(rows),
+        input_tokens=sum(map(len, inputs)),
+        target_tokens=sum(int((ids != IGNORED).sum()) for ids in said),
+        padded=input_ids.numel() + sum(ids.numel() for ids in said),
+    )
 
 
-def pad_inputs(rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+def padded_tokens(tokens: Tokens, rows: Ints) -> int:
+    """How many tokens the rows make up in one batch, padding included."""
+    inputs = targets = longest = 0
+    for task in tokens:
+        here = rows[task.counts(rows) > 0]
+        if len(here):
+            inputs += len(here)
+            longest = max(longest, int(task.inputs.lengths(here).max()))
+            lines = _lines(task, here)
+            targets += len(lines) * int(task.targets.lengths(lines).max())
+    return inputs * longest + targets
+
+
+def pad_inputs(rows: Sequence[Ints], round_to: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids padded with 0 (T5's pad), and the mask of real tokens: (rows, longest) each."""
-    return _pad(rows, 0), _pad([[1] * len(row) for row in rows], 0)
+    return _pad(rows, 0, round_to), _pad([np.ones_like(row) for row in rows], 0, round_to)
 
 
-def _pad(rows: Sequence[list[int]], value: int) -> torch.Tensor:
-    longest = max(map(len, rows))
-    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
+def pad_targets(rows: Sequence[Ints], round_to: int = 1) -> torch.Tensor:
+    """Token ids padded with -100: (rows, longest)."""
+    return _pad(rows, IGNORED, round_to)
 
 
-@lru_cache(maxsize=2)
-def _order(rows: int, seed: int, epoch: int) -> list[int]:
-    """The rows of one epoch, shuffled; the same on every rank."""
-    order = list(range(rows))
-    random.Random(f"{seed}/{epoch}").shuffle(order)
-    return order
+def _part(
+    task: TaskTokens, rows: Ints, round_to: int, *, join: bool
+) -> tuple[list[Ints], Targets | None]:
+    """One task's inputs and targets."""
+    here = rows[task.counts(rows) > 0]
+    if not len(here):
+        return _joining(task) if join else ([], None)
+    lines, counts = _lines(task, here), task.counts(here)
+    weights = task.weights[lines]
+    return [task.inputs[row] for row in here], Targets(
+        ids=pad_targets([task.targets[line] for line in lines], round_to),
+        inputs=len(here),
+        source=None
+        if len(lines) == len(here)
+        else torch.from_numpy(np.repeat(np.arange(len(here)), counts)),
+        weights=None if (weights == 1).all() else torch.from_numpy(weights.copy()),
+    )
+
+
+def _pairs(tokens: Tokens, rows: Ints) -> torch.Tensor | None:
+    present = np.array([task.counts(rows) > 0 for task in tokens[:2]])
+    both = present.all(axis=0)
+    if len(tokens) < 2 or not both.any():
+        return None
+    return torch.from_numpy(np.cumsum(present, axis=1)[:, both] - 1)
+
+
+def _joining(task: TaskTokens) -> tuple[list[Ints], Targets]:
+    """An input whose only target counts for nothing."""
+    somebody = int(task.counts().argmax())
+    ids = torch.tensor([[IGNORED]])
+    return [task.inputs[somebody]], Targets(ids=ids, inputs=1, source=None, weights=None)
+
+
+def _lines(task: TaskTokens, rows: Ints) -> Ints:
+    """The numbers of all targets of the rows."""
+    spans = zip(task.first[rows].tolist(), task.first[rows + 1].tolist(), strict=True)
+    return np.concatenate([np.arange(first, end) for first, end in spans])
+
+
+def _pad(rows: Sequence[Ints], value: int, round_to: int) -> torch.Tensor:
+    longest = -(-max(map(len, rows)) // round_to) * round_to
+    padded = np.full((len(rows), longest), value, dtype=np.int64)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return torch.from_numpy(padded)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -12,6 +12,7 @@ from common.manifest import Manifest
 from common.record import Record
 from common.shards import read_manifest, read_records, verify
 from common.task import LabelKind
+from trainer.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +50,22 @@ class Data:
         return (self.train, self.valid, self.test)
 
 
-def read_data(train: Sequence[Path], valid: Sequence[Path], test: Sequence[Path]) -> Data:
-    """Read and check every shard. Raises ShardError: missing, damaged, or kinds that differ."""
-    splits = (_split("train", train), _split("valid", valid), _split("test", test))
-    return Data(train=splits[0], valid=splits[1], test=splits[2], kind=_one_kind(splits))
+def read_data(config: TrainConfig) -> Data:
+    """Read and check every shard. Raises ShardError: missing, damaged, or kinds that differ.
+
+    Without --valid a share of the training rows is put aside, chosen by their ids alone.
+    """
+    train, test = read_split("train", config.train), read_split("test", config.test)
+    if config.valid:
+        valid = read_split("valid", config.valid)
+    else:
+        train, valid = _put_aside(train, config.valid_share)
+    return Data(train=train, valid=valid, test=test, kind=_one_kind((train, valid, test)))
+
+
+def chance(text: str) -> float:
+    """A number from 0 to 1 that depends on the text alone, evenly spread over texts."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 
 def data_fingerprint(data: Data) -> str:
@@ -70,7 +83,20 @@ def data_fingerprint(data: Data) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
-def _split(name: str, folders: Sequence[Path]) -> Split:
+def _put_aside(split: Split, share: float) -> tuple[Split, Split]:
+    """(the rows that stay, those put aside). A row's own id decides: no other choice moves it."""
+
+    def take(part: Part, *, aside: bool) -> Part:
+        chosen = (r for r in part.records if (chance(f"valid/{r.id}") < share) is aside)
+        return replace(part, records=tuple(chosen))
+
+    stay = tuple(take(part, aside=False) for part in split.parts)
+    aside = tuple(take(part, aside=True) for part in split.parts)
+    return Split(name="train", parts=stay), Split(name="valid", parts=aside)
+
+
+def read_split(name: str, folders: Sequence[Path]) -> Split:
+    """Read and check some folders as one split. Raises ShardError."""
     return Split(name=name, parts=tuple(_part(folder) for folder in folders))
 
 

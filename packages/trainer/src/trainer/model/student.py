@@ -63,6 +63,12 @@ def pretrained(name: str, dropout: float | None) -> Student:
     return Student(model=model, tokenizer=tokenizer)
 
 
+def compile_student(student: Student) -> None:
+    """Compile encoder and decoder in place, for any shape of batch."""
+    student.model.encoder.compile(dynamic=True)
+    student.model.decoder.compile(dynamic=True)
+
+
 _NOT_FOUND = "no such folder here, and the hub did not give it"
 
 

@@ -1,13 +1,15 @@
 """The student's tokenizer: a pretrained one, or a small one made from the training texts."""
 
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+import orjson
 import sentencepiece
 from transformers import PreTrainedTokenizerBase, T5Tokenizer
 
-from trainer.data.batches import Encode
+from trainer.data.tokens import Encode
 
 TINY_PIECES = 2000
 _SPECIAL = 3
@@ -64,3 +66,10 @@ def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
         return cast(list[list[int]], cut["input_ids"])
 
     return encode
+
+
+def fingerprint_of(tokenizer: PreTrainedTokenizerBase) -> str:
+    """sha256 of all its pieces and of how it spells a probe: other tokens, other fingerprint."""
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda piece: piece[1])
+    probe = cast(list[int], tokenizer(" Probe 12.5%\n(a) naïve ")["input_ids"])
+    return hashlib.sha256(orjson.dumps([pieces, probe])).hexdigest()

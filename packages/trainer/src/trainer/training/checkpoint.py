@@ -1,14 +1,124 @@
-"""What is kept: the best weights while training, then the model's folder. Files appear whole."""
+"""What is kept while training: the last step and the best student. Folders appear whole.
+
+    DIR/checkpoints/step-300      weights, optimizer, progress.json: all that going on takes
+    DIR/checkpoints/best-200      the best student so far, a Hugging Face folder
+
+A folder is written under another name and renamed when it is complete; older ones go after that.
+So a kill in the middle of saving costs the steps since the last complete folder, and no more.
+"""
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+import orjson
 import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import load_file
 
+from common.errors import ConfigError
+from trainer.config import CHECKPOINTS_NAME
+from trainer.errors import TrainingError
 from trainer.model.student import Student
-from trainer.training.engine import Engine
+from trainer.training.engine import STATE_NAME, Engine
+from trainer.training.loop import Progress
+
+_PROGRESS = TypeAdapter(Progress)
+_UNIVERSAL = "universal"
 
 Weights = dict[str, torch.Tensor]
+
+
+class Checkpoints:
+    """The checkpoints of one run. Every rank must make the same calls."""
+
+    def __init__(self, output: Path, fingerprint: str, engine: Engine, student: Student) -> None:
+        self._folder = output / CHECKPOINTS_NAME
+        self._fingerprint = fingerprint
+        self._engine, self._student = engine, student
+
+    def save_best(self, step: int) -> None:
+        """Keep the student of now as the best."""
+        weights = copy_weights(self._engine)
+        if self._engine.world.rank == 0:
+            with appearing(self.best(step)) as draft:
+                save_student(self._student, weights, draft)
+
+    def save(self, progress: Progress) -> None:
+        """Keep all that going on from here takes, then remove what is older."""
+        world = self._engine.world
+        whole = self._folder / f"step-{progress.step}"
+        draft = Path(world.from_first(str(_draft(whole)) if world.rank == 0 else None))
+        self._engine.save(draft)
+        shares = world.gather(progress)
+        if world.rank == 0:
+            content = {"fingerprint": self._fingerprint, "ranks": [asdict(one) for one in shares]}
+            write_whole(draft / "progress.json", orjson.dumps(content))
+            _publish(draft, whole)
+            self._clean({whole, self.best(progress.best_step)})
+
+    def restore(self, *, universal: bool) -> Progress:
+        """Go on from the last complete step, if there is one; this rank's progress.
+
+        Raises ConfigError when it is from other settings, data, or another number of ranks.
+        """
+        last = last_step(self._folder.parent)
+        if last is None:
+            return Progress()
+        world = self._engine.world
+        shares = _read(last, self._fingerprint)
+        if len(shares) == world.size:
+            self._engine.load(last, STATE_NAME)
+            return shares[world.rank]
+        if not universal and not self._engine.resizable_as_it_is:
+            raise ConfigError(
+                f"{last}: written by {len(shares)} ranks, these are {world.size}: add --universal "
+                "to convert it, or start as many ranks as before"
+            )
+        self._engine.load(last, _UNIVERSAL if universal else STATE_NAME)
+        return _shared_out(shares, world.rank)
+
+    def best(self, step: int) -> Path:
+        """The folder of the best student, found at that step."""
+        return self._folder / f"best-{step}"
+
+    def load_best(self, step: int) -> None:
+        """Put the best student's weights into the engine's, for judging."""
+        world = self._engine.world
+        weights = load_file(self.best(step) / "model.safetensors") if world.rank == 0 else None
+        put_weights(self._engine, weights)
+
+    def _clean(self, keep: set[Path]) -> None:
+        for folder in self._folder.iterdir():
+            if folder not in keep:
+                shutil.rmtree(folder)
+
+
+def last_step(output: Path) -> Path | None:
+    """The last complete step's folder of a run."""
+    return max((output / CHECKPOINTS_NAME).glob("step-*"), key=_step_of, default=None)
+
+
+def convert(output: Path) -> None:
+    """Make the last step loadable by any number of ranks. Raises TrainingError."""
+    last = last_step(output)
+    if last is None or (last / _UNIVERSAL).exists():
+        return
+    draft = _draft(last / _UNIVERSAL)
+    command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal"]
+    command += ["--input_folder", str(last / STATE_NAME), "--output_folder", str(draft)]
+    done = subprocess.run(
+        [*command, "--inject_missing_state"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise TrainingError(f"{last}: cannot be converted for other ranks ({reason[0]})")
+    _publish(draft, last / _UNIVERSAL)
 
 
 def copy_weights(engine: Engine) -> Weights:
@@ -20,11 +130,14 @@ def copy_weights(engine: Engine) -> Weights:
         }
 
 
-def restore(engine: Engine, weights: Weights) -> None:
-    """Put copied weights back. For judging: the optimizer knows nothing of it."""
+def put_weights(engine: Engine, weights: Weights | None) -> None:
+    """Put rank 0's weights into every rank's student. The optimizer knows nothing of it."""
     with engine.whole_model(changed=True) as losses, torch.no_grad():
         for name, weight in losses.student.named_parameters():
-            weight.copy_(weights[name])
+            if weights is not None:
+                weight.copy_(weights[name])
+            if not engine.in_lockstep:  # else leaving `whole_model` tells the others
+                engine.world.broadcast(weight)
 
 
 def save_student(student: Student, weights: Weights, folder: Path) -> None:
@@ -42,3 +155,61 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+@contextmanager
+def appearing(folder: Path) -> Generator[Path]:
+    """An empty folder to write in, which takes the place of `folder` when all went well."""
+    draft = _draft(folder)
+    yield draft
+    _publish(draft, folder)
+
+
+def _draft(folder: Path) -> Path:
+    """An empty folder to write in, where `folder` is to appear."""
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    return draft
+
+
+def _publish(draft: Path, folder: Path) -> None:
+    """Let a complete draft appear under its name."""
+    for file in _files(draft):
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
+def _read(folder: Path, fingerprint: str) -> list[Progress]:
+    path = folder / "progress.json"
+    try:
+        content = orjson.loads(path.read_bytes())
+        shares = [_PROGRESS.validate_python(share) for share in content["ranks"]]
+    except (OSError, orjson.JSONDecodeError, KeyError, ValidationError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}): --force starts again") from None
+    if content["fingerprint"] != fingerprint:
+        raise ConfigError(
+            f"{folder}: from other settings or data: take another --output, or --force"
+        )
+    return shares
+
+
+def _shared_out(shares: list[Progress], rank: int) -> Progress:
+    """The progress for another number of ranks: the first rank takes over all that was counted."""
+    mine = shares[0]
+    every = shares if rank == 0 else []
+    mine.rows = sum(share.rows for share in every)
+    mine.input_tokens = sum(share.input_tokens for share in every)
+    mine.target_tokens = sum(share.target_tokens for share in every)
+    mine.padded = sum(share.padded for share in every)
+    return mine

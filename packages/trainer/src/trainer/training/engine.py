@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
@@ -21,7 +22,7 @@ from trainer.data.batches import Batch
 from trainer.model.losses import TaskLosses, weigh
 from trainer.model.student import Student
 
-CLIP = 1.0
+STATE_NAME = "state"
 
 _T = TypeVar("_T")
 
@@ -33,6 +34,7 @@ class World:
     rank: int
     size: int
     device: torch.device
+    local_rank: int = 0
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """The values summed over the ranks, on all of them."""
@@ -47,6 +49,15 @@ class World:
         values: list[Any] = [None] * self.size
         distributed.all_gather_object(values, value)
         return cast(list[_T], values)
+
+    def broadcast(self, values: torch.Tensor) -> None:
+        """Rank 0's values into everybody's."""
+        if self.size > 1:
+            distributed.broadcast(values, src=0)
+
+    def any(self, value: bool) -> bool:
+        """Whether it is true on any rank."""
+        return self.sum(torch.tensor([float(value)], device=self.device)).item() > 0
 
     def from_first(self, value: _T | None) -> _T:
         """Rank 0's value; what the other ranks pass is not looked at."""
@@ -69,7 +80,12 @@ def start() -> World:
         torch.cuda.set_device(device)
     if not deepspeed.comm.is_initialized():
         deepspeed.init_distributed(verbose=False)
-    return World(rank=distributed.get_rank(), size=distributed.get_world_size(), device=device)
+    return World(
+        rank=distributed.get_rank(),
+        size=distributed.get_world_size(),
+        device=device,
+        local_rank=int(os.environ["LOCAL_RANK"]),
+    )
 
 
 def stop() -> None:
@@ -80,23 +96,24 @@ def stop() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """What DeepSpeed must know. batch_size: rows a step, over all ranks and micro-batches."""
+    """What DeepSpeed must know. clip: the gradient's norm at most. universal: load as such."""
 
-    batch_size: int
-    accumulate: int
-    zero: int
-    bf16: bool
-    alpha: float | None
+    zero: int = 0
+    bf16: bool = False
+    clip: float = 1.0
+    weight_decay: float = 0.0
+    mutual: bool = False
+    universal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """One optimizer step. losses: (2,) label and rationale, each over its tokens on all ranks.
+    """One optimizer step. losses: of each term, over its total on all ranks.
 
     grad_norm: of the whole step, before clipping.
     """
 
-    losses: torch.Tensor
+    losses: tuple[float, ...]
     grad_norm: float
 
 
@@ -104,13 +121,15 @@ class Engine:
     """A student under training. Every rank must make the same calls."""
 
     def __init__(self, student: Student, settings: EngineSettings, world: World) -> None:
+        self.world = world
         self._settings = settings
-        self._world = world
-        self._losses = TaskLosses(student.model)
+        self._losses = TaskLosses(student.model, mutual=settings.mutual)
         # In bf16 it is ZeRO that keeps the fp32 masters; on one rank stage 1 shards nothing.
         self._zero = max(settings.zero, 1) if settings.bf16 else settings.zero
         self._clips_itself = self._zero == 0
-        optimizer = torch.optim.AdamW(self._losses.parameters(), lr=0.0, weight_decay=0.0)
+        optimizer = torch.optim.AdamW(
+            self._losses.parameters(), lr=0.0, weight_decay=settings.weight_decay, fused=True
+        )
         started = deepspeed.initialize(
             model=self._losses, optimizer=optimizer, config=self._config(), dist_init_required=False
         )
@@ -118,18 +137,20 @@ class Engine:
         # DeepSpeed's own optimizer, or the one above; either way it has torch's param_groups.
         self._optimizer = cast(torch.optim.Optimizer, started[1])
 
-    def step(self, batches: list[Batch], lr: float) -> StepResult:
-        """One optimizer step over this rank's micro-batches."""
+    def step(self, batches: list[Batch], lr: float, weights: tuple[float, ...]) -> StepResult:
+        """One optimizer step over this rank's micro-batches. weights: of each term's loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        sums = torch.zeros(2, device=self._world.device)
         self._engine.train()
+        sums = torch.zeros(len(weights), device=self.world.device)
         for batch in batches:
-            sums += self._learn(batch)
+            sums += self._learn(batch, weights, last=batch is batches[-1])
         grad_norm = self._finish()
-        per_token = torch.tensor([batches[0].label_tokens, max(1, batches[0].rationale_tokens)])
-        losses = self._world.sum(sums) / per_token.to(sums.device)
-        return StepResult(losses=losses, grad_norm=grad_norm)
+        losses = zip(self.world.sum(sums).tolist(), batches[0].totals, strict=True)
+        return StepResult(
+            losses=tuple(loss / total if total else 0.0 for loss, total in losses),
+            grad_norm=grad_norm,
+        )
 
     @contextmanager
     def whole_model(self, *, changed: bool = False) -> Generator[TaskLosses]:
@@ -149,25 +170,29 @@ class Engine:
         """Whether all ranks must run the same layers the same number of times."""
         return self._zero == 3
 
-    def _learn(self, batch: Batch) -> torch.Tensor:
-        device = self._world.device
-        reasons = batch.rationale_ids
-        sums = self._engine(
-            batch.input_ids.to(device),
-            batch.mask.to(device),
-            batch.label_ids.to(device),
-            None if reasons is None else reasons.to(device),
-        )
-        # DeepSpeed means over ranks and micro-batches; the losses are shares of a sum already.
-        shares = self._world.size * self._settings.accumulate
-        self._engine.backward(weigh(sums, batch, self._settings.alpha) * shares)
-        if not self._engine.is_gradient_accumulation_boundary():
-            self._engine.step()
+    @property
+    def resizable_as_it_is(self) -> bool:
+        """Whether a checkpoint suits any number of ranks: without ZeRO all hold the same."""
+        return self._zero == 0
+
+    def save(self, folder: Path) -> None:
+        """Write weights and optimizer into folder/state."""
+        self._engine.save_checkpoint(str(folder), tag=STATE_NAME, save_latest=False)
+
+    def load(self, folder: Path, tag: str) -> None:
+        """Read what `save` wrote, or what it was converted to."""
+        self._engine.load_checkpoint(str(folder), tag=tag)
+
+    def _learn(self, batch: Batch, weights: tuple[float, ...], *, last: bool) -> torch.Tensor:
+        self._engine.set_gradient_accumulation_boundary(last)
+        sums = self._engine(batch.to(self.world.device))
+        # DeepSpeed means over ranks; the losses are shares of a sum already.
+        self._engine.backward(weigh(sums, batch.totals, weights) * self.world.size)
         return sums.detach()
 
     def _finish(self) -> float:
         if self._clips_itself:
-            norm = torch.nn.utils.clip_grad_norm_(self._losses.parameters(), CLIP)
+            norm = torch.nn.utils.clip_grad_norm_(self._losses.parameters(), self._settings.clip)
             self._engine.step()
         else:
             self._engine.step()
@@ -177,11 +202,13 @@ class Engine:
     def _config(self) -> dict[str, object]:
         settings = self._settings
         return {
-            "train_batch_size": settings.batch_size,
-            "gradient_accumulation_steps": settings.accumulate,
+            # Only the product counts here: how many micro-batches a step has, the plan decides.
+            "train_micro_batch_size_per_gpu": 1,
+            "gradient_accumulation_steps": 1,
             # Plain fp32 tells nobody the norm it clips by, so that case is done in _finish.
-            "gradient_clipping": 0.0 if self._clips_itself else CLIP,
+            "gradient_clipping": 0.0 if self._clips_itself else settings.clip,
             "zero_optimization": {"stage": self._zero},
             "bf16": {"enabled": settings.bf16},
+            "checkpoint": {"load_universal": settings.universal},
             "steps_per_print": None,
         }

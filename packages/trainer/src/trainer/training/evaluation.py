@@ -1,33 +1,20 @@
-"""How well a student does: greedy answers against gold labels, with a 95 % interval."""
+"""Exams that all ranks sit together."""
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
-from common.labels import plain, same_label
 from common.task import LabelKind
-from trainer.config import Mode
-from trainer.data.batches import PREDICT, pad_inputs
 from trainer.data.examples import Question
+from trainer.data.tokens import Ints
+from trainer.model.answers import label_in, say
 from trainer.model.student import Student
 from trainer.model.tokenizer import encoder_of
+from trainer.tasks import SEPARATOR, Task
 from trainer.training.engine import World
 
 _ROWS_AT_ONCE = 64
-_Z95 = 1.959964
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How many of n rows were right. interval: Wilson's, 95 %, as fractions."""
-
-    accuracy: float
-    interval: tuple[float, float]
-    right: int
-    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,83 +26,40 @@ class Paper:
 
     kind: LabelKind
     questions: Sequence[Question]
-    batches: Sequence[Sequence[tuple[int, list[int]]]]
+    batches: Sequence[Sequence[tuple[int, Ints]]]
     longest_answer: int
 
 
 def paper(
-    questions: Sequence[Question], kind: LabelKind, student: Student, mode: Mode, longest: int
+    questions: Sequence[Question], kind: LabelKind, student: Student, task: Task, longest: int
 ) -> Paper:
     """Tokenise an exam once, for every time that it is sat. longest: input tokens."""
     encode = encoder_of(student.tokenizer)
-    prefix = PREDICT if mode == "step-by-step" else ""
-    inputs = encode([prefix + question.input for question in questions], longest)
-    answers = encode([question.gold for question in questions], longest)
-    rows = sorted(enumerate(inputs), key=lambda row: -len(row[1]))
+    inputs = encode([task.prefix + question.input for question in questions], longest)
+    after = "" if task.target == "label" else SEPARATOR
+    answers = encode([question.gold + after for question in questions], longest)
+    rows = [(index, np.array(ids)) for index, ids in enumerate(inputs)]
+    rows.sort(key=lambda row: -len(row[1]))
     return Paper(
         kind=kind,
         questions=questions,
         batches=[rows[i : i + _ROWS_AT_ONCE] for i in range(0, len(rows), _ROWS_AT_ONCE)],
-        longest_answer=max(map(len, answers)),
+        longest_answer=max(map(len, answers)) + 1,
     )
 
 
-def judge(student: Student, exam: Paper, world: World, *, lockstep: bool) -> Score:
-    """The student's score. Each rank answers its share of the batches; all get the same score."""
+def sit(student: Student, exam: Paper, world: World, *, lockstep: bool) -> list[str]:
+    """The student's answers. Each rank answers its share of the batches; all get all answers."""
     batches = list(exam.batches)
     # All ranks must answer equally often (ZeRO-3); an answer given twice counts once, by its index.
     batches += batches[-1:] * (-len(batches) % world.size)
+    synced = lockstep and world.size > 1
     student.model.eval()
-    right: dict[int, bool] = {}
+    mine: dict[int, str] = {}
     for batch in batches[world.rank :: world.size]:
-        answers = _answers(student, exam, [ids for _, ids in batch], world, lockstep=lockstep)
-        for (index, _), answer in zip(batch, answers, strict=True):
-            right[index] = same_label(exam.kind, answer, exam.questions[index].gold)
-    everywhere: dict[int, bool] = {}
-    for share in world.gather(right):
-        everywhere |= share
-    return score(everywhere.values())
-
-
-def teacher_score(questions: Sequence[Question], kind: LabelKind) -> Score:
-    """The teacher's own labels against gold; a row that it did not label is wrong."""
-    return score(
-        row.teacher is not None and same_label(kind, row.teacher, row.gold) for row in questions
-    )
-
-
-def majority_score(labels: Iterable[str], questions: Sequence[Question], kind: LabelKind) -> Score:
-    """What always giving the most frequent training label would score."""
-    [(top, _)] = Counter(map(plain, labels)).most_common(1)
-    return score(same_label(kind, top, question.gold) for question in questions)
-
-
-def score(right: Iterable[bool]) -> Score:
-    """Count the rows that are right; at least one row."""
-    rows = list(right)
-    n, k = len(rows), sum(rows)
-    return Score(accuracy=k / n, interval=wilson(k, n), right=k, n=n)
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; unlike the plain one it stays within 0..1."""
-    share, z2 = right / n, _Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _answers(
-    student: Student, exam: Paper, rows: list[list[int]], world: World, *, lockstep: bool
-) -> list[str]:
-    input_ids, mask = pad_inputs(rows)
-    with torch.inference_mode():
-        answered = student.model.generate(  # pyright: ignore[reportAttributeAccessIssue] - a mixin's
-            input_ids=input_ids.to(world.device),
-            attention_mask=mask.to(world.device),
-            max_new_tokens=exam.longest_answer + 1,
-            do_sample=False,
-            num_beams=1,
-            synced_gpus=lockstep and world.size > 1,
-        )
-    return student.tokenizer.batch_decode(answered, skip_special_tokens=True)
+        said = say(student, [ids for _, ids in batch], exam.longest_answer, synced=synced)
+        mine |= {index: label_in(text) for (index, _), text in zip(batch, said, strict=True)}
+    every: dict[int, str] = {}
+    for share in world.gather(mine):
+        every |= share
+    return [every[index] for index in range(len(exam.questions))]

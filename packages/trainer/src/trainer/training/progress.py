@@ -13,10 +13,13 @@ _EVERY_S = 5.0
 
 
 class Watcher(AbstractContextManager["Watcher"]):
-    """Called after every step, writes to stderr. quiet: writes nothing (all ranks but one)."""
+    """Called after every step, writes to stderr. quiet: writes nothing (all ranks but one).
 
-    def __init__(self, steps: int, *, quiet: bool) -> None:
-        self._steps = steps
+    done: steps that an earlier start of this run has done.
+    """
+
+    def __init__(self, steps: int, done: int, *, quiet: bool) -> None:
+        self._steps, self._done = steps, done
         self._quiet = quiet
         self._console = Console(stderr=True, highlight=False)
         self._began = self._spoke = time.monotonic()
@@ -30,10 +33,12 @@ class Watcher(AbstractContextManager["Watcher"]):
             console=self._console,
             disable=quiet or not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=steps)
+        self._task = self._bar.add_task("", total=steps, completed=done)
 
     def __enter__(self) -> Self:
         self._bar.start()
+        if self._done and not self._quiet:
+            self._console.print(f"going on after step {self._done}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,6 +60,6 @@ class Watcher(AbstractContextManager["Watcher"]):
         if not now and clock - self._spoke < _EVERY_S:
             return
         self._spoke = clock
-        left_s = (clock - self._began) / step * (self._steps - step)
+        left_s = (clock - self._began) / (step - self._done) * (self._steps - step)
         line = f"step {step}/{self._steps}  {state}  {left_s:.0f} s left"
         self._console.print(line, soft_wrap=True)

@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,15 +14,21 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from common.manifest import Manifest
 from trainer.config import RESULTS_NAME, TrainConfig
 from trainer.data.examples import Exam, Lesson
 from trainer.data.shards import Data, Split
-from trainer.training.checkpoint import write_whole
+from trainer.model.flops import flops, known_peak
+from trainer.model.student import Student
+from trainer.model.use import USE_NAME, use_of
+from trainer.scores import Score
+from trainer.training.card import card
+from trainer.training.checkpoint import appearing, write_whole
 from trainer.training.engine import World
-from trainer.training.evaluation import Score
-from trainer.training.loop import Trained
+from trainer.training.loop import Progress
 
 MODEL_NAME = "model"
+_LEAST_S = 1e-9
 _PACKAGES = ("torch", "transformers", "deepspeed", "sentencepiece")
 
 
@@ -36,30 +43,52 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What training took, all ranks together, and on what.
+    """What training took, all ranks together, and on what. Seconds are without the exams.
 
+    padding: share of what was computed that was padding. tflops_per_s: useful work of all ranks
+    (model/flops.py); peak_share: of what the ranks' devices could, None where that is not known.
     peak_memory_bytes: the largest of one rank. device, cpus: rank 0's.
     """
 
     rows_per_s: float
     tokens_per_s: float
     seconds: float
+    padding: float
+    tflops_per_s: float
+    peak_share: float | None
     peak_memory_bytes: int
     device: str
     cpus: int
     ranks: int
 
 
-def cost(trained: Trained, world: World) -> Cost:
-    """Gather what each rank learnt from and held."""
-    shares = world.gather((trained.rows, trained.tokens, trained.seconds, _peak_memory(world)))
-    rows, tokens, seconds, peaks = zip(*shares, strict=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """All that a run found out."""
+
+    progress: Progress
+    verdict: Verdict
+    spent: Cost
+
+
+def cost(student: Student, progress: Progress, world: World, peak: float | None) -> Cost:
+    """Gather what each rank learnt from and held. peak: TFLOP/s of a device, None: look it up."""
+    shares = world.gather((progress, _peak_memory(world)))
+    ranks, peaks = zip(*shares, strict=True)
+    inputs, targets = sum(p.input_tokens for p in ranks), sum(p.target_tokens for p in ranks)
+    seconds = max(max(p.seconds for p in ranks), _LEAST_S)
+    device = _device(world)
+    tflops = flops(student, inputs, targets) / seconds / 1e12
+    peak = peak or known_peak(device)
     return Cost(
-        rows_per_s=sum(rows) / max(seconds),
-        tokens_per_s=sum(tokens) / max(seconds),
-        seconds=max(seconds),
+        rows_per_s=sum(p.rows for p in ranks) / seconds,
+        tokens_per_s=(inputs + targets) / seconds,
+        seconds=seconds,
+        padding=1 - (inputs + targets) / max(1, sum(p.padded for p in ranks)),
+        tflops_per_s=tflops,
+        peak_share=tflops / (peak * world.size) if peak else None,
         peak_memory_bytes=max(peaks),
-        device=_device(world),
+        device=device,
         cpus=os.cpu_count() or 0,
         ranks=world.size,
     )
@@ -88,29 +117,44 @@ def data_counts(data: Data, lesson: Lesson, valid: Exam, test: Exam) -> dict[str
 
 
 def write_results(
-    config: TrainConfig,
-    run_fingerprint: str,
-    counts: dict[str, object],
-    trained: Trained,
-    verdict: Verdict,
-    spent: Cost,
+    config: TrainConfig, run_fingerprint: str, counts: dict[str, object], found: Findings
 ) -> None:
     """Write DIR/results.json, the last file of a run: where it is, the run is complete."""
+    progress = found.progress
     results = {
         "fingerprint": run_fingerprint,
         "config": config.model_dump(mode="json"),
+        "tasks": [task.model_dump() for task in config.table()],
         "data": counts,
         "history": {
-            "train": [asdict(point) for point in trained.train_history],
-            "valid": [asdict(point) for point in trained.valid_history],
+            "train": [asdict(point) for point in progress.train],
+            "valid": [asdict(point) for point in progress.valid],
         },
-        "valid": {**asdict(trained.best), "step": trained.best_step},
-        "test": asdict(verdict),
-        "cost": asdict(spent),
+        "valid": asdict(progress.best),
+        "steps": progress.step,
+        "test": asdict(found.verdict),
+        "cost": asdict(found.spent),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS
     write_whole(config.output / RESULTS_NAME, orjson.dumps(results, option=options))
+
+
+def write_model(best: Path, config: TrainConfig, origin: Manifest, found: Findings) -> None:
+    """DIR/model: the best student with its card, ready to be used or given away."""
+    verdict = found.verdict
+    scores = {
+        name: (score.accuracy, *score.interval)
+        for name, score in (("student", verdict.student), ("teacher", verdict.teacher))
+    }
+    text = card(config, origin, scores, verdict.student.n, found.progress.best_step)
+    use = use_of(config.table(), origin.task, origin.label, origin.student)
+    limits = {name: getattr(config, name) for name in ("max_input_tokens", "max_target_tokens")}
+    with appearing(config.output / MODEL_NAME) as draft:
+        shutil.copytree(best, draft, dirs_exist_ok=True)
+        (draft / "README.md").write_text(text, encoding="utf-8")
+        whole = use.model_copy(update=limits).model_dump_json(indent=2)
+        (draft / USE_NAME).write_text(whole + "\n", encoding="utf-8")
 
 
 def show(console: Console, verdict: Verdict, output: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from trainer.data.examples import Question
-from trainer.training.evaluation import majority_score, score, teacher_score, wilson
+from trainer.scores import majority, mark, score, wilson
 
 
 def _question(gold: str, teacher: str | None) -> Question:
@@ -18,17 +18,28 @@ def test_wilson_as_published() -> None:
 
 def test_a_row_that_the_teacher_left_out_is_wrong() -> None:
     rows = [_question("addition", "Addition."), _question("division", None)]
-    assert teacher_score(rows, "classes").accuracy == 0.5
+    assert mark([row.teacher for row in rows], rows, "classes").accuracy == 0.5
 
 
 def test_equations_are_judged_by_value() -> None:
     rows = [_question("( 8.0 - 2.0 )", "8 - 2 = 6"), _question("( 8.0 - 2.0 )", "8 + 2")]
-    assert teacher_score(rows, "equation").right == 1
+    assert mark([row.teacher for row in rows], rows, "equation").right == 1
 
 
-def test_the_majority_comes_from_the_training_labels() -> None:
-    rows = [_question(gold, None) for gold in ("a", "b", "b", "b")]
-    assert majority_score(["A", "a", "b"], rows, "text").accuracy == 0.25
+def test_the_majority_is_of_labels_that_mean_the_same() -> None:
+    assert majority(["A", "b", "a.", "b", "a"]) == "a"
+
+
+def test_each_class_has_its_own_scores() -> None:
+    rows = [_question(gold, None) for gold in ("Yes", "yes", "yes", "no")]
+    classes = mark(["yes", "no", None, "No."], rows, "classes").classes
+    assert classes is not None
+    yes, no = classes["Yes"], classes["no"]
+    assert (yes.n, yes.named, yes.right) == (3, 1, 1)
+    assert (yes.precision, yes.recall, yes.f1) == pytest.approx((1.0, 1 / 3, 0.5))
+    assert (no.n, no.named, no.right) == (1, 2, 1)
+    assert (no.precision, no.recall) == (0.5, 1.0)
+    assert mark(["yes"] * 4, rows, "text").classes is None
 
 
 def test_a_score_counts() -> None:

@@ -1,0 +1,103 @@
+"""A run that is broken off and started again is the unbroken run, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.trainer.made_rows import arguments
+from trainer.main import main
+
+TRAIN = Path(__file__).parents[2] / "packages" / "trainer" / "train.py"
+STEPS = 40
+RUN = {"steps": STEPS, "batch_size": 8, "eval_every": 8, "log_every": 3, "dropout": 0.1}
+BOUND_S = 100
+
+
+def _line(data: Path, output: Path, save_every: int) -> list[str]:
+    return arguments(data, output, **RUN, save_every=save_every)
+
+
+def _start(line: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, str(TRAIN), *line]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    environment.pop("RANK", None)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + BOUND_S
+    while not there():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.002)
+
+
+def _content(output: Path) -> tuple[Any, Any, bytes]:
+    results = orjson.loads((output / "results.json").read_bytes())
+    return results["history"], results["test"], (output / "model/model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, bytes]:
+    output = tmp_path_factory.mktemp("unbroken")
+    assert main([*_line(data, output, 8), "--quiet"]) == 0
+    return _content(output)
+
+
+def test_sigterm_saves_and_leaves(
+    data: Path, unbroken: tuple[Any, Any, bytes], tmp_path: Path
+) -> None:
+    line = _line(data, tmp_path, 1000)
+    with _start(line) as run:
+        _wait_for(lambda: any((tmp_path / "checkpoints").glob("best-*")))
+        run.send_signal(signal.SIGTERM)
+        _, said = run.communicate(timeout=BOUND_S)
+    assert run.returncode == 130
+    assert "the same command goes on there" in said and "Traceback" not in said
+    assert not (tmp_path / "results.json").exists()
+    [step] = (tmp_path / "checkpoints").glob("step-*")
+    assert int(step.name.removeprefix("step-")) < STEPS
+    assert main([*line, "--quiet"]) == 0
+    assert _content(tmp_path) == unbroken
+
+
+def test_a_kill_in_the_middle_of_saving_loses_nothing_before_it(
+    data: Path, unbroken: tuple[Any, Any, bytes], tmp_path: Path
+) -> None:
+    line, folder = _line(data, tmp_path, 1), tmp_path / "checkpoints"
+    with _start(line) as run:
+        _wait_for(lambda: any(folder.glob("step-*")) and any(folder.glob(".step-*.draft/*")))
+        run.kill()
+        run.communicate(timeout=BOUND_S)
+    assert run.returncode == -signal.SIGKILL
+    assert any(folder.glob("step-*"))
+    assert main([*_line(data, tmp_path, 8), "--quiet"]) == 0
+    assert _content(tmp_path) == unbroken
+    left = sorted(path.name for path in folder.iterdir())
+    assert [name.partition("-")[0] for name in left] == ["best", "step"]
+    assert f"step-{STEPS}" in left
+
+
+def test_a_checkpoint_of_another_run_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"steps": 2, "batch_size": 8, "eval_every": 1}
+    assert main([*arguments(data, tmp_path, **options), "--quiet"]) == 0
+    (tmp_path / "results.json").unlink()
+    assert main([*arguments(data, tmp_path, **options, seed=1), "--quiet"]) == 2
+    assert "from other settings or data" in capsys.readouterr().err
+
+
+def test_training_ends_when_nothing_gets_better(data: Path, tmp_path: Path) -> None:
+    options = {"steps": 50, "batch_size": 4, "eval_every": 1, "patience": 3, "lr": 1e-9}
+    assert main([*arguments(data, tmp_path, **options), "--quiet"]) == 0
+    results = orjson.loads((tmp_path / "results.json").read_bytes())
+    assert [point["step"] for point in results["history"]["valid"]] == [1, 2, 3, 4]
+    assert (results["valid"]["step"], results["steps"]) == (1, 4)
