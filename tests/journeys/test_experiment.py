@@ -222,7 +222,7 @@ def test_evaluate_without_anything_to_evaluate_says_what_to_do(annotate: Annotat
 
 
 def test_both_readers_judge_the_recorded_answers_of_the_original(
-    annotate: Annotate, real_data: Path
+    annotate: Annotate, tmp_path: Path, real_data: Path
 ) -> None:
     annotate("import-original", real_data, "--prompts", "p", "--store", "s")
     recorded = yaml.safe_load((real_data / "prompt-metadata" / "cqa.yaml").read_bytes())
@@ -240,6 +240,14 @@ def test_both_readers_judge_the_recorded_answers_of_the_original(
         )
         characters = then["characteristics"]["avg_len_of_explanations"]
         assert place["rationale_characters"] == pytest.approx(characters)
+    kept = yaml.safe_load((tmp_path / "runs" / "cqa" / "metadata.yaml").read_bytes())
+    imported = yaml.safe_load((tmp_path / "p" / "cqa" / "metadata-original.yaml").read_bytes())
+    then_by_template = imported["results"][0]["templates"]
+    assert len(then_by_template) == 42
+    for name, score in kept["results"][0]["templates"].items():
+        then = then_by_template[name]
+        assert score.pop("cost_usd") == pytest.approx(then.pop("cost_usd"), abs=2e-6)
+        assert score == then
     verdict = annotate(*common, "--reader", "verdict")
     ranked = {each["template"]: each for each in verdict.json["studies"][0]["ranking"]}
     assert all(each["rows"] == 75 for each in ranked.values())

@@ -73,6 +73,25 @@ def test_the_list_has_every_template_and_mix(annotate: Annotate) -> None:
     assert facts["templates"][0]["placeholders"] == ["problem"]
 
 
+def test_the_list_tells_what_experiments_showed_and_what_is_outdated(
+    annotate: Annotate, house: Path
+) -> None:
+    rows = ("--data", "rows.jsonl", "--teacher", "simulated")
+    annotate("experiment", "tiny", *rows)
+    facts = {
+        each["id"]: each for each in annotate("prompts", "list", "tiny", "--json").json["templates"]
+    }
+    (score,) = facts["fair"]["scores"]
+    assert (score["rows"], score["setting"]["teacher"]) == (2, "simulated")
+    assert facts["told"]["scores"] == []
+    shown = annotate("prompts", "list", "tiny").out
+    assert f"{100 * score['accuracy']:.1f} % " in shown
+    assert "edited" not in shown
+    templates = house / "prompts" / "tiny" / "templates.yaml"
+    templates.write_text(templates.read_text().replace("Good or bad?", "Well?"))
+    assert "* measured before the template was edited" in annotate("prompts", "list", "tiny").out
+
+
 def test_show_prints_a_template_whole(annotate: Annotate) -> None:
     done = annotate("prompts", "show", "demo", "--template", "plain-sentence")
     assert done.code == 0, done.err

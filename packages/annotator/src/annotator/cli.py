@@ -52,7 +52,7 @@ COMMANDS = {
     ),
     "import-original": (
         "annotator.commands.import_original:import_original_command",
-        "Import the original's templates, mixes and recorded gpt-3.5-turbo answers.",
+        "Import the original's templates, mixes, recorded gpt-3.5-turbo answers and scores.",
     ),
     "check-original": (
         "annotator.commands.check_original:check_original_command",

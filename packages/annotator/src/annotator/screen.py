@@ -37,6 +37,11 @@ class Screen:
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet
 
+    @property
+    def width(self) -> int:
+        """How many characters a line of the result may have."""
+        return self._out.width
+
     def say(self, line: str) -> None:
         """A remark on the way."""
         if not self._quiet:

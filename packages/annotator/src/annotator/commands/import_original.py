@@ -11,6 +11,7 @@ from annotator.config import STORE, own_prompts
 from annotator.importing.original import Imported, import_original
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
+from annotator.study.recorded_scores import import_scores
 
 _NAMED_LINES = 5
 
@@ -24,7 +25,7 @@ def import_original_command(
     store: Store = STORE,
     as_json: AsJson = False,
 ) -> None:
-    """Import the original's templates, mixes and recorded gpt-3.5-turbo answers.
+    """Import the original's templates, mixes, recorded gpt-3.5-turbo answers and scores.
 
     The tasks of the project are copied to --prompts where they are missing there.
 
@@ -38,10 +39,13 @@ def import_original_command(
     screen = Screen(quiet=as_json)
     with ResponseStore.open(store, write=True) as opened:
         done = import_original(src, prompts, own_prompts(), opened)
+    scores = import_scores(src, prompts)
     if as_json:
-        screen.json(_summary(done))
+        screen.json({**_summary(done), "scores": scores})
     else:
         _show(done, screen)
+        said = ", ".join(f"{task} {n}" for task, n in scores.items()) or "none"
+        screen.show(f"Recorded scores of templates: {said}")
 
 
 def _summary(done: Imported) -> dict[str, object]:

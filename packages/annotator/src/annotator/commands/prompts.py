@@ -1,13 +1,15 @@
 """`annotate prompts`: a task's templates and mixes, looked at before anybody is asked."""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 
 import typer
 from rich.table import Table
 
+from annotator.commands.known_scores import Known
 from annotator.commands.options import AsJson, MixName, Prompts, TaskName, TemplateId
 from annotator.commands.render import render_command
+from annotator.commands.study_options import MetadataFile, metadata_file
 from annotator.config import default_prompts
 from annotator.planning import DEFAULT_MIX
 from annotator.prompt.check import Finding, check_prompts
@@ -16,11 +18,25 @@ from annotator.prompt.mix import Mix, assign, load_mix, mix_files
 from annotator.prompt.task import load_task, placeholders
 from annotator.prompt.template import Template, load_templates
 from annotator.screen import Screen
+from annotator.study.metadata import known_results
 from common.errors import PromptError
 from common.task import TaskSpec
 
-_ABOUT = 60
+_LEAST_ROOM = 20
+# What the columns between the name and the words of a template take.
+_OTHER_COLUMNS = 42
+_OUTDATED = "*"
 _ROWS_DRAWN = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What a list says of templates besides their words. width: of the screen, in characters."""
+
+    mixes: dict[str, Mix]
+    known: Known
+    width: int
+
 
 prompts_app = typer.Typer(
     no_args_is_help=True,
@@ -31,8 +47,14 @@ prompts_app.command("render")(render_command)
 
 
 @prompts_app.command("list")
-def list_command(task: TaskName, *, prompts: Prompts = None, as_json: AsJson = False) -> None:
-    """List the templates and mixes of a task.
+def list_command(
+    task: TaskName,
+    *,
+    prompts: Prompts = None,
+    metadata: MetadataFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the templates and mixes of a task, and what is known about the templates.
 
     Examples:
 
@@ -43,16 +65,23 @@ def list_command(task: TaskName, *, prompts: Prompts = None, as_json: AsJson = F
     screen, folder = Screen(quiet=as_json), prompts or default_prompts()
     spec, templates = load_task(folder, task), load_templates(folder, task)
     mixes = {name: load_mix(folder, task, name) for name in mix_files(folder, task)}
+    known = Known.of(known_results(folder, metadata_file(metadata, task), task))
     if as_json:
         screen.json(
             {
                 "task": task,
-                "templates": [_template_facts(spec, each, mixes) for each in templates.values()],
+                "templates": [
+                    {**_template_facts(spec, each, mixes), "scores": known.facts(each.id)}
+                    for each in templates.values()
+                ],
                 "mixes": [_mix_facts(name, mix) for name, mix in mixes.items()],
             }
         )
         return
-    screen.table(_templates_table(spec, templates.values(), mixes))
+    listed = Listed(mixes=mixes, known=known, width=screen.width)
+    screen.table(_templates_table(spec, list(templates.values()), listed))
+    if any(known.outdated(each) for each in templates.values()):
+        screen.show(f"{_OUTDATED} measured before the template was edited")
     screen.show("")
     screen.table(_mixes_table(mixes))
 
@@ -143,24 +172,24 @@ def _finding_facts(finding: Finding) -> dict[str, object]:
     return {"level": finding.level, "where": finding.where, "what": finding.what}
 
 
-def _templates_table(task: TaskSpec, templates: Iterable[Template], mixes: dict[str, Mix]) -> Table:
+def _templates_table(task: TaskSpec, templates: list[Template], listed: Listed) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("template", no_wrap=True)
-    table.add_column("characters", justify="right", no_wrap=True)
-    table.add_column("mixes", no_wrap=True)
-    table.add_column("about, or its first words")
+    for name in ("characters", "mixes", "accuracy", "rows"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("about, or how it begins", no_wrap=True)
+    longest = max((len(each.id) for each in templates), default=0)
+    room = max(_LEAST_ROOM, listed.width - longest - _OTHER_COLUMNS)
     for template in templates:
-        used = [name for name, mix in mixes.items() if template.id in mix.templates]
         about = " ".join((template.about or template.system or template.user).split())
         warning = "PRINTS THE ANSWER: " if leaks(task, template) else ""
-        size = len(template.system) + len(template.user)
-        table.add_row(template.id, f"{size:,}", _few(used), warning + about[:_ABOUT])
+        numbers = (
+            f"{len(template.system) + len(template.user):,}",
+            f"{sum(template.id in mix.templates for mix in listed.mixes.values())}",
+            *listed.known.shown(template, _OUTDATED),
+        )
+        table.add_row(template.id, *numbers, (warning + about)[:room])
     return table
-
-
-def _few(names: list[str]) -> str:
-    more = f", +{len(names) - 1}" if len(names) > 1 else ""
-    return ", ".join(names[:1]) + more
 
 
 def _mixes_table(mixes: dict[str, Mix]) -> Table:
@@ -187,6 +216,8 @@ def _show_template(task: TaskSpec, template: Template, screen: Screen) -> None:
     screen.show(f"placeholders  {', '.join(placeholders(text)) or 'none'}")
     for name, what in leaks(task, template).items():
         screen.warn(f"{{{name}}} prints the {what}")
+    if template.structured:
+        screen.show("answer        a JSON object of rationale and label")
     if template.options:
         screen.show(f"options       {template.options}")
     if template.original:

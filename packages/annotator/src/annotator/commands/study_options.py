@@ -8,7 +8,7 @@ from rich.table import Table
 
 from annotator.config import OUT
 from annotator.screen import Screen
-from annotator.study.columns import BRIEF
+from annotator.study.columns import terminal_table
 from annotator.study.experiment import Report
 from annotator.study.metadata import METADATA_NAME
 from annotator.study.report import as_csv, as_html, as_markdown, outcome, write_report
@@ -68,7 +68,9 @@ def show_report(report: Report, screen: Screen) -> None:
         f"{report.task}: {setting.rows} of {setting.split}, {setting.teacher} "
         f"({setting.server}), reader {setting.reader}"
     )
-    screen.table(_table(report))
+    screen.table(_table(report, 1))
+    screen.show("")
+    screen.table(_table(report, 2))
     if report.race:
         screen.show(outcome(report.race))
     screen.show(f"{report.asked:,} requests asked, {report.cached:,} answered by the store")
@@ -85,11 +87,13 @@ def write_reports(report: Report, csv: str | None, markdown: str | None, html: s
             write_report(path, render(report))
 
 
-def _table(report: Report) -> Table:
+def _table(report: Report, number: int) -> Table:
+    columns = terminal_table(number)
     table = Table(box=None, pad_edge=False)
-    for column in BRIEF:
-        is_name = column.name == "template"
-        table.add_column(column.heading, justify="left" if is_name else "right", no_wrap=is_name)
+    for column in columns:
+        _, heading = column.terminal or (0, "")
+        justify = "left" if column.name == "template" else "right"
+        table.add_column(heading, justify=justify, vertical="bottom", no_wrap=True)
     for place in report.places:
-        table.add_row(*(column.shown(place) for column in BRIEF))
+        table.add_row(*(column.shown(place).removesuffix(" %") for column in columns))
     return table

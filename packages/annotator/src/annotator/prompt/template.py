@@ -1,6 +1,7 @@
 """Templates: the words that a row is asked with. `templates.yaml` holds the task's own, and
 `templates-<origin>.yaml` beside it those that were imported."""
 
+import hashlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -35,6 +36,12 @@ class Template(BaseModel):
     options: dict[str, JsonValue] = {}
     structured: bool = False
     original: OriginalParse | None = None
+
+    @property
+    def digest(self) -> str:
+        """16 characters that name what a teacher is sent by it."""
+        sent = self.model_dump_json(include={"system", "user", "options", "structured"})
+        return hashlib.sha256(sent.encode()).hexdigest()[:16]
 
 
 class TemplateFile(BaseModel):

@@ -15,14 +15,14 @@ NOTHING = "-"
 class Column:
     """value: of a place, None where it has none. text: how a value is shown.
 
-    brief: whether it is among the columns that fit a terminal.
+    terminal: which of the two tables of a terminal has it, under which heading.
     """
 
     name: str
     heading: str
     value: Callable[[Place], Value]
     text: Callable[[float], str] = "{:,.0f}".format
-    brief: bool = False
+    terminal: tuple[int, str] | None = None
 
     def shown(self, place: Place) -> str:
         """The value as people read it."""
@@ -82,43 +82,50 @@ def _p(value: float) -> str:
 _USD, _ONE = "{:.4f}".format, "{:.1f}".format
 
 COLUMNS = (
-    Column(name="rank", heading="rank", value=lambda place: place.rank, brief=True),
+    Column(name="rank", heading="rank", value=lambda place: place.rank, terminal=(1, "rank")),
     Column(
-        name="template", heading="template", value=lambda place: place.scored.template, brief=True
+        name="template",
+        heading="template",
+        value=lambda place: place.scored.template,
+        terminal=(0, "template"),
     ),
     Column(
         name="accuracy",
         heading="accuracy",
         value=_of_score(lambda s: s.accuracy),
         text=_percent,
-        brief=True,
+        terminal=(1, "accuracy\n%"),
     ),
     Column(
         name="accuracy_low",
         heading="from",
         value=_of_score(lambda s: s.interval[0]),
         text=_percent,
-        brief=True,
+        terminal=(1, "from\n%"),
     ),
     Column(
         name="accuracy_high",
         heading="to",
         value=_of_score(lambda s: s.interval[1]),
         text=_percent,
-        brief=True,
+        terminal=(1, "to\n%"),
     ),
     Column(
         name="difference",
         heading="points to leader",
         value=_compared(lambda c: c.difference),
         text=_points,
-        brief=True,
+        terminal=(1, "points\nto leader"),
     ),
     Column(name="p", heading="p", value=_compared(lambda c: c.p), text=_p),
     Column(
-        name="p_holm", heading="p (Holm)", value=_compared(lambda c: c.p_holm), text=_p, brief=True
+        name="p_holm",
+        heading="p (Holm)",
+        value=_compared(lambda c: c.p_holm),
+        text=_p,
+        terminal=(1, "p\n(Holm)"),
     ),
-    Column(name="rows", heading="rows", value=_of_score(lambda s: s.rows), brief=True),
+    Column(name="rows", heading="rows", value=_of_score(lambda s: s.rows), terminal=(1, "rows")),
     Column(name="unanswered", heading="unanswered", value=_of_score(lambda s: s.unanswered)),
     Column(name="correct", heading="correct", value=_of_score(lambda s: s.correct)),
     Column(
@@ -126,14 +133,14 @@ COLUMNS = (
         heading="label read",
         value=_of_score(lambda s: s.parse_rate),
         text=_percent,
-        brief=True,
+        terminal=(1, "label\nread %"),
     ),
     Column(
         name="rationale_rate",
         heading="with rationale",
         value=_of_score(lambda s: s.rationale_rate),
         text=_percent,
-        brief=True,
+        terminal=(2, "with\nreasons %"),
     ),
     Column(
         name="rationale_characters",
@@ -152,7 +159,7 @@ COLUMNS = (
         heading="words",
         value=_of_style(lambda s: s.words),
         text=_ONE,
-        brief=True,
+        terminal=(2, "words"),
     ),
     Column(
         name="rationale_sentences",
@@ -165,35 +172,39 @@ COLUMNS = (
         heading="reading ease",
         value=_of_style(lambda s: s.reading_ease),
         text=_ONE,
-        brief=True,
+        terminal=(2, "reading\nease"),
     ),
     Column(
         name="prompt_tokens_per_row",
         heading="prompt tokens",
         value=_per_row(lambda s: s.tokens.prompt),
         text=_ONE,
-        brief=True,
+        terminal=(2, "prompt\ntokens"),
     ),
     Column(
         name="answer_tokens_per_row",
         heading="answer tokens",
         value=_per_row(lambda s: s.tokens.completion),
         text=_ONE,
-        brief=True,
+        terminal=(2, "answer\ntokens"),
     ),
     Column(
         name="usd_per_1000_rows",
         heading="USD for 1,000 rows",
         value=_per_1000(lambda s: s.cost_per_row_usd),
         text=_USD,
-        brief=True,
+        terminal=(2, "USD/1,000\nrows"),
     ),
     Column(
         name="usd_per_1000_correct",
         heading="for 1,000 right labels",
         value=_per_1000(lambda s: s.cost_per_correct_usd),
         text=_USD,
-        brief=True,
+        terminal=(2, "USD/1,000\nright"),
     ),
 )
-BRIEF = tuple(column for column in COLUMNS if column.brief)
+
+
+def terminal_table(number: int) -> list[Column]:
+    """The columns of the first or second table of a terminal; both name the template."""
+    return [each for each in COLUMNS if each.terminal and each.terminal[0] in (0, number)]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import uvloop
 
-from annotator.asking import ask
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.planning import warnings
@@ -58,7 +57,8 @@ class Experiment:
         """Ask every template every row."""
         rests = [Rest(plan=plan) for plan in self.trial.plans.values()]
         self._ask(rests, self.notebook.note_answered)
-        self.notebook.note_rest()
+        tell = self.screen.pace("templates scored", total=len(self.trial.plans))
+        self.notebook.note_rest(tell)
 
     def raced(self, rules: RaceRules) -> Race:
         """Ask in waves, and the lesser templates no further."""
@@ -84,6 +84,8 @@ class Experiment:
         uvloop.run(self._ask_and_note(rests, note))
 
     async def _ask_and_note(self, rests: list[Rest], note: Callable[[], None]) -> None:
+        from annotator.asking import ask  # half of all imports: only where somebody is asked
+
         async with _now_and_then(note):
             await ask(self.config, rests, self.store, self.screen, self.asked[-1])
 

@@ -87,6 +87,13 @@ def load_metadata(path: Path, task: str) -> Metadata:
     return read_yaml(path, Metadata) if path.is_file() else Metadata(task=task)
 
 
+def known_results(prompts: Path, path: Path, task: str) -> list[Result]:
+    """What the task's metadata says, and what lies imported beside its templates."""
+    imported = sorted((prompts / task).glob("metadata-*.yaml"))
+    files = [load_metadata(each, task) for each in [*imported, path]]
+    return [result for metadata in files for result in metadata.results]
+
+
 def save_metadata(path: Path, metadata: Metadata) -> None:
     """Replace the file; a kill at any moment leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ What it writes is the task's metadata, whole after every template, so a kill los
 cannot be had again from the store in a moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,10 +40,14 @@ class Notebook:
         for name in answered:
             self._note(name)
 
-    def note_rest(self) -> None:
-        """Score what is left with the answers there are; some may have failed."""
+    def note_rest(self, tell: Callable[[int], None]) -> None:
+        """Score what is left with the answers there are; some may have failed.
+
+        tell: called with how many templates are scored so far.
+        """
         for name in list(self._pending):
             self._note(name)
+            tell(len(self.scored))
 
     def note_rows(self, names: Sequence[str], rows: int) -> dict[str, Right]:
         """Score templates on their first rows; which of these were right, in order."""

@@ -29,7 +29,7 @@ class Style(BaseModel):
 class Score(BaseModel):
     """What one template achieved on a set of rows with gold labels.
 
-    prompt: hash of the template, so that an edited one is told from what was measured.
+    prompt: the template's digest, so that an edited one is told from what was measured.
     rows: that were answered; unanswered: that were asked, in vain.
     labels: rows with a readable label; a row without one counts as wrong.
     cost_usd: of the answers, None where the model has no known price.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from annotator.cost.bill import Bill
 from annotator.cost.prices import Tariff
+from annotator.prompt.template import Template
 from annotator.request.answer import Answer
 from annotator.request.plan import Plan
 from annotator.request.store import Snapshot
@@ -60,15 +61,15 @@ def score_template(plan: Plan, stored: Snapshot, reader: Reader, tariff: Tariff)
         tally.readings.append(reading)
         label, kind = reading.label, plan.task.label.kind
         tally.right[row.id] = label is not None and same_label(kind, label, row.gold)
-    (template,) = plan.templates
-    return Scored(template=template, score=_score(plan, tally), right=tally.right)
+    ((name, template),) = plan.templates.items()
+    return Scored(template=name, score=_score(template, tally), right=tally.right)
 
 
-def _score(plan: Plan, tally: _Tally) -> Score:
+def _score(template: Template, tally: _Tally) -> Score:
     found = characteristics(tally.readings)
     tokens = Tokens(prompt=tally.prompt, completion=tally.completion, cached=tally.cached)
     return Score(
-        prompt=plan.prompts_hash[:16],
+        prompt=template.digest,
         rows=found.n_answers,
         unanswered=tally.unanswered,
         correct=sum(tally.right.values()),
