@@ -39,7 +39,7 @@ def trained() -> bytes:
         text=TEXT,
         finish=TEXT,
         model=TEXT,
-        usage=st.builds(Usage, prompt=COUNT, completion=COUNT, cached=COUNT, reasoning=COUNT),
+        usage=st.builds(Usage, *([COUNT] * len(Usage._fields))),
         mode=st.sampled_from(["online", "batch", "import"]),
         asked_at=COUNT,
         limit=st.none() | COUNT,

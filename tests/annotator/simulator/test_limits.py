@@ -1,7 +1,7 @@
 """Limits hold in every window, say when to come back, and let those through who wait."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from annotator.simulator.limits import Limiter, RateLimits, duration
@@ -87,6 +87,7 @@ def test_a_request_larger_than_the_minute_never_passes():
     assert Limiter(RateLimits(tokens_per_minute=600), Time()).admit(601).over == "tokens"
 
 
+@example(gaps=[1.6349735049547478, 2, 3, 2], limit=2, window_s=5.0)
 @given(
     gaps=st.lists(st.floats(0, 5), max_size=120),
     limit=st.integers(1, 12),

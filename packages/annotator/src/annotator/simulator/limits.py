@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from common.errors import ConfigError
 
 _MINUTE_S = 60.0
+_LEAST_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,8 @@ class Window:
         for time, amount in self._spent:
             excess -= amount
             if excess <= 0:
-                return time + self._window_s - now
+                # Above zero, whatever the rounding: it is still in the window.
+                return max(_LEAST_S, time + self._window_s - now)
         return self._last_leaves_s(now)
 
     def spend(self, cost: int, now: float) -> None:
