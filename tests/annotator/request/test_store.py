@@ -1,5 +1,6 @@
 """What was committed is there again, for one writer and any readers, however large it grows."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -177,3 +178,15 @@ def test_a_database_of_another_program_is_not_read(tmp_path: Path):
     lmdb.open(str(path), max_dbs=4).close()
 
     refusal(path, write=False)
+
+
+def test_a_snapshot_that_is_done_gives_its_readers_slot_back_at_once(tmp_path: Path):
+    gc.collect()
+    gc.disable()
+    try:
+        with ResponseStore.open(tmp_path / "store", write=True) as store:
+            for _ in range(300):  # LMDB has 126 slots
+                with store.reading() as stored:
+                    assert stored.answer(a_key(1)) is None
+    finally:
+        gc.enable()

@@ -14,19 +14,25 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import chain, islice
 
 from annotator.batch_view import batch_line, batch_table
 from annotator.config import RunConfig
+from annotator.cost.accounts_book import AccountsBook
 from annotator.cost.bill import spent_usd
+from annotator.cost.budget import Budget
+from annotator.cost.purse import Purse, Rates
 from annotator.errors import BatchesLeft, Interrupted, RunStopped
 from annotator.events import EventLog
 from annotator.pace import Meter
 from annotator.planning import make_door, make_tariff, uses_simulator
 from annotator.request.batch.collect import Desk
+from annotator.request.batch.ledger import Ledger
 from annotator.request.batch.report import Reporter
 from annotator.request.batch.teacher import BatchTeacher
 from annotator.request.committer import Committer
+from annotator.request.door import Door
 from annotator.request.key import Request
 from annotator.request.plan import Rest
 from annotator.request.progress import Progress
@@ -57,30 +63,63 @@ async def ask(
         door = make_door(config, simulator_url)
         committer = await stack.enter_async_context(Committer(store, backlog=door.concurrency))
         report = Reporter(events, screen.say)
+        purse = stack.enter_context(_purse(config, door, store))
+        desk = Desk(store=store, committer=committer, progress=progress, report=report, purse=purse)
         asking = Asking(
             config=config,
             plan=plans[0],
             door=door,
-            desk=Desk(store=store, committer=committer, progress=progress, report=report),
+            desk=desk,
             events=events,
             missing=lambda: _missing(rests, store, Progress()),
+            purse=purse,
         )
         teacher = await stack.enter_async_context(the_teacher(asking))
         await stack.enter_async_context(_shown(teacher, screen, progress, _meter(config)))
         await stack.enter_async_context(_noted(events, progress))
-        with _stopped_by_signals(teacher.stop) as received:
-            try:
-                await teacher.ask_all(_missing(rests, store, progress))
-            except RunStopped as error:
-                error.args = (f"{error}; {progress.asked} answers were stored by this run",)
-                raise
-        if received:
-            raise Interrupted(
-                f"stopped by {received[0].name}: {progress.asked} answers were stored by this run"
-                f"{_left_behind(teacher)}; the same command goes on from there"
-            )
-        if progress.waiting:
-            raise BatchesLeft(f"{progress.waiting:,} requests are in batches that still run")
+        await _settle(teacher, rests, store, progress)
+
+
+async def _settle(
+    teacher: Teacher, rests: list[Rest], store: ResponseStore, progress: Progress
+) -> None:
+    with _stopped_by_signals(teacher.stop) as received:
+        try:
+            await teacher.ask_all(_missing(rests, store, progress))
+        except RunStopped as error:
+            error.args = (f"{error}; {progress.asked} answers were stored by this run",)
+            raise
+    if received:
+        raise Interrupted(
+            f"stopped by {received[0].name}: {progress.asked} answers were stored by this run"
+            f"{_left_behind(teacher)}; the same command goes on from there"
+        )
+    if progress.waiting:
+        raise BatchesLeft(f"{progress.waiting:,} requests are in batches that still run")
+
+
+@contextmanager
+def _purse(config: RunConfig, door: Door, store: ResponseStore) -> Generator[Purse | None]:
+    """What may be spent, where there is a ceiling. Raises ConfigError: no price is known.
+
+    It is opened and closed while nothing is in flight. A kill in between leaves what was granted.
+    """
+    if config.max_cost_usd is None:
+        yield None
+        return
+    tariff, today = make_tariff(config), datetime.now(UTC).date()
+    rates = Rates(
+        online=tariff.known_price(today),
+        batch=tariff.known_price(today, mode="batch"),
+        door=door,
+    )
+    book, name = AccountsBook(store), config.budget or config.task
+    purse = Purse(Budget(config.max_cost_usd, book.budget(name)), rates, book, name)
+    purse.forget_but(part.number for part in Ledger(store).open_parts())
+    try:
+        yield purse
+    finally:
+        purse.close()
 
 
 def _shown(

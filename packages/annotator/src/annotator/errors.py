@@ -6,19 +6,32 @@
       Final                      never tried again
         BadRequest  ContentRefused      this row is rejected, the run goes on
         NotFound                        of a batch or a file: what it means, its reader knows
-        NotAuthorised  QuotaSpent  ModelGone  TeacherDown   the run stops: one line, resumable
+        NotAuthorised  QuotaSpent  ModelGone  TeacherDown  CeilingReached
+                                           the run stops: one line, resumable
         BatchRefused  BatchLost
 
 `request/wire.py` turns status codes and bodies into these; everybody else catches classes.
 """
 
+from typing import Self
+
 from common.errors import DistillError
 
 
 class TeacherError(DistillError):
-    """The teacher did not answer this request."""
+    """The teacher did not answer this request.
+
+    may_be_paid: whether it may be billed all the same: nobody knows, where it was sent and no
+    whole reply came back.
+    """
 
     reason = "teacher_error"
+    may_be_paid = False
+
+    def paid(self, *, maybe: bool) -> Self:
+        """The same, where it is known better than by its class."""
+        self.may_be_paid = maybe
+        return self
 
 
 class Transient(TeacherError):
@@ -48,9 +61,13 @@ class Overloaded(Transient):
 class ConnectionLost(Transient):
     """The connection was refused, dropped, or the answer torn."""
 
+    may_be_paid = True
+
 
 class TimedOut(Transient):
     """No answer in time."""
+
+    may_be_paid = True
 
 
 class BatchQueueFull(Transient):
@@ -94,6 +111,12 @@ class NotAuthorised(RunStopped):
 
 class QuotaSpent(RunStopped):
     """The account's money or quota is used up."""
+
+    exit_code = 3
+
+
+class CeilingReached(RunStopped):
+    """What may be spent is spent, or promised."""
 
     exit_code = 3
 

@@ -8,7 +8,7 @@ Two steps over the same plan: *ask* what the store lacks, then *write* the shard
 import gc
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvloop
 
@@ -17,7 +17,7 @@ from annotator.cost.bill import spent_usd
 from annotator.errors import BatchesLeft
 from annotator.planning import make_plans, make_tariff, warnings
 from annotator.rationing import ration
-from annotator.request.plan import Plan, Rest
+from annotator.request.plan import Plan, Rest, name_of
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
@@ -60,6 +60,7 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
 def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
     _spare_the_collector()
     plans, tariff = make_plans(config), make_tariff(config)
+    config = replace(config, budget=config.budget or name_of(plans))
     for line in warnings(plans):
         screen.warn(line)
     done = _already_done(config, plans)
@@ -71,24 +72,7 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
             stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards, tariff))
             for plan in plans
         ]
-
-        def settle(rests: list[Rest]) -> None:
-            if rests and not config.offline:
-                from annotator.asking import ask  # half of all imports: only where it is used
-
-                uvloop.run(ask(config, rests, store, screen, progress))
-
-        if config.shards.rationale_rate < 1:
-            for line in ration(splits, config.shards.rationale_rate, store, settle):
-                screen.warn(line)
-        elif not config.offline:
-            rests = [
-                Rest(plan=split.plan, start=split.written)
-                for split in splits
-                if not split.write_answered(store, _tell(split, screen))
-            ]
-            progress.cached = sum(split.bill.answers for split in splits)
-            settle(rests)
+        _settle(config, splits, store, screen, progress)
         manifests = {split.plan.split: _finish(split, store, screen) for split in splits}
     answers = sum(manifest.answers for manifest in manifests.values())
     return RunResult(
@@ -97,6 +81,34 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
         cached=answers if config.offline else progress.cached,
         spent_usd=spent_usd(tariff, progress),
     )
+
+
+def _settle(
+    config: RunConfig,
+    splits: list[SplitShards],
+    store: ResponseStore,
+    screen: Screen,
+    progress: Progress,
+) -> None:
+    """Write as far as the store's answers reach, and ask for the rest."""
+
+    def settle(rests: list[Rest]) -> None:
+        if rests and not config.offline:
+            from annotator.asking import ask  # half of all imports: only where it is used
+
+            uvloop.run(ask(config, rests, store, screen, progress))
+
+    if config.shards.rationale_rate < 1:
+        for line in ration(splits, config.shards.rationale_rate, store, settle):
+            screen.warn(line)
+    elif not config.offline:
+        rests = [
+            Rest(plan=split.plan, start=split.written)
+            for split in splits
+            if not split.write_answered(store, _tell(split, screen))
+        ]
+        progress.cached = sum(split.bill.answers for split in splits)
+        settle(rests)
 
 
 def _spare_the_collector() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from annotator.config import BatchSettings, RunConfig
+from annotator.cost.purse import Purse, paying
 from annotator.events import EventLog
 from annotator.planning import uses_simulator
 from annotator.request.agenda import Groups
@@ -18,6 +19,7 @@ from annotator.request.door import Door
 from annotator.request.key import without_secrets
 from annotator.request.online import OnlineTeacher
 from annotator.request.plan import Plan
+from annotator.request.transport import open_transport
 
 Requests = Callable[[], Groups]
 
@@ -44,6 +46,7 @@ class Asking:
     desk: Desk
     events: EventLog
     missing: Requests
+    purse: Purse | None = None
 
 
 @asynccontextmanager
@@ -62,8 +65,15 @@ async def the_teacher(asking: Asking) -> AsyncGenerator[Teacher]:
 
 
 def _online_teacher(asking: Asking) -> OnlineTeacher:
-    desk = asking.desk
-    return OnlineTeacher(asking.door, desk.committer, desk.progress, events=asking.events)
+    desk, purse = asking.desk, asking.purse
+    return OnlineTeacher(
+        asking.door,
+        desk.committer,
+        desk.progress,
+        events=asking.events,
+        transport=open_transport if purse is None else paying(purse, open_transport),
+        purse=purse,
+    )
 
 
 def _batch_teacher(asking: Asking, ledger: Ledger, settings: BatchSettings) -> BatchTeacher:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,14 @@ Models = Annotated[
 Prices = Annotated[
     Path | None, typer.Option(help="YAML of your own prices by model; default ./prices.yaml.")
 ]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(min=0, help="USD that this run may cost, over all its restarts: then it stops."),
+]
+BudgetName = Annotated[
+    str | None,
+    typer.Option("--budget", help="Share --max-cost, by this name, with other runs on the store."),
+]
 Log = Annotated[
     Path | None, typer.Option(help="Append what happens to this file, a JSON line each.")
 ]
@@ -86,3 +95,10 @@ def models_file(models: Path | None) -> Path | None:
 def prices_file(prices: Path | None) -> Path | None:
     """The file that --prices names, else the one in this folder, where there is one."""
     return prices or (PRICES if PRICES.is_file() else None)
+
+
+def ceiling(max_cost: float | None, budget: str | None) -> Decimal | None:
+    """What --max-cost says. Raises ConfigError: a budget without a ceiling."""
+    if max_cost is None and budget is not None:
+        raise ConfigError(f"--budget {budget} needs --max-cost: the USD that its runs may cost")
+    return None if max_cost is None else Decimal(str(max_cost))

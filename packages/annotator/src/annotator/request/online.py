@@ -2,6 +2,7 @@
 
     agenda      what to ask next: new requests, and those whose wait for another try is over
     gate        whether it may go now: requests and tokens per minute, the circuit breaker
+    purse       whether it can be afforded, where a ceiling is set
     window      how many may be in flight: found by itself, or capped
     transport   one request out, one answer or error back
     committer   the outcome into the store; only then it counts
@@ -28,6 +29,7 @@ from annotator.request.committer import Committer
 from annotator.request.door import Door
 from annotator.request.gate import Gate
 from annotator.request.progress import Progress
+from annotator.request.purse import Purse
 from annotator.request.retry import RetryPolicy
 from annotator.request.transport import Transport, open_transport
 from annotator.request.window import SCOUT_S, Window
@@ -44,7 +46,7 @@ class Patience:
 class OnlineTeacher:
     """Use as an async context manager; `ask_all` returns when every request is settled."""
 
-    def __init__(
+    def __init__(  # budget: the parts that it is made of; each is real in its tests
         self,
         door: Door,
         committer: Committer,
@@ -53,6 +55,7 @@ class OnlineTeacher:
         patience: Patience | None = None,
         events: EventLog | None = None,
         transport: Callable[[Door], AbstractAsyncContextManager[Transport]] = open_transport,
+        purse: Purse | None = None,
     ) -> None:
         self._door, self._committer, self._progress = door, committer, progress
         patience = patience or Patience()
@@ -61,6 +64,7 @@ class OnlineTeacher:
         self._window = Window(door.concurrency, self._clock, door.first)
         self._gate = Gate(door, patience.breaker, progress, self._events, self._clock)
         self._opened = transport(door)
+        self._purse = purse
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._held: Ticket | None = None
@@ -121,6 +125,9 @@ class OnlineTeacher:
         if ticket is not None and self._gate.wait_s(ticket.tokens):
             self._held, ticket = ticket, None
         elif ticket is not None:
+            if self._purse is not None and not self._purse.reserve(ticket.request):
+                self._held = ticket
+                return None
             self._held = None
             self._gate.let_through(ticket.tokens)
         return ticket
@@ -137,12 +144,20 @@ class OnlineTeacher:
                 if ticket is not None:
                     return ticket
                 if self._held is not None:
-                    await self._pause(self._gate.wait_s(self._held.tokens))
+                    await self._clear(self._held)
                 elif not await self._agenda.refill():
                     if self._agenda.next_in_s is None and not self._progress.in_flight:
                         return None
                     await self._pause(self._agenda.next_in_s)
             return None
+
+    async def _clear(self, ticket: Ticket) -> None:
+        """Until gate or purse may have changed their mind about a ticket."""
+        wait_s = self._gate.wait_s(ticket.tokens)
+        if wait_s or self._purse is None:
+            await self._pause(wait_s)
+        elif not await self._purse.make_room(ticket.request):
+            await self._pause(None)
 
     async def _pause(self, seconds: float | None) -> None:
         """Wait for a time, or until something changes."""

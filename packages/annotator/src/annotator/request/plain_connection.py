@@ -87,7 +87,8 @@ class PlainConnection(asyncio.Protocol):
         if self._reply is not None:
             return self._settle(self._reply)
         if self.received > LARGEST_REPLY:
-            self.fail(Overloaded(f"the reply is larger than {LARGEST_REPLY} bytes"))
+            said = f"the reply is larger than {LARGEST_REPLY} bytes"
+            self.fail(Overloaded(said).paid(maybe=True))
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,7 +1,7 @@
 """The plan of a run: for every row, who is asked what. Asking and writing both walk over it."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -161,6 +161,18 @@ class Rest:
             for planned in self.plan.rows(self.start)
             if planned.rationale is not None and self.plan.draw(planned.row) >= self.above
         )
+
+
+def name_of(plans: Iterable[Plan]) -> str:
+    """A run's name, by what it asks whom about: the same whenever it is started again."""
+    content = [
+        [
+            *(plan.task_hash, plan.prompts_hash, plan.source.digest, plan.split, plan.samples),
+            *(plan.model, plan.endpoint.name, plan.endpoint.path, plan.votes),
+        ]
+        for plan in plans
+    ]
+    return _sha256(content)[:16]
 
 
 def _sha256(content: object) -> str:

@@ -4,6 +4,7 @@
     failures    key -> Failure, removed once the request is answered
     meta        schema -> version; dictionary-N -> what values are compressed with
     batches     what is known of batches, and claims: who has which request; see batch/ledger.py
+    accounts    what was spent, by budget and by run; see cost/accounts_book.py
 
 One process writes, behind a lock that says who holds it; any number read. A commit is synced to
 disk before it returns, so what was committed survives a kill of the process and of the machine.
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = b"2"
 MAP_BYTES = 1 << 34
 N_DATABASES = 8
-LEDGER_DATABASES = ("batches", "claims")
+LEDGER_DATABASES = ("batches", "claims", "accounts")
 TRAIN_AT = 1_000
 _T = TypeVar("_T")
 _SAFE = "all that was stored before is safe: make room and run this again"
@@ -122,8 +123,12 @@ class ResponseStore:
 
     def ledger(self) -> "tuple[_Database, _Database] | None":
         """The databases of the ledger of batches; None where a reader finds none yet."""
-        found = [self._databases[name] for name in LEDGER_DATABASES if name in self._databases]
-        return (found[0], found[1]) if len(found) == len(LEDGER_DATABASES) else None
+        batches, claims = self._databases.get("batches"), self._databases.get("claims")
+        return None if batches is None or claims is None else (batches, claims)
+
+    def accounts(self) -> "_Database | None":
+        """The database of what was spent; None where a reader finds none yet."""
+        return self._databases.get("accounts")
 
     def read(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
         """Read in one short transaction."""

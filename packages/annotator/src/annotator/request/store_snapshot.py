@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -34,6 +35,10 @@ class Snapshot:
     ) -> None:
         self._txn, self._databases, self._path = txn, databases, path
         self._responses, self._failures = databases["responses"], databases["failures"]
+        meta = databases["meta"]
+        # Not a method of this object: in a cycle it would keep its reader's slot until the next
+        # collection of garbage, and there are few slots.
+        self._dictionary = partial(_dictionary, txn, meta, path)
         self.unpacker = Unpacker(self._dictionary)
 
     def answer(self, key: bytes) -> Answer | None:
@@ -91,17 +96,6 @@ class Snapshot:
         content = self._dictionary(1)
         return None if content is None else (1, content)
 
-    def _dictionary(self, number: int) -> bytes | None:
-        key = dictionary_key(number)
-        value = self._txn.get(key, db=self._databases["meta"])
-        try:
-            return None if value is None else unsealed(bytes(value), key)
-        except DamagedValueError:
-            raise StoreError(
-                f"--store {self._path}: dictionary {number} is damaged, and with it every answer: "
-                "put a copy of the store in its place"
-            ) from None
-
     @contextmanager
     def _said_damaged(self, key: bytes) -> Generator[None]:
         try:
@@ -115,3 +109,15 @@ class Snapshot:
             "copy of the store in its place, or `annotate store verify --remove` what is damaged, "
             "to be asked again"
         )
+
+
+def _dictionary(txn: lmdb.Transaction, meta: "_Database", path: Path, number: int) -> bytes | None:
+    key = dictionary_key(number)
+    value = txn.get(key, db=meta)
+    try:
+        return None if value is None else unsealed(bytes(value), key)
+    except DamagedValueError:
+        raise StoreError(
+            f"--store {path}: dictionary {number} is damaged, and with it every answer: "
+            "put a copy of the store in its place"
+        ) from None

@@ -43,7 +43,9 @@ class AiohttpTransport:
         except TimeoutError:
             raise TimedOut(f"no answer within {self._door.timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionLost(f"{type(error).__name__}: {error}") from None
+            was_sent = not isinstance(error, aiohttp.ClientConnectorError)
+            said = f"{type(error).__name__}: {error}"
+            raise ConnectionLost(said).paid(maybe=was_sent) from None
         return self._door.answer(reply.status, reply.headers, content), reply.headers
 
 
@@ -57,5 +59,6 @@ async def _whole(stream: aiohttp.StreamReader) -> bytes:
         pieces.append(await stream.readany())
         size += len(pieces[-1])
     if not stream.at_eof():
-        raise Overloaded(f"the reply is larger than {LARGEST_REPLY} bytes")
+        said = f"the reply is larger than {LARGEST_REPLY} bytes"
+        raise Overloaded(said).paid(maybe=True)
     return b"".join(pieces)

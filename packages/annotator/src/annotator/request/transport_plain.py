@@ -91,9 +91,10 @@ class PlainTransport:
                 )
         except TimeoutError:
             longest_s = min(CONNECT_S, self._door.timeout_s)
-            raise TimedOut(f"no connection within {longest_s:g} s") from None
+            raise TimedOut(f"no connection within {longest_s:g} s").paid(maybe=False) from None
         except OSError as error:
-            raise ConnectionLost(f"{type(error).__name__}: {error}") from None
+            said = f"{type(error).__name__}: {error}"
+            raise ConnectionLost(said).paid(maybe=False) from None
         self._connections.add(connection)
         return connection
 

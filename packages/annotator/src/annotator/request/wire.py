@@ -145,7 +145,8 @@ def _validated(body: bytes) -> _Said:
         reply = _Reply.model_validate_json(body)
         choice = reply.choices[0]
     except (ValidationError, IndexError):
-        raise Overloaded(f"the reply is not a chat completion: {body[:80]!r}") from None
+        said = f"the reply is not a chat completion: {body[:80]!r}"
+        raise Overloaded(said).paid(maybe=True) from None
     finish = choice.finish_reason or "stop"
     return (
         choice.message.content or choice.message.refusal or "",

@@ -11,7 +11,7 @@ import uvloop
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
 from annotator.planning import warnings
-from annotator.request.plan import Rest
+from annotator.request.plan import Rest, name_of
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
@@ -98,6 +98,7 @@ def run_experiment(
     rules: RaceRules | None = None,
 ) -> Report:
     """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
+    config = replace(config, budget=config.budget or name_of(trial.plans.values()))
     with ResponseStore.open(config.store, write=not config.offline) as store:
         notebook = Notebook(trial, store, metadata)
         experiment = Experiment(

@@ -20,6 +20,7 @@ from annotator.request.batch.ledger import Ledger
 from annotator.request.batch.lines import read_result
 from annotator.request.batch.part import Part
 from annotator.request.batch.protocol import RemoteBatch
+from annotator.request.batch.purse import BatchPurse
 from annotator.request.batch.report import Reporter
 from annotator.request.committer import Committer
 from annotator.request.progress import Progress
@@ -61,12 +62,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What a teacher works at: where answers go, and who hears of it."""
+    """What a teacher works at: where answers go, who hears of it, and what may be spent."""
 
     store: ResponseStore
     committer: Committer
     progress: Progress
     report: Reporter
+    purse: BatchPurse | None = None
 
 
 class Collector:

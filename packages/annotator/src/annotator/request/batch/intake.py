@@ -16,6 +16,7 @@ from annotator.request.batch.part_files import (
     is_whole,
     read_requests,
 )
+from annotator.request.batch.purse import BatchPurse
 from annotator.request.batch.report import Reporter
 from annotator.request.key import Request
 
@@ -29,14 +30,19 @@ class Intake:
     """
 
     def __init__(
-        self, ledger: Ledger, settings: BatchSettings, to: Addressee, report: Reporter
+        self,
+        ledger: Ledger,
+        settings: BatchSettings,
+        to: Addressee,
+        report: Reporter,
+        purse: BatchPurse | None = None,
     ) -> None:
         self.mine: set[int] = set()
         self.to, self.settings = to, settings
         self.goes_online = False
         self.limit_tokens = settings.enqueued_tokens
         self.for_online: list[tuple[Path, Collection[bytes]]] = []
-        self._ledger, self._report = ledger, report
+        self._ledger, self._report, self._purse = ledger, report, purse
 
     async def take(self, groups: Groups, guard: ModelGuard) -> None:
         """Write those that no open part asks into new parts. Raises what guard does: no model."""
@@ -75,6 +81,8 @@ class Intake:
         tries = self._ledger.tries(keys)
         free = {key: n - 1 for key, n in zip(keys, tries, strict=True)}
         self._ledger.settle(part, "released", free)
+        if self._purse is not None:
+            self._purse.release(part)
         if part.number in self.mine:
             self.ask_again(part, free)
 
@@ -114,7 +122,10 @@ class Intake:
     def _writer(self) -> PartWriter:
         settings = self.settings
         limits = PartLimits(
-            requests=settings.max_requests, bytes=settings.max_bytes, tokens=self.limit_tokens
+            requests=settings.max_requests,
+            bytes=settings.max_bytes,
+            tokens=self.limit_tokens,
+            fits=None if self._purse is None else self._purse.fits,
         )
         return PartWriter(self._ledger, limits, self.to)
 

@@ -8,7 +8,7 @@ Memory holds one line and the keys of one part.
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +32,15 @@ _ANYWHERE = Endpoint(name="", path="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartLimits:
-    """How large a part may be; tokens: of its prompts together, None for any number."""
+    """How large a part may be; tokens: of its prompts together, None for any number.
+
+    fits: whether so many requests of so many bytes are few enough to be afforded at once.
+    """
 
     requests: int
     bytes: int
     tokens: int | None = None
+    fits: Callable[[int, int], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,10 @@ class PartWriter:
             len(self._keys) >= limits.requests
             or self._bytes + n_bytes > limits.bytes
             or (limits.tokens is not None and self._tokens + tokens > limits.tokens)
+            or (
+                limits.fits is not None
+                and not limits.fits(len(self._keys) + 1, self._bytes + n_bytes)
+            )
         )
 
     def _check(self, n_bytes: int, tokens: int) -> None:

@@ -27,13 +27,17 @@ from annotator.request.batch.sending import Sender
 
 
 class Steps:
-    """lost: parts whose batch this key does not see, by number -> the batch's id."""
+    """lost: parts whose batch this key does not see, by number -> the batch's id.
+
+    unaffordable: parts for which too little of the ceiling was left when it was their turn.
+    """
 
     def __init__(
         self, api: BatchApi, ledger: Ledger, desk: Desk, intake: Intake, guard: ModelGuard
     ) -> None:
         self._api, self._ledger, self._intake, self.guard = api, ledger, intake, guard
-        self._report = desk.report
+        self._report, self._desk = desk.report, desk
+        self.unaffordable: set[int] = set()
         self._sender = Sender(api, ledger, desk.report)
         self._collector = Collector(api, ledger, desk)
         self._capacity = Capacity(intake.settings.enqueued_tokens, ledger.now)
@@ -94,6 +98,7 @@ class Steps:
             part.state in ("uploading", "creating")
             or (part.state in ("prepared", "uploaded") and self._capacity.has_room(part, known))
             for part in parts
+            if part.number not in self.unaffordable
         )
 
     async def _advance(self, number: int) -> bool:
@@ -114,6 +119,8 @@ class Steps:
         if not self._capacity.has_room(part, self._ledger.parts()):
             return False
         await self.guard.check()
+        if not self._can_afford(part):
+            return False
         try:
             await self._sender.send(part)
         except BatchQueueFull as error:
@@ -151,6 +158,7 @@ class Steps:
         # What is asked online next has no tries to use up.
         tries = ANY_TRIES if self._intake.goes_online else TRIES
         tally = await self._collector.collect(part, batch, tries)
+        self._pay(part, batch, len(tally.answered))
         self._ledger.settle(part, "collected", tally.again)
         self._report.event("collected", part, batch=batch.id, status=batch.status)
         self._report.tell(f"{batch.id} is {batch.status}: {tally.line}")
@@ -158,6 +166,25 @@ class Steps:
             self._intake.ask_again(part, tally.again)
         if tally.stop is not None:
             raise tally.stop
+
+    def _can_afford(self, part: Part) -> bool:
+        purse = self._desk.purse
+        if purse is None or purse.hold(part):
+            self.unaffordable.discard(part.number)
+            return True
+        self.unaffordable.add(part.number)
+        return False
+
+    def _pay(self, part: Part, batch: RemoteBatch, n_answered: int) -> None:
+        """Settle what was promised, before the part is: done twice it counts once."""
+        if self._desk.purse is None:
+            return
+        with self._desk.store.reading() as stored:
+            found = (stored.answer(key) for key in self._ledger.keys(part.number))
+            answers = [each for each in found if each is not None and each.mode == "batch"]
+        # Where the teacher does not count, all that it ended without an answer may be billed.
+        done = part.requests if batch.request_counts is None else batch.counts.completed
+        self._desk.purse.settle(part, answers, max(0, done - n_answered))
 
     def _is_put_back(self, part: Part, batch: RemoteBatch) -> bool:
         """Whether a failed batch is to be created again. Raises RunStopped: it never could be."""

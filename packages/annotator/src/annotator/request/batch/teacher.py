@@ -47,7 +47,7 @@ class BatchTeacher:
     ) -> None:  # fmt: skip
         self._door, self._to, self._settings = door, to, settings
         self._ledger, self._desk, self._online = ledger, desk, online
-        self._intake = Intake(ledger, settings, to, desk.report)
+        self._intake = Intake(ledger, settings, to, desk.report, desk.purse)
         self._task: asyncio.Task[object] | None = None
         self._asked_online: OnlineTeacher | None = None
         self._stopped = False
@@ -137,14 +137,18 @@ class BatchTeacher:
 
     async def _go_round(self, steps: Steps) -> None:
         """Rounds with growing pauses, until nothing is left to wait for."""
-        pause_s = _FIRST_PAUSE_S
+        pause_s, purse = _FIRST_PAUSE_S, self._desk.purse
         while True:
+            steps.unaffordable.clear()
             has_moved = await steps.round()
             waited_for = [part for part in self.parts if part.is_open]
             self._desk.progress.in_flight = sum(part.requests for part in waited_for)
             lost = [part for part in waited_for if part.number in steps.lost]
             if len(lost) == len(waited_for):
                 break
+            if purse and steps.unaffordable and not any(part.may_be_paid for part in waited_for):
+                await steps.take_back_unsent()
+                raise purse.exhausted()
             if not self._settings.wait and not steps.can_send(waited_for):
                 self._desk.progress.waiting = self._desk.progress.in_flight
                 return
