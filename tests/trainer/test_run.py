@@ -1,5 +1,6 @@
 """A whole run on one rank: what it writes, and that this is what it says it is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ import orjson
 import pytest
 
 from tests.trainer.conftest import RUN, STEPS
-from tests.trainer.made_rows import arguments
-from trainer.config import TrainConfig
+from tests.trainer.made_rows import arguments, word_problems, write_split
+from trainer.config import TrainConfig, parse
 from trainer.data.examples import exam
 from trainer.data.shards import read_data
 from trainer.main import main
@@ -43,6 +44,27 @@ def test_the_results_say_what_was_done(finished: TrainConfig) -> None:
     assert set(results["test"]) == {"student", "teacher", "majority"}
     assert results["test"]["student"]["n"] == 20
     assert (results["config"]["precision"], results["config"]["lr"]) == ("fp32", 3e-3)
+
+
+def test_tensorboard_has_the_curves(finished: TrainConfig) -> None:
+    [events] = (finished.output / "board").glob("events.out.tfevents.*")
+    content = events.read_bytes()
+    assert all(name in content for name in (b"loss/predict", b"loss/explain", b"valid/accuracy"))
+
+
+def test_the_model_has_a_card_and_says_how_it_is_asked(finished: TrainConfig) -> None:
+    card = (finished.output / "model" / "README.md").read_text()
+    test = _results(finished.output)["test"]["student"]
+    assert f"| student | {test['accuracy']:.3f} |" in card and "simulated" in card
+    use = orjson.loads((finished.output / "model" / "stepdistill.json").read_bytes())
+    assert (use["prefix"], use["explain_prefix"]) == ("predict: ", "explain: ")
+
+
+def test_throughput_and_padding_are_told(finished: TrainConfig) -> None:
+    cost = _results(finished.output)["cost"]
+    assert cost["rows_per_s"] * cost["seconds"] == pytest.approx(STEPS * 8)
+    assert cost["tflops_per_s"] > 0 and cost["peak_share"] is None
+    assert 0 <= cost["padding"] < 0.5
 
 
 def test_the_saved_student_is_the_judged_one(finished: TrainConfig) -> None:
@@ -91,3 +113,52 @@ def test_a_loss_that_is_no_number_ends_the_run(
     assert "lower --lr" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "results.json").exists()
+
+
+def test_one_target_may_hold_label_and_rationale(data: Path, tmp_path: Path) -> None:
+    options = {"steps": 2, "batch_size": 4, "mode": "label-rationale"}
+    assert main([*arguments(data, tmp_path, **options), "--quiet"]) == 0
+    assert [task["target"] for task in _results(tmp_path)["tasks"]] == ["label-rationale"]
+
+
+def test_a_table_of_tasks_of_ones_own(data: Path, tmp_path: Path) -> None:
+    table = tmp_path / "tasks.json"
+    tasks = [
+        {"name": "name-it", "prefix": "name: ", "target": "label"},
+        {"name": "tell", "prefix": "tell: ", "target": "rationale", "schedule": "fade"},
+        {"name": "both", "target": "label-rationale", "weight": 0.5, "schedule": "grow"},
+    ]
+    table.write_bytes(orjson.dumps(tasks))
+    options = {"steps": 3, "batch_size": 8, "log_every": 1, "tasks": table}
+    assert main([*arguments(data, tmp_path / "out", **options), "--quiet"]) == 0
+    history = _results(tmp_path / "out")["history"]["train"]
+    for point, (fading, growing) in zip(history, [(1, 0), (0.5, 0.25), (0, 0.5)], strict=True):
+        losses = point["losses"]
+        expected = losses["name-it"] + fading * losses["tell"] + growing * losses["both"]
+        assert point["loss"] == pytest.approx(expected)
+
+
+def test_all_that_is_off_by_default_can_be_on_together(data: Path, tmp_path: Path) -> None:
+    options = {"steps": 2, "batch_size": 4, "mutual": 0.1, "rationales": 2, "subsample": 0.5}
+    options |= {"row_weight": "confidence", "curve": "cosine", "batch_tokens": 600}
+    line = [*arguments(data, tmp_path, **options), "--soft-labels", "--activation-checkpointing"]
+    assert main([*line, "--quiet"]) == 0
+    results = _results(tmp_path)
+    assert results["data"]["train"]["used"] == 30
+    assert results["history"]["train"][-1]["losses"]["mutual"] > 0
+
+
+def test_the_originals_recipe_has_a_name(data: Path, tmp_path: Path) -> None:
+    config = parse(arguments(data, tmp_path, preset="original", batch_size=16))
+    assert (config.peak_lr, config.warmup, config.batch_size) == (5e-5, 0, 16)
+    assert config.learning_rate(0) == 5e-5
+
+
+def test_a_label_that_cannot_be_written_is_refused(
+    data: Path, finished: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [replace(row, label="{Ω}") for row in word_problems("train", 3)]
+    folder = write_split(tmp_path / "train", rows)
+    line = arguments(data, tmp_path / "out", model=finished.output / "model")
+    assert main([*line, f"--train={folder}", "--quiet"]) == 2
+    assert "cannot write the label '{Ω}'" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from trainer.data.examples import Example
 from trainer.model.student import Student
-from trainer.model.tokenizer import encoder_of, from_pieces, train_pieces
+from trainer.model.tokenizer import encoder_of, from_pieces, train_pieces, unspeakable
 
 TEXTS = [f"Ada has {n} apples and gives {n // 3} away." for n in range(12, 90)]
 
@@ -33,3 +33,10 @@ def test_training_texts_come_back_whole(student: Student, examples: tuple[Exampl
     for row in examples[:10]:
         ids = encoder_of(student.tokenizer)([row.input], 512)[0]
         assert student.tokenizer.decode(ids, skip_special_tokens=True) == row.input
+
+
+def test_a_label_that_cannot_be_written_is_found() -> None:
+    tokenizer = from_pieces(train_pieces(["yes no maybe"]))
+    assert unspeakable(tokenizer, ["yes", "no"], 64) is None
+    assert unspeakable(tokenizer, ["yes", "{no}"], 64) == "{no}"
+    assert unspeakable(tokenizer, ["yes no yes no yes no maybe"], 4) == "yes no yes no yes no maybe"

@@ -47,6 +47,7 @@ class TrainConfig(BaseModel):
     train: tuple[Path, ...]
     valid: tuple[Path, ...] = ()
     test: tuple[Path, ...]
+    cot: Path | None = None
     model: str
     output: Path
     cache: Path | None = None
@@ -128,7 +129,7 @@ class TrainConfig(BaseModel):
         """The settings that decide the result: data enters by its content, not by its path."""
         elsewhere = {"train", "valid", "test", "output", "cache", "quiet", "force", "log_every"}
         # The table stands for mode, alpha and file; what only shares out the work decides nothing.
-        elsewhere |= {"tasks", "preset", "track", "peak", "save_every", "universal"}
+        elsewhere |= {"cot", "tasks", "preset", "track", "peak", "save_every", "universal"}
         elsewhere |= {"batch_tokens", "accumulate"}
         table = [task.model_dump() for task in self.table()]
         return {**self.model_dump(mode="json", exclude=elsewhere), "tasks": table}

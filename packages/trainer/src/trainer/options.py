@@ -72,6 +72,7 @@ _DATA: dict[str, dict[str, object]] = {
         "folders to select by; without any, --valid-share of the rows", required=False
     ),
     "test": _folders("folders to be judged on at the end"),
+    "cot": {"metavar": "FILE", "help": "the original's train_CoT.json, for the rows of --train"},
     "labels": {"help": "train on `teacher` (default) or `gold` labels"},
     "subsample": _float("use this share of the training rows; smaller ones nest in larger ones"),
     "valid-share": _float("default 0.1; which rows depends on their ids alone"),

@@ -16,10 +16,11 @@ from trainer.data.plan import Plan, Sharing, StepSettings
 from trainer.data.tokens import Limits, Tokens, kept, load, save, tokenise
 from trainer.errors import TrainingError
 from trainer.model.student import Student, compile_student, pretrained, tiny
-from trainer.model.tokenizer import encoder_of, fingerprint_of, train_pieces
+from trainer.model.tokenizer import encoder_of, fingerprint_of, train_pieces, unspeakable
 from trainer.scores import Score, majority, mark
 from trainer.tasks import judged
 from trainer.training import checkpoint, evaluation, report
+from trainer.training.board import Board
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.engine import Engine, EngineSettings, World, start, stop
 from trainer.training.loop import Hands, Loop, Progress
@@ -65,6 +66,7 @@ def _run(job: Job, world: World) -> None:
     _agree(job, world)
     config = job.config
     student = _student(job, world)
+    _refuse_unspeakable(job, student)
     engine = Engine(student, _engine_settings(config, world), world)
     kept = Checkpoints(config.output, job.fingerprint, engine, student)
     progress = kept.restore(universal=config.universal)
@@ -100,10 +102,22 @@ def _student(job: Job, world: World) -> Student:
     else:
         student = pretrained(config.model, config.dropout)
     if config.activation_checkpointing:
-        student.model.gradient_checkpointing_enable()
+        student.model.activation_checkpointing_enable()
     if config.compile:
         compile_student(student)
     return student
+
+
+def _refuse_unspeakable(job: Job, student: Student) -> None:
+    """A label that the tokenizer cannot spell, or cuts, could never be right."""
+    labels = {said.text for row in job.lesson.examples for said in row.labels}
+    wrong = unspeakable(student.tokenizer, sorted(labels), job.config.max_target_tokens)
+    if wrong is not None:
+        raise ConfigError(
+            f"--model {job.config.model}: its tokenizer cannot write the label {wrong!r} in "
+            f"{job.config.max_target_tokens} tokens: rename it in task.yaml, raise "
+            "--max-target-tokens, or take another model"
+        )
 
 
 def _texts(job: Job) -> list[str]:
@@ -126,13 +140,17 @@ def _train(
         return mark(answers, job.valid.questions, job.kind)
 
     quiet = config.quiet or world.rank > 0
-    with StopSignal() as stopping, Watcher(config.steps, progress.step, quiet=quiet) as watch:
+    with (
+        StopSignal() as stopping,
+        Watcher(config.steps, progress.step, quiet=quiet) as watch,
+        Board(config.output, config.track, quiet=world.rank > 0) as board,
+    ):
         hands = Hands(
             engine=engine,
             plan=_plan(job, student, engine),
             validate=validate,
             keeper=kept,
-            watch=watch,
+            watches=(watch, board),
             stopping=stopping,
         )
         Loop(hands, config, progress).run()

@@ -13,6 +13,7 @@ from common.record import Record
 from common.shards import read_manifest, read_records, verify
 from common.task import LabelKind
 from trainer.config import TrainConfig
+from trainer.data.files import entry_of, read_file, told_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +56,12 @@ def read_data(config: TrainConfig) -> Data:
 
     Without --valid a share of the training rows is put aside, chosen by their ids alone.
     """
-    train, test = read_split("train", config.train), read_split("test", config.test)
+    like = _first_manifest([*config.train, *config.valid, *config.test])
+    train, test = read_split("train", config.train, like), read_split("test", config.test, like)
+    if config.cot is not None:
+        train = _told(train, config.cot)
     if config.valid:
-        valid = read_split("valid", config.valid)
+        valid = read_split("valid", config.valid, like)
     else:
         train, valid = _put_aside(train, config.valid_share)
     return Data(train=train, valid=valid, test=test, kind=_one_kind((train, valid, test)))
@@ -95,15 +99,40 @@ def _put_aside(split: Split, share: float) -> tuple[Split, Split]:
     return Split(name="train", parts=stay), Split(name="valid", parts=aside)
 
 
-def read_split(name: str, folders: Sequence[Path]) -> Split:
-    """Read and check some folders as one split. Raises ShardError."""
-    return Split(name=name, parts=tuple(_part(folder) for folder in folders))
+def read_split(name: str, folders: Sequence[Path], like: Manifest | None = None) -> Split:
+    """Read and check some folders, or files (data/files.py), as one split. Raises ShardError.
+
+    like: what files take their labels' kind and the student's template from.
+    """
+    return Split(name=name, parts=tuple(_part(folder, name, like) for folder in folders))
 
 
-def _part(folder: Path) -> Part:
-    manifest = read_manifest(folder)
-    verify(folder, manifest)
-    records = tuple(read_records(folder, manifest))
+def _first_manifest(paths: Sequence[Path]) -> Manifest:
+    for path in paths:
+        if not path.is_file():
+            return read_manifest(path)
+    raise ShardError(
+        f"{paths[0]}: a file says nothing of labels and template: name a folder of shards beside it"
+    )
+
+
+def _told(split: Split, cot: Path) -> Split:
+    if len(split.parts) != 1:
+        raise ShardError(f"--cot {cot}: goes with one --train, the rows that it was made for")
+    [part] = split.parts
+    records = told_by(part.records, cot)
+    shards = [*part.manifest.shards, entry_of(cot, len(records))]
+    manifest = part.manifest.model_copy(update={"shards": shards})
+    return replace(split, parts=(replace(part, manifest=manifest, records=records),))
+
+
+def _part(folder: Path, name: str, like: Manifest | None) -> Part:
+    if folder.is_file() and like is not None:
+        manifest, records = read_file(folder, name, like)
+    else:
+        manifest = read_manifest(folder)
+        verify(folder, manifest)
+        records = tuple(read_records(folder, manifest))
     _check_ids(folder, records)
     return Part(folder=folder, manifest=manifest, records=records)
 

@@ -9,6 +9,7 @@ import orjson
 import sentencepiece
 from transformers import PreTrainedTokenizerBase, T5Tokenizer
 
+from common.labels import plain
 from trainer.data.tokens import Encode
 
 TINY_PIECES = 2000
@@ -66,6 +67,17 @@ def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
         return cast(list[list[int]], cut["input_ids"])
 
     return encode
+
+
+def unspeakable(
+    tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], longest: int
+) -> str | None:
+    """The first label that does not come back from its token ids, or is cut; None: all do."""
+    for label, ids in zip(labels, encoder_of(tokenizer)(labels, longest), strict=True):
+        said = cast(str, tokenizer.decode(ids, skip_special_tokens=True))
+        if plain(said) != plain(label):
+            return label
+    return None
 
 
 def fingerprint_of(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import fmean as mean
@@ -93,7 +93,7 @@ class Hands:
     plan: Plan
     validate: Callable[[], Score]
     keeper: Keeper
-    watch: Watch
+    watches: Sequence[Watch]
     stopping: Callable[[], bool]
 
 
@@ -112,7 +112,8 @@ class Loop:
             self._learn(step, batches)
             progress.step = step + 1
             line, exam = self._log(), self._sit_exam()
-            self._hands.watch(progress.step, line, exam)
+            for watch in self._hands.watches:
+                watch(progress.step, line, exam)
             stop, bored = self._hands.engine.world.any(self._hands.stopping()), self._is_bored()
             if stop or bored or self._is_due(self._config.checkpoint_every):
                 self._hands.keeper.save(progress)

@@ -1,0 +1,82 @@
+"""Rows from files: gold alone beside shards, and the original's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from common.errors import ShardError
+from tests.trainer.made_rows import arguments, word_problems
+from trainer.config import TrainConfig, parse
+from trainer.data.examples import lesson
+from trainer.data.shards import data_fingerprint, read_data
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    lines = [
+        json.dumps({"id": f"file-{i}", "input": row.input, "gold": row.gold})
+        for i, row in enumerate(word_problems("file", 3))
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _told(path: Path, *labels: str | None) -> Path:
+    lines = [{"label": label, "explanation": f"Because of {label}.", "x": 1} for label in labels]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return path
+
+
+def _config(data: Path, train: list[Path], **options: object) -> TrainConfig:
+    config = parse(arguments(data, Path("out"), **options))
+    return config.model_copy(update={"train": tuple(train)})
+
+
+def test_gold_rows_join_those_of_shards(data: Path, rows: Path) -> None:
+    config = _config(data, [data / "train", rows], labels="gold")
+    learn = lesson(read_data(config).train, config)
+    assert [example.id for example in learn.examples[60:]] == ["file-0", "file-1", "file-2"]
+    assert all(not example.rationales for example in learn.examples[60:])
+
+
+def test_the_originals_file_tells_labels_and_rationales_row_by_row(
+    data: Path, rows: Path, tmp_path: Path
+) -> None:
+    cot = _told(tmp_path / "train_CoT.json", "addition", None, "division")
+    config = _config(data, [rows], cot=cot)
+    read = read_data(config)
+    learn = lesson(read.train, config)
+    assert [(e.id, e.label) for e in learn.examples] == [
+        ("file-0", "addition"),
+        ("file-2", "division"),
+    ]
+    assert learn.examples[0].rationales[0].text == "Because of addition."
+    assert learn.without_label == 1
+    before = data_fingerprint(read)
+    _told(cot, "addition", "addition", "division")
+    assert data_fingerprint(read_data(config)) != before
+
+
+def test_a_line_for_each_row_is_asked_for(data: Path, rows: Path, tmp_path: Path) -> None:
+    cot = _told(tmp_path / "train_CoT.json", "addition")
+    with pytest.raises(ShardError, match="1 lines for 3 rows"):
+        read_data(_config(data, [rows], cot=cot))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("{", "line 1: not JSON"), ('{"gold": "addition"}', "line 1: input: Field required")],
+)
+def test_a_bad_line_is_named(data: Path, tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content)
+    with pytest.raises(ShardError, match=said):
+        read_data(_config(data, [data / "train", path]))
+
+
+def test_files_alone_do_not_say_what_the_labels_are(rows: Path) -> None:
+    line = ["--model=tiny", "--output=o", f"--train={rows}", f"--valid={rows}", f"--test={rows}"]
+    with pytest.raises(ShardError, match="name a folder of shards beside it"):
+        read_data(parse(line))
