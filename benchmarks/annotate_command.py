@@ -27,6 +27,11 @@ class Annotate:
         return self.task.folder / "store"
 
     @property
+    def log(self) -> Path:
+        """The log of events."""
+        return self.task.folder / "log.jsonl"
+
+    @property
     def out(self) -> Path:
         """The folder of the shards."""
         return self.task.folder / "out"
@@ -36,6 +41,7 @@ class Annotate:
     ) -> Spent:
         """Annotate (the first) rows into a fresh folder; every row has to become a record."""
         shutil.rmtree(self.out, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
         command = self._command()
         command += ["--samples", str(rows)] if rows else []
         command += ["--offline"] if offline else []
@@ -49,13 +55,19 @@ class Annotate:
         """Remove the store, so that everything is asked again."""
         shutil.rmtree(self.store, ignore_errors=True)
 
+    def asking_s(self) -> float:
+        """How long the last run asked, in seconds, by its own log."""
+        events = map(json.loads, self.log.read_bytes().splitlines())
+        at = {event["event"]: event["at"] for event in events}
+        return at["asked"] - at["asking"]
+
     def _command(self) -> list[str | Path]:
         task = self.task
         return [
             *_ANNOTATE, "run", "bench", "--data", task.rows, "--prompts", task.prompts,
             "--store", self.store, "--out", self.out, "--teacher", MODEL,
             "--base-url", self.base_url, "--concurrency", str(self.concurrency),
-            "--max-tokens", str(MAX_TOKENS), "--json",
+            "--max-tokens", str(MAX_TOKENS), "--log", self.log, "--json",
         ]  # fmt: skip
 
 

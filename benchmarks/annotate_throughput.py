@@ -4,7 +4,7 @@
 `annotate` and the floor (floor.py) take turns at the same rows and the same server; CPU time is of
 the whole process, less that of a run of one row. What asking alone costs is the run less a run that
 only writes (--offline). With answers that take 300 ms, the server's own count says how near the
-rate comes to the ideal, requests in flight / latency.
+rate comes to the ideal, requests in flight / latency; without such a count, the run's own log.
 
 Example:
 
@@ -94,8 +94,7 @@ def rate_round(bench: Bench, in_flight: int) -> None:
     if said:
         rate, middle = said.replies / (said.last_s - (said.first_s or 0)), middle_rate(said)
     else:
-        rate = bench.task.n / (whole.wall_s - annotate.run(offline=True).wall_s)
-        middle = rate
+        rate = middle = bench.task.n / annotate.asking_s()
     values = {
         f"rate {in_flight}": rate,
         f"middle {in_flight}": middle,

@@ -4,9 +4,9 @@ from annotator.request.window import Window
 from tests.annotator.request.test_limits import Clock
 
 
-def opened(ceiling: int, clock: Clock, first: int = 64) -> Window:
+def opened(ceiling: int, clock: Clock) -> Window:
     """A window whose first request has its answer."""
-    window = Window(ceiling, clock, first)
+    window = Window(ceiling, clock)
     window.answered(clock.now_s, was_full=False)
     return window
 
@@ -29,16 +29,16 @@ def test_the_first_request_goes_alone_until_its_answer_comes():
 
 def test_nobody_waits_long_for_the_first_answer():
     clock = Clock()
-    window = Window(512, clock, first=256)
+    window = Window(512, clock)
     window.refused(clock.now_s)
     assert window.level == 1, "a refusal of the first says nothing about how many may go"
     clock.now_s += 2
-    assert window.level == 256
+    assert window.level == 64
 
 
 def test_slow_start_begins_where_it_is_told():
     clock = Clock()
-    window = opened(512, clock, first=256)
+    window = Window(512, clock, first=256)
     assert window.level == 256
     answers(window, clock, 256)
     assert window.level == 512

@@ -16,7 +16,6 @@ from annotator.request.key import Endpoint, endpoint_of
 from annotator.request.limits import LimitSettings
 from annotator.request.models import LimitName, load_options
 from annotator.request.plan import Plan
-from annotator.request.window import FIRST
 from common.errors import ConfigError, PromptError
 from common.task import TaskSpec
 
@@ -110,7 +109,7 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
         key=None if simulator_url else key,
         concurrency=connections_allowed(config.concurrency or AUTO_CONCURRENCY),
         # Who names a number knows the teacher: one round at half of it sees that it is borne.
-        first=-(-config.concurrency // 2) if config.concurrency else FIRST,
+        first=-(-config.concurrency // 2) if config.concurrency else None,
         timeout_s=config.timeout_s,
         max_tokens=config.max_tokens,
         limits=LimitSettings(

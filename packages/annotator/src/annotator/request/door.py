@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from annotator.request.answer import Answer
 from annotator.request.key import Request
 from annotator.request.limits import LimitSettings
-from annotator.request.window import FIRST
 from annotator.request.wire import error_of, read_answer, sent_body
 
 LARGEST_REPLY = 8 << 20
@@ -21,7 +20,7 @@ class Door:
     """How the teacher is reached, and how much it is asked at once.
 
     key: the API key, None where none is needed. concurrency: requests in flight at most.
-    first: how many to begin with, once the first request has its answer.
+    first: how many to begin with; None: one, which hears the teacher's limits, then 64.
     timeout_s: for one answer. max_tokens: the longest answer asked for, sent as limit_name.
     """
 
@@ -31,7 +30,7 @@ class Door:
     timeout_s: float
     max_tokens: int
     limit_name: str
-    first: int = FIRST
+    first: int | None = None
     limits: LimitSettings = field(default_factory=LimitSettings)
 
     @property

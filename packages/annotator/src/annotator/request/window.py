@@ -1,16 +1,17 @@
 """How many requests to keep in flight: found by itself, from what the teacher does.
 
-The first request goes alone: it hears the teacher's limits, and whether anybody is there. Slow
-start then doubles the window with every round of good answers; the first 429 ends it, and from
-then on a round adds a little. A 429 takes a fifth off, once per episode: those of requests sent
-before the last cut say nothing new. 5xx and time-outs pause growth without cutting. The window
-grows only while it is full, and not while a wider window only made answers slower.
+Unless it is told where to begin, the first request goes alone: it hears the teacher's limits, and
+whether anybody is there. Slow start then doubles the window with every round of good answers; the
+first 429 ends it, and from then on a round adds a little. A 429 takes a fifth off, once per
+episode: those of requests sent before the last cut say nothing new. 5xx and time-outs pause growth
+without cutting. The window grows only while it is full, and not while a wider window only made
+answers slower.
 """
 
 import math
 from collections.abc import Callable
 
-FIRST = 64
+_FIRST = 64
 # However long the first answer takes, the others do not wait longer than this for it.
 SCOUT_S = 2.0
 _CUT = 0.8
@@ -22,13 +23,16 @@ _USELESS = 0.9
 
 
 class Window:
-    """ceiling: never more than so many. first: where slow start begins. clock: in seconds."""
+    """ceiling: never more than so many. clock: in seconds.
 
-    def __init__(self, ceiling: int, clock: Callable[[], float], first: int = FIRST) -> None:
-        self._ceiling, self._first = ceiling, min(first, ceiling)
+    first: where slow start begins; None: at one, and at 64 once that has its answer.
+    """
+
+    def __init__(self, ceiling: int, clock: Callable[[], float], first: int | None = None) -> None:
+        self._ceiling, self._first = ceiling, min(first or _FIRST, ceiling)
         self._clock = clock
         self._level = float(self._first)
-        self._scout_until_s = clock() + SCOUT_S
+        self._scout_until_s = clock() + SCOUT_S if first is None else 0.0
         self._slow_start = True
         self._cut_at_s = -math.inf
         self._paused_until_s = -math.inf
