@@ -41,7 +41,7 @@ def test_without_a_probe_it_is_a_guess_that_says_so_and_nobody_is_asked(
     assert "guessed: --probe 50 would tell (label-first)" in done.out
     assert "1 in, 4 out USD for 1M tokens (made up, since 2026-01-01), as of 20" in done.out
     assert "online at least 10 min at these limits" in done.out
-    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "runs" / "store").exists()
 
 
 def test_metadata_of_an_experiment_tells_the_length_of_answers(

@@ -22,6 +22,10 @@ COMMANDS = {
         "annotator.commands.estimate:estimate_command",
         "Say what a run would cost, before it costs anything. Nobody is asked, but with --probe.",
     ),
+    "report": (
+        "annotator.commands.report:report_command",
+        "Say what a run did cost: by mode, template, part and split; planned against actual.",
+    ),
     "experiment": (
         "annotator.commands.experiment:experiment_command",
         "Ask the same rows of every template, and rank the templates by what comes of it.",

@@ -15,6 +15,7 @@ from annotator.accounts.estimating import (
     estimate_run,
 )
 from annotator.accounts.few_shot import compare_few_shot
+from annotator.accounts.planned import keep_estimate
 from annotator.accounts.probe import probe_plans
 from annotator.commands.options import (
     AsJson,
@@ -40,7 +41,9 @@ from annotator.commands.options import (
 from annotator.commands.study_options import MetadataFile, metadata_file, names_of
 from annotator.config import OUT, STORE, RunConfig, ShardSettings, default_prompts
 from annotator.cost.own_prices import load_own_prices
+from annotator.planning import make_plans
 from annotator.prompt.template import load_templates
+from annotator.request.plan import name_of
 from annotator.screen import Screen
 from annotator.study.metadata import load_metadata
 from common.errors import ConfigError
@@ -67,6 +70,9 @@ def estimate_command(  # budget: a command's options are its parameters
     ] = 1.0,
     prompts: Prompts = None,
     store: Store = STORE,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Where the run will write; default {OUT}/TASK.")
+    ] = None,
     metadata: MetadataFile = None,
     probe: Annotated[
         int | None,
@@ -112,7 +118,7 @@ def estimate_command(  # budget: a command's options are its parameters
         teacher=teacher,
         prompts=prompts or default_prompts(),
         store=store,
-        out=OUT / task,
+        out=out or OUT / task,
         data=data,
         samples=samples,
         template=template,
@@ -146,6 +152,8 @@ def estimate_command(  # budget: a command's options are its parameters
         variants={heading: found for heading, found in variants.items() if found},
         few_shot=compare_few_shot(config, few_shot_file, known) if with_shots else None,
     )
+    if answered.run.to_ask:
+        keep_estimate(config.out, name_of(make_plans(config)), known.day.isoformat(), answered.run)
     if as_json:
         screen.json(facts_of(answered))
     else:

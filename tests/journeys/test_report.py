@@ -1,0 +1,107 @@
+"""What a run did cost: as planned, by what it was for, to the last answer; on every screen."""
+
+import csv
+import json
+import shutil
+import subprocess
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from annotator.dataset.demo import demo_rows
+from tests.journeys.conftest import Annotate
+from tests.journeys.money import demo_data, with_prices
+
+EVIL = "<script>document.title = 'taken over'</script>"
+
+
+@pytest.mark.parametrize(
+    "rows", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+)
+def test_a_run_costs_what_was_estimated(annotate: Annotate, tmp_path: Path, rows: int) -> None:
+    with_prices(tmp_path)
+    words = ("demo", "--teacher", "simulated", "--data", demo_data(tmp_path, rows))
+    before = annotate("estimate", *words, "--probe", "60", "--mix", "two-voices", "--json").json
+    run = annotate("run", *words, "--mix", "two-voices", "--json").json
+    done = annotate("report", "runs/demo", "--json")
+    assert done.code == 0, done.err
+    report = done.json
+
+    assert report["paid_by_this_run_usd"] == pytest.approx(run["cost_usd"], abs=1e-6)
+    assert report["paid_by_this_run_usd"] == pytest.approx(before["online_usd"]["likely"], rel=0.03)
+    assert abs(report["difference"]) < 0.03
+    assert report["saved_usd"] > 0  # what the probe had asked
+    assert report["total"]["answers"] == report["rows"] == rows
+    for by in ("by_split", "by_template", "by_part", "by_mode"):
+        parts = report[by].values()
+        assert sum(each["usd"] for each in parts) == pytest.approx(report["total"]["usd"])
+    assert report["usd_per"]["correct_label"] > report["usd_per"]["row"]
+    (start,) = report["by_run"]
+    assert (start["asked"], start["usd"]) == (run["asked"], pytest.approx(run["cost_usd"]))
+    lines = list(csv.DictReader(StringIO(annotate("report", "runs/demo", "--csv", "-").out)))
+    assert sum(float(line["usd"]) for line in lines) == pytest.approx(report["total"]["usd"])
+
+
+def evil_rows(folder: Path) -> Path:
+    """Rows whose problems are markup."""
+    path = folder / "evil.jsonl"
+    rows = [{**row, "problem": f"{EVIL} {row['problem']}"} for row in demo_rows("train", 20)]
+    rows += [{**row, "operation": None} for row in rows[:3]]
+    for number, row in enumerate(rows):
+        row["id"] = f"{EVIL}{number}"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_page_is_whole_and_what_teachers_say_is_text(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    with_prices(tmp_path)
+    annotate("run", "demo", "--teacher", "simulated", "--data", evil_rows(tmp_path))
+    done = annotate("report", "runs/demo", "--html", "cost.html")
+    assert done.code == 0, done.err
+    page = (tmp_path / "cost.html").read_text()
+
+    assert "<script" not in page
+    assert "http" not in page
+    assert page.count("<svg") == page.count("</svg>") == 2
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: the page was not opened in a browser")
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile")
+    seen = subprocess.run(
+        [chromium, *flags, "--dump-dom", (tmp_path / "cost.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    ).stdout
+    assert "<title>What demo cost</title>" in seen
+    assert "taken over</title>" not in seen
+    assert "By template" in seen
+
+
+def test_a_run_in_two_modes_is_told_apart(annotate: Annotate, tmp_path: Path) -> None:
+    with_prices(tmp_path)
+    words = ("run", "demo", "--teacher", "simulated", "--quiet")
+    annotate(*words, "--samples", "20")
+    annotate(*words, "--samples", "60", "--batch-api")
+    report = annotate("report", "runs/demo", "--json").json
+
+    assert report["by_mode"]["online"]["answers"] == 20
+    assert report["by_mode"]["batch"]["answers"] == 40
+
+
+def test_what_cannot_be_reported_is_said_in_one_line(annotate: Annotate, tmp_path: Path) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "3", "--quiet")
+    (tmp_path / "elsewhere").mkdir()
+    for words, said in (
+        (("nowhere",), "nowhere: not there"),
+        (("elsewhere",), "no run of --store runs/store wrote there"),
+        (("runs/demo", "--store", "none"), "no store here"),
+    ):
+        done = annotate("report", *words)
+        assert done.code == 2
+        assert said in done.err
+        assert len(done.err.splitlines()) == 1
