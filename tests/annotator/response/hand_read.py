@@ -1,11 +1,11 @@
-"""How well the verdict reader reads answers that were read by hand: label and rationale of 360.
+"""How well the verdict reader reads answers that were read by hand: label and rationale.
 
-`hand_read.jsonl` holds pointers and readings, no text: task, split, template, index of an answer in
-the data kit; the label it commits to (null: to none); the characters that are reasons (null: not
-judged, where it commits to no label). `half` is `held` where rules were never fitted to it.
+The files hold pointers and readings, no text: task, split, template, index of an answer in the data
+kit; the label it commits to (null: to none); the characters that are reasons (null: not judged,
+where it commits to no label). README.md beside them says who read which, and when.
 
     python -m tests.annotator.response.hand_read            the figures
-    python -m tests.annotator.response.hand_read --misread  and the answers of the seen half behind
+    python -m tests.annotator.response.hand_read --misread  and those misread, but for the held half
 """
 
 import json
@@ -21,7 +21,10 @@ from common.labels import same_label
 from tests.annotator.response.real_answers import DATA, json_lines
 from tests.annotator.response.tasks import reader, task
 
-FILE = Path(__file__).with_name("hand_read.jsonl")
+FILES = {
+    "first": Path(__file__).with_name("hand_read.jsonl"),
+    "second": Path(__file__).with_name("hand_read_second.jsonl"),
+}
 _WORD = re.compile(r"\w+")
 
 
@@ -52,9 +55,9 @@ class Figures:
     f1: float
 
 
-def judged() -> Iterator[Judged]:
-    """Every answer of the file, read anew."""
-    pointers = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
+def judged(name: str) -> Iterator[Judged]:
+    """Every answer of one of FILES, read anew."""
+    pointers = [json.loads(line) for line in FILES[name].read_text(encoding="utf-8").splitlines()]
     answers = _answers({(each["task"], each["split"], each["template"]) for each in pointers})
     for pointer in pointers:
         where = tuple(pointer[key] for key in ("task", "split", "template", "index"))
@@ -108,27 +111,31 @@ def word_f1(one: str, other: str) -> float:
     return 2 * (left & right).total() / (left.total() + right.total())
 
 
-def table(found: list[Judged]) -> Iterator[str]:
-    """The figures by half and by task."""
-    yield f"{'':8}{'answers':>9}{'right':>9}{'wrong':>9}{'rationale F1':>15}"
-    for name in ("all", "seen", "held", "svamp", "cqa", "anli1", "esnli"):
-        shown = figures(each for each in found if name in ("all", *each.pointer.values()))
-        yield f"{name:8}{shown.n:9}{shown.right:9.1%}{shown.wrong:9.1%}{shown.f1:15.3f}"
+def table(name: str, found: list[Judged]) -> Iterator[str]:
+    """The figures of one file by half (the first has halves) and by task."""
+    yield f"{name:8}{'answers':>9}{'right':>9}{'wrong':>9}{'rationale F1':>15}"
+    for part in ("all", "seen", "held", "svamp", "cqa", "anli1", "esnli"):
+        chosen = [each for each in found if part in ("all", *each.pointer.values())]
+        if not chosen:
+            continue
+        shown = figures(chosen)
+        yield f"{part:8}{shown.n:9}{shown.right:9.1%}{shown.wrong:9.1%}{shown.f1:15.3f}"
 
 
 def misread(found: list[Judged]) -> Iterator[str]:
-    """The answers of the half that rules may be fitted to, where the reader differs."""
+    """The answers that rules may be fitted to, where the reader differs."""
     for each in found:
         differs = not each.right or (each.f1 is not None and each.f1 < 0.9)
-        if differs and each.pointer["half"] == "seen":
+        if differs and each.pointer.get("half") != "held":
             yield f"\n{each.pointer}\n  {each.answer}\n  read: {each.label}: {each.rationale}"
 
 
 def main() -> None:
     """Print the figures, and what is misread with --misread."""
-    found = list(judged())
-    lines = [*table(found), *(misread(found) if "--misread" in sys.argv else ())]
-    sys.stdout.write("\n".join(lines) + "\n")
+    for name in FILES:
+        found = list(judged(name))
+        lines = [*table(name, found), *(misread(found) if "--misread" in sys.argv else ())]
+        sys.stdout.write("\n".join(lines) + "\n\n")
 
 
 if __name__ == "__main__":

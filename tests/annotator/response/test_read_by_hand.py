@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.annotator.response.hand_read import FILE, figures, judged, word_f1
+from tests.annotator.response.hand_read import FILES, figures, judged, word_f1
 from tests.annotator.response.real_answers import DATA
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
 def test_it_reads_as_by_hand() -> None:
-    found = list(judged())
+    found = list(judged("first"))
     everywhere = figures(found)
     assert everywhere.n >= 300
     assert everywhere.right >= 0.985
@@ -21,9 +21,19 @@ def test_it_reads_as_by_hand() -> None:
     assert held.f1 >= 0.95
 
 
-def test_the_file_holds_pointers_only() -> None:
+@pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
+def test_it_reads_as_a_second_reader_did() -> None:
+    found = figures(judged("second"))
+    assert found.n == 280
+    assert found.right >= 0.985
+    assert found.wrong <= 0.005
+    assert found.f1 >= 0.95
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_hold_pointers_only(name: str) -> None:
     """A label of a few words and places: nothing of an answer's text."""
-    for line in FILE.read_text(encoding="utf-8").splitlines():
+    for line in FILES[name].read_text(encoding="utf-8").splitlines():
         assert len(line) < 220
         assert "." not in line.replace("u.s.", "")
 

@@ -90,6 +90,11 @@ def test_one_sentence(answer: str, label: str) -> None:
         ),
         ('The claim "It is true that bread is false hope" is inconclusive.', NEUTRAL),
         ("We cannot make an accurate assessment of the claim.", NEUTRAL),
+        (
+            "We cannot determine the truth of the claim. Therefore, it would be wrong to draw a "
+            "conclusion about the claim.",
+            NEUTRAL,
+        ),
     ],
 )
 def test_mentions_are_no_verdict(answer: str, label: str) -> None:

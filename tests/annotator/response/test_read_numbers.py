@@ -21,6 +21,10 @@ from tests.annotator.response.tasks import PROBLEM, reader
         ("Mia gave away 5 beads to 3 friends, so she has 9 beads left.", "9"),
         ("14 - 5 = 9\n\nTherefore, Mia has 9 beads left after meeting 3 friends.", "9"),
         ("Mia keeps 9 beads. She met 3 friends.", "9"),
+        ("Mia gives 5 beads to 3 friends and keeps 9 beads.", "9"),
+        ("Mia keeps 9 beads and sees 3 friends.", "9"),
+        ("Mia gives 5 beads to 3 friends and keeps 9 beads.", "9"),
+        ("Mia keeps 9 beads and sees 3 friends.", "9"),
         ("The answer is 3/4.", "3/4"),
         ("Answer: 2.5 kg", "2.5"),
         ("Label: 9 beads (out of 14)", "9"),
@@ -55,6 +59,8 @@ def test_an_equation_on_the_answer_line(answer: str, label: str) -> None:
         "Mia gives beads away.",
         "Mia has 14 beads and meets 3 friends.",
         "Each friend got 14/3 beads and 5/3 rings.",
+        "Mia has 9 beads and 5 rings left.",
+        "Mia has 9 beads and 5 rings left.",
     ],
 )
 def test_no_answer_is_none(answer: str) -> None:

@@ -36,6 +36,8 @@ def choices(*options: str) -> dict[str, str]:
         ("Answer: watering-can", "watering can"),
         ("Of these, the table is the most suitable choice.", "table"),
         ("The best choice for a gardener in the shed would be a watering can.", "watering can"),
+        ("Because a can is heavy, the best choice would be the table.", "table"),
+        ("The best choice, since it was made for her due to rain, would be the table.", "table"),
         ("The best choice would depend on the soil. The likely choice is the table.", "table"),
     ],
 )
@@ -76,6 +78,8 @@ def test_characters_of_regexes_are_plain_text() -> None:
         "All of the options can be useful here.",
         "The best choice would be a hose.",
         "The best choice would be a hose. A hose can be kept in the shed.",
+        "The best choice would be a hose, because a can is heavy.",
+        "The best choice is that she waits because she may need a table with a can on it.",
         "a) watering can\nc) table",
         "It depends on the garden. a) Watering can: it is handy. b) Can: it is small.",
     ],

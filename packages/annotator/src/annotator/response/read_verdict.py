@@ -9,13 +9,13 @@ from annotator.response.verdict.formats import NO_PARTS, Parts, named_parts
 from annotator.response.verdict.free_text import FreeTextReader
 from annotator.response.verdict.numbers import NumberReader
 from annotator.response.verdict.options import OptionReader
-from annotator.response.verdict.rationale import rationale_of
+from annotator.response.verdict.rationale import has_reasons, rationale_of
 from annotator.response.verdict.refusal import is_refusal
 from annotator.response.verdict.text import Text, prepare
 from common.task import LabelSpec
 
 NAME = "verdict"
-VERSION = 2
+VERSION = 3
 _LONGEST_BARE = 30
 
 
@@ -64,7 +64,9 @@ class VerdictReader:
         text = prepare(
             answer, self._kind.quotable(fields), hide_quotations=self._kind.quotes_say_nothing
         )
-        verdict = named or self._kind.read(text, fields)
+        verdict = self._kind.read(text, fields)
+        if named:
+            verdict = _with_what_repeats_it(text, named, verdict)
         if verdict.label is None and is_refusal(answer):
             return _reading(undecided("refusal"), None, None)
         return _reading(verdict, *_rationale(text, parts, verdict))
@@ -84,6 +86,13 @@ class VerdictReader:
             return None
         stated = (parts.label,)
         return Verdict(label=label, rule="label-line", confidence=0.99, stated=stated)
+
+
+def _with_what_repeats_it(text: Text, named: Verdict, read: Verdict) -> Verdict:
+    """The named label; and what the rest says of the same label, if that leaves any reasons."""
+    stated = tuple(sorted({*named.stated, *read.stated}))
+    same = read.label == named.label and has_reasons(text, stated)
+    return named._replace(stated=stated) if same else named
 
 
 def _rationale(

@@ -76,10 +76,10 @@ class ClassReader:
 
 def _repeated(text: Text, said: Assertion) -> Span | None:
     """What a sentence says of the verdict besides the main one: all of it, or a clause."""
-    if said.mention.strength < SOFT:
+    if said.mention.strength < SOFT and not said.only_judges:
         return None
     whole = text.sentences[said.sentence]
-    if said.concluding:
+    if said.concluding or (said.only_judges and said.sentence):
         return whole
     stated = _stated(text, said)
     only_states = said.sentence == 0 or said.content <= _FEW_WORDS

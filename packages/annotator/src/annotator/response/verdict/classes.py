@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from annotator.response.reading import Verdict, undecided
 from annotator.response.verdict.class_words import ClassWords
-from annotator.response.verdict.lexicon import CONCLUDING_WORDS, OTHER
+from annotator.response.verdict.lexicon import CONCLUDING_WORDS, GENERIC_ROLES, OTHER
 from annotator.response.verdict.mentions import (
     COMMITTED,
     HINT,
@@ -50,6 +50,15 @@ class Assertion(NamedTuple):
     def role(self) -> str:
         """The class asserted."""
         return self.mention.role
+
+    @property
+    def only_judges(self) -> bool:
+        """`We can conclude that`, `it is not possible to tell`: at the opening, or for lack of
+        information (`without more details, we cannot say`)."""
+        before = self.tokens[: self.mention.place]
+        if before[-1:] == ["we"] or before[-2:] == ["it", "is"]:
+            return self.sentence == 0 or _lacks_information(before)
+        return False
 
 
 class ClassVerdict:
@@ -112,7 +121,7 @@ class ClassVerdict:
                 last = number == len(text.sentences) - 1
                 concluding = _concludes(tokens, codes, last)
                 chosen = _chosen(number, mentions, codes, concluding)
-                yield Assertion(number, tokens, chosen, concluding, _content(codes, chosen))
+                yield Assertion(number, tokens, chosen, concluding, _content(tokens, codes, chosen))
 
 
 def _chosen(number: int, mentions: list[Mention], codes: str, concluding: bool) -> Mention:
@@ -140,9 +149,13 @@ def _concludes(tokens: list[str], codes: str, last: bool) -> bool:
     return tokens[0] == "in" and tokens[1:2] in (["conclusion"], ["summary"])
 
 
-def _content(codes: str, mention: Mention) -> int:
+def _lacks_information(tokens: list[str]) -> bool:
+    return tokens[0] == "without" and any(GENERIC_ROLES.get(each) == "f" for each in tokens[1:7])
+
+
+def _content(tokens: list[str], codes: str, mention: Mention) -> int:
     """How many words say more than the verdict: not the claim's own, nor what is asked of it."""
-    if "m" in codes[1 : mention.place]:
+    if "m" in codes[1 : mention.place] or tokens[:2] == ["the", "fact"]:
         return len(codes)  # `it is possible, but it cannot be determined`
     subject = SUBJECT.search(codes, 0, mention.place)
     named = subject is not None and not _SAYS_MORE.search(codes, subject.end(), mention.place)

@@ -174,6 +174,8 @@ def _is_outside_the_verdict(here: Here) -> bool:
     """Conceded, hedged, not to be told, an aim rather than a finding, or said of a part."""
     if here.word(1) in _NOT_A_VERDICT_BEFORE or here.word(-1) in _NOT_A_VERDICT_BEHIND:
         return True
+    if here.word(1) == "to" and here.word(2) in ("make", "draw"):
+        return True  # `it would be wrong to draw a conclusion`
     if here.word(1) == "that" and "m" in here.before[-6:]:
         return True
     if here.word(-1) == "to" and not _SOMETHING_TO.search(here.before):

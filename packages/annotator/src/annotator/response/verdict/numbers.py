@@ -36,6 +36,7 @@ _LEADS_TO = re.compile(
 )
 _OPERATION = re.compile(r"[\d)]\s*[-+*/x\u00d7\u00f7\u2212]\s*[$(]?\d")
 _BOTH = re.compile(r"(?: \w+){0,3},? and (?:\w+ ){0,2}")
+_AND_ANOTHER = re.compile(r"(?: \w+){1,3},? and ")
 _ASSIGNED = re.compile(r"^\s*[A-Za-z]\w{0,20}\s*=")
 _NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen"
@@ -83,11 +84,11 @@ class NumberReader:
         marked = _without_marks(text.hidden)
         if equation := _equation(text.answer):
             return Verdict(label=equation, rule="bare", confidence=0.95, stated=text.sentences)
-        return (
-            self._boxed(text, fields)
-            or self._said(text, marked, fields)
-            or _concluded(text, marked, fields)
-        )
+        verdict = self._boxed(text, fields) or self._said(text, marked, fields)
+        if verdict is None:
+            return _concluded(text, marked, fields)
+        stated = tuple(sorted({*verdict.stated, *_said_again(text, marked, verdict.label or "")}))
+        return verdict._replace(stated=stated) if has_reasons(text, stated) else verdict
 
     def _boxed(self, text: Text, fields: Mapping[str, str]) -> Verdict | None:
         matches = list(_BOXED.finditer(text.hidden))
@@ -121,7 +122,7 @@ def _concluded(text: Text, marked: str, fields: Mapping[str, str]) -> Verdict:
     span, numbers = _conclusion(marked, told, known)
     chosen = _answer_in(marked, span, numbers, known)
     if chosen is None:
-        return undecided("conflicting_verdicts")
+        return undecided("conflicting_verdicts", (span,))
     rule, confidence = ("final-verdict", 0.9) if _concludes(marked, span) else ("last-number", 0.8)
     stated = _stated(text, marked, span, chosen)
     return Verdict(label=chosen.plain, rule=rule, confidence=confidence, stated=stated)
@@ -167,9 +168,33 @@ def _answer_in(marked: str, span: Span, numbers: list[Number], known: list[str])
     new = [each for each in numbers if _is_new(each, known)]
     if len(new) > 1 and _BOTH.fullmatch(marked, new[0].end, new[1].start):
         return None
+    if _another_beside(marked, (new or numbers)[0], numbers):
+        return None
     if not new and len({each.plain for each in numbers}) > 1 and not _concludes(marked, span):
         return None
     return (new or numbers)[0]
+
+
+def _another_beside(marked: str, chosen: Number, numbers: list[Number]) -> bool:
+    """`9 beads and 5 rings`: two amounts are no answer."""
+    place = numbers.index(chosen) + 1
+    if place == len(numbers) or same_value(chosen.plain, numbers[place].plain):
+        return False
+    return _AND_ANOTHER.fullmatch(marked, chosen.end, numbers[place].start) is not None
+
+
+def _said_again(text: Text, marked: str, label: str) -> Iterator[Span]:
+    """Sentences such as `So, she has 9 beads.`, which conclude and compute nothing."""
+    for start, end in text.sentences:
+        if not _concludes(marked, (start, end)) or _computes(marked, (start, end)):
+            continue
+        found = list(_numbers(marked, start, end))
+        if len(found) == 1 and same_value(found[0].plain, label):
+            yield start, end
+
+
+def _computes(marked: str, span: Span) -> bool:
+    return "=" in marked[span[0] : span[1]] or _OPERATION.search(marked, *span) is not None
 
 
 def _computed(before: str) -> list[str]:
@@ -180,7 +205,7 @@ def _computed(before: str) -> list[str]:
 
 def _stated(text: Text, marked: str, span: Span, chosen: Number) -> tuple[Span, ...]:
     """The sentence of the answer, unless it shows the computation; then it is all reasons."""
-    if "=" in marked[span[0] : span[1]] or _OPERATION.search(marked, *span):
+    if _computes(marked, span):
         return ()
     index = text.sentences.index(span)
     whole = (span,)

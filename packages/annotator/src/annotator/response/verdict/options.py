@@ -31,7 +31,8 @@ _ROLES = {
     " appropriate correct likely better prefer say choose select pick most response fit fits",
     "n": "not n't isn't wouldn't aren't rather instead unlike than nor neither never without over"
     " except eliminate rule exclude excluding",
-    "b": "because since as due so while although though whereas given",
+    "b": "as so while although though whereas given",
+    "c": "because since due",
     "m": "but however",
     "h": "may might could also too can",
     "w": "which where who whose when",
@@ -42,8 +43,12 @@ _ROLES = {
     " probably",
 }
 _ROLE = {word: role for role, words in reversed(_ROLES.items()) for word in words.split()}
-_THE_BEST_IS = re.compile("f[^b]*v|v[^,b]{0,3}f")
-_REASON = re.compile("b|,w")
+_THE_BEST_IS = re.compile("f[^bc]*v|v[^,bc]{0,3}f")
+_REASON = re.compile("[bc]|,w")
+_ANSWERS_WITH_REASON = re.compile("[^bc]*f[^bc]*v.*c(z{0,3}$)?")
+_IS_THE_BEST = re.compile(f"{_NAMED}_?v{{1,2}}[z_]{{0,3}}f")
+_BEST_IN_WORDS = re.compile(r"(?:is|be|are)(?: \w+){1,4} (?:choice|option|answer)\b")
+_SHORT = 40
 _REJECTED_BEHIND = re.compile(f"{_NAMED}[hv]{{1,2}}n")
 _REJECTED = re.compile("n[_zf,]{0,3}$")
 _COORDINATED = re.compile("[,z_]{0,3}o[z_]{0,2}")
@@ -99,7 +104,7 @@ class OptionReader:
         if chosen is None or chosen.named is None:
             several = any(each.n for each in said)
             reason = "conflicting_verdicts" if several else "no_verdict"
-            return undecided(reason, (_opening(text),) if _answers(text) else ())
+            return undecided(reason, _no_reasons(text, options))
         return _verdict(text, options, chosen, said)
 
     def _options(self, fields: Mapping[str, str]) -> OptionTexts:
@@ -137,10 +142,19 @@ def _answers(text: Text) -> bool:
     return "l" not in codes and _THE_BEST_IS.search(codes) is not None
 
 
-def _opening(text: Text) -> Span:
-    """The first sentence, but for the reasons behind its answer."""
-    start = text.sentences[0][0]
-    return stated_in(text, 0, (start + 1, start + 1))
+def _no_reasons(text: Text, options: OptionTexts) -> tuple[Span, ...]:
+    """What an answer without a label says, but for its reasons: options, or what would be best."""
+    start, end = text.sentences[0]
+    if _answers(text):
+        return (stated_in(text, 0, (start + 1, start + 1)),)
+    if len(text.sentences) == 1 and (found := options.find(text.hidden, start, end)):
+        return (stated_in(text, 0, (found[0].start, found[-1].end)),)
+    short = [span for span in text.sentences if span[1] - span[0] <= _SHORT]
+    return tuple(span for span in short if _is_option(text.answer[slice(*span)], options))
+
+
+def _is_option(text: str, options: OptionTexts) -> bool:
+    return options.marked(text) is not None or options.exactly(text) is not None
 
 
 def _concludes(hidden: str, start: int, end: int) -> bool:
@@ -180,6 +194,8 @@ def _chosen(
     ]
     if not pairs:
         return None, False
+    if _only_reasons_name(codes, pairs):
+        return None, True
     pairs = _behind_but(codes, pairs)
     reason = _REASON.search(codes, pairs[0][0])
     main = codes[: reason.start()] if reason else codes
@@ -192,6 +208,14 @@ def _chosen(
     if behind and (firm or len(behind) == 1):
         return _if_alone(codes, behind), firm
     return _only(clause, options, asked), firm
+
+
+def _only_reasons_name(codes: str, pairs: list[tuple[int, Named]]) -> bool:
+    """`The best option would be a hose, because a can is heavy`, or because of several options."""
+    first = pairs[0][0]
+    if "c" not in codes[:first] or not (answers := _ANSWERS_WITH_REASON.match(codes, 0, first)):
+        return False
+    return answers[1] is not None or len({named.option for _, named in pairs}) > 1
 
 
 def _behind_but(codes: str, pairs: list[tuple[int, Named]]) -> list[tuple[int, Named]]:
@@ -244,13 +268,27 @@ def _verdict(
         for each in said
         if each.firm and each is not chosen and each.named
     ]
-    stated = tuple(sorted([main, *repeats]))
+    stated = tuple(sorted([main, *repeats, *_said_again(text, options, chosen)]))
     return Verdict(
         label=options.options[chosen.named.option],
         rule="statement" if chosen.firm else "only-option",
         confidence=0.95 if chosen.firm else 0.8,
         stated=stated if has_reasons(text, stated) else (main,),
     )
+
+
+def _said_again(text: Text, options: OptionTexts, chosen: Commitment) -> Iterator[Span]:
+    """Later sentences of which one says once more that `X is the best choice`."""
+    assert chosen.named is not None
+    for number, (start, end) in enumerate(text.sentences[chosen.sentence + 1 :]):
+        if not _BEST_IN_WORDS.search(text.hidden, start, end):
+            continue
+        found = options.find(text.hidden, start, end)
+        codes = _codes(text.hidden[start:end], found, start)
+        again = _IS_THE_BEST.search(codes)
+        named = found[codes.count(_NAMED, 0, again.start())] if again else None
+        if named and named.option == chosen.named.option:
+            yield _stated(text, chosen.sentence + 1 + number, named)
 
 
 def _stated(text: Text, sentence: int, named: Named) -> Span:

@@ -28,6 +28,14 @@ _REASON_BEFORE = re.compile(
 )
 
 
+_SHORTEST_REASON = len("it is dry, so ")
+_REASON_FIRST = re.compile(
+    r"\W{0,3}(?:since|because(?! of)|given that"
+    r"|as(?! (?:an?|such|stated|mentioned|described|given|per|for|of|far|long|well)\b"
+    r"| the \w+ \w+,))\s"
+)
+
+
 def rationale_of(text: Text, stated: tuple[Span, ...]) -> tuple[str | None, Span | None]:
     """The answer without the stated verdict: the text, and the characters it lies in."""
     pieces = [piece for start, end in _rest(text, stated) if (piece := _trimmed(text, start, end))]
@@ -58,10 +66,19 @@ def stated_in(text: Text, sentence: int, place: Span) -> Span:
         reason = _BARE_REASON.match(text.hidden, place[1], end) or reason
     if reason and _long_enough(text, reason.end(), end):
         return start, reason.end()
-    before = list(_REASON_BEFORE.finditer(text.hidden, start, place[0]))
-    if before and _long_enough(text, start, before[-1].start()):
-        return before[-1].start(), end
-    return start, end
+    cut = _end_of_reason_before(text, start, place[0])
+    return (cut, end) if _long_enough(text, start, cut) else (start, end)
+
+
+def _end_of_reason_before(text: Text, start: int, place: int) -> int:
+    """Where a verdict at `place` begins behind its reasons: `..., so` or `Since ..., `."""
+    if place - start < _SHORTEST_REASON:
+        return start
+    before = list(_REASON_BEFORE.finditer(text.hidden, start, place))
+    if before:
+        return before[-1].start()
+    first = _REASON_FIRST.match(text.hidden, start, place)
+    return max(start, text.hidden.rfind(", ", first.end(), place)) if first else start
 
 
 def _long_enough(text: Text, start: int, end: int) -> bool:
