@@ -33,7 +33,7 @@ test-alone:  ## each package's tests with only that package installed
 	@$(PYTHON) scripts/test_alone.py
 
 bench: setup  ## the annotator's speed and memory against a floor, see benchmarks/README.md
-	@missed=0; for name in read_answers race_templates annotate_throughput warm_rerun soak; do \
+	@missed=0; for name in read_answers race_templates annotate_throughput warm_rerun soak batch_api; do \
 		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
 	done; exit $$missed
 

@@ -15,26 +15,28 @@ _ANNOTATE = (sys.executable, "-c", "from annotator.cli import main; main()")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotate:
-    """A task, a place for store and shards, and the teacher."""
+    """A task, a place for store and shards (by name), and the teacher. options: whatever else."""
 
     task: MadeTask
     base_url: str
     concurrency: int = 256
+    name: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def store(self) -> Path:
         """The folder of the response store."""
-        return self.task.folder / "store"
+        return self.task.folder / self.name / "store"
 
     @property
     def log(self) -> Path:
         """The log of events."""
-        return self.task.folder / "log.jsonl"
+        return self.task.folder / self.name / "log.jsonl"
 
     @property
     def out(self) -> Path:
         """The folder of the shards."""
-        return self.task.folder / "out"
+        return self.task.folder / self.name / "out"
 
     def run(
         self, *, rows: int | None = None, offline: bool = False, watch_memory: bool = False
@@ -42,7 +44,7 @@ class Annotate:
         """Annotate (the first) rows into a fresh folder; every row has to become a record."""
         shutil.rmtree(self.out, ignore_errors=True)
         self.log.unlink(missing_ok=True)
-        command = self._command()
+        command = self.command()
         command += ["--samples", str(rows)] if rows else []
         command += ["--offline"] if offline else []
         spent = run_measured(command, cwd=self.task.folder, watch_memory=watch_memory)
@@ -61,13 +63,15 @@ class Annotate:
         at = {event["event"]: event["at"] for event in events}
         return at["asked"] - at["asking"]
 
-    def _command(self) -> list[str | Path]:
+    def command(self) -> list[str | Path]:
+        """The command line."""
         task = self.task
         return [
             *_ANNOTATE, "run", "bench", "--data", task.rows, "--prompts", task.prompts,
             "--store", self.store, "--out", self.out, "--teacher", MODEL,
             "--base-url", self.base_url, "--concurrency", str(self.concurrency),
             "--max-tokens", str(MAX_TOKENS), "--log", self.log, "--json",
+            *self.options,
         ]  # fmt: skip
 
 

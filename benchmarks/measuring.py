@@ -91,7 +91,7 @@ def run_measured(
         start = time.perf_counter()
         child = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            cwd=cwd, env=_environment(),
+            cwd=cwd, env=environment(),
         )  # fmt: skip
         status, usage, rss_mb = _wait(child.pid, watch_memory=watch_memory)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -134,7 +134,7 @@ def rss_mb(pid: int) -> float:
     return total_kb / 1024
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """A key to send, no proxy, and modules kept compiled as on anybody's second run."""
     mine = {
         "OPENAI_API_KEY": "bench",

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.cost.bill import Bill
+from annotator.cost.bill import Bill, spent_usd
 from annotator.cost.price import FREE, Price
 from annotator.cost.prices import Tariff, price_of
 from annotator.cost.tokens import count_tokens
 from annotator.request.answer import Usage
+from annotator.request.progress import Progress
 from common.manifest import Cost, Tokens
 from tests.annotator.request.made import an_answer
 
@@ -144,3 +145,50 @@ def test_text_that_looks_like_a_special_token_is_counted_as_text():
 @given(st.text(max_size=60))
 def test_any_text_has_at_most_one_token_a_byte(text: str):
     assert count_tokens(text) <= len(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "completion"), [("gpt-6-luna", "0.05", "0.25"), ("gpt-4o", "1.25", "5")]
+)
+def test_batches_have_prices_of_their_own(model: str, prompt: str, completion: str):
+    price = price_of(model, OPENAI, date(2026, 11, 25), is_batch=True)
+
+    assert price is not None
+    assert (price.prompt * MILLION, price.completion * MILLION) == (
+        Decimal(prompt),
+        Decimal(completion),
+    )
+    assert price.source.startswith("genai-prices") and price.source.endswith(" (batch)")
+
+
+def test_where_the_list_has_no_batch_price_it_is_half_and_says_so():
+    day = date(2023, 10, 1)
+    online, batch = price_of("gpt-4", OPENAI, day), price_of("gpt-4", OPENAI, day, is_batch=True)
+
+    assert online is not None
+    assert batch is not None
+    assert (batch.prompt, batch.completion) == (online.prompt / 2, online.completion / 2)
+    assert batch.source == f"half of {online.source} (batch)"
+
+
+def test_a_bill_prices_each_answer_by_its_mode():
+    usage = Usage(prompt=1_000_000, completion=1_000_000)
+    at = int(datetime(2026, 11, 25, tzinfo=UTC).timestamp())
+    bill = a_bill("gpt-6-luna")
+    bill.add(an_answer(usage=usage, asked_at=at))
+    bill.add(an_answer(usage=usage, asked_at=at, mode="batch"))
+
+    assert bill.cost.usd == 0.9
+    assert bill.cost.price.count("genai-prices") == 2
+    assert bill.cost.price.count("(batch)") == 1
+
+
+def test_what_a_run_spent_is_the_sum_over_its_modes():
+    progress = Progress()
+    usage = Usage(prompt=1_000_000, completion=1_000_000)
+    for mode in ("online", "batch"):
+        progress.count(an_answer(usage=usage, mode=mode))
+
+    for model, usd in (("gpt-6-luna", 0.9), ("no-such-model-of-mine", None)):
+        assert spent_usd(Tariff(model=model, host=OPENAI), progress) == usd
+    assert spent_usd(Tariff(model="simulated", host="localhost"), progress) == 0.0

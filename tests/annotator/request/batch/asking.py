@@ -108,7 +108,9 @@ def a_door(base_url: str, key: str | None = "sk-test") -> Door:
     )
 
 
-def an_addressee(base_url: str = "http://localhost/v1", run: str = "run-1") -> Addressee:
+def an_addressee(
+    base_url: str = "http://localhost/v1", run: str = "run-1", *, is_passing: bool = False
+) -> Addressee:
     """Whom the requests of these tests are for."""
     return Addressee(
         run=run,
@@ -118,6 +120,7 @@ def an_addressee(base_url: str = "http://localhost/v1", run: str = "run-1") -> A
         base_url=base_url,
         limit=512,
         limit_name="max_tokens",
+        is_passing=is_passing,
     )
 
 
@@ -129,10 +132,11 @@ async def a_batch_run(
     run: str = "run-1",
     key: str | None = "sk-test",
     clock: Clock | None = None,
+    is_passing: bool = False,
     **settings: Any,
 ) -> AsyncGenerator[BatchRun]:
     """settings: what differs from the usual BatchSettings."""
-    door, to = a_door(base_url, key), an_addressee(base_url, run)
+    door, to = a_door(base_url, key), an_addressee(base_url, run, is_passing=is_passing)
     said: list[str] = []
     progress = Progress()
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 25) as store:

@@ -120,7 +120,7 @@ async def test_a_file_that_is_not_seen_at_once_is_waited_for(tmp_path: Path, fai
     assert paid_once(simulator)
 
 
-@pytest.mark.parametrize("fault", [Fault.LOST, Fault.DROPPED, Fault.SERVER_ERROR, Fault.OVERLOADED])
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.SERVER_ERROR])
 @pytest.mark.parametrize(
     "kind",
     [CallKind.UPLOAD, CallKind.CREATE, CallKind.BATCH, CallKind.DOWNLOAD, CallKind.BATCHES],

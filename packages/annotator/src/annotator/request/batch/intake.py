@@ -1,12 +1,12 @@
 """What a run asks: parts that hold its requests already, new ones, and what is asked again."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
 from annotator.config import BatchSettings
 from annotator.request.agenda import Groups
-from annotator.request.batch.guard import ModelGuard
 from annotator.request.batch.ledger import Ledger
 from annotator.request.batch.part import Part
 from annotator.request.batch.part_files import (
@@ -44,29 +44,46 @@ class Intake:
         self.for_online: list[tuple[Path, Collection[bytes]]] = []
         self._ledger, self._report, self._purse = ledger, report, purse
 
-    async def take(self, groups: Groups, guard: ModelGuard) -> None:
-        """Write those that no open part asks into new parts. Raises what guard does: no model."""
-        writer = self._writer()
+    async def take(self, groups: Groups, check: Callable[[], Awaitable[None]]) -> None:
+        """Write those that no open part asks into new parts. check: raises if there may be none."""
         has_begun = False
-        async for request in _each(groups):
-            part = self._ledger.claims([request.key])[0]
-            if part:
-                self.mine.add(part)
-            elif request.key not in writer:
-                if not has_begun:
-                    await guard.check()
+        with self._writer() as writer:
+            async for group in groups:
+                new = self._unclaimed(group)
+                if new and not has_begun:
+                    await check()
                     has_begun = True
-                self._add(writer.add(request))
-        self._add(writer.close())
+                for request in new:
+                    if request.key not in writer:
+                        self._add(writer.add(request))
+            self._add(writer.finish())
 
-    async def recognise(self, groups: Groups) -> None:
-        """Only see which open parts ask some of these."""
-        async for request in _each(groups):
-            self.mine |= {part for part in self._ledger.claims([request.key]) if part}
+    async def recognise(self, groups: Groups) -> Counter[int]:
+        """Only see which open parts ask some of these, and how many."""
+        asked_by: Counter[int] = Counter()
+        async for group in groups:
+            keys = [request.key for request in group]
+            asked_by.update(part for part in self._ledger.claims(keys) if part)
+        self.mine |= asked_by.keys()
+        return asked_by
 
-    def ask_again(self, part: Part, keys: Mapping[bytes, int]) -> None:
-        """Requests of a part that is settled go into a new one, or wait to be asked online."""
+    def _unclaimed(self, group: Iterable[Request]) -> list[Request]:
+        """Each request of a group that no open part asks, once; parts that ask others are ours."""
+        requests = list({request.key: request for request in group}.values())
+        parts = self._ledger.claims([request.key for request in requests])
+        self.mine |= {part for part in parts if part}
+        return [each for each, part in zip(requests, parts, strict=True) if not part]
+
+    def settled(self, part: Part, free: Mapping[bytes, int]) -> None:
+        """A part is settled: its free requests are asked again, if they are this run's."""
         path = self._ledger.folder / part.file_name
+        if part.number in self.mine:
+            self._ask_again(path, part, free)
+        if path not in [waiting for waiting, _ in self.for_online]:
+            path.unlink(missing_ok=True)
+
+    def _ask_again(self, path: Path, part: Part, keys: Mapping[bytes, int]) -> None:
+        """In a new part, or online later."""
         if keys and not is_whole(path, part):
             line = f"{path} is gone or damaged: run this again to ask {len(keys):,} of its requests"
             self._report.oddity("part_file_damaged", line)
@@ -83,8 +100,7 @@ class Intake:
         self._ledger.settle(part, "released", free)
         if self._purse is not None:
             self._purse.release(part)
-        if part.number in self.mine:
-            self.ask_again(part, free)
+        self.settled(part, free)
 
     def drop_unusable(self) -> None:
         """Give back what cannot be sent or collected any more, before the requests are taken."""
@@ -114,10 +130,10 @@ class Intake:
                 yield group
 
     def _rewrite(self, requests: Iterable[Request]) -> None:
-        writer = self._writer()
-        for request in requests:
-            self._add(writer.add(request))
-        self._add(writer.close())
+        with self._writer() as writer:
+            for request in requests:
+                self._add(writer.add(request))
+            self._add(writer.finish())
 
     def _writer(self) -> PartWriter:
         settings = self.settings
@@ -133,9 +149,3 @@ class Intake:
         if part is not None:
             self.mine.add(part.number)
             self._report.event("prepared", part, bytes=part.bytes, tokens=part.tokens)
-
-
-async def _each(groups: Groups) -> AsyncIterator[Request]:
-    async for group in groups:
-        for request in group:
-            yield request

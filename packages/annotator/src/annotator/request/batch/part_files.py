@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import orjson
 
@@ -61,7 +61,10 @@ class Addressee:
 
 
 class PartWriter:
-    """Takes requests one by one; `add` and `close` return a part whenever one is whole."""
+    """Takes requests one by one; `add` and `finish` return a part whenever one is whole.
+
+    A context manager: what is not finished at its end is given up.
+    """
 
     def __init__(self, ledger: Ledger, limits: PartLimits, to: Addressee) -> None:
         self._ledger, self._limits, self._to = ledger, limits, to
@@ -75,6 +78,13 @@ class PartWriter:
         self._sha256 = hashlib.sha256()
         self._bytes = self._tokens = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys
 
@@ -82,7 +92,7 @@ class PartWriter:
         """Write a request. Raises StoreError: a full disk; ConfigError: it is too large."""
         line, tokens = line_of(request, self._to), tokens_of(request)
         self._check(len(line), tokens)
-        done = self.close() if self._is_full_for(len(line), tokens) else None
+        done = self.finish() if self._is_full_for(len(line), tokens) else None
         try:
             if self._file is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,15 +106,15 @@ class PartWriter:
         self._tokens += tokens
         return done
 
-    def close(self) -> Part | None:
+    def finish(self) -> Part | None:
         """The part of what was added since the last; None if nothing was."""
         if self._file is None:
             return None
-        part = self._finish(self._file)
+        part = self._seal(self._file)
         self._begin()
         return part
 
-    def _finish(self, file: BinaryIO) -> Part:
+    def _seal(self, file: BinaryIO) -> Part:
         to = self._to
         part = Part(
             number=self._ledger.next_number(),

@@ -23,8 +23,8 @@ from annotator.request.batch.part_files import is_whole
 from annotator.request.batch.protocol import PART, RUN, SUBMISSION, RemoteBatch, RemoteFile
 from annotator.request.batch.report import Reporter
 
-# A teacher may need a moment until it lists what it has just made.
-_SECOND_LOOK_S = 2.0
+# A teacher may need a moment until it lists what it has just made: pauses between looks.
+_LOOK_AGAIN_S = (1.0, 5.0)
 # Clocks differ: a batch is looked for among those created since a day before it was meant to be.
 _SLACK_S = 86_400.0
 _FILE_TRIES = 8
@@ -142,9 +142,10 @@ class Sender:
 
     async def _find_batch(self, part: Part) -> Part:
         found = await self._batches_of(part)
-        if not found:
-            await asyncio.sleep(_SECOND_LOOK_S)
-            found = await self._batches_of(part)
+        for pause_s in _LOOK_AGAIN_S:
+            if not found:
+                await asyncio.sleep(pause_s)
+                found = await self._batches_of(part)
         if not found:
             return self._ledger.move(part, "uploaded")
         self._report.oddity("found_batch", f"{found[0].id} had been created: it is waited for")
@@ -152,13 +153,19 @@ class Sender:
 
     async def _batches_of(self, part: Part) -> list[RemoteBatch]:
         """The batches that were created for this submission of this part: one, or none."""
-        wanted = {RUN: part.run, PART: part.sha256, SUBMISSION: str(part.submission)}
         since = part.history[-1].at - _SLACK_S
         found: list[RemoteBatch] = []
         async for batch in self._api.batches():
             if batch.created_at and batch.created_at < since:
                 break
-            metadata = batch.metadata or {}
-            if all(metadata.get(name) == value for name, value in wanted.items()):
+            if _is_of(batch, part):
                 found.append(batch)
         return found
+
+
+def _is_of(batch: RemoteBatch, part: Part) -> bool:
+    """Whether a batch was created for this submission of this part."""
+    if not batch.metadata:  # a server that does not keep it
+        return batch.input_file_id == part.file_id and batch.status != "failed"
+    wanted = {RUN: part.run, PART: part.sha256, SUBMISSION: str(part.submission)}
+    return wanted.items() <= batch.metadata.items()

@@ -21,7 +21,7 @@ from annotator.request.batch.intake import Intake
 from annotator.request.batch.ledger import Ledger
 from annotator.request.batch.lines import problem_of
 from annotator.request.batch.part import Part
-from annotator.request.batch.patience import Patience
+from annotator.request.batch.persistence import Persistence
 from annotator.request.batch.protocol import RemoteBatch
 from annotator.request.batch.sending import Sender
 
@@ -41,7 +41,7 @@ class Steps:
         self._sender = Sender(api, ledger, desk.report)
         self._collector = Collector(api, ledger, desk)
         self._capacity = Capacity(intake.settings.enqueued_tokens, ledger.now)
-        self.patience = Patience(desk.report)
+        self.persistence = Persistence(desk.report)
         self.lost: dict[int, str] = {}
         self._not_seen: Counter[int] = Counter()
 
@@ -82,10 +82,10 @@ class Steps:
         for number in [part.number for part in self._parts()]:
             try:
                 has_moved |= await self._advance(number)
-                self.patience.heard()
+                self.persistence.heard()
                 in_a_row = 0
             except Transient as error:
-                self.patience.failed(error)
+                self.persistence.failed(error)
                 in_a_row += 1
                 if isinstance(error, (ConnectionLost, TimedOut)) and in_a_row > 1:
                     break  # nobody is there: the other parts need not wait for that one by one
@@ -162,8 +162,7 @@ class Steps:
         self._ledger.settle(part, "collected", tally.again)
         self._report.event("collected", part, batch=batch.id, status=batch.status)
         self._report.tell(f"{batch.id} is {batch.status}: {tally.line}")
-        if part.number in self._intake.mine:
-            self._intake.ask_again(part, tally.again)
+        self._intake.settled(part, tally.again)
         if tally.stop is not None:
             raise tally.stop
 

@@ -74,10 +74,10 @@ class BatchTeacher:
             return
         async with self._at_work() as steps:
             if not self._to.is_passing:
-                await steps.patience.insist(steps.resolve_doubts)
+                await steps.persistence.insist(steps.resolve_doubts)
             self._intake.drop_unusable()
             remove_strays(self._ledger)
-            await self._intake.take(groups, steps.guard)
+            await self._intake.take(groups, partial(steps.persistence.insist, steps.guard.check))
             await self._go_round(steps)
             await self._ask_online()
             remove_strays(self._ledger)
@@ -87,18 +87,19 @@ class BatchTeacher:
 
         Raises BatchesRunning when some are in batches that still run: they would be paid twice.
         """
-        await self._intake.recognise(groups)
-        if not self._intake.mine:
-            return
         self._intake.goes_online = True
+        self._intake.drop_unusable()
+        asked_by = await self._intake.recognise(groups)
+        if not asked_by:
+            return
         async with self._at_work() as steps:
-            await steps.patience.insist(steps.resolve_doubts)
-            await steps.patience.insist(steps.look_at_all)
-            await steps.patience.insist(steps.take_back_unsent)
+            await steps.persistence.insist(steps.resolve_doubts)
+            await steps.persistence.insist(steps.look_at_all)
+            await steps.persistence.insist(steps.take_back_unsent)
             remove_strays(self._ledger)
         running = [part for part in self.parts if part.is_open]
         if running:
-            n = sum(part.requests for part in running)
+            n = sum(asked_by[part.number] for part in running)
             raise BatchesRunning(
                 f"{n:,} of these requests are in {_batches(len(running))} that still run, and "
                 "would be paid for twice: add --batch-api to wait for them, or --batch-api "
@@ -108,17 +109,17 @@ class BatchTeacher:
     async def collect(self) -> None:
         """Take in what has ended, of whatever run, and leave."""
         async with self._at_work() as steps:
-            await steps.patience.insist(steps.resolve_doubts)
-            await steps.patience.insist(steps.look_at_all)
+            await steps.persistence.insist(steps.resolve_doubts)
+            await steps.persistence.insist(steps.look_at_all)
             remove_strays(self._ledger)
 
     async def cancel(self, numbers: Collection[int], *, forget: bool) -> None:
         """Ask for an end of these parts, or, to forget them, give their requests free at once."""
         async with self._at_work() as steps:
-            await steps.patience.insist(steps.resolve_doubts)
+            await steps.persistence.insist(steps.resolve_doubts)
             for number in numbers:
-                await steps.patience.insist(partial(steps.cancel, number, forget=forget))
-            await steps.patience.insist(steps.look_at_all)
+                await steps.persistence.insist(partial(steps.cancel, number, forget=forget))
+            await steps.persistence.insist(steps.look_at_all)
             remove_strays(self._ledger)
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ _LONGEST_SILENCE_S = 6 * 3600.0
 _T = TypeVar("_T")
 
 
-class Patience:
+class Persistence:
     """clock: seconds, monotonic: while a machine sleeps, no time passes."""
 
     def __init__(
