@@ -18,6 +18,7 @@ from common.errors import ConfigError, DistillError
 from trainer.config import CHECKPOINTS_NAME, RESULTS_NAME, TrainConfig, fingerprint, parse
 from trainer.data.examples import exam, lesson
 from trainer.data.shards import data_fingerprint, read_data
+from trainer.errors import Stopped
 
 _SILENCE_S = 10.0
 
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _use(given[0], given[1:])
         else:
             _main(parse(given))
+    except Stopped as stopped:
+        _say_once(str(stopped))
+        return stopped.exit_code
     except DistillError as error:
         _say_once(f"error: {error}")
         return error.exit_code
