@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 import orjson
+from aiolimiter import AsyncLimiter
 from pydantic import BaseModel, ValidationError
 
 from annotator.errors import (
@@ -27,6 +28,7 @@ from annotator.request.key import endpoint_of
 from annotator.request.wire import error_of
 
 _PER_PAGE = 100
+_CALLS_PER_S = 20
 _CONNECT_S = 10.0
 _CHUNK_BYTES = 1 << 17
 _GOOD = (200, 201, 206, 416)
@@ -35,9 +37,13 @@ _Said = TypeVar("_Said", bound=BaseModel)
 
 
 class BatchApi:
-    """The teacher's Files and Batches; an async context manager. Every call raises TeacherError."""
+    """The teacher's Files and Batches; an async context manager. Every call raises TeacherError.
 
-    def __init__(self, door: Door) -> None:
+    calls_per_s: a run of hundreds of parts looks after each of them, but not at the same moment.
+    """
+
+    def __init__(self, door: Door, *, calls_per_s: int = _CALLS_PER_S) -> None:
+        self._pace = AsyncLimiter(calls_per_s, 1.0)
         self._url = door.base_url
         self._headers = {"Authorization": f"Bearer {door.key}"} if door.key else {}
         self._timeout = aiohttp.ClientTimeout(
@@ -160,6 +166,7 @@ class BatchApi:
     async def _reply(
         self, method: str, path: str, **how: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        await self._pace.acquire()
         try:
             async with self._session.request(
                 method, self._url + path, allow_redirects=False, **how
