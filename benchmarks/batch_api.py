@@ -30,7 +30,7 @@ from pathlib import Path
 import orjson
 
 from annotate_command import Annotate
-from annotator.simulator.batch_books import Call, CallKind
+from annotator.simulator.batch.books import Call, CallKind
 from annotator.simulator.server import Simulator
 from made_task import LABELS, MadeTask, make_task
 from measuring import Figure, Results, environment, parser, report, rss_mb

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.simulator.batch_plan import BatchPace, BatchPlan, BatchSettings
+from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
 from annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Annotate, Done, digests
 from tests.journeys.test_row_to_shard import simulator

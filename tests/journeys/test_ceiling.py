@@ -13,7 +13,7 @@ import pytest
 from annotator.cost.accounts_book import AccountsBook
 from annotator.cost.budget import Record
 from annotator.request.store import ResponseStore
-from annotator.simulator.batch_plan import BatchPace, BatchPlan, BatchSettings
+from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency
 from annotator.simulator.server import Simulator, SimulatorSettings

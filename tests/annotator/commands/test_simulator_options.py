@@ -3,7 +3,7 @@
 import pytest
 
 from annotator.commands.simulator_options import BatchWords, read_models, read_rates
-from annotator.simulator.batch_books import CallKind
+from annotator.simulator.batch.books import CallKind
 from annotator.simulator.faults import Fault
 from annotator.simulator.server import ModelCard
 from common.errors import ConfigError

@@ -23,8 +23,8 @@ from annotator.request.online import OnlineTeacher, Patience
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.simulator.answers import SimulatedTeacher
-from annotator.simulator.batch_plan import BatchPace, BatchPlan
-from annotator.simulator.batch_plan import BatchSettings as SimulatedBatches
+from annotator.simulator.batch.plan import BatchPace, BatchPlan
+from annotator.simulator.batch.plan import BatchSettings as SimulatedBatches
 from annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.request.asking import QUICK, each
 from tests.annotator.request.made import ENDPOINT

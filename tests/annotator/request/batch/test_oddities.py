@@ -7,8 +7,8 @@ import pytest
 from annotator.errors import BatchLost
 from annotator.request.answer import Answer, Failure
 from annotator.request.batch.api import BatchApi
-from annotator.simulator.batch_books import CallKind
-from annotator.simulator.batch_plan import BatchPace, BatchPlan
+from annotator.simulator.batch.books import CallKind
+from annotator.simulator.batch.plan import BatchPace, BatchPlan
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.server import Simulator
 from tests.annotator.request.asking import several

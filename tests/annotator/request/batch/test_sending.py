@@ -8,8 +8,8 @@ import pytest
 from annotator.errors import BatchRefused, ModelGone, NotAuthorised, QuotaSpent
 from annotator.request.answer import Failure
 from annotator.simulator.answers import SimulatedTeacher
-from annotator.simulator.batch_books import CallKind
-from annotator.simulator.batch_plan import BatchLimits, BatchPace, BatchPlan
+from annotator.simulator.batch.books import CallKind
+from annotator.simulator.batch.plan import BatchLimits, BatchPace, BatchPlan
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.server import ModelCard, Simulator, SimulatorSettings
 from common.errors import ConfigError

@@ -10,7 +10,7 @@ from annotator.request.committer import Committer
 from annotator.request.key import Request
 from annotator.request.online import OnlineTeacher, Patience
 from annotator.request.progress import Progress
-from annotator.simulator.batch_plan import BatchPace, BatchPlan
+from annotator.simulator.batch.plan import BatchPace, BatchPlan
 from annotator.simulator.faults import Fault, FaultPlan
 from tests.annotator.request.asking import QUICK, each, several
 from tests.annotator.request.batch.asking import (

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from annotator.simulator.batch_books import CallKind
-from annotator.simulator.batch_plan import BatchLimits, BatchPace, BatchPlan, BatchSettings
+from annotator.simulator.batch.books import CallKind
+from annotator.simulator.batch.plan import BatchLimits, BatchPace, BatchPlan, BatchSettings
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.server import ModelCard
 from common.errors import ConfigError

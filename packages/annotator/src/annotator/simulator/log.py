@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import orjson
 
-from annotator.simulator.batch_books import BatchBooks
+from annotator.simulator.batch.books import BatchBooks
 from annotator.simulator.faults import Fault
 
 

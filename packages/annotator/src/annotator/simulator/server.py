@@ -14,8 +14,8 @@ from typing import Self
 import orjson
 from aiohttp import web
 
-from annotator.simulator.batch_api import BatchApi
-from annotator.simulator.batch_plan import BatchSettings
+from annotator.simulator.batch.api import BatchApi
+from annotator.simulator.batch.plan import BatchSettings
 from annotator.simulator.delivery import deliver, wait_until_gone
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency

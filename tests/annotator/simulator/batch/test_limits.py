@@ -3,8 +3,8 @@
 import openai
 import pytest
 
-from annotator.simulator.batch_plan import BatchLimits, BatchPace, BatchPlan, BatchSettings
-from tests.annotator.simulator.batching import PROMPTS, house, input_lines
+from annotator.simulator.batch.plan import BatchLimits, BatchPace, BatchPlan, BatchSettings
+from tests.annotator.simulator.batch.batching import PROMPTS, house, input_lines
 
 CONTENT = input_lines(PROMPTS)
 TOKENS = sum(-(-len(prompt) // 4) for prompt in PROMPTS)

@@ -6,10 +6,10 @@ from typing import Any, TypeVar, cast
 
 import orjson
 
-from annotator.simulator.batch_desk import Batch
-from annotator.simulator.batch_scan import ENDPOINT
-from annotator.simulator.batch_timeline import Moment, Status
-from annotator.simulator.file_shelf import StoredFile
+from annotator.simulator.batch.desk import Batch
+from annotator.simulator.batch.file_shelf import StoredFile
+from annotator.simulator.batch.scan import ENDPOINT
+from annotator.simulator.batch.timeline import Moment, Status
 from annotator.simulator.reply import Refused
 from annotator.simulator.wire import ErrorReply
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from annotator.simulator.batch_plan import BatchPace, BatchPlan, BatchSettings
+from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
 from annotator.simulator.faults import Fault, FaultPlan
 from common.errors import ConfigError
-from tests.annotator.simulator.batching import (
+from tests.annotator.simulator.batch.batching import (
     AT_ONCE,
     NAMES,
     PROMPTS,

@@ -5,14 +5,14 @@ from pathlib import Path
 import openai
 import pytest
 
-from annotator.simulator.batch_books import BatchBooks, CallKind
-from annotator.simulator.batch_plan import BatchLimits, BatchPlan, BatchSettings
+from annotator.simulator.batch.books import BatchBooks, CallKind
+from annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.log import RequestLog
 from annotator.simulator.wire import body_digest
 from common.errors import ConfigError
 from tests.annotator.simulator.asking import ask, chat_body
-from tests.annotator.simulator.batching import AT_ONCE, NAMES, PROMPTS, house, input_lines
+from tests.annotator.simulator.batch.batching import AT_ONCE, NAMES, PROMPTS, house, input_lines
 
 SETTINGS = BatchSettings(
     plan=BatchPlan(pace=AT_ONCE),

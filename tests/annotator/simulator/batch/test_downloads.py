@@ -3,10 +3,10 @@
 import aiohttp
 import pytest
 
-from annotator.simulator.batch_books import CallKind
-from annotator.simulator.batch_plan import BatchSettings
+from annotator.simulator.batch.books import CallKind
+from annotator.simulator.batch.plan import BatchSettings
 from annotator.simulator.faults import Fault
-from tests.annotator.simulator.batching import PROMPTS, House, house, input_lines, trouble
+from tests.annotator.simulator.batch.batching import PROMPTS, House, house, input_lines, trouble
 
 CONTENT = input_lines(PROMPTS)
 

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import orjson
 from aiohttp import BodyPartReader, web
 
-from annotator.simulator.batch_books import BatchBooks, CallKind, Uploaded
-from annotator.simulator.batch_door import BatchDoor, Caller, Served
-from annotator.simulator.batch_plan import BatchSettings
-from annotator.simulator.batch_wire import (
+from annotator.simulator.batch.books import BatchBooks, CallKind, Uploaded
+from annotator.simulator.batch.door import BatchDoor, Caller, Served
+from annotator.simulator.batch.file_delivery import stretch
+from annotator.simulator.batch.file_shelf import FileShelf, Sink, StoredFile
+from annotator.simulator.batch.plan import BatchSettings
+from annotator.simulator.batch.wire import (
     ToUnix,
     file_object,
     invalid,
@@ -17,8 +19,6 @@ from annotator.simulator.batch_wire import (
     read_kept_s,
     read_limit,
 )
-from annotator.simulator.file_delivery import stretch
-from annotator.simulator.file_shelf import FileShelf, Sink, StoredFile
 from annotator.simulator.log import Outcome
 from annotator.simulator.reply import Reply
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from annotator.simulator.batch_books import BatchBooks
-from annotator.simulator.batch_calls import BatchCalls
-from annotator.simulator.batch_desk import BatchDesk
-from annotator.simulator.batch_door import BatchDoor
-from annotator.simulator.batch_plan import BatchSettings
-from annotator.simulator.file_calls import FileCalls
-from annotator.simulator.file_shelf import FileShelf
+from annotator.simulator.batch.books import BatchBooks
+from annotator.simulator.batch.calls import BatchCalls
+from annotator.simulator.batch.desk import BatchDesk
+from annotator.simulator.batch.door import BatchDoor
+from annotator.simulator.batch.file_calls import FileCalls
+from annotator.simulator.batch.file_shelf import FileShelf
+from annotator.simulator.batch.plan import BatchSettings
 from annotator.simulator.reply import Teacher
 
 

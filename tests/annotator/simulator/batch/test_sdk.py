@@ -3,10 +3,10 @@
 import openai
 import pytest
 
-from annotator.simulator.batch_books import CallKind
-from annotator.simulator.batch_plan import BatchPace, BatchPlan, BatchSettings
+from annotator.simulator.batch.books import CallKind
+from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
 from tests.annotator.simulator.asking import ask, chat_body
-from tests.annotator.simulator.batching import NAMES, PROMPTS, StepClock, house, input_lines
+from tests.annotator.simulator.batch.batching import NAMES, PROMPTS, StepClock, house, input_lines
 
 
 async def test_a_batch_answers_what_the_online_teacher_answers():

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from annotator.simulator.batch_books import BatchBooks, Call, CallKind
-from annotator.simulator.batch_plan import BatchSettings
+from annotator.simulator.batch.books import BatchBooks, Call, CallKind
+from annotator.simulator.batch.file_delivery import Stretch, send_cut, send_stretch
+from annotator.simulator.batch.plan import BatchSettings
 from annotator.simulator.delivery import deliver, wait_until_gone
 from annotator.simulator.faults import Fault
-from annotator.simulator.file_delivery import Stretch, send_cut, send_stretch
 from annotator.simulator.log import Outcome, fingerprint
 from annotator.simulator.refusals import NO_KEY
 from annotator.simulator.reply import Refused, Reply, fail, refuse

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from annotator.simulator.batch_plan import BatchPlan
+from annotator.simulator.batch.plan import BatchPlan
 
 Status = Literal[
     "validating",

@@ -10,8 +10,8 @@ import openai
 import orjson
 from openai.types import Batch
 
-from annotator.simulator.batch_books import CallKind
-from annotator.simulator.batch_plan import BatchPace, BatchPlan, BatchSettings
+from annotator.simulator.batch.books import CallKind
+from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.simulator.asking import a_teacher, chat_body

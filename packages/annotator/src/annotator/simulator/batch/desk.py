@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from annotator.simulator.batch_books import BatchBooks, Created, Ended
-from annotator.simulator.batch_plan import BatchPlan, BatchSettings
-from annotator.simulator.batch_rows import RowJob, RowsDone, answer_rows
-from annotator.simulator.batch_scan import BatchError, InputScan, scan_input
-from annotator.simulator.batch_timeline import Life, Moment, moment
-from annotator.simulator.file_shelf import FileShelf, Sink, StoredFile
+from annotator.simulator.batch.books import BatchBooks, Created, Ended
+from annotator.simulator.batch.file_shelf import FileShelf, Sink, StoredFile
+from annotator.simulator.batch.plan import BatchPlan, BatchSettings
+from annotator.simulator.batch.rows import RowJob, RowsDone, answer_rows
+from annotator.simulator.batch.scan import BatchError, InputScan, scan_input
+from annotator.simulator.batch.timeline import Life, Moment, moment
 from annotator.simulator.reply import Teacher
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from annotator.simulator.batch_books import CallKind
+from annotator.simulator.batch.books import CallKind
 from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.refusals import PAGES, REFUSALS
 from common.errors import ConfigError

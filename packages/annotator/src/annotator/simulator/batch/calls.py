@@ -5,12 +5,13 @@ from collections.abc import Callable
 import orjson
 from aiohttp import web
 
-from annotator.simulator.batch_books import CallKind
-from annotator.simulator.batch_desk import Batch, BatchDesk, Order
-from annotator.simulator.batch_door import BatchDoor, Caller, Served
-from annotator.simulator.batch_plan import BatchSettings
-from annotator.simulator.batch_timeline import Moment
-from annotator.simulator.batch_wire import (
+from annotator.simulator.batch.books import CallKind
+from annotator.simulator.batch.desk import Batch, BatchDesk, Order
+from annotator.simulator.batch.door import BatchDoor, Caller, Served
+from annotator.simulator.batch.file_shelf import FileShelf
+from annotator.simulator.batch.plan import BatchSettings
+from annotator.simulator.batch.timeline import Moment
+from annotator.simulator.batch.wire import (
     AskedBatch,
     ToUnix,
     batch_object,
@@ -20,7 +21,6 @@ from annotator.simulator.batch_wire import (
     read_creation,
     read_limit,
 )
-from annotator.simulator.file_shelf import FileShelf
 from annotator.simulator.log import Outcome
 from annotator.simulator.reply import Refused, Reply
 from annotator.simulator.wire import ErrorReply

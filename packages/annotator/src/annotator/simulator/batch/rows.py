@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import orjson
 
-from annotator.simulator.batch_books import PaidRow
-from annotator.simulator.batch_plan import BatchPlan
-from annotator.simulator.batch_scan import InputScan
+from annotator.simulator.batch.books import PaidRow
+from annotator.simulator.batch.file_shelf import Sink
+from annotator.simulator.batch.plan import BatchPlan
+from annotator.simulator.batch.scan import InputScan
 from annotator.simulator.chance import chance
 from annotator.simulator.faults import Fault
-from annotator.simulator.file_shelf import Sink
 from annotator.simulator.log import Outcome
 from annotator.simulator.refusals import REFUSALS
 from annotator.simulator.reply import Teacher, reply_with_answer

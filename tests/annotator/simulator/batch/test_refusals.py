@@ -7,10 +7,10 @@ import openai
 import orjson
 import pytest
 
-from annotator.simulator.batch_plan import BatchLimits, BatchPlan, BatchSettings
+from annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
 from annotator.simulator.server import ModelCard
 from tests.annotator.simulator.asking import chat_body
-from tests.annotator.simulator.batching import (
+from tests.annotator.simulator.batch.batching import (
     AT_ONCE,
     PROMPTS,
     House,
