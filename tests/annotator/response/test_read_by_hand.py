@@ -22,9 +22,10 @@ def test_it_reads_as_by_hand() -> None:
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
-def test_it_reads_as_a_second_reader_did() -> None:
-    found = figures(judged("second"))
-    assert found.n == 280
+@pytest.mark.parametrize(("name", "n"), [("second", 280), ("third", 82)])
+def test_it_reads_as_a_second_reader_did(name: str, n: int) -> None:
+    found = figures(judged(name))
+    assert found.n == n
     assert found.right >= 0.985
     assert found.wrong <= 0.005
     assert found.f1 >= 0.95
