@@ -88,3 +88,37 @@ def test_one_rank_goes_on_where_two_were_killed(
     for one, two in zip(alone["history"]["train"], found["history"]["train"], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
     assert found["test"] == alone["test"]
+
+
+def test_ranks_that_read_different_data_say_so_and_end(data: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    environment = os.environ | world | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    train = ROOT / "packages" / "trainer" / "train.py"
+    runs = [
+        subprocess.Popen(
+            [sys.executable, train, *arguments(data, tmp_path), f"--train={data / split}"],
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank, split in enumerate(("train", "valid"))
+    ]
+    said = [run.communicate(timeout=BOUND_S)[1] for run in runs]
+    assert [run.returncode for run in runs] == [2, 2]
+    assert "the ranks read different data or settings" in said[0]
+
+
+def test_a_compiled_student_learns_the_same(data: Path, alone: Any, tmp_path: Path) -> None:
+    # A process of its own: the compiler warns of things of its own, which are errors here.
+    train = ROOT / "packages" / "trainer" / "train.py"
+    line = [sys.executable, train, *arguments(data, tmp_path, **STEADY), "--quiet", "--compile"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    environment.pop("RANK", None)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    compiled = _results(tmp_path)["history"]["train"]
+    for one, two in zip(alone["history"]["train"], compiled, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
