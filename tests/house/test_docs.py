@@ -61,3 +61,11 @@ def test_every_readme_command_of_annotate_is_one() -> None:
     annotate = Path(sys.executable).parent / "annotate"
     done = subprocess.run([annotate, "--help"], capture_output=True, text=True, check=True)
     assert {name for name in named if name not in done.stdout} == set()
+
+
+def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
+    notes = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [int(note.name[:4]) for note in notes]
+    assert numbers == list(range(1, len(notes) + 1))
+    for number, note in zip(numbers, notes, strict=True):
+        assert note.read_text(encoding="utf-8").startswith(f"# {number}. ")
