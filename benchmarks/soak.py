@@ -128,7 +128,8 @@ def measure(given: argparse.Namespace, n: int, results: Results) -> None:
             command = [sys.executable, __file__, "--one", name, "--requests", str(n)]
             child = run_measured([*command, "--base-url", f"{server}/v1"])
             seen: list[Look] = json.loads(child.output)
-            results.raw.append({"transport": name, "wall_s": child.wall_s, "seen": seen})
+            spent = {"cpu_s": child.cpu_s, "wall_s": child.wall_s}
+            results.raw.append({"transport": name, **spent, "seen": seen})
             for what in ("memory", "files", "tasks"):
                 samples.setdefault((name, what), []).append(growth(seen, what))
     for (name, what), values in samples.items():
