@@ -2,12 +2,11 @@
 metadata says of it, else guessed; and which of these it was."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 
 from annotator.accounts.span import Span, around
 from annotator.accounts.workload import Answers
-from annotator.prompt.mix import single
 from annotator.request.plan import Plan
 from annotator.study.metadata import Metadata
 from annotator.study.score import Score
@@ -64,15 +63,8 @@ def scores_of(metadata: Metadata, plan: Plan, teacher: str) -> dict[str, Score]:
             continue
         for name, score in result.templates.items():
             before = found.get(name)
+            template = plan.templates.get(name)
             is_more = score.rows and (before is None or before.rows < score.rows)
-            if is_more and score.prompt == _hash(plan, name):
+            if is_more and template is not None and score.prompt == template.digest:
                 found[name] = score
     return found
-
-
-def _hash(plan: Plan, name: str) -> str | None:
-    """As experiments hash a template that is asked by itself."""
-    if name not in plan.templates:
-        return None
-    alone = replace(plan, mix=single(name), templates={name: plan.templates[name]})
-    return alone.prompts_hash[:16]
