@@ -24,10 +24,10 @@ from tests.annotator.request.batch.test_oddities import ROWS, is_tidy, paid_once
 LIMITS = PartLimits(requests=ROWS, bytes=1 << 20)
 
 
-def a_part(run: BatchRun) -> Part:
-    """A part with all rows, that a run before this one has written."""
+def a_part(run: BatchRun, rows: int = ROWS) -> Part:
+    """A part with so many rows, that a run before this one has written."""
     with PartWriter(run.ledger, LIMITS, an_addressee()) as writer:
-        for request in several(ROWS):
+        for request in several(rows):
             writer.add(request)
         part = writer.finish()
     assert part is not None
@@ -115,3 +115,21 @@ async def test_a_damaged_part_file_is_never_sent(tmp_path: Path):
         path = run.ledger.folder / part.file_name
         path.write_bytes(path.read_bytes().replace(b"question 1", b"question 7"))
     assert run.has_said("is written again")
+
+
+async def test_answers_to_requests_of_another_part_are_named_and_left_alone(tmp_path: Path):
+    async with (
+        serving() as simulator,
+        BatchApi(a_door(simulator.base_url)) as api,
+        a_batch_run(tmp_path, simulator.base_url, run="run-2") as run,
+    ):
+        larger = a_part(run)
+        file = await api.upload(run.ledger.folder / larger.file_name, larger.remote_name)
+        run.ledger.settle(larger, "released", {})
+        part = a_part(run, 3)
+        batch = await api.create(file.id, part.metadata)
+        run.ledger.move(part, "submitted", file_id=file.id, batch_id=batch.id)
+        await run.teacher.collect()
+
+        assert run.answered(several(ROWS)) == 3
+        assert run.has_said(f"{ROWS - 3} lines about unknown requests")
