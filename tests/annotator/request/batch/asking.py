@@ -51,6 +51,7 @@ class BatchRun:
     teacher: BatchTeacher
     store: ResponseStore
     ledger: Ledger
+    desk: Desk
     progress: Progress
     said: list[str] = field(default_factory=list[str])
 
@@ -157,5 +158,10 @@ async def a_batch_run(
                 lambda: OnlineTeacher(door, committer, progress, patience=Patience(retry=QUICK)),
             )
             yield BatchRun(
-                teacher=teacher, store=store, ledger=ledger, progress=progress, said=said
+                teacher=teacher,
+                store=store,
+                ledger=ledger,
+                desk=desk,
+                progress=progress,
+                said=said,
             )

@@ -142,7 +142,7 @@ async def test_lines_in_any_order_twice_and_about_strangers(tmp_path: Path):
         await run.ask(several(ROWS))
 
         assert run.progress.asked == run.answered(several(ROWS)) == ROWS
-        assert run.has_said("3 lines about unknown requests")
+        assert run.has_said("lines about unknown requests: 3")
         assert run.has_said("duplicate lines")
     prompt, completion = simulator.log.batch.billed_tokens()
     assert (run.progress.batch.prompt, run.progress.batch.completion) == (prompt, completion)

@@ -132,4 +132,4 @@ async def test_answers_to_requests_of_another_part_are_named_and_left_alone(tmp_
         await run.teacher.collect()
 
         assert run.answered(several(ROWS)) == 3
-        assert run.has_said(f"{ROWS - 3} lines about unknown requests")
+        assert run.has_said(f"lines about unknown requests: {ROWS - 3}")

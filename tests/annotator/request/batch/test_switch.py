@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from annotator.errors import BatchesRunning
+from annotator.errors import BatchesRunning, NotAuthorised
 from annotator.request.answer import Answer
 from annotator.request.committer import Committer
 from annotator.request.key import Request
 from annotator.request.online import OnlineTeacher, Patience
 from annotator.request.progress import Progress
+from annotator.simulator.batch.books import CallKind
 from annotator.simulator.batch.plan import BatchPace, BatchPlan
 from annotator.simulator.faults import Fault, FaultPlan
 from tests.annotator.request.asking import QUICK, each, several
@@ -195,3 +196,20 @@ async def test_a_stopped_run_leaves_and_the_next_collects(tmp_path: Path):
             assert run.answered(several(ROWS)) == ROWS
     assert paid_once(simulator)
     assert is_tidy(simulator)
+
+
+async def test_a_file_that_no_batch_was_created_for_is_removed_when_it_is_taken_back(
+    tmp_path: Path,
+):
+    calls = {CallKind.CREATE: FaultPlan(script=(Fault.UNAUTHORIZED,))}
+    async with serving(calls=calls) as simulator:
+        async with a_batch_run(tmp_path, simulator.base_url) as run:
+            with pytest.raises(NotAuthorised):
+                await run.ask(several(ROWS))
+            assert run.part.state == "uploaded"
+        async with a_batch_run(tmp_path, simulator.base_url) as run:
+            await run.make_way(several(ROWS))
+            assert run.part.state == "released"
+            await ask_online(run, simulator.base_url, several(ROWS))
+    assert is_tidy(simulator)
+    assert paid_once(simulator)

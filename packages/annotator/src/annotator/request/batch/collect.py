@@ -102,7 +102,7 @@ class Collector:
             raise self._error
         for what, n in tally.odd.items():
             if n:
-                self._desk.report.oddity(what.replace(" ", "_"), f"{batch.id}: {n:,} {what}")
+                self._desk.report.oddity(what.replace(" ", "_"), f"{batch.id}: {what}: {n:,}")
         return tally
 
     async def _take_file(self, file_id: str, part: Part, tally: Tally) -> None:
