@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist worksteal
 export UV_NO_SYNC := 1
 export DS_ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null || echo cpu)
 ifeq ($(DS_ACCELERATOR),)
@@ -24,10 +25,10 @@ check: setup  ## format, lint, types, layers, budgets, lock: what CI checks
 	@$(BIN)/python scripts/check.py
 
 test: setup  ## the tests, without the slow ones
-	@$(BIN)/pytest -q
+	@$(PYTEST)
 
 test-all: setup test-alone  ## every test, the slow ones too, and each package alone
-	@$(BIN)/pytest -q -m ''
+	@$(PYTEST) -m ''
 
 test-alone:  ## each package's tests with only that package installed
 	@$(PYTHON) scripts/test_alone.py
