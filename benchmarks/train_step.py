@@ -11,6 +11,7 @@ Examples:
     python benchmarks/train_step.py --check --json benchmarks/results/train_step.json
     python benchmarks/train_step.py --shape base --batch-size 256 --peak 989   # on a GPU
     python benchmarks/train_step.py --shape base --curve 16 32 64 128 256      # on a GPU
+    python benchmarks/train_step.py --kinds svamp --shares none --pack 128
 """
 
 import argparse
@@ -18,8 +19,8 @@ import sys
 
 from measuring import Figure, Results, parser, report
 
-SHAPES, KINDS = ("toy", "small", "base"), ("anli", "esnli")
-SHARES = {"a third": 1 / 3, "all": 1.0}
+SHAPES, KINDS = ("toy", "small", "base"), ("anli", "esnli", "svamp")
+SHARES = {"none": 0.0, "a third": 1 / 3, "all": 1.0}
 RATIO_BARS = {"a third": 2.5, "all": 1.6}
 GPU_ROWS_BAR, GPU_PEAK_BAR = 400.0, 0.3
 UNITS = {
@@ -34,7 +35,7 @@ UNITS = {
 def bar(what: str, share: str, *, on_gpu: bool) -> float | None:
     """The bar of a figure; None where it has none."""
     if what == "ours / original":
-        return RATIO_BARS[share]
+        return RATIO_BARS.get(share)
     if not on_gpu or share != "all":
         return None
     return {"ours": GPU_ROWS_BAR, "share of peak": GPU_PEAK_BAR}.get(what)
@@ -43,10 +44,13 @@ def bar(what: str, share: str, *, on_gpu: bool) -> float | None:
 def options() -> argparse.Namespace:
     given = parser(__doc__, rounds=3)
     given.add_argument("--shape", choices=SHAPES, default="small", help="of the student (small)")
-    given.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS, help="of rows (all)")
+    given.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS[:2], help="of rows (NLI)")
+    given.add_argument("--shares", choices=SHARES, nargs="+", default=["a third", "all"],
+                       help="of rows with a rationale (a third, all)")  # fmt: skip
     given.add_argument("--batch-size", type=int, default=32, help="rows a step (32)")
     given.add_argument("--steps", type=int, default=8, help="steps a measurement (8)")
     given.add_argument("--compile", action="store_true", help="with torch.compile")
+    given.add_argument("--pack", type=int, help="inputs share lines of so many tokens")
     given.add_argument("--peak", type=float, help="the device's TFLOP/s, where it is not known")
     given.add_argument("--curve", type=int, nargs="+", help="these batch sizes, one after another")
     return given.parse_args()
@@ -56,10 +60,10 @@ def main() -> int:
     given = options()
     if given.smoke:
         given.shape, given.batch_size, given.steps, given.rounds = "toy", 8, 2, 1
-        given.kinds = KINDS[1:]
+        given.kinds = KINDS[1:2]
     from learning import Setting, device_name, measure  # late: torch takes ten seconds
 
-    kept = {name: getattr(given, name) for name in ("shape", "steps", "rounds", "compile")}
+    kept = {name: getattr(given, name) for name in ("shape", "steps", "rounds", "compile", "pack")}
     results = Results(benchmark="train_step", settings={**kept, "device": device_name()})
     for batch_size in given.curve or [given.batch_size]:
         setting = Setting(
@@ -67,11 +71,12 @@ def main() -> int:
             batch_size=batch_size,
             steps=given.steps,
             compile=given.compile,
+            pack=given.pack,
             peak=given.peak,
         )
         for kind in given.kinds:
-            for share, explained in SHARES.items():
-                rounds = [measure(kind, explained, setting) for _ in range(given.rounds)]
+            for share in given.shares:
+                rounds = [measure(kind, SHARES[share], setting) for _ in range(given.rounds)]
                 name = f"{kind}, {share} explained, {batch_size} rows a step"
                 results.raw.extend({"rows of": name, **values} for values in rounds)
                 results.figures += [

@@ -141,6 +141,7 @@ def test_a_table_of_tasks_of_ones_own(data: Path, tmp_path: Path) -> None:
 def test_all_that_is_off_by_default_can_be_on_together(data: Path, tmp_path: Path) -> None:
     options = {"steps": 2, "batch_size": 4, "mutual": 0.1, "rationales": 2, "subsample": 0.5}
     options |= {"row_weight": "confidence", "curve": "cosine", "batch_tokens": 600}
+    options |= {"pack": 400}
     line = [*arguments(data, tmp_path, **options), "--soft-labels", "--activation-checkpointing"]
     assert main([*line, "--quiet"]) == 0
     results = _results(tmp_path)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.data.batches import Batch, Targets
+from trainer.data.batches import Batch, Layout, Targets
 from trainer.data.examples import Example, Said
 from trainer.data.plan import Plan, StepSettings
 from trainer.data.tokens import Limits, tokenise
@@ -18,10 +18,13 @@ from trainer.tasks import table_of
 Examples = tuple[Example, ...]
 
 
-def _batch(student: Student, examples: Examples, *, mutual: bool = False) -> Batch:
+def _batch(
+    student: Student, examples: Examples, *, mutual: bool = False, pack: int | None = None
+) -> Batch:
     table, limits = table_of("step-by-step", 0.5), Limits(input=256, target=128)
     tokens = tokenise(examples, table, encoder_of(student.tokenizer), limits)
-    settings = StepSettings(batch_size=len(examples), seed=0, mutual=mutual)
+    layout = Layout(pack=pack)
+    settings = StepSettings(batch_size=len(examples), seed=0, layout=layout, mutual=mutual)
     return Plan(tokens, settings).step(0)[0]
 
 
@@ -136,6 +139,22 @@ def test_the_mutual_term_moves_the_explanation_alone(student: Student, examples:
     term = losses(_batch(student, rows, mutual=True))[2]
     [gradient] = torch.autograd.grad(term, [student.model.shared.weight])
     assert float(gradient.abs().sum()) > 0
+
+
+def test_rows_that_share_lines_have_the_losses_of_rows_apart(
+    student: Student, examples: Examples
+) -> None:
+    votes = (Said(text="addition", weight=0.75), Said(text="division", weight=0.25))
+    told = (Said(text="so it is", weight=0.3), Said(text="because", weight=0.7))
+    rows = tuple(
+        replace(row, labels=votes, weight=0.5) if number % 2 else replace(row, rationales=told)
+        for number, row in enumerate(examples[:8])
+    )
+    apart = _batch(student, rows, mutual=True)
+    packed = _batch(student, rows, mutual=True, pack=512)
+    assert len(packed.input_ids) < len(apart.input_ids) / 2 and packed.totals == apart.totals
+    found = _sums(student, packed, mutual=True)
+    assert torch.allclose(found, _sums(student, apart, mutual=True), rtol=1e-5)
 
 
 def test_weights_are_of_means_over_tokens(student: Student, examples: Examples) -> None:

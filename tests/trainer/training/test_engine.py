@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.trainer.made_tokens import lengthy_rows, tokens_of
+from trainer.data.batches import Layout
 from trainer.data.plan import Plan, Sharing, StepSettings
 from trainer.model.student import Student
 from trainer.training.engine import Engine, EngineSettings, StepResult, World
@@ -39,10 +40,31 @@ def test_micro_batches_change_nothing(
 
 def test_lengths_that_are_rounded_up_change_nothing(student: Student, world: World) -> None:
     whole = _steps(student, world, Plan(TOKENS, WHOLE))
-    rounded = _steps(student, world, Plan(TOKENS, replace(WHOLE, round_to=8)))
+    rounded = _steps(student, world, Plan(TOKENS, replace(WHOLE, layout=Layout(round_to=8))))
     for one, padded in zip(whole, rounded, strict=True):
         assert padded.losses == pytest.approx(one.losses, rel=1e-5)
         assert padded.grad_norm == pytest.approx(one.grad_norm, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "layout"),
+    [
+        (Sharing(), Layout(pack=64)),
+        (Sharing(accumulate=4), Layout(pack=40, round_to=8)),
+        (Sharing(most_tokens=160), Layout(pack=48)),
+    ],
+)
+def test_inputs_that_share_lines_change_nothing(
+    student: Student, world: World, sharing: Sharing, layout: Layout
+) -> None:
+    plan = Plan(TOKENS, replace(WHOLE, sharing=sharing, layout=layout))
+    lines = [len(batch.input_ids) for number in range(3) for batch in plan.step(number)]
+    asked = [task.counts(plan.rows(number)) > 0 for task in TOKENS for number in range(3)]
+    assert sum(lines) < 0.8 * sum(here.sum() for here in asked)
+    whole = _steps(student, world, Plan(TOKENS, WHOLE))
+    for one, packed in zip(whole, _steps(student, world, plan), strict=True):
+        assert packed.losses == pytest.approx(one.losses, rel=1e-5)
+        assert packed.grad_norm == pytest.approx(one.grad_norm, rel=1e-5)
 
 
 def test_bf16_keeps_close_to_fp32(student: Student, world: World) -> None:

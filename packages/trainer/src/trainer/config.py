@@ -35,6 +35,7 @@ class TrainConfig(BaseModel):
 
     batch_size: rows per optimizer step, over all ranks and micro-batches.
     batch_tokens: tokens of one rank's micro-batch at most, padding included; None: no limit.
+    pack: short inputs share lines of so many tokens; None: each row has a line of its own.
     lr, dropout, precision: None takes what suits the model and the machine.
     alpha: weight of the label's loss; the rationale's weighs 1 - alpha.
     patience: exams without a better one before training ends; 0: never.
@@ -65,6 +66,7 @@ class TrainConfig(BaseModel):
     steps: int = Field(default=1000, ge=1)
     batch_size: int = Field(default=32, ge=1)
     batch_tokens: int | None = Field(default=None, ge=1)
+    pack: int | None = Field(default=None, ge=8)
     accumulate: int = Field(default=1, ge=1)
     lr: float | None = Field(default=None, gt=0)
     warmup: int = Field(default=50, ge=0)
@@ -130,7 +132,7 @@ class TrainConfig(BaseModel):
         elsewhere = {"train", "valid", "test", "output", "cache", "quiet", "force", "log_every"}
         # The table stands for mode, alpha and file; what only shares out the work decides nothing.
         elsewhere |= {"cot", "tasks", "preset", "track", "peak", "save_every", "universal"}
-        elsewhere |= {"batch_tokens", "accumulate"}
+        elsewhere |= {"batch_tokens", "accumulate", "pack"}
         table = [task.model_dump() for task in self.table()]
         return {**self.model_dump(mode="json", exclude=elsewhere), "tasks": table}
 

@@ -94,6 +94,7 @@ _TRAINING: dict[str, dict[str, object]] = {
     "steps": _int("optimizer steps, default 1000"),
     "batch-size": _int("rows a step over all ranks, default 32"),
     "batch-tokens": _int("tokens a rank reads at once, at most; a step takes turns beyond that"),
+    "pack": _int("short inputs share lines of N tokens, exactly as apart; default: apart"),
     "accumulate": _int("micro-batches a step, at least, default 1"),
     "lr": _float("peak learning rate, default 3e-4, 3e-3 for `tiny`"),
     "warmup": _int("warm-up steps, default 50"),

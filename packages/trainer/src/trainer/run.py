@@ -11,6 +11,7 @@ from common.errors import ConfigError
 from common.manifest import Manifest
 from common.task import LabelKind
 from trainer.config import TINY, Precision, TrainConfig
+from trainer.data.batches import Layout
 from trainer.data.examples import Exam, Lesson
 from trainer.data.plan import Plan, Sharing, StepSettings
 from trainer.data.tokens import Limits, Tokens, kept, load, save, tokenise
@@ -170,7 +171,7 @@ def _plan(job: Job, student: Student, engine: Engine) -> Plan:
         batch_size=config.batch_size,
         seed=config.seed,
         sharing=sharing,
-        round_to=_ROUND_COMPILED if config.compile else on_gpu,
+        layout=Layout(round_to=_ROUND_COMPILED if config.compile else on_gpu, pack=config.pack),
         mutual=config.mutual > 0,
     )
     return Plan(_tokens(job, student, world), settings)

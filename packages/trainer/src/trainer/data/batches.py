@@ -6,32 +6,48 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trainer.data.packing import Lines, pack, share_lines
 from trainer.data.tokens import Ints, TaskTokens, Tokens
 
 IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How rows are laid out. round_to: lengths are padded to a multiple of it.
+
+    pack: inputs share lines of so many tokens; None: each has a line of its own.
+    """
+
+    round_to: int = 1
+    pack: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
     """One task's targets in a batch.
 
-    ids: (targets, longest), padded with -100. inputs: how many of the batch's inputs are the
+    ids: (lines, longest), padded with -100. inputs: how many of the batch's lines of input are the
     task's; they follow those of the tasks before it. source: (targets,), which of these inputs a
     target answers; None: target i answers input i. weights: (targets,); None: all 1.
+    blocks: as ids, the number of the target that a token belongs to, -1 at padding; None: line i is
+    target i. Where there are blocks, line i answers the task's line i of input.
     """
 
     ids: torch.Tensor
     inputs: int
     source: torch.Tensor | None
     weights: torch.Tensor | None
+    blocks: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> "Targets":
         """The same on another device."""
         return Targets(
             ids=self.ids.to(device, non_blocking=True),
             inputs=self.inputs,
-            source=None if self.source is None else self.source.to(device, non_blocking=True),
-            weights=None if self.weights is None else self.weights.to(device, non_blocking=True),
+            source=_moved(self.source, device),
+            weights=_moved(self.weights, device),
+            blocks=_moved(self.blocks, device),
         )
 
 
@@ -39,7 +55,8 @@ class Targets:
 class Batch:
     """A micro-batch.
 
-    input_ids, mask: (all tasks' inputs, longest), padded with 0; mask is 1 at real tokens.
+    input_ids, mask: (all tasks' lines of input, longest), padded with 0; mask is 1 at real tokens,
+    or, where inputs share lines, the number of the input among its task's, from 1.
     targets: one for each task, None where no row has any.
     pairs: (2, n), where the n rows that have both of the first two tasks stand among the inputs of
     the one and of the other; None where none has.
@@ -58,13 +75,18 @@ class Batch:
     target_tokens: int
     padded: int
 
+    @property
+    def packed(self) -> bool:
+        """Whether inputs share lines."""
+        return any(part is not None and part.blocks is not None for part in self.targets)
+
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
         return Batch(
             input_ids=self.input_ids.to(device, non_blocking=True),
             mask=self.mask.to(device, non_blocking=True),
             targets=tuple(None if part is None else part.to(device) for part in self.targets),
-            pairs=None if self.pairs is None else self.pairs.to(device, non_blocking=True),
+            pairs=_moved(self.pairs, device),
             totals=self.totals,
             rows=self.rows,
             input_tokens=self.input_tokens,
@@ -74,19 +96,20 @@ class Batch:
 
 
 def collate(
-    tokens: Tokens, rows: Ints, totals: tuple[float, ...], forced: Sequence[bool], round_to: int
+    tokens: Tokens, rows: Ints, totals: tuple[float, ...], forced: Sequence[bool], layout: Layout
 ) -> Batch:
     """The rows' batch. forced: of a task, to join in even when no row has a target in it."""
     parts = [
-        _part(task, rows, round_to, join=join) for task, join in zip(tokens, forced, strict=True)
+        _part(task, rows, layout, join=join) for task, join in zip(tokens, forced, strict=True)
     ]
-    inputs = [ids for part_inputs, _ in parts for ids in part_inputs]
-    targets = tuple(part for _, part in parts)
-    input_ids, mask = pad_inputs(inputs, round_to)
-    said = [part.ids for part in targets if part is not None]
+    lines = [part for part in parts if part is not None]
+    inputs = [ids for line in lines for ids in line.inputs]
+    targets = tuple(None if part is None else part.targets for part in parts)
+    said = [line.targets.ids for line in lines]
+    input_ids = _pad(inputs, 0, layout.round_to)
     return Batch(
         input_ids=input_ids,
-        mask=mask,
+        mask=_pad([ids for line in lines for ids in line.numbers], 0, layout.round_to),
         targets=targets,
         pairs=_pairs(tokens, rows),
         totals=totals,
@@ -97,17 +120,17 @@ def collate(
     )
 
 
-def padded_tokens(tokens: Tokens, rows: Ints) -> int:
-    """How many tokens the rows make up in one batch, padding included."""
-    inputs = targets = longest = 0
+def padded_tokens(tokens: Tokens, rows: Ints, layout: Layout) -> int:
+    """How many tokens the rows make up in one batch, padding included (but not rounding)."""
+    lines = targets = longest = 0
     for task in tokens:
         here = rows[task.counts(rows) > 0]
         if len(here):
-            inputs += len(here)
-            longest = max(longest, int(task.inputs.lengths(here).max()))
-            lines = _lines(task, here)
-            targets += len(lines) * int(task.targets.lengths(lines).max())
-    return inputs * longest + targets
+            inputs, said = _line_lengths(task, here, layout)
+            lines += len(inputs)
+            longest = max(longest, int(inputs.max()))
+            targets += len(said) * int(said.max())
+    return lines * longest + targets
 
 
 def pad_inputs(rows: Sequence[Ints], round_to: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -120,23 +143,50 @@ def pad_targets(rows: Sequence[Ints], round_to: int = 1) -> torch.Tensor:
     return _pad(rows, IGNORED, round_to)
 
 
-def _part(
-    task: TaskTokens, rows: Ints, round_to: int, *, join: bool
-) -> tuple[list[Ints], Targets | None]:
-    """One task's inputs and targets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One task's lines of input, the number of the input at each of their tokens, its targets."""
+
+    inputs: list[Ints]
+    numbers: list[Ints]
+    targets: Targets
+
+
+def _part(task: TaskTokens, rows: Ints, layout: Layout, *, join: bool) -> _Part | None:
     here = rows[task.counts(rows) > 0]
     if not len(here):
-        return _joining(task) if join else ([], None)
-    lines, counts = _lines(task, here), task.counts(here)
-    weights = task.weights[lines]
-    return [task.inputs[row] for row in here], Targets(
-        ids=pad_targets([task.targets[line] for line in lines], round_to),
-        inputs=len(here),
-        source=None
-        if len(lines) == len(here)
-        else torch.from_numpy(np.repeat(np.arange(len(here)), counts)),
+        return _joining(task, packed=layout.pack is not None) if join else None
+    numbers = _lines(task, here)
+    source = np.repeat(np.arange(len(here)), task.counts(here))
+    inputs, said = [task.inputs[row] for row in here], [task.targets[line] for line in numbers]
+    lines = pack(inputs, said, source, layout.pack) if layout.pack else _apart(inputs, said)
+    weights = task.weights[numbers]
+    targets = Targets(
+        ids=pad_targets(lines.targets, layout.round_to),
+        inputs=len(lines.inputs),
+        source=None if len(said) == len(here) else torch.from_numpy(source),
         weights=None if (weights == 1).all() else torch.from_numpy(weights.copy()),
+        blocks=_pad(lines.blocks, -1, layout.round_to) if layout.pack else None,
     )
+    return _Part(inputs=lines.inputs, numbers=lines.numbers, targets=targets)
+
+
+def _apart(inputs: list[Ints], targets: list[Ints]) -> Lines:
+    """A line for each."""
+    numbers = [np.ones_like(ids) for ids in inputs]
+    return Lines(inputs=inputs, numbers=numbers, targets=targets, blocks=[])
+
+
+def _line_lengths(task: TaskTokens, rows: Ints, layout: Layout) -> tuple[Ints, Ints]:
+    """Tokens of each line of input, and of each line of targets."""
+    inputs, said = task.inputs.lengths(rows), task.targets.lengths(_lines(task, rows))
+    if layout.pack is None:
+        return inputs, said
+    first = np.cumsum([0, *task.counts(rows)[:-1]])
+    said = np.add.reduceat(said, first)
+    lines = share_lines(inputs, said, layout.pack)
+    sums = [np.array([sizes[line].sum() for line in lines]) for sizes in (inputs, said)]
+    return sums[0], sums[1]
 
 
 def _pairs(tokens: Tokens, rows: Ints) -> torch.Tensor | None:
@@ -147,11 +197,13 @@ def _pairs(tokens: Tokens, rows: Ints) -> torch.Tensor | None:
     return torch.from_numpy(np.cumsum(present, axis=1)[:, both] - 1)
 
 
-def _joining(task: TaskTokens) -> tuple[list[Ints], Targets]:
+def _joining(task: TaskTokens, *, packed: bool) -> _Part:
     """An input whose only target counts for nothing."""
-    somebody = int(task.counts().argmax())
+    row = task.inputs[int(task.counts().argmax())]
+    blocks = torch.tensor([[0]]) if packed else None
     ids = torch.tensor([[IGNORED]])
-    return [task.inputs[somebody]], Targets(ids=ids, inputs=1, source=None, weights=None)
+    targets = Targets(ids=ids, inputs=1, source=None, weights=None, blocks=blocks)
+    return _Part(inputs=[row], numbers=[np.ones_like(row)], targets=targets)
 
 
 def _lines(task: TaskTokens, rows: Ints) -> Ints:
@@ -166,3 +218,7 @@ def _pad(rows: Sequence[Ints], value: int, round_to: int) -> torch.Tensor:
     for place, row in enumerate(rows):
         padded[place, : len(row)] = row
     return torch.from_numpy(padded)
+
+
+def _moved(values: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
+    return None if values is None else values.to(device, non_blocking=True)

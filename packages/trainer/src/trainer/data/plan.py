@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.batches import Batch, collate, padded_tokens
+from trainer.data.batches import Batch, Layout, collate, padded_tokens
 from trainer.data.tokens import Ints, TaskTokens, Tokens
 
 POOL_STEPS = 64
@@ -41,14 +41,14 @@ class Sharing:
 class StepSettings:
     """batch_size: rows of a step, over all ranks and micro-batches.
 
-    round_to: lengths are padded to a multiple of it, which suits a GPU's tiles and a compiler.
+    layout: of every batch; lengths that are rounded suit a GPU's tiles and a compiler.
     mutual: how many rows of a step have both the first and the second task is counted too.
     """
 
     batch_size: int
     seed: int
     sharing: Sharing = field(default_factory=Sharing)
-    round_to: int = 1
+    layout: Layout = field(default_factory=Layout)
     mutual: bool = False
 
 
@@ -105,13 +105,14 @@ class Plan:
         if sharing.most_tokens is None:
             return True
         shares = (micro[rank :: sharing.ranks] for rank in range(sharing.ranks))
-        return all(padded_tokens(self._tokens, s) <= sharing.most_tokens for s in shares)
+        layout, most = self._settings.layout, sharing.most_tokens
+        return all(padded_tokens(self._tokens, share, layout) <= most for share in shares)
 
     def _share(self, micro: Ints, totals: tuple[float, ...]) -> Batch:
         sharing = self._settings.sharing
         forced = [sharing.lockstep and bool(here.any()) for here in self._present[:, micro]]
         mine = micro[sharing.rank :: sharing.ranks]
-        return collate(self._tokens, mine, totals, forced, self._settings.round_to)
+        return collate(self._tokens, mine, totals, forced, self._settings.layout)
 
     def _totals(self, rows: Ints) -> tuple[float, ...]:
         """The step's target tokens of each task, weighed; then the rows that `mutual` compares."""

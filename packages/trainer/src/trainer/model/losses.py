@@ -9,6 +9,7 @@ from torch.nn import functional
 from transformers import T5ForConditionalGeneration
 
 from trainer.data.batches import IGNORED, Batch, Targets
+from trainer.model.masks import answering, heard, said_before, within
 
 _LEAST = 1e-9
 
@@ -38,7 +39,8 @@ class TaskLosses(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy summed over target tokens, each weighed: (tasks,), or one more."""
-        hidden = self.student.encoder(input_ids=batch.input_ids, attention_mask=batch.mask)[0]
+        mask = within(batch.mask) if batch.packed else batch.mask
+        hidden = self.student.encoder(input_ids=batch.input_ids, attention_mask=mask)[0]
         decoded: list[_Decoded | None] = []
         start = 0
         for targets in batch.targets:
@@ -55,36 +57,51 @@ class TaskLosses(nn.Module):
         return torch.stack(sums)
 
     def _decode(self, hidden: torch.Tensor, mask: torch.Tensor, targets: Targets) -> _Decoded:
+        said = self._said(hidden, mask, targets)
         student, source = self.student, targets.source
-        if source is not None:
-            hidden, mask = hidden[source], mask[source]
-        said = student.decoder(
-            input_ids=student.prepare_decoder_input_ids_from_labels(targets.ids),
-            encoder_hidden_states=hidden,
-            encoder_attention_mask=mask,
-            use_cache=False,
-        )[0]
         # The vocabulary is T5's widest layer: it is computed where there is a target, nowhere else.
         real = targets.ids != IGNORED
         said = said[real]
         if getattr(student.config, "scale_decoder_outputs", False):
             said = said * student.model_dim**-0.5
         logits = cast(torch.Tensor, student.lm_head(said)).float()
-        line = real.nonzero()[:, 0]
+        target = real.nonzero()[:, 0] if targets.blocks is None else targets.blocks[real]
         return _Decoded(
-            loss=_summed(logits, targets, real, line),
+            loss=_summed(logits, targets, real, target),
             logits=logits,
-            source=line if source is None else source[line],
+            source=target if source is None else source[target],
         )
+
+    def _said(self, hidden: torch.Tensor, mask: torch.Tensor, targets: Targets) -> torch.Tensor:
+        """(lines, longest, width): what the decoder says at each place."""
+        student, source, blocks = self.student, targets.source, targets.blocks
+        if blocks is not None:
+            start = cast(int, student.config.decoder_start_token_id)
+            return student.decoder(
+                input_ids=heard(targets.ids, blocks, start),
+                attention_mask=said_before(blocks),
+                encoder_hidden_states=hidden,
+                encoder_attention_mask=answering(targets, blocks, mask),
+                use_cache=False,
+            )[0]
+        if source is not None:
+            hidden, mask = hidden[source], mask[source]
+        return student.decoder(
+            input_ids=student.prepare_decoder_input_ids_from_labels(targets.ids),
+            encoder_hidden_states=hidden,
+            encoder_attention_mask=mask,
+            use_cache=False,
+        )[0]
 
 
 def _summed(
-    logits: torch.Tensor, targets: Targets, real: torch.Tensor, line: torch.Tensor
+    logits: torch.Tensor, targets: Targets, real: torch.Tensor, target: torch.Tensor
 ) -> torch.Tensor:
+    """target: (target tokens,), which target each belongs to."""
     if targets.weights is None:
         return functional.cross_entropy(logits, targets.ids[real], reduction="sum")
     losses = functional.cross_entropy(logits, targets.ids[real], reduction="none")
-    return (losses * targets.weights[line]).sum()
+    return (losses * targets.weights[target]).sum()
 
 
 def _mutual_information(decoded: list[_Decoded | None], pairs: torch.Tensor) -> torch.Tensor:
