@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.errors import ConfigError
+
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 SIMULATED = "simulated"
 STORE = Path("runs/store")
@@ -105,6 +107,11 @@ class RunConfig:
     max_cost_usd: Decimal | None = None
     budget: str | None = None
     shards: ShardSettings = field(default_factory=ShardSettings)
+
+    def __post_init__(self) -> None:
+        """Settings that contradict each other are a ConfigError."""
+        if self.template is not None and self.mix is not None:
+            raise ConfigError("--template and --mix exclude each other: a mix names its templates")
 
 
 def default_prompts() -> Path:

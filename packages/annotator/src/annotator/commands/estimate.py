@@ -34,12 +34,10 @@ from annotator.commands.options import (
     TaskName,
     TemplateId,
     TokensPerMinute,
-    models_file,
-    prices_file,
     split_names,
 )
 from annotator.commands.study_options import MetadataFile, metadata_file, names_of
-from annotator.config import OUT, STORE, RunConfig, ShardSettings, default_prompts
+from annotator.config import OUT, STORE, RunConfig, ShardSettings
 from annotator.cost.own_prices import load_own_prices
 from annotator.planning import make_plans
 from annotator.prompt.template import load_templates
@@ -68,7 +66,7 @@ def estimate_command(  # budget: a command's options are its parameters
     rationale_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the records that is to have reasons.")
     ] = 1.0,
-    prompts: Prompts = None,
+    prompts: Prompts,
     store: Store = STORE,
     out: Annotated[
         Path | None, typer.Option(help=f"Where the run will write; default {OUT}/TASK.")
@@ -110,13 +108,11 @@ def estimate_command(  # budget: a command's options are its parameters
         annotate estimate cqa --data data/cqa --teacher gpt-6-luna --few-shot
         --compare gpt-5-mini,gpt-4o-mini --templates all
     """
-    if template is not None and mix is not None:
-        raise ConfigError("--template and --mix exclude each other: a mix names its templates")
     config = RunConfig(
         task=task,
         splits=split_names(split),
         teacher=teacher,
-        prompts=prompts or default_prompts(),
+        prompts=prompts,
         store=store,
         out=out or OUT / task,
         data=data,
@@ -126,8 +122,8 @@ def estimate_command(  # budget: a command's options are its parameters
         base_url=base_url,
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
-        models=models_file(models),
-        prices=prices_file(prices),
+        models=models,
+        prices=prices,
         max_tokens=max_tokens,
         votes=votes,
         shards=ShardSettings(rationale_rate=rationale_rate),

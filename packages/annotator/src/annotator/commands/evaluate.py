@@ -14,8 +14,6 @@ from annotator.commands.options import (
     ReaderName,
     Store,
     TaskName,
-    models_file,
-    prices_file,
 )
 from annotator.commands.study_options import (
     Csv,
@@ -31,7 +29,7 @@ from annotator.commands.study_options import (
     size_of,
     write_reports,
 )
-from annotator.config import OUT, STORE, RunConfig, default_prompts
+from annotator.config import OUT, STORE, RunConfig
 from annotator.response.reader import VERDICT
 from annotator.screen import Screen
 from annotator.study.again import settings_again
@@ -58,7 +56,7 @@ def evaluate_command(  # budget: a command's options are its parameters
     base_url: BaseUrl = None,
     models: Models = None,
     prices: Prices = None,
-    prompts: Prompts = None,
+    prompts: Prompts,
     store: Store = STORE,
     metadata: MetadataFile = None,
     csv: Csv = None,
@@ -80,14 +78,14 @@ def evaluate_command(  # budget: a command's options are its parameters
         task=task,
         splits=(split,),
         teacher=teacher or "",
-        prompts=prompts or default_prompts(),
+        prompts=prompts,
         store=store,
         out=OUT / task,
         data=data,
         base_url=base_url,
         offline=True,
-        models=models_file(models),
-        prices=prices_file(prices),
+        models=models,
+        prices=prices,
     )
     path = metadata_file(metadata, task)
     choice = Choice(

@@ -25,10 +25,7 @@ from annotator.commands.options import (
     TaskName,
     Timeout,
     TokensPerMinute,
-    ceiling,
-    connections,
-    models_file,
-    prices_file,
+    shared,
 )
 from annotator.commands.study_options import (
     AllowLeak,
@@ -44,7 +41,7 @@ from annotator.commands.study_options import (
     size_of,
     write_reports,
 )
-from annotator.config import OUT, STORE, BatchSettings, RunConfig, default_prompts
+from annotator.config import OUT, STORE, BatchSettings, RunConfig
 from annotator.response.reader import VERDICT
 from annotator.screen import Screen
 from annotator.study.experiment import run_experiment
@@ -81,7 +78,7 @@ def experiment_command(  # budget: a command's options are its parameters
     data: Data = None,
     base_url: BaseUrl = None,
     offline: Offline = False,
-    concurrency: Concurrency = "auto",
+    concurrency: Concurrency = None,
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
     batch_api: BatchFlag = False,
@@ -92,7 +89,7 @@ def experiment_command(  # budget: a command's options are its parameters
     log: Log = None,
     max_tokens: MaxTokens = 512,
     timeout: Timeout = 120.0,
-    prompts: Prompts = None,
+    prompts: Prompts,
     store: Store = STORE,
     metadata: MetadataFile = None,
     csv: Csv = None,
@@ -118,19 +115,19 @@ def experiment_command(  # budget: a command's options are its parameters
         task=task,
         splits=(split,),
         teacher=teacher,
-        prompts=prompts or default_prompts(),
+        prompts=prompts,
         store=store,
         out=OUT / task,
         data=data,
         base_url=base_url,
         offline=offline,
-        concurrency=connections(concurrency),
+        concurrency=concurrency,
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
-        models=models_file(models),
-        prices=prices_file(prices),
-        max_cost_usd=ceiling(max_cost, budget),
-        budget=budget,
+        models=models,
+        prices=prices,
+        max_cost_usd=max_cost,
+        budget=shared(budget, max_cost),
         log=log,
         batch=BatchSettings() if batch_api else None,
         max_tokens=max_tokens,

@@ -1,14 +1,41 @@
 """Options that several commands share."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from annotator.config import MODELS, PRICES
+from annotator.config import MODELS, PRICES, default_prompts
 from annotator.response.reader import VERSIONS
 from common.errors import ConfigError
+
+
+def _connections(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 65_536:
+        raise ConfigError(f"--concurrency {text}: a number from 1, or auto")
+    return int(text)
+
+
+def _models_file(models: Path | None) -> Path | None:
+    return models or (MODELS if MODELS.is_file() else None)
+
+
+def _prices_file(prices: Path | None) -> Path | None:
+    return prices or (PRICES if PRICES.is_file() else None)
+
+
+def _usd(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise ConfigError(f"--max-cost {text}: US dollars, as 5 or 0.25")
+    return amount
+
 
 TaskName = Annotated[str, typer.Argument(help="A folder of --prompts, e.g. demo, svamp, cqa.")]
 Splits = Annotated[
@@ -28,7 +55,12 @@ MixName = Annotated[
     typer.Option("--mix", help="A mix of the task by name, or a file; default: default."),
 ]
 Prompts = Annotated[
-    Path | None, typer.Option(help="Folder of tasks; default: ./prompts, else the project's own.")
+    Path,
+    typer.Option(
+        default_factory=default_prompts,
+        show_default=False,
+        help="Folder of tasks; default: ./prompts, else the project's own.",
+    ),
 ]
 Store = Annotated[
     Path, typer.Option(help="Folder of the response store: nothing is paid for twice.")
@@ -38,7 +70,13 @@ BaseUrl = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask nobody: what the store has must do.")]
 Concurrency = Annotated[
-    str, typer.Option(help="Requests in flight at most, or auto: found by itself.")
+    int | None,
+    typer.Option(
+        parser=_connections,
+        metavar="N",
+        show_default="auto",
+        help="Requests in flight at most, or auto: found by itself.",
+    ),
 ]
 RequestsPerMinute = Annotated[
     float | None, typer.Option(min=0.1, help="Your limit; the teacher's headers may lower it.")
@@ -47,14 +85,22 @@ TokensPerMinute = Annotated[
     float | None, typer.Option(min=1, help="Likewise; a request counts max(answer, prompt).")
 ]
 Models = Annotated[
-    Path | None, typer.Option(help="YAML of options by model; default ./models.yaml.")
+    Path | None,
+    typer.Option(callback=_models_file, help="YAML of options by model; default ./models.yaml."),
 ]
 Prices = Annotated[
-    Path | None, typer.Option(help="YAML of your own prices by model; default ./prices.yaml.")
+    Path | None,
+    typer.Option(
+        callback=_prices_file, help="YAML of your own prices by model; default ./prices.yaml."
+    ),
 ]
 MaxCost = Annotated[
-    float | None,
-    typer.Option(min=0, help="USD that this run may cost, over all its restarts: then it stops."),
+    Decimal | None,
+    typer.Option(
+        parser=_usd,
+        metavar="USD",
+        help="What this run may cost, over all its restarts: then it stops.",
+    ),
 ]
 BudgetName = Annotated[
     str | None,
@@ -78,27 +124,8 @@ def split_names(splits: list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def connections(concurrency: str) -> int | None:
-    """The ceiling that --concurrency sets, None for auto. Raises ConfigError."""
-    if concurrency == "auto":
-        return None
-    if not concurrency.isdecimal() or not 1 <= int(concurrency) <= 65_536:
-        raise ConfigError(f"--concurrency {concurrency}: a number from 1, or auto")
-    return int(concurrency)
-
-
-def models_file(models: Path | None) -> Path | None:
-    """The file that --models names, else the one in this folder, where there is one."""
-    return models or (MODELS if MODELS.is_file() else None)
-
-
-def prices_file(prices: Path | None) -> Path | None:
-    """The file that --prices names, else the one in this folder, where there is one."""
-    return prices or (PRICES if PRICES.is_file() else None)
-
-
-def ceiling(max_cost: float | None, budget: str | None) -> Decimal | None:
-    """What --max-cost says. Raises ConfigError: a budget without a ceiling."""
-    if max_cost is None and budget is not None:
+def shared(budget: str | None, max_cost: Decimal | None) -> str | None:
+    """The name that --budget says. Raises ConfigError: a budget without a ceiling."""
+    if budget is not None and max_cost is None:
         raise ConfigError(f"--budget {budget} needs --max-cost: the USD that its runs may cost")
-    return None if max_cost is None else Decimal(str(max_cost))
+    return budget

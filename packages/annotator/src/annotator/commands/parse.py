@@ -15,10 +15,9 @@ from annotator.commands.options import (
     Samples,
     Store,
     TaskName,
-    models_file,
 )
 from annotator.commands.parse_tables import ReadingTable, show_changes
-from annotator.config import OUT, STORE, RunConfig, default_prompts
+from annotator.config import OUT, STORE, RunConfig
 from annotator.request.store import ResponseStore
 from annotator.response.reader import VERDICT
 from annotator.response.reading import Reading
@@ -53,7 +52,7 @@ def parse_command(  # budget: a command's options are its parameters
     samples: Samples = None,
     base_url: BaseUrl = None,
     models: Models = None,
-    prompts: Prompts = None,
+    prompts: Prompts,
     store: Store = STORE,
     as_lines: Annotated[
         bool, typer.Option("--jsonl", help="A JSON line for each answer, for programs.")
@@ -73,13 +72,13 @@ def parse_command(  # budget: a command's options are its parameters
         task=task,
         splits=(split,),
         teacher=teacher or "",
-        prompts=prompts or default_prompts(),
+        prompts=prompts,
         store=store,
         out=OUT / task,
         data=data,
         samples=samples,
         base_url=base_url,
-        models=models_file(models),
+        models=models,
     )
     screen = Screen(quiet=as_lines)
     sides = diff or (reader,)

@@ -10,7 +10,6 @@ from annotator.commands.known_scores import Known
 from annotator.commands.options import AsJson, MixName, Prompts, TaskName, TemplateId
 from annotator.commands.render import render_command
 from annotator.commands.study_options import MetadataFile, metadata_file
-from annotator.config import default_prompts
 from annotator.planning import DEFAULT_MIX
 from annotator.prompt.check import Finding, check_prompts
 from annotator.prompt.leak import leaks
@@ -50,7 +49,7 @@ prompts_app.command("render")(render_command)
 def list_command(
     task: TaskName,
     *,
-    prompts: Prompts = None,
+    prompts: Prompts,
     metadata: MetadataFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,10 +61,10 @@ def list_command(
 
         annotate prompts list demo --json
     """
-    screen, folder = Screen(quiet=as_json), prompts or default_prompts()
-    spec, templates = load_task(folder, task), load_templates(folder, task)
-    mixes = {name: load_mix(folder, task, name) for name in mix_files(folder, task)}
-    known = Known.of(known_results(folder, metadata_file(metadata, task), task))
+    screen = Screen(quiet=as_json)
+    spec, templates = load_task(prompts, task), load_templates(prompts, task)
+    mixes = {name: load_mix(prompts, task, name) for name in mix_files(prompts, task)}
+    known = Known.of(known_results(prompts, metadata_file(metadata, task), task))
     if as_json:
         screen.json(
             {
@@ -92,7 +91,7 @@ def show_command(
     *,
     template: TemplateId = None,
     mix: MixName = None,
-    prompts: Prompts = None,
+    prompts: Prompts,
     as_json: AsJson = False,
 ) -> None:
     """Show templates whole: one by name, or those of a mix.
@@ -103,9 +102,9 @@ def show_command(
 
         annotate prompts show demo --mix two-voices
     """
-    screen, folder = Screen(quiet=as_json), prompts or default_prompts()
-    spec, templates = load_task(folder, task), load_templates(folder, task)
-    chosen = [template] if template else _names(load_mix(folder, task, mix or DEFAULT_MIX))
+    screen = Screen(quiet=as_json)
+    spec, templates = load_task(prompts, task), load_templates(prompts, task)
+    chosen = [template] if template else _names(load_mix(prompts, task, mix or DEFAULT_MIX))
     for name in chosen:
         if name not in templates:
             raise PromptError(f"task {task} has no template {name} (has: {', '.join(templates)})")
@@ -117,7 +116,7 @@ def show_command(
 
 
 @prompts_app.command("check")
-def check_command(task: TaskName, *, prompts: Prompts = None, as_json: AsJson = False) -> None:
+def check_command(task: TaskName, *, prompts: Prompts, as_json: AsJson = False) -> None:
     """Check templates and mixes: placeholders, leaks of the gold label, look-alikes, shares.
 
     Exits with 2 when something cannot be run; warnings alone exit with 0.
@@ -126,9 +125,9 @@ def check_command(task: TaskName, *, prompts: Prompts = None, as_json: AsJson = 
 
         annotate prompts check cqa
     """
-    screen, folder = Screen(quiet=as_json), prompts or default_prompts()
-    templates = load_templates(folder, task)
-    found = check_prompts(folder, load_task(folder, task), templates)
+    screen = Screen(quiet=as_json)
+    templates = load_templates(prompts, task)
+    found = check_prompts(prompts, load_task(prompts, task), templates)
     errors = sum(each.level == "error" for each in found)
     if as_json:
         screen.json({"errors": errors, "findings": [_finding_facts(each) for each in found]})
@@ -136,11 +135,11 @@ def check_command(task: TaskName, *, prompts: Prompts = None, as_json: AsJson = 
         for each in found:
             screen.show(f"{each.level.upper():8} {each.where}: {each.what}")
         screen.show(
-            f"{len(templates)} templates and {len(mix_files(folder, task))} mixes: "
+            f"{len(templates)} templates and {len(mix_files(prompts, task))} mixes: "
             f"{errors} errors, {len(found) - errors} warnings"
         )
     if errors:
-        raise PromptError(f"{folder / task}: {errors} errors in templates and mixes, see above")
+        raise PromptError(f"{prompts / task}: {errors} errors in templates and mixes, see above")
 
 
 def _names(mix: Mix) -> list[str]:

@@ -20,9 +20,8 @@ from annotator.commands.options import (
     Store,
     TaskName,
     TemplateId,
-    models_file,
 )
-from annotator.config import OUT, SIMULATED, STORE, RunConfig, default_prompts
+from annotator.config import OUT, SIMULATED, STORE, RunConfig
 from annotator.planning import limit_name, make_plans, warnings
 from annotator.request.key import Request
 from annotator.request.plan import Plan, PlannedRow
@@ -52,7 +51,7 @@ def render_command(  # budget: a command's options are its parameters
     samples: Samples = None,
     template: TemplateId = None,
     mix: MixName = None,
-    prompts: Prompts = None,
+    prompts: Prompts,
     store: Store = STORE,
     teacher: Annotated[str, typer.Option(help="As in `annotate run`.")] = SIMULATED,
     base_url: BaseUrl = None,
@@ -69,13 +68,11 @@ def render_command(  # budget: a command's options are its parameters
 
         annotate prompts render demo --row 3 --body | jq .messages
     """
-    if template is not None and mix is not None:
-        raise ConfigError("--template and --mix exclude each other: a mix names its templates")
     config = RunConfig(
         task=task,
         splits=(split,),
         teacher=teacher,
-        prompts=prompts or default_prompts(),
+        prompts=prompts,
         store=store,
         out=OUT / task,
         data=data,
@@ -83,7 +80,7 @@ def render_command(  # budget: a command's options are its parameters
         template=template,
         mix=mix,
         base_url=base_url,
-        models=models_file(models),
+        models=models,
         max_tokens=max_tokens,
     )
     (plan,) = make_plans(config)

@@ -7,7 +7,7 @@ import typer
 
 from annotator.accounts.report_view import as_csv, as_html, facts_of, show_report
 from annotator.accounts.reporting import find_run, report_run
-from annotator.commands.options import AsJson, Prices, Store, prices_file
+from annotator.commands.options import AsJson, Prices, Store
 from annotator.config import STORE
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
@@ -41,7 +41,7 @@ def report_command(
     place = target if (target / "data.mdb").is_file() else store
     screen = Screen(quiet=as_json)
     with ResponseStore.open(place, write=False) as opened:
-        report = report_run(find_run(target, opened), opened, prices_file(prices))
+        report = report_run(find_run(target, opened), opened, prices)
     for path, render in ((csv, as_csv), (html, as_html)):
         if path is not None:
             write_report(path, render(report))

@@ -37,10 +37,7 @@ from annotator.commands.options import (
     TemplateId,
     Timeout,
     TokensPerMinute,
-    ceiling,
-    connections,
-    models_file,
-    prices_file,
+    shared,
     split_names,
 )
 from annotator.config import (
@@ -50,7 +47,6 @@ from annotator.config import (
     BatchSettings,
     RunConfig,
     ShardSettings,
-    default_prompts,
 )
 from annotator.pipeline import run
 from annotator.screen import Screen
@@ -71,7 +67,7 @@ def run_command(  # budget: a command's options are its parameters
     mix: MixName = None,
     base_url: BaseUrl = None,
     offline: Offline = False,
-    concurrency: Concurrency = "auto",
+    concurrency: Concurrency = None,
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
     batch_api: BatchFlag = False,
@@ -87,7 +83,7 @@ def run_command(  # budget: a command's options are its parameters
     log: Log = None,
     max_tokens: MaxTokens = 512,
     timeout: Timeout = 120.0,
-    prompts: Prompts = None,
+    prompts: Prompts,
     store: Store = STORE,
     out: Annotated[
         Path | None, typer.Option(help=f"Folder for the shards; default {OUT}/TASK.")
@@ -131,8 +127,6 @@ def run_command(  # budget: a command's options are its parameters
 
         annotate run esnli --data data/esnli --teacher gpt-6-luna --batch-api --no-wait
     """
-    if template is not None and mix is not None:
-        raise ConfigError("--template and --mix exclude each other: a mix names its templates")
     batch = batch_settings(
         wait=wait,
         max_requests=max_batch_requests,
@@ -153,7 +147,7 @@ def run_command(  # budget: a command's options are its parameters
         task=task,
         splits=split_names(split),
         teacher=teacher,
-        prompts=prompts or default_prompts(),
+        prompts=prompts,
         store=store,
         out=out or OUT / task,
         data=data,
@@ -162,13 +156,13 @@ def run_command(  # budget: a command's options are its parameters
         mix=mix,
         base_url=base_url,
         offline=offline,
-        concurrency=connections(concurrency),
+        concurrency=concurrency,
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
-        models=models_file(models),
-        prices=prices_file(prices),
-        max_cost_usd=ceiling(max_cost, budget),
-        budget=budget,
+        models=models,
+        prices=prices,
+        max_cost_usd=max_cost,
+        budget=shared(budget, max_cost),
         log=log,
         batch=batch if batch_api else None,
         max_tokens=max_tokens,

@@ -31,7 +31,7 @@ from annotator.commands.simulator_options import (
     read_models,
     read_rates,
 )
-from annotator.config import OUT, SIMULATED, STORE, RunConfig, default_prompts
+from annotator.config import OUT, SIMULATED, STORE, RunConfig
 from annotator.planning import make_plans
 from annotator.request.plan import Plan
 from annotator.screen import Screen
@@ -51,7 +51,7 @@ def simulate_command(  # budget: a command's options are its parameters
     data: Data = None,
     template: TemplateId = None,
     mix: MixName = None,
-    prompts: Prompts = None,
+    prompts: Prompts,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8901,
     accuracy: Annotated[
         float, typer.Option(min=0, max=1, help="Share of rows that are answered as the gold says.")
@@ -105,7 +105,7 @@ def simulate_command(  # budget: a command's options are its parameters
         task=task,
         splits=split_names(split),
         teacher=SIMULATED,
-        prompts=prompts or default_prompts(),
+        prompts=prompts,
         store=STORE,
         out=OUT / task,
         data=data,
