@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import orjson
@@ -20,6 +21,12 @@ from trainer.data.examples import exam, lesson
 from trainer.data.shards import data_fingerprint, read_data
 from trainer.errors import Stopped
 
+COMMANDS = {
+    "predict": "trainer.using.predict",
+    "evaluate": "trainer.using.evaluate",
+    "serve": "trainer.using.serve",
+}
+"""What a first word may be, in place of a training run's options, and where it is done."""
 _SILENCE_S = 10.0
 
 
@@ -28,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stand_alone()
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        if given and given[0] in ("predict", "evaluate"):
+        if given and given[0] in COMMANDS:
             _use(given[0], given[1:])
         else:
             _main(parse(given))
@@ -43,14 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _use(command: str, arguments: Sequence[str]) -> None:
     """Late imports, as in `_main`: help and wrong options come at once."""
-    if command == "predict":
-        from trainer.using.predict import predict
-
-        predict(arguments)
-    else:
-        from trainer.using.evaluate import evaluate
-
-        evaluate(arguments)
+    getattr(import_module(COMMANDS[command]), command)(arguments)
 
 
 def _main(config: TrainConfig) -> None:

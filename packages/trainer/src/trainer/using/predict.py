@@ -18,6 +18,7 @@ import orjson
 
 from common.errors import ConfigError
 from trainer.options import Parser
+from trainer.using.answering import abstained, answer_lines, check_explains
 from trainer.using.pupil import Pupil
 from trainer.using.rows import AskedRow, read_rows
 from trainer.using.ticker import Ticker
@@ -48,9 +49,9 @@ def predict(arguments: Sequence[str]) -> None:
         explain=given.explain, abstain_below=given.abstain_below, batch_size=given.batch_size
     )
     pupil = Pupil(given.model)
-    if wanted.explain and pupil.use.explain_prefix is None and not pupil.use.with_label:
-        raise ConfigError(f"--explain: {given.model} has not learnt to explain")
-    rows = read_rows(given.input, pupil.use.label, pupil.use.student)
+    if wanted.explain:
+        check_explains(pupil, "--explain")
+    rows = read_rows(given.input, pupil.use)
     with _output(given.output) as (file, done), Ticker("rows", quiet=given.quiet) as tick:
         for chunk in _chunks(islice(rows, done, None), wanted.batch_size * _BATCHES_AT_ONCE):
             file.writelines(_answered(pupil, chunk, wanted))
@@ -87,18 +88,10 @@ def _answered(pupil: Pupil, rows: Sequence[AskedRow], wanted: Wanted) -> list[by
     for start in range(0, len(rows), wanted.batch_size):
         places = order[start : start + wanted.batch_size]
         batch = [rows[place] for place in places]
-        answers = pupil.label(batch)
-        reasons = pupil.explain(batch) if wanted.explain else [None] * len(batch)
-        for place, answer, reason in zip(places, answers, reasons, strict=True):
-            sure = answer.probability >= wanted.abstain_below
-            line: dict[str, object] = {
-                "id": rows[place].id,
-                "label": answer.label if sure else None,
-                "probability": round(answer.probability, 6),
-            }
-            if wanted.explain:
-                line["rationale"] = reason
-            lines[place] = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        said = answer_lines(pupil, batch, explain=wanted.explain)
+        for place, line in zip(places, said, strict=True):
+            kept = abstained(line, wanted.abstain_below)
+            lines[place] = orjson.dumps(kept, option=orjson.OPT_APPEND_NEWLINE)
     return lines
 
 

@@ -8,8 +8,8 @@ from typing import cast
 import orjson
 
 from common.errors import DatasetError
-from common.task import LabelSpec, StudentSpec
 from trainer.data.examples import fill
+from trainer.model.use import Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,33 +21,42 @@ class AskedRow:
     choices: tuple[str, ...]
 
 
-def read_rows(path: Path, label: LabelSpec, student: StudentSpec) -> Iterator[AskedRow]:
+def read_rows(path: Path, use: Use) -> Iterator[AskedRow]:
     """The rows of a file, one at a time. Raises DatasetError with the line that is wrong."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield _row(line, f"{path} line {number}", str(number), label, student)
+                    where = f"{path} line {number}"
+                    yield row_of(_parsed(line, where), where, str(number), use)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _row(line: bytes, where: str, number: str, label: LabelSpec, student: StudentSpec) -> AskedRow:
-    try:
-        content: object = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise DatasetError(f"{where}: not JSON ({error})") from None
+def row_of(content: object, where: str, name: str, use: Use) -> AskedRow:
+    """One row from its JSON. name: its id where it has none. Raises DatasetError, saying where."""
     if not isinstance(content, dict):
         raise DatasetError(f'{where}: a row must be an object, like {{"input": ...}}')
     fields = cast(dict[str, object], content)
-    name = str(fields.get("id", number))
+    name = str(fields.get("id", name))
     given = fields.get("input", fields)
     if isinstance(given, str):
-        return AskedRow(id=name, input=given, choices=tuple(label.classes))
+        return AskedRow(id=name, input=given, choices=tuple(use.label.classes))
+    if not isinstance(given, dict):
+        raise DatasetError(f"{where}: input must be a text or an object of the task's fields")
     values = {key: str(value) for key, value in cast(dict[str, object], given).items()}
     try:
-        text = fill(student.input, values)
-        options = [values[option] for option in label.options]
+        text = fill(use.student.input, values)
+        options = [values[option] for option in use.label.options]
     except KeyError as error:
         raise DatasetError(f"{where}: the field {error.args[0]} is missing") from None
-    return AskedRow(id=name, input=text, choices=tuple(dict.fromkeys([*label.classes, *options])))
+    return AskedRow(
+        id=name, input=text, choices=tuple(dict.fromkeys([*use.label.classes, *options]))
+    )
+
+
+def _parsed(line: bytes, where: str) -> object:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise DatasetError(f"{where}: not JSON ({error})") from None
