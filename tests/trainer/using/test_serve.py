@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from tests.trainer.made_rows import CLASSES, word_problems
 from trainer.config import TrainConfig
 from trainer.using.pupil import Pupil
-from trainer.using.serve import serving
+from trainer.using.serve import Counter
 
 ROWS = [{"id": row.id, "input": row.input} for row in word_problems("new", 12)]
 
@@ -23,7 +23,7 @@ def pupil(finished: TrainConfig) -> Pupil:
 
 @pytest.fixture
 async def server(pupil: Pupil) -> AsyncIterator[TestServer]:
-    server = TestServer(serving(pupil, batch_size=4))
+    server = TestServer(Counter(pupil, batch_size=4).application())
     async with server:
         yield server
 

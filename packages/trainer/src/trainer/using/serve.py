@@ -17,7 +17,7 @@ from trainer.options import Parser
 from trainer.using.answering import abstained, can_explain, check_explains
 from trainer.using.desk import Desk
 from trainer.using.pupil import Pupil
-from trainer.using.rows import row_of
+from trainer.using.rows import AskedRow, row_of
 
 _EXAMPLES = """examples:
   python -m trainer serve runs/student/model --port 8080
@@ -43,7 +43,7 @@ class Call(BaseModel):
 def serve(arguments: Sequence[str]) -> None:
     """The command; ends with Ctrl-C or SIGTERM. Raises DistillError."""
     given = _options(arguments)
-    application = serving(Pupil(given.model), given.batch_size)
+    application = Counter(Pupil(given.model), given.batch_size).application()
     asyncio.run(_listen(application, given.host, given.port))
 
 
@@ -64,52 +64,59 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return given
 
 
-def serving(pupil: Pupil, batch_size: int) -> web.Application:
-    """The application that answers with this student."""
-    desk = Desk(pupil, batch_size)
+class Counter:
+    """What callers can ask of one student."""
 
-    async def about(_: web.Request) -> web.Response:
-        use = pupil.use
+    def __init__(self, pupil: Pupil, batch_size: int) -> None:
+        self._pupil, self._desk = pupil, Desk(pupil, batch_size)
+
+    def application(self) -> web.Application:
+        """The routes, and the desk at work behind them."""
+        application = web.Application(client_max_size=_LONGEST_BODY)
+        application.add_routes([web.get("/", self._about), web.post("/predict", self._predict)])
+        application.cleanup_ctx.append(self._working)
+        return application
+
+    async def _working(self, _: web.Application) -> AsyncIterator[None]:
+        work = asyncio.create_task(self._desk.work())
+        yield
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+    async def _about(self, _: web.Request) -> web.Response:
+        use = self._pupil.use
         return _json(
             {
                 "task": use.task,
                 "labels": list(use.label.classes) or None,
                 "input": use.student.input,
-                "explains": can_explain(pupil),
+                "explains": can_explain(self._pupil),
             }
         )
 
-    async def predict(request: web.Request) -> web.Response:
+    async def _predict(self, request: web.Request) -> web.Response:
         try:
             call = Call.model_validate_json(await request.read())
-            if call.explain:
-                check_explains(pupil, "explain")
-            rows = [
-                row_of(row, f"rows[{place}]", str(place), pupil.use)
-                for place, row in enumerate(call.rows)
-            ]
+            rows = self._rows(call)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             return _refusal(f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}")
         except (ConfigError, DatasetError) as error:
             return _refusal(str(error))
         try:
-            lines = await desk.answers(rows, explain=call.explain)
+            lines = await self._desk.answers(rows, explain=call.explain)
         except RuntimeError as error:
             return _refusal(f"the student failed: {str(error).splitlines()[0]}", status=500)
         return _json({"answers": [abstained(line, call.abstain_below) for line in lines]})
 
-    async def working(_: web.Application) -> AsyncIterator[None]:
-        work = asyncio.create_task(desk.work())
-        yield
-        work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
-
-    application = web.Application(client_max_size=_LONGEST_BODY)
-    application.add_routes([web.get("/", about), web.post("/predict", predict)])
-    application.cleanup_ctx.append(working)
-    return application
+    def _rows(self, call: Call) -> list[AskedRow]:
+        if call.explain:
+            check_explains(self._pupil, "explain")
+        return [
+            row_of(row, f"rows[{place}]", str(place), self._pupil.use)
+            for place, row in enumerate(call.rows)
+        ]
 
 
 async def _listen(application: web.Application, host: str, port: int) -> None:
