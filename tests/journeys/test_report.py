@@ -37,7 +37,8 @@ def test_a_run_costs_what_was_estimated(annotate: Annotate, tmp_path: Path, rows
         parts = report[by].values()
         assert sum(each["usd"] for each in parts) == pytest.approx(report["total"]["usd"])
     assert report["usd_per"]["correct_label"] > report["usd_per"]["row"]
-    (start,) = report["by_run"]
+    (start,) = report["starts"]
+    assert report["by_run"][report["run"]]["answers"] == start["asked"]
     assert (start["asked"], start["usd"]) == (run["asked"], pytest.approx(run["cost_usd"]))
     lines = list(csv.DictReader(StringIO(annotate("report", "runs/demo", "--csv", "-").out)))
     assert sum(float(line["usd"]) for line in lines) == pytest.approx(report["total"]["usd"])
@@ -91,6 +92,39 @@ def test_a_run_in_two_modes_is_told_apart(annotate: Annotate, tmp_path: Path) ->
 
     assert report["by_mode"]["online"]["answers"] == 20
     assert report["by_mode"]["batch"]["answers"] == 40
+
+
+def test_a_store_tells_of_every_run_and_of_each_answer_once(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    with_prices(tmp_path)
+    words = ("demo", "--teacher", "simulated", "--quiet")
+    annotate("estimate", *words, "--samples", "50", "--probe", "20")
+    study = annotate("experiment", *words, "--test-size", "20", "--html", "x.html", "--json").json
+    alone = annotate("report", "runs/demo", "--json").json
+    run = annotate("run", *words, "--samples", "50", "--json").json
+    whole = annotate("report", "runs/store", "--json").json
+
+    assert {each["kind"] for each in whole["runs"]} == {"probe", "experiment", "run"}
+    paid = {each["kind"]: each["paid"] for each in whole["runs"]}
+    assert alone["kind"] == "experiment"  # until there was a run, the folder had no other
+    assert alone["rows"] == 60
+    assert alone["by_template"].keys() == {"label-first", "reason-first", "plain-sentence"}
+    assert alone["templates"]["label-first"]["accuracy"] == pytest.approx(
+        next(each["accuracy"] for each in study["ranking"] if each["template"] == "label-first")
+    )
+    assert paid["experiment"]["usd"] == pytest.approx(study["cost_usd"])
+    assert paid["run"]["usd"] == pytest.approx(run["cost_usd"])
+    assert paid["run"]["answers"] == run["asked"]
+    assert whole["total"]["answers"] == sum(each["answers"] for each in paid.values())
+
+    seen = annotate("report", "runs/store", "--html", "store.html", "--csv", "store.csv")
+    lines = list(csv.DictReader(StringIO((tmp_path / "store.csv").read_text())))
+    assert sum(float(line["usd"]) for line in lines) == pytest.approx(whole["total"]["usd"])
+    assert all(each["name"] in seen.out for each in whole["runs"])
+    assert "<h1>What runs/store cost</h1>" in (tmp_path / "store.html").read_text()
+    none = annotate("report", "runs/store", "--run", "x")
+    assert (none.code, len(none.err.splitlines())) == (2, 1)
 
 
 def test_what_cannot_be_reported_is_said_in_one_line(annotate: Annotate, tmp_path: Path) -> None:

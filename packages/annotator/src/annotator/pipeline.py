@@ -14,7 +14,7 @@ import uvloop
 
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
-from annotator.cost.run_notes import noted
+from annotator.cost.spending import Spender, noted
 from annotator.errors import BatchesLeft
 from annotator.planning import make_plans, make_tariff, warnings
 from annotator.rationing import ration
@@ -69,8 +69,8 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
         answers = sum(manifest.answers for manifest in done.values())
         return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
     with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
-        if not config.offline:
-            stack.enter_context(noted(store, config, name_of(plans), tariff, progress))
+        spender = Spender(plan=name_of(plans), config=config, tariff=tariff)
+        stack.enter_context(noted(store, spender)).count(progress)
         splits = [
             stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards, tariff))
             for plan in plans

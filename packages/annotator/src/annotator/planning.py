@@ -38,14 +38,20 @@ def make_plans(config: RunConfig) -> list[Plan]:
 def make_template_plan(config: RunConfig, names: tuple[str, ...]) -> Plan:
     """A plan over the first split that knows these templates, or all of the task; its mix is the
     first of them alone. Raises PromptError, DatasetError and ConfigError."""
-    task = load_task(config.prompts, config.task)
     templates = load_templates(config.prompts, config.task)
     check_templates(set(names), set(templates), config.task)
     used = {name: templates[name] for name in dict.fromkeys(names or templates)}
     if not used:
         raise PromptError(f"{config.prompts / config.task}: no templates*.yaml with a template")
-    _check_words(config, task, used)
-    return _plan(config, task, config.splits[0], single(next(iter(used))), used)
+    return plan_of_templates(config, used)
+
+
+def plan_of_templates(config: RunConfig, templates: dict[str, Template]) -> Plan:
+    """A plan over the first split that knows these; its mix is the first of them alone. Raises
+    PromptError, DatasetError and ConfigError."""
+    task = load_task(config.prompts, config.task)
+    _check_words(config, task, templates)
+    return _plan(config, task, config.splits[0], single(next(iter(templates))), templates)
 
 
 def _plan(

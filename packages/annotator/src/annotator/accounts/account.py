@@ -6,28 +6,32 @@ paid for once.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from annotator.accounts.parts import Asked, Part, parts_of
+from annotator.accounts.parts import Part, parts_of
+from annotator.accounts.payers import Payers
 from annotator.cost.bill import day_of
 from annotator.cost.prices import Tariff
 from annotator.request.answer import Answer, Mode
 from annotator.request.plan import Plan, PlannedRow
 from annotator.request.store_snapshot import Snapshot
-from annotator.response.record import Outcome, Rules, conclude
+from annotator.response.record import NO_ANSWER, Outcome, Rules, conclude
 from annotator.response.rejection import Rejection
 from common.labels import same_label
 
 _EXAMPLES = 3
 _MINUTE_S = 60
+_NOWHERE = "-"
+_KEY_BYTES = 12  # of a hash: enough to tell answers apart
 ZERO = Decimal(0)
 
 
 class Place(NamedTuple):
-    """What answers are grouped by."""
+    """What answers are grouped by. run: which paid."""
 
+    run: str
     split: str
     template: str
     part: Part
@@ -59,6 +63,9 @@ class Paid:
         self.uncounted += not usage.prompt and not usage.completion
         self.usd += usd
 
+    def __add__(self, other: "Paid") -> "Paid":
+        return Paid(**{name: getattr(self, name) + getattr(other, name) for name in Paid.__slots__})
+
 
 @dataclass(slots=True, kw_only=True)
 class Judged:
@@ -80,6 +87,10 @@ class Judged:
         """Right labels among the rows with a gold one; None without any."""
         return self.correct / self.gold if self.gold else None
 
+    def __add__(self, other: "Judged") -> "Judged":
+        names = Judged.__slots__
+        return Judged(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
 
 @dataclass(slots=True, kw_only=True)
 class Rejected:
@@ -92,14 +103,16 @@ class Rejected:
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """All of it. saved_usd: what answers would have cost that were there before the run, or that
-    rows share. by_minute: answers asked in each minute since 1970. prices: as stated.
+    """All of it. rows: that were asked; unasked: that are still to be. others: answers that other
+    runs paid for. saved_usd: what these would have cost, and answers that rows share.
+    by_minute: answers asked in each minute since 1970. prices: as stated.
     """
 
     rows: int = 0
+    unasked: int = 0
     shared: int = 0
-    older: int = 0
-    older_usd: Decimal = ZERO
+    others: int = 0
+    others_usd: Decimal = ZERO
     saved_usd: Decimal = ZERO
     paid: defaultdict[Place, Paid] = field(default_factory=lambda: defaultdict(Paid))
     judged: defaultdict[str, Judged] = field(default_factory=lambda: defaultdict(Judged))
@@ -111,25 +124,17 @@ class Account:
     @property
     def total(self) -> Paid:
         """All answers."""
-        total = Paid()
-        for each in self.paid.values():
-            for name in Paid.__slots__:
-                setattr(total, name, getattr(total, name) + getattr(each, name))
-        return total
+        return sum(self.paid.values(), Paid())
 
     @property
     def whole(self) -> Judged:
         """All rows."""
-        whole = Judged()
-        for each in self.judged.values():
-            for name in Judged.__slots__:
-                setattr(whole, name, getattr(whole, name) + getattr(each, name))
-        return whole
+        return sum(self.judged.values(), Judged())
 
     @property
     def paid_usd(self) -> Decimal:
-        """What the run itself paid: without the answers that were there before."""
-        return self.total.usd - self.older_usd
+        """What the run itself paid: without the answers that others paid for."""
+        return self.total.usd - self.others_usd
 
     @property
     def wasted_usd(self) -> Decimal:
@@ -138,19 +143,28 @@ class Account:
 
 
 class Accountant:
-    """Makes the account. began_at: the run's first start, in seconds since 1970."""
+    """Makes the account of one run. payers: who paid for which answer."""
 
-    def __init__(self, tariff: Tariff, began_at: float) -> None:
-        self._tariff, self._began_at = tariff, int(began_at)
+    def __init__(self, run: str, tariff: Tariff, payers: Payers) -> None:
+        self._run, self._tariff, self._payers = run, tariff, payers
         self._seen: set[bytes] = set()
         self.account = Account()
 
     def add(self, plan: Plan, stored: Snapshot, rules: Rules) -> None:
-        """All rows of one split. Raises ConfigError: no price is known for an answer."""
+        """All rows of one plan. Raises ConfigError: no price is known for an answer."""
         for planned in plan.rows():
             outcome = conclude(planned, stored, rules)
+            if _is_unasked(outcome):
+                self.account.unasked += 1
+                continue
             usd = self._pay(planned, stored)
             self._judge(planned, outcome, usd, rules)
+
+    def add_other(self, key: bytes, answer: Answer) -> None:
+        """An answer that this run paid for: it counts here where no row of its asked for it."""
+        if key[:_KEY_BYTES] not in self._seen:
+            place = Place(self._run, _NOWHERE, _NOWHERE, "other", answer.mode)
+            self._place(place, answer, self._cost(answer, self._tariff_of(answer)))
 
     def _pay(self, planned: PlannedRow, stored: Snapshot) -> Decimal:
         """Count the answers of a row; what they cost, where no row before shares them."""
@@ -160,31 +174,42 @@ class Accountant:
             answer = stored.answer(asked.request.key)
             if answer is None:
                 continue
-            usd = self._cost(answer)
-            if asked.request.key[:12] in self._seen:
+            usd, key = self._cost(answer, self._tariff), asked.request.key[:_KEY_BYTES]
+            if key in self._seen:
                 account.shared += 1
                 account.saved_usd += usd
                 continue
-            self._seen.add(asked.request.key[:12])
-            self._place(planned, asked, answer, usd)
+            self._seen.add(key)
+            payer, split = self._payers.of(answer), planned.row.split
+            place = Place(payer, split, asked.template, asked.part, answer.mode)
+            self._place(place, answer, usd)
             total += usd
         return total
 
-    def _place(self, planned: PlannedRow, asked: Asked, answer: Answer, usd: Decimal) -> None:
+    def _place(self, place: Place, answer: Answer, usd: Decimal) -> None:
         account = self.account
-        if answer.asked_at < self._began_at:
-            account.older += 1
-            account.older_usd += usd
-            account.saved_usd += usd
-        else:
+        if place.run == self._run:
             account.by_minute[answer.asked_at // _MINUTE_S] += 1
-        place = Place(planned.row.split, asked.template, asked.part, answer.mode)
+        else:
+            account.others += 1
+            account.others_usd += usd
+            account.saved_usd += usd
         account.paid[place].add(answer, usd)
 
-    def _cost(self, answer: Answer) -> Decimal:
-        price = self._tariff.known_price(day_of(answer.asked_at), mode=answer.mode)
+    def _cost(self, answer: Answer, tariff: Tariff) -> Decimal:
+        price = tariff.known_price(day_of(answer.asked_at), mode=answer.mode)
         self.account.prices[price.stated] = None
         return price.cost_usd(answer.usage)
+
+    def _tariff_of(self, answer: Answer) -> Tariff:
+        """The teacher's, or the one of another model that answered: a search has two."""
+        teacher, other = self._tariff, replace(self._tariff, model=answer.model)
+        is_teacher = answer.model.startswith(teacher.model)
+        day = day_of(answer.asked_at)
+        for tariff in (teacher, other) if is_teacher else (other, teacher):
+            if tariff.price(day, mode=answer.mode) is not None:
+                return tariff
+        return other
 
     def _judge(self, planned: PlannedRow, outcome: Outcome, usd: Decimal, rules: Rules) -> None:
         judged = self.account.judged[planned.assignment.label]
@@ -210,3 +235,8 @@ class Accountant:
         if len(rejected.examples) < _EXAMPLES:
             text = answers[-1].text if answers else ""
             rejected.examples.append((rejection.id, rejection.detail, text))
+
+
+def _is_unasked(outcome: Outcome) -> bool:
+    result = outcome.result
+    return isinstance(result, Rejection) and result.reason == NO_ANSWER and not outcome.answers

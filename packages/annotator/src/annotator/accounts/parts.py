@@ -1,4 +1,5 @@
-"""What a row's requests are for: the label, the rationale, or both from one answer."""
+"""What a row's requests are for: the label, the rationale, or both from one answer; `other` is what
+no row asks for (now): proposals of a search, or what was asked before the prompts were edited."""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -6,7 +7,7 @@ from typing import Literal, NamedTuple
 from annotator.request.key import Request
 from annotator.request.plan import PlannedRow
 
-Part = Literal["both", "label", "rationale", "vote"]
+Part = Literal["both", "label", "rationale", "vote", "other"]
 
 
 class Asked(NamedTuple):

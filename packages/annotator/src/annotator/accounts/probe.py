@@ -8,8 +8,9 @@ import uvloop
 from annotator.accounts.estimating import rated
 from annotator.asking import ask
 from annotator.config import RunConfig
-from annotator.planning import make_plans
-from annotator.request.plan import Rest
+from annotator.cost.spending import Spender, noted
+from annotator.planning import make_plans, make_tariff
+from annotator.request.plan import Rest, name_of
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
@@ -21,7 +22,12 @@ def probe_plans(config: RunConfig, rows: int, screen: Screen) -> Progress:
     total = sum(plan.count_rows() or rows for plan in plans)
     rests = [Rest(plan=plan, every=max(1, total // rows)) for plan in plans]
     progress = Progress()
-    with ResponseStore.open(config.store, write=True) as store:
+    spender = Spender(plan=name_of(plans), config=config, tariff=make_tariff(config), kind="probe")
+    with (
+        ResponseStore.open(config.store, write=True) as store,
+        noted(store, spender) as spending,
+    ):
+        spending.count(progress)
         uvloop.run(ask(config, rests, store, screen, progress))
     screen.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
     return progress

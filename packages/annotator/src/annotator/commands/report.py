@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from annotator.accounts.report_view import as_csv, as_html, facts_of, show_report
-from annotator.accounts.reporting import find_run, report_run
+from annotator.accounts.report_facts import as_csv, facts_of
+from annotator.accounts.report_page import as_html
+from annotator.accounts.report_view import show
+from annotator.accounts.reporting import Report, chosen, find_runs, report_run, report_store
 from annotator.commands.options import AsJson, Prices, Store
 from annotator.config import STORE
 from annotator.request.store import ResponseStore
@@ -15,11 +17,14 @@ from annotator.study.report import write_report
 from common.errors import ShardError
 
 
-def report_command(
+def report_command(  # budget: a command's options are its parameters
     target: Annotated[Path, typer.Argument(help="The folder of a run's shards, or a store.")],
     *,
     store: Store = STORE,
     prices: Prices = None,
+    run: Annotated[
+        str | None, typer.Option(help="One of several runs, by the start of its name.")
+    ] = None,
     csv: Annotated[
         str | None, typer.Option("--csv", help="Write the lines of the account; - is the screen.")
     ] = None,
@@ -28,24 +33,38 @@ def report_command(
 ) -> None:
     """Say what a run did cost: by mode, template, part and split; planned against actual.
 
-    Of a store, its latest run. Nobody is asked.
+    Of a folder, the latest `annotate run` that wrote there, else the latest experiment; of a store,
+    all that was paid for, by run. Nobody is asked.
 
     Examples:
 
         annotate report runs/demo
 
+        annotate report runs/store
+
+        annotate report runs/store --run experiment-3f
+
         annotate report runs/demo --html cost.html
     """
     if not target.exists():
         raise ShardError(f"{target}: not there: name the folder of a run's shards, or a store")
-    place = target if (target / "data.mdb").is_file() else store
-    screen = Screen(quiet=as_json)
-    with ResponseStore.open(place, write=False) as opened:
-        report = report_run(find_run(target, opened), opened, prices)
-    for path, render in ((csv, as_csv), (html, as_html)):
+    screen, paths = Screen(quiet=as_json), (csv, html)
+    report = _report(target, store, run, prices)
+    for line in report.warnings:
+        screen.warn(line)
+    for path, render in zip(paths, (as_csv, as_html), strict=True):
         if path is not None:
             write_report(path, render(report))
     if as_json:
         screen.json(facts_of(report))
-    elif csv != "-" and html != "-":
-        show_report(report, screen)
+    elif "-" not in paths:
+        show(report, screen)
+
+
+def _report(target: Path, store: Path, run: str | None, prices: Path | None) -> Report:
+    is_store = (target / "data.mdb").is_file()
+    with ResponseStore.open(target if is_store else store, write=False) as opened:
+        runs = find_runs(target, opened)
+        if is_store and run is None:
+            return report_store(opened, prices)
+        return report_run(chosen(runs, run), opened, prices)

@@ -1,14 +1,12 @@
 """What the store remembers of runs: what each was asked to do, and when it was started and ended.
 
-    run-NAME   RunNote: the settings, and a line for every start
+    run-NAME   RunNote: the settings, what a study tries, and a line for every start
 
 That is all that cannot be computed again: what an answer was for follows from the plan, and which
 run paid for it from the time at which it was asked, as only one run writes to a store at a time.
+`annotate run` is one kind of them; all that asks and pays leaves a note (`cost/spending`).
 """
 
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +14,12 @@ from pydantic import BaseModel, ConfigDict
 
 from annotator.config import RunConfig, ShardSettings
 from annotator.cost.accounts_book import AccountsBook
-from annotator.cost.bill import spent_usd
-from annotator.cost.prices import Tariff
+from annotator.prompt.template import Template
 from annotator.request.key import without_secrets
-from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 
-_RUN = b"run-"
+RUN = b"run-"
+Kind = Literal["run", "probe", "experiment", "search"]
 
 
 class _Note(BaseModel):
@@ -45,10 +42,34 @@ class Start(_Note):
     usd: float | None = None
 
 
+class Study(_Note):
+    """Templates that are tried, as they were worded, on a choice of a split's rows: `test_size` of
+    them (a part of all, where it is a float; None: all) by the lots of `seed`."""
+
+    split: str
+    test_size: int | float | None
+    seed: int
+    templates: tuple[Template, ...]
+
+    def with_templates(self, others: tuple[Template, ...]) -> "Study":
+        """Tried as well; other words under the same id are another template."""
+        by_words = {(each.id, each.digest): each for each in (*self.templates, *others)}
+        return self.model_copy(update={"templates": tuple(by_words.values())})
+
+    @property
+    def rows(self) -> tuple[str, int | float | None, int]:
+        """Which rows these are."""
+        return self.split, self.test_size, self.seed
+
+
 class RunNote(_Note):
-    """One run. Paths are as its command line had them; out is made absolute."""
+    """One run. Paths are as its command line had them; out is made absolute.
+
+    studies: of an experiment or a search, which have no mix.
+    """
 
     name: str
+    kind: Kind = "run"
     task: str
     splits: tuple[str, ...]
     teacher: str
@@ -66,6 +87,7 @@ class RunNote(_Note):
     filters: tuple[str, ...]
     max_student_tokens: int | None
     student_tokenizer: Path | None
+    studies: tuple[Study, ...] = ()
     starts: tuple[Start, ...] = ()
 
     def config(self, store: Path, prices: Path | None) -> RunConfig:
@@ -98,43 +120,16 @@ class RunNote(_Note):
 
 def notes_in(store: ResponseStore) -> list[RunNote]:
     """Every run that a store remembers, the latest start last."""
-    found = [RunNote.model_validate(each) for each in AccountsBook(store).entries(_RUN)]
+    found = [RunNote.model_validate(each) for each in AccountsBook(store).entries(RUN)]
     return sorted(found, key=lambda note: note.starts[-1].at if note.starts else 0.0)
 
 
-@contextmanager
-def noted(
-    store: ResponseStore, config: RunConfig, name: str, tariff: Tariff, progress: Progress
-) -> Generator[None]:
-    """Remember that a run was started, and how it ended. Raises StoreError."""
-    book, key = AccountsBook(store), _RUN + name.encode()
-    before = book.entry(key)
-    starts = () if before is None else RunNote.model_validate(before).starts
-    start = Start(at=time.time(), mode="batch" if config.batch is not None else "online")
-
-    def write(start: Start) -> None:
-        note = _note(config, name, (*starts, start))
-        book.write_entry(key, note.model_dump(mode="json"))
-
-    write(start)
-    try:
-        yield
-    finally:
-        ended = {
-            "ended_at": time.time(),
-            "asked": progress.asked,
-            "cached": progress.cached,
-            "failed": progress.failed,
-            "retries": sum(progress.retries.values()),
-            "usd": spent_usd(tariff, progress),
-        }
-        write(start.model_copy(update=ended))
-
-
-def _note(config: RunConfig, name: str, starts: tuple[Start, ...]) -> RunNote:
+def note_of(config: RunConfig, name: str, kind: Kind) -> RunNote:
+    """The note of a run with these settings that was not started yet."""
     shards = config.shards
     return RunNote(
         name=name,
+        kind=kind,
         task=config.task,
         splits=config.splits,
         teacher=config.teacher,
@@ -152,5 +147,4 @@ def _note(config: RunConfig, name: str, starts: tuple[Start, ...]) -> RunNote:
         filters=tuple(sorted(shards.filters)),
         max_student_tokens=shards.max_student_tokens,
         student_tokenizer=shards.student_tokenizer,
-        starts=starts,
     )

@@ -10,6 +10,7 @@ import uvloop
 
 from annotator.config import RunConfig
 from annotator.cost.bill import spent_usd
+from annotator.cost.spending import Spender, Spending, noted
 from annotator.planning import warnings
 from annotator.request.plan import Rest, name_of
 from annotator.request.progress import Progress
@@ -50,6 +51,7 @@ class Experiment:
     store: ResponseStore
     notebook: Notebook
     screen: Screen
+    spending: Spending
     asked: list[Progress] = field(default_factory=list[Progress])
     asked_rows: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -81,6 +83,7 @@ class Experiment:
         if self.config.offline:
             return
         self.asked.append(Progress())
+        self.spending.count(self.asked[-1])
         uvloop.run(self._ask_and_note(rests, note))
 
     async def _ask_and_note(self, rests: list[Rest], note: Callable[[], None]) -> None:
@@ -98,11 +101,25 @@ def run_experiment(
     rules: RaceRules | None = None,
 ) -> Report:
     """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
-    config = replace(config, budget=config.budget or name_of(trial.plans.values()))
-    with ResponseStore.open(config.store, write=not config.offline) as store:
-        notebook = Notebook(trial, store, metadata)
+    name = name_of(trial.plans.values())
+    config = replace(
+        config,
+        budget=config.budget or name,
+        shards=replace(config.shards, reader=trial.setting.reader),
+    )
+    spender = Spender(plan=name, config=config, tariff=trial.tariff, kind="experiment")
+    with (
+        ResponseStore.open(config.store, write=not config.offline) as store,
+        noted(store, spender) as spending,
+    ):
+        spending.tries(trial.study)
         experiment = Experiment(
-            config=config, trial=trial, store=store, notebook=notebook, screen=screen
+            config=config,
+            trial=trial,
+            store=store,
+            notebook=Notebook(trial, store, metadata),
+            screen=screen,
+            spending=spending,
         )
         race = experiment.raced(rules) if rules else None
         if race is None:

@@ -5,6 +5,7 @@ import sys
 from io import StringIO
 from pathlib import Path
 
+from annotator.page import rendered
 from annotator.study.columns import COLUMNS, Value
 from annotator.study.experiment import Report
 from annotator.study.race import SLACK, Race
@@ -87,17 +88,8 @@ def _row(place: Place) -> dict[str, Value]:
 
 
 def _rendered(name: str, report: Report) -> str:
-    import jinja2  # a tenth of a second to import: only where a page is written
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=name.endswith(".html.jinja"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name).render(
+    return rendered(
+        _TEMPLATES / name,
         report=report,
         columns=COLUMNS,
         outcome=outcome(report.race) if report.race else "",

@@ -1,12 +1,13 @@
 """A trial: the same rows, asked of every template; made before anybody is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from annotator.config import RunConfig
 from annotator.cost.prices import Tariff
-from annotator.dataset.selection import draw_sample
-from annotator.planning import make_tariff, make_template_plan
+from annotator.cost.run_notes import Study
+from annotator.dataset.selection import Sample, draw_sample
+from annotator.planning import make_tariff, make_template_plan, plan_of_templates
 from annotator.prompt.leak import leak_warning
 from annotator.prompt.mix import check_templates, single
 from annotator.request.plan import Plan
@@ -47,17 +48,23 @@ class Trial:
     without_gold: int
     remarks: list[str]
 
+    @property
+    def study(self) -> Study:
+        """What the store remembers of it."""
+        return Study(
+            split=self.setting.split,
+            test_size=self.setting.test_size,
+            seed=self.setting.seed or 0,
+            templates=tuple(plan.templates[name] for name, plan in self.plans.items()),
+        )
+
 
 def make_trial(config: RunConfig, choice: Choice) -> Trial:
     """The trial of a config's first split. Raises PromptError, DatasetError, ConfigError."""
     plan = make_template_plan(config, choice.templates)
     names, remarks = _admitted(plan, choice)
     sample = draw_sample(plan.task, plan.source, plan.split, choice.test_size, choice.seed or 0)
-    over_sample = replace(plan, source=sample.source)
-    plans = {
-        name: replace(over_sample, mix=single(name), templates={name: plan.templates[name]})
-        for name in names
-    }
+    plans = _apart(plan, names, sample)
     if sample.without_gold:
         remarks.append(f"{sample.without_gold:,} rows without a gold label are left out")
     if isinstance(choice.test_size, int) and sample.n < choice.test_size:
@@ -72,6 +79,27 @@ def make_trial(config: RunConfig, choice: Choice) -> Trial:
         without_gold=sample.without_gold,
         remarks=remarks,
     )
+
+
+def plans_again(config: RunConfig, study: Study) -> list[Plan]:
+    """The plans of a trial that the store remembers, one per template; of several that share an id
+    the last keeps it. Raises PromptError, DatasetError, ConfigError."""
+    last = {each.id: each for each in study.templates}
+    named = {
+        each.id if last[each.id] is each else f"{each.id}@{each.digest[:6]}": each
+        for each in study.templates
+    }
+    plan = plan_of_templates(replace(config, splits=(study.split,)), named)
+    sample = draw_sample(plan.task, plan.source, plan.split, study.test_size, study.seed)
+    return list(_apart(plan, named, sample).values())
+
+
+def _apart(plan: Plan, names: Iterable[str], sample: Sample) -> dict[str, Plan]:
+    over_sample = replace(plan, source=sample.source)
+    return {
+        name: replace(over_sample, mix=single(name), templates={name: plan.templates[name]})
+        for name in names
+    }
 
 
 def _admitted(plan: Plan, choice: Choice) -> tuple[list[str], list[str]]:
