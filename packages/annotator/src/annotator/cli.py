@@ -14,6 +14,10 @@ from common.errors import DistillError
 _ABOUT = "Ask a teacher LLM for a label and its reasons for every row, and write sharded JSONL."
 # name -> where it is defined, and what it does: the first line of its own help.
 COMMANDS = {
+    "new": (
+        "annotator.commands.new:new_command",
+        "Make a task of a file of your own: its folder of prompts, and train, valid and test.",
+    ),
     "run": (
         "annotator.commands.run:run_command",
         "Annotate a task's rows. Running the same command again goes on where it stopped.",

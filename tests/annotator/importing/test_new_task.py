@@ -1,0 +1,126 @@
+"""A file of one's own becomes a task that loads, and splits that share no text."""
+
+import csv
+from pathlib import Path
+
+import orjson
+import pytest
+
+from annotator.importing.new_task import (
+    MOST_CLASSES,
+    Columns,
+    count_labels,
+    find_columns,
+    write_task,
+)
+from annotator.importing.splitting import SPLITS, write_splits
+from annotator.prompt.check import check_prompts
+from annotator.prompt.task import load_task
+from annotator.prompt.template import load_templates
+from common.errors import DatasetError, PromptError
+
+SHARES = {"valid": 0.2, "test": 0.2}
+Lines = list[tuple[str, str, str]]
+
+
+def made(path: Path, lines: Lines, header: tuple[str, str, str] = ("id", "text", "kind")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *lines])
+    return path
+
+
+def lines(n: int, labels: int = 2) -> Lines:
+    return [(f"r{i}", f"the words of {i}", f"kind {i % labels}") for i in range(n)]
+
+
+def ids(folder: Path) -> dict[str, list[str]]:
+    return {
+        split: [
+            orjson.loads(line)["id"]
+            for line in (folder / f"{split}.jsonl").read_bytes().splitlines()
+        ]
+        for split in SPLITS
+    }
+
+
+def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
+    header = ("id", "Customer's text (raw)", "kind")
+    file = made(tmp_path / "rows.csv", lines(20), header)
+    columns = find_columns(file, "kind", (), None)
+    write_task(tmp_path / "prompts" / "own", file, columns, count_labels(file, columns))
+    task, templates = (
+        load_task(tmp_path / "prompts", "own"),
+        load_templates(tmp_path / "prompts", "own"),
+    )
+    assert list(task.label.classes) == ["kind 0", "kind 1"]
+    assert (task.id, task.gold, task.fields) == (
+        "id",
+        "kind",
+        {"customer_s_text_raw": "Customer's text (raw)"},
+    )
+    assert len(templates) == 3
+    assert check_prompts(tmp_path / "prompts", task, templates) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"), [(MOST_CLASSES, "classes"), (MOST_CLASSES + 1, "text")]
+)
+def test_too_many_labels_are_no_closed_set(tmp_path: Path, labels: int, kind: str) -> None:
+    file = made(tmp_path / "rows.csv", lines(120, labels))
+    columns = find_columns(file, "kind", ("text",), None)
+    write_task(tmp_path / "own", file, columns, count_labels(file, columns))
+    assert load_task(tmp_path, "own").label.kind == kind
+
+
+def test_rows_that_say_the_same_share_a_split_and_new_rows_move_none(tmp_path: Path) -> None:
+    columns = Columns(label="kind", texts=("text",), id="id")
+    few = made(tmp_path / "few.csv", lines(100))
+    write_splits(few, columns, tmp_path / "few", SHARES)
+    again = [(f"again {name}", text, kind) for name, text, kind in lines(100)]
+    many = made(tmp_path / "many.csv", lines(200) + again)
+    write_splits(many, columns, tmp_path / "many", SHARES)
+    before, after = ids(tmp_path / "few"), ids(tmp_path / "many")
+    for split in SPLITS:
+        assert 10 <= len(before[split]) <= 80
+        assert set(before[split]) <= set(after[split])
+        assert {f"again {name}" for name in before[split]} <= set(after[split])
+
+
+def test_a_row_without_a_label_goes_to_train(tmp_path: Path) -> None:
+    columns = Columns(label="kind", texts=("text",), id="id")
+    file = made(tmp_path / "rows.csv", [(f"r{i}", f"word {i}", "") for i in range(50)])
+    counts = write_splits(file, columns, tmp_path / "data", SHARES)
+    assert counts["train"][""] == 50
+    with pytest.raises(DatasetError, match="there already"):
+        write_splits(file, columns, tmp_path / "data", SHARES)
+
+
+@pytest.mark.parametrize(
+    ("label", "texts", "said"),
+    [
+        ("sort", (), "no column sort"),
+        ("kind", ("body",), "no column body"),
+        ("kind", ("kind",), "must be others than the label's"),
+    ],
+)
+def test_a_wrong_column_is_named(
+    tmp_path: Path, label: str, texts: tuple[str, ...], said: str
+) -> None:
+    file = made(tmp_path / "rows.csv", lines(4))
+    with pytest.raises(DatasetError, match=said):
+        find_columns(file, label, texts, None)
+
+
+def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    file = made(tmp_path / "rows.csv", lines(4))
+    columns = find_columns(file, "kind", (), None)
+    labels = count_labels(file, columns)
+    write_task(tmp_path / "own", file, columns, labels)
+    with pytest.raises(PromptError, match="is there already"):
+        write_task(tmp_path / "own", file, columns, labels)
+
+
+def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
+    file = made(tmp_path / "rows.csv", [("r1", "words", "")])
+    with pytest.raises(DatasetError, match="column kind is empty"):
+        count_labels(file, find_columns(file, "kind", (), None))
