@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -145,7 +145,11 @@ def fingerprint(config: TrainConfig, data: str) -> str:
 
 def parse(arguments: Sequence[str]) -> TrainConfig:
     """Read a command line. Raises ConfigError; `--help` prints and exits as argparse does."""
-    given = read_options(arguments)
+    return checked(read_options(arguments))
+
+
+def checked(given: Mapping[str, object]) -> TrainConfig:
+    """The settings of some options, by name. Raises ConfigError."""
     if given.get("precision") == "fp16":
         raise ConfigError("--precision fp16: T5 overflows in fp16, take bf16 or fp32")
     preset = given.get("preset")
@@ -162,4 +166,6 @@ def _wrong(error: ValidationError) -> str:
     if not first["loc"]:
         return first["msg"].removeprefix("Value error, ")
     option = str(first["loc"][0]).replace("_", "-")
+    if first["type"] == "missing":
+        return f"--{option} is required"
     return f"--{option} {first['input']}: {first['msg']}"

@@ -25,6 +25,8 @@ COMMANDS = {
     "predict": "trainer.using.predict",
     "evaluate": "trainer.using.evaluate",
     "serve": "trainer.using.serve",
+    "sweep": "trainer.study.sweep",
+    "track": "trainer.study.track",
 }
 """What a first word may be, in place of a training run's options, and where it is done."""
 _SILENCE_S = 10.0

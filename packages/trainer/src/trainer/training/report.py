@@ -7,6 +7,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 
 import orjson
 import torch
@@ -102,6 +103,8 @@ def data_counts(data: Data, lesson: Lesson, valid: Exam, test: Exam) -> dict[str
             "used": len(lesson.examples),
             "without_label": lesson.without_label,
             "without_rationale": lesson.without_rationale,
+            "rationale_words": _mean_words(lesson),
+            "templates": _templates(data.train),
         },
         "valid": {
             **_origin(data.valid),
@@ -183,11 +186,26 @@ def _origin(split: Split) -> dict[str, object]:
             {
                 "folder": str(part.folder),
                 "fingerprint": part.manifest.fingerprint,
+                "task": part.manifest.task,
+                "teacher": part.manifest.teacher.model,
+                "cost_usd": part.manifest.cost.usd,
                 "shards": {shard.file: shard.sha256 for shard in part.manifest.shards},
             }
             for part in split.parts
         ],
     }
+
+
+def _mean_words(lesson: Lesson) -> float | None:
+    """Words of a rationale that is learnt from; None where none is."""
+    words = [len(said.text.split()) for row in lesson.examples for said in row.rationales]
+    return fmean(words) if words else None
+
+
+def _templates(split: Split) -> list[str]:
+    """The templates that the split's rationales come from."""
+    records = (record for record in split.records() if record.rationale)
+    return sorted({name for r in records if (name := r.templates.rationale) is not None})
 
 
 def _peak_memory(world: World) -> int:

@@ -1,0 +1,1 @@
+"""Studies: many runs from one file, where their results are kept, tables and figures of them."""
