@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from common.task import LabelSpec
 from tests.trainer.made_rows import arguments, word_problems, write_split
 from trainer.main import main
+from trainer.model.losses import TaskLosses
 
 
 @pytest.fixture
@@ -34,6 +37,12 @@ def test_a_damaged_shard(data: Path, tmp_path: Path, said: pytest.CaptureFixture
     assert "sha256 differs" in error
 
 
+def test_shards_without_a_row(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
+    folder = write_split(tmp_path / "train", [])
+    error = _refusal([*arguments(data, tmp_path), f"--train={folder}"], said)
+    assert f"{folder}: no rows at all" in error
+
+
 def test_no_gold_to_judge_by(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
     rows = [replace(row, gold=None) for row in word_problems("test", 3)]
     folder = write_split(tmp_path / "bare", rows)
@@ -57,6 +66,56 @@ def test_an_output_that_is_a_file(
 ) -> None:
     (tmp_path / "file").touch()
     assert "cannot be used" in _refusal(arguments(data, tmp_path / "file"), said)
+
+
+def test_an_output_that_cannot_be_written(
+    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoints").touch()
+    line = [*arguments(data, tmp_path, steps=1, batch_size=4), "--quiet"]
+    assert "checkpoints/best-1: cannot be written" in _refusal(line, said)
+
+
+def test_a_label_over_the_limit(
+    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+) -> None:
+    rows = [replace(row, label="addition and " * 40) for row in word_problems("train", 3)]
+    folder = write_split(tmp_path / "train", rows)
+    line = [*arguments(data, tmp_path / "out", max_target_tokens=16), f"--train={folder}"]
+    error = _refusal(line, said)
+    assert "--max-target-tokens 16: the label 'addition and addition" in error
+    assert len(error) < 300
+
+
+def test_a_tracker_that_is_not_there(
+    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+) -> None:
+    line = [*arguments(data, tmp_path, steps=1), "--track", "mlflow"]
+    assert "pip install mlflow" in _refusal(line, said)
+
+
+def test_labels_that_cannot_be_scored(
+    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_split(tmp_path / "test", word_problems("test", 3), label=LabelSpec(kind="text"))
+    line = arguments(data, tmp_path / "out", evaluate_by="scoring")
+    line += [f"--{split}={folder}" for split in ("train", "valid", "test")]
+    assert "no closed set of labels: take greedy" in _refusal(line, said)
+
+
+def test_a_device_out_of_memory(
+    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+) -> None:
+    def no_room(module: torch.nn.Module, _: object) -> None:
+        if isinstance(module, TaskLosses):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(no_room)
+    try:
+        error = _refusal([*arguments(data, tmp_path, steps=1), "--quiet"], said)
+    finally:
+        hook.remove()
+    assert "cpu: out of memory: lower --batch-tokens" in error
 
 
 def test_a_wrong_option(said: pytest.CaptureFixture[str]) -> None:

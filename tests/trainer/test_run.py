@@ -73,8 +73,9 @@ def test_the_saved_student_is_the_judged_one(finished: TrainConfig) -> None:
     world = start()
     for name, split in (("test", data.test), ("valid", data.valid)):
         questions = exam(split).questions
-        sheet = paper(questions, data.kind, saved, judged(finished.table()), 512)
-        found = mark(sit(saved, sheet, world, lockstep=False), questions, data.kind)
+        sheet = paper(questions, saved, judged(finished.table()), 512, "greedy")
+        answers = sit(saved, sheet, world, lockstep=False)
+        found = mark(answers.labels, questions, data.kind)
         said = _results(finished.output)[name]
         assert found.right == (said["student"] if name == "test" else said)["right"]
     stop()
@@ -147,6 +148,38 @@ def test_all_that_is_off_by_default_can_be_on_together(data: Path, tmp_path: Pat
     results = _results(tmp_path)
     assert results["data"]["train"]["used"] == 30
     assert results["history"]["train"][-1]["losses"]["mutual"] > 0
+
+
+def test_what_is_cut_is_counted_and_said(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = word_problems("train", 12)
+    rows = [replace(row, rationale="so it is " * 9) if i < 5 else row for i, row in enumerate(rows)]
+    folder = write_split(tmp_path / "train", rows)
+    options = {"steps": 1, "batch_size": 4, "max_target_tokens": 20, "max_input_tokens": 8}
+    line = [*arguments(data, tmp_path / "out", **options), f"--train={folder}", "--quiet"]
+    assert main(line) == 0
+    found = {(cut["split"], cut["what"]): cut for cut in _results(tmp_path / "out")["cut"]}
+    explained, asked = found["train", "targets of explain"], found["test", "inputs"]
+    assert (explained["cut"] >= 5, explained["of"], explained["limit"]) == (True, 12, 20)
+    assert found["train", "targets of predict"]["cut"] == 0
+    assert (asked["cut"], asked["of"]) == (20, 20)
+    [said] = [line for line in capsys.readouterr().err.splitlines() if "targets of" in line]
+    assert said.startswith(f"train: {explained['cut']} of 12 targets of explain are longer than 20")
+    assert "--max-target-tokens allows more" in said
+
+
+def test_labels_may_be_scored_for_probabilities(data: Path, tmp_path: Path) -> None:
+    options = {"steps": 2, "batch_size": 4, "evaluate_by": "scoring"}
+    assert main([*arguments(data, tmp_path, **options), "--quiet"]) == 0
+    results, kept = _results(tmp_path), tmp_path / "evaluation.json"
+    # A student of two steps says no label greedily, but one is always the likeliest.
+    assert sum(one["named"] for one in results["test"]["student"]["classes"].values()) == 20
+    line = ["evaluate", str(tmp_path / "model"), str(data / "test"), "--json", str(kept)]
+    assert main([*line, "--quiet"]) == 0
+    evaluated = orjson.loads(kept.read_bytes())
+    assert evaluated["student"] == results["test"]["student"]
+    assert evaluated["calibration"]["error"] == pytest.approx(results["calibration"]["error"])
 
 
 def test_the_originals_recipe_has_a_name(data: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from trainer.data.examples import Question
-from trainer.scores import majority, mark, score, wilson
+from trainer.scores import calibration, majority, mark, score, wilson
 
 
 def _question(gold: str, teacher: str | None) -> Question:
@@ -45,3 +45,10 @@ def test_each_class_has_its_own_scores() -> None:
 def test_a_score_counts() -> None:
     counted = score([True, False, True, True])
     assert (counted.accuracy, counted.right, counted.n) == (0.75, 3, 4)
+
+
+def test_calibration_is_the_gap_between_said_and_found() -> None:
+    assert calibration([1.0, 1.0, 1.0, 1.0], [True, True, True, False]).error == 0.25
+    found = calibration([0.55, 0.55, 0.95, 0.95], [True, False, True, True])
+    assert found.error == pytest.approx(0.05)
+    assert found.bins == ((2, pytest.approx(0.55), 0.5), (2, pytest.approx(0.95), 1.0))

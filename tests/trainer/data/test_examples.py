@@ -71,7 +71,7 @@ def test_gold_labels_on_request(tmp_path: Path) -> None:
 
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
-    with pytest.raises(ShardError, match="nothing to train on"):
+    with pytest.raises(ShardError, match="no rows at all"):
         _learn(tmp_path, [])
 
 

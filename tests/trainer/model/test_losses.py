@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from trainer.data.batches import Batch, Layout, Targets
 from trainer.data.examples import Example, Said
 from trainer.data.plan import Plan, StepSettings
 from trainer.data.tokens import Limits, tokenise
+from trainer.model.answers import log_chances
 from trainer.model.losses import TaskLosses, weigh
 from trainer.model.student import Student, pretrained
 from trainer.model.tokenizer import encoder_of
@@ -182,3 +184,15 @@ def test_a_saved_student_has_the_same_loss(
     again = pretrained(str(tmp_path), None)
     batch = _batch(student, examples[:4])
     assert torch.equal(_sums(again, batch), _sums(student, batch))
+
+
+def test_the_chance_of_a_text_is_what_transformers_says(
+    student: Student, examples: Examples
+) -> None:
+    rows = [np.array(ids) for ids in encoder_of(student.tokenizer)([examples[0].input], 256)]
+    [[one, other]] = log_chances(student, rows, [["addition", "so it is"]])
+    for chance, text in ((one, "addition"), (other, "so it is")):
+        tokens = len(student.tokenizer([text])["input_ids"][0])
+        assert chance == pytest.approx(
+            -tokens * _stock(student, [examples[0].input], [text]), rel=1e-5
+        )

@@ -2,7 +2,7 @@
 
 from trainer.data.examples import Example
 from trainer.model.student import Student
-from trainer.model.tokenizer import encoder_of, from_pieces, train_pieces, unspeakable
+from trainer.model.tokenizer import encoder_of, from_pieces, too_long, train_pieces, unspeakable
 
 TEXTS = [f"Ada has {n} apples and gives {n // 3} away." for n in range(12, 90)]
 
@@ -37,6 +37,12 @@ def test_training_texts_come_back_whole(student: Student, examples: tuple[Exampl
 
 def test_a_label_that_cannot_be_written_is_found() -> None:
     tokenizer = from_pieces(train_pieces(["yes no maybe"]))
-    assert unspeakable(tokenizer, ["yes", "no"], 64) is None
-    assert unspeakable(tokenizer, ["yes", "{no}"], 64) == "{no}"
-    assert unspeakable(tokenizer, ["yes no yes no yes no maybe"], 4) == "yes no yes no yes no maybe"
+    assert unspeakable(tokenizer, ["yes", "no"]) is None
+    assert unspeakable(tokenizer, ["yes", "{no}"]) == "{no}"
+
+
+def test_a_label_that_is_too_long_is_found() -> None:
+    tokenizer = from_pieces(train_pieces(["yes no maybe"]))
+    [ids] = encoder_of(tokenizer)(["yes no yes"], 64)
+    assert too_long(tokenizer, ["yes", "yes no yes"], len(ids)) is None
+    assert too_long(tokenizer, ["yes", "yes no yes"], len(ids) - 1) == ("yes no yes", len(ids))

@@ -1,8 +1,8 @@
-"""Paired differences and calibration, on numbers that can be reckoned by hand."""
+"""Paired differences, on numbers that can be reckoned by hand."""
 
 import pytest
 
-from trainer.using.comparison import calibration, difference
+from trainer.using.comparison import difference
 
 
 def test_a_difference_has_an_interval_around_it() -> None:
@@ -20,10 +20,3 @@ def test_a_difference_has_an_interval_around_it() -> None:
 def test_the_same_answers_do_not_differ() -> None:
     found = difference([True, False], [True, False])
     assert (found.difference, found.interval) == (0.0, (0.0, 0.0))
-
-
-def test_calibration_is_the_gap_between_said_and_found() -> None:
-    assert calibration([1.0, 1.0, 1.0, 1.0], [True, True, True, False]).error == 0.25
-    found = calibration([0.55, 0.55, 0.95, 0.95], [True, False, True, True])
-    assert found.error == pytest.approx(0.05)
-    assert found.bins == ((2, pytest.approx(0.55), 0.5), (2, pytest.approx(0.95), 1.0))

@@ -23,6 +23,7 @@ LR_PRETRAINED = 3e-4
 Labels = Literal["teacher", "gold"]
 Precision = Literal["fp32", "bf16"]
 Curve = Literal["linear", "cosine", "constant"]
+EvaluateBy = Literal["greedy", "scoring"]
 
 PRESETS: dict[str, dict[str, object]] = {
     # Voege 2023, as its runs are recorded: no warm-up, a rate that then falls linearly.
@@ -38,6 +39,7 @@ class TrainConfig(BaseModel):
     pack: short inputs share lines of so many tokens; None: each row has a line of its own.
     lr, dropout, precision: None takes what suits the model and the machine.
     alpha: weight of the label's loss; the rationale's weighs 1 - alpha.
+    evaluate_by: greedy: what the student says counts; scoring: the likeliest of a closed set.
     patience: exams without a better one before training ends; 0: never.
     subsample: share of the training rows that is used; a smaller one is part of a larger one.
     valid_share: share of the training rows put aside for validation, where no --valid is given.
@@ -74,6 +76,7 @@ class TrainConfig(BaseModel):
     clip: float = Field(default=1.0, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     eval_every: int = Field(default=100, ge=1)
+    evaluate_by: EvaluateBy = "greedy"
     save_every: int | None = Field(default=None, ge=1)
     patience: int = Field(default=0, ge=0)
     log_every: int = Field(default=10, ge=1)

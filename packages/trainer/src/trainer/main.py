@@ -64,7 +64,8 @@ def _main(config: TrainConfig) -> None:
         _say(f"nothing to do: {config.output} holds this very run; --force trains again")
         return
     # Late, because torch and its kin take ten seconds to import: a wrong path must not cost that.
-    from trainer.run import Job, run
+    from trainer.preparing import Job
+    from trainer.run import run
     from trainer.training.report import data_counts
 
     counts = data_counts(data, learn, valid, test)

@@ -103,6 +103,7 @@ _TRAINING: dict[str, dict[str, object]] = {
     "weight-decay": _float("default 0"),
     "dropout": _float("default: the model's own, 0 for `tiny`", "P"),
     "eval-every": _int("steps between validation exams, default 100"),
+    "evaluate-by": {"help": "`greedy` (default): what it says; `scoring`: its likeliest label"},
     "patience": _int("end after so many exams without a better one, default: never"),
     "seed": _int("default 0"),
 }

@@ -1,52 +1,24 @@
-"""The whole way of a run on one page: student, tokens, training, exams, results."""
+"""The whole way of a run on one page: ranks, preparation, training, exams, results."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 import transformers
 from rich.console import Console
 
 from common.errors import ConfigError
-from common.manifest import Manifest
-from common.task import LabelKind
-from trainer.config import TINY, Precision, TrainConfig
-from trainer.data.batches import Layout
-from trainer.data.examples import Exam, Lesson
-from trainer.data.plan import Plan, Sharing, StepSettings
-from trainer.data.tokens import Limits, Tokens, kept, load, save, tokenise
+from trainer.config import Precision, TrainConfig
 from trainer.errors import TrainingError
-from trainer.model.student import Student, compile_student, pretrained, tiny
-from trainer.model.tokenizer import encoder_of, fingerprint_of, train_pieces, unspeakable
-from trainer.scores import Score, majority, mark
-from trainer.tasks import judged
-from trainer.training import checkpoint, evaluation, report
+from trainer.preparing import Job, Ready, prepare
+from trainer.scores import Calibration, Score, calibration, majority, mark, right
+from trainer.training import evaluation, report
 from trainer.training.board import Board
-from trainer.training.checkpoint import Checkpoints
-from trainer.training.engine import Engine, EngineSettings, World, start, stop
+from trainer.training.checkpoint import writing
+from trainer.training.engine import World, start, stop
 from trainer.training.loop import Hands, Loop, Progress
 from trainer.training.progress import Watcher
 from trainer.training.stopping import StopSignal
-
-_ROUND_ON_GPU = 8
-_ROUND_COMPILED = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """Everything read and checked: what is left is the work. counts: as report.data_counts.
-
-    origin: the manifest of the first training folder.
-    """
-
-    config: TrainConfig
-    fingerprint: str
-    lesson: Lesson
-    valid: Exam
-    test: Exam
-    kind: LabelKind
-    origin: Manifest
-    counts: dict[str, object]
 
 
 def run(job: Job) -> None:
@@ -55,7 +27,9 @@ def run(job: Job) -> None:
     world = start()
     try:
         _run(replace(job, config=_resolved(job.config, world)), world)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
         raise TrainingError(
             f"{world.device}: out of memory: lower --batch-tokens (a step stays what it is), "
             "or add --activation-checkpointing or --zero 2"
@@ -63,17 +37,19 @@ def run(job: Job) -> None:
     stop()
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has a class for a GPU's memory; a CPU's allocator has but words of its own."""
+    classes = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, classes) or "can't allocate memory" in str(error)
+
+
 def _run(job: Job, world: World) -> None:
     _agree(job, world)
-    config = job.config
-    student = _student(job, world)
-    _refuse_unspeakable(job, student)
-    engine = Engine(student, _engine_settings(config, world), world)
-    kept = Checkpoints(config.output, job.fingerprint, engine, student)
-    progress = kept.restore(universal=config.universal)
-    _train(job, student, kept, progress, engine)
-    kept.load_best(progress.best_step)
-    _conclude(job, student, kept, progress, engine)
+    ready = prepare(job, world)
+    progress = ready.kept.restore(universal=job.config.universal)
+    _train(job, ready, progress)
+    ready.kept.load_best(progress.best_step)
+    _conclude(job, ready, progress)
 
 
 def _hush() -> None:
@@ -95,125 +71,65 @@ def _agree(job: Job, world: World) -> None:
         )
 
 
-def _student(job: Job, world: World) -> Student:
-    config = job.config
-    if config.model == TINY:
-        pieces = train_pieces(_texts(job)) if world.rank == 0 else None
-        student = tiny(world.from_first(pieces), config.seed, config.dropout)
-    else:
-        student = pretrained(config.model, config.dropout)
-    if config.activation_checkpointing:
-        student.model.activation_checkpointing_enable()
-    if config.compile:
-        compile_student(student)
-    return student
-
-
-def _refuse_unspeakable(job: Job, student: Student) -> None:
-    """A label that the tokenizer cannot spell, or cuts, could never be right."""
-    labels = {said.text for row in job.lesson.examples for said in row.labels}
-    wrong = unspeakable(student.tokenizer, sorted(labels), job.config.max_target_tokens)
-    if wrong is not None:
-        raise ConfigError(
-            f"--model {job.config.model}: its tokenizer cannot write the label {wrong!r} in "
-            f"{job.config.max_target_tokens} tokens: rename it in task.yaml, raise "
-            "--max-target-tokens, or take another model"
-        )
-
-
-def _texts(job: Job) -> list[str]:
-    said = (
-        [row.input, *(one.text for one in (*row.labels, *row.rationales))]
-        for row in job.lesson.examples
-    )
-    prefixes = [task.prefix.strip() for task in job.config.table() if task.prefix]
-    return [*prefixes, *(text for texts in said for text in texts)]
-
-
-def _train(
-    job: Job, student: Student, kept: Checkpoints, progress: Progress, engine: Engine
-) -> None:
-    config, world = job.config, engine.world
-    sheet = _paper(job, job.valid, student)
+def _train(job: Job, ready: Ready, progress: Progress) -> None:
+    config, engine = job.config, ready.engine
 
     def validate() -> Score:
-        answers = evaluation.sit(student, sheet, world, lockstep=engine.in_lockstep)
-        return mark(answers, job.valid.questions, job.kind)
+        answers = _sit(ready, ready.valid)
+        return mark(answers.labels, job.valid.questions, job.kind)
 
-    quiet = config.quiet or world.rank > 0
+    silent = engine.world.rank > 0
     with (
         StopSignal() as stopping,
-        Watcher(config.steps, progress.step, quiet=quiet) as watch,
-        Board(config.output, config.track, quiet=world.rank > 0) as board,
+        Watcher(config.steps, progress.step, quiet=config.quiet or silent) as watch,
+        Board(config.output, config.track, quiet=silent) as board,
     ):
         hands = Hands(
             engine=engine,
-            plan=_plan(job, student, engine),
+            plan=ready.plan,
             validate=validate,
-            keeper=kept,
+            keeper=ready.kept,
             watches=(watch, board),
             stopping=stopping,
         )
         Loop(hands, config, progress).run()
 
 
-def _plan(job: Job, student: Student, engine: Engine) -> Plan:
-    config, world = job.config, engine.world
-    sharing = Sharing(
-        rank=world.rank,
-        ranks=world.size,
-        accumulate=config.accumulate,
-        most_tokens=config.batch_tokens,
-        lockstep=engine.in_lockstep,
-    )
-    on_gpu = _ROUND_ON_GPU if world.device.type == "cuda" else 1
-    settings = StepSettings(
-        batch_size=config.batch_size,
-        seed=config.seed,
-        sharing=sharing,
-        layout=Layout(round_to=_ROUND_COMPILED if config.compile else on_gpu, pack=config.pack),
-        mutual=config.mutual > 0,
-    )
-    return Plan(_tokens(job, student, world), settings)
+def _sit(ready: Ready, exam: evaluation.Paper) -> evaluation.Answers:
+    engine = ready.engine
+    return evaluation.sit(ready.student, exam, engine.world, lockstep=engine.in_lockstep)
 
 
-def _tokens(job: Job, student: Student, world: World) -> Tokens:
-    """The examples as token ids; one rank of each host makes them where they are not kept yet."""
-    config, examples = job.config, job.lesson.examples
-    limits = Limits(input=config.max_input_tokens, target=config.max_target_tokens)
-    table, speller = config.table(), fingerprint_of(student.tokenizer)
-    folder = kept(config.token_folder, examples, table, speller, limits)
-    if world.local_rank == 0 and not folder.exists():
-        save(tokenise(examples, table, encoder_of(student.tokenizer), limits), folder)
-    world.gather(None)  # wait for it
-    return load(folder, len(table))
-
-
-def _conclude(
-    job: Job, student: Student, kept: Checkpoints, progress: Progress, engine: Engine
-) -> None:
-    config, world, questions = job.config, engine.world, job.test.questions
-    exam = _paper(job, job.test, student)
-    answers = evaluation.sit(student, exam, world, lockstep=engine.in_lockstep)
+def _conclude(job: Job, ready: Ready, progress: Progress) -> None:
+    config, world, questions = job.config, ready.engine.world, job.test.questions
+    answers = _sit(ready, ready.test)
     often = majority(example.label for example in job.lesson.examples)
     verdict = report.Verdict(
-        student=mark(answers, questions, job.kind),
+        student=mark(answers.labels, questions, job.kind),
         teacher=mark([q.teacher for q in questions], questions, job.kind),
         majority=mark([often] * len(questions), questions, job.kind),
     )
-    spent = report.cost(student, progress, world, config.peak)
+    spent = report.cost(ready.student, progress, world, config.peak)
     if world.rank > 0:
         return
-    found = report.Findings(progress=progress, verdict=verdict, spent=spent)
-    report.write_model(kept.best(progress.best_step), config, job.origin, found)
-    report.write_results(config, job.fingerprint, job.counts, found)
+    found = report.Findings(
+        progress=progress,
+        verdict=verdict,
+        spent=spent,
+        calibration=_calibration(job, answers),
+        cuts=ready.cuts,
+    )
+    with writing(config.output):
+        report.write_model(ready.kept.best(progress.best_step), config, job.origin, found)
+        report.write_results(config, job.fingerprint, job.counts, found)
     report.show(Console(), verdict, config.output)
 
 
-def _paper(job: Job, exam: Exam, student: Student) -> evaluation.Paper:
-    config = job.config
-    task, longest = judged(config.table()), config.max_input_tokens
-    return evaluation.paper(exam.questions, job.kind, student, task, longest)
+def _calibration(job: Job, answers: evaluation.Answers) -> Calibration | None:
+    if answers.probabilities is None:
+        return None
+    hits = right(answers.labels, job.test.questions, job.kind)
+    return calibration(answers.probabilities, hits)
 
 
 def _resolved(config: TrainConfig, world: World) -> TrainConfig:
@@ -221,18 +137,3 @@ def _resolved(config: TrainConfig, world: World) -> TrainConfig:
     natural: Precision = "fp32" if world.device.type == "cpu" else "bf16"
     precision = config.precision or natural
     return config.model_copy(update={"precision": precision, "lr": config.peak_lr})
-
-
-def _engine_settings(config: TrainConfig, world: World) -> EngineSettings:
-    if config.universal and checkpoint.last_step(config.output):
-        if world.rank == 0:
-            checkpoint.convert(config.output)
-        world.gather(None)  # wait for it
-    return EngineSettings(
-        zero=config.zero,
-        bf16=config.precision == "bf16",
-        clip=config.clip,
-        weight_decay=config.weight_decay,
-        mutual=config.mutual > 0,
-        universal=config.universal and checkpoint.last_step(config.output) is not None,
-    )

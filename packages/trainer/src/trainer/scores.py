@@ -1,15 +1,18 @@
-"""How good some answers are: against gold labels, with a 95 % interval."""
+"""How good some answers are: against gold labels, with a 95 % interval; what probabilities mean."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from common.labels import plain, same_label
 from common.task import LabelKind
 from trainer.data.examples import Question
 
 _Z95 = 1.959964
+_BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +41,34 @@ class Score:
     classes: dict[str, ClassScore] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How far probabilities are from how often they are right.
+
+    error: expected calibration error, the mean gap over ten bins of probability, by their rows.
+    bins: (rows, mean probability, share right) of each bin that has rows.
+    """
+
+    error: float
+    bins: tuple[tuple[int, float, float], ...]
+
+
 def mark(answers: Sequence[str | None], questions: Sequence[Question], kind: LabelKind) -> Score:
     """The score of some answers; a row without one is wrong."""
-    right = [
-        answer is not None and same_label(kind, answer, question.gold)
-        for answer, question in zip(answers, questions, strict=True)
-    ]
     classes = None
     if kind == "classes":
         classes = _by_class([plain(answer or "") for answer in answers], questions)
-    return score(right, classes)
+    return score(right(answers, questions, kind), classes)
+
+
+def right(
+    answers: Sequence[str | None], questions: Sequence[Question], kind: LabelKind
+) -> list[bool]:
+    """Which answers say the gold label."""
+    return [
+        answer is not None and same_label(kind, answer, question.gold)
+        for answer, question in zip(answers, questions, strict=True)
+    ]
 
 
 def majority(labels: Iterable[str]) -> str:
@@ -68,6 +89,19 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibration:
+    """Ten bins of equal width; at least one row."""
+    chances, hits = np.array(probabilities), np.array(right, dtype=float)
+    places = np.minimum((chances * _BINS).astype(int), _BINS - 1)
+    bins = [
+        (int(here.sum()), float(chances[here].mean()), float(hits[here].mean()))
+        for here in (places == place for place in range(_BINS))
+        if here.any()
+    ]
+    error = sum(rows * abs(chance - share) for rows, chance, share in bins) / len(hits)
+    return Calibration(error=error, bins=tuple(bins))
 
 
 def _by_class(answers: Sequence[str], questions: Sequence[Question]) -> dict[str, ClassScore]:

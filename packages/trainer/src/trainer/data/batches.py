@@ -143,6 +143,26 @@ def pad_targets(rows: Sequence[Ints], round_to: int = 1) -> torch.Tensor:
     return _pad(rows, IGNORED, round_to)
 
 
+def side_by_side(said: Sequence[Sequence[Ints]]) -> Targets:
+    """Targets of which those that answer one input share a line. said: by input, at least one."""
+    every = [ids for part in said for ids in part]
+    counts = [len(part) for part in said]
+    ends = np.cumsum(counts)
+    blocks = [
+        np.repeat(np.arange(end - count, end), [len(ids) for ids in part])
+        for end, count, part in zip(ends, counts, said, strict=True)
+    ]
+    return Targets(
+        ids=pad_targets([np.concatenate(part) for part in said]),
+        inputs=len(said),
+        source=None
+        if len(every) == len(said)
+        else torch.from_numpy(np.repeat(np.arange(len(said)), counts)),
+        weights=None,
+        blocks=_pad(blocks, -1, 1),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
     """One task's lines of input, the number of the input at each of their tokens, its targets."""

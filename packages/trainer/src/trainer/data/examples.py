@@ -88,6 +88,11 @@ def lesson(split: Split, config: TrainConfig) -> Lesson:
     """
     rows = _subsample(list(_rows(split)), config.subsample, config.seed)
     most = config.rationales if explaining(config.table()) else 0
+    if not rows:
+        raise ShardError(
+            f"{_folders(split)}: no rows at all: annotate again, the run's rejects.jsonl says why "
+            "rows were left out"
+        )
     examples = [example for row in rows if (example := _example(row, config, most)) is not None]
     if not examples:
         raise ShardError(

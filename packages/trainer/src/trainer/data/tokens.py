@@ -23,6 +23,8 @@ from trainer.tasks import SEPARATOR, Table, Task
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.floating[Any]]
 
+_FORMAT = 2
+
 Encode = Callable[[Sequence[str], int], list[list[int]]]
 """(texts, longest) -> token ids of each text, end-of-sequence included, cut off at `longest`."""
 
@@ -51,12 +53,14 @@ class TaskTokens:
 
     inputs: one for each example; empty where the example has no target in this task.
     targets: example i's are first[i] to first[i + 1]; weights: (targets,), 1 unless weighed.
+    cut: how many inputs and how many targets were longer than the limit.
     """
 
     inputs: Ragged
     targets: Ragged
     first: Ints
     weights: Floats
+    cut: tuple[int, int]
 
     def counts(self, examples: Ints | slice = slice(None)) -> Ints:
         """How many targets these examples have in this task, else all of them."""
@@ -92,6 +96,13 @@ def targets_of(task: Task, example: Example) -> list[Said]:
     return [Said(text=one.text, weight=one.weight * example.weight) for one in said]
 
 
+def cut_off(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[list[int]], int]:
+    """Token ids of each text, and how many texts were longer and are cut."""
+    rows = encode(texts, longest + 1)
+    long = sum(len(row) > longest for row in rows)
+    return [row if len(row) <= longest else [*row[: longest - 1], row[-1]] for row in rows], long
+
+
 def tokenise(examples: Sequence[Example], table: Table, encode: Encode, limits: Limits) -> Tokens:
     """All tasks of all examples as token ids."""
     return tuple(_tokenise(examples, task, encode, limits) for task in table)
@@ -103,7 +114,9 @@ def kept(
     """Where in `folder` the arrays of these very texts belong. tokenizer: its fingerprint."""
     digest = hashlib.sha256()
     settings = [task.model_dump(exclude={"weight", "schedule"}) for task in table]
-    digest.update(orjson.dumps([settings, SEPARATOR, tokenizer, limits.input, limits.target]))
+    digest.update(
+        orjson.dumps([_FORMAT, settings, SEPARATOR, tokenizer, limits.input, limits.target])
+    )
     for example in texts:
         digest.update(orjson.dumps(example))
     return folder / digest.hexdigest()[:32]
@@ -126,8 +139,11 @@ def save(tokens: Tokens, folder: Path) -> None:
 
 
 def load(folder: Path, tasks: int) -> Tokens:
-    """The arrays that `save` wrote, mapped and not read."""
-    return tuple(_load(folder, number) for number in range(tasks))
+    """The arrays that `save` wrote, mapped and not read. Raises TrainingError: damaged."""
+    try:
+        return tuple(_load(folder, number) for number in range(tasks))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"--cache {folder}: damaged ({error}): remove that folder") from None
 
 
 def _tokenise(
@@ -139,13 +155,16 @@ def _tokenise(
         for example, targets in zip(examples, said, strict=True)
         if targets
     ]
-    inputs = iter(encode(asked, limits.input))
+    encoded, long_inputs = cut_off(encode, asked, limits.input)
     every = [one for targets in said for one in targets]
+    answers, long_targets = cut_off(encode, [one.text for one in every], limits.target)
+    inputs = iter(encoded)
     return TaskTokens(
         inputs=_ragged([next(inputs) if targets else [] for targets in said]),
-        targets=_ragged(encode([one.text for one in every], limits.target)),
+        targets=_ragged(answers),
         first=np.cumsum([0, *map(len, said)], dtype=np.int64),
         weights=np.array([one.weight for one in every], dtype=np.float32),
+        cut=(long_inputs, long_targets),
     )
 
 
@@ -163,6 +182,7 @@ def _arrays(task: TaskTokens) -> dict[str, Ints | Floats]:
         "targets-starts": task.targets.starts,
         "first": task.first,
         "weights": task.weights,
+        "cut": np.array(task.cut),
     }
 
 
@@ -175,4 +195,5 @@ def _load(folder: Path, number: int) -> TaskTokens:
         targets=Ragged(flat=array("targets"), starts=array("targets-starts")),
         first=array("first"),
         weights=array("weights"),
+        cut=(int(array("cut")[0]), int(array("cut")[1])),
     )

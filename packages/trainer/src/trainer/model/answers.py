@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from itertools import islice
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from trainer.data.batches import IGNORED, pad_inputs, pad_targets
+from trainer.data.batches import pad_inputs, side_by_side
 from trainer.data.tokens import Ints
+from trainer.model.decoding import decode
 from trainer.model.student import Student
 from trainer.tasks import SEPARATOR
 
@@ -70,19 +70,19 @@ def log_chances(
 
     whole: and nothing after it; else the text may go on.
     """
-    model = student.model
-    input_ids, mask = (tensor.to(model.device) for tensor in pad_inputs(rows))
-    counts = [len(names) for names in texts]
-    source = torch.from_numpy(np.repeat(np.arange(len(rows)), counts)).to(model.device)
-    spelt = student.tokenizer([text for names in texts for text in names])["input_ids"]
-    ids = [np.array(text if whole else text[:-1]) for text in cast(list[list[int]], spelt)]
-    targets = pad_targets(ids).to(model.device)
+    model, device = student.model, student.model.device
+    input_ids, mask = (tensor.to(device) for tensor in pad_inputs(rows))
+    spelt = iter(student.tokenizer([text for names in texts for text in names])["input_ids"])
+    said = [
+        [np.array(ids if whole else ids[:-1]) for ids in islice(spelt, len(names))]
+        for names in texts
+    ]
+    # A row's texts share a line, so that what they see of its input is computed once.
+    targets = side_by_side(said).to(device)
+    numbers = mask * torch.arange(1, len(rows) + 1, device=device)[:, None]
     with torch.inference_mode():
         hidden = model.encoder(input_ids=input_ids, attention_mask=mask)[0]
-        logits = model(
-            encoder_outputs=(hidden[source],), attention_mask=mask[source], labels=targets
-        ).logits
-        losses = functional.cross_entropy(
-            logits.float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none"
-        )
-    return [part.tolist() for part in (-losses.sum(1)).split(counts)]
+        decoded = decode(model, hidden, numbers, targets)
+        sums = decoded.logits.new_zeros(sum(map(len, texts)))
+        sums.index_add_(0, decoded.target, -decoded.losses())
+    return [part.tolist() for part in sums.split(list(map(len, texts)))]

@@ -14,6 +14,7 @@ from trainer.data.tokens import Encode
 
 TINY_PIECES = 2000
 _SPECIAL = 3
+_UNBOUNDED = 1 << 20
 
 Piece = tuple[str, float]
 
@@ -69,14 +70,22 @@ def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
     return encode
 
 
-def unspeakable(
-    tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], longest: int
-) -> str | None:
-    """The first label that does not come back from its token ids, or is cut; None: all do."""
-    for label, ids in zip(labels, encoder_of(tokenizer)(labels, longest), strict=True):
+def unspeakable(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> str | None:
+    """The first label that does not come back from its token ids; None: all do."""
+    for label, ids in zip(labels, encoder_of(tokenizer)(labels, _UNBOUNDED), strict=True):
         said = cast(str, tokenizer.decode(ids, skip_special_tokens=True))
         if plain(said) != plain(label):
             return label
+    return None
+
+
+def too_long(
+    tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], longest: int
+) -> tuple[str, int] | None:
+    """The first label of more than `longest` tokens, and its tokens; None: there is none."""
+    for label, ids in zip(labels, encoder_of(tokenizer)(labels, _UNBOUNDED), strict=True):
+        if len(ids) > longest:
+            return label, len(ids)
     return None
 
 

@@ -1,6 +1,7 @@
 """Where curves go: TensorBoard's event files always, Weights & Biases or MLflow when asked for."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,7 +25,9 @@ class Board(AbstractContextManager["Board"]):
     """
 
     def __init__(self, output: Path, trackers: Sequence[str], *, quiet: bool) -> None:
-        self._writer = None if quiet else SummaryWriter(str(output / FOLDER_NAME))
+        for name in trackers:
+            _refuse_missing(name)
+        self._writer = None if quiet else _writer(output / FOLDER_NAME)
         self._reports = [] if quiet else [_tracker(name, output.name) for name in trackers]
 
     def __exit__(self, *_: object) -> None:
@@ -47,11 +50,21 @@ class Board(AbstractContextManager["Board"]):
             report(figures, step)
 
 
-def _tracker(name: str, run: str) -> Report:
+def _writer(folder: Path) -> SummaryWriter:
     try:
-        library: Any = importlib.import_module(name)
-    except ImportError:
-        raise ConfigError(f"--track {name}: not installed: pip install {name}") from None
+        return SummaryWriter(str(folder))
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def _refuse_missing(name: str) -> None:
+    """On every rank: one that trained on alone would wait for the others forever."""
+    if importlib.util.find_spec(name) is None:
+        raise ConfigError(f"--track {name}: not installed: pip install {name}")
+
+
+def _tracker(name: str, run: str) -> Report:
+    library: Any = importlib.import_module(name)
     if name == "wandb":
         library.init(project="stepdistill", name=run)
         return lambda figures, step: library.log(dict(figures), step=step)

@@ -19,6 +19,7 @@ from pathlib import Path
 import orjson
 import torch
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from common.errors import ConfigError
@@ -46,11 +47,16 @@ class Checkpoints:
         """Keep the student of now as the best."""
         weights = copy_weights(self._engine)
         if self._engine.world.rank == 0:
-            with appearing(self.best(step)) as draft:
+            folder = self.best(step)
+            with writing(folder), appearing(folder) as draft:
                 save_student(self._student, weights, draft)
 
     def save(self, progress: Progress) -> None:
         """Keep all that going on from here takes, then remove what is older."""
+        with writing(self._folder):
+            self._save(progress)
+
+    def _save(self, progress: Progress) -> None:
         world = self._engine.world
         whole = self._folder / f"step-{progress.step}"
         draft = Path(world.from_first(str(_draft(whole)) if world.rank == 0 else None))
@@ -155,6 +161,19 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+@contextmanager
+def writing(what: Path) -> Generator[None]:
+    """Raises TrainingError where something under `what` cannot be written, as on a full disk."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TrainingError(
+            f"{what}: cannot be written ({reason}): mend that, and the same command goes on from "
+            "its last checkpoint"
+        ) from None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +18,13 @@ from rich.table import Table
 
 from common.manifest import Manifest
 from trainer.config import RESULTS_NAME, TrainConfig
+from trainer.data.cuts import Cut
 from trainer.data.examples import Exam, Lesson
 from trainer.data.shards import Data, Split
 from trainer.model.flops import flops, known_peak
 from trainer.model.student import Student
 from trainer.model.use import USE_NAME, use_of
-from trainer.scores import Score
+from trainer.scores import Calibration, Score
 from trainer.training.card import card
 from trainer.training.checkpoint import appearing, write_whole
 from trainer.training.engine import World
@@ -65,11 +67,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that a run found out."""
+    """All that a run found out. calibration: of the test rows' labels, where they were scored."""
 
     progress: Progress
     verdict: Verdict
     spent: Cost
+    calibration: Calibration | None
+    cuts: Sequence[Cut]
 
 
 def cost(student: Student, progress: Progress, world: World, peak: float | None) -> Cost:
@@ -136,6 +140,8 @@ def write_results(
         "valid": asdict(progress.best),
         "steps": progress.step,
         "test": asdict(found.verdict),
+        "calibration": found.calibration and asdict(found.calibration),
+        "cut": [asdict(cut) for cut in found.cuts],
         "cost": asdict(found.spent),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
     }

@@ -1,11 +1,9 @@
-"""A student against its teacher on the same rows, and whether its probabilities mean anything."""
+"""A student against its teacher on the same rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-_BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +17,6 @@ class Difference:
     interval: tuple[float, float]
     only_one: int
     only_other: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """How far probabilities are from how often they are right.
-
-    error: expected calibration error, the mean gap over ten bins of probability, by their rows.
-    bins: (rows, mean probability, share right) of each bin that has rows.
-    """
-
-    error: float
-    bins: tuple[tuple[int, float, float], ...]
 
 
 def difference(
@@ -52,16 +38,3 @@ def difference(
         only_one=for_one,
         only_other=for_other,
     )
-
-
-def calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibration:
-    """Ten bins of equal width; at least one row."""
-    chances, hits = np.array(probabilities), np.array(right, dtype=float)
-    places = np.minimum((chances * _BINS).astype(int), _BINS - 1)
-    bins = [
-        (int(here.sum()), float(chances[here].mean()), float(hits[here].mean()))
-        for here in (places == place for place in range(_BINS))
-        if here.any()
-    ]
-    error = sum(rows * abs(chance - share) for rows, chance, share in bins) / len(hits)
-    return Calibration(error=error, bins=tuple(bins))

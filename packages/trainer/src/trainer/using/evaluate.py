@@ -11,13 +11,12 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from common.labels import same_label
 from trainer.data.examples import Exam, exam
 from trainer.data.shards import Split, read_split
 from trainer.model.answers import Answer
 from trainer.options import Parser
-from trainer.scores import Score, mark
-from trainer.using.comparison import Calibration, Difference, calibration, difference
+from trainer.scores import Calibration, Score, calibration, mark, right
+from trainer.using.comparison import Difference, difference
 from trainer.using.pupil import Pupil
 from trainer.using.rows import AskedRow
 from trainer.using.ticker import Ticker
@@ -76,16 +75,12 @@ def _evaluation(pupil: Pupil, split: Split, given: argparse.Namespace) -> Evalua
     answers = _answers(pupil, sheet, quiet=given.quiet)
     rate = len(answers) / (time.perf_counter() - began)
     labels, teachers = [a.label for a in answers], [q.teacher for q in sheet.questions]
-
-    def right(said: Sequence[str | None]) -> list[bool]:
-        pairs = zip(said, sheet.questions, strict=True)
-        return [label is not None and same_label(kind, label, q.gold) for label, q in pairs]
-
+    hits, theirs = (right(said, sheet.questions, kind) for said in (labels, teachers))
     return Evaluation(
         student=mark(labels, sheet.questions, kind),
         teacher=mark(teachers, sheet.questions, kind),
-        student_less_teacher=difference(right(labels), right(teachers)),
-        calibration=calibration([answer.probability for answer in answers], right(labels)),
+        student_less_teacher=difference(hits, theirs),
+        calibration=calibration([answer.probability for answer in answers], hits),
         rows_per_s=rate,
         student_cost_usd=given.usd_per_hour and given.usd_per_hour / 3600 / rate * 1000,
         teacher_cost_usd=_teacher_cost(split),
