@@ -39,6 +39,11 @@ class Scene:
     settings: SimulatorSettings
 
     @property
+    def is_calm(self) -> bool:
+        """Whether the teacher answers all that it is asked."""
+        return not self.settings.faults.rates and not self.settings.batch.plan.left_out
+
+    @property
     def ceiling(self) -> Decimal:
         """So many requests' worst: a prompt of about 1,000 bytes and the longest answer."""
         a_request = (1_000 * 1 + self.max_tokens * 4) / MILLION
@@ -71,7 +76,7 @@ def a_scene(seed: int) -> Scene:
         seed=seed,
         is_batch=is_batch,
         max_tokens=60 if is_batch else draw.choice([60, 120, 250]),
-        worst_cases=draw.randint(60, 90) if is_batch else draw.randint(30, 60),
+        worst_cases=draw.randint(60, 90) if is_batch else draw.randint(40, 60),
         concurrency=draw.choice([2, 8, 64]),
         kills=draw.choice([0, 0, 1, 2]),
         settings=SimulatorSettings(
@@ -131,14 +136,24 @@ async def play(scene: Scene, folder: Path) -> tuple[Decimal, Record]:
 )
 @pytest.mark.timeout(300)
 async def test_the_ceiling_holds_by_the_teachers_books(tmp_path: Path, seed: int) -> None:
+    """What the teacher bills stays below what the store's book says is gone, and that below the
+    ceiling. Of the ceiling, less what was written off, 95 % is paid for answers: what is left then
+    is less than the next request's worst case.
+
+    Written off is what may be billed without an answer: what was in flight at a kill (nobody can
+    know whether it was billed, so it has to count), lost connections, answers without usage, and
+    lines that a batch left out. Where nothing but kills happens, each costs a tenth of the ceiling
+    and what had been granted ahead: a fiftieth, or one request's worst.
+    """
     scene = a_scene(seed)
     billed, record = await play(scene, tmp_path)
 
     ceiling = scene.ceiling
     assert billed <= record.bound_usd <= ceiling
-    assert record.bound_usd >= Decimal("0.95") * ceiling
-    if not record.lost_usd:
-        assert billed >= Decimal("0.95") * ceiling
+    assert not record.held
+    assert record.paid_usd >= Decimal("0.95") * (ceiling - record.lost_usd)
+    if scene.is_calm:
+        assert record.lost_usd <= scene.kills * Decimal("0.15") * ceiling
 
 
 def test_a_ceiling_outlasts_its_run_and_a_higher_one_goes_on(

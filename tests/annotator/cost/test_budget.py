@@ -61,6 +61,16 @@ def test_a_kill_writes_off_what_was_granted_and_a_clean_end_does_not():
     assert (ended.paid_usd, ended.lost_usd, ended.left_usd) == (Decimal("0.2"), 0, Decimal("0.8"))
 
 
+def test_so_little_is_in_flight_that_a_kill_writes_off_a_tenth():
+    budget, worst = granted(a_budget("1"), "1"), Decimal("0.03")
+    while not budget.is_crowded(worst):
+        budget.reserve(worst)
+    assert budget.reserved_usd == Decimal("0.09")
+
+    alone = granted(a_budget("1"), "1")
+    assert not alone.is_crowded(Decimal("0.5"))  # or it could never be asked
+
+
 def test_what_a_batch_holds_outlives_the_process_that_promised_it():
     budget = granted(a_budget("1"), "0.6")
     budget.hold("part-1", Decimal("0.6"))

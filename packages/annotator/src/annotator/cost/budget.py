@@ -17,6 +17,8 @@ from decimal import Decimal
 from enum import Enum, auto
 
 ZERO = Decimal(0)
+# What a kill may write off at most, but for a little headroom and for a single request's worst.
+_FLIGHT_SHARE = Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,11 @@ class Budget:
         if used + worst_usd <= self.ceiling_usd:
             return Verdict.GRANT
         return Verdict.WAIT if self.reserved_usd or self.held else Verdict.NEVER
+
+    def is_crowded(self, worst_usd: Decimal) -> bool:
+        """Whether with this, too much of the ceiling would be in flight: a kill loses all of it."""
+        in_flight = self.reserved_usd + worst_usd
+        return bool(self.reserved_usd) and in_flight > self.ceiling_usd * _FLIGHT_SHARE
 
     def reserve(self, worst_usd: Decimal) -> None:
         """Promise an amount that was judged YES."""

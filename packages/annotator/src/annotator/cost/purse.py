@@ -56,7 +56,7 @@ class Purse:
 
     def reserve(self, request: Request) -> bool:
         worst = self._rates.worst_usd(request)
-        if self.budget.judge(worst) is not Verdict.YES:
+        if self.budget.judge(worst) is not Verdict.YES or self.budget.is_crowded(worst):
             return False
         self.budget.reserve(worst)
         self._reserved[request.key] = worst
@@ -67,6 +67,8 @@ class Purse:
         verdict = self.budget.judge(worst)
         if verdict is Verdict.NEVER:
             raise self.exhausted()
+        if self.budget.is_crowded(worst):
+            return False
         if verdict is Verdict.GRANT:
             share = self.budget.ceiling_usd * _GRANT_SHARE
             record = self.budget.record(max(worst, min(_GRANT_REQUESTS * worst, share)))
