@@ -22,7 +22,6 @@ from annotator.response.rejection import Rejection
 from common.labels import same_label
 
 _EXAMPLES = 3
-_MINUTE_S = 60
 _NOWHERE = "-"
 _KEY_BYTES = 12  # of a hash: enough to tell answers apart
 ZERO = Decimal(0)
@@ -105,7 +104,7 @@ class Rejected:
 class Account:
     """All of it. rows: that were asked; unasked: that are still to be. others: answers that other
     runs paid for. saved_usd: what these would have cost, and answers that rows share.
-    by_minute: answers asked in each minute since 1970. prices: as stated.
+    by_second: its own answers by the second in which they were asked. prices: as stated.
     """
 
     rows: int = 0
@@ -118,7 +117,7 @@ class Account:
     judged: defaultdict[str, Judged] = field(default_factory=lambda: defaultdict(Judged))
     rejected: defaultdict[str, Rejected] = field(default_factory=lambda: defaultdict(Rejected))
     labels: Counter[str] = field(default_factory=Counter[str])
-    by_minute: Counter[int] = field(default_factory=Counter[int])
+    by_second: Counter[int] = field(default_factory=Counter[int])
     prices: dict[str, None] = field(default_factory=dict[str, None])
 
     @property
@@ -189,7 +188,7 @@ class Accountant:
     def _place(self, place: Place, answer: Answer, usd: Decimal) -> None:
         account = self.account
         if place.run == self._run:
-            account.by_minute[answer.asked_at // _MINUTE_S] += 1
+            account.by_second[answer.asked_at] += 1
         else:
             account.others += 1
             account.others_usd += usd

@@ -1,11 +1,17 @@
 """What follows from an account: what one of each costs, groups, which templates are best."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from annotator.accounts.account import Account, Judged, Paid, Place
+from annotator.accounts.planned import Planned
 from annotator.accounts.reporting import RunReport
+from annotator.cost.run_notes import RunNote
+from annotator.request.answer import Mode
 
+THIS_RUN = "this run"
 BY = ("split", "template", "part", "mode")
 
 
@@ -29,14 +35,56 @@ def grouped(paid: Mapping[Place, Paid], by: str) -> dict[str, Paid]:
     return dict(groups)
 
 
-def frontier(account: Account) -> list[str]:
-    """Templates that no other beats in both accuracy and cost of a row, the cheapest first."""
-    best, found = -1.0, list[str]()
-    for name, judged in sorted(account.judged.items(), key=lambda each: row_usd(each[1])):
-        if judged.accuracy is not None and judged.accuracy > best:
-            best = judged.accuracy
-            found.append(name)
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What a template achieved at which cost of a row. basis: on which rows, and who judged."""
+
+    template: str
+    basis: str
+    rows: int
+    accuracy: float
+    row_usd: float
+    efficient: bool = False
+
+
+def points(report: RunReport) -> list[Point]:
+    """The run's templates and those of its teacher that the task's metadata knows, the cheapest
+    first; efficient: no other is as cheap and as good."""
+    own = [
+        Point(
+            template=name,
+            basis=THIS_RUN,
+            rows=judged.gold,
+            accuracy=judged.accuracy,
+            row_usd=row_usd(judged),
+        )
+        for name, judged in report.account.judged.items()
+        if judged.accuracy is not None
+    ]
+    same = {(each.template, each.rows, each.accuracy) for each in own}  # an experiment's own
+    known = [e for e in _known(report) if (e.template, e.rows, e.accuracy) not in same]
+    found = sorted((*own, *known), key=lambda each: (each.row_usd, -each.accuracy))
+    bests = accumulate((each.accuracy for each in found), max, initial=-1.0)
+    return [
+        replace(each, efficient=each.accuracy > best)
+        for each, best in zip(found, bests, strict=False)
+    ]
+
+
+def _known(report: RunReport) -> Iterator[Point]:
+    for result in report.results:
+        setting = result.setting
+        if setting.teacher != report.note.teacher:
+            continue
+        for name, score in result.templates.items():
+            if score.cost_per_row_usd is not None:
+                yield Point(
+                    template=name,
+                    basis=f"{setting.rows} of {setting.split}, reader {setting.reader}",
+                    rows=score.rows,
+                    accuracy=score.accuracy,
+                    row_usd=score.cost_per_row_usd,
+                )
 
 
 def row_usd(judged: Judged) -> float:
@@ -48,13 +96,17 @@ def difference(report: RunReport) -> float | None:
     """How far the actual cost is from the likely one, as a share of it; None without both."""
     if report.planned is None:
         return None
-    modes = {start.mode for start in report.note.starts}
-    planned = report.planned.batch_usd if modes == {"batch"} else report.planned.online_usd
-    paid = report.account.paid_usd
-    return float(paid) / planned[1] - 1 if planned[1] else None
+    _, likely = likely_usd(report.planned, report.note)
+    return float(report.account.paid_usd) / likely - 1 if likely else None
 
 
-def rate(account: Account) -> list[tuple[int, int]]:
-    """Answers in each minute of the run from its first, as far as there were some."""
-    first = min(account.by_minute, default=0)
-    return [(minute - first, n) for minute, n in sorted(account.by_minute.items())]
+def likely_usd(planned: Planned, note: RunNote) -> tuple[Mode, float]:
+    """What was likely in the mode in which the run was started; online where in both."""
+    if {start.mode for start in note.starts} == {"batch"}:
+        return "batch", planned.batch_usd.likely
+    return "online", planned.online_usd.likely
+
+
+def best_and_own(known: list[Point]) -> list[Point]:
+    """The points that a table has room for."""
+    return [each for each in known if each.efficient or each.basis == THIS_RUN]

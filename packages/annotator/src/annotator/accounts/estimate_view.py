@@ -79,11 +79,11 @@ def show_estimate(answered: Answered, screen: Screen) -> None:
 
 def _bases(run: Estimate) -> dict[str, list[str]]:
     """Where the length of answers is known from -> of which templates."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for line in run.lines:
         if line.to_ask:
-            found.setdefault(line.basis, []).append(line.template)
-    return found
+            found.setdefault(line.basis, {})[line.template] = None
+    return {basis: list(names) for basis, names in found.items()}
 
 
 def _lines_table(run: Estimate) -> Table:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from io import StringIO
 
 from annotator.accounts.account import Paid
-from annotator.accounts.breakdown import BY, difference, figures, frontier, grouped
+from annotator.accounts.breakdown import BY, difference, figures, grouped, points
 from annotator.accounts.reporting import Report, RunReport, StoreReport
 
 _RUN_FACTS = {"name", "kind", "task", "teacher", "out", "starts"}
@@ -52,7 +52,7 @@ def _of_run(report: RunReport) -> dict[str, object]:
             name: {**asdict(judged), "usd": float(judged.usd), "accuracy": judged.accuracy}
             for name, judged in account.judged.items()
         },
-        "efficient": frontier(account),
+        "accuracy_against_cost": [asdict(point) for point in points(report)],
         "rejected": {
             reason: {"rows": each.rows, "usd": float(each.usd)}
             for reason, each in account.rejected.items()

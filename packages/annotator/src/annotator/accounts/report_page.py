@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from annotator.accounts.account import Paid, Place
-from annotator.accounts.breakdown import BY, frontier, grouped, rate, row_usd
+from annotator.accounts.breakdown import BY, best_and_own, grouped, points, row_usd
+from annotator.accounts.chart import Chart, Pace
 from annotator.accounts.report_view import paid_by_run, started, summary_of, title_of
 from annotator.accounts.reporting import Report, RunReport, StoreReport
 from annotator.page import rendered
@@ -19,7 +20,7 @@ def as_html(report: Report) -> str:
 
 
 def _of_run(report: RunReport) -> str:
-    account = report.account
+    account, known = report.account, points(report)
     return rendered(
         _TEMPLATES / "run.html.jinja",
         report=report,
@@ -27,8 +28,10 @@ def _of_run(report: RunReport) -> str:
         account=account,
         summary=list(summary_of(report)),
         groups=_groups(account.paid),
-        rate=rate(account),
-        frontier=frontier(account),
+        pace=Pace.of(account.by_second),
+        points=known,
+        told=best_and_own(known),
+        chart=Chart.of(known),
         row_usd=row_usd,
         shortened=_shortened,
     )

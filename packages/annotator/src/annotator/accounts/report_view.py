@@ -8,10 +8,13 @@ from rich.table import Table
 from annotator.accounts.account import Account, Paid, Place
 from annotator.accounts.breakdown import (
     BY,
+    Point,
+    best_and_own,
     difference,
     figures,
-    frontier,
     grouped,
+    likely_usd,
+    points,
     row_usd,
 )
 from annotator.accounts.reporting import Report, RunReport, StoreReport
@@ -31,10 +34,16 @@ def show(report: Report, screen: Screen) -> None:
 def _show_run(report: RunReport, screen: Screen) -> None:
     account, note = report.account, report.note
     screen.show(f"{title_of(report)}, {note.out}")
-    for line in summary_of(report):
-        screen.show(line)
+    for name, words in summary_of(report):
+        screen.show(f"{name:11} {words}")
     _show_groups(account.paid, screen)
     screen.table(_template_table(account))
+    known = points(report)
+    told = best_and_own(known)
+    if told:
+        screen.table(_points_table(told))
+        if len(told) < len(known):
+            screen.show(f"{len(known) - len(told):,} more that are beaten: --html shows them")
     if account.rejected:
         screen.table(_rejected_table(account))
 
@@ -90,31 +99,35 @@ def _runs_table(report: StoreReport) -> Table:
     return table
 
 
-def summary_of(report: RunReport) -> Iterator[str]:
-    """The figures that matter most, a line each."""
-    account = report.account
-    yield f"cost        {usd(account.total.usd)} USD for {account.total.answers:,} answers"
+def summary_of(report: RunReport) -> Iterator[tuple[str, str]]:
+    """The figures that matter most, by name."""
+    account, total = report.account, report.account.total
+    yield "cost", f"{usd(total.usd)} USD for {total.answers:,} answers"
     for price in account.prices:
-        yield f"price       {price}"
+        yield "price", price
     yield (
-        f"this run    {usd(account.paid_usd)} USD; the store saved {usd(account.saved_usd)} USD "
-        f"({account.others:,} answers of other runs, {account.shared:,} shared)"
+        "this run",
+        f"{usd(account.paid_usd)} USD; the store saved {usd(account.saved_usd)} USD "
+        f"({account.others:,} answers of other runs, {account.shared:,} shared)",
     )
-    each = ", ".join(
-        f"{name.replace('_', ' ')} {usd(cost)}" for name, cost in figures(account).items()
-    )
-    yield f"USD per     {each}"
-    yield f"rejected    {usd(account.wasted_usd)} USD for rows without a record"
-    planned, off = report.planned, difference(report)
-    if planned is None or off is None:
-        yield "planned     nothing: annotate estimate before a run is held against it here"
-    else:
-        yield f"planned     {usd(planned.online_usd[1])} USD online; came out {100 * off:+.1f} %"
-    if account.total.uncounted:
+    each = figures(account).items()
+    yield "USD per", ", ".join(f"{name.replace('_', ' ')} {usd(cost)}" for name, cost in each)
+    yield "rejected", f"{usd(account.wasted_usd)} USD for rows without a record"
+    yield "planned", _planned(report)
+    if total.uncounted:
         yield (
-            f"UNCOUNTED   {account.total.uncounted:,} answers came without token counts: their "
-            "cost is not in these figures"
+            "UNCOUNTED",
+            f"{total.uncounted:,} answers came without token counts: their cost is not in these "
+            "figures",
         )
+
+
+def _planned(report: RunReport) -> str:
+    off = difference(report)
+    if report.planned is None or off is None:
+        return "nothing: annotate estimate before a run is held against it here"
+    mode, likely = likely_usd(report.planned, report.note)
+    return f"{usd(likely)} USD {mode}; came out {100 * off:+.1f} %"
 
 
 def _paid_table(by: str, groups: dict[str, Paid]) -> Table:
@@ -131,15 +144,25 @@ def _paid_table(by: str, groups: dict[str, Paid]) -> Table:
 def _template_table(account: Account) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("label from", no_wrap=True, min_width=12)
-    for name in ("rows", "labels", "accuracy", "rationales", "words", "USD a row", "efficient"):
+    for name in ("rows", "labels", "accuracy", "rationales", "words", "USD a row"):
         table.add_column(name, justify="right", no_wrap=True)
-    efficient = frontier(account)
     for name, judged in sorted(account.judged.items()):
         counts = (f"{judged.rows:,}", f"{judged.labels:,}", percent(judged.accuracy))
         words = f"{judged.words / judged.rationales:.1f}" if judged.rationales else "-"
-        mark = "yes" if name in efficient else ""
-        cells = (f"{judged.rationales:,}", words, usd(row_usd(judged)), mark)
-        table.add_row(name, *counts, *cells)
+        table.add_row(name, *counts, f"{judged.rationales:,}", words, usd(row_usd(judged)))
+    return table
+
+
+def _points_table(known: list[Point]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("the cheapest first", no_wrap=True)
+    for name in ("accuracy", "USD a row", "efficient", "rows"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("known from", no_wrap=True)
+    for each in known:
+        mark = "yes" if each.efficient else ""
+        numbers = (percent(each.accuracy), usd(each.row_usd), mark, f"{each.rows:,}")
+        table.add_row(each.template, *numbers, each.basis)
     return table
 
 

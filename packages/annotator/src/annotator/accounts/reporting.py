@@ -1,7 +1,7 @@
 """From a store to reports: its runs, and the account of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from annotator.accounts.account import Account, Accountant, Paid, Place
@@ -16,6 +16,7 @@ from annotator.rationing import ration
 from annotator.request.key import endpoint_of
 from annotator.request.plan import Plan, name_of
 from annotator.request.store import ResponseStore
+from annotator.study.metadata import Result
 from annotator.study.trial import plans_again
 from annotator.writing import SplitShards
 from common.errors import DatasetError, PromptError, StoreError
@@ -25,13 +26,15 @@ from common.errors import DatasetError, PromptError, StoreError
 class RunReport:
     """A run and its account. planned: what was estimated for it, None where nothing was.
 
-    changed: what is not as it was when the run was started, None where all is.
+    changed: what is not as it was when the run was started, None where all is. results: what the
+    task's metadata knows of its templates.
     """
 
     note: RunNote
     account: Account
     planned: Planned | None
     changed: str | None
+    results: list[Result] = field(default_factory=list[Result])
 
     @property
     def paid(self) -> dict[Place, Paid]:

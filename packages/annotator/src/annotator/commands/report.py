@@ -1,5 +1,6 @@
 """`annotate report`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,11 @@ from annotator.accounts.report_page import as_html
 from annotator.accounts.report_view import show
 from annotator.accounts.reporting import Report, chosen, find_runs, report_run, report_store
 from annotator.commands.options import AsJson, Prices, Store
+from annotator.commands.study_options import MetadataFile, metadata_file
 from annotator.config import STORE
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
+from annotator.study.metadata import known_results
 from annotator.study.report import write_report
 from common.errors import ShardError
 
@@ -25,6 +28,7 @@ def report_command(  # budget: a command's options are its parameters
     run: Annotated[
         str | None, typer.Option(help="One of several runs, by the start of its name.")
     ] = None,
+    metadata: MetadataFile = None,
     csv: Annotated[
         str | None, typer.Option("--csv", help="Write the lines of the account; - is the screen.")
     ] = None,
@@ -49,7 +53,7 @@ def report_command(  # budget: a command's options are its parameters
     if not target.exists():
         raise ShardError(f"{target}: not there: name the folder of a run's shards, or a store")
     screen, paths = Screen(quiet=as_json), (csv, html)
-    report = _report(target, store, run, prices)
+    report = _report(target, store, run, prices, metadata)
     for line in report.warnings:
         screen.warn(line)
     for path, render in zip(paths, (as_csv, as_html), strict=True):
@@ -61,10 +65,15 @@ def report_command(  # budget: a command's options are its parameters
         show(report, screen)
 
 
-def _report(target: Path, store: Path, run: str | None, prices: Path | None) -> Report:
+def _report(
+    target: Path, store: Path, run: str | None, prices: Path | None, metadata: Path | None
+) -> Report:
     is_store = (target / "data.mdb").is_file()
     with ResponseStore.open(target if is_store else store, write=False) as opened:
         runs = find_runs(target, opened)
         if is_store and run is None:
             return report_store(opened, prices)
-        return report_run(chosen(runs, run), opened, prices)
+        report = report_run(chosen(runs, run), opened, prices)
+    note = report.note
+    known = known_results(note.prompts, metadata_file(metadata, note.task), note.task)
+    return replace(report, results=known)
