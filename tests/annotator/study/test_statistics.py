@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.study.statistics import holm, mcnemar, wilson
+from annotator.study.statistics import holm, mcnemar, paired_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,20 @@ def test_corrected_values_are_no_smaller_and_keep_their_order(p_values: list[flo
     assert all(p <= c <= 1 for p, c in zip(p_values, corrected, strict=True))
     by_p = [c for _, c in sorted(zip(p_values, corrected, strict=True))]
     assert by_p == sorted(by_p)
+
+
+def test_paired_intervals_are_newcombes() -> None:
+    # Newcombe (1998), the paper on paired data: method 10 for 36, 12, 2 and 0 of 50.
+    assert paired_interval(36, 12, 2, 0) == pytest.approx((0.0569, 0.3404), abs=5e-5)
+    assert paired_interval(0, 0, 0, 0) == (-1, 1)
+
+
+@given(st.lists(st.integers(0, 60), min_size=4, max_size=4))
+def test_a_paired_interval_holds_its_difference_and_mirrors(table: list[int]) -> None:
+    both, one, other, neither = table
+    low, high = paired_interval(both, one, other, neither)
+    assert -1 - 1e-9 <= low <= high <= 1 + 1e-9
+    if n := sum(table):
+        assert low - 1e-9 <= (one - other) / n <= high + 1e-9
+        mirrored = paired_interval(both, other, one, neither)
+        assert mirrored == pytest.approx((-high, -low))

@@ -6,7 +6,7 @@ Ctrl-C and SIGTERM end it early, without loss.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -34,11 +34,12 @@ from annotator.request.batch.teacher import BatchTeacher
 from annotator.request.committer import Committer
 from annotator.request.door import Door
 from annotator.request.key import Request
-from annotator.request.plan import Rest
+from annotator.request.plan import Plan, Questions
 from annotator.request.progress import Progress
 from annotator.request.store import ResponseStore
 from annotator.screen import Screen
 from annotator.simulator.rehearsal import rehearse
+from annotator.simulator.reply import Teacher as SimulatedAnswers
 from annotator.simulator.server import Simulator
 from annotator.teachers import Asking, Teacher, the_teacher
 
@@ -48,9 +49,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def ask(
-    config: RunConfig, rests: list[Rest], store: ResponseStore, screen: Screen, progress: Progress
+    config: RunConfig,
+    rests: Sequence[Questions],
+    store: ResponseStore,
+    screen: Screen,
+    progress: Progress,
+    rehearsed: Callable[[list[Plan]], SimulatedAnswers] = rehearse,
 ) -> None:
-    """Settle every request. Raises RunStopped, StoreError, Interrupted; answers are stored."""
+    """Settle every request. Raises RunStopped, StoreError, Interrupted; answers are stored.
+
+    rehearsed: who answers where the teacher is the embedded simulator.
+    """
     plans = [rest.plan for rest in rests]
     progress.total = _n_requests(rests, progress.cached)
     async with AsyncExitStack() as stack:
@@ -58,7 +67,7 @@ async def ask(
         events.emit("asking", task=config.task, splits=config.splits, teacher=config.teacher)
         simulator_url = None
         if uses_simulator(config):
-            simulator = await stack.enter_async_context(Simulator(rehearse(plans)))
+            simulator = await stack.enter_async_context(Simulator(rehearsed(plans)))
             simulator_url = simulator.base_url
         door = make_door(config, simulator_url)
         committer = await stack.enter_async_context(Committer(store, backlog=door.concurrency))
@@ -81,7 +90,7 @@ async def ask(
 
 
 async def _settle(
-    teacher: Teacher, rests: list[Rest], store: ResponseStore, progress: Progress
+    teacher: Teacher, rests: Sequence[Questions], store: ResponseStore, progress: Progress
 ) -> None:
     with _stopped_by_signals(teacher.stop) as received:
         try:
@@ -162,7 +171,7 @@ async def _noted(events: EventLog, progress: Progress) -> AsyncGenerator[None]:
 
 
 async def _missing(
-    rests: list[Rest], store: ResponseStore, progress: Progress
+    rests: Sequence[Questions], store: ResponseStore, progress: Progress
 ) -> AsyncIterator[list[Request]]:
     """What the store does not have, by groups. Between them the loop gets to its sockets."""
     requests = chain.from_iterable(rest.requests() for rest in rests)
@@ -174,15 +183,10 @@ async def _missing(
         await asyncio.sleep(0)
 
 
-def _n_requests(rests: list[Rest], settled: int) -> int | None:
+def _n_requests(rests: Sequence[Questions], settled: int) -> int | None:
     """How many requests this run settles, those that are settled already among them."""
-    total = settled
-    for rest in rests:
-        rows = rest.plan.count_rows()
-        if rows is None or rest.plan.asks_twice:
-            return None
-        total += -(-(rows - rest.start) // rest.every)
-    return total
+    counts = [rest.count() for rest in rests]
+    return None if None in counts else settled + sum(count or 0 for count in counts)
 
 
 @contextmanager

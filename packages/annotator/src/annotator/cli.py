@@ -38,6 +38,10 @@ COMMANDS = {
         "annotator.commands.evaluate:evaluate_command",
         "Judge templates by the answers that the store has; nobody is asked.",
     ),
+    "optimize": (
+        "annotator.commands.optimize:optimize_command",
+        "Search for a better prompt: a model proposes templates, the rows decide (OPRO).",
+    ),
     "parse": (
         "annotator.commands.parse:parse_command",
         "Read the stored answers to a task's rows; nobody is asked, nothing is written.",

@@ -39,8 +39,10 @@ from annotator.simulator.faults import Fault, FaultPlan
 from annotator.simulator.latency import Latency
 from annotator.simulator.limits import RateLimits
 from annotator.simulator.phrasing import STYLES, Style
-from annotator.simulator.rehearsal import ACCURACY, rehearse
+from annotator.simulator.rehearsal import ACCURACY, rehearse, rehearse_search
+from annotator.simulator.reply import Teacher
 from annotator.simulator.server import Simulator, SimulatorSettings
+from annotator.simulator.taste import Taste
 from common.errors import ConfigError
 
 
@@ -58,6 +60,13 @@ def simulate_command(  # budget: a command's options are its parameters
     ] = ACCURACY,
     template_accuracy: Annotated[
         list[str] | None, typer.Option(help="ID=SHARE, for a template that does better or worse.")
+    ] = None,
+    taste: Annotated[
+        int | None,
+        typer.Option(
+            help="A seed: each template leads it as well as its words please this hidden taste, "
+            "about --accuracy; and it proposes templates. For annotate optimize."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides which answers are wrong.")] = 1,
     style: Annotated[
@@ -99,6 +108,8 @@ def simulate_command(  # budget: a command's options are its parameters
 
         annotate simulate demo --template-accuracy label-first=0.9 &
 
+        annotate simulate demo --accuracy 0.6 --taste 7 &
+
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
     """
     config = RunConfig(
@@ -122,7 +133,11 @@ def simulate_command(  # budget: a command's options are its parameters
     )
     planted = _template_accuracies(template_accuracy or [])
     plans = make_plans(config) + _plans_of(config, planted)
-    teacher = rehearse(plans, accuracy, seed, _style(style), planted)
+    teacher: Teacher = (
+        rehearse(plans, accuracy, seed, _style(style), planted)
+        if taste is None
+        else rehearse_search(plans, _taste(taste, accuracy), seed, _style(style))
+    )
     settings = SimulatorSettings(
         port=port,
         log_file=log,
@@ -135,6 +150,12 @@ def simulate_command(  # budget: a command's options are its parameters
         batch=batches.settings(),
     )
     asyncio.run(_serve(Simulator(teacher, settings), Screen()))
+
+
+def _taste(seed: int, accuracy: float) -> Taste:
+    if not 0 < accuracy < 1:
+        raise ConfigError(f"--accuracy {accuracy:g}: with --taste, between 0 and 1")
+    return Taste(seed=seed, middle=accuracy)
 
 
 def _style(name: str) -> Style:

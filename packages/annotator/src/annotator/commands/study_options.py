@@ -1,5 +1,6 @@
 """Options that `experiment` and `evaluate` share, and how they show what they found."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from annotator.screen import Screen
 from annotator.study.columns import terminal_table
 from annotator.study.experiment import Report
 from annotator.study.metadata import METADATA_NAME
+from annotator.study.ranking import Place
 from annotator.study.report import as_csv, as_html, as_markdown, outcome, write_report
 from common.errors import ConfigError
 
@@ -68,9 +70,9 @@ def show_report(report: Report, screen: Screen) -> None:
         f"{report.task}: {setting.rows} of {setting.split}, {setting.teacher} "
         f"({setting.server}), reader {setting.reader}"
     )
-    screen.table(_table(report, 1))
+    screen.table(ranking_table(report.places, 1))
     screen.show("")
-    screen.table(_table(report, 2))
+    screen.table(ranking_table(report.places, 2))
     if report.race:
         screen.show(outcome(report.race))
     screen.show(f"{report.asked:,} requests asked, {report.cached:,} answered by the store")
@@ -87,13 +89,14 @@ def write_reports(report: Report, csv: str | None, markdown: str | None, html: s
             write_report(path, render(report))
 
 
-def _table(report: Report, number: int) -> Table:
+def ranking_table(places: Sequence[Place], number: int) -> Table:
+    """The first or the second table of a ranking."""
     columns = terminal_table(number)
     table = Table(box=None, pad_edge=False)
     for column in columns:
         _, heading = column.terminal or (0, "")
         justify = "left" if column.name == "template" else "right"
         table.add_column(heading, justify=justify, vertical="bottom", no_wrap=True)
-    for place in report.places:
+    for place in places:
         table.add_row(*(column.shown(place).removesuffix(" %") for column in columns))
     return table

@@ -8,6 +8,7 @@ import hashlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from annotator.dataset.files import RawRow
 from annotator.dataset.rows import Row, read_rows
@@ -66,6 +67,17 @@ def only(source: Source, indices: list[int]) -> Source:
         return (held[index] for index in indices)
 
     return replace(source, rows=rows, count=lambda: len(indices), indices=tuple(indices))
+
+
+def stretch(source: Source, start: int, stop: int) -> Source:
+    """The chosen rows from number `start` of the choice up to `stop`; they keep their numbers."""
+    assert source.indices is not None, "a choice of rows"
+
+    def rows() -> Iterator[RawRow]:
+        return islice(source.rows(), start, stop)
+
+    indices = source.indices[start:stop]
+    return replace(source, rows=rows, count=lambda: len(indices), indices=indices)
 
 
 def _wanted(size: float, n_gold: int) -> int:

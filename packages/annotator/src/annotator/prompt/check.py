@@ -1,24 +1,19 @@
 """What is wrong with a task's templates and mixes, or looks so, before anybody is asked."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 from annotator.prompt.leak import gold_placeholders, leak_warning
+from annotator.prompt.likeness import ALIKE, likeness, words_of
 from annotator.prompt.mix import Mix, load_mix, mix_files
 from annotator.prompt.task import filler, placeholders
 from annotator.prompt.template import Template
 from common.errors import PromptError
 from common.task import TaskSpec
-
-# Two templates of which so many words agree, in order, are likely to be one and a half ideas.
-_ALIKE = 0.95
-_WORD = re.compile(r"[\w{}]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,25 +71,13 @@ def _original_patterns(task: TaskSpec, template: Template, where: str) -> Iterat
 
 
 def _look_alikes(templates: Mapping[str, Template]) -> Iterator[Finding]:
-    words = {name: _words(template) for name, template in templates.items()}
+    words = {name: words_of(template) for name, template in templates.items()}
     for one, other in combinations(words, 2):
         if words[one] == words[other]:
             if templates[one].options == templates[other].options:
                 yield _warning(f"template {other}", f"says the same as template {one}")
-        elif (alike := _likeness(words[one], words[other])) >= _ALIKE:
+        elif (alike := likeness(words[one], words[other])) >= ALIKE:
             yield _warning(f"template {other}", f"is {alike:.0%} like template {one}")
-
-
-def _words(template: Template) -> tuple[str, ...]:
-    return tuple(_WORD.findall(f"{template.system}\n{template.user}".casefold()))
-
-
-def _likeness(one: tuple[str, ...], other: tuple[str, ...]) -> float:
-    """2 x words in common / all words; 0 as soon as a cheap upper bound is too low."""
-    common = (Counter(one) & Counter(other)).total()
-    if 2 * common < _ALIKE * (len(one) + len(other)):
-        return 0.0
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 def _mix(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -138,6 +138,21 @@ class Plan:
         return _sha256(self.task.model_dump())
 
 
+class Questions(Protocol):
+    """Requests to settle. plan: whom they go to, and about which rows."""
+
+    @property
+    def plan(self) -> Plan: ...
+
+    def requests(self) -> Iterator[Request]:
+        """A fresh pass over them."""
+        ...
+
+    def count(self) -> int | None:
+        """How many there are; None while nobody knows."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
     """What is left to settle of a plan: its rows from number `start` on.
@@ -161,6 +176,13 @@ class Rest:
             for planned in self.plan.rows(self.start)
             if planned.rationale is not None and self.plan.draw(planned.row) >= self.above
         )
+
+    def count(self) -> int | None:
+        """How many requests; None where a row may have several, or rows are not counted."""
+        rows = self.plan.count_rows()
+        if rows is None or self.plan.asks_twice:
+            return None
+        return -(-(rows - self.start) // self.every)
 
 
 def name_of(plans: Iterable[Plan]) -> str:

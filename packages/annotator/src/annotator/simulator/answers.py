@@ -71,7 +71,10 @@ class SimulatedTeacher:
     def answer(self, body: Mapping[str, object]) -> str:
         """The text for this request; raises ValueError when its messages cannot be read."""
         digest = prompt_digest(read_messages(body.get("messages")))
-        known = self.book.find(digest)
+        return self.say(self.book.find(digest), body, digest)
+
+    def say(self, known: KnownAnswer | None, body: Mapping[str, object], digest: bytes) -> str:
+        """The text for a request of which this is known. digest: of its prompt."""
         roll = chance(self.seed, b"words", digest)
         if known is None:
             return pick(_KNOWS_NOTHING, roll)

@@ -7,11 +7,15 @@ be tried, without a key and without cost, on any dataset that has gold labels.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from annotator.dataset.rows import Row
+from annotator.dataset.rows import Row, read_rows
 from annotator.request.key import Request
 from annotator.request.plan import Plan, PlannedRow
 from annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
 from annotator.simulator.phrasing import Style
+from annotator.simulator.proposer import Proposer
+from annotator.simulator.row_book import RowBook
+from annotator.simulator.taste import Taste
+from annotator.simulator.taste_teacher import TasteTeacher
 from common.labels import value_of
 from common.task import TaskSpec
 
@@ -39,6 +43,26 @@ def rehearse(
                     led_to = planted.get(_template(planned, request))
                     book.add(request.messages, replace(known, accuracy=led_to))
     return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
+
+
+def rehearse_search(
+    plans: Iterable[Plan], taste: Taste, seed: int = 1, style: Style = "label-first"
+) -> TasteTeacher:
+    """A teacher who knows the rows of these plans in whatever words they are asked, and who
+    proposes templates. seed: of what it errs on, and of its ideas."""
+    rows, gold = RowBook(), "label"
+    for plan in plans:
+        gold = plan.task.gold or gold
+        for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
+            known = _known(plan.task, row)
+            if known is not None:
+                rows.add(row.fields, known)
+    return TasteTeacher(
+        rows=rows,
+        taste=taste,
+        proposer=Proposer(seed=seed, gold=gold),
+        voice=SimulatedTeacher(seed=seed, style=style),
+    )
 
 
 def _template(planned: PlannedRow, request: Request) -> str:

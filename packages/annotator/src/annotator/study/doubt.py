@@ -27,6 +27,13 @@ def doubts(right: Mapping[str, Sequence[bool]], n_rows: int, slack: int) -> dict
     return {name: field.chance(name, right[name], best + slack) for name in stopped}
 
 
+def expected(right: Mapping[str, Sequence[bool]], n_rows: int) -> dict[str, float]:
+    """The share of n_rows rows that each template gets right: counted where it was asked them all,
+    else what is to be expected of the missing ones."""
+    field = _Field.of(right)
+    return {name: field.expected(name, each) / n_rows for name, each in right.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
     """easy: of each row, the accuracy of a middling template. better: of each template, by how much
@@ -58,11 +65,18 @@ class _Field:
 
     def chance(self, name: str, right: Sequence[bool], to_beat: int) -> float:
         """The chance that a template ends with more than to_beat right rows."""
-        missing = [_chance(easy + self.better[name]) for easy in self.easy[len(right) :]]
-        expected = sum(right) + sum(missing)
+        missing = self._missing(name, right)
         luck = sum(chance * (1 - chance) for chance in missing)
         doubt = sqrt(luck + len(missing) ** 2 * self.unsure[name])
-        return 1 - NormalDist(expected, doubt).cdf(to_beat + 0.5)
+        return 1 - NormalDist(sum(right) + sum(missing), doubt).cdf(to_beat + 0.5)
+
+    def expected(self, name: str, right: Sequence[bool]) -> float:
+        """How many rows a template gets right in all."""
+        return sum(right) + sum(self._missing(name, right))
+
+    def _missing(self, name: str, right: Sequence[bool]) -> list[float]:
+        """The chance of each row that a template was not asked."""
+        return [_chance(easy + self.better[name]) for easy in self.easy[len(right) :]]
 
 
 def _spread(right: Sequence[Sequence[bool]]) -> float:

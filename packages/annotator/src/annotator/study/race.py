@@ -52,10 +52,12 @@ class RaceRules:
 class Race:
     """How a race ended. right: by template; finalists: those that were asked every row.
 
+    known: templates of earlier races with all their rows, that these have to beat.
     error: the chance that some stopped template would have ended more than the slack ahead.
     """
 
     n_rows: int
+    known: Mapping[str, Right] = field(default_factory=dict[str, Right])
     right: dict[str, Right] = field(default_factory=dict[str, Right])
     error: float = 0.0
 
@@ -76,9 +78,15 @@ class Race:
         return sum(map(len, self.right.values())) / (self.n_rows * len(self.right))
 
 
-def run_race(templates: Sequence[str], n_rows: int, rules: RaceRules, ask: Ask) -> Race:
+def run_race(
+    templates: Sequence[str],
+    n_rows: int,
+    rules: RaceRules,
+    ask: Ask,
+    known: Mapping[str, Right] | None = None,
+) -> Race:
     """Race these templates. ask: how they did on the first so many rows."""
-    race = Race(n_rows=n_rows)
+    race = Race(n_rows=n_rows, known=known or {})
     alive, rows = list(templates), 0
     for wave in WAVES:
         rows = min(n_rows, max(rows + 1, round(wave.rows * n_rows)))
@@ -86,7 +94,7 @@ def run_race(templates: Sequence[str], n_rows: int, rules: RaceRules, ask: Ask) 
         keep = max(_FEWEST_FINALISTS, round(wave.keep * len(templates)))
         alive = sorted(alive, key=lambda name: -sum(race.right[name]))[:keep]
     while True:
-        doubt = doubts(race.right, n_rows, int(SLACK * n_rows + 1e-9))
+        doubt = doubts({**race.known, **race.right}, n_rows, int(SLACK * n_rows + 1e-9))
         race.error = _any(doubt.values())
         again = _worth_asking(race, doubt, rules)
         if not again:

@@ -1,0 +1,85 @@
+"""A search in this process, over a live teacher in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from annotator.config import RunConfig, own_prompts
+from annotator.planning import make_template_plan
+from annotator.screen import Screen
+from annotator.simulator.rehearsal import rehearse_search
+from annotator.simulator.server import Simulator
+from annotator.simulator.taste import Taste
+from annotator.study.optimize.outcome import Outcome
+from annotator.study.optimize.run import run_search
+from annotator.study.optimize.settings import SearchSettings
+from tests.journeys.money import with_prices
+
+MILLION = Decimal(1_000_000)
+
+
+def a_config(folder: Path, **changes: Any) -> RunConfig:
+    parts: dict[str, Any] = {
+        "task": "demo",
+        "splits": ("train",),
+        "teacher": "priced",
+        "prompts": own_prompts(),
+        "store": folder / "store",
+        "out": folder,
+        "prices": folder / "prices.yaml",
+        "max_tokens": 60,
+        "concurrency": 1,
+    }
+    return RunConfig(**{**parts, **changes})
+
+
+@contextmanager
+def a_teacher(folder: Path, seed: int) -> Generator[Simulator]:
+    """A teacher of the demo task who likes some words better than others."""
+    with_prices(folder)
+    plan = make_template_plan(a_config(folder), ())
+    teacher = Simulator(rehearse_search([plan], Taste(seed=seed), seed=seed))
+    started, loop = threading.Event(), asyncio.new_event_loop()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with teacher:
+            stops.append(stop)
+            started.set()
+            await stop.wait()
+
+    stops: list[asyncio.Event] = []
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    started.wait()
+    try:
+        yield teacher
+    finally:
+        loop.call_soon_threadsafe(stops[0].set)
+        thread.join()
+        loop.close()
+
+
+def search(
+    folder: Path, teacher: Simulator, seed: int, *, ceiling: str | None = None, **settings: Any
+) -> Outcome:
+    """Search with the templates of the demo task."""
+    config = a_config(
+        folder,
+        base_url=teacher.base_url,
+        max_cost_usd=None if ceiling is None else Decimal(ceiling),
+    )
+    what = replace(SearchSettings(seed=seed), **settings)
+    optimizer = replace(config, max_tokens=1024)
+    return run_search(config, optimizer, what, folder / "search", Screen(quiet=True))
+
+
+def billed_usd(teacher: Simulator) -> Decimal:
+    """By the teacher's books."""
+    prompt, answer = teacher.log.billed_tokens()
+    return (prompt + 4 * answer) / MILLION
