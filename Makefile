@@ -33,8 +33,8 @@ test-all: setup test-alone  ## every test, the slow ones too, and each package a
 test-alone:  ## each package's tests with only that package installed
 	@$(PYTHON) scripts/test_alone.py
 
-bench: setup  ## the annotator's speed and memory against a floor, see benchmarks/README.md
-	@missed=0; for name in read_answers race_templates annotate_throughput warm_rerun soak batch_api; do \
+bench: setup  ## speed and memory against floors and the original's way, see benchmarks/README.md
+	@missed=0; for name in read_answers race_templates annotate_throughput warm_rerun soak batch_api train_step; do \
 		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
 	done; exit $$missed
 

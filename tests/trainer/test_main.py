@@ -8,7 +8,7 @@ import torch
 
 from common.task import LabelSpec
 from tests.trainer.made_rows import arguments, word_problems, write_split
-from trainer.main import main
+from trainer.main import COMMANDS, main
 from trainer.model.losses import TaskLosses
 
 
@@ -120,3 +120,10 @@ def test_a_device_out_of_memory(
 
 def test_a_wrong_option(said: pytest.CaptureFixture[str]) -> None:
     assert "required: --train" in _refusal([], said)
+
+
+def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"python -m trainer {name}" not in shown] == []

@@ -72,7 +72,10 @@ def test_gold_labels_on_request(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="no rows at all"):
-        _learn(tmp_path, [])
+        _learn(tmp_path / "none", [])
+    unlabelled = [replace(record, label=None) for record in word_problems("train", 3)]
+    with pytest.raises(ShardError, match="no row has a teacher label, nothing to train on"):
+        _learn(tmp_path / "unlabelled", unlabelled)
 
 
 def test_an_exam_needs_gold(tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ _EXAMPLES = """examples:
       --valid runs/anli1/valid --test runs/anli1/test --model google/t5-v1_1-base \\
       --batch-size 64 --steps 10000 --zero 2 --output runs/anli1/student
 
-The same command again goes on from the last checkpoint. `python -m trainer predict --help` and
-`python -m trainer evaluate --help` tell how to use the student.
+The same command again goes on from the last checkpoint. Beside training, each with a --help:
+  python -m trainer predict     labels for new rows
+  python -m trainer evaluate    the student against its teacher
+  python -m trainer serve       the student over HTTP
+  python -m trainer sweep       many runs of one file
+  python -m trainer track       the results of many runs
 """
 
 
