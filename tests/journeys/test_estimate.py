@@ -117,3 +117,21 @@ def test_what_cannot_be_priced_is_said_in_one_line(
     assert said in done.err
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_a_probe_is_not_paid_for_where_another_model_has_no_price(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    with_prices(tmp_path)
+    done = annotate("estimate", *DEMO, "--probe", "10", "--compare", "nobody")
+
+    assert done.code == 2
+    assert "no price is known for nobody" in done.err
+    assert not (tmp_path / "runs" / "store").exists()
+
+
+def test_the_teacher_among_the_compared_is_listed_once(annotate: Annotate, tmp_path: Path) -> None:
+    with_prices(tmp_path)
+    done = annotate("estimate", *DEMO, "--compare", "simulated,gpt-4o-mini", "--json")
+
+    assert [each["name"] for each in done.json["variants"]["model"]] == ["simulated", "gpt-4o-mini"]

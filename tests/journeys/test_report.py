@@ -154,3 +154,13 @@ def test_what_cannot_be_reported_is_said_in_one_line(annotate: Annotate, tmp_pat
         assert done.code == 2
         assert said in done.err
         assert len(done.err.splitlines()) == 1
+
+
+def test_a_store_of_imported_answers_alone_is_reported(annotate: Annotate, tmp_path: Path) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "5", "--quiet")
+    annotate("store", "export", "answers.jsonl")
+    assert annotate("store", "import", "answers.jsonl", "--store", "other").code == 0
+    done = annotate("report", "other", "--json")
+
+    assert done.code == 0, done.err
+    assert done.json["answers"] == 5

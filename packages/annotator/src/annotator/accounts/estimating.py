@@ -76,6 +76,13 @@ def terms_of(config: RunConfig, plan: Plan, known: Knowledge) -> Terms:
     )
 
 
+def check_priced(config: RunConfig, models: Iterable[str], known: Knowledge) -> None:
+    """Raise ConfigError before anything is paid for: a model of these has no known price."""
+    for name in models:
+        teacher = replace(config, teacher=name)
+        terms_of(teacher, make_plans(teacher)[0], known)
+
+
 def by_model(
     config: RunConfig, models: Iterable[str], known: Knowledge
 ) -> list[tuple[str, Estimate]]:

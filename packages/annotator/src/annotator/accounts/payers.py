@@ -4,7 +4,6 @@ a store at a time. A batch may be collected when no run is: its answers are of t
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ class Payers:
             ((start, note.name) for note in notes for start in note.starts),
             key=lambda each: each[0].at,
         )
-        nexts = [after.at for (_, _), (after, _) in pairwise(starts)] + [inf]
+        nexts = [*(start.at for start, _ in starts[1:]), inf][: len(starts)]
         self._times = [
             # Of a killed one nobody knows the end: it is at most when the next was started.
             _Time(

@@ -12,6 +12,7 @@ from annotator.accounts.estimating import (
     by_model,
     by_rate,
     by_template,
+    check_priced,
     estimate_run,
 )
 from annotator.accounts.few_shot import compare_few_shot
@@ -134,10 +135,12 @@ def estimate_command(  # budget: a command's options are its parameters
         day=datetime.now(UTC).date(),
     )
     screen = Screen(quiet=quiet or as_json)
+    others = list(dict.fromkeys([teacher, *names_of(compare)]))
+    check_priced(config, others, known)
     if probe is not None:
         probe_plans(config, probe, screen)
     variants = {
-        "model": by_model(config, [teacher, *names_of(compare)], known) if compare else [],
+        "model": by_model(config, others, known) if compare else [],
         "template": by_template(config, _templates(config, templates), known),
         "rationale rate": by_rate(config, _rates(rationale_rates), known),
     }

@@ -70,10 +70,9 @@ def _report(
 ) -> Report:
     is_store = (target / "data.mdb").is_file()
     with ResponseStore.open(target if is_store else store, write=False) as opened:
-        runs = find_runs(target, opened)
         if is_store and run is None:
             return report_store(opened, prices)
-        report = report_run(chosen(runs, run), opened, prices)
+        report = report_run(chosen(find_runs(target, opened), run), opened, prices)
     note = report.note
     known = known_results(note.prompts, metadata_file(metadata, note.task), note.task)
     return replace(report, results=known)
