@@ -163,4 +163,4 @@ def test_a_store_of_imported_answers_alone_is_reported(annotate: Annotate, tmp_p
     done = annotate("report", "other", "--json")
 
     assert done.code == 0, done.err
-    assert done.json["answers"] == 5
+    assert done.json["by_run"]["(no run)"]["answers"] == 5
