@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": "trainer.using.serve",
     "sweep": "trainer.study.sweep",
     "track": "trainer.study.track",
+    "tables": "trainer.study.tables",
 }
 """What a first word may be, in place of a training run's options, and where it is done."""
 _SILENCE_S = 10.0

@@ -19,6 +19,7 @@ The same command again goes on from the last checkpoint. Beside training, each w
   python -m trainer serve       the student over HTTP
   python -m trainer sweep       many runs of one file
   python -m trainer track       the results of many runs
+  python -m trainer tables      what many results say
 """
 
 
