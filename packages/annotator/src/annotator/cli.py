@@ -42,6 +42,10 @@ COMMANDS = {
         "annotator.commands.optimize:optimize_command",
         "Search for a better prompt: a model proposes templates, the rows decide (OPRO).",
     ),
+    "plots": (
+        "annotator.commands.plots:plots_command",
+        "Draw what is known about templates, and their searches, as PNG and SVG.",
+    ),
     "parse": (
         "annotator.commands.parse:parse_command",
         "Read the stored answers to a task's rows; nobody is asked, nothing is written.",

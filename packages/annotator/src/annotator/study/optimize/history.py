@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.errors import ConfigError
 
+HISTORY_NAME = "history.jsonl"
 State = Literal["scored", "stopped", "refused"]
 
 

@@ -75,7 +75,7 @@ def _way(outcome: Outcome) -> str:
     tried = (
         f"{outcome.iterations} iterations, {scored + stopped + sum(counts.values())} proposals: "
         f"{scored} asked every row, {stopped} stopped by the race, {sum(counts.values())} refused "
-        f"before they cost anything{f' ({refused})' if refused else ''}."
+        f"without being asked{f' ({refused})' if refused else ''}."
     )
     start = f"{outcome.start} ({percent(right[outcome.start])} of {outcome.n_searched} rows)"
     if not outcome.found_better:

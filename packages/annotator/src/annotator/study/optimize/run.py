@@ -18,7 +18,7 @@ from annotator.study.metadata import METADATA_NAME, Metadata, Result, save_metad
 from annotator.study.optimize.arena import Arena
 from annotator.study.optimize.asker import Asker, Desk
 from annotator.study.optimize.confirmation import Confirmation
-from annotator.study.optimize.history import write_history
+from annotator.study.optimize.history import HISTORY_NAME, write_history
 from annotator.study.optimize.outcome import Outcome, Spent
 from annotator.study.optimize.preparing import Prepared, prepare
 from annotator.study.optimize.proposal import Gatekeeper
@@ -26,7 +26,6 @@ from annotator.study.optimize.search import Search
 from annotator.study.optimize.settings import SearchSettings
 from annotator.study.ranking import rank
 
-HISTORY_NAME = "history.jsonl"
 # What a search leaves of its ceiling, so that its winner can be confirmed.
 _KEPT = Decimal("0.25")
 _TASTE = Taste(seed=1)

@@ -1,0 +1,1 @@
+"""Figures of what is known about templates, and of a prompt search."""

@@ -1,0 +1,77 @@
+"""Figures of templates: drawn of what is known, the rest left out with a line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.study.metadata import Metadata, Result
+from annotator.study.optimize.history import Line
+from annotator.study.plots.drawing import draw
+from annotator.study.plots.groups import groups_of, selection
+from annotator.study.score import Score, Style
+from tests.annotator.study.made import a_score, a_setting
+
+
+def a_style(number: int) -> Style:
+    return Style(
+        characters=60,
+        characters_variance=4 + number,
+        words=10 + number,
+        sentences=1,
+        reading_ease=50 + number,
+    )
+
+
+def metadata(templates: int, **changes: Any) -> Metadata:
+    def score(number: int) -> Score:
+        parts: dict[str, Any] = {"style": a_style(number), **changes}
+        return a_score(correct=number % 4, **parts)
+
+    scores = {f"t{number}": score(number) for number in range(templates)}
+    result = Result(setting=a_setting(), reader_version=1, data="", templates=scores)
+    return Metadata(task="sums", results=[result])
+
+
+HISTORY = [
+    Line(iteration=0, candidate=0, state="scored", rows=4, expected=0.5, best_score=0.5),
+    Line(iteration=1, candidate=0, state="scored", rows=4, expected=0.75, best_score=0.75),
+    Line(iteration=1, candidate=1, state="stopped", rows=2, expected=0.2, best_score=0.75),
+    Line(iteration=1, candidate=2, state="refused", reason="duplicate", best_score=0.75),
+]
+
+
+def test_every_figure_is_drawn_where_all_is_known(tmp_path: Path) -> None:
+    drawn = draw([metadata(6)], {Path("history.jsonl"): HISTORY}, tmp_path)
+    assert list(drawn.files) == [
+        "styles",
+        "accuracy-by-style",
+        "ease-and-deviation",
+        "costs",
+        "running-best",
+    ]
+    assert drawn.left_out == []
+    assert all(path.stat().st_size > 1000 for both in drawn.files.values() for path in both)
+    svg = drawn.files["running-best"][1].read_text()
+    assert "n = 3 proposals, all of them" in svg
+    assert "1 refused unasked (not shown)" in svg
+
+
+def test_what_nobody_knows_is_left_out_and_said(tmp_path: Path) -> None:
+    drawn = draw([metadata(3, style=None, cost_usd=0.0)], {}, tmp_path)
+    assert list(drawn.files) == ["styles", "accuracy-by-style"]
+    said = "\n".join(drawn.left_out)
+    for what in ("reading ease", "words", "length deviation", "costs of sums, t", "running-best"):
+        assert what in said
+
+
+def test_templates_that_are_all_alike_have_no_line(tmp_path: Path) -> None:
+    drawn = draw([metadata(5, style=a_style(1))], {}, tmp_path)
+    assert "n = 5, no line" in drawn.files["accuracy-by-style"][1].read_text()
+
+
+@pytest.mark.parametrize(("templates", "said"), [(1, "n = 1."), (12, "n = 12.")])
+def test_a_caption_says_n_and_that_none_was_selected(templates: int, said: str) -> None:
+    caption = selection(groups_of([metadata(templates)]))
+    assert said in caption
+    assert "none selected" in caption
