@@ -28,6 +28,7 @@ COMMANDS = {
     "sweep": "trainer.study.sweep",
     "track": "trainer.study.track",
     "tables": "trainer.study.tables",
+    "plots": "trainer.study.plots",
 }
 """What a first word may be, in place of a training run's options, and where it is done."""
 _SILENCE_S = 10.0

@@ -20,6 +20,7 @@ The same command again goes on from the last checkpoint. Beside training, each w
   python -m trainer sweep       many runs of one file
   python -m trainer track       the results of many runs
   python -m trainer tables      what many results say
+  python -m trainer plots       the same as figures
 """
 
 
