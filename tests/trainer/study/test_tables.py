@@ -76,6 +76,15 @@ def test_methods_meet_where_all_else_is_equal(tmp_path: Path) -> None:
     assert 5e-7 < float(duel["p"]) < 1e-6
 
 
+def test_without_gold_labels_the_teachers_alone_are_the_baseline(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        _keep(tmp_path, made(labels="teacher", teacher="gpt-6-luna", seed=seed))
+        _keep(tmp_path, _distilled(seed=seed, test_accuracy=0.6 + seed / 10))
+    [duel] = _tables(tmp_path)["paired"]
+    assert duel["theirs"].startswith("standard, teacher")
+    assert _numbers(duel, "pairs", "difference") == pytest.approx([2, 0.15])
+
+
 def test_data_and_money_to_reach_the_baseline(tmp_path: Path) -> None:
     _study(tmp_path)
     tables = _tables(tmp_path, "--gpu-hour-usd", "3")

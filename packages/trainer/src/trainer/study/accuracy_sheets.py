@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pandas as pd
 
-from trainer.study.frame import BASELINE, CONTENDER, CONTEXT, present, telling
+from trainer.study.frame import CONTENDER, CONTEXT, baseline_of, present, telling
 from trainer.study.seeds import corrected, mean_of, paired
 from trainer.study.sheet import Sheet
 
@@ -77,12 +77,12 @@ def named(frame: pd.DataFrame, whole: pd.DataFrame) -> str:
 
 
 def _duels(part: pd.DataFrame, *, all_pairs: bool) -> Iterator[dict[str, object]]:
-    context = present(part, (*CONTEXT[3:], "seed"))
+    context, baseline = present(part, (*CONTEXT[3:], "seed")), baseline_of(part)
     contenders = part.groupby(present(part, CONTENDER), dropna=False, sort=True)
     # Runs that are alike to the seed are one: a mean, so that no pair counts twice.
     sides = [(str(group["method"].iloc[0]), named(group, part), group) for _, group in contenders]
-    for theirs, ours in combinations(sorted(sides, key=lambda side: side[0] != BASELINE), 2):
-        if not all_pairs and theirs[0] != BASELINE:
+    for theirs, ours in combinations(sorted(sides, key=lambda side: side[0] != baseline), 2):
+        if not all_pairs and theirs[0] != baseline:
             continue
         left, right = (_means(side[2], context) for side in (ours, theirs))
         both = [key for key in left if key in right]

@@ -16,7 +16,7 @@ CONTEXT = (
     *("lr", "settings"),
 )
 POOLED = tuple(name for name in (*CONTEXT, *CONTENDER) if name not in ("source", "task", "method"))
-BASELINE = "standard, gold"
+BASELINE, _SECOND_BASELINE = "standard, gold", "standard, teacher"
 
 
 def frame_of(runs: Sequence[Run], pool: Sequence[str] = ()) -> pd.DataFrame:
@@ -39,6 +39,11 @@ def frame_of(runs: Sequence[Run], pool: Sequence[str] = ()) -> pd.DataFrame:
     frame.loc[frame["method"] == BASELINE, "teacher_cost_usd"] = 0.0
     frame["device_seconds"] = frame["seconds"] * frame["ranks"]
     return frame.drop(columns=list(pool))
+
+
+def baseline_of(frame: pd.DataFrame) -> str:
+    """The method that others are compared with: on gold labels alone, else on the teacher's."""
+    return BASELINE if BASELINE in set(frame["method"]) else _SECOND_BASELINE
 
 
 def present(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:

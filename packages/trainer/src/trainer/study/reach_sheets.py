@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from trainer.study.accuracy_sheets import named
-from trainer.study.frame import BASELINE, CONTENDER, CONTEXT, present, telling
+from trainer.study.frame import BASELINE, CONTENDER, CONTEXT, baseline_of, present, telling
 from trainer.study.sheet import Sheet
 
 _PLACE = ("source", "task", "model", *(name for name in CONTEXT[4:]))
@@ -36,7 +36,7 @@ class Curve:
 def curves(frame: pd.DataFrame, accuracy: float | None = None) -> Iterator[Curve]:
     """Each contender, with the accuracy to reach: that, else the baseline's with all data."""
     for _, part in frame.groupby(present(frame, _PLACE), dropna=False, sort=True):
-        whole = part[(part["method"] == BASELINE) & (part["subsample"] == 1.0)]
+        whole = part[(part["method"] == baseline_of(part)) & (part["subsample"] == 1.0)]
         target = whole["test_accuracy"].tolist() if accuracy is None else [accuracy]
         if not target:
             continue
