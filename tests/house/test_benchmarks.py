@@ -20,7 +20,7 @@ BENCHMARKS = (
     "train_step",
     "warm_rerun",
 )
-SCRIPTS = (*BENCHMARKS, "floor", "static_server")
+SCRIPTS = (*BENCHMARKS, "collapse", "floor", "static_server")
 BODY = b'{"model": "bench", "messages": []}'
 
 
