@@ -119,14 +119,23 @@ def test_what_cannot_be_priced_is_said_in_one_line(
     assert len(done.err.splitlines()) == 1
 
 
-def test_a_probe_is_not_paid_for_where_another_model_has_no_price(
-    annotate: Annotate, tmp_path: Path
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--compare", "nobody"), "no price is known for nobody"),
+        (("--templates", "nothing"), "task demo has no template nothing"),
+        (("--rationale-rates", "2"), "shares from 0 to 1"),
+        (("--few-shot",), "few-shot.yaml: not found"),
+    ],
+)
+def test_a_probe_is_not_paid_for_where_the_estimate_is_refused(
+    annotate: Annotate, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
     with_prices(tmp_path)
-    done = annotate("estimate", *DEMO, "--probe", "10", "--compare", "nobody")
+    done = annotate("estimate", *DEMO, "--probe", "10", *words)
 
     assert done.code == 2
-    assert "no price is known for nobody" in done.err
+    assert said in done.err
     assert not (tmp_path / "runs" / "store").exists()
 
 

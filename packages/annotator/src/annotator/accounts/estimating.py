@@ -76,11 +76,16 @@ def terms_of(config: RunConfig, plan: Plan, known: Knowledge) -> Terms:
     )
 
 
-def check_priced(config: RunConfig, models: Iterable[str], known: Knowledge) -> None:
-    """Raise ConfigError before anything is paid for: a model of these has no known price."""
+def check_estimable(
+    config: RunConfig, models: Iterable[str], templates: Iterable[str], known: Knowledge
+) -> None:
+    """Raise DistillError before anything is paid for: a model of these has no known price, or the
+    task lacks a template of these."""
     for name in models:
         teacher = replace(config, teacher=name)
         terms_of(teacher, make_plans(teacher)[0], known)
+    for name in templates:
+        make_plans(replace(config, template=name, mix=None))
 
 
 def by_model(

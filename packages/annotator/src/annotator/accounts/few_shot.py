@@ -14,6 +14,7 @@ from annotator.cost.tokens import count_tokens, encoding_of
 from annotator.planning import make_plans
 from annotator.prompt.few_shot import FEW_SHOT_NAME, FewShot, load_few_shot
 from annotator.prompt.mix import single
+from annotator.prompt.task import load_task
 from annotator.request.plan import Plan
 
 # How far the length of few-shot answers is from that of the examples, at most: a stated guess.
@@ -43,12 +44,15 @@ class Comparison:
         return saved_share(self.zero.online_usd.likely, self.alike.online_usd.likely)
 
 
-def compare_few_shot(config: RunConfig, path: Path | None, known: Knowledge) -> Comparison:
-    """The same rows asked zero-shot and few-shot. path: of the few-shot prompt, None for the
-    task's own. Raises DistillError."""
+def shots_of(config: RunConfig, path: Path | None) -> FewShot:
+    """The few-shot prompt of a file, None for the task's own. Raises PromptError."""
+    task = load_task(config.prompts, config.task)
+    return load_few_shot(path or config.prompts / task.task / FEW_SHOT_NAME, task)
+
+
+def compare_few_shot(config: RunConfig, shown: FewShot, known: Knowledge) -> Comparison:
+    """The same rows asked zero-shot and few-shot. Raises DistillError."""
     plans = make_plans(config)
-    task = plans[0].task
-    shown = load_few_shot(path or config.prompts / task.task / FEW_SHOT_NAME, task)
     zero = estimate_plans(config, rated(config, plans), known, is_new=True)
     terms = terms_of(config, plans[0], known)
     few_plans = [_with_shots(plan, shown) for plan in plans]

@@ -12,10 +12,10 @@ from annotator.accounts.estimating import (
     by_model,
     by_rate,
     by_template,
-    check_priced,
+    check_estimable,
     estimate_run,
 )
-from annotator.accounts.few_shot import compare_few_shot
+from annotator.accounts.few_shot import compare_few_shot, shots_of
 from annotator.accounts.planned import keep_estimate
 from annotator.accounts.probe import probe_plans
 from annotator.commands.options import (
@@ -136,20 +136,21 @@ def estimate_command(  # budget: a command's options are its parameters
     )
     screen = Screen(quiet=quiet or as_json)
     others = list(dict.fromkeys([teacher, *names_of(compare)]))
-    check_priced(config, others, known)
+    alone, rates = _templates(config, templates), _rates(rationale_rates)
+    shown = shots_of(config, few_shot_file) if few_shot or few_shot_file is not None else None
+    check_estimable(config, others, alone, known)
     if probe is not None:
         probe_plans(config, probe, screen)
     variants = {
         "model": by_model(config, others, known) if compare else [],
-        "template": by_template(config, _templates(config, templates), known),
-        "rationale rate": by_rate(config, _rates(rationale_rates), known),
+        "template": by_template(config, alone, known),
+        "rationale rate": by_rate(config, rates, known),
     }
-    with_shots = few_shot or few_shot_file is not None
     answered = Answered(
         day=known.day,
         run=estimate_run(config, known),
         variants={heading: found for heading, found in variants.items() if found},
-        few_shot=compare_few_shot(config, few_shot_file, known) if with_shots else None,
+        few_shot=compare_few_shot(config, shown, known) if shown is not None else None,
     )
     if answered.run.to_ask:
         keep_estimate(config.out, name_of(make_plans(config)), known.day.isoformat(), answered.run)
