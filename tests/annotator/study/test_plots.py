@@ -75,3 +75,25 @@ def test_a_caption_says_n_and_that_none_was_selected(templates: int, said: str) 
     caption = selection(groups_of([metadata(templates)]))
     assert said in caption
     assert "none selected" in caption
+
+
+def test_groups_are_named_as_shortly_as_tells_them_apart() -> None:
+    known = metadata(1)
+
+    def judged(**setting: Any) -> Metadata:
+        result = known.results[0].model_copy(update={"setting": a_setting(**setting)})
+        return known.model_copy(update={"results": [result]})
+
+    many, few, again = (
+        judged(test_size=200),
+        judged(test_size=50),
+        judged(test_size=50, reader="original"),
+    )
+    assert [each.name for each in groups_of([many])] == ["sums, t"]
+    assert [each.name for each in groups_of([many, few])] == [
+        "sums, t, 200 rows",
+        "sums, t, 50 rows",
+    ]
+    names = [each.name for each in groups_of([many, few, again])]
+    assert names[0] == "sums, t, 200 rows"
+    assert len(set(names)) == 3

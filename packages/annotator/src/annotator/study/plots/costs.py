@@ -7,9 +7,10 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from annotator.study.plots.groups import Group, selection
-from annotator.study.plots.panels import WIDTH_IN
+from annotator.study.plots.panels import WIDTH_IN, legend_above
 from common.figures import Picture
 
 
@@ -20,19 +21,13 @@ def cost_bars(groups: Sequence[Group]) -> Picture:
     means = [fmean(span) for span in spans]
 
     def paint(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2, sharey=True)
-        _bars(left, groups, totals, "scoring all templates (USD)")
-        _figures(left, totals, totals)
-        _bars(right, groups, means, "1,000 rows with one template (USD)")
+        left, right = figure.subplots(1, 2)
+        _bars(left, groups, totals, totals, "scoring all templates (USD)")
         dearest = [max(span) for span in spans]
-        right.hlines(
-            range(len(groups)),
-            [min(span) for span in spans],
-            dearest,
-            color="black",
-            linewidth=1,
-        )
-        _figures(right, means, dearest)
+        _bars(right, groups, means, dearest, "1,000 rows with one template (USD)")
+        cheapest = [min(span) for span in spans]
+        right.hlines(range(len(groups)), cheapest, dearest, color="black", linewidth=1)
+        legend_above(figure, groups, filled=True)
 
     return Picture(
         name="costs",
@@ -42,7 +37,7 @@ def cost_bars(groups: Sequence[Group]) -> Picture:
         ),
         paint=paint,
         width_in=WIDTH_IN,
-        height_in=1.8 + 0.45 * len(groups),
+        height_in=2.0 + 0.55 * len(groups),
     )
 
 
@@ -56,24 +51,21 @@ def _per_thousand(group: Group) -> list[float]:
     return [1000 * (score.cost_per_row_usd or 0.0) for score in group.scores]
 
 
-def _bars(axes: Axes, groups: Sequence[Group], lengths: list[float], label: str) -> None:
-    names, colours = [group.name for group in groups], [group.colour for group in groups]
-    axes.barh(range(len(groups)), lengths, color=colours, height=0.6, alpha=0.85)
-    axes.set_yticks(range(len(groups)), names)
-    axes.set(xlabel=label)
-    axes.margins(x=0.18)
-    axes.invert_yaxis() if not axes.yaxis_inverted() else None
-    axes.grid(visible=False, axis="y")
-
-
-def _figures(axes: Axes, usd: Sequence[float], ends: Sequence[float]) -> None:
-    """Each bar's figure, behind all that is drawn of it."""
-    for place, (amount, end) in enumerate(zip(usd, ends, strict=True)):
+def _bars(
+    axes: Axes, groups: Sequence[Group], lengths: list[float], ends: list[float], label: str
+) -> None:
+    """ends: where the numbers stand, behind all that is drawn of a bar."""
+    places = range(len(groups))
+    axes.barh(places, lengths, color=[group.colour for group in groups], height=0.6, alpha=0.85)
+    for place, length, end in zip(places, lengths, ends, strict=True):
         axes.annotate(
-            f"{amount:.3g}",
+            f"{length:.3g}",
             (end, place),
-            xytext=(4, 0),
+            xytext=(5, 0),
             textcoords="offset points",
             va="center",
             fontsize="small",
         )
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.set(xlabel=label, xlim=(0, 1.25 * max(ends)), ylim=(len(groups) - 0.5, -0.5))

@@ -31,11 +31,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One number of a template. of: None where its answers do not have it."""
+    """One number of a template. of: None where its answers do not have it. span: where it lies,
+    where that is known beforehand."""
 
     name: str
     axis: str
     of: Callable[[Score], float | None]
+    span: tuple[float, float] | None = None
 
 
 def _ease(score: Score) -> float | None:
@@ -62,6 +64,7 @@ MEASURES = (
         name="rationale rate",
         axis="answers with a rationale (%)",
         of=lambda score: 100 * score.rationale_rate,
+        span=(0, 100),
     ),
     DEVIATION,
 )
@@ -75,14 +78,10 @@ def groups_of(files: Iterable[Metadata]) -> list[Group]:
         for result in each.results
     ]
     found = [each for each in found if each[2]]
-    short = Counter(_name(task, setting) for task, setting, _ in found)
+    names = _names([(task, setting) for task, setting, _ in found])
     return [
-        Group(
-            name=_name(task, setting, whole=short[_name(task, setting)] > 1),
-            number=number,
-            scores=tuple(scores),
-        )
-        for number, (task, setting, scores) in enumerate(found)
+        Group(name=name, number=number, scores=tuple(scores))
+        for number, (name, (_, _, scores)) in enumerate(zip(names, found, strict=True))
     ]
 
 
@@ -125,6 +124,17 @@ def _scores(groups: Sequence[Group]) -> Iterator[Score]:
     return (score for group in groups for score in group.scores)
 
 
-def _name(task: str, setting: Setting, *, whole: bool = False) -> str:
-    name = f"{task}, {setting.teacher}"
-    return f"{name}, {setting.rows} of {setting.split}, reader {setting.reader}" if whole else name
+def _names(settings: Sequence[tuple[str, Setting]]) -> list[str]:
+    """As short as tells each from all others."""
+    ways = [[_name(task, setting, way) for task, setting in settings] for way in range(3)]
+    times = [Counter(way) for way in ways]
+    return [
+        next((name for name, n in zip(each, times, strict=True) if n[name] == 1), each[-1])
+        for each in zip(*ways, strict=True)
+    ]
+
+
+def _name(task: str, setting: Setting, detail: int) -> str:
+    size = "all" if setting.test_size is None else f"{setting.test_size:g}"
+    more = ("", f", {size} rows", f", {setting.rows} of {setting.split}, reader {setting.reader}")
+    return f"{task}, {setting.teacher}{more[detail]}"

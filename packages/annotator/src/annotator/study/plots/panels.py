@@ -15,6 +15,7 @@ from annotator.study.plots.groups import Group, Measure
 WIDTH_IN = 8.0
 _ROW_IN = 3.0
 _LEGEND_COLUMNS = 2
+_LONG_NAME = 45
 
 
 def height_in(measures: Sequence[Measure], groups: Sequence[Group]) -> float:
@@ -34,16 +35,17 @@ def paint_panels(
         axes.set_axis_off()
 
 
-def legend_above(figure: Figure, groups: Sequence[Group], *, filled: bool) -> None:
-    """Which colour is which group's; filled: as areas, else as markers."""
-    handles = [_handle(group, filled=filled) for group in groups]
+def legend_above(
+    figure: Figure, groups: Sequence[Group], *, filled: bool, colour: str | None = None
+) -> None:
+    """Which mark is which group's; filled: as areas. colour: where it means something else."""
+    handles = [_handle(group, colour or group.colour, filled=filled) for group in groups]
     names = [group.name for group in groups]
-    longest = max(map(len, names))
-    columns = 1 if longest > 45 else _LEGEND_COLUMNS
+    columns = 1 if max(map(len, names)) > _LONG_NAME else _LEGEND_COLUMNS
     figure.legend(handles, names, loc="outside upper center", ncols=columns, fontsize="small")
 
 
-def _handle(group: Group, *, filled: bool) -> Any:
+def _handle(group: Group, colour: str, *, filled: bool) -> Any:
     if filled:
-        return Patch(facecolor=group.colour)
-    return Line2D([], [], color=group.colour, marker=group.marker, linestyle="none")
+        return Patch(facecolor=colour)
+    return Line2D([], [], color=colour, marker=group.marker, linestyle="none")

@@ -12,9 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from annotator.study.optimize.history import Line
 from common.figures import COLOURS, MARKERS, Picture
 
+# State, its name, the colour inside its mark and around it.
 _MARKS = (
-    ("scored", "asked every row", {"facecolors": COLOURS[0], "edgecolors": COLOURS[0]}),
-    ("stopped", "stopped early: expected", {"facecolors": "none", "edgecolors": COLOURS[1]}),
+    ("scored", "asked every row", COLOURS[0], COLOURS[0]),
+    ("stopped", "stopped early: expected", "none", COLOURS[1]),
 )
 
 
@@ -23,20 +24,23 @@ def running_best(lines: Sequence[Line], number: int, source: str) -> Picture:
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        for place, (state, name, look) in enumerate(_MARKS):
+        for place, (state, name, inside, around) in enumerate(_MARKS):
             found = [each for each in lines if each.state == state]
+            if not found:
+                continue
             axes.scatter(
                 [_place(each, lines) for each in found],
                 [100 * (each.expected or 0.0) for each in found],
                 s=22,
                 marker=MARKERS[place],
                 label=f"{name} (n = {len(found)})",
-                **look,
+                facecolors=inside,
+                edgecolors=around,
             )
         _steps(axes, lines)
         axes.set(xlabel="iteration (0: templates of the start)", ylabel="right rows (%)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(fontsize="small", loc="outside upper center", ncols=3)
+        figure.legend(loc="outside upper center", ncols=3, fontsize="small")
 
     return Picture(
         name="running-best" if number == 1 else f"running-best-{number}",
@@ -48,8 +52,17 @@ def running_best(lines: Sequence[Line], number: int, source: str) -> Picture:
 
 
 def _steps(axes: Axes, lines: Sequence[Line]) -> None:
+    """A step as wide as the marks of its iteration."""
     best = {each.iteration: 100 * (each.best_score or 0.0) for each in lines}
-    axes.step(list(best), list(best.values()), where="post", color=COLOURS[2], label="best so far")
+    edges = [number - 0.5 for number in range(len(best) + 1)]
+    axes.stairs(
+        list(best.values()),
+        edges,
+        baseline=None,
+        color=COLOURS[2],
+        linewidth=2,
+        label="best so far",
+    )
 
 
 def _place(line: Line, lines: Sequence[Line]) -> float:

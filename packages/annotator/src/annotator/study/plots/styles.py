@@ -31,7 +31,15 @@ def histograms(groups: Sequence[Group], measures: Sequence[Measure]) -> Picture:
     def panel(axes: Axes, measure: Measure) -> None:
         found = [[value for _, (value,) in values(group, measure)] for group in groups]
         colours = [group.colour for group in groups]
-        axes.hist(found, bins=_BINS, stacked=True, color=colours, edgecolor="white", linewidth=0.5)
+        axes.hist(
+            found,
+            bins=_BINS,
+            range=measure.span,
+            stacked=True,
+            color=colours,
+            edgecolor="white",
+            linewidth=0.5,
+        )
         axes.set(xlabel=measure.axis, ylabel="templates")
 
     def paint(figure: Figure) -> None:
@@ -54,6 +62,8 @@ def accuracy_by_style(groups: Sequence[Group], measures: Sequence[Measure]) -> P
         for group in groups:
             _scatter(axes, group, measure)
         axes.set(xlabel=measure.axis, ylabel="accuracy (%)")
+        if measure.span:
+            axes.set_xlim(measure.span[0] - 4, measure.span[1] + 4)
         axes.legend(fontsize=6, handlelength=1.2, labelspacing=0.2, frameon=True, framealpha=0.7)
 
     def paint(figure: Figure) -> None:
@@ -92,12 +102,11 @@ def ease_and_deviation(groups: Sequence[Group]) -> Picture:
                 marker=group.marker,
                 edgecolors="0.4",
                 linewidths=0.4,
-                label=f"{group.name} (n = {len(found)})",
             )
             if group is shown[-1]:
                 figure.colorbar(marks, ax=axes, label="accuracy (%)")
         axes.set(xlabel=EASE.axis, ylabel=DEVIATION.axis)
-        figure.legend(loc="outside upper center", fontsize="small")
+        legend_above(figure, shown, filled=False, colour="0.4")
 
     return Picture(
         name="ease-and-deviation",
