@@ -155,6 +155,7 @@ def _name_sizes(axes: Axes, series: Sequence[Series]) -> None:
         names |= dict(zip(one.runs["size"].tolist(), one.runs["model"].tolist(), strict=True))
     places = sorted(names)
     axes.set_xticks(places, [names[place] for place in places])
+    axes.margins(x=0.12)  # the outer names are as wide as that
 
 
 def _draw_teachers(axes: Axes, series: Sequence[Series]) -> None:
