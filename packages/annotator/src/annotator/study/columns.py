@@ -197,7 +197,7 @@ COLUMNS = (
     ),
     Column(
         name="usd_per_1000_correct",
-        heading="for 1,000 right labels",
+        heading="USD for 1,000 right labels",
         value=_per_1000(lambda s: s.cost_per_correct_usd),
         text=_USD,
         terminal=(2, "USD/1,000\nright"),
