@@ -181,6 +181,6 @@ def _caption(kind: Kind, task: str, series: Sequence[Series]) -> str:
         said += f" Runs that differ in {', '.join(others)} alone are put together."
     if kind.make is by_size and all(one.level is None for one in series):
         said += " The teacher's accuracy is not known."
-    if kind.make is by_rate:
+    if kind.make is by_rate and any(one.points[0][0] == 0 for one in series):
         said += " At 0: trained without rationales, on the same labels."
     return said
