@@ -95,6 +95,19 @@ def test_a_checkpoint_of_another_run_is_refused(
     assert "from other settings or data" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("zero", [0, 1])
+def test_universal_does_no_harm_where_it_is_not_needed(
+    data: Path, tmp_path: Path, zero: int
+) -> None:
+    options = {"steps": 2, "batch_size": 8, "eval_every": 1, "zero": zero}
+    line = [*arguments(data, tmp_path, **options), "--quiet"]
+    assert main(line) == 0
+    first = _content(tmp_path)
+    (tmp_path / "results.json").unlink()
+    assert main([*line, "--universal"]) == 0
+    assert _content(tmp_path) == first
+
+
 def test_training_ends_when_nothing_gets_better(data: Path, tmp_path: Path) -> None:
     options = {"steps": 50, "batch_size": 4, "eval_every": 1, "patience": 3, "lr": 1e-9}
     assert main([*arguments(data, tmp_path, **options), "--quiet"]) == 0

@@ -66,7 +66,7 @@ def prepare(job: Job, world: World) -> Ready:
     cuts = _cuts(job, tokens, valid, test)
     if world.rank == 0:
         _say(cuts)
-    engine = Engine(student, _engine_settings(config, world), world)
+    engine = Engine(student, _engine_settings(job, world), world)
     return Ready(
         student=student,
         engine=engine,
@@ -180,8 +180,10 @@ def _limits(config: TrainConfig) -> Limits:
     return Limits(input=config.max_input_tokens, target=config.max_target_tokens)
 
 
-def _engine_settings(config: TrainConfig, world: World) -> EngineSettings:
-    if config.universal and checkpoint.last_step(config.output):
+def _engine_settings(job: Job, world: World) -> EngineSettings:
+    config = job.config
+    universal = _is_converted(job, world)
+    if universal:
         if world.rank == 0:
             checkpoint.convert(config.output)
         world.gather(None)  # wait for it
@@ -191,5 +193,15 @@ def _engine_settings(config: TrainConfig, world: World) -> EngineSettings:
         clip=config.clip,
         weight_decay=config.weight_decay,
         mutual=config.mutual > 0,
-        universal=config.universal and checkpoint.last_step(config.output) is not None,
+        universal=universal,
     )
+
+
+def _is_converted(job: Job, world: World) -> bool:
+    """Whether this run goes on from a converted checkpoint: only where other ranks wrote it.
+
+    Without ZeRO there is nothing to convert, since every rank's checkpoint is whole.
+    """
+    if not job.config.universal or not job.config.zero:
+        return False
+    return checkpoint.ranks_of(job.config.output, job.fingerprint) not in (None, world.size)

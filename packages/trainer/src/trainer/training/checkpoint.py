@@ -81,12 +81,13 @@ class Checkpoints:
         if len(shares) == world.size:
             self._engine.load(last, STATE_NAME)
             return shares[world.rank]
-        if not universal and not self._engine.resizable_as_it_is:
+        whole = self._engine.resizable_as_it_is
+        if not universal and not whole:
             raise ConfigError(
                 f"{last}: written by {len(shares)} ranks, these are {world.size}: add --universal "
                 "to convert it, or start as many ranks as before"
             )
-        self._engine.load(last, _UNIVERSAL if universal else STATE_NAME)
+        self._engine.load(last, STATE_NAME if whole else _UNIVERSAL)
         return _shared_out(shares, world.rank)
 
     def best(self, step: int) -> Path:
@@ -108,6 +109,12 @@ class Checkpoints:
 def last_step(output: Path) -> Path | None:
     """The last complete step's folder of a run."""
     return max((output / CHECKPOINTS_NAME).glob("step-*"), key=_step_of, default=None)
+
+
+def ranks_of(output: Path, fingerprint: str) -> int | None:
+    """How many ranks wrote the last step, None where there is none. Raises ConfigError."""
+    last = last_step(output)
+    return None if last is None else len(_read(last, fingerprint))
 
 
 def convert(output: Path) -> None:
