@@ -43,6 +43,11 @@ def test_a_smoke_run_keeps_every_sample(name: str, tmp_path: Path) -> None:
     assert any(figure["at_most"] or figure["at_least"] for figure in kept["figures"])
 
 
+@pytest.mark.slow
+def test_a_third_of_the_rationales_is_set_against_all() -> None:
+    assert "8 rows a step: a third / all" in run("train_step", "--smoke")
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_shows_an_example(name: str) -> None:
     assert f"python benchmarks/{name}.py" in run(name, "--help")
