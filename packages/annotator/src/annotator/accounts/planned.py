@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from annotator.accounts.estimate import Estimate
 from annotator.accounts.span import Span
 from common.errors import ShardError
+from common.whole_file import write_whole
 
 PLANNED_NAME = "estimate.json"
 
@@ -40,8 +41,7 @@ def keep_estimate(folder: Path, run: str, price_date: str, found: Estimate) -> N
         batch_usd=found.batch_usd,
     )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / PLANNED_NAME).write_text(planned.model_dump_json(indent=1) + "\n")
+        write_whole(folder / PLANNED_NAME, f"{planned.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
         raise ShardError(f"{folder}: cannot be written ({error.strerror})") from None
 

@@ -4,7 +4,6 @@ The new text is put behind what is there and read back before it takes the file'
 that is written in another way is left alone rather than damaged.
 """
 
-import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from annotator.prompt.template import Template, TemplateFile
 from common.errors import PromptError
+from common.whole_file import write_whole
 
 _NAME = "templates.yaml"
 
@@ -44,7 +44,7 @@ def append_template(prompts: Path, task: str, template: Template) -> Path:
         after = before + ("" if before.endswith("\n") else "\n") + _entry(before, template)
         if _read(after) != [*known, template]:
             raise ValueError("its templates are not the last thing in it, or not one to a dash")
-        _replace(path, after)
+        write_whole(path, after.encode())
     except (OSError, ValueError, yaml.YAMLError) as error:
         said = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise PromptError(
@@ -76,15 +76,3 @@ def _entry(before: str, template: Template) -> str:
     in_blocks = isinstance(entries, yaml.SequenceNode) and not entries.flow_style
     column = entries.start_mark.column if entries is not None and in_blocks else 2
     return textwrap.indent(as_yaml(template), " " * column)
-
-
-def _replace(path: Path, text: str) -> None:
-    """A kill at any moment leaves the old file or the new one."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    if path.is_file():
-        temporary.chmod(path.stat().st_mode)
-    temporary.replace(path)

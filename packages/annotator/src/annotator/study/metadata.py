@@ -4,7 +4,6 @@ The file is replaced as a whole, after every template, so whoever reads it finds
 holds nothing that could not be computed again from the store: `annotate evaluate` does.
 """
 
-import os
 from pathlib import Path
 
 import yaml
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from annotator.prompt.yaml_file import read_yaml
 from annotator.study.score import Score
+from common.whole_file import write_whole
 
 # The one in C is ten times as fast, and there but for rare platforms.
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -96,11 +96,5 @@ def known_results(prompts: Path, path: Path, task: str) -> list[Result]:
 
 def save_metadata(path: Path, metadata: Metadata) -> None:
     """Replace the file; a kill at any moment leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = yaml.dump(metadata.model_dump(), Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(_HEAD + content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, (_HEAD + content).encode())

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.errors import ConfigError
+from common.whole_file import write_whole
 from trainer.config import RESULTS_NAME
 from trainer.study.results import Results, read_results
 from trainer.study.sweep_file import PlannedRun
@@ -50,9 +51,7 @@ def read_note(folder: Path) -> Note | None:
 
 def write_note(folder: Path, note: Note) -> None:
     """Write it whole or not at all."""
-    draft = folder / f".{NOTE_NAME}"
-    draft.write_text(note.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    draft.replace(folder / NOTE_NAME)
+    write_whole(folder / NOTE_NAME, f"{note.model_dump_json(indent=2)}\n".encode())
 
 
 def state_of(folder: Path, *, held: bool = False) -> State:

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from common.errors import ConfigError
+from common.whole_file import write_whole
 from trainer.config import CHECKPOINTS_NAME
 from trainer.errors import TrainingError
 from trainer.model.student import Student
@@ -157,17 +158,6 @@ def save_student(student: Student, weights: Weights, folder: Path) -> None:
     """A folder for AutoModelForSeq2SeqLM and AutoTokenizer."""
     student.model.save_pretrained(folder, state_dict=weights)
     student.tokenizer.save_pretrained(folder)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.manifest import Manifest
+from common.whole_file import write_whole
 from trainer.config import RESULTS_NAME, TrainConfig
 from trainer.data.cuts import Cut
 from trainer.data.examples import Exam, Lesson
@@ -26,7 +27,7 @@ from trainer.model.student import Student
 from trainer.model.use import USE_NAME, use_of
 from trainer.scores import Calibration, Score
 from trainer.training.card import card
-from trainer.training.checkpoint import appearing, write_whole
+from trainer.training.checkpoint import appearing
 from trainer.training.engine import World
 from trainer.training.loop import Progress
 

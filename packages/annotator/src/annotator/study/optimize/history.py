@@ -4,7 +4,6 @@ The file follows from the store, so it is written whole, after every iteration, 
 the one before. What a replay has not reached again yet stays in it.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.errors import ConfigError
+from common.whole_file import write_whole
 
 HISTORY_NAME = "history.jsonl"
 State = Literal["scored", "stopped", "refused"]
@@ -46,13 +46,7 @@ def write_history(path: Path, lines: Iterable[Line], *, final: bool = False) -> 
     content = "".join(f"{line.model_dump_json(exclude_none=True)}\n" for line in lines).encode()
     if not final and path.is_file() and path.read_bytes().startswith(content):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, content)
 
 
 def read_history(path: Path) -> list[Line]:
