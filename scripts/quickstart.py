@@ -22,7 +22,7 @@ annotate run demo --teacher simulated --split train --split valid --split test
     --store {HOME}/store --out {HOME}/shards
 """
 TRAIN = f"""
-deepspeed --master_port PORT --log_level warning packages/trainer/train.py
+deepspeed --master_port PORT --log_level error packages/trainer/train.py
     --model tiny --steps 300 --eval-every 50 --output {HOME}/student
     --train {HOME}/shards/train --valid {HOME}/shards/valid --test {HOME}/shards/test
 """
