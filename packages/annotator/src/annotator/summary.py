@@ -53,7 +53,7 @@ def show_run(config: RunConfig, result: RunResult, screen: Screen) -> None:
         screen.show(f"  {reason}: {rows}")
     for reason, n in _dropped(result.manifests).items():
         screen.show(f"  {reason}: {n:,} records without their reasons")
-    screen.show(f"{result.asked} requests asked, {result.cached} answered by the store")
+    screen.show(f"{result.asked:,} requests asked, {result.cached:,} answered by the store")
     screen.show(f"Cost of this run: {_usd(result.spent_usd)}")
     screen.show(f"Cost of all answers in these shards: {_total(result)}")
     if config.teacher == SIMULATED:
