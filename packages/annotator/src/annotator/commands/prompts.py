@@ -151,7 +151,7 @@ def _template_facts(task: TaskSpec, template: Template, mixes: dict[str, Mix]) -
         "id": template.id,
         "about": template.about,
         "characters": len(template.system) + len(template.user),
-        "placeholders": placeholders(template.system + template.user),
+        "placeholders": list(placeholders(template.system + template.user)),
         "prints": leaks(task, template),
         "mixes": [name for name, mix in mixes.items() if template.id in mix.templates],
     }

@@ -1,6 +1,7 @@
 """Loading a task's folder: `prompts/<task>/task.yaml`, checked before anything is asked."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -25,9 +26,9 @@ def load_task(prompts: Path, name: str) -> TaskSpec:
     return task
 
 
-def placeholders(text: str) -> list[str]:
-    """The placeholders of a text, each once, in order."""
-    return list(dict.fromkeys(_PLACEHOLDER.findall(text)))
+def placeholders(text: str) -> Counter[str]:
+    """How often each placeholder stands in a text, in order of its first place."""
+    return Counter(_PLACEHOLDER.findall(text))
 
 
 def check_placeholders(where: str, text: str, task: TaskSpec, also: Collection[str] = ()) -> None:

@@ -2,19 +2,19 @@
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from annotator.prompt.leak import gold_placeholders
 from annotator.prompt.likeness import ALIKE, Words, likeness, words_of
+from annotator.prompt.task import placeholders
 from annotator.prompt.template import Template
 from annotator.study.optimize.meta_prompt import CLOSES, OPENS, MetaPrompt
+from annotator.study.optimize.settings import FOUND
 
 _LONGEST = 4_000
 _MARKED = re.compile(f"{OPENS}(.*?){CLOSES}", re.DOTALL)
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 _QUOTED_CHARACTERS = 40
 
 Reason = Literal[
@@ -64,7 +64,7 @@ class Gatekeeper:
         if refused is not None:
             return refused
         template = Template(
-            id=f"found-{hashlib.sha256(text.encode()).hexdigest()[:8]}",
+            id=f"{FOUND}{hashlib.sha256(text.encode()).hexdigest()[:8]}",
             user=text,
             options=like.options,
             structured=like.structured,
@@ -74,7 +74,7 @@ class Gatekeeper:
     def _unfit(self, text: str) -> Refused | None:
         if len(text) > _LONGEST:
             return Refused(reason="too_long", detail=f"{len(text):,} characters", text=text)
-        times = Counter(_PLACEHOLDER.findall(text))
+        times = placeholders(text)
         for name in times:
             if name in self._gold:
                 detail = f"{{{name}}} prints the {self._gold[name]}"
