@@ -12,8 +12,9 @@ from trainer.config import TrainConfig, parse
 from trainer.data.examples import Example, lesson
 from trainer.data.shards import read_data
 from trainer.main import main, stand_alone
-from trainer.model.student import Student, tiny
+from trainer.model.student import Student, from_scratch
 from trainer.model.tokenizer import train_pieces
+from trainer.sizes import SIZES
 from trainer.training.engine import World, start, stop
 
 STEPS = 12
@@ -60,7 +61,7 @@ def examples(data: Path) -> tuple[Example, ...]:
 def student(examples: tuple[Example, ...]) -> Student:
     said = [one.text for row in examples for one in (*row.labels, *row.rationales)]
     texts = [*said, *(row.input for row in examples)]
-    return tiny(train_pieces(["predict: explain:", *texts]), 0, None)
+    return from_scratch(SIZES["tiny"], train_pieces(["predict: explain:", *texts]), 0, None)
 
 
 @pytest.fixture

@@ -7,15 +7,24 @@ import pytest
 import torch
 
 from trainer.errors import StudentError
-from trainer.model.student import Student, pretrained, tiny
+from trainer.model.student import Student, from_scratch, pretrained
+from trainer.sizes import SIZES
 
 PIECES = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁yes", -1.0), ("▁no", -1.0)]
 
 
 def test_the_seed_decides_the_weights() -> None:
-    one, same, other = (tiny(PIECES, seed, None).model.shared.weight for seed in (1, 1, 2))
+    one, same, other = (
+        from_scratch(SIZES["tiny"], PIECES, seed, None).model.shared.weight for seed in (1, 1, 2)
+    )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_sizes_rise_in_their_order() -> None:
+    students = [from_scratch(size, PIECES, 0, None) for size in SIZES.values()]
+    counts = [student.model.num_parameters() for student in students]
+    assert counts == sorted(set(counts))
 
 
 def test_a_saved_folder_is_a_model(student: Student, tmp_path: Path) -> None:

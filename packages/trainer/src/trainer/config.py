@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from common.errors import ConfigError
 from trainer.options import read_options
+from trainer.sizes import SIZES
 from trainer.tasks import Mode, Table, read_table, table_of
 
-TINY = "tiny"
 RESULTS_NAME = "results.json"
 CHECKPOINTS_NAME = "checkpoints"
-LR_TINY = 3e-3
+LR_SCRATCH = 3e-3
 LR_PRETRAINED = 3e-4
 
 Labels = Literal["teacher", "gold"]
@@ -103,7 +103,7 @@ class TrainConfig(BaseModel):
     @property
     def peak_lr(self) -> float:
         """The learning rate after warm-up; a student from scratch bears a larger one."""
-        return self.lr or (LR_TINY if self.model == TINY else LR_PRETRAINED)
+        return self.lr or (LR_SCRATCH if self.model in SIZES else LR_PRETRAINED)
 
     @property
     def token_folder(self) -> Path:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from common.errors import ConfigError
 from common.manifest import Manifest
 from common.task import LabelKind
-from trainer.config import TINY, TrainConfig
+from trainer.config import TrainConfig
 from trainer.data.batches import Layout
 from trainer.data.cuts import Cut, cut_inputs, cuts_of
 from trainer.data.examples import Exam, Lesson
 from trainer.data.plan import Plan, Sharing, StepSettings
 from trainer.data.tokens import Limits, Tokens, kept, load, save, tokenise
-from trainer.model.student import Student, compile_student, pretrained, tiny
+from trainer.model.student import Student, compile_student, from_scratch, pretrained
 from trainer.model.tokenizer import encoder_of, fingerprint_of, too_long, train_pieces, unspeakable
+from trainer.sizes import SIZES
 from trainer.tasks import judged
 from trainer.training import checkpoint
 from trainer.training.checkpoint import Checkpoints
@@ -80,9 +81,9 @@ def prepare(job: Job, world: World) -> Ready:
 
 def _student(job: Job, world: World) -> Student:
     config = job.config
-    if config.model == TINY:
-        pieces = train_pieces(_texts(job)) if world.rank == 0 else None
-        student = tiny(world.from_first(pieces), config.seed, config.dropout)
+    if config.model in SIZES:
+        pieces = world.from_first(train_pieces(_texts(job)) if world.rank == 0 else None)
+        student = from_scratch(SIZES[config.model], pieces, config.seed, config.dropout)
     else:
         student = pretrained(config.model, config.dropout)
     if config.activation_checkpointing:

@@ -1,4 +1,4 @@
-"""The student: a T5 from a folder, from the hub, or a tiny one from scratch."""
+"""The student: a T5 from a folder, from the hub, or a small one from scratch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ from transformers import (
 
 from trainer.errors import StudentError
 from trainer.model.tokenizer import Piece, from_pieces
+from trainer.sizes import Size
 
 _FAMILY = ("t5", "mt5")
+_HEAD = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +29,18 @@ class Student:
     tokenizer: PreTrainedTokenizerBase
 
 
-def tiny(pieces: list[Piece], seed: int, dropout: float | None) -> Student:
+def from_scratch(size: Size, pieces: list[Piece], seed: int, dropout: float | None) -> Student:
     """A T5 with random weights over a vocabulary of pieces; the seed decides the weights."""
     tokenizer = from_pieces(pieces)
     torch.manual_seed(seed)
     config = T5Config(
         vocab_size=len(tokenizer),
-        d_model=64,
-        d_kv=16,
-        d_ff=256,
-        num_heads=4,
-        num_layers=2,
-        num_decoder_layers=2,
+        d_model=size.width,
+        d_kv=_HEAD,
+        d_ff=4 * size.width,
+        num_heads=size.width // _HEAD,
+        num_layers=size.layers,
+        num_decoder_layers=size.layers,
         dropout_rate=dropout or 0.0,
         pad_token_id=0,
         eos_token_id=1,

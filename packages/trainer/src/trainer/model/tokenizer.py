@@ -12,14 +12,14 @@ from transformers import PreTrainedTokenizerBase, T5Tokenizer
 from common.labels import plain
 from trainer.data.tokens import Encode
 
-TINY_PIECES = 2000
+_PIECES = 2000
 _SPECIAL = 3
 _UNBOUNDED = 1 << 20
 
 Piece = tuple[str, float]
 
 
-def train_pieces(texts: Iterable[str], pieces: int = TINY_PIECES) -> list[Piece]:
+def train_pieces(texts: Iterable[str], pieces: int = _PIECES) -> list[Piece]:
     """A unigram vocabulary of about `pieces` (fewer where the texts do not hold as many).
 
     The same texts give the same pieces. Digits stand alone, so that a number unseen in training is

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from trainer.sizes import SIZES
 from trainer.study.accuracy_sheets import named
 from trainer.study.frame import CONTENDER
 from trainer.study.seeds import Mean, mean_of
 
-_SIZES = ("tiny", "small", "base", "large", "xl", "xxl")
+_SIZES = (*SIZES, "small", "base", "large", "xl", "xxl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
