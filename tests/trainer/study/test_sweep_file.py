@@ -39,6 +39,24 @@ def test_every_combination_and_every_single_run(home: Path) -> None:
     assert found.runs[3].name == "baseline, lr 5e-5, seed 1"
 
 
+def test_several_grids_share_the_names_of_their_choices(home: Path) -> None:
+    method = {"baseline": {"mode": "standard"}, "distilled": {"batch-size": 8}}
+    grids = [
+        {"method": method, "seed": [0, 1]},
+        {"method": ["distilled"], "model": ["micro", "mini"], "seed": [0]},
+        {"method": ["distilled"], "seed": [1]},
+    ]
+    found = _sweep(home, grid=grids)
+    assert [run.name for run in found.runs] == [
+        *("baseline, seed 0", "baseline, seed 1", "distilled, seed 0", "distilled, seed 1"),
+        *("distilled, micro, seed 0", "distilled, mini, seed 0"),
+    ]
+    assert found.repeated == 1
+    assert [run.config.batch_size for run in found.runs] == [32, 32, 8, 8, 8, 8]
+    with pytest.raises(ConfigError, match="method: trained is none of baseline, distilled"):
+        _sweep(home, grid=[*grids, {"method": ["trained"]}])
+
+
 def test_paths_are_relative_to_the_file(home: Path) -> None:
     (run,) = _sweep(home, runs=[{"seed": 0}]).runs
     assert run.config.train == (home / "data/train",)

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +19,7 @@ from trainer.config import TrainConfig, checked
 Scalar = str | int | float | bool
 Value = Scalar | list[Scalar]
 Options = dict[str, Value]
+Grid = dict[str, list[Value] | dict[str, Options]]
 
 EXAMPLE = """output: runs/study              # gets a folder for each run
 options:                        # what all runs share: any option of a training run
@@ -26,7 +27,7 @@ options:                        # what all runs share: any option of a training 
   steps: 300
   test: runs/demo/test
   valid: runs/demo/valid
-grid:                           # every combination of these
+grid:                           # every combination of these; a list of grids is several of them
   data:                         # names of your own, each for one or more options ...
     all reasons: {train: runs/demo/train}
     a third: {train: runs/demo-third/train}
@@ -51,8 +52,20 @@ class _File(BaseModel):
 
     output: Path
     options: Options = {}
-    grid: dict[str, list[Value] | dict[str, Options]] = {}
+    grid: Grid | list[Grid] = {}
     runs: list[Options] = []
+
+    @property
+    def grids(self) -> list[Grid]:
+        return self.grid if isinstance(self.grid, list) else [self.grid]
+
+    def named(self, axis: str) -> dict[str, Options]:
+        """The choices on an axis that have names, in whichever grid they stand."""
+        named: dict[str, Options] = {}
+        for grid in self.grids:
+            choices = grid.get(axis)
+            named |= choices if isinstance(choices, dict) else {}
+        return named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,27 +133,23 @@ def _read(path: Path) -> _File:
 
 def _asked(path: Path, file: _File) -> Iterator[tuple[dict[str, str], Options]]:
     """(choices, options) of every run, as the file orders them."""
-    if file.grid:
-        for combination in itertools.product(*(_choices(axis) for axis in file.grid.values())):
-            chosen = dict(zip(file.grid, combination, strict=True))
-            options = dict(file.options)
-            for axis, choice in chosen.items():
-                options |= _options_of(path, file, axis, choice)
-            yield {axis: _word(choice) for axis, choice in chosen.items()}, options
-    for entry in file.runs:
+    for entry in itertools.chain(*map(_combinations, file.grids), file.runs):
         options = dict(file.options)
         for axis, choice in entry.items():
             options |= _options_of(path, file, axis, choice)
         yield {axis: _word(choice) for axis, choice in entry.items()}, options
 
 
-def _choices(axis: list[Value] | dict[str, Options]) -> Sequence[Value]:
-    return list(axis)
+def _combinations(grid: Grid) -> Iterator[Options]:
+    """Of no axes none, though mathematics would say one."""
+    if grid:
+        for combination in itertools.product(*(list[Value](axis) for axis in grid.values())):
+            yield dict(zip(grid, combination, strict=True))
 
 
 def _options_of(path: Path, file: _File, axis: str, choice: Value) -> Options:
-    named = file.grid.get(axis)
-    if not isinstance(named, dict):
+    named = file.named(axis)
+    if not named:
         return {axis: choice}
     if not isinstance(choice, str) or choice not in named:
         raise ConfigError(f"{path}: {axis}: {choice} is none of {', '.join(named)}")
