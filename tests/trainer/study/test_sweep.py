@@ -5,6 +5,7 @@ real one.
 """
 
 import io
+import re
 import shlex
 import shutil
 import subprocess
@@ -153,10 +154,10 @@ def test_status_shows_what_is_there(
     shutil.copy(results, done.folder)
     assert main(["sweep", str(file), "--status"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = [line.split() for line in lines if line.strip()[:1].isdigit()]
-    assert rows[0][:4] == ["1", "standard", "0", "finished"]
-    assert [row[3] for row in rows[1:4]] == ["missing"] * 3
-    assert all(row[4].startswith("~") for row in rows[1:4])  # guessed by the finished one
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines if line.strip()[:1].isdigit()]
+    assert rows[0][:3] == ["1", "standard, seed 0", "finished"]
+    assert [row[2] for row in rows[1:4]] == ["missing"] * 3
+    assert all(row[3].startswith("~") for row in rows[1:4])  # guessed by the finished one
     assert "4 runs: 1 finished, 3 missing" in lines[-1]
 
 

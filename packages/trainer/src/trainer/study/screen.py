@@ -37,16 +37,13 @@ def spoken_rest(runs: Sequence[PlannedRun], clock: Clock) -> str:
 
 def show_runs(console: Console, sweep: Sweep, clock: Clock) -> None:
     """All runs: what each is, how far it is, how long it took or may take, what came out."""
-    axes = list(dict.fromkeys(axis for run in sweep.runs for axis in run.choices))
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("run", justify="right")
-    for axis in axes:
-        table.add_column(axis, overflow="fold")
+    table.add_column("what tells it from the others")
     for name, justify in (("state", "left"), ("time", "right"), ("test accuracy", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # pyright: ignore[reportArgumentType]
     for number, run in enumerate(sweep.runs, 1):
-        choices = [run.choices.get(axis, "") for axis in axes]
-        table.add_row(str(number), *choices, *_figures(run, clock))
+        table.add_row(str(number), run.name, *_figures(run, clock))
     console.print(table)
 
 
