@@ -66,9 +66,9 @@ def test_a_ceiling_below_the_start_is_an_error_of_its_own(tmp_path: Path) -> Non
 
 
 def test_a_search_says_when_nothing_better_was_found_or_can_be_confirmed(tmp_path: Path) -> None:
-    with a_teacher(tmp_path, seed=7) as teacher:
-        nothing = search(tmp_path, teacher, 7, iterations=1, candidates=1, test_size=4)
-        unsure = search(tmp_path, teacher, 7, iterations=2, held_out=0)
+    with a_teacher(tmp_path, seed=1) as teacher:
+        nothing = search(tmp_path, teacher, 1, iterations=1, candidates=1, test_size=4)
+        unsure = search(tmp_path, teacher, 1, iterations=2, held_out=0)
     assert not nothing.found_better
     assert "no template did better" in str(nothing.unconfirmed)
     assert as_html(replace(nothing, stopped="--max-cost: so it was"))

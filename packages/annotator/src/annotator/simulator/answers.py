@@ -28,6 +28,7 @@ class KnownAnswer:
     alternatives: the other labels that the row could have had; a wrong answer is one of them.
     options: all labels of the row in their own order, where letters stand for them.
     accuracy: how likely this prompt is answered right, None for the teacher's own.
+    facts: sentences of the row that are said before the reason.
     """
 
     label: str
@@ -35,6 +36,7 @@ class KnownAnswer:
     alternatives: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     accuracy: float | None = None
+    facts: tuple[str, ...] = ()
 
 
 class AnswerBook:
@@ -86,13 +88,11 @@ class SimulatedTeacher:
     def _judged(self, known: KnownAnswer, digest: bytes) -> Said:
         accuracy = self.accuracy if known.accuracy is None else known.accuracy
         if chance(self.seed, b"right", digest) < accuracy or not known.alternatives:
-            return Said(label=known.label, rationale=known.rationale, options=known.options)
-        roll = chance(self.seed, b"which", digest)
-        return Said(
-            label=pick(known.alternatives, roll),
-            rationale=pick(_WRONG_RATIONALES, chance(self.seed, b"excuse", digest)),
-            options=known.options,
-        )
+            label, reason = known.label, known.rationale
+        else:
+            label = pick(known.alternatives, chance(self.seed, b"which", digest))
+            reason = pick(_WRONG_RATIONALES, chance(self.seed, b"excuse", digest))
+        return Said(label=label, rationale=" ".join((*known.facts, reason)), options=known.options)
 
     def _style(self, digest: bytes) -> PlainStyle:
         if self.style == "mixed":

@@ -16,6 +16,7 @@ from annotator.simulator.proposer import Proposer
 from annotator.simulator.row_book import RowBook
 from annotator.simulator.taste import Taste
 from annotator.simulator.taste_teacher import TasteTeacher
+from annotator.simulator.verbosity import facts_asked_for, facts_of
 from common.labels import value_of
 from common.task import TaskSpec
 
@@ -36,12 +37,18 @@ def rehearse(
     planted = by_template or {}
     book = AnswerBook()
     for plan in plans:
+        wishes = {
+            name: facts_asked_for(f"{each.system} {each.user}")
+            for name, each in plan.templates.items()
+        }
         for planned in plan.rows():
             known = _known(plan.task, planned.row)
             if known is not None:
                 for request in planned.requests:
-                    led_to = planted.get(_template(planned, request))
-                    book.add(request.messages, replace(known, accuracy=led_to))
+                    name = _template(planned, request)
+                    facts = known.facts[: wishes[name]]
+                    led_to = planted.get(name)
+                    book.add(request.messages, replace(known, accuracy=led_to, facts=facts))
     return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
 
 
@@ -86,11 +93,16 @@ def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:
         value = value_of(label)
         label = label if value is None else f"{value:g}"
         others = () if value is None else (f"{value + 1:g}", f"{value * 2 + 3:g}")
-    rationale = row.gold_rationale or _made_up(row, label)
-    return KnownAnswer(label=label, rationale=rationale, alternatives=others, options=options)
-
-
-def _made_up(row: Row, label: str) -> str:
     longest = max(row.fields.values(), key=len)
-    said = " ".join(longest.split()[:8])
+    return KnownAnswer(
+        label=label,
+        rationale=row.gold_rationale or _made_up(longest, label),
+        alternatives=others,
+        options=options,
+        facts=facts_of(longest),
+    )
+
+
+def _made_up(text: str, label: str) -> str:
+    said = " ".join(text.split()[:8])
     return f"The text begins with {said}, and all of it taken together leads to {label}."

@@ -11,6 +11,7 @@ from annotator.simulator.answers import SimulatedTeacher
 from annotator.simulator.proposer import Proposer, shows_templates
 from annotator.simulator.row_book import RowBook
 from annotator.simulator.taste import Taste
+from annotator.simulator.verbosity import facts_asked_for
 from annotator.simulator.wire import prompt_digest, read_messages
 
 
@@ -30,5 +31,9 @@ class TasteTeacher:
         if shows_templates(prompt):
             return self.proposer.propose(prompt)
         found = self.rows.find(prompt)
-        known = found and replace(found.known, accuracy=self.taste.accuracy(found.words))
+        known = found and replace(
+            found.known,
+            accuracy=self.taste.accuracy(found.words),
+            facts=found.known.facts[: facts_asked_for(found.words)],
+        )
         return self.voice.say(known, body, prompt_digest(messages))
