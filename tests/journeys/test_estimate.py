@@ -93,6 +93,8 @@ def test_few_shot_is_compared_at_the_same_price(annotate: Annotate, tmp_path: Pa
     assert 0 < few["saved_with_equal_answers"] < 1
     shown = annotate("estimate", "cqa", "--data", rows, "--teacher", "gpt-6-luna", "--few-shot")
     assert "less where all answers are equally long: less than the 85 % claimed" in shown.out
+    drawn = annotate("plots", "--out", "figures", "--task", "cqa", "--json")
+    assert list(drawn.json["figures"]) == ["few-shot-costs"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from annotator.study.few_shot_cost import FewShotCost
 from annotator.study.metadata import Metadata, Result
 from annotator.study.optimize.history import Line
 from annotator.study.plots.drawing import draw
@@ -33,6 +34,16 @@ def metadata(templates: int, **changes: Any) -> Metadata:
     return Metadata(task="sums", results=[result])
 
 
+FEW_SHOT = FewShotCost(
+    task="sums",
+    teacher="t",
+    price_date="2026-11-25",
+    rows=500,
+    shots=7,
+    zero=(0.008, 0.01, 0.012),
+    few=(0.04, 0.05, 0.06),
+    alike=(0.02, 0.025, 0.03),
+)
 HISTORY = [
     Line(iteration=0, candidate=0, state="scored", rows=4, expected=0.5, best_score=0.5),
     Line(iteration=1, candidate=0, state="scored", rows=4, expected=0.75, best_score=0.75),
@@ -42,31 +53,36 @@ HISTORY = [
 
 
 def test_every_figure_is_drawn_where_all_is_known(tmp_path: Path) -> None:
-    drawn = draw([metadata(6)], {Path("history.jsonl"): HISTORY}, tmp_path)
+    drawn = draw([metadata(6)], [FEW_SHOT], {Path("history.jsonl"): HISTORY}, tmp_path)
     assert list(drawn.files) == [
         "styles",
         "accuracy-by-style",
         "ease-and-deviation",
         "costs",
+        "few-shot-costs",
         "running-best",
     ]
     assert drawn.left_out == []
     assert all(path.stat().st_size > 1000 for both in drawn.files.values() for path in both)
+    svg = drawn.files["few-shot-costs"][1].read_text()
+    said = ("500 rows, 7 examples", "0.05, zero-shot saves 60%", "0.1, zero-shot saves 80%")
+    assert all(words in svg for words in said)
     svg = drawn.files["running-best"][1].read_text()
     assert "n = 3 proposals, all of them" in svg
     assert "1 refused unasked (not shown)" in svg
 
 
 def test_what_nobody_knows_is_left_out_and_said(tmp_path: Path) -> None:
-    drawn = draw([metadata(3, style=None, cost_usd=0.0)], {}, tmp_path)
+    drawn = draw([metadata(3, style=None, cost_usd=0.0)], [], {}, tmp_path)
     assert list(drawn.files) == ["styles", "accuracy-by-style"]
     said = "\n".join(drawn.left_out)
-    for what in ("reading ease", "words", "length deviation", "costs of sums, t", "running-best"):
+    parts = ("reading ease", "words", "length deviation", "costs of sums, t", "few-shot-costs")
+    for what in (*parts, "running-best"):
         assert what in said
 
 
 def test_templates_that_are_all_alike_have_no_line(tmp_path: Path) -> None:
-    drawn = draw([metadata(5, style=a_style(1))], {}, tmp_path)
+    drawn = draw([metadata(5, style=a_style(1))], [], {}, tmp_path)
     assert "n = 5, no line" in drawn.files["accuracy-by-style"][1].read_text()
 
 

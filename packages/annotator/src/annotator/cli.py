@@ -44,7 +44,7 @@ COMMANDS = {
     ),
     "plots": (
         "annotator.commands.plots:plots_command",
-        "Draw what is known about templates, and their searches, as PNG and SVG.",
+        "Draw what is known about templates, their searches and their costs, as PNG and SVG.",
     ),
     "parse": (
         "annotator.commands.parse:parse_command",

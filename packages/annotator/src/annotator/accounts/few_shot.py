@@ -2,6 +2,7 @@
 differs, and with it the answers. The claim to check is that zero-shot costs 85 % less."""
 
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from annotator.accounts.estimate import Estimate, Terms, estimate, saved_share
@@ -16,6 +17,7 @@ from annotator.prompt.few_shot import FEW_SHOT_NAME, FewShot, load_few_shot
 from annotator.prompt.mix import single
 from annotator.prompt.task import load_task
 from annotator.request.plan import Plan
+from annotator.study.few_shot_cost import FewShotCost
 
 # How far the length of few-shot answers is from that of the examples, at most: a stated guess.
 _DEVIATION = 0.25
@@ -42,6 +44,19 @@ class Comparison:
     def saved_alike(self) -> float | None:
         """Likewise, where answers are equally long."""
         return saved_share(self.zero.online_usd.likely, self.alike.online_usd.likely)
+
+    def summed(self, task: str, day: date) -> FewShotCost:
+        """The costs alone, at this day's prices."""
+        return FewShotCost(
+            task=task,
+            teacher=self.zero.model,
+            price_date=day.isoformat(),
+            rows=self.zero.rows,
+            shots=self.shots,
+            zero=self.zero.online_usd,
+            few=self.few.online_usd,
+            alike=self.alike.online_usd,
+        )
 
 
 def shots_of(config: RunConfig, path: Path | None) -> FewShot:

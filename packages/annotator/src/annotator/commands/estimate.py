@@ -44,6 +44,7 @@ from annotator.planning import make_plans
 from annotator.prompt.template import load_templates
 from annotator.request.plan import name_of
 from annotator.screen import Screen
+from annotator.study.few_shot_cost import keep_few_shot_cost
 from annotator.study.metadata import load_metadata
 from common.errors import ConfigError
 
@@ -154,6 +155,8 @@ def estimate_command(  # budget: a command's options are its parameters
     )
     if answered.run.to_ask:
         keep_estimate(config.out, name_of(make_plans(config)), known.day.isoformat(), answered.run)
+    if answered.few_shot is not None:
+        keep_few_shot_cost(config.out, answered.few_shot.summed(task, known.day))
     if as_json:
         screen.json(facts_of(answered))
     else:

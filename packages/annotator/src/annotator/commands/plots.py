@@ -10,6 +10,7 @@ from annotator.commands.options import AsJson, Prompts
 from annotator.config import OUT
 from annotator.prompt.yaml_file import read_yaml
 from annotator.screen import Screen
+from annotator.study.few_shot_cost import FEW_SHOT_COST_NAME, FewShotCost
 from annotator.study.metadata import METADATA_NAME, Metadata
 from annotator.study.optimize.history import HISTORY_NAME, read_history
 from common.errors import ConfigError
@@ -30,6 +31,10 @@ def plots_command(  # budget: a command's options are its parameters
             help=f"In place of {OUT}/TASK/{METADATA_NAME} and the search's; may be repeated."
         ),
     ] = None,
+    few_shot: Annotated[
+        list[Path] | None,
+        typer.Option(help=f"In place of {OUT}/TASK/{FEW_SHOT_COST_NAME}; may be repeated."),
+    ] = None,
     history: Annotated[
         list[Path] | None,
         typer.Option(help=f"In place of {OUT}/TASK/{_SEARCH}/{HISTORY_NAME}; may be repeated."),
@@ -37,10 +42,11 @@ def plots_command(  # budget: a command's options are its parameters
     prompts: Prompts,
     as_json: AsJson = False,
 ) -> None:
-    """Draw what is known about templates, and their searches, as PNG and SVG.
+    """Draw what is known about templates, their searches and their costs, as PNG and SVG.
 
-    From the metadata that experiments and searches keep and from the scores that were imported
-    beside a task's templates. What the data do not have is left out, and said.
+    From the metadata that experiments and searches keep, from the scores that were imported beside
+    a task's templates, and from what `annotate estimate --few-shot` kept. What the data do not have
+    is left out, and said.
 
     Examples:
 
@@ -50,7 +56,7 @@ def plots_command(  # budget: a command's options are its parameters
 
         annotate plots --out figures --history runs/demo/search/history.jsonl
     """
-    named = bool(task or metadata or history)
+    named = bool(task or metadata or few_shot or history)
     given = [read_yaml(path, Metadata) for path in metadata or ()]
     tasks = task or (sorted({each.task for each in given}) if named else _all_tasks(prompts))
     files = [
@@ -60,14 +66,16 @@ def plots_command(  # budget: a command's options are its parameters
     ]
     searches = history or _existing(OUT / name / _SEARCH / HISTORY_NAME for name in tasks)
     histories = {path: read_history(path) for path in searches}
-    if not (files or given or histories):
+    estimates = few_shot or _existing(OUT / name / FEW_SHOT_COST_NAME for name in tasks)
+    compared = [read_yaml(path, FewShotCost) for path in estimates]
+    if not (files or given or compared or histories):
         raise ConfigError(
             f"nothing to draw: neither {OUT}/TASK/{METADATA_NAME} nor imported scores in "
             f"{prompts}; annotate experiment and annotate optimize keep them"
         )
     from annotator.study.plots.drawing import draw  # matplotlib takes half a second
 
-    drawn = draw([*files, *given], histories, out)
+    drawn = draw([*files, *given], compared, histories, out)
     screen = Screen(quiet=as_json)
     if as_json:
         paths = {name: [str(each) for each in both] for name, both in drawn.files.items()}

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from annotator.study.few_shot_cost import FewShotCost
 from annotator.study.metadata import Metadata
 from annotator.study.optimize.history import Line
 from annotator.study.plots.costs import cost_bars, has_costs
+from annotator.study.plots.few_shot import few_shot_bars
 from annotator.study.plots.groups import DEVIATION, EASE, MEASURES, groups_of, known, values
 from annotator.study.plots.search import running_best
 from annotator.study.plots.styles import accuracy_by_style, ease_and_deviation, histograms
@@ -22,11 +24,18 @@ class Drawn:
 
 
 def draw(
-    metadata: Sequence[Metadata], histories: Mapping[Path, Sequence[Line]], folder: Path
+    metadata: Sequence[Metadata],
+    few_shot: Sequence[FewShotCost],
+    histories: Mapping[Path, Sequence[Line]],
+    folder: Path,
 ) -> Drawn:
     """Write every figure that the data have what it takes for."""
     drawn = Drawn()
-    pictures = _of_templates(metadata, drawn.left_out) + _of_searches(histories, drawn.left_out)
+    pictures = [
+        *_of_templates(metadata, drawn.left_out),
+        *_of_few_shot(few_shot, drawn.left_out),
+        *_of_searches(histories, drawn.left_out),
+    ]
     for picture in pictures:
         drawn.files[picture.name] = write_picture(picture, folder)
     return drawn
@@ -52,6 +61,13 @@ def _of_templates(metadata: Sequence[Metadata], left_out: list[str]) -> list[Pic
         if group not in paid
     ]
     return [*pictures, cost_bars(paid)] if paid else pictures
+
+
+def _of_few_shot(costs: Sequence[FewShotCost], left_out: list[str]) -> list[Picture]:
+    priced = [each for each in costs if each.few[1]]
+    if not priced:
+        left_out.append("few-shot-costs: no few-shot.json of annotate estimate --few-shot")
+    return [few_shot_bars(priced)] if priced else []
 
 
 def _of_searches(histories: Mapping[Path, Sequence[Line]], left_out: list[str]) -> list[Picture]:
