@@ -5,12 +5,14 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from tests.trainer.study.made_runs import made
 from tests.trainer.study.test_track import MIXES, REAL, real_data
 from trainer.main import main
 from trainer.study.frame import frame_of
-from trainer.study.series import by_rate, by_size, by_subsample
+from trainer.study.run_pictures import KINDS, pictures
+from trainer.study.series import by_rate, by_size, by_subsample, by_words
 from trainer.study.tracking import Run, Tracking
 
 
@@ -71,6 +73,25 @@ def test_rates_begin_at_runs_without_rationales_on_the_same_labels() -> None:
     [line] = by_rate(frame_of([_distilled(), *half, *others]))
     # Two seeds' own rows have a little more and a little less: one place.
     assert [(where, mean.n) for where, mean in line.points] == [(0.0, 1), (0.5, 2), (1.0, 1)]
+
+
+def test_lengths_are_compared_where_as_many_rows_have_reasons() -> None:
+    lengths = [_distilled(rationale_words=words, data=f"{words}") for words in (13.0, 23.0, 33.0)]
+    rarer = _distilled(rationale_rate=0.3, rationale_words=13.4, data="rarer")
+    lines = [line for line in by_words(frame_of([*lengths, rarer])) if len(line.points) > 1]
+    assert [[where for where, _ in line.points] for line in lines] == [[13.0, 23.0, 33.0]]
+
+
+def test_lines_are_named_by_what_tells_them_apart_where_they_are_drawn() -> None:
+    shares = [one(subsample=x) for one in (made, _distilled) for x in (0.5, 1.0)]
+    elsewhere = _distilled(data="rarer", mix="other")
+    (kind,) = (each for each in KINDS if each.make is by_subsample)
+    (picture,) = pictures(kind, frame_of([*shares, elsewhere]))
+    figure = Figure()
+    picture.paint(figure)
+    (legend,) = figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said == ["standard, gold", "step-by-step, gold, gpt-6-luna"]
 
 
 def test_sizes_stand_in_their_order_and_the_teacher_is_known() -> None:

@@ -22,7 +22,7 @@ _COLUMNS = 2
 _NO_SELECTION = "No selection: every run that the tracking file has for this is in it"
 _MOST_BANDS = 4
 _SHADE, _BAR = 0.15, 0.3
-_LEGEND_COLUMNS = 2
+_LEGEND_COLUMNS, _LONG_LABEL = 2, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,18 @@ KINDS = (
 def pictures(kind: Kind, frame: pd.DataFrame) -> Iterator[Picture]:
     """One for each task whose runs hold what it needs."""
     for task, part in frame.groupby("task", sort=True):
-        series = [one for one in kind.make(part) if len(one.points) > 1]
-        if series:
-            yield _picture(kind, str(task), series)
+        drawn = _lines(kind, part)
+        if drawn:
+            # Once more of these runs alone: a line is named by what tells it from the others here.
+            yield _picture(kind, str(task), _lines(kind, _runs_of(drawn)))
+
+
+def _lines(kind: Kind, frame: pd.DataFrame) -> list[Series]:
+    return [one for one in kind.make(frame) if len(one.points) > 1]
+
+
+def _runs_of(series: Sequence[Series]) -> pd.DataFrame:
+    return pd.concat([one.runs for one in series]).drop_duplicates(["source", "key"])
 
 
 def _picture(kind: Kind, task: str, series: Sequence[Series]) -> Picture:
@@ -76,6 +85,7 @@ def _picture(kind: Kind, task: str, series: Sequence[Series]) -> Picture:
     labels = list(dict.fromkeys(one.label for one in series))
     columns = min(_COLUMNS, len(panels))
     rows = ceil(len(panels) / columns)
+    legend_lines = ceil(len(labels) / _legend_columns(labels))
 
     def paint(figure: Figure) -> None:
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten().tolist()
@@ -92,7 +102,7 @@ def _picture(kind: Kind, task: str, series: Sequence[Series]) -> Picture:
         caption=_caption(kind, task, series),
         paint=paint,
         width_in=max(6.4, _PANEL_IN * columns),
-        height_in=_HEIGHT_IN * rows + _LEGEND_LINE_IN * (ceil(len(labels) / _LEGEND_COLUMNS) + 4),
+        height_in=_HEIGHT_IN * rows + _LEGEND_LINE_IN * (legend_lines + 4),
     )
 
 
@@ -144,9 +154,13 @@ def _name_lines(figure: Figure) -> None:
         list(found.values()),
         list(found),
         loc="outside upper left",
-        ncols=_LEGEND_COLUMNS,
+        ncols=_legend_columns(list(found)),
         fontsize="small",
     )
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    return 1 if max(map(len, labels)) > _LONG_LABEL else _LEGEND_COLUMNS
 
 
 def _name_sizes(axes: Axes, series: Sequence[Series]) -> None:
@@ -166,8 +180,7 @@ def _draw_teachers(axes: Axes, series: Sequence[Series]) -> None:
 
 
 def _caption(kind: Kind, task: str, series: Sequence[Series]) -> str:
-    runs = pd.concat([one.runs for one in series])
-    runs = runs.drop_duplicates(["source", "key"])
+    runs = _runs_of(series)
     counts = [mean.n for one in series for _, mean in one.points]
     few, many = min(counts), max(counts)
     each = str(few) if few == many else f"{few} to {many}"

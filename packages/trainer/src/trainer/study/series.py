@@ -48,10 +48,13 @@ def by_size(frame: pd.DataFrame) -> Iterator[Series]:
 
 
 def by_words(frame: pd.DataFrame) -> Iterator[Series]:
-    """Step-by-step runs over the mean length of the rationales learnt from."""
+    """Step-by-step runs over the mean length of the rationales learnt from, as many rows having
+    one."""
     column = "rationale_words"
     for panel, part in _panels(_explained(frame, column)):
-        for _, runs in part.groupby(["labels", "teacher", "subsample"], sort=True):
+        share = _at_their_mean(part, "rationale_rate")["rationale_rate"].round(2)
+        alike = [part["labels"], part["teacher"], part["subsample"], share]
+        for _, runs in part.groupby(alike, sort=True, dropna=False):
             if len({round(words) for words in runs[column]}) > 1:
                 yield _series(panel, _taught(runs), _at_their_mean(runs, column), column)
 
