@@ -17,7 +17,8 @@ def _parse(**options: object) -> TrainConfig:
 def test_defaults_are_those_of_the_model() -> None:
     assert _parse().peak_lr == 3e-3
     assert _parse(model="google/t5-v1_1-small").peak_lr == 3e-4
-    assert _parse(lr=1e-4).peak_lr == 1e-4
+    assert _parse(model="mini").peak_lr == 7e-4
+    assert _parse(model="mini", lr=1e-4).peak_lr == 1e-4
 
 
 def test_the_launcher_puts_local_rank_first() -> None:

@@ -17,7 +17,6 @@ from trainer.tasks import Mode, Table, read_table, table_of
 
 RESULTS_NAME = "results.json"
 CHECKPOINTS_NAME = "checkpoints"
-LR_SCRATCH = 3e-3
 LR_PRETRAINED = 3e-4
 
 Labels = Literal["teacher", "gold"]
@@ -103,7 +102,8 @@ class TrainConfig(BaseModel):
     @property
     def peak_lr(self) -> float:
         """The learning rate after warm-up; a student from scratch bears a larger one."""
-        return self.lr or (LR_SCRATCH if self.model in SIZES else LR_PRETRAINED)
+        scratch = SIZES.get(self.model)
+        return self.lr or (scratch.lr if scratch else LR_PRETRAINED)
 
     @property
     def token_folder(self) -> Path:
@@ -136,8 +136,9 @@ class TrainConfig(BaseModel):
         # The table stands for mode, alpha and file; what only shares out the work decides nothing.
         elsewhere |= {"cot", "tasks", "preset", "track", "peak", "save_every", "universal"}
         elsewhere |= {"batch_tokens", "accumulate", "pack"}
-        table = [task.model_dump() for task in self.table()]
-        return {**self.model_dump(mode="json", exclude=elsewhere), "tasks": table}
+        told = self.model_dump(mode="json", exclude=elsewhere)
+        # As it is and not as it was asked for: a default may be another one in time.
+        return {**told, "lr": self.peak_lr, "tasks": [task.model_dump() for task in self.table()]}
 
 
 def fingerprint(config: TrainConfig, data: str) -> str:
