@@ -25,7 +25,8 @@ def accuracy_sheet(frame: pd.DataFrame) -> Sheet:
         name="accuracy",
         title="Test accuracy",
         note="Mean over all n seeds, none left out; low and high: 95 % interval, Student's t over "
-        "seeds (empty for one seed). hours: of training, over all devices, without exams.",
+        "seeds, cut at 0 and 1 (empty for one seed). hours: of training, over all devices, without "
+        "exams.",
         frame=pd.DataFrame(lines).dropna(axis="columns", how="all"),
         digits={"subsample": 3, "rationale_rate": 2, "rationale_words": 1, "hours": 2, "lr": 5},
     )
@@ -59,8 +60,8 @@ def _kind(part: pd.DataFrame, shown: list[str]) -> dict[str, object]:
         **{name: part[name].iloc[0] for name in shown},
         "n": mean.n,
         "accuracy": mean.mean,
-        "low": mean.low,
-        "high": mean.high,
+        "low": max(mean.low, 0.0),
+        "high": min(mean.high, 1.0),
         **{name: part[name].mean() for name in _BESIDE},
         "hours": hours,
     }
