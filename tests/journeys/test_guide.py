@@ -2,30 +2,39 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.journeys.conftest import ROOT
 
-GUIDE = ROOT / "docs" / "guide" / "first-project.md"
+GUIDE = ROOT / "docs" / "guide"
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 SET_UP = "make setup\nsource .venv/bin/activate\n"
 
 
-def commands() -> list[str]:
-    """The blocks of the guide, the set-up left out: these tests run in what it makes."""
-    first, *others = BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
+def commands(page: str) -> list[str]:
+    """The blocks of a page."""
+    return BLOCK.findall((GUIDE / page).read_text(encoding="utf-8"))
+
+
+def walk() -> list[str]:
+    """From a CSV to a student; the set-up is left out: these tests run in what it makes."""
+    first, *others = commands("first-project.md")
     assert first == SET_UP
     return others
 
 
 def follow(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
     """Run blocks in a folder that has what a clone has, and stop where one fails."""
-    for name in ("docs", "packages", "prompts"):
-        (home / name).mkdir() if name == "prompts" else (home / name).symlink_to(ROOT / name)
+    if not (home / "docs").exists():
+        (home / "docs").symlink_to(ROOT / "docs")
+    (home / "packages").symlink_to(ROOT / "packages")
+    shutil.copytree(ROOT / "prompts", home / "prompts")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OPENAI_API_KEY"}
     environment = {name: value for name, value in os.environ.items() if name not in alone}
@@ -35,13 +44,13 @@ def follow(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
         env={**environment, "PATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
 
 
 def test_the_annotators_half_of_the_guide(tmp_path: Path) -> None:
-    half = [block for block in commands() if block.startswith("annotate ")]
+    half = [block for block in walk() if block.startswith("annotate ")]
     done = follow(half, tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "tickets" / "cost.html").exists()
@@ -51,6 +60,30 @@ def test_the_annotators_half_of_the_guide(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_whole_guide(tmp_path: Path) -> None:
-    done = follow(commands(), tmp_path)
+    done = follow(walk(), tmp_path)
     assert done.returncode == 0, done.stderr
     assert '"label":"account"' in done.stdout.splitlines()[-1]
+
+
+def test_the_page_on_prompts(tmp_path: Path) -> None:
+    done = follow(commands("prompts.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "figures" / "running-best.svg").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_studies_at_toy_size(tmp_path: Path) -> None:
+    """Its own file, with four steps a run and one seed."""
+    path = tmp_path / "docs" / "guide" / "demo-sweep.yaml"
+    path.parent.mkdir(parents=True)
+    study = yaml.safe_load((GUIDE / path.name).read_text(encoding="utf-8"))
+    study["options"] |= {"steps": 4, "eval_every": 2}
+    for grid in study["grid"]:
+        grid["seed"] = [0]
+    path.write_text(yaml.safe_dump(study, sort_keys=False))
+    done = follow(commands("studies.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    drawn = sorted(file.stem for file in (tmp_path / "figures").glob("*.svg"))
+    kinds = ("rationale-length", "rationale-rate", "size", "subsample")
+    assert drawn == [f"accuracy-by-{kind}-demo" for kind in kinds]
