@@ -104,9 +104,10 @@ def _at_their_mean(runs: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _panels(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    for _, part in frame.groupby(["source", "model"], sort=False):
-        one = part.iloc[0]
-        yield f"{one['source']}: {one['model']}", part
+    """One for each source and student, small students first."""
+    parts = [(str(part.iloc[0]["model"]), part) for _, part in frame.groupby(["source", "model"])]
+    for model, part in sorted(parts, key=lambda each: _size(each[0])):
+        yield f"{part.iloc[0]['source']}: {model}", part
 
 
 def _series(panel: str, label: str, runs: pd.DataFrame, column: str) -> Series:
