@@ -102,10 +102,13 @@ class Round:
 
 
 def _shower(update: Callable[[str], None], title: str, log: Path, since: int) -> Callable[[], None]:
-    """What keeps the status line at the last step that the log tells of."""
+    """What keeps the status line at the last step that the log tells of, or says how long there
+    has been none: a start takes some ten seconds."""
+    began = time.monotonic()
 
     def show() -> None:
         steps = [line for line in said_in(log, since) if line.startswith("step ")]
-        update(f"{title}  {steps[-1] if steps else 'starting'}")
+        starting = f"starting, {spoken_time(time.monotonic() - began)}"
+        update(f"{title}  {steps[-1] if steps else starting}")
 
     return show
