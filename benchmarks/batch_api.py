@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,7 +101,8 @@ def watch(annotate: Annotate, simulator: Simulator, *, kill_at: int | None = Non
         while child.poll() is None:
             seen.peak_mb = max(seen.peak_mb, rss_mb(child.pid))
             for path in parts.glob("part-*.jsonl"):
-                seen.files.setdefault(path.name, set()).add(path.stat().st_ino)
+                with suppress(FileNotFoundError):  # collected since it was listed
+                    seen.files.setdefault(path.name, set()).add(path.stat().st_ino)
             time.sleep(_LOOK_EVERY_S)
         simulator.log.batch.on_call = None
         seen.code, seen.wall_s = child.returncode, time.perf_counter() - start_s

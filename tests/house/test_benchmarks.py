@@ -26,7 +26,9 @@ BODY = b'{"model": "bench", "messages": []}'
 
 def run(name: str, *arguments: str | Path) -> str:
     command = [sys.executable, FOLDER / f"{name}.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=110).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize(
