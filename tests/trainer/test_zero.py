@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,37 +12,20 @@ import orjson
 import pytest
 
 from tests.trainer.conftest import RUN
+from tests.trainer.launching import TRAIN, environment, free_port, launch
 from tests.trainer.made_rows import arguments
 from trainer.main import main
 
-ROOT = Path(__file__).parents[2]
 STEADY = RUN | {"lr": 1e-5}
 BOUND_S = 240
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def _launch(*line: str) -> subprocess.Popen[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    launcher = Path(sys.executable).with_name("deepspeed")
-    train = ROOT / "packages" / "trainer" / "train.py"
-    ours = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
-    return subprocess.Popen(
-        [launcher, "--num_gpus", "2", "--master_port", str(port), train, *line],
-        env=environment | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def _finish(run: subprocess.Popen[str]) -> None:
-    with run:
-        said, _ = run.communicate(timeout=BOUND_S)
-    assert run.returncode == 0, said
+def _finish(*runs: subprocess.Popen[str]) -> None:
+    for run in runs:
+        with run:
+            out, err = run.communicate(timeout=BOUND_S)
+        assert run.returncode == 0, out + err
 
 
 def _results(output: Path) -> Any:
@@ -59,7 +41,7 @@ def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("zero", [0, 1, 2, 3])
 def test_every_stage_gives_the_same(data: Path, alone: Any, tmp_path: Path, zero: int) -> None:
-    _finish(_launch(*arguments(data, tmp_path, **STEADY, zero=zero, accumulate=2), "--quiet"))
+    _finish(launch(*arguments(data, tmp_path, **STEADY, zero=zero, accumulate=2), "--quiet"))
     found = _results(tmp_path)
     for one, two in zip(alone["history"]["train"], found["history"]["train"], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
@@ -73,7 +55,7 @@ def test_one_rank_goes_on_where_two_were_killed(
     data: Path, alone: Any, tmp_path: Path, zero: int
 ) -> None:
     line = arguments(data, tmp_path, **STEADY, zero=zero, save_every=3)
-    run = _launch(*line)
+    run = launch(*line)
     end = time.monotonic() + BOUND_S
     while not any((tmp_path / "checkpoints").glob("step-*")):
         assert time.monotonic() < end
@@ -90,17 +72,31 @@ def test_one_rank_goes_on_where_two_were_killed(
     assert found["test"] == alone["test"]
 
 
+def test_two_hosts_are_two_ranks(data: Path, tmp_path: Path) -> None:
+    """Each host has a launcher of its own, as under Slurm; here both are this machine."""
+    hosts = tmp_path / "hostfile"
+    hosts.write_text("127.0.0.1 slots=1\nlocalhost slots=1\n")
+    port = free_port()
+    where = ("--hostfile", str(hosts), "--no_ssh", "--master_addr", "127.0.0.1")
+    line = arguments(data, tmp_path / "hosts", **STEADY)
+    _finish(
+        *(launch(*line, options=(*where, "--node_rank", rank), port=port) for rank in ("0", "1"))
+    )
+    _finish(launch(*arguments(data, tmp_path / "ranks", **STEADY)))
+    weights = [
+        (tmp_path / name / "model" / "model.safetensors").read_bytes()
+        for name in ("hosts", "ranks")
+    ]
+    assert weights[0] == weights[1]
+    assert _results(tmp_path / "hosts")["cost"]["ranks"] == 2
+
+
 def test_ranks_that_read_different_data_say_so_and_end(data: Path, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    environment = os.environ | world | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    train = ROOT / "packages" / "trainer" / "train.py"
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     runs = [
         subprocess.Popen(
-            [sys.executable, train, *arguments(data, tmp_path), f"--train={data / split}"],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            [sys.executable, TRAIN, *arguments(data, tmp_path), f"--train={data / split}"],
+            env=environment(**world, RANK=str(rank), LOCAL_RANK=str(rank)),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -113,11 +109,8 @@ def test_ranks_that_read_different_data_say_so_and_end(data: Path, tmp_path: Pat
 
 def test_a_compiled_student_learns_the_same(data: Path, alone: Any, tmp_path: Path) -> None:
     # A process of its own: the compiler warns of things of its own, which are errors here.
-    train = ROOT / "packages" / "trainer" / "train.py"
-    line = [sys.executable, train, *arguments(data, tmp_path, **STEADY), "--quiet", "--compile"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    environment.pop("RANK", None)
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    line = [sys.executable, TRAIN, *arguments(data, tmp_path, **STEADY), "--quiet", "--compile"]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     compiled = _results(tmp_path)["history"]["train"]
     for one, two in zip(alone["history"]["train"], compiled, strict=True):
