@@ -1,5 +1,6 @@
 """The guide's commands, copied out of it and run by a shell, as its reader would."""
 
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,15 @@ def test_the_page_on_prompts(tmp_path: Path) -> None:
     done = follow(commands("prompts.md"), tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "figures" / "running-best.svg").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_on_training(tmp_path: Path) -> None:
+    done = follow(commands("training.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "runs" / "fading" / "results.json").read_bytes())
+    assert [task["schedule"] for task in results["tasks"]] == ["constant", "fade"]
 
 
 @pytest.mark.slow
