@@ -1,13 +1,15 @@
 """The real launcher, two ranks on a CPU: the same numbers as one rank, and one voice."""
 
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
 from tests.trainer.conftest import RUN
-from tests.trainer.launching import launch
+from tests.trainer.launching import TRAIN, environment, launch
 from tests.trainer.made_rows import arguments
 from trainer.main import main
 
@@ -43,3 +45,20 @@ def test_two_ranks_refuse_with_one_voice(data: Path, tmp_path: Path) -> None:
     assert run.returncode == 2
     assert run.stderr.count("error: ") == 1
     assert "Traceback" not in run.stderr
+
+
+def test_a_port_that_another_run_has(data: Path, tmp_path: Path) -> None:
+    with socket.create_server(("", 0)) as other:
+        port = str(other.getsockname()[1])
+        world = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+        done = subprocess.run(
+            [sys.executable, TRAIN, *arguments(data, tmp_path)],
+            env=environment(**world, MASTER_PORT=port),
+            capture_output=True,
+            text=True,
+            timeout=BOUND_S,
+            check=False,
+        )
+    assert done.returncode == 2, done.stderr
+    assert f"port {port}" in done.stderr and "--master_port" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -19,6 +19,7 @@ if not torch.cuda.is_available():
 import deepspeed
 
 from trainer.data.batches import Batch
+from trainer.errors import TrainingError
 from trainer.model.losses import TaskLosses, weigh
 from trainer.model.student import Student
 
@@ -68,7 +69,10 @@ class World:
 
 
 def start() -> World:
-    """Join the other ranks; RANK, WORLD_SIZE and MASTER_* must be in the environment."""
+    """Join the other ranks; RANK, WORLD_SIZE and MASTER_* must be in the environment.
+
+    Raises TrainingError where they cannot meet.
+    """
     # On a CPU DeepSpeed would compile a shared-memory op first, for most of a minute; gloo does.
     cast(dict[str, bool], deepspeed.ops.__compatible_ops__)["deepspeed_shm_comm"] = False
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
@@ -79,13 +83,25 @@ def start() -> World:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     if not deepspeed.comm.is_initialized():
-        deepspeed.init_distributed(verbose=False)
+        _join()
     return World(
         rank=distributed.get_rank(),
         size=distributed.get_world_size(),
         device=device,
         local_rank=int(os.environ["LOCAL_RANK"]),
     )
+
+
+def _join() -> None:
+    try:
+        deepspeed.init_distributed(verbose=False)
+    except (distributed.DistNetworkError, distributed.DistStoreError) as error:
+        where = f"{os.environ['MASTER_ADDR']}, port {os.environ['MASTER_PORT']}"
+        said = str(error).strip().splitlines()[0]
+        raise TrainingError(
+            f"the ranks cannot meet at {where}; if another run is there, give "
+            f"`deepspeed --master_port` a free one ({said})"
+        ) from None
 
 
 def stop() -> None:
