@@ -35,7 +35,8 @@ def follow(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
     if not (home / "docs").exists():
         (home / "docs").symlink_to(ROOT / "docs")
     (home / "packages").symlink_to(ROOT / "packages")
-    shutil.copytree(ROOT / "prompts", home / "prompts")
+    made = shutil.ignore_patterns("tickets")  # by whoever followed the guide here before
+    shutil.copytree(ROOT / "prompts", home / "prompts", ignore=made)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OPENAI_API_KEY"}
     environment = {name: value for name, value in os.environ.items() if name not in alone}

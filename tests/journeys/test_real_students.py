@@ -1,6 +1,5 @@
 """Students from scratch on real rows: the loss falls, the figures are sane. Slow: they learn."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.journeys.conftest import ROOT, Annotate
+from tests.journeys.conftest import Annotate
+from tests.trainer.launching import TRAIN, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -33,12 +33,11 @@ def _simulated(annotate: Annotate, real_data: Path, task: str, split: str) -> No
 
 
 def _train(folder: Path, *line: str) -> Any:
-    command = [sys.executable, str(ROOT / "packages" / "trainer" / "train.py"), *line]
+    command = [sys.executable, str(TRAIN), *line]
     command += ["--model", "tiny", "--output", "student", "--log-every", "25"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    environment["XDG_CACHE_HOME"] = str(folder / "cache")
+    alone = environment(XDG_CACHE_HOME=str(folder / "cache"))
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=alone, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     results = orjson.loads((folder / "student" / "results.json").read_bytes())

@@ -1,15 +1,14 @@
 """Shard to loss: the trainer reads what the annotator wrote; the loss falls, results are kept."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.journeys.conftest import ROOT, Annotate
+from tests.journeys.conftest import Annotate
+from tests.trainer.launching import TRAIN, environment
 
 # A trainer that ran in this process leaves these behind: the new one must not join its ranks.
-RANKS = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 
 def test_a_student_learns_from_the_annotators_shards(annotate: Annotate, tmp_path: Path) -> None:
@@ -19,17 +18,13 @@ def test_a_student_learns_from_the_annotators_shards(annotate: Annotate, tmp_pat
     shards = tmp_path / "runs" / "demo"
     trained = subprocess.run(
         [
-            *(sys.executable, str(ROOT / "packages" / "trainer" / "train.py")),
+            *(sys.executable, TRAIN),
             *("--train", shards / "train", "--valid", shards / "valid", "--test", shards / "test"),
             *("--model", "tiny", "--steps", "30", "--eval-every", "15", "--log-every", "5"),
             *("--output", tmp_path / "student", "--quiet"),
         ],
         cwd=tmp_path,
-        # One thread, as tests beside this one have the other cores.
-        env={
-            **{name: value for name, value in os.environ.items() if name not in RANKS},
-            "OMP_NUM_THREADS": "1",
-        },
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=110,

@@ -1,6 +1,5 @@
 """A machine that is too small: one line, no traceback. Slow: processes that really are limited."""
 
-import os
 import resource
 import subprocess
 import sys
@@ -8,18 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_rows import arguments
 
-TRAIN = Path(__file__).parents[2] / "packages" / "trainer" / "train.py"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def _limited(limit: int, most: int, *line: str) -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    environment.pop("RANK", None)
     done = subprocess.run(
         [sys.executable, TRAIN, *line, "--quiet"],
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,5 @@
 """A run that is broken off and started again is the unbroken run, bit for bit."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,10 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_rows import arguments
 from trainer.main import main
 
-TRAIN = Path(__file__).parents[2] / "packages" / "trainer" / "train.py"
 STEPS = 40
 RUN = {"steps": STEPS, "batch_size": 8, "eval_every": 8, "log_every": 3, "dropout": 0.1}
 BOUND_S = 100
@@ -27,9 +26,7 @@ def _line(data: Path, output: Path, save_every: int) -> list[str]:
 
 def _start(line: list[str]) -> subprocess.Popen[str]:
     command = [sys.executable, str(TRAIN), *line]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    environment.pop("RANK", None)
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
 
 
 def _wait_for(there: Callable[[], bool]) -> None:

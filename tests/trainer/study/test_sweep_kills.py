@@ -11,13 +11,13 @@ import orjson
 import pytest
 import yaml
 
+from tests.trainer.launching import environment
 from tests.trainer.study.waiting import wait_for
 from trainer.study.state import LOG_NAME, read_note, state_of
 from trainer.study.sweep_file import Sweep, read_sweep
 from trainer.study.tracking import Tracking
 
 BOUND_S = 400
-OURS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def _file(data: Path, home: Path) -> Path:
@@ -33,13 +33,12 @@ def _file(data: Path, home: Path) -> Path:
 def _start(file: Path) -> subprocess.Popen[str]:
     """The command in a process group of its own."""
     tracking = file.parent / "tracking.sqlite"
-    environment = {name: value for name, value in os.environ.items() if name not in OURS}
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "trainer", "sweep", str(file)),
             *("--num-gpus", "1", "--tracking", str(tracking)),
         ],
-        env=environment | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"},
+        env=environment(),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
