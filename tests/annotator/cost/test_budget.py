@@ -83,6 +83,33 @@ def test_what_a_batch_holds_outlives_the_process_that_promised_it():
     assert (again.used_usd, again.lost_usd) == (Decimal("0.1"), 0)
 
 
+def test_a_kill_after_batches_were_settled_writes_nothing_off():
+    budget = a_budget("1")
+    for name in ("part-1", "part-2"):
+        budget.hold(name, Decimal("0.4"))
+        budget.granted(budget.batch_record())
+    budget.settle_held("part-1", paid_usd=Decimal("0.1"))
+    disk = budget.batch_record()
+
+    again = Budget(budget.ceiling_usd, disk)
+    assert (again.paid_usd, again.lost_usd) == (Decimal("0.1"), 0)
+    assert again.left_usd == Decimal("0.5")
+
+
+def test_a_batch_takes_back_no_grant_that_requests_rely_on():
+    budget = a_budget("1")
+    written = budget.record(Decimal("0.5"))  # a thread is writing it down
+    budget.hold("part-1", Decimal("0.2"))
+    for _ in range(2):  # however often batches write meanwhile
+        held = budget.batch_record()
+        budget.granted(held)
+        assert held.granted_usd == Decimal("0.5")
+    budget.granted(written)
+    budget.reserve(Decimal("0.3"))
+    budget.settle_held("part-1", paid_usd=Decimal("0.1"))
+    assert budget.batch_record().granted_usd == Decimal("0.5")
+
+
 @dataclass
 class World:
     """The teacher's books, which nobody shows us."""
@@ -136,7 +163,7 @@ class Spending(RuleBasedStateMachine):
             return
         self.batch += 1
         self.budget.hold(str(self.batch), worst)
-        self.disk = self.budget.record(ZERO)  # a batch is held on the disk before it is sent
+        self.disk = self.budget.batch_record()  # held on the disk before it is sent
         self.budget.granted(self.disk)
         paid = worst * share
         self.world.paid += paid
@@ -149,7 +176,7 @@ class Spending(RuleBasedStateMachine):
         _, paid = self.world.batches[name]
         self.budget.settle_held(name, paid_usd=paid)
         if is_written:
-            self.disk = self.budget.record(ZERO)
+            self.disk = self.budget.batch_record()
             self.budget.granted(self.disk)
             del self.world.batches[name]
 

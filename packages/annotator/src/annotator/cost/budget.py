@@ -66,6 +66,7 @@ class Budget:
         self.granted_usd = before.granted_usd
         self.held = dict(before.held)
         self.reserved_usd = ZERO
+        self._writing: list[Decimal] = []  # grants on their way to the disk
 
     @property
     def used_usd(self) -> Decimal:
@@ -122,7 +123,18 @@ class Budget:
         It grants no less than before: what was judged YES meanwhile stays below it.
         """
         wanted = min(self.used_usd + headroom_usd, self.ceiling_usd)
-        return self._record(max(wanted, self.used_usd, self.granted_usd))
+        granted = max(wanted, self.used_usd, self.granted_usd, *self._writing)
+        self._writing.append(granted)
+        return self._record(granted)
+
+    def batch_record(self) -> Record:
+        """What to write down once a batch is held or settled.
+
+        Batches are known by name after a kill. So where nothing goes online, no more is granted
+        than is used: else what settled batches did not cost would be written off.
+        """
+        is_asking = self.reserved_usd or self._writing
+        return self.record(ZERO) if is_asking else self.final_record()
 
     def final_record(self) -> Record:
         """What to write down when nothing is in flight any more: it grants what is used."""
@@ -139,3 +151,5 @@ class Budget:
     def granted(self, record: Record) -> None:
         """This record is on the disk."""
         self.granted_usd = record.granted_usd
+        if record.granted_usd in self._writing:
+            self._writing.remove(record.granted_usd)

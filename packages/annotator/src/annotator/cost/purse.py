@@ -145,7 +145,7 @@ class Purse:
         )
 
     def _write(self) -> None:
-        record = self.budget.record(ZERO)
+        record = self.budget.batch_record()
         self._book.write_budget(self._name, record)
         self.budget.granted(record)
 
