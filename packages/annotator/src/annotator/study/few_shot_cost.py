@@ -31,11 +31,9 @@ class FewShotCost(BaseModel):
     alike: Usd
 
 
-def keep_few_shot_cost(folder: Path, cost: FewShotCost) -> Path:
+def keep_few_shot_cost(folder: Path, cost: FewShotCost) -> None:
     """Write it down. Raises ShardError: the folder cannot be written."""
-    path = folder / FEW_SHOT_COST_NAME
     try:
-        write_whole(path, f"{cost.model_dump_json(indent=1)}\n".encode())
+        write_whole(folder / FEW_SHOT_COST_NAME, f"{cost.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
         raise ShardError(f"{folder}: cannot be written ({error.strerror})") from None
-    return path
