@@ -2,15 +2,13 @@
 
 from collections import Counter
 
-from annotator.config import RunConfig, own_prompts
-from annotator.planning import make_template_plan
-from annotator.request.plan import Plan
 from annotator.simulator.answers import KnownAnswer
 from annotator.simulator.proposer import shows_templates
 from annotator.simulator.rehearsal import rehearse_search
 from annotator.simulator.row_book import RowBook
 from annotator.simulator.taste import Taste
 from annotator.simulator.taste_teacher import TasteTeacher
+from tests.annotator.simulator.demo_plan import demo_plan
 
 SHOWN = """Improve these.
 
@@ -28,20 +26,8 @@ score: 60
 Reply between <template> and </template>."""
 
 
-def plan() -> Plan:
-    config = RunConfig(
-        task="demo",
-        splits=("valid",),
-        teacher="t",
-        prompts=own_prompts(),
-        store=own_prompts(),
-        out=own_prompts(),
-    )
-    return make_template_plan(config, ())
-
-
 def teacher() -> TasteTeacher:
-    return rehearse_search([plan()], Taste(seed=1))
+    return rehearse_search([demo_plan()], Taste(seed=1))
 
 
 def asked(text: str) -> dict[str, object]:
@@ -53,7 +39,7 @@ def test_a_wording_is_as_good_as_the_share_it_leads_to() -> None:
     right = [
         f"Label: {planned.row.gold}"
         in pupil.answer(asked(words.replace("{problem}", planned.row.fields["problem"])))
-        for planned in plan().rows()
+        for planned in demo_plan().rows()
     ]
     expected = Taste(seed=1).accuracy(words)
     assert abs(sum(right) / len(right) - expected) < 3 * (expected * (1 - expected) / 150) ** 0.5

@@ -5,11 +5,10 @@ from statistics import fmean
 
 import pytest
 
-from annotator.config import RunConfig, own_prompts
-from annotator.planning import make_template_plan
 from annotator.simulator.rehearsal import rehearse, rehearse_search
 from annotator.simulator.taste import Taste
 from annotator.simulator.verbosity import facts_asked_for, facts_of
+from tests.annotator.simulator.demo_plan import demo_plan
 
 PROBLEM = "Mia had 12 shells. An uncle ate 3 pears. She gave 4 to Tom. How many has she left?"
 
@@ -37,16 +36,7 @@ def test_questions_are_no_facts() -> None:
 
 
 def words_of_answers(template: str) -> Iterator[float]:
-    config = RunConfig(
-        task="demo",
-        splits=("valid",),
-        teacher="t",
-        prompts=own_prompts(),
-        store=own_prompts(),
-        out=own_prompts(),
-        samples=40,
-    )
-    plan = make_template_plan(config, (template,))
+    plan = demo_plan(template, samples=40)
     for teacher in (rehearse([plan]), rehearse_search([plan], Taste(seed=1))):
         texts = [
             teacher.answer({"messages": request.messages})
