@@ -46,7 +46,7 @@ def rehearse(
             if known is not None:
                 for request in planned.requests:
                     name = _template(planned, request)
-                    facts = known.facts[: wishes[name]]
+                    facts = facts_of(_longest(planned.row), wishes[name])
                     led_to = planted.get(name)
                     book.add(request.messages, replace(known, accuracy=led_to, facts=facts))
     return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
@@ -63,7 +63,7 @@ def rehearse_search(
         for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
             known = _known(plan.task, row)
             if known is not None:
-                rows.add(row.fields, known)
+                rows.add(row.fields, replace(known, facts=facts_of(_longest(row))))
     return TasteTeacher(
         rows=rows,
         taste=taste,
@@ -93,16 +93,14 @@ def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:
         value = value_of(label)
         label = label if value is None else f"{value:g}"
         others = () if value is None else (f"{value + 1:g}", f"{value * 2 + 3:g}")
-    longest = max(row.fields.values(), key=len)
-    return KnownAnswer(
-        label=label,
-        rationale=row.gold_rationale or _made_up(longest, label),
-        alternatives=others,
-        options=options,
-        facts=facts_of(longest),
-    )
+    rationale = row.gold_rationale or _made_up(row, label)
+    return KnownAnswer(label=label, rationale=rationale, alternatives=others, options=options)
 
 
-def _made_up(text: str, label: str) -> str:
-    said = " ".join(text.split()[:8])
+def _longest(row: Row) -> str:
+    return max(row.fields.values(), key=len)
+
+
+def _made_up(row: Row, label: str) -> str:
+    said = " ".join(_longest(row).split()[:8])
     return f"The text begins with {said}, and all of it taken together leads to {label}."

@@ -1,6 +1,7 @@
 """How much a teacher says: as many sentences as the words of the prompt ask for."""
 
 import re
+from itertools import islice
 
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _WISH = re.compile(rf"\b({'|'.join(_NUMBERS)}|[1-9]) (?:\w+ )?sentences?\b", re.IGNORECASE)
@@ -21,5 +22,5 @@ def facts_asked_for(words: str) -> int:
 
 def facts_of(text: str, most: int | None = None) -> tuple[str, ...]:
     """The first sentences of a row's text that tell something: those that ask are left out."""
-    told = [found for each in _SENTENCE.findall(text) if not (found := each.strip()).endswith("?")]
-    return tuple(told[:most])
+    sentences = (found.group().strip() for found in _SENTENCE.finditer(text))
+    return tuple(islice((each for each in sentences if not each.endswith("?")), most))
