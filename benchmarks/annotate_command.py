@@ -10,7 +10,7 @@ from made_task import MAX_TOKENS, MODEL, MadeTask
 from measuring import Spent, run_measured
 
 # By module and not by script: PYTHONPATH can then name another tree to measure.
-_ANNOTATE = (sys.executable, "-c", "from annotator.cli import main; main()")
+_ANNOTATE = (sys.executable, "-c", "from stepdistill.annotator.cli import main; main()")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,10 +30,10 @@ from pathlib import Path
 import orjson
 
 from annotate_command import Annotate
-from annotator.simulator.batch.books import Call, CallKind
-from annotator.simulator.server import Simulator
 from made_task import LABELS, MadeTask, make_task
 from measuring import Figure, Results, environment, parser, report, rss_mb
+from stepdistill.annotator.simulator.batch.books import Call, CallKind
+from stepdistill.annotator.simulator.server import Simulator
 
 ROWS, PER_PART = 120_000, 50_000
 MEMORY_BAR_MB = 300.0

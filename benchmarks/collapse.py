@@ -155,7 +155,7 @@ def pretrained(home: Path, data: Path, plan: Plan) -> tuple[Path, float]:
 
 def train(output: Path, data: Path, *line: str) -> tuple[float, float]:
     """One run of the trainer on gold labels: accuracy on test, share of the label named most."""
-    from trainer.main import main as trainer
+    from stepdistill.trainer.main import main as trainer
 
     given = [f"--{split}={data / split}" for split in SPLITS]
     given += [f"--output={output}", "--labels=gold", "--batch-size=16", "--eval-every=60"]

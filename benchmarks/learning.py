@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from transformers import ByT5Tokenizer, T5Config, T5ForConditionalGeneration
 
-from trainer.data.batches import Layout
-from trainer.data.examples import Example, Said
-from trainer.data.plan import Plan, StepSettings
-from trainer.data.tokens import Limits, tokenise
-from trainer.main import stand_alone
-from trainer.model.flops import flops, known_peak
-from trainer.model.student import Student, compile_student
-from trainer.tasks import table_of
-from trainer.training.engine import Engine, EngineSettings, start, stop
+from stepdistill.trainer.data.batches import Layout
+from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.data.plan import Plan, StepSettings
+from stepdistill.trainer.data.tokens import Limits, tokenise
+from stepdistill.trainer.main import stand_alone
+from stepdistill.trainer.model.flops import flops, known_peak
+from stepdistill.trainer.model.student import Student, compile_student
+from stepdistill.trainer.settings.tasks import table_of
+from stepdistill.trainer.training.engine import Engine, EngineSettings, start, stop
 from two_passes import TwoPasses
 
 ALPHA = 0.5

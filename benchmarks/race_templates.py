@@ -23,14 +23,14 @@ from typing import Any
 
 import orjson
 
-from annotator.dataset.selection import lot
-from annotator.importing.files import as_template, read_templates
-from annotator.prompt.task import load_task
-from annotator.response.reader import VERSIONS, make_readers
-from annotator.study.race import SLACK, RaceRules, Right, run_race
-from common.labels import same_label
-from common.task import TaskSpec
 from measuring import Figure, Results, parser, report
+from stepdistill.annotator.dataset.selection import lot
+from stepdistill.annotator.importing.files import as_template, read_templates
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.reading.readers import VERSIONS, make_readers
+from stepdistill.annotator.study.race import SLACK, RaceRules, Right, run_race
+from stepdistill.common.labels import same_label
+from stepdistill.common.task import TaskSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data"

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import orjson
 
-from annotator.importing.files import as_template, read_templates
-from annotator.prompt.task import load_task
-from annotator.response.read_verdict import VerdictReader
-from annotator.response.reader import ORIGINAL, Reader, Readers, make_readers
-from annotator.simulator.phrasing import PLAIN_STYLES, Said, phrase
 from measuring import Figure, Results, parser, report
+from stepdistill.annotator.importing.files import as_template, read_templates
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.reading.readers import ORIGINAL, Reader, Readers, make_readers
+from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
+from stepdistill.annotator.simulator.phrasing import PLAIN_STYLES, Said, phrase
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "query-results"

@@ -25,17 +25,17 @@ from pathlib import Path
 
 import uvloop
 
-from annotator.request.committer import Committer
-from annotator.request.door import Door
-from annotator.request.key import Request, RequestForm, endpoint_of
-from annotator.request.online import OnlineTeacher
-from annotator.request.progress import Progress
-from annotator.request.store import ResponseStore
-from annotator.request.transport_aiohttp import AiohttpTransport
-from annotator.request.transport_plain import PlainTransport
 from made_task import MAX_TOKENS, MODEL, prompt, row
 from measuring import Figure, Results, allow_many_files, parser, report, rss_mb, run_measured
 from static_server import serving
+from stepdistill.annotator.plan.key import Request, RequestForm, endpoint_of
+from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
+from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from stepdistill.annotator.teacher.online.engine import OnlineTeacher
+from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.annotator.teacher.spec import Door
 
 TRANSPORTS = {"plain": PlainTransport, "aiohttp": AiohttpTransport}
 IN_FLIGHT = 256

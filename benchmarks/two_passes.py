@@ -11,8 +11,8 @@ from typing import Any, cast
 import torch
 from transformers import ByT5Tokenizer, DataCollatorForSeq2Seq, T5ForConditionalGeneration
 
-from trainer.data.examples import Example
-from trainer.data.tokens import Encode
+from stepdistill.trainer.data.examples import Example
+from stepdistill.trainer.data.tokens import Encode
 
 LONGEST = 1024
 

@@ -19,14 +19,14 @@ from itertools import islice
 from pathlib import Path
 
 from annotate_command import Annotate, show_help
-from annotator.config import RunConfig
-from annotator.planning import make_plans
-from annotator.request.answer import Answer
-from annotator.request.store import ResponseStore
-from annotator.request.wire import read_answer
 from made_task import MAX_TOKENS, MODEL, MadeTask, make_task
 from measuring import Figure, Results, parser, report, run_measured
 from static_server import completion
+from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.store.answer import Answer
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.reply import read_answer
 
 FLOOR = Path(__file__).with_name("floor.py")
 # Nobody listens here: whatever is asked fails.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.request.store import ResponseStore
+from stepdistill.annotator.store.response_store import ResponseStore
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from common.manifest import (
+from stepdistill.common.manifest import (
     MANIFEST_NAME,
     Cost,
     Counts,
@@ -16,8 +16,8 @@ from common.manifest import (
     Teacher,
     Tokens,
 )
-from common.record import PartRef, Record
-from common.task import LabelSpec, StudentSpec
+from stepdistill.common.record import PartRef, Record
+from stepdistill.common.task import LabelSpec, StudentSpec
 
 
 def a_record(index: int) -> Record:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from common.figures import Picture, write_picture
+from stepdistill.common.figures import Picture, write_picture
 
 CAPTION = (
     "Mean of 3 seeds, n = 300 rows each; no selection. Bars are 95 % intervals over the seeds."

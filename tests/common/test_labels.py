@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.labels import plain, same_label, same_value, value_of
+from stepdistill.common.labels import plain, same_label, same_value, value_of
 
 EQUATION_TEXT = st.text(alphabet="0123456789.,+-*/()=x ÷×−:\n\t", max_size=60)
 NUMBERS = st.integers(0, 10_000)

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from common.errors import ShardError
-from common.manifest import MANIFEST_NAME
-from common.record import read_record
-from common.shards import read_manifest, read_records, verify
+from stepdistill.common.errors import ShardError
+from stepdistill.common.manifest import MANIFEST_NAME
+from stepdistill.common.record import read_record
+from stepdistill.common.shards import read_manifest, read_records, verify
 from tests.common.made import RECORDS
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.task import TaskSpec
+from stepdistill.common.task import TaskSpec
 
 GOOD: dict[str, Any] = {
     "task": "cqa",

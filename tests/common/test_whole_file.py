@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.whole_file import write_whole
+from stepdistill.common.whole_file import write_whole
 
 
 def test_a_file_appears_and_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:

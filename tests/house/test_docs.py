@@ -13,7 +13,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def stages_of(package: str) -> set[str]:
-    folder = ROOT / "packages" / package / "src" / package
+    folder = ROOT / "packages" / package / "src" / "stepdistill" / package
     return {path.parent.name for path in folder.glob("*/__init__.py")}
 
 

@@ -9,16 +9,16 @@ from itertools import islice
 
 import pytest
 
-from annotator.dataset.rows import Row
-from annotator.dataset.selection import lot as of_sample
-from annotator.dataset.sources import Source
-from annotator.prompt.mix import Mix, assign
-from annotator.prompt.original_shuffle import shuffled_parts
-from annotator.request.key import Endpoint
-from annotator.request.plan import Plan
-from annotator.simulator.chance import chance as of_simulator
-from common.task import LabelSpec, StudentSpec, TaskSpec
-from trainer.data.shards import chance as of_trainer
+from stepdistill.annotator.dataset.rows import Row
+from stepdistill.annotator.dataset.selection import lot as of_sample
+from stepdistill.annotator.dataset.sources import Source
+from stepdistill.annotator.plan.key import Endpoint
+from stepdistill.annotator.plan.plan import Plan
+from stepdistill.annotator.prompt.mix import Mix, assign
+from stepdistill.annotator.prompt.original_shuffle import shuffled_parts
+from stepdistill.annotator.simulator.chance import chance as of_simulator
+from stepdistill.common.task import LabelSpec, StudentSpec, TaskSpec
+from stepdistill.trainer.data.shards import chance as of_trainer
 
 
 def of_rationale_rate(seed: int, row_id: str) -> float:

@@ -7,13 +7,13 @@ from importlib import import_module
 import pytest
 import typer
 
-from annotator.cli import COMMANDS
+from stepdistill.annotator.cli import COMMANDS
 
 FORBIDDEN = ("torch", "transformers", "deepspeed", "datasets", "pyarrow")
 
 
 def test_no_command_of_the_annotator_loads_torch_or_other_heavy_parts() -> None:
-    load = "from annotator.cli import COMMANDS, make_app; [make_app(name) for name in COMMANDS]"
+    load = "from stepdistill.annotator.cli import *; [make_app(name) for name in COMMANDS]"
     code = f"import sys; {load}; print([m for m in {FORBIDDEN} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -21,11 +21,11 @@ def test_no_command_of_the_annotator_loads_torch_or_other_heavy_parts() -> None:
 
 def test_the_list_of_commands_loads_none_of_them() -> None:
     code = (
-        "import sys; from annotator.cli import make_app; make_app(None); "
-        "print([name for name in sys.modules if name.startswith('annotator.')])"
+        "import sys; from stepdistill.annotator.cli import make_app; make_app(None); "
+        "print([name for name in sys.modules if name.startswith('stepdistill.annotator.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['annotator.cli']"
+    assert done.stdout.strip() == "['stepdistill.annotator.cli']"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

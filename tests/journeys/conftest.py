@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from annotator.simulator.server import Simulator
+from stepdistill.annotator.simulator.server import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 ANNOTATE = Path(sys.executable).parent / "annotate"

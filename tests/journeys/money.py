@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from annotator.dataset.demo import demo_rows
+from stepdistill.annotator.dataset.demo import demo_rows
 
 PRICES = """
 models:

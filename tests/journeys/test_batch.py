@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Annotate, Done, digests
 from tests.journeys.test_row_to_shard import simulator
 

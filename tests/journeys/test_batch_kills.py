@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator.simulator.batch.books import Call, CallKind
-from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.batch.books import Call, CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, digests
 from tests.journeys.test_row_to_shard import simulator
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from annotator.cost.accounts_book import AccountsBook
-from annotator.cost.budget import Record
-from annotator.request.store import ResponseStore
-from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
-from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.latency import Latency
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.money.book import AccountsBook
+from stepdistill.annotator.money.budget import Record
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import ANNOTATE, Annotate
 from tests.journeys.money import with_prices
 from tests.journeys.test_kill_and_resume import start

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from annotator.config import RunConfig, own_prompts
-from annotator.planning import make_plans
-from annotator.simulator.latency import Latency
-from annotator.simulator.rehearsal import rehearse
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.rehearsal import rehearse
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Annotate
 
 PLANTED = {"plain-sentence": 0.95, "label-first": 0.75, "reason-first": 0.45}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.simulator.latency import Latency
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Reach, digests
 from tests.journeys.test_row_to_shard import simulator
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from annotator.simulator.answers import SimulatedTeacher
-from annotator.simulator.latency import Latency
-from annotator.simulator.limits import RateLimits
-from annotator.simulator.log import Entry
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.answers import SimulatedTeacher
+from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.limits import RateLimits
+from stepdistill.annotator.simulator.log import Entry
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import Annotate
 
 RPM, TPM = 600, 60_000

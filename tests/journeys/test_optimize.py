@@ -12,14 +12,14 @@ from shutil import copytree
 
 import pytest
 
-from annotator.config import RunConfig, own_prompts
-from annotator.planning import make_template_plan
-from annotator.prompt.template import load_templates
-from annotator.request.store import ResponseStore
-from annotator.simulator.latency import Latency
-from annotator.simulator.rehearsal import rehearse_search
-from annotator.simulator.server import Simulator, SimulatorSettings
-from annotator.simulator.taste import Taste
+from stepdistill.annotator.prompt.template import load_templates
+from stepdistill.annotator.run.planning import make_template_plan
+from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.rehearsal import rehearse_search
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.taste import Taste
+from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import ANNOTATE, Annotate
 from tests.journeys.money import with_prices
 from tests.journeys.test_ceiling import spent

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.simulator.wire import body_digest
+from stepdistill.annotator.simulator.wire import body_digest
 from tests.journeys.conftest import Annotate
 from tests.journeys.test_row_to_shard import simulator
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.dataset.demo import demo_rows
+from stepdistill.annotator.dataset.demo import demo_rows
 from tests.journeys.conftest import Annotate
 from tests.journeys.money import demo_data, with_prices
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from annotator.config import RunConfig, own_prompts
-from annotator.planning import make_plans
-from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.rehearsal import rehearse
-from annotator.simulator.server import Simulator, SimulatorSettings
-from common.shards import read_manifest, read_records
+from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.rehearsal import rehearse
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.common.shards import read_manifest, read_records
 from tests.journeys.conftest import Annotate, Reach, digests
 
 

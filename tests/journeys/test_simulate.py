@@ -13,7 +13,7 @@ import orjson
 import pytest
 from openai.types import Batch
 
-from annotator.simulator.log import RequestLog
+from stepdistill.annotator.simulator.log import RequestLog
 from tests.journeys.conftest import ANNOTATE, Annotate
 
 URL = "/v1/chat/completions"

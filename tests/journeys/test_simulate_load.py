@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
-from annotator.simulator.log import RequestLog
+from stepdistill.annotator.simulator.log import RequestLog
 from tests.journeys.test_simulate import URL, Served, ended, served
 
 PARTS, ROWS = 3, 40_000

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from annotator.commands.store import store_app
-from annotator.request.store import ResponseStore
+from stepdistill.annotator.commands.store import store_app
+from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import ANNOTATE, Annotate, digests
 
 ROWS = ("--samples", "120")

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from stepdistill.trainer.data.examples import Example, lesson
+from stepdistill.trainer.data.shards import read_data
+from stepdistill.trainer.main import main, stand_alone
+from stepdistill.trainer.model.student import Student, from_scratch
+from stepdistill.trainer.model.tokenizer import train_pieces
+from stepdistill.trainer.settings.sizes import SIZES
+from stepdistill.trainer.settings.train import TrainConfig, parse
+from stepdistill.trainer.training.engine import World, start, stop
 from tests.trainer.made_rows import arguments, word_problems, write_split
-from trainer.config import TrainConfig, parse
-from trainer.data.examples import Example, lesson
-from trainer.data.shards import read_data
-from trainer.main import main, stand_alone
-from trainer.model.student import Student, from_scratch
-from trainer.model.tokenizer import train_pieces
-from trainer.sizes import SIZES
-from trainer.training.engine import World, start, stop
 
 STEPS = 12
 RUN = {"steps": STEPS, "batch_size": 8, "eval_every": 6, "log_every": 1, "warmup": 2}

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import orjson
 
-from common.manifest import Cost, Counts, Hashes, Manifest, Reader, ShardEntry, Teacher, Tokens
-from common.record import PartRef, Record
-from common.task import ClassSpec, LabelSpec, StudentSpec
+from stepdistill.common.manifest import (
+    Cost,
+    Counts,
+    Hashes,
+    Manifest,
+    Reader,
+    ShardEntry,
+    Teacher,
+    Tokens,
+)
+from stepdistill.common.record import PartRef, Record
+from stepdistill.common.task import ClassSpec, LabelSpec, StudentSpec
 
 NAMES = [
     "Ada",

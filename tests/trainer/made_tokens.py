@@ -3,9 +3,9 @@
 import random
 from collections.abc import Sequence
 
-from trainer.data.examples import Example, Said
-from trainer.data.tokens import Limits, Tokens, tokenise
-from trainer.tasks import table_of
+from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.data.tokens import Limits, Tokens, tokenise
+from stepdistill.trainer.settings.tasks import table_of
 
 
 def spell(texts: Sequence[str], longest: int) -> list[list[int]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from stepdistill.trainer.main import main
 from tests.trainer.golden.identities import EXPECTED, IDENTITIES, line_of, missing_runs, set_out
-from trainer.main import main
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from stepdistill.trainer.main import main
 from tests.trainer.conftest import RUN
 from tests.trainer.launching import TRAIN, environment, launch
 from tests.trainer.made_rows import arguments
-from trainer.main import main
 
 BOUND_S = 110
 # Adam makes a large step of a rounding error where a gradient is nearly zero, so steps are small.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from stepdistill.trainer.settings.train import parse
 from tests.trainer.made_rows import arguments
-from trainer.config import parse
 
 
 def test_up_then_down() -> None:

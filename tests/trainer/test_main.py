@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.task import LabelSpec
+from stepdistill.common.task import LabelSpec
+from stepdistill.trainer.main import COMMANDS, main
+from stepdistill.trainer.model.losses import TaskLosses
 from tests.trainer.made_rows import arguments, word_problems, write_split
-from trainer.main import COMMANDS, main
-from trainer.model.losses import TaskLosses
 
 
 @pytest.fixture
@@ -126,4 +126,4 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    assert [name for name in COMMANDS if f"python -m trainer {name}" not in shown] == []
+    assert [name for name in COMMANDS if f"stepdistill {name}" not in shown] == []

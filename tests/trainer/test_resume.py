@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
+from stepdistill.trainer.main import main
 from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_rows import arguments
-from trainer.main import main
 
 STEPS = 40
 RUN = {"steps": STEPS, "batch_size": 8, "eval_every": 8, "log_every": 3, "dropout": 0.1}

@@ -7,17 +7,17 @@ from typing import Any
 import orjson
 import pytest
 
+from stepdistill.trainer.data.examples import exam
+from stepdistill.trainer.data.shards import read_data
+from stepdistill.trainer.main import main
+from stepdistill.trainer.model.student import pretrained
+from stepdistill.trainer.scores import mark
+from stepdistill.trainer.settings.tasks import judged
+from stepdistill.trainer.settings.train import TrainConfig, parse
+from stepdistill.trainer.training.engine import start, stop
+from stepdistill.trainer.training.evaluation import paper, sit
 from tests.trainer.conftest import RUN, STEPS
 from tests.trainer.made_rows import arguments, word_problems, write_split
-from trainer.config import TrainConfig, parse
-from trainer.data.examples import exam
-from trainer.data.shards import read_data
-from trainer.main import main
-from trainer.model.student import pretrained
-from trainer.scores import mark
-from trainer.tasks import judged
-from trainer.training.engine import start, stop
-from trainer.training.evaluation import paper, sit
 
 
 def _results(output: Path) -> Any:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainer.data.examples import Question
-from trainer.scores import calibration, majority, mark, score, wilson
+from stepdistill.trainer.data.examples import Question
+from stepdistill.trainer.scores import calibration, majority, mark, score, wilson
 
 
 def _question(gold: str, teacher: str | None) -> Question:

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
+from stepdistill.trainer.main import main
 from tests.trainer.conftest import RUN
 from tests.trainer.launching import TRAIN, environment, free_port, launch
 from tests.trainer.made_rows import arguments
-from trainer.main import main
 
 STEADY = RUN | {"lr": 1e-5}
 BOUND_S = 240

@@ -2,11 +2,11 @@
 
 import pytest
 
-from annotator.commands.simulator_options import BatchWords, read_models, read_rates
-from annotator.simulator.batch.books import CallKind
-from annotator.simulator.faults import Fault
-from annotator.simulator.server import ModelCard
-from common.errors import ConfigError
+from stepdistill.annotator.commands.simulator_options import BatchWords, read_models, read_rates
+from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.faults import Fault
+from stepdistill.annotator.simulator.server import ModelCard
+from stepdistill.common.errors import ConfigError
 
 
 def words(faults: list[str], call_faults: list[str] | None = None) -> BatchWords:

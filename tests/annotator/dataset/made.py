@@ -9,9 +9,9 @@ import orjson
 import pyarrow
 import pyarrow.parquet
 
-from annotator.dataset.rows import Row, read_rows
-from annotator.dataset.sources import open_source
-from common.task import TaskSpec
+from stepdistill.annotator.dataset.rows import Row, read_rows
+from stepdistill.annotator.dataset.sources import open_source
+from stepdistill.common.task import TaskSpec
 
 RAW: list[dict[str, Any]] = [
     {"uid": "a", "text": "Zürich \U0001f600", "label": 0},

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.dataset.demo import DEFAULT_SIZES, demo_rows
-from annotator.dataset.demo_stories import OPERATIONS, STORIES
-from annotator.prompt.mix import check_templates, load_mix
-from annotator.prompt.task import load_task
-from annotator.prompt.template import load_templates
-from common.errors import DatasetError
+from stepdistill.annotator.dataset.demo import DEFAULT_SIZES, demo_rows
+from stepdistill.annotator.dataset.demo_stories import OPERATIONS, STORIES
+from stepdistill.annotator.prompt.mix import check_templates, load_mix
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.prompt.template import load_templates
+from stepdistill.common.errors import DatasetError
 
 SPLITS = tuple(DEFAULT_SIZES)
 PROMPTS = Path(__file__).parents[3] / "prompts"

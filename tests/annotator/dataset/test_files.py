@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.dataset.sources import open_source
-from common.errors import DatasetError
+from stepdistill.annotator.dataset.sources import open_source
+from stepdistill.common.errors import DatasetError
 from tests.annotator.dataset.made import RAW, a_task, json_lines, rows_of, write_rows
 
 KINDS = ("jsonl", "json", "jsonl.gz", "json.gz", "csv", "parquet")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.dataset.rows import gold_label, place
-from common.errors import DatasetError
-from common.task import LabelSpec
+from stepdistill.annotator.dataset.rows import gold_label, place
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.task import LabelSpec
 from tests.annotator.dataset.made import RAW, a_task, rows_of, write_rows
 
 DEEP: dict[str, Any] = {

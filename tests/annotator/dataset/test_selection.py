@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.dataset.rows import Row, read_rows
-from annotator.dataset.selection import Sample, draw_sample, lot
-from annotator.dataset.sources import open_source
-from common.errors import DatasetError
+from stepdistill.annotator.dataset.rows import Row, read_rows
+from stepdistill.annotator.dataset.selection import Sample, draw_sample, lot
+from stepdistill.annotator.dataset.sources import open_source
+from stepdistill.common.errors import DatasetError
 from tests.annotator.dataset.made import a_task, write_rows
 
 TASK = a_task(id="uid", gold="label")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from annotator.dataset.demo import DEFAULT_SIZES
-from annotator.dataset.sources import find_file, open_source
-from common.errors import DatasetError
-from common.task import TaskSpec
+from stepdistill.annotator.dataset.demo import DEFAULT_SIZES
+from stepdistill.annotator.dataset.sources import find_file, open_source
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.task import TaskSpec
 from tests.annotator.dataset.made import RAW, a_task, write_rows
 
 TASK = a_task()

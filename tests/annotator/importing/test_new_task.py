@@ -6,18 +6,18 @@ from pathlib import Path
 import orjson
 import pytest
 
-from annotator.importing.new_task import (
+from stepdistill.annotator.importing.new_task import (
     MOST_CLASSES,
     Columns,
     count_labels,
     find_columns,
     write_task,
 )
-from annotator.importing.splitting import SPLITS, write_splits
-from annotator.prompt.check import check_prompts
-from annotator.prompt.task import load_task
-from annotator.prompt.template import load_templates
-from common.errors import DatasetError, PromptError
+from stepdistill.annotator.importing.splitting import SPLITS, write_splits
+from stepdistill.annotator.prompt.check import check_prompts
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.prompt.template import load_templates
+from stepdistill.common.errors import DatasetError, PromptError
 
 SHARES = {"valid": 0.2, "test": 0.2}
 Lines = list[tuple[str, str, str]]

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from annotator.config import RunConfig
-from annotator.importing.original import MODEL, Imported, import_original
-from annotator.planning import make_plans
-from annotator.prompt.mix import Mix, load_mix
-from annotator.prompt.template import OriginalParse, load_templates
-from annotator.request.answer import Answer
-from annotator.request.store import ResponseStore
-from common.errors import DatasetError, DistillError, PromptError
+from stepdistill.annotator.importing.original import MODEL, Imported, import_original
+from stepdistill.annotator.prompt.mix import Mix, load_mix
+from stepdistill.annotator.prompt.template import OriginalParse, load_templates
+from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.store.answer import Answer
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.common.errors import DatasetError, DistillError, PromptError
 from tests.annotator.dataset.made import write_rows
 from tests.annotator.importing.made import (
     MIX,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from annotator.importing.recorded import Recorded, compare_recorded
-from tests.annotator.response.real_answers import DATA
-from tests.annotator.response.tasks import task
+from stepdistill.annotator.importing.recorded import Recorded, compare_recorded
+from tests.annotator.reading.real_answers import DATA
+from tests.annotator.reading.tasks import task
 
 TOKENS_AND_COSTS = {
     "costs.avg_cost_per_query",

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.prompt.appending import append_template, as_yaml
-from annotator.prompt.template import Template, TemplateFile, load_templates
-from annotator.prompt.yaml_file import read_yaml
-from common.errors import PromptError
+from stepdistill.annotator.prompt.appending import append_template, as_yaml
+from stepdistill.annotator.prompt.template import Template, TemplateFile, load_templates
+from stepdistill.annotator.prompt.yaml_file import read_yaml
+from stepdistill.common.errors import PromptError
 
 NEW = Template(id="found-1", user="Solve {problem}.\n\nThen: say why.\n", options={"top_p": 0.5})
 INDENTED = """\

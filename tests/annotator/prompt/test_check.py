@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.config import own_prompts
-from annotator.prompt.check import Finding, check_prompts
-from annotator.prompt.task import load_task
-from annotator.prompt.template import OriginalParse, Template, load_templates
+from stepdistill.annotator.prompt.check import Finding, check_prompts
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.prompt.template import OriginalParse, Template, load_templates
+from stepdistill.annotator.settings.run import own_prompts
 from tests.annotator.prompt.made import TASK_YAML, prompts_folder
 
 GOLD = TASK_YAML + "gold: answer\n"

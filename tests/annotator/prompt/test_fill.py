@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.prompt.task import check_placeholders, filler
-from common.errors import PromptError
+from stepdistill.annotator.prompt.task import check_placeholders, filler
+from stepdistill.common.errors import PromptError
 from tests.annotator.dataset.made import a_task
 
 TASK = a_task(fields={"problem": "problem", "hint_2": "hint"})

@@ -2,10 +2,10 @@
 
 import pytest
 
-from annotator.dataset.rows import Row
-from annotator.prompt.leak import gold_placeholders, gold_words, leak_warning, leaks
-from annotator.prompt.template import Template
-from common.task import LabelSpec, StudentSpec, TaskSpec
+from stepdistill.annotator.dataset.rows import Row
+from stepdistill.annotator.prompt.leak import gold_placeholders, gold_words, leak_warning, leaks
+from stepdistill.annotator.prompt.template import Template
+from stepdistill.common.task import LabelSpec, StudentSpec, TaskSpec
 
 
 def a_row(gold: str | None) -> Row:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator.prompt.task import load_task
-from annotator.prompt.template import load_templates
-from common.errors import PromptError
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.prompt.template import load_templates
+from stepdistill.common.errors import PromptError
 from tests.annotator.prompt.made import TASK_YAML, TEMPLATES_YAML, prompts_folder
 
 

@@ -10,8 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from annotator.prompt.mix import Assignment, Mix, assign, check_templates, load_mix, single
-from common.errors import PromptError
+from stepdistill.annotator.prompt.mix import (
+    Assignment,
+    Mix,
+    assign,
+    check_templates,
+    load_mix,
+    single,
+)
+from stepdistill.common.errors import PromptError
 from tests.annotator.prompt.made import prompts_folder
 
 ROWS = 300

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.prompt.mix import Assignment, Mix, assign
-from annotator.prompt.original_shuffle import shuffled_parts
-from common.errors import PromptError
+from stepdistill.annotator.prompt.mix import Assignment, Mix, assign
+from stepdistill.annotator.prompt.original_shuffle import shuffled_parts
+from stepdistill.common.errors import PromptError
 
 ANSWERS = Path(__file__).parents[4] / "shared" / "data" / "query-results"
 
@@ -95,7 +95,7 @@ def test_without_a_number_of_rows_it_says_what_to_do() -> None:
 
 
 def test_numpy_is_loaded_only_where_it_is_used() -> None:
-    commands = "annotator.commands.run, annotator.commands.prompts"
+    commands = "stepdistill.annotator.commands.run, stepdistill.annotator.commands.prompts"
     code = f"import sys, {commands}; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

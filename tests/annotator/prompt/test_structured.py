@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from annotator.prompt.structured import response_format
-from annotator.response.read_verdict import VerdictReader
-from common.task import LabelSpec
+from stepdistill.annotator.prompt.structured import response_format
+from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
+from stepdistill.common.task import LabelSpec
 
 NLI = LabelSpec.model_validate(
     {"kind": "classes", "classes": {"entailment": {}, "contradiction": {}}}

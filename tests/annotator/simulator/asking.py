@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
-from annotator.simulator.server import Simulator
+from stepdistill.annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
+from stepdistill.annotator.simulator.server import Simulator
 
 KNOWN = KnownAnswer(
     label="addition",

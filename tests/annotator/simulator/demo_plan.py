@@ -1,8 +1,8 @@
 """The demo task's validation rows, planned for some of its templates."""
 
-from annotator.config import RunConfig, own_prompts
-from annotator.planning import make_template_plan
-from annotator.request.plan import Plan
+from stepdistill.annotator.plan.plan import Plan
+from stepdistill.annotator.run.planning import make_template_plan
+from stepdistill.annotator.settings.run import RunConfig, own_prompts
 
 
 def demo_plan(*templates: str, samples: int | None = None) -> Plan:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
-from annotator.simulator.phrasing import PLAIN_STYLES, PlainStyle, Style
+from stepdistill.annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
+from stepdistill.annotator.simulator.phrasing import PLAIN_STYLES, PlainStyle, Style
 from tests.annotator.simulator.asking import KNOWN, a_teacher, chat_body, messages
 
 PROMPTS = tuple(f"prompt {number}" for number in range(400))

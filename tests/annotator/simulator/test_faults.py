@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.simulator.faults import Fault, FaultPlan
-from common.errors import ConfigError
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.common.errors import ConfigError
 
 
 def digest(number: int) -> bytes:

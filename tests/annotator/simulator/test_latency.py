@@ -4,8 +4,8 @@ from statistics import median
 
 import pytest
 
-from annotator.simulator.latency import Latency
-from common.errors import ConfigError
+from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.common.errors import ConfigError
 
 
 def times(latency: Latency) -> list[float]:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from annotator.simulator.limits import Limiter, RateLimits, duration
-from common.errors import ConfigError
+from stepdistill.annotator.simulator.limits import Limiter, RateLimits, duration
+from stepdistill.common.errors import ConfigError
 
 
 class Time:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from annotator.simulator.faults import Fault
-from annotator.simulator.log import Load, Outcome, RequestLog, fingerprint
+from stepdistill.annotator.simulator.faults import Fault
+from stepdistill.annotator.simulator.log import Load, Outcome, RequestLog, fingerprint
 
 ONE, TWO = b"1" * 16, b"2" * 16
 ANSWERED = Outcome(status=200, prompt_tokens=10, completion_tokens=5, limit_tokens=12, billed=True)

@@ -3,8 +3,8 @@
 import openai
 import pytest
 
-from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.simulator.asking import KNOWN, a_teacher
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from annotator.simulator.latency import Latency
-from annotator.simulator.limits import RateLimits
-from annotator.simulator.log import RequestLog
-from annotator.simulator.server import ModelCard, Simulator, SimulatorSettings
-from annotator.simulator.wire import token_count
+from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.limits import RateLimits
+from stepdistill.annotator.simulator.log import RequestLog
+from stepdistill.annotator.simulator.server import ModelCard, Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.wire import token_count
 from tests.annotator.simulator.asking import KNOWN, a_teacher, ask, chat_body
 
 SAID = f"Label: {KNOWN.label}\nRationale: {KNOWN.rationale}"

@@ -7,8 +7,8 @@ from time import monotonic
 import aiohttp
 import pytest
 
-from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.simulator.asking import a_teacher, ask, chat_body
 
 SPOILED = (Fault.DRIP, Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE, Fault.LOST, Fault.TORN)

@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from annotator.simulator.answers import KnownAnswer
-from annotator.simulator.proposer import shows_templates
-from annotator.simulator.rehearsal import rehearse_search
-from annotator.simulator.row_book import RowBook
-from annotator.simulator.taste import Taste
-from annotator.simulator.taste_teacher import TasteTeacher
+from stepdistill.annotator.simulator.answers import KnownAnswer
+from stepdistill.annotator.simulator.proposer import shows_templates
+from stepdistill.annotator.simulator.rehearsal import rehearse_search
+from stepdistill.annotator.simulator.row_book import RowBook
+from stepdistill.annotator.simulator.taste import Taste
+from stepdistill.annotator.simulator.taste_teacher import TasteTeacher
 from tests.annotator.simulator.demo_plan import demo_plan
 
 SHOWN = """Improve these.

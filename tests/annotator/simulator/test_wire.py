@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.simulator.wire import (
+from stepdistill.annotator.simulator.wire import (
     ChatRequest,
     ErrorReply,
     cut_answer,

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from annotator.study.experiment import Report
-from annotator.study.metadata import Setting
-from annotator.study.ranking import rank
-from annotator.study.score import Score, Style
-from annotator.study.scoring import Scored
-from common.manifest import Tokens
+from stepdistill.annotator.study.experiment import Report
+from stepdistill.annotator.study.metadata import Setting
+from stepdistill.annotator.study.ranking import rank
+from stepdistill.annotator.study.score import Score, Style
+from stepdistill.annotator.study.score_template import Scored
+from stepdistill.common.manifest import Tokens
 
 
 def a_setting(**changes: Any) -> Setting:

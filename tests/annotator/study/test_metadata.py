@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.study.metadata import Metadata, Result, load_metadata, save_metadata
-from common.errors import PromptError
+from stepdistill.annotator.study.metadata import Metadata, Result, load_metadata, save_metadata
+from stepdistill.common.errors import PromptError
 from tests.annotator.study.made import a_score, a_setting
 
 

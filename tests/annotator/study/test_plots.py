@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from annotator.study.few_shot_cost import FewShotCost
-from annotator.study.metadata import Metadata, Result
-from annotator.study.optimize.history import Line
-from annotator.study.plots.drawing import draw
-from annotator.study.plots.groups import groups_of, selection
-from annotator.study.score import Score, Style
+from stepdistill.annotator.study.few_shot_cost import FewShotCost
+from stepdistill.annotator.study.metadata import Metadata, Result
+from stepdistill.annotator.study.optimize.history import Line
+from stepdistill.annotator.study.plots.drawing import draw
+from stepdistill.annotator.study.plots.groups import groups_of, selection
+from stepdistill.annotator.study.score import Score, Style
 from tests.annotator.study.made import a_score, a_setting
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.study.doubt import doubts
-from annotator.study.race import Race, RaceRules, Right, run_race
+from stepdistill.annotator.study.race import Race, RaceRules, Right, run_race
+from stepdistill.annotator.study.stop_risk import doubts
 
 Outcomes = dict[str, list[bool]]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.study.ranking import rank
+from stepdistill.annotator.study.ranking import rank
 from tests.annotator.study.made import scored
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from annotator.response.reading import Reading, unread
-from annotator.study.reading_diff import Tally, kind_of, rule_name
-from annotator.study.reading_lines import change_line, is_file, line_of, readings_in
-from common.errors import DatasetError
+from stepdistill.annotator.reading.reading import Reading, unread
+from stepdistill.annotator.study.reading_diff import Tally, kind_of, rule_name
+from stepdistill.annotator.study.reading_lines import change_line, is_file, line_of, readings_in
+from stepdistill.common.errors import DatasetError
 
 PLACE = ("plain", "train", 7)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator.study.metadata import load_metadata
-from annotator.study.recorded_scores import import_scores
-from common.errors import PromptError
+from stepdistill.annotator.study.metadata import load_metadata
+from stepdistill.annotator.study.recorded_scores import import_scores
+from stepdistill.common.errors import PromptError
 from tests.annotator.prompt.made import prompts_folder
 
 RECORD = """\

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator.study.columns import COLUMNS
-from annotator.study.report import as_csv, as_html, as_markdown, facts, write_report
-from common.errors import ConfigError
+from stepdistill.annotator.study.columns import COLUMNS
+from stepdistill.annotator.study.report import as_csv, as_html, as_markdown, facts, write_report
+from stepdistill.common.errors import ConfigError
 from tests.annotator.study.made import a_report, a_setting, scored
 
 EVIL = '<script>alert("x")</script> & {{ 7 * 7 }}'

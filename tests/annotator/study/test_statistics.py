@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.study.statistics import holm, mcnemar, paired_interval, wilson
+from stepdistill.annotator.study.statistics import holm, mcnemar, paired_interval, wilson
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from stepdistill.trainer.data.batches import (
+    IGNORED,
+    Batch,
+    Layout,
+    collate,
+    pad_inputs,
+    padded_tokens,
+)
+from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.data.tokens import Tokens
 from tests.trainer.made_tokens import tokens_of
-from trainer.data.batches import IGNORED, Batch, Layout, collate, pad_inputs, padded_tokens
-from trainer.data.examples import Example, Said
-from trainer.data.tokens import Tokens
 
 ROWS = [
     Example(

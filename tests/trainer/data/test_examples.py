@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import ShardError
-from common.record import Record
+from stepdistill.common.errors import ShardError
+from stepdistill.common.record import Record
+from stepdistill.trainer.data.examples import Lesson, Said, exam, fill, lesson
+from stepdistill.trainer.data.shards import Split, read_data
+from stepdistill.trainer.settings.train import TrainConfig, parse
 from tests.trainer.made_rows import arguments, word_problems, write_split
-from trainer.config import TrainConfig, parse
-from trainer.data.examples import Lesson, Said, exam, fill, lesson
-from trainer.data.shards import Split, read_data
 
 
 def _config(*folders: Path, **options: object) -> TrainConfig:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ShardError
+from stepdistill.common.errors import ShardError
+from stepdistill.trainer.data.examples import lesson
+from stepdistill.trainer.data.shards import data_fingerprint, read_data
+from stepdistill.trainer.settings.train import TrainConfig, parse
 from tests.trainer.made_rows import arguments, word_problems
-from trainer.config import TrainConfig, parse
-from trainer.data.examples import lesson
-from trainer.data.shards import data_fingerprint, read_data
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stepdistill.trainer.data.batches import Batch
+from stepdistill.trainer.data.plan import Plan, Sharing, StepSettings, arrange
 from tests.trainer.made_tokens import lengthy_rows, tokens_of
-from trainer.data.batches import Batch
-from trainer.data.plan import Plan, Sharing, StepSettings, arrange
 
 STEPS = StepSettings(batch_size=8, seed=3)
 ROWS = lengthy_rows(100)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ShardError
-from common.task import LabelSpec
+from stepdistill.common.errors import ShardError
+from stepdistill.common.task import LabelSpec
+from stepdistill.trainer.data.shards import Data, data_fingerprint, read_data
+from stepdistill.trainer.settings.train import parse
 from tests.trainer.made_rows import word_problems, write_split
-from trainer.config import parse
-from trainer.data.shards import Data, data_fingerprint, read_data
 
 
 def _of(train: list[Path], valid: list[Path], test: list[Path]) -> Data:

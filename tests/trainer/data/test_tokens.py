@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.data.tokens import Limits, kept, load, save, targets_of, tokenise
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.tokenizer import encoder_of, fingerprint_of
+from stepdistill.trainer.settings.tasks import Task, table_of
 from tests.trainer.made_tokens import lengthy_rows, spell, tokens_of
-from trainer.data.examples import Example, Said
-from trainer.data.tokens import Limits, kept, load, save, targets_of, tokenise
-from trainer.model.student import Student
-from trainer.model.tokenizer import encoder_of, fingerprint_of
-from trainer.tasks import Task, table_of
 
 TABLE = table_of("step-by-step", 0.5)
 LIMITS = Limits(input=256, target=64)

@@ -17,13 +17,13 @@ from typing import Any
 import orjson
 import yaml
 
-from trainer.config import parse
-from trainer.data.examples import lesson
-from trainer.data.plan import Plan, StepSettings
-from trainer.data.shards import data_fingerprint, read_data
-from trainer.data.tokens import Limits, kept, tokenise
-from trainer.main import main
-from trainer.model.tokenizer import fingerprint_of, from_pieces
+from stepdistill.trainer.data.examples import lesson
+from stepdistill.trainer.data.plan import Plan, StepSettings
+from stepdistill.trainer.data.shards import data_fingerprint, read_data
+from stepdistill.trainer.data.tokens import Limits, kept, tokenise
+from stepdistill.trainer.main import main
+from stepdistill.trainer.model.tokenizer import fingerprint_of, from_pieces
+from stepdistill.trainer.settings.train import parse
 
 GOLDEN = Path(__file__).parent
 EXPECTED = GOLDEN / "identity.json"

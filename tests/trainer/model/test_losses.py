@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.data.batches import Batch, Layout, Targets
-from trainer.data.examples import Example, Said
-from trainer.data.plan import Plan, StepSettings
-from trainer.data.tokens import Limits, tokenise
-from trainer.model.answers import log_chances
-from trainer.model.losses import TaskLosses, weigh
-from trainer.model.student import Student, pretrained
-from trainer.model.tokenizer import encoder_of
-from trainer.tasks import table_of
+from stepdistill.trainer.data.batches import Batch, Layout, Targets
+from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.data.plan import Plan, StepSettings
+from stepdistill.trainer.data.tokens import Limits, tokenise
+from stepdistill.trainer.model.answers import log_chances
+from stepdistill.trainer.model.losses import TaskLosses, weigh
+from stepdistill.trainer.model.student import Student, pretrained
+from stepdistill.trainer.model.tokenizer import encoder_of
+from stepdistill.trainer.settings.tasks import table_of
 
 Examples = tuple[Example, ...]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.errors import StudentError
-from trainer.model.student import Student, from_scratch, pretrained
-from trainer.sizes import SIZES
+from stepdistill.trainer.errors import StudentError
+from stepdistill.trainer.model.student import Student, from_scratch, pretrained
+from stepdistill.trainer.settings.sizes import SIZES
 
 PIECES = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁yes", -1.0), ("▁no", -1.0)]
 

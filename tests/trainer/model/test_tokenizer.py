@@ -1,8 +1,14 @@
 """The vocabulary made from the training texts."""
 
-from trainer.data.examples import Example
-from trainer.model.student import Student
-from trainer.model.tokenizer import encoder_of, from_pieces, too_long, train_pieces, unspeakable
+from stepdistill.trainer.data.examples import Example
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.tokenizer import (
+    encoder_of,
+    from_pieces,
+    too_long,
+    train_pieces,
+    unspeakable,
+)
 
 TEXTS = [f"Ada has {n} apples and gives {n // 3} away." for n in range(12, 90)]
 

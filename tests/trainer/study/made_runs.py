@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from trainer.study.tracking import Run
+from stepdistill.trainer.study.tracking import Run
 
 PLAIN = Run(
     source="own",

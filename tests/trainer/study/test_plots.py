@@ -1,4 +1,4 @@
-"""`python -m trainer plots`: which figures come of which runs, and what their captions say."""
+"""`stepdistill plots`: which figures come of which runs, and what their captions say."""
 
 import re
 from html import unescape
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from stepdistill.trainer.main import main
+from stepdistill.trainer.study.frame import frame_of
+from stepdistill.trainer.study.run_pictures import KINDS, pictures
+from stepdistill.trainer.study.series import by_rate, by_size, by_subsample, by_words
+from stepdistill.trainer.study.tracking import Run, Tracking
 from tests.trainer.study.made_runs import made
 from tests.trainer.study.test_track import MIXES, REAL, real_data
-from trainer.main import main
-from trainer.study.frame import frame_of
-from trainer.study.run_pictures import KINDS, pictures
-from trainer.study.series import by_rate, by_size, by_subsample, by_words
-from trainer.study.tracking import Run, Tracking
 
 
 def _distilled(**changes: object) -> Run:

@@ -17,15 +17,15 @@ import pytest
 import yaml
 from rich.console import Console
 
+from stepdistill.trainer.errors import Stopped
+from stepdistill.trainer.main import main
+from stepdistill.trainer.settings.train import RESULTS_NAME, TrainConfig
+from stepdistill.trainer.study.launching import Launcher
+from stepdistill.trainer.study.state import Clock, claim, read_note, state_of
+from stepdistill.trainer.study.sweep_file import PlannedRun, Sweep, read_sweep
+from stepdistill.trainer.study.sweep_runner import Round, RunsFailed
+from stepdistill.trainer.study.tracking import Tracking
 from tests.trainer.study.waiting import wait_for
-from trainer.config import RESULTS_NAME, TrainConfig
-from trainer.errors import Stopped
-from trainer.main import main
-from trainer.study.launching import Launcher
-from trainer.study.round import Round, RunsFailed
-from trainer.study.state import Clock, claim, read_note, state_of
-from trainer.study.sweep_file import PlannedRun, Sweep, read_sweep
-from trainer.study.tracking import Tracking
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def test_a_run_that_another_process_is_at_is_left_to_it(file: Path, results: Pat
 _OUTLIVING = """
 import sys
 from pathlib import Path
-from trainer.study.launching import launch
-from trainer.study.state import claim
+from stepdistill.trainer.study.launching import launch
+from stepdistill.trainer.study.state import claim
 folder = Path(sys.argv[1])
 child = "import time; from pathlib import Path; print('here', flush=True)"
 child += f"\\nwhile not Path({sys.argv[2]!r}).exists(): time.sleep(0.01)"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from common.errors import ConfigError
-from trainer.study.launching import words_of
-from trainer.study.sweep_file import EXAMPLE, Sweep, read_sweep
+from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.study.launching import words_of
+from stepdistill.trainer.study.sweep_file import EXAMPLE, Sweep, read_sweep
 
 SHARED = {"model": "tiny", "train": "data/train", "valid": "data/valid", "test": ["data/test"]}
 

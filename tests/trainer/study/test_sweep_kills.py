@@ -11,11 +11,11 @@ import orjson
 import pytest
 import yaml
 
+from stepdistill.trainer.study.state import LOG_NAME, read_note, state_of
+from stepdistill.trainer.study.sweep_file import Sweep, read_sweep
+from stepdistill.trainer.study.tracking import Tracking
 from tests.trainer.launching import environment
 from tests.trainer.study.waiting import wait_for
-from trainer.study.state import LOG_NAME, read_note, state_of
-from trainer.study.sweep_file import Sweep, read_sweep
-from trainer.study.tracking import Tracking
 
 BOUND_S = 400
 
@@ -35,7 +35,7 @@ def _start(file: Path) -> subprocess.Popen[str]:
     tracking = file.parent / "tracking.sqlite"
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "trainer", "sweep", str(file)),
+            *(sys.executable, "-m", "stepdistill.trainer", "sweep", str(file)),
             *("--num-gpus", "1", "--tracking", str(tracking)),
         ],
         env=environment(),

@@ -1,16 +1,16 @@
-"""`python -m trainer tables`: means over all seeds, pairs, data and money needed."""
+"""`stepdistill tables`: means over all seeds, pairs, data and money needed."""
 
 import csv
 from pathlib import Path
 
 import pytest
 
+from stepdistill.trainer.main import main
+from stepdistill.trainer.study.reach_sheets import share_needed
+from stepdistill.trainer.study.seeds import corrected, mean_of, paired
+from stepdistill.trainer.study.tracking import Run, Tracking
 from tests.trainer.study.made_runs import made
 from tests.trainer.study.test_track import MIXES, REAL, real_data
-from trainer.main import main
-from trainer.study.reach_sheets import share_needed
-from trainer.study.seeds import corrected, mean_of, paired
-from trainer.study.tracking import Run, Tracking
 
 
 def _tables(tmp_path: Path, *words: str) -> dict[str, list[dict[str, str]]]:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from stepdistill.trainer.main import main
+from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.study.collect import run_of
+from stepdistill.trainer.study.original import COLUMNS, read_original
+from stepdistill.trainer.study.tracking import Tracking
 from tests.trainer.study.made_runs import made
-from trainer.config import TrainConfig
-from trainer.main import main
-from trainer.study.collect import run_of
-from trainer.study.original import COLUMNS, read_original
-from trainer.study.tracking import Tracking
 
 REAL = Path(__file__).parents[3] / "../shared/data/reference/experiment_tracking.csv"
 MIXES = REAL.parents[1] / "prompt-mixes"

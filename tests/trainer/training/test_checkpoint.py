@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.training.checkpoint import write_whole
+from stepdistill.trainer.training.checkpoint import write_whole
 
 
 def test_an_old_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from stepdistill.trainer.data.batches import Layout
+from stepdistill.trainer.data.plan import Plan, Sharing, StepSettings
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.training.engine import Engine, EngineSettings, StepResult, World
 from tests.trainer.made_tokens import lengthy_rows, tokens_of
-from trainer.data.batches import Layout
-from trainer.data.plan import Plan, Sharing, StepSettings
-from trainer.model.student import Student
-from trainer.training.engine import Engine, EngineSettings, StepResult, World
 
 TOKENS = tokens_of(lengthy_rows(24))
 WHOLE = StepSettings(batch_size=8, seed=1)

@@ -10,10 +10,10 @@ import openai
 import orjson
 from openai.types import Batch
 
-from annotator.simulator.batch.books import CallKind
-from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
-from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.simulator.asking import a_teacher, chat_body
 
 PROMPTS = [f"prompt {number}" for number in range(40)]

@@ -5,12 +5,12 @@ from pathlib import Path
 import openai
 import pytest
 
-from annotator.simulator.batch.books import BatchBooks, CallKind
-from annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
-from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.log import RequestLog
-from annotator.simulator.wire import body_digest
-from common.errors import ConfigError
+from stepdistill.annotator.simulator.batch.books import BatchBooks, CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.log import RequestLog
+from stepdistill.annotator.simulator.wire import body_digest
+from stepdistill.common.errors import ConfigError
 from tests.annotator.simulator.asking import ask, chat_body
 from tests.annotator.simulator.batch.batching import AT_ONCE, NAMES, PROMPTS, house, input_lines
 

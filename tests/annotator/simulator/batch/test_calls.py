@@ -7,11 +7,11 @@ import aiohttp
 import openai
 import pytest
 
-from annotator.simulator.batch.books import Call, CallKind
-from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
-from annotator.simulator.faults import Fault, FaultPlan
-from annotator.simulator.server import Simulator, SimulatorSettings
-from common.errors import ConfigError
+from stepdistill.annotator.simulator.batch.books import Call, CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.common.errors import ConfigError
 from tests.annotator.simulator.asking import a_teacher
 from tests.annotator.simulator.batch.batching import (
     AT_ONCE,

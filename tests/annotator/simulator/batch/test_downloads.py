@@ -3,9 +3,9 @@
 import aiohttp
 import pytest
 
-from annotator.simulator.batch.books import CallKind
-from annotator.simulator.batch.plan import BatchSettings
-from annotator.simulator.faults import Fault
+from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchSettings
+from stepdistill.annotator.simulator.faults import Fault
 from tests.annotator.simulator.batch.batching import PROMPTS, House, house, input_lines, trouble
 
 CONTENT = input_lines(PROMPTS)

@@ -3,7 +3,12 @@
 import openai
 import pytest
 
-from annotator.simulator.batch.plan import BatchLimits, BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.plan import (
+    BatchLimits,
+    BatchPace,
+    BatchPlan,
+    BatchSettings,
+)
 from tests.annotator.simulator.batch.batching import PROMPTS, house, input_lines
 
 CONTENT = input_lines(PROMPTS)

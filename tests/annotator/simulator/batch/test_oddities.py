@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
-from annotator.simulator.faults import Fault, FaultPlan
-from common.errors import ConfigError
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.common.errors import ConfigError
 from tests.annotator.simulator.batch.batching import (
     AT_ONCE,
     NAMES,

@@ -7,8 +7,8 @@ import openai
 import orjson
 import pytest
 
-from annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
-from annotator.simulator.server import ModelCard
+from stepdistill.annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.server import ModelCard
 from tests.annotator.simulator.asking import chat_body
 from tests.annotator.simulator.batch.batching import (
     AT_ONCE,

@@ -3,8 +3,8 @@
 import openai
 import pytest
 
-from annotator.simulator.batch.books import CallKind
-from annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
 from tests.annotator.simulator.asking import ask, chat_body
 from tests.annotator.simulator.batch.batching import NAMES, PROMPTS, StepClock, house, input_lines
 

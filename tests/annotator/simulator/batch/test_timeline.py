@@ -2,8 +2,8 @@
 
 import pytest
 
-from annotator.simulator.batch.plan import BatchPace, BatchPlan
-from annotator.simulator.batch.timeline import Life, Moment, moment
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.timeline import Life, Moment, moment
 
 PACE = BatchPace(validating_s=10, running_s=100, finalizing_s=5, cancelling_s=20, window_s=1000)
 

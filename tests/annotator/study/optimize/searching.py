@@ -9,15 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from annotator.config import RunConfig, own_prompts
-from annotator.planning import make_template_plan
-from annotator.screen import Screen
-from annotator.simulator.rehearsal import rehearse_search
-from annotator.simulator.server import Simulator
-from annotator.simulator.taste import Taste
-from annotator.study.optimize.outcome import Outcome
-from annotator.study.optimize.run import run_search
-from annotator.study.optimize.settings import SearchSettings
+from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.run.planning import make_template_plan
+from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.simulator.rehearsal import rehearse_search
+from stepdistill.annotator.simulator.server import Simulator
+from stepdistill.annotator.simulator.taste import Taste
+from stepdistill.annotator.study.optimize.outcome import Outcome
+from stepdistill.annotator.study.optimize.run import run_search
+from stepdistill.annotator.study.optimize.settings import SearchSettings
 from tests.journeys.money import with_prices
 
 MILLION = Decimal(1_000_000)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from annotator.dataset.rows import Row
-from annotator.prompt.template import Template
-from annotator.study.optimize.meta_prompt import MetaPrompt, Tried
-from annotator.study.optimize.proposal import Gatekeeper, Refused
-from common.task import TaskSpec
+from stepdistill.annotator.dataset.rows import Row
+from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, Tried
+from stepdistill.annotator.study.optimize.proposal_filter import Gatekeeper, Refused
+from stepdistill.common.task import TaskSpec
 
 TASK = TaskSpec.model_validate(
     {

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from annotator.errors import CeilingReached
-from annotator.request.store import ResponseStore
-from annotator.study.metadata import load_metadata
-from annotator.study.optimize.history import read_history
-from annotator.study.optimize.report import as_html, facts
+from stepdistill.annotator.errors import CeilingReached
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.study.metadata import load_metadata
+from stepdistill.annotator.study.optimize.history import read_history
+from stepdistill.annotator.study.optimize.report import as_html, facts
 from tests.annotator.study.optimize.searching import a_teacher, billed_usd, search
 
 

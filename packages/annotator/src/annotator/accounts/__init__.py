@@ -1,1 +1,0 @@
-"""Money before and after: estimates of what a run will cost, and reports of what it did cost."""

@@ -1,1 +1,0 @@
-"""Requests and answers: keys, the store, and the teacher's door."""

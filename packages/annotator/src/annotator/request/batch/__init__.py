@@ -1,1 +1,0 @@
-"""The batch teacher: requests as files through the Batch API, at the batch price."""

@@ -1,0 +1,116 @@
+"""The `annotate` command: its commands, and one clear line where something is wrong.
+
+A command's module is imported when that command is asked for, so that `--help` and the small ones
+answer at once, whatever the others need.
+"""
+
+import sys
+from importlib import import_module
+
+import typer
+
+from stepdistill.common.errors import DistillError
+
+_ABOUT = "Ask a teacher LLM for a label and its reasons for every row, and write sharded JSONL."
+# name -> where it is defined, and what it does: the first line of its own help.
+COMMANDS = {
+    "new": (
+        "stepdistill.annotator.commands.new:new_command",
+        "Make a task of a file of your own: its folder of prompts, and train, valid and test.",
+    ),
+    "run": (
+        "stepdistill.annotator.commands.run:run_command",
+        "Annotate a task's rows. Running the same command again goes on where it stopped.",
+    ),
+    "estimate": (
+        "stepdistill.annotator.commands.estimate:estimate_command",
+        "Say what a run would cost, before it costs anything. Nobody is asked, but with --probe.",
+    ),
+    "report": (
+        "stepdistill.annotator.commands.report:report_command",
+        "Say what a run did cost: by mode, template, part and split; planned against actual.",
+    ),
+    "experiment": (
+        "stepdistill.annotator.commands.experiment:experiment_command",
+        "Ask the same rows of every template, and rank the templates by what comes of it.",
+    ),
+    "evaluate": (
+        "stepdistill.annotator.commands.evaluate:evaluate_command",
+        "Judge templates by the answers that the store has; nobody is asked.",
+    ),
+    "optimize": (
+        "stepdistill.annotator.commands.optimize:optimize_command",
+        "Search for a better prompt: a model proposes templates, the rows decide (OPRO).",
+    ),
+    "plots": (
+        "stepdistill.annotator.commands.plots:plots_command",
+        "Draw what is known about templates, their searches and their costs, as PNG and SVG.",
+    ),
+    "parse": (
+        "stepdistill.annotator.commands.parse:parse_command",
+        "Read the stored answers to a task's rows; nobody is asked, nothing is written.",
+    ),
+    "prompts": (
+        "stepdistill.annotator.commands.prompts:prompts_app",
+        "List, show and check a task's templates and mixes; render the request of a row.",
+    ),
+    "store": (
+        "stepdistill.annotator.commands.store:store_app",
+        "Look into the response store, check it, carry its answers to another, make it smaller.",
+    ),
+    "batch": (
+        "stepdistill.annotator.commands.batch:batch_app",
+        "List batches of the Batch API, see how far they are, collect or cancel them.",
+    ),
+    "simulate": (
+        "stepdistill.annotator.commands.simulate:simulate_command",
+        "Serve a simulated teacher on this machine until Ctrl-C: the protocol without the bill.",
+    ),
+    "import-original": (
+        "stepdistill.annotator.commands.import_original:import_original_command",
+        "Import the original's templates, mixes, recorded gpt-3.5-turbo answers and scores.",
+    ),
+    "check-original": (
+        "stepdistill.annotator.commands.check_original:check_original_command",
+        "Read the original's recorded answers as it did, and compare with the numbers it recorded.",
+    ),
+}
+
+
+def make_app(asked_for: str | None) -> typer.Typer:
+    """The app; of its commands only the one that is asked for can be called."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        help=_ABOUT,
+    )
+    for name, (place, line) in COMMANDS.items():
+        if name == asked_for:
+            _add(app, name, place)
+        else:
+            app.command(name, help=line)(_not_loaded)
+    return app
+
+
+def _add(app: typer.Typer, name: str, place: str) -> None:
+    module, _, attribute = place.partition(":")
+    command = getattr(import_module(module), attribute)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
+
+
+def _not_loaded() -> None:
+    raise AssertionError("only the command that is asked for is called")
+
+
+def main() -> None:
+    """The console script: exit codes 0 done, 2 refused, 3 stopped by a limit, 130 interrupted."""
+    try:
+        make_app(sys.argv[1] if len(sys.argv) > 1 else None)()
+    except DistillError as error:
+        sys.stderr.write(f"annotate: {' '.join(str(error).split())}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,107 @@
+"""`annotate check-original`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from stepdistill.annotator.commands.options import AsJson
+from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.importing.files import folder_of
+from stepdistill.annotator.importing.recorded import Recorded, compare_recorded
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.settings.run import own_prompts
+from stepdistill.common.errors import DatasetError
+
+# What a template's line shows of its fields, besides how many of them are equal.
+_SHOWN = {
+    "accuracy": "performance.accuracy",
+    "no label": "characteristics.n_parse_errors",
+    "no rationale": "characteristics.n_none_responses",
+    "words": "characteristics.total_number_of_words",
+    "ease": "characteristics.flesch_reading_ease",
+    "cost USD": "costs.total_accumulated_costs",
+}
+
+
+def check_original_command(
+    src: Annotated[
+        Path, typer.Argument(help="Folder with prompt-metadata/, prompt-templates/, query-results/")
+    ],
+    *,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Only these tasks; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the original's recorded answers as it did, and compare with the numbers it recorded.
+
+    Every field of its prompt-metadata is computed anew; what differs is listed below the table.
+
+    Examples:
+
+        annotate check-original thesis --task cqa
+
+        annotate check-original thesis --json
+    """
+    folder = folder_of(src, "prompt-metadata")
+    names = task or sorted(path.stem for path in folder.glob("*.yaml"))
+    if not names:
+        raise DatasetError(f"{src}: no prompt-metadata/*.yaml here: is it the original's folder?")
+    screen = Screen(quiet=as_json)
+    for name in names:
+        found = list(compare_recorded(src, load_task(own_prompts(), name)))
+        if as_json:
+            for each in found:
+                screen.json(_fields(each))
+        else:
+            _show(name, found, screen)
+
+
+def _fields(found: Recorded) -> dict[str, object]:
+    return {
+        "task": found.task,
+        "template": found.template,
+        "recorded": dict(found.recorded),
+        "reproduced": dict(found.again),
+        "differing": found.differing,
+        "unknown": found.unknown,
+    }
+
+
+def _show(name: str, found: list[Recorded], screen: Screen) -> None:
+    table = Table(name, box=None, pad_edge=False)
+    for column in ("equal", *_SHOWN):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in found:
+        equal = len(each.recorded) - len(each.differing) - len(each.unknown)
+        cells = (_both(each, field) for field in _SHOWN.values())
+        table.add_row(each.template, f"{equal}/{len(each.recorded)}", *cells)
+    screen.table(table)
+    whole = sum(not each.differing and not each.unknown for each in found)
+    screen.show(f"{name}: {whole} of {len(found)} templates reproduced in every field")
+    for line in _differences(found):
+        screen.show(f"  {line}")
+
+
+def _both(found: Recorded, field: str) -> str:
+    """One number where recorded and reproduced agree, else both of them."""
+    if field not in found.recorded:
+        return "-"
+    recorded = f"{found.recorded[field]:.5g}"
+    if field not in found.again:
+        return f"{recorded} / ?"
+    again = found.again[field]
+    return recorded if field not in found.differing else f"{recorded} / {again:.5g}"
+
+
+def _differences(found: Iterable[Recorded]) -> Iterable[str]:
+    for each in found:
+        for field in each.differing:
+            numbers = f"recorded {each.recorded[field]:.7g}, reproduced {each.again[field]:.7g}"
+            yield f"template {each.template}: {field}: {numbers}"
+        if each.unknown:
+            unknown = ", ".join(each.unknown)
+            yield f"template {each.template}: {unknown}: not all of its rows' gold labels are known"

@@ -1,0 +1,72 @@
+"""`annotate import-original`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from stepdistill.annotator.commands.options import AsJson, Store
+from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.importing.original import Imported, import_original
+from stepdistill.annotator.settings.run import STORE, own_prompts
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.study.recorded_scores import import_scores
+
+_NAMED_LINES = 5
+
+
+def import_original_command(
+    src: Annotated[
+        Path, typer.Argument(help="Folder with prompt-templates/, prompt-mixes/, query-results/.")
+    ],
+    *,
+    prompts: Annotated[Path, typer.Option(help="Where templates and mixes go.")] = Path("prompts"),
+    store: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Import the original's templates, mixes, recorded gpt-3.5-turbo answers and scores.
+
+    The tasks of the project are copied to --prompts where they are missing there.
+
+    Examples:
+
+        annotate import-original thesis --prompts my-prompts --store runs/store
+
+        annotate run svamp --data thesis/datasets/svamp --teacher gpt-3.5-turbo --offline
+        --template 1 --prompts my-prompts --store runs/store
+    """
+    screen = Screen(quiet=as_json)
+    with ResponseStore.open(store, write=True) as opened:
+        done = import_original(src, prompts, own_prompts(), opened)
+    scores = import_scores(src, prompts)
+    if as_json:
+        screen.json({**_summary(done), "scores": scores})
+    else:
+        _show(done, screen)
+        said = ", ".join(f"{task} {n}" for task, n in scores.items()) or "none"
+        screen.show(f"Recorded scores of templates: {said}")
+
+
+def _summary(done: Imported) -> dict[str, object]:
+    """The object of `import-original --json`."""
+    return {
+        "templates": done.templates,
+        "mixes": done.mixes,
+        "answers": {f"{task}/{split}": n for (task, split), n in sorted(done.answers.items())},
+        "skipped": len(done.skipped),
+    }
+
+
+def _show(done: Imported, screen: Screen) -> None:
+    """What an import brought in, by task and split."""
+    table = Table("task", "split", box=None, pad_edge=False)
+    for name in ("templates", "mixes", "answers"):
+        table.add_column(name, justify="right")
+    for (task, split), n in sorted(done.answers.items()):
+        table.add_row(task, split, str(done.templates[task]), str(done.mixes[task]), str(n))
+    screen.table(table)
+    for line in done.skipped[:_NAMED_LINES]:
+        screen.show(f"skipped: {line}")
+    if done.skipped:
+        screen.show(f"{len(done.skipped)} query results skipped")

@@ -1,0 +1,153 @@
+"""`annotate prompts render`: the very request that a row would be asked with."""
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from stepdistill.annotator.commands.options import (
+    AsJson,
+    BaseUrl,
+    Data,
+    MaxTokens,
+    MixName,
+    Models,
+    Prompts,
+    Samples,
+    Store,
+    TaskName,
+    TemplateId,
+)
+from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.plan.plan import Plan, PlannedRow
+from stepdistill.annotator.run.planning import limit_name, make_plans, warnings
+from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunConfig
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.reply import sent_body
+from stepdistill.common.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """One request of a row. part: what it is asked for. body: the bytes that go out."""
+
+    part: str
+    template: str
+    request: Request
+    body: bytes
+    stored: str
+
+
+def render_command(  # budget: a command's options are its parameters
+    task: TaskName,
+    *,
+    row: Annotated[int, typer.Option(min=0, help="The row's number in its split.")] = 0,
+    split: Annotated[str, typer.Option(help="The split it lies in.")] = "train",
+    data: Data = None,
+    samples: Samples = None,
+    template: TemplateId = None,
+    mix: MixName = None,
+    prompts: Prompts,
+    store: Store = STORE,
+    teacher: Annotated[str, typer.Option(help="As in `annotate run`.")] = SIMULATED,
+    base_url: BaseUrl = None,
+    models: Models = None,
+    max_tokens: MaxTokens = 512,
+    body: Annotated[bool, typer.Option("--body", help="Print the body's bytes alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Render what `annotate run` with the same options would send for one row. Asks nobody.
+
+    Examples:
+
+        annotate prompts render demo --row 3 --template reason-first
+
+        annotate prompts render demo --row 3 --body | jq .messages
+    """
+    config = RunConfig(
+        task=task,
+        splits=(split,),
+        teacher=teacher,
+        prompts=prompts,
+        store=store,
+        out=OUT / task,
+        data=data,
+        samples=samples,
+        template=template,
+        mix=mix,
+        base_url=base_url,
+        models=models,
+        max_tokens=max_tokens,
+    )
+    (plan,) = make_plans(config)
+    screen = Screen(quiet=as_json or body)
+    for line in warnings([plan]):
+        screen.warn(line)
+    planned = _planned(plan, row)
+    rendered = [_rendered(config, planned, request) for request in planned.requests]
+    if body:
+        for each in rendered:
+            screen.data(each.body + b"\n")
+    elif as_json:
+        screen.json({"row": planned.row.id, "requests": [_facts(each) for each in rendered]})
+    else:
+        _show(config, planned, rendered, screen)
+
+
+def _planned(plan: Plan, number: int) -> PlannedRow:
+    found = next(islice(plan.rows(), number, None), None)
+    if found is None:
+        n = sum(1 for _ in plan.rows())
+        raise ConfigError(f"--row {number}: {plan.source.name} has rows 0 to {n - 1}")
+    return found
+
+
+def _rendered(config: RunConfig, planned: PlannedRow, request: Request) -> Rendered:
+    both = planned.rationale is request and planned.label is request
+    is_label = planned.label is request
+    assigned = planned.assignment
+    return Rendered(
+        part="label and rationale" if both else "label" if is_label else "rationale",
+        template=assigned.label if is_label else assigned.rationale or "",
+        request=request,
+        body=sent_body(request, limit_name(config), config.max_tokens),
+        stored=_state(config.store, request.key),
+    )
+
+
+def _state(store: Path, key: bytes) -> str:
+    """What the store says of a request."""
+    if not (store / "data.mdb").exists():
+        return f"not asked yet: there is no store in {store}"
+    with ResponseStore.open(store, write=False) as opened, opened.reading() as stored:
+        if stored.answer(key) is not None:
+            return f"answered: {store} has it, and it will not be asked again"
+        failure = stored.failure(key)
+    return f"failed: {failure.reason} ({failure.detail})" if failure else "not asked yet"
+
+
+def _facts(rendered: Rendered) -> dict[str, object]:
+    return {
+        "part": rendered.part,
+        "template": rendered.template,
+        "key": rendered.request.key.hex(),
+        "stored": rendered.stored,
+        "body": orjson.loads(rendered.body),
+    }
+
+
+def _show(config: RunConfig, planned: PlannedRow, rendered: list[Rendered], screen: Screen) -> None:
+    row = planned.row
+    screen.show(f"row       {row.id} (number {row.index} of {row.split}), gold label: {row.gold}")
+    for each in rendered:
+        screen.show(f"asks for  {each.part}, with template {each.template}")
+        screen.show(f"teacher   {config.teacher}")
+        screen.show(f"key       {each.request.key.hex()}")
+        screen.show(f"store     {each.stored}")
+        for message in each.request.messages:
+            screen.show(f"--- {message['role']}\n{message['content'].rstrip()}")
+        screen.show(f"--- body, {len(each.body):,} bytes\n{each.body.decode()}")

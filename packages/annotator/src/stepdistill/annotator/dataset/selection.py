@@ -1,0 +1,84 @@
+"""Choosing rows by a seed, so that every larger choice holds the smaller ones.
+
+Each row has a lot, drawn from the seed and the row's id alone: the rows with the lowest lots are
+taken. So the 50 of a seed are among its 100, and rows that come or go move no others.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from stepdistill.annotator.dataset.files import RawRow
+from stepdistill.annotator.dataset.rows import Row, read_rows
+from stepdistill.annotator.dataset.sources import Source
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.task import TaskSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows that are judged, as a source.
+
+    n: how many have a gold label. without_gold: rows of the split of which nobody knows theirs.
+    """
+
+    source: Source
+    n: int
+    without_gold: int
+
+
+def lot(seed: int, row_id: str) -> float:
+    """A number in [0, 1) that belongs to this row under this seed."""
+    digest = hashlib.blake2b(f"{seed}\0{row_id}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def draw_sample(
+    task: TaskSpec, source: Source, split: str, size: float | None, seed: int
+) -> Sample:
+    """`size` rows with a gold label, or that fraction of them where size is a float, held in memory
+    and in the order of their lots; None: all rows of the source, in its own order.
+
+    Raises DatasetError where no row has a gold label.
+    """
+
+    def with_gold() -> Iterator[Row]:
+        return (row for row in read_rows(task, source, split, None) if row.gold is not None)
+
+    n_gold, n_rows = sum(1 for _ in with_gold()), sum(1 for _ in source.rows())
+    if not n_gold:
+        raise DatasetError(f"{source.name}: no row has a gold label, so nothing can be judged")
+    if size is None:
+        return Sample(source=source, n=n_gold, without_gold=n_rows - n_gold)
+    wanted = _wanted(size, n_gold)
+    lots = heapq.nsmallest(wanted, ((lot(seed, row.id), row.index) for row in with_gold()))
+    chosen = only(source, [index for _, index in lots])
+    return Sample(source=chosen, n=len(lots), without_gold=n_rows - n_gold)
+
+
+def only(source: Source, indices: list[int]) -> Source:
+    """The rows with these numbers, in this order; they keep their numbers."""
+    wanted = set(indices)
+    held = {index: raw for index, raw in enumerate(source.rows()) if index in wanted}
+
+    def rows() -> Iterator[RawRow]:
+        return (held[index] for index in indices)
+
+    return replace(source, rows=rows, count=lambda: len(indices), indices=tuple(indices))
+
+
+def stretch(source: Source, start: int, stop: int) -> Source:
+    """The chosen rows from number `start` of the choice up to `stop`; they keep their numbers."""
+    assert source.indices is not None, "a choice of rows"
+
+    def rows() -> Iterator[RawRow]:
+        return islice(source.rows(), start, stop)
+
+    indices = source.indices[start:stop]
+    return replace(source, rows=rows, count=lambda: len(indices), indices=indices)
+
+
+def _wanted(size: float, n_gold: int) -> int:
+    return min(n_gold, size if isinstance(size, int) else max(1, round(size * n_gold)))

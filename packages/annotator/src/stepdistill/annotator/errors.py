@@ -1,0 +1,155 @@
+"""What can go wrong at the teacher's door, and what each means for the run.
+
+    TeacherError
+      Transient(retry_after_s)   tried again
+        RateLimited  Overloaded  ConnectionLost  TimedOut  BatchQueueFull
+      Final                      never tried again
+        BadRequest  ContentRefused      this row is rejected, the run goes on
+        NotFound                        of a batch or a file: what it means, its reader knows
+        NotAuthorised  QuotaSpent  ModelGone  TeacherDown  CeilingReached
+                                           the run stops: one line, resumable
+        BatchRefused  BatchLost
+
+`request/wire.py` turns status codes and bodies into these; everybody else catches classes.
+"""
+
+from typing import Self
+
+from stepdistill.common.errors import DistillError
+
+
+class TeacherError(DistillError):
+    """The teacher did not answer this request.
+
+    may_be_paid: whether it may be billed all the same: nobody knows, where it was sent and no
+    whole reply came back.
+    """
+
+    reason = "teacher_error"
+    may_be_paid = False
+
+    def paid(self, *, maybe: bool) -> Self:
+        """The same, where it is known better than by its class."""
+        self.may_be_paid = maybe
+        return self
+
+
+class Transient(TeacherError):
+    """Worth another try, not before retry_after_s seconds where the teacher said so."""
+
+    reason = "teacher_unavailable"
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(Transient):
+    """429: too many requests or tokens. slow_down: the rate grew too fast."""
+
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, slow_down: bool = False
+    ) -> None:
+        super().__init__(message, retry_after_s)
+        self.slow_down = slow_down
+
+
+class Overloaded(Transient):
+    """500, 502, 503, 504, or an answer that is not JSON."""
+
+
+class ConnectionLost(Transient):
+    """The connection was refused, dropped, or the answer torn."""
+
+    may_be_paid = True
+
+
+class TimedOut(Transient):
+    """No answer in time."""
+
+    may_be_paid = True
+
+
+class BatchQueueFull(Transient):
+    """More prompt tokens are enqueued in batches than the teacher lets: wait until some are done.
+
+    limit_tokens: the limit, where the teacher named it.
+    """
+
+    def __init__(self, message: str, limit_tokens: int | None = None) -> None:
+        super().__init__(message)
+        self.limit_tokens = limit_tokens
+
+
+class Final(TeacherError):
+    """No other try would help."""
+
+
+class BadRequest(Final):
+    """400 and its kin: this request is wrong, others may be right."""
+
+    reason = "bad_request"
+
+
+class ContentRefused(Final):
+    """The provider's filter refused the prompt."""
+
+    reason = "content_refused"
+
+
+class NotFound(Final):
+    """404: this key sees no such batch or file."""
+
+
+class RunStopped(Final):
+    """No other request would fare better: the run ends and can be resumed."""
+
+
+class NotAuthorised(RunStopped):
+    """401 or 403."""
+
+
+class QuotaSpent(RunStopped):
+    """The account's money or quota is used up."""
+
+    exit_code = 3
+
+
+class CeilingReached(RunStopped):
+    """What may be spent is spent, or promised."""
+
+    exit_code = 3
+
+
+class TeacherDown(RunStopped):
+    """Request after request used up its tries."""
+
+    exit_code = 3
+
+
+class ModelGone(RunStopped):
+    """The model does not exist, or no longer."""
+
+
+class BatchRefused(RunStopped):
+    """The teacher takes no such batch; none of its requests were asked."""
+
+
+class BatchLost(RunStopped):
+    """A batch that this key does not see: its answers may be paid for and out of reach."""
+
+
+class BatchesRunning(DistillError):
+    """Requests of this run are in batches that still run: they are not asked a second time."""
+
+
+class BatchesLeft(DistillError):
+    """Not to be waited for: what is asked is in batches, and the same command collects them."""
+
+    exit_code = 0
+
+
+class Interrupted(DistillError):
+    """Ctrl-C or SIGTERM; all that was answered is stored."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Money before a run: what it will cost, and how sure that is."""

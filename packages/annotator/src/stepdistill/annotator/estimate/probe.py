@@ -1,0 +1,33 @@
+"""A probe: a few of a run's requests, asked now, so that an estimate knows how long answers are.
+
+They are kept like all answers, and the run does not ask them again.
+"""
+
+import uvloop
+
+from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.estimate.run_estimate import rated
+from stepdistill.annotator.money.spending import Spender, noted
+from stepdistill.annotator.plan.plan import Rest, name_of
+from stepdistill.annotator.run.ask import ask
+from stepdistill.annotator.run.planning import make_plans, make_tariff
+from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.progress import Progress
+
+
+def probe_plans(config: RunConfig, rows: int, screen: Screen) -> Progress:
+    """Ask the requests of about this many rows, spread evenly. Raises DistillError."""
+    plans = rated(config, make_plans(config))
+    total = sum(plan.count_rows() or rows for plan in plans)
+    rests = [Rest(plan=plan, every=max(1, total // rows)) for plan in plans]
+    progress = Progress()
+    spender = Spender(plan=name_of(plans), config=config, tariff=make_tariff(config), kind="probe")
+    with (
+        ResponseStore.open(config.store, write=True) as store,
+        noted(store, spender) as spending,
+    ):
+        spending.count(progress)
+        uvloop.run(ask(config, rests, store, screen, progress))
+    screen.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
+    return progress

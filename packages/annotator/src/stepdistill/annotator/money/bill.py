@@ -1,0 +1,119 @@
+"""A bill: tokens and money of a set of answers, each counted once."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from stepdistill.annotator.money.price import Price
+from stepdistill.annotator.money.tariff import Tariff
+from stepdistill.annotator.store.answer import Answer, Mode, Usage
+from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.common.manifest import Cost, Tokens
+
+_DAY_S = 86_400
+_At = tuple[int, Mode]  # days since 1970, and how it was asked: answers of one price
+
+
+@dataclass(slots=True)
+class _Used:
+    """What the answers of one price used."""
+
+    answers: int = 0
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    written: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            prompt=self.prompt,
+            completion=self.completion,
+            cached=self.cached,
+            written=self.written,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Bill:
+    """Add answers, then read tokens and cost.
+
+    A price holds for a day and a mode, so tokens are summed by these and priced at the end.
+    uncounted: answers of which the teacher did not say how many tokens they took.
+    """
+
+    tariff: Tariff
+    uncounted: int = 0
+    _used: defaultdict[_At, _Used] = field(default_factory=lambda: defaultdict(_Used))
+
+    def add(self, answer: Answer) -> None:
+        """Count one answer."""
+        used, usage = self._used[answer.asked_at // _DAY_S, answer.mode], answer.usage
+        used.answers += 1
+        used.prompt += usage.prompt
+        used.completion += usage.completion
+        used.cached += usage.cached
+        used.written += usage.written
+        if not usage.prompt and not usage.completion:
+            self.uncounted += 1
+
+    @property
+    def answers(self) -> int:
+        """How many answers were counted."""
+        return sum(used.answers for used in self._used.values())
+
+    @property
+    def tokens(self) -> Tokens:
+        """Of all answers."""
+        each = self._used.values()
+        return Tokens(
+            prompt=sum(used.prompt for used in each),
+            completion=sum(used.completion for used in each),
+            cached=sum(used.cached for used in each),
+        )
+
+    @property
+    def usd(self) -> Decimal | None:
+        """What they cost; None when some answer's model has no known price."""
+        total = Decimal(0)
+        for at, used in self._used.items():
+            price = self._price(at)
+            if price is None:
+                return None
+            total += price.cost_usd(used.usage)
+        return total
+
+    @property
+    def cost(self) -> Cost:
+        """For the manifest: usd is None when some answer's model has no known price."""
+        usd = self.usd
+        if usd is None:
+            return Cost(usd=None, price=f"no known price for {self.tariff.model}")
+        prices = (self._price(at) for at in self._used)
+        sources = {price.source for price in prices if price is not None}
+        return Cost(usd=float(round(usd, 6)), price=", ".join(sorted(sources)) or "nothing asked")
+
+    def prices(self) -> dict[str, Price]:
+        """The prices in words, as they were used."""
+        found = (self._price(at) for at in self._used)
+        return {price.stated: price for price in found if price is not None}
+
+    def _price(self, at: _At) -> Price | None:
+        day, mode = at
+        return self.tariff.price(day_of(day * _DAY_S), mode=mode)
+
+
+def day_of(at_s: float) -> date:
+    """The day of a moment, in UTC, in which prices are given."""
+    return datetime.fromtimestamp(at_s, UTC).date()
+
+
+def spent_usd(tariff: Tariff, progress: Progress) -> float | None:
+    """What a run's own answers cost at today's prices; None when the model has no known price."""
+    today = datetime.now(UTC).date()
+    online, batch = tariff.price(today), tariff.price(today, mode="batch")
+    if online is None or batch is None:
+        return None
+    usd = online.cost_usd(progress.online.usage) + batch.cost_usd(progress.batch.usage)
+    return float(usd)

@@ -1,0 +1,1 @@
+"""Which request a row makes, and the key that its answer is stored under."""

@@ -1,0 +1,108 @@
+"""What is wrong with a task's templates and mixes, or looks so, before anybody is asked."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from stepdistill.annotator.prompt.leak import gold_placeholders, leak_warning
+from stepdistill.annotator.prompt.likeness import ALIKE, likeness, words_of
+from stepdistill.annotator.prompt.mix import Mix, load_mix, mix_files
+from stepdistill.annotator.prompt.task import filler, placeholders
+from stepdistill.annotator.prompt.template import Template
+from stepdistill.common.errors import PromptError
+from stepdistill.common.task import TaskSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """An error cannot be run; a warning can. where: a template or a mix, by its name."""
+
+    level: Literal["error", "warning"]
+    where: str
+    what: str
+
+
+def check_prompts(
+    prompts: Path, task: TaskSpec, templates: Mapping[str, Template]
+) -> list[Finding]:
+    """Everything that is found: by template, then look-alikes, then by mix."""
+    found = [each for template in templates.values() for each in _template(task, template)]
+    found += _look_alikes(templates)
+    for name in mix_files(prompts, task.task):
+        found += _mix(prompts, task.task, name, templates)
+    return found
+
+
+def _template(task: TaskSpec, template: Template) -> Iterator[Finding]:
+    where = f"template {template.id}"
+    named, gold = placeholders(template.system + template.user), gold_placeholders(task)
+    for name in named:
+        if name not in task.fields and name not in gold:
+            has = ", ".join(f"{{{field}}}" for field in task.fields)
+            yield _error(where, f"{{{name}}} is not a field of the task, which has {has}")
+    missing = [f"{{{field}}}" for field in task.fields if field not in named]
+    if missing:
+        yield _warning(where, f"does not mention {', '.join(missing)}")
+    if warning := leak_warning(task, template):
+        yield _warning(where, warning.removeprefix(f"{where} "))
+    yield from _original_patterns(task, template, where)
+
+
+def _original_patterns(task: TaskSpec, template: Template, where: str) -> Iterator[Finding]:
+    """The regexes that the original reader will use, with the row's texts in them."""
+    if template.original is None:
+        return
+    original, fields = template.original, dict.fromkeys(task.fields, "x")
+    for name, pattern in (
+        ("label_parse", original.label_parse),
+        ("explanation_parse", original.explanation_parse),
+    ):
+        unknown = [each for each in placeholders(pattern) if each not in fields]
+        if unknown:
+            yield _error(where, f"original.{name} has {{{unknown[0]}}}, which is not a field")
+            continue
+        try:
+            re.compile(filler(pattern)(fields))
+        except re.error as error:
+            yield _error(where, f"original.{name} is not a regular expression ({error})")
+
+
+def _look_alikes(templates: Mapping[str, Template]) -> Iterator[Finding]:
+    words = {name: words_of(template) for name, template in templates.items()}
+    for one, other in combinations(words, 2):
+        if words[one] == words[other]:
+            if templates[one].options == templates[other].options:
+                yield _warning(f"template {other}", f"says the same as template {one}")
+        elif (alike := likeness(words[one], words[other])) >= ALIKE:
+            yield _warning(f"template {other}", f"is {alike:.0%} like template {one}")
+
+
+def _mix(
+    prompts: Path, task: str, name: str, templates: Mapping[str, Template]
+) -> Iterator[Finding]:
+    where = f"mix {name}"
+    try:
+        mix = load_mix(prompts, task, name)
+    except PromptError as error:
+        yield _error(where, str(error))
+        return
+    for missing in sorted(mix.templates - templates.keys()):
+        yield _error(where, f"template {missing} is missing")
+    if mix.rationale and not shares_answers(mix):
+        yield _warning(where, "no template serves both parts: every row is asked twice")
+
+
+def shares_answers(mix: Mix) -> bool:
+    """Whether some row's label and rationale can come from one answer."""
+    return any(mix.rationale.get(name, 0) > 0 for name, share in mix.label.items() if share > 0)
+
+
+def _error(where: str, what: str) -> Finding:
+    return Finding(level="error", where=where, what=what)
+
+
+def _warning(where: str, what: str) -> Finding:
+    return Finding(level="warning", where=where, what=what)

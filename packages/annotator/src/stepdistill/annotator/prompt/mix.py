@@ -1,0 +1,156 @@
+"""Mixes: which share of the rows gets its label, and its rationale, from which template.
+
+A mix is drawn so that on every prefix of the dataset each pair of templates is within one row of
+its share; that label and rationale come from the same template, and so from one answer, as often as
+the shares allow; and that adding rows at the end moves nobody. Imported mixes say `assignment:
+original` and are drawn as the original drew them.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from math import ceil, isclose
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stepdistill.annotator.prompt.yaml_file import read_yaml
+from stepdistill.common.errors import PromptError
+
+Shares = dict[str, float]
+_ROUNDING = 1e-9
+
+
+class Mix(BaseModel):
+    """A mix as its file states it; each part's shares sum to one. rationale may be left out.
+
+    assignment: `stable` moves nobody when rows are added, `original` shuffles all of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 1
+    assignment: Literal["stable", "original"] = "stable"
+    label: Shares = Field(min_length=1)
+    rationale: Shares = {}
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        for name, shares in (("label", self.label), ("rationale", self.rationale)):
+            if shares and not isclose(sum(shares.values()), 1, abs_tol=1e-6):
+                raise ValueError(f"the {name} shares sum to {sum(shares.values()):g}, not to 1")
+            if any(share < 0 for share in shares.values()):
+                raise ValueError(f"a {name} share is negative")
+        return self
+
+    @property
+    def templates(self) -> set[str]:
+        """The ids of all templates that some row is asked with."""
+        parts = (self.label, self.rationale)
+        return {name for shares in parts for name, share in shares.items() if share > 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The templates that one row's label and rationale come from."""
+
+    label: str
+    rationale: str | None
+
+
+def single(template: str) -> Mix:
+    """Label and rationale of every row from one template."""
+    return Mix(label={template: 1.0}, rationale={template: 1.0})
+
+
+def load_mix(prompts: Path, task: str, mix: str) -> Mix:
+    """A mix by its file's path, or by its name in the task's `mixes` folder. Raises PromptError."""
+    folder = prompts / task / "mixes"
+    path = Path(mix) if mix.endswith((".yaml", ".yml")) else folder / f"{mix}.yaml"
+    if not path.is_file():
+        known = ", ".join(mix_files(prompts, task)) or "none"
+        raise PromptError(f"no mix {path} (mixes of task {task}: {known})")
+    return read_yaml(path, Mix)
+
+
+def mix_files(prompts: Path, task: str) -> dict[str, Path]:
+    """The task's mixes, by name."""
+    return {path.stem: path for path in sorted((prompts / task / "mixes").glob("*.yaml"))}
+
+
+def assign(mix: Mix, n_rows: int | None = None) -> Iterator[Assignment]:
+    """One assignment per row: without end, or of n_rows rows where the assignment is `original`.
+
+    Raises PromptError where that needs a number of rows that nobody knows.
+    """
+    return _stable(mix) if mix.assignment == "stable" else _original(mix, n_rows)
+
+
+def _original(mix: Mix, n_rows: int | None) -> Iterator[Assignment]:
+    if n_rows is None:
+        raise PromptError(
+            "a mix with `assignment: original` shuffles all rows, but their number is not known "
+            "beforehand here: give --samples"
+        )
+    from stepdistill.annotator.prompt.original_shuffle import (
+        shuffled_parts,  # numpy: only where it is used
+    )
+
+    labels = shuffled_parts(mix.seed, mix.label, n_rows)
+    rationales = shuffled_parts(mix.seed, mix.rationale, n_rows) if mix.rationale else repeat(None)
+    for label, rationale in zip(labels, rationales, strict=False):
+        yield Assignment(label=label, rationale=rationale)
+
+
+def _stable(mix: Mix) -> Iterator[Assignment]:
+    """Tijdeman's chairman assignment.
+
+    Each pair of templates owns seats: its k-th seat opens once k - 1 rows are the pair's due and
+    must be taken before k are. The open seat that is due first is taken, which keeps every prefix
+    within one row of its shares; ties are drawn by the seed, so that equal shares do not fall into
+    step with a rhythm in the dataset.
+    """
+    coupled = _couple(mix.label, mix.rationale)
+    total = sum(coupled.values())  # a little less or more than one, where shares were rounded
+    pairs = {pair: share / total for pair, share in coupled.items()}
+    if len(pairs) == 1:
+        yield from repeat(*pairs)
+    taken = dict.fromkeys(pairs, 0)
+    draw = random.Random(mix.seed)
+    row = 0
+    while True:
+        due = {
+            pair: ceil((taken[pair] + 1) / share - _ROUNDING)
+            for pair, share in pairs.items()
+            if taken[pair] < share * (row + 1) - _ROUNDING
+        }
+        first = min(due.values())
+        chosen = draw.choice([pair for pair in due if due[pair] == first])
+        taken[chosen] += 1
+        row += 1
+        yield chosen
+
+
+def _couple(label: Shares, rationale: Shares) -> dict[Assignment, float]:
+    """Joint shares with the given margins and as much as possible on equal templates."""
+    if not rationale:
+        return {Assignment(label=name, rationale=None): s for name, s in label.items() if s > 0}
+    both = {name: min(share, rationale.get(name, 0.0)) for name, share in label.items()}
+    pairs = {Assignment(label=n, rationale=n): share for n, share in both.items() if share > 0}
+    left = {name: share - both[name] for name, share in label.items()}
+    right = {name: share - both.get(name, 0.0) for name, share in rationale.items()}
+    for name, other in ((name, other) for name in left for other in right):
+        share = min(left[name], right[other])
+        if share > _ROUNDING:
+            pairs[Assignment(label=name, rationale=other)] = share
+            left[name] -= share
+            right[other] -= share
+    return pairs
+
+
+def check_templates(named: set[str], known: set[str], task: str) -> None:
+    """Raise PromptError when a template is named that the task lacks."""
+    for name in sorted(named - known):
+        raise PromptError(f"task {task} has no template {name} (has: {', '.join(sorted(known))})")

@@ -1,0 +1,164 @@
+"""From a planned row and what the store holds for it: a record, or the reason why there is none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from stepdistill.annotator.plan.plan import PlannedRow
+from stepdistill.annotator.reading.filters import Filters
+from stepdistill.annotator.reading.readers import Reader, Readers
+from stepdistill.annotator.reading.reading import Reading, unread
+from stepdistill.annotator.reading.rejection import Rejection, Stage
+from stepdistill.annotator.reading.vote import Elected, Said, elect
+from stepdistill.annotator.store.answer import Answer, Failure
+from stepdistill.annotator.store.snapshot import Snapshot
+from stepdistill.common.record import PartRef, Record
+from stepdistill.common.task import LabelKind
+
+NO_ANSWER = "no_answer"
+# Reasons that asking once more could cure: a run with such rows is not finished.
+UNANSWERED = {NO_ANSWER, "bad_request", "content_refused", "teacher_error", "teacher_unavailable"}
+UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusal": "refused"}
+
+
+class Outcome(NamedTuple):
+    """What became of a row, and the answers that it was made from (to be billed).
+
+    dropped: why the record lost its rationale, None where it did not.
+    """
+
+    result: Record | Rejection
+    answers: list[Answer]
+    dropped: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How answers become records."""
+
+    kind: LabelKind
+    readers: Readers
+    filters: Filters
+
+
+def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> Outcome:
+    """The record or rejection of one row; a pure function of plan and store."""
+    answers: list[Answer] = []
+    for request in planned.requests:
+        answer = stored.answer(request.key)
+        if answer is None:
+            return Outcome(_unanswered(planned, stored.failure(request.key)), answers)
+        answers.append(answer)
+    elected = _elected(planned, answers, rules) if planned.votes else _only(planned, answers, rules)
+    if isinstance(elected, Rejection):
+        return Outcome(elected, answers)
+    record = _record(planned, elected, answers, rules)
+    if not rules.filters.each:
+        return Outcome(record, answers)
+    return _filtered(planned, record, answers, rules)
+
+
+def read_answer(answer: Answer, fields: Mapping[str, str], reader: Reader) -> Reading:
+    """What a reader makes of a stored answer; one that was cut off or withheld is not read."""
+    if answer.finish in UNUSABLE:
+        return unread(UNUSABLE[answer.finish])
+    return reader.read(answer.text, fields)
+
+
+def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
+    if failure is None:
+        return _reject(
+            planned, "request", NO_ANSWER, "the store has no answer to this row's request"
+        )
+    return _reject(planned, "request", failure.reason, failure.detail)
+
+
+def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
+    """The label that the one answer names, or what is wrong with it."""
+    reading = _read(planned, answers[0], rules)
+    if isinstance(reading, Rejection):
+        return reading
+    said = Said(planned.label, reading)
+    return Elected(said, said)
+
+
+def _elected(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
+    """The label that most answers name, or what is wrong with the first, where none names one."""
+    asked = (planned.label, *planned.votes)
+    readings = [_read(planned, answer, rules) for answer in answers[: len(asked)]]
+    said = [
+        Said(request, reading)
+        for request, reading in zip(asked, readings, strict=True)
+        if isinstance(reading, Reading)
+    ]
+    if said:
+        return elect(rules.kind, said, len(asked))
+    return next(each for each in readings if isinstance(each, Rejection))
+
+
+def _read(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Rejection:
+    if answer.finish in UNUSABLE:
+        reason = UNUSABLE[answer.finish]
+        return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
+    reader = rules.readers.by_template[planned.assignment.label]
+    reading = reader.read(answer.text, planned.row.fields)
+    if reading.label is None:
+        return _reject(planned, "response", reading.reason or "no_verdict", f"rule {reading.rule}")
+    return reading
+
+
+def _record(planned: PlannedRow, elected: Elected, answers: list[Answer], rules: Rules) -> Record:
+    row, assigned, rationale = planned.row, planned.assignment, planned.rationale
+    (label_request, label), (reasons_request, reasons_reading) = elected.label, elected.reasons
+    key, other, reasons = label_request.key.hex(), None, None
+    if rationale is planned.label:
+        other = key if reasons_request is label_request else reasons_request.key.hex()
+        reasons = reasons_reading.rationale
+    elif rationale is not None:
+        other, reasons = rationale.key.hex(), _rationale(planned, answers[-1], rules)
+    return Record(
+        id=row.id,
+        split=row.split,
+        index=row.index,
+        input=row.fields,
+        label=label.label,
+        rationale=reasons,
+        gold=row.gold,
+        gold_rationale=row.gold_rationale,
+        templates=_templates(assigned.label, rationale and assigned.rationale),
+        keys=PartRef(label=key, rationale=other),
+        confidence=label.confidence,
+        label_votes=elected.votes,
+        label_confidence=elected.confidence,
+    )
+
+
+def _rationale(planned: PlannedRow, answer: Answer, rules: Rules) -> str | None:
+    """The reasons in an answer of their own, kept even where its verdict could not be read."""
+    template = planned.assignment.rationale
+    if answer.finish in UNUSABLE or template is None:
+        return None
+    return rules.readers.read(template, answer.text, planned.row.fields).rationale
+
+
+def _filtered(planned: PlannedRow, record: Record, answers: list[Answer], rules: Rules) -> Outcome:
+    finding = rules.filters.first(record)
+    if finding is None:
+        return Outcome(record, answers)
+    if finding.whole:
+        return Outcome(_reject(planned, "response", finding.reason, finding.detail), answers)
+    return Outcome(replace(record, rationale=None), answers, finding.reason)
+
+
+@lru_cache(maxsize=1024)
+def _templates(label: str, rationale: str | None) -> PartRef:
+    """The same few for all rows."""
+    return PartRef(label=label, rationale=rationale)
+
+
+def _reject(planned: PlannedRow, stage: Stage, reason: str, detail: str) -> Rejection:
+    row = planned.row
+    return Rejection(
+        id=row.id, split=row.split, index=row.index, stage=stage, reason=reason, detail=detail
+    )

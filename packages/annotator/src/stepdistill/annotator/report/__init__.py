@@ -1,0 +1,1 @@
+"""Money after a run: what it did cost, and for what."""

@@ -1,0 +1,1 @@
+"""A run: the whole way on one page (pipeline), and its steps."""

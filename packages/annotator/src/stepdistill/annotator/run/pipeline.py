@@ -1,0 +1,142 @@
+"""The whole way of `annotate run` on one page.
+
+    rows -> prompts -> requests -> [store | teacher] -> answers -> readings -> records
+
+Two steps over the same plan: *ask* what the store lacks, then *write* the shards from the store.
+"""
+
+import gc
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import uvloop
+
+from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.errors import BatchesLeft
+from stepdistill.annotator.money.bill import spent_usd
+from stepdistill.annotator.money.spending import Spender, noted
+from stepdistill.annotator.plan.plan import Plan, Rest, name_of
+from stepdistill.annotator.run.planning import make_plans, make_tariff, warnings
+from stepdistill.annotator.run.rationale_rate import ration
+from stepdistill.annotator.run.write import SplitShards, finished
+from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.common.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a run did. manifests: by split. spent_usd: on its own requests, None if unpriced.
+
+    cached: requests that the store answered; asked: that the teacher did; waiting: that are in
+    batches, so that no shards were written yet.
+    """
+
+    manifests: dict[str, Manifest]
+    asked: int
+    cached: int
+    spent_usd: float | None
+    already_done: bool = False
+    waiting: int = 0
+
+
+def run(config: RunConfig, screen: Screen) -> RunResult:
+    """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
+    progress = Progress()
+    try:
+        return _run(config, screen, progress)
+    except BatchesLeft:
+        spent = spent_usd(make_tariff(config), progress)
+        return RunResult(
+            manifests={},
+            asked=progress.asked,
+            cached=progress.cached,
+            spent_usd=spent,
+            waiting=progress.waiting,
+        )
+
+
+def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
+    _spare_the_collector()
+    plans, tariff = make_plans(config), make_tariff(config)
+    config = replace(config, budget=config.budget or name_of(plans))
+    for line in warnings(plans):
+        screen.warn(line)
+    done = _already_done(config, plans)
+    if done:
+        answers = sum(manifest.answers for manifest in done.values())
+        return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
+    with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
+        spender = Spender(plan=name_of(plans), config=config, tariff=tariff)
+        stack.enter_context(noted(store, spender)).count(progress)
+        splits = [
+            stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards, tariff))
+            for plan in plans
+        ]
+        _settle(config, splits, store, screen, progress)
+        manifests = {split.plan.split: _finish(split, store, screen) for split in splits}
+    answers = sum(manifest.answers for manifest in manifests.values())
+    return RunResult(
+        manifests=manifests,
+        asked=progress.asked,
+        cached=answers if config.offline else progress.cached,
+        spent_usd=spent_usd(tariff, progress),
+    )
+
+
+def _settle(
+    config: RunConfig,
+    splits: list[SplitShards],
+    store: ResponseStore,
+    screen: Screen,
+    progress: Progress,
+) -> None:
+    """Write as far as the store's answers reach, and ask for the rest."""
+
+    def settle(rests: list[Rest]) -> None:
+        if rests and not config.offline:
+            from stepdistill.annotator.run.ask import (
+                ask,  # half of all imports: only where it is used
+            )
+
+            uvloop.run(ask(config, rests, store, screen, progress))
+
+    if config.shards.rationale_rate < 1:
+        for line in ration(splits, config.shards.rationale_rate, store, settle):
+            screen.warn(line)
+    elif not config.offline:
+        rests = [
+            Rest(plan=split.plan, start=split.written)
+            for split in splits
+            if not split.write_answered(store, _tell(split, screen))
+        ]
+        progress.cached = sum(split.bill.answers for split in splits)
+        settle(rests)
+
+
+def _spare_the_collector() -> None:
+    """Take what is loaded out of the garbage collector's rounds, and make these rarer.
+
+    With a thousand connections open it would walk their objects over and over: a third of all CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _already_done(config: RunConfig, plans: list[Plan]) -> dict[str, Manifest]:
+    """The manifests, if every split is there as this run would write it; else nothing."""
+    found = {plan.split: finished(plan, config.out / plan.split, config.shards) for plan in plans}
+    complete = {split: manifest for split, manifest in found.items() if manifest is not None}
+    return complete if len(complete) == len(plans) else {}
+
+
+def _finish(split: SplitShards, store: ResponseStore, screen: Screen) -> Manifest:
+    screen.say(f"writing {split.folder}")
+    return split.write_rest(store, _tell(split, screen))
+
+
+def _tell(split: SplitShards, screen: Screen) -> Callable[[int], None]:
+    return screen.pace(f"rows of {split.plan.split} written")

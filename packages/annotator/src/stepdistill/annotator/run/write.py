@@ -1,0 +1,172 @@
+"""Write: a pure function of rows, prompts and store to one split's shards, rejects and manifest."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from stepdistill.annotator.money.bill import Bill
+from stepdistill.annotator.money.tariff import Tariff, tariff_of
+from stepdistill.annotator.plan.plan import Plan, PlannedRow
+from stepdistill.annotator.reading.filters import filters_content, make_filters
+from stepdistill.annotator.reading.readers import VERSIONS, make_readers
+from stepdistill.annotator.reading.record import UNANSWERED, Outcome, Rules, conclude
+from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.annotator.settings.run import ShardSettings
+from stepdistill.annotator.shard.jsonl import SplitWriter
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.common.errors import ShardError
+from stepdistill.common.manifest import (
+    SCHEMA_VERSION,
+    Hashes,
+    Manifest,
+    Rationales,
+    Reader,
+    Teacher,
+)
+from stepdistill.common.record import Record
+from stepdistill.common.shards import read_manifest, verify
+
+_TELL_EVERY = 10_000
+_OVER_THE_RATE = "over_the_rate"
+Tell = Callable[[int], None]
+
+
+def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
+    """The rules by which this plan's answers become records. Raises ConfigError."""
+    readers = make_readers(settings.reader, plan.task.label, plan.templates)
+    filters = make_filters(settings, plan.task, readers)
+    return Rules(kind=plan.task.label.kind, readers=readers, filters=filters)
+
+
+class SplitShards:
+    """The shards of one split on their way; a context manager that leaves nothing half-written.
+
+    Rows are written as far as the store's answers reach, and the rest once there are more: of a
+    run whose answers are all there, every row is read and its request made a single time.
+    Raises ShardError, DatasetError, StoreError.
+    """
+
+    def __init__(
+        self, plan: Plan, folder: Path, settings: ShardSettings, tariff: Tariff | None = None
+    ) -> None:
+        """tariff: list prices where it is None. Raises ConfigError."""
+        self.plan, self.folder = plan, folder
+        self.rules = make_rules(plan, settings)
+        self.bill = Bill(tariff=tariff or tariff_of(plan))
+        self.written = self._explained = 0
+        self._settings = settings
+        self._writer = SplitWriter(folder, settings.rows_per_shard)
+        self._rows: Iterator[PlannedRow] = plan.rows()
+        self._dropped: Counter[str] = Counter()
+        self._below = 1.0
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.__exit__(*error)  # pyright: ignore[reportArgumentType]  # handed on as it came
+
+    def write_answered(self, store: ResponseStore, tell: Tell) -> bool:
+        """Write up to the first row that the store cannot answer; whether there is none such."""
+        return self._write(store, tell, stop_unanswered=True)
+
+    def ration(self, plan: Plan, below: float) -> None:
+        """Before anything is written: who is asked for reasons, and below which lot they stay."""
+        self.plan, self._rows, self._below = plan, plan.rows(), below
+
+    def write_rest(self, store: ResponseStore, tell: Tell) -> Manifest:
+        """Write what is left, and put everything in its place."""
+        self._write(store, tell, stop_unanswered=False)
+        plan = self.plan
+        counts, shards = self._writer.close_files()
+        manifest = Manifest(
+            task=plan.task.task,
+            split=plan.split,
+            counts=counts,
+            shards=shards,
+            hashes=Hashes(task=plan.task_hash, prompts=plan.prompts_hash, data=plan.source.digest),
+            fingerprint=fingerprint(plan, self._settings),
+            teacher=Teacher(model=plan.model, endpoint=plan.endpoint.name),
+            reader=Reader(name=self.rules.readers.name, version=self.rules.readers.version),
+            rationales=Rationales(
+                records=self._explained,
+                asked_rate=self._settings.rationale_rate,
+                dropped=dict(sorted(self._dropped.items())),
+            ),
+            answers=self.bill.answers,
+            tokens=self.bill.tokens,
+            cost=self.bill.cost,
+            label=plan.task.label,
+            student=plan.task.student,
+        )
+        self._writer.publish(manifest)
+        return manifest
+
+    def _write(self, store: ResponseStore, tell: Tell, *, stop_unanswered: bool) -> bool:
+        writer, bill = self._writer, self.bill
+        with store.reading() as stored:
+            for planned in self._rows:
+                outcome = conclude(planned, stored, self.rules)
+                result = outcome.result
+                if isinstance(result, Rejection):
+                    if stop_unanswered and result.reason in UNANSWERED:
+                        self._rows = chain((planned,), self._rows)
+                        return False
+                    writer.reject(result)
+                else:
+                    writer.record(self._rationed(planned, outcome, result))
+                for answer in outcome.answers:
+                    bill.add(answer)
+                self.written += 1
+                if self.written % _TELL_EVERY == 0:
+                    tell(self.written)
+        return True
+
+    def _rationed(self, planned: PlannedRow, outcome: Outcome, record: Record) -> Record:
+        """The record as the rate wants it."""
+        dropped = outcome.dropped
+        if record.rationale is not None:
+            if self._below >= 1 or self.plan.draw(planned.row) < self._below:
+                self._explained += 1
+            else:
+                record, dropped = replace(record, rationale=None), _OVER_THE_RATE
+        if dropped is not None:
+            self._dropped[dropped] += 1
+        return record
+
+
+def fingerprint(plan: Plan, settings: ShardSettings) -> str:
+    """sha256 of all that decides what the shards of a plan hold, the answers excepted."""
+    content = [
+        SCHEMA_VERSION,
+        plan.task_hash,
+        plan.prompts_hash,
+        plan.source.digest,
+        plan.split,
+        plan.samples,
+        [plan.model, plan.endpoint.name, plan.endpoint.path],
+        [settings.reader, VERSIONS.get(settings.reader)],
+        settings.rows_per_shard,
+        [plan.votes, settings.rationale_rate],
+        filters_content(settings),
+    ]
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+def finished(plan: Plan, folder: Path, settings: ShardSettings) -> Manifest | None:
+    """The manifest of a folder that already holds all that this plan would write, else None."""
+    try:
+        manifest = read_manifest(folder)
+        if manifest.fingerprint != fingerprint(plan, settings):
+            return None
+        verify(folder, manifest)
+    except ShardError:
+        return None
+    return None if UNANSWERED & manifest.counts.rejected.keys() else manifest

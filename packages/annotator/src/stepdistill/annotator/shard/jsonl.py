@@ -1,0 +1,180 @@
+"""Shards: records and rejections of one split, written so that a half-written folder shows it.
+
+Everything is written under temporary names, and takes its place when all of it is there: what the
+folder held before stays whole until then. The old manifest goes first and the new one comes last,
+so a folder with a manifest is complete.
+"""
+
+import fcntl
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import orjson
+
+from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.common.errors import ShardError
+from stepdistill.common.manifest import MANIFEST_NAME, REJECTS_NAME, Counts, Manifest, ShardEntry
+from stepdistill.common.record import Record
+
+# Below what malloc maps and unmaps each time: larger chunks cost twice as much.
+_CHUNK_BYTES = 1 << 16
+
+
+class _File:
+    """One file under a temporary name, hashed as it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(path.name + ".part")
+        self._file: BinaryIO = self._temporary.open("wb", buffering=0)
+        self._digest = hashlib.sha256()
+        self._lines: list[bytes] = []
+        self._waiting = self._written = self.rows = 0
+
+    def write(self, value: Record | Rejection) -> None:
+        line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+        self._lines.append(line)
+        self.rows += 1
+        self._waiting += len(line)
+        if self._waiting >= _CHUNK_BYTES:
+            self._flush()
+
+    def finish(self) -> ShardEntry:
+        """All of it is on the disk, still under its temporary name."""
+        self._flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return ShardEntry(
+            file=self._path.name,
+            rows=self.rows,
+            bytes=self._written,
+            sha256=self._digest.hexdigest(),
+        )
+
+    def publish(self) -> None:
+        self._temporary.replace(self._path)
+
+    def abandon(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        chunk = b"".join(self._lines)
+        self._digest.update(chunk)
+        left = memoryview(chunk)
+        while left:  # a raw file may take less than it is given
+            left = left[self._file.write(left) :]
+        self._written += len(chunk)
+        self._lines.clear()
+        self._waiting = 0
+
+
+class SplitWriter:
+    """Writes one split's folder; a context manager that leaves nothing half-written behind.
+
+    Raises ShardError where the folder cannot be written, or another run is writing it.
+    """
+
+    def __init__(self, folder: Path, rows_per_shard: int) -> None:
+        self._folder, self._rows_per_shard = folder, rows_per_shard
+        self._entries: list[ShardEntry] = []
+        self._rejected: dict[str, int] = {}
+        self._files: list[_File] = []
+        self._shard: _File | None = None
+
+    def __enter__(self) -> Self:
+        self._made = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(self._folder, os.O_RDONLY)
+            self._keep_others_out()
+            for old in self._folder.glob("*.part"):
+                old.unlink()
+            self._rejects = self._open(REJECTS_NAME)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        os.close(self._handle)
+        if error is not None:
+            for file in self._files:
+                file.abandon()
+            (self._folder / f"{MANIFEST_NAME}.part").unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                for folder in self._made:
+                    folder.rmdir()
+        if isinstance(error, OSError):
+            raise self._unwritable(error) from None
+
+    def record(self, record: Record) -> None:
+        """Add a record to the current shard, or to the next one when that is full."""
+        if self._shard is None:
+            self._shard = self._open(f"shard-{len(self._entries):05d}.jsonl")
+        self._shard.write(record)
+        if self._shard.rows == self._rows_per_shard:
+            self._close_shard()
+
+    def reject(self, rejection: Rejection) -> None:
+        """Add a line to the rejects."""
+        self._rejects.write(rejection)
+        self._rejected[rejection.reason] = self._rejected.get(rejection.reason, 0) + 1
+
+    def close_files(self) -> tuple[Counts, list[ShardEntry]]:
+        """Finish shards and rejects; what they hold goes into the manifest."""
+        self._close_shard()
+        self._rejects.finish()
+        records = sum(entry.rows for entry in self._entries)
+        rejected = dict(sorted(self._rejected.items()))
+        rows = records + sum(rejected.values())
+        return Counts(rows=rows, records=records, rejected=rejected), self._entries
+
+    def publish(self, manifest: Manifest) -> None:
+        """The last step: everything takes its place, and the folder is complete."""
+        path = self._folder / MANIFEST_NAME
+        temporary = path.with_name(path.name + ".part")
+        content = orjson.dumps(
+            manifest.model_dump(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        )
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink(missing_ok=True)
+        for old in self._folder.glob("shard-*.jsonl"):
+            old.unlink()
+        for file in self._files:
+            file.publish()
+        temporary.replace(path)
+        os.fsync(self._handle)
+
+    def _open(self, name: str) -> _File:
+        file = _File(self._folder / name)
+        self._files.append(file)
+        return file
+
+    def _close_shard(self) -> None:
+        if self._shard is not None:
+            self._entries.append(self._shard.finish())
+            self._shard = None
+
+    def _keep_others_out(self) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._handle)
+            raise ShardError(
+                f"{self._folder}: another run is writing shards here: wait for it, or name another "
+                "--out"
+            ) from None
+        except OSError:  # a file system without locks
+            return
+
+    def _unwritable(self, error: OSError) -> ShardError:
+        return ShardError(f"{self._folder}: shards cannot be written here ({error.strerror})")

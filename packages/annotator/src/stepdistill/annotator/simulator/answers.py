@@ -1,0 +1,114 @@
+"""What the simulated teacher knows and says: a pure function of the request's body."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from stepdistill.annotator.simulator.chance import chance, pick
+from stepdistill.annotator.simulator.phrasing import (
+    PLAIN_STYLES,
+    PlainStyle,
+    Said,
+    Style,
+    json_only,
+    phrase,
+)
+from stepdistill.annotator.simulator.wire import prompt_digest, read_messages
+
+# Reasons that would go with any label: what a teacher gives who has guessed.
+_WRONG_RATIONALES = (
+    "The wording of the text points this way, and nothing in it speaks against that.",
+    "This is what the text seems to ask for when it is read as a whole.",
+    "The details that are given fit this reading better than they fit any other.",
+)
+_KNOWS_NOTHING = (
+    "I am not sure what to make of this text without knowing more about it.",
+    "There is not enough here for me to come to a view on the matter.",
+    "I would need more context before I could say anything useful about this.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAnswer:
+    """The truth about one prompt.
+
+    alternatives: the other labels that the row could have had; a wrong answer is one of them.
+    options: all labels of the row in their own order, where letters stand for them.
+    accuracy: how likely this prompt is answered right, None for the teacher's own.
+    facts: sentences of the row that are said before the reason.
+    """
+
+    label: str
+    rationale: str
+    alternatives: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    accuracy: float | None = None
+    facts: tuple[str, ...] = ()
+
+
+class AnswerBook:
+    """Prompts and their true answers; a prompt is kept as 16 bytes, never as its text."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, KnownAnswer] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, messages: Sequence[Mapping[str, object]], known: KnownAnswer) -> None:
+        """Know the answer to these messages; raises ValueError where they are no messages."""
+        self._known[prompt_digest(read_messages(list(messages)))] = known
+
+    def find(self, digest: bytes) -> KnownAnswer | None:
+        """The answer to the prompt of this digest, None when nobody told the book."""
+        return self._known.get(digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedTeacher:
+    """Answers from its book, and errs on a share of 1 - accuracy of the prompts.
+
+    Which prompts it errs on, and its words, follow from the seed and the prompt alone. A request
+    with a JSON response_format gets {"label", "rationale"} whatever the style.
+    """
+
+    book: AnswerBook = field(default_factory=AnswerBook)
+    accuracy: float = 1.0
+    seed: int = 0
+    style: Style = "label-first"
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        """The text for this request; raises ValueError when its messages cannot be read."""
+        digest = prompt_digest(read_messages(body.get("messages")))
+        return self.say(self.book.find(digest), body, digest)
+
+    def say(self, known: KnownAnswer | None, body: Mapping[str, object], digest: bytes) -> str:
+        """The text for a request of which this is known. digest: of its prompt."""
+        roll = chance(self.seed, b"words", digest)
+        if known is None:
+            return pick(_KNOWS_NOTHING, roll)
+        said = self._judged(known, digest)
+        if _wants_json(body):
+            return json_only(said)
+        return phrase(self._style(digest), said, roll)
+
+    def _judged(self, known: KnownAnswer, digest: bytes) -> Said:
+        accuracy = self.accuracy if known.accuracy is None else known.accuracy
+        if chance(self.seed, b"right", digest) < accuracy or not known.alternatives:
+            label, reason = known.label, known.rationale
+        else:
+            label = pick(known.alternatives, chance(self.seed, b"which", digest))
+            reason = pick(_WRONG_RATIONALES, chance(self.seed, b"excuse", digest))
+        return Said(label=label, rationale=" ".join((*known.facts, reason)), options=known.options)
+
+    def _style(self, digest: bytes) -> PlainStyle:
+        if self.style == "mixed":
+            return pick(PLAIN_STYLES, chance(self.seed, b"style", digest))
+        return self.style
+
+
+def _wants_json(body: Mapping[str, object]) -> bool:
+    wanted = body.get("response_format")
+    if not isinstance(wanted, dict):
+        return False
+    return cast(dict[str, object], wanted).get("type") in ("json_object", "json_schema")

@@ -1,0 +1,74 @@
+"""What goes wrong and when: faults drawn by hash for each attempt, or served from a script."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stepdistill.annotator.simulator.chance import chance
+from stepdistill.common.errors import ConfigError
+
+
+class Fault(StrEnum):
+    """Everything that the simulator can do wrong; the values are names for settings and logs."""
+
+    RATE_LIMITED = "rate_limited"  # 429 with Retry-After
+    RATE_LIMITED_BARE = "rate_limited_bare"  # 429 without
+    SLOW_DOWN = "slow_down"  # 429: the rate grew too fast
+    QUOTA = "quota"  # 429 insufficient_quota: waiting does not help
+    UNAUTHORIZED = "unauthorized"  # 401
+    BAD_REQUEST = "bad_request"  # 400
+    CONTENT_POLICY = "content_policy"  # 400 content_policy_violation: the text is refused
+    SERVER_ERROR = "server_error"  # 500
+    BAD_GATEWAY = "bad_gateway"  # 502, a page and no JSON, as proxies send
+    OVERLOADED = "overloaded"  # 503 server_is_overloaded
+    GATEWAY_TIMEOUT = "gateway_timeout"  # 504, a page and no JSON
+    DROPPED = "dropped"  # the socket is closed before any answer
+    LOST = "lost"  # the work is done and billed; the socket is closed before the answer
+    TORN = "torn"  # half of the body arrives; the answer was made and is billed
+    DRIP = "drip"  # the whole answer, slowly
+    NOT_JSON = "not_json"  # 200 with a page
+    NEVER = "never"  # no answer until the client goes
+    CONTENT_FILTER = "content_filter"  # 200, finish_reason content_filter, no text
+    LENGTH = "length"  # 200, finish_reason length, half of the text
+    NO_USAGE = "no_usage"  # 200 without usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultPlan:
+    """When each fault is served.
+
+    rates: the share of attempts that meet each fault; together at most 1.
+    max_in_a_row: so many faults at most that one body meets one after the other.
+    retry_after_s: what RATE_LIMITED names, in seconds.
+    script: the faults of the first requests in order of arrival (None: all is well), then calm;
+        a script stands in place of rates.
+    """
+
+    rates: Mapping[Fault, float] = field(default_factory=dict[Fault, float])
+    seed: int = 0
+    max_in_a_row: int = 2
+    retry_after_s: float = 1.0
+    script: tuple[Fault | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError on rates that are no shares, or a negative max_in_a_row."""
+        if any(rate < 0 for rate in self.rates.values()) or sum(self.rates.values()) > 1 + 1e-9:
+            raise ConfigError("faults: rates must be at least 0 and sum to at most 1")
+        if self.max_in_a_row < 0:
+            raise ConfigError("faults: max_in_a_row must be at least 0")
+
+    def fault(self, ordinal: int, digest: bytes, attempt: int) -> Fault | None:
+        """The fault for a request; ordinal and attempt count from 0."""
+        if self.script:
+            return self.script[ordinal] if ordinal < len(self.script) else None
+        # Every (max_in_a_row + 1)th attempt is calm: a bound that needs no memory.
+        if attempt % (self.max_in_a_row + 1) == self.max_in_a_row:
+            return None
+        return self._drawn(chance(self.seed, b"fault", digest, str(attempt).encode()))
+
+    def _drawn(self, roll: float) -> Fault | None:
+        for fault in Fault:
+            roll -= self.rates.get(fault, 0.0)
+            if roll < 0:
+                return fault
+        return None

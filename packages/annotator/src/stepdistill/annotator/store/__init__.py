@@ -1,0 +1,1 @@
+"""The response store: every answer under its request's key; it knows no teacher."""

@@ -1,0 +1,72 @@
+"""Who may use a store's folder: one writer, which says who it is, and nobody opens it mid-swap."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stepdistill.common.errors import StoreError
+
+# What LMDB makes for 126 readers; it makes the file larger itself where it needs more.
+_READERS_BYTES = 8 << 10
+
+
+@contextmanager
+def door(folder: Path, *, alone: bool = False) -> Generator[None]:
+    """Held while a store is opened; alone: while its files are exchanged for others.
+
+    A file system that cannot lock folders has no such door, and opens as it is.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def reserve_readers(folder: Path) -> None:
+    """Give LMDB's own lock file its blocks. Raises OSError, on a full disk for one.
+
+    LMDB would leave it sparse and be killed by SIGBUS where a block cannot be had later.
+    """
+    path = folder / "lock.mdb"
+    if path.exists() or os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return
+    with door(folder, alone=True), suppress(FileExistsError), path.open("xb") as file:
+        try:
+            file.write(bytes(_READERS_BYTES))
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
+
+
+def take_lock(folder: Path) -> int:
+    """The writer's lock, as a file descriptor. Raises StoreError: another process has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StoreError(f"--store {folder}: cannot be written ({error.strerror})") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode().strip()
+        os.close(lock)
+        raise StoreError(
+            f"--store {folder}: process {holder or 'unknown'} is writing to it: wait for it, or "
+            "name another store"
+        ) from None
+    with suppress(OSError):  # a full disk takes no number, and the lock holds without
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def release(lock: int | None) -> None:
+    """Let the next writer in."""
+    if lock is not None:
+        os.close(lock)

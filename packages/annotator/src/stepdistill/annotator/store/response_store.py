@@ -1,0 +1,235 @@
+"""The response store: every answer under its request's key, in LMDB; the only record of progress.
+
+    responses   key (32 bytes) -> Answer, as `store_value` lays it out
+    failures    key -> Failure, removed once the request is answered
+    meta        schema -> version; dictionary-N -> what values are compressed with
+    batches     what is known of batches, and claims: who has which request; see batch/ledger.py
+    accounts    what was spent, by budget and by run; see cost/accounts_book.py
+
+One process writes, behind a lock that says who holds it; any number read. A commit is synced to
+disk before it returns, so what was committed survives a kill of the process and of the machine.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import lmdb
+
+from stepdistill.annotator.store.answer import Answer, Failure
+from stepdistill.annotator.store.lock import door, release, reserve_readers, take_lock
+from stepdistill.annotator.store.snapshot import Snapshot, dictionary_key
+from stepdistill.annotator.store.value import DICTIONARY_SAMPLES, Packer, sealed, train
+from stepdistill.common.errors import StoreError
+
+if TYPE_CHECKING:
+    from lmdb import _Database  # pyright: ignore[reportPrivateUsage]  # its only name
+
+SCHEMA_VERSION = b"2"
+MAP_BYTES = 1 << 34
+N_DATABASES = 8
+LEDGER_DATABASES = ("batches", "claims", "accounts")
+TRAIN_AT = 1_000
+_T = TypeVar("_T")
+_SAFE = "all that was stored before is safe: make room and run this again"
+
+
+class ResponseStore:
+    """Open with `ResponseStore.open`; close it, or use it as a context manager."""
+
+    def __init__(self, env: lmdb.Environment, path: Path, lock: int | None) -> None:
+        self._env, self.path, self._lock = env, path, lock
+        self._resizing = threading.Lock()  # the map moves: nobody may read at that moment
+        self._writing = threading.Lock()  # and whoever else writes must have ended
+        self._snapshots = 0
+        self._databases: dict[str, _Database] = {
+            name: env.open_db(name.encode(), create=lock is not None)
+            for name in ("responses", "failures", "meta")
+        }
+        for name in LEDGER_DATABASES:
+            with suppress(lmdb.NotFoundError):  # a reader of a store from before there were any
+                self._databases[name] = env.open_db(name.encode(), create=lock is not None)
+        self._responses, self._failures = self._databases["responses"], self._databases["failures"]
+        self._train_at = TRAIN_AT
+        with self.reading() as stored:
+            self._packer = Packer(stored.dictionary)
+
+    @classmethod
+    def open(cls, path: Path, *, write: bool, map_bytes: int = MAP_BYTES) -> Self:
+        """The store in a folder, made if write. Raises StoreError: locked, unusable, too old."""
+        with ExitStack() as undo:
+            lock = take_lock(path) if write else None
+            undo.callback(release, lock)
+            if not write and not (path / "data.mdb").exists():
+                raise StoreError(f"--store {path}: no store here")
+            try:
+                reserve_readers(path)
+                with door(path):
+                    env = lmdb.open(
+                        str(path), map_size=map_bytes, max_dbs=N_DATABASES, readonly=not write
+                    )
+                undo.callback(env.close)
+                _check_schema(env, path, write=write)
+                store = cls(env, path, lock)
+            except (lmdb.Error, OSError) as error:
+                raise StoreError(f"--store {path}: cannot be opened ({error})") from None
+            undo.pop_all()
+            return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the environment and let the next writer in."""
+        self._env.close()
+        release(self._lock)
+        self._lock = None
+
+    def __contains__(self, key: bytes) -> bool:
+        with self._resizing, self._begin() as txn:
+            return txn.get(key, db=self._responses) is not None
+
+    def has(self, keys: Iterable[bytes]) -> list[bool]:
+        """Which of these requests have an answer: one transaction for all."""
+        with self._resizing, self._begin() as txn:
+            return [txn.get(key, db=self._responses) is not None for key in keys]
+
+    def __len__(self) -> int:
+        with self._resizing, self._begin() as txn:
+            return int(txn.stat(self._responses)["entries"])
+
+    @contextmanager
+    def reading(self) -> Generator[Snapshot]:
+        """One snapshot to read many answers from. Raises StoreError: the database is damaged."""
+        with self._resizing:
+            txn = self._begin()
+            self._snapshots += 1
+        try:
+            with txn:
+                yield Snapshot(txn, self._databases, self.path)
+        except lmdb.Error as error:
+            raise StoreError(
+                f"--store {self.path}: the database is damaged ({error}): put a copy in its place"
+            ) from None
+        finally:
+            with self._resizing:
+                self._snapshots -= 1
+
+    def ledger(self) -> "tuple[_Database, _Database] | None":
+        """The databases of the ledger of batches; None where a reader finds none yet."""
+        batches, claims = self._databases.get("batches"), self._databases.get("claims")
+        return None if batches is None or claims is None else (batches, claims)
+
+    def accounts(self) -> "_Database | None":
+        """The database of what was spent; None where a reader finds none yet."""
+        return self._databases.get("accounts")
+
+    def read(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
+        """Read in one short transaction."""
+        with self._resizing, self._begin() as txn:
+            return work(txn)
+
+    def write(self, work: Callable[[lmdb.Transaction], object]) -> None:
+        """Commit work durably; it may be called twice. Raises StoreError: the disk is full."""
+        with self._writing:
+            self._write(work)
+
+    def put(
+        self, answers: Iterable[tuple[bytes, Answer]], failures: Iterable[tuple[bytes, Failure]]
+    ) -> None:
+        """Commit answers and failures together; one call at a time.
+
+        Raises StoreError when the disk is full or the store cannot grow.
+        """
+        # In the order of the keys a commit touches its pages one after the other.
+        new = sorted((key, self._packer.answer(key, answer)) for key, answer in answers)
+        failed = sorted((key, self._packer.failure(key, failure)) for key, failure in failures)
+
+        def commit(txn: lmdb.Transaction) -> None:
+            for key, value in new:
+                txn.put(key, value, db=self._responses)
+                txn.delete(key, db=self._failures)
+            for key, value in failed:
+                txn.put(key, value, db=self._failures)
+
+        self.write(commit)
+        if self._packer.number == 0 and len(self) >= self._train_at:
+            self._learn()
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Forget what is stored under these keys: the next run asks again. Raises StoreError."""
+        gone = list(keys)
+
+        def commit(txn: lmdb.Transaction) -> None:
+            for key in gone:
+                txn.delete(key, db=self._responses)
+                txn.delete(key, db=self._failures)
+
+        self.write(commit)
+
+    def _learn(self) -> None:
+        """Train a dictionary on what is stored; keys are hashes, so the first are any."""
+        with self.reading() as stored:
+            dictionary = train(list(islice(stored.payloads(), DICTIONARY_SAMPLES)))
+        if dictionary is None:
+            self._train_at *= 4
+            return
+        key = dictionary_key(1)
+        self.write(lambda txn: txn.put(key, sealed(dictionary, key), db=self._databases["meta"]))
+        self._packer = Packer((1, dictionary))
+
+    def _begin(self) -> lmdb.Transaction:
+        try:
+            return self._env.begin()
+        except lmdb.MapResizedError:  # a writer elsewhere made it larger
+            self._env.set_mapsize(0)
+            return self._env.begin()
+        except lmdb.Error as error:
+            raise StoreError(f"--store {self.path}: cannot be read ({error})") from None
+
+    def _write(self, work: Callable[[lmdb.Transaction], object]) -> None:
+        while True:
+            try:
+                with self._env.begin(write=True) as txn:
+                    work(txn)
+                return
+            except lmdb.MapFullError:
+                self._grow()
+            except lmdb.Error as error:
+                raise StoreError(
+                    f"--store {self.path}: answers could not be written ({error}; is the disk "
+                    f"full?); {_SAFE}"
+                ) from None
+
+    def _grow(self) -> None:
+        with self._resizing:
+            if self._snapshots:
+                raise StoreError(f"--store {self.path}: cannot grow while it is read; {_SAFE}")
+            size = int(self._env.info()["map_size"])
+            try:
+                self._env.set_mapsize(2 * size)
+            except (lmdb.Error, OverflowError) as error:
+                self._env.close()  # it has no map any more: whoever touched it would crash
+                raise StoreError(
+                    f"--store {self.path}: cannot grow beyond {size:,} bytes ({error}); {_SAFE}"
+                ) from None
+
+
+def _check_schema(env: lmdb.Environment, path: Path, *, write: bool) -> None:
+    meta = env.open_db(b"meta", create=write)
+    with env.begin(meta, write=write) as txn:
+        found = txn.get(b"schema")
+        if found is None and write:
+            txn.put(b"schema", SCHEMA_VERSION)
+        elif found != SCHEMA_VERSION:
+            said = bytes(found).decode() if found else "none"
+            raise StoreError(
+                f"--store {path}: schema {said}, this program reads {SCHEMA_VERSION.decode()}: "
+                "name another store"
+            )

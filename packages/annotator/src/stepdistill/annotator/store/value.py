@@ -1,0 +1,131 @@
+"""How an answer lies in the store: small, checked, and read without validating it twice.
+
+    bytes 0-3   CRC-32 of the key and of all that follows
+    byte 4      the number of the dictionary that it is compressed with, 0 for none
+    the rest    zstd: the JSON array of the fields
+
+The checksum covers the key, so that a value never passes for the answer to another request.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import orjson
+import zstandard
+
+from stepdistill.annotator.store.answer import Answer, Failure, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import ByteString  # what zstandard's types ask for
+
+LEVEL = 3
+DICTIONARY_BYTES = 16 << 10
+DICTIONARY_SAMPLES = 4_000
+_CRC_BYTES = 4
+
+
+class DamagedValueError(Exception):
+    """A value is not what was written; str(error) says in what."""
+
+
+class Packer:
+    """Makes values. dictionary: its number, from 1 to 255, and its bytes; None before there is one.
+
+    Not to be shared between threads.
+    """
+
+    def __init__(self, dictionary: tuple[int, bytes] | None = None) -> None:
+        self.number, content = dictionary or (0, b"")
+        self._zstd = zstandard.ZstdCompressor(
+            level=LEVEL,
+            dict_data=zstandard.ZstdCompressionDict(content) if content else None,
+            write_checksum=False,
+            write_dict_id=False,
+        )
+        self._head = bytes([self.number])
+
+    def answer(self, key: bytes, answer: Answer) -> bytes:
+        """The value of an answer."""
+        return self.pack(key, payload_of(answer))
+
+    def failure(self, key: bytes, failure: Failure) -> bytes:
+        """The value of a failure."""
+        return self.pack(key, orjson.dumps([failure.reason, failure.detail]))
+
+    def pack(self, key: bytes, payload: bytes) -> bytes:
+        """Compress and seal a payload."""
+        body = self._head + self._zstd.compress(payload)
+        return sealed(body, key)
+
+
+class Unpacker:
+    """Reads values. dictionary_of: the bytes of a dictionary by number, None where there is none.
+
+    Every method raises DamagedValueError. Not to be shared between threads.
+    """
+
+    def __init__(self, dictionary_of: Callable[[int], bytes | None]) -> None:
+        self._dictionary_of = dictionary_of
+        self._zstd = {0: zstandard.ZstdDecompressor()}
+
+    def answer(self, key: bytes, value: bytes) -> Answer:
+        """The answer in a value."""
+        try:
+            text, finish, model, used, *rest = orjson.loads(self.payload(key, value))
+            return Answer(text, finish, model, Usage(*used), *rest)
+        except (TypeError, ValueError):
+            raise DamagedValueError("it does not hold the fields of an answer") from None
+
+    def failure(self, key: bytes, value: bytes) -> Failure:
+        """The failure in a value."""
+        try:
+            reason, detail = orjson.loads(self.payload(key, value))
+        except (TypeError, ValueError):
+            raise DamagedValueError("it does not hold the fields of a failure") from None
+        return Failure(reason=reason, detail=detail)
+
+    def payload(self, key: bytes, value: bytes) -> bytes:
+        """What was sealed in a value."""
+        body = unsealed(value, key)
+        zstd = self._zstd.get(body[0]) or self._with_dictionary(body[0])
+        try:
+            return zstd.decompress(body[1:])
+        except zstandard.ZstdError as error:
+            raise DamagedValueError(f"it cannot be decompressed ({error})") from None
+
+    def _with_dictionary(self, number: int) -> zstandard.ZstdDecompressor:
+        content = self._dictionary_of(number)
+        if content is None:
+            raise DamagedValueError(f"the store has no dictionary {number}")
+        dictionary = zstandard.ZstdCompressionDict(content)
+        self._zstd[number] = zstandard.ZstdDecompressor(dict_data=dictionary)
+        return self._zstd[number]
+
+
+def payload_of(answer: Answer) -> bytes:
+    """The fields of an answer as they are compressed, and as a dictionary is trained on them."""
+    text, finish, model, usage, *rest = answer
+    return orjson.dumps((text, finish, model, tuple(usage), *rest))
+
+
+def sealed(body: bytes, key: bytes) -> bytes:
+    """The body behind a checksum over key and body."""
+    return crc32(body, crc32(key)).to_bytes(_CRC_BYTES) + body
+
+
+def unsealed(value: bytes, key: bytes) -> bytes:
+    """The body, if it is whole. Raises DamagedValueError."""
+    body = value[_CRC_BYTES:]
+    if not body or crc32(body, crc32(key)) != int.from_bytes(value[:_CRC_BYTES]):
+        raise DamagedValueError("its checksum does not match")
+    return body
+
+
+def train(payloads: list[bytes]) -> bytes | None:
+    """A dictionary for payloads like these; None where they are too few or too short for one."""
+    samples: list[ByteString] = [*payloads]
+    try:
+        return zstandard.train_dictionary(DICTIONARY_BYTES, samples, level=LEVEL).as_bytes()
+    except zstandard.ZstdError:
+        return None

@@ -1,0 +1,100 @@
+"""What is known about a task's templates: `metadata.yaml`, kept by experiments and `evaluate`.
+
+The file is replaced as a whole, after every template, so whoever reads it finds a whole one. It
+holds nothing that could not be computed again from the store: `annotate evaluate` does.
+"""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from stepdistill.annotator.prompt.yaml_file import read_yaml
+from stepdistill.annotator.study.score import Score
+from stepdistill.common.whole_file import write_whole
+
+# The one in C is ten times as fast, and there but for rare platforms.
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+METADATA_NAME = "metadata.yaml"
+_HEAD = (
+    "# Kept by `annotate experiment` and `annotate evaluate`, which compute it from the store.\n"
+)
+
+
+class Setting(BaseModel):
+    """What a template was judged by: who answered which rows, and who read the answers.
+
+    server: where the teacher is served from, with the URL's path.
+    test_size, seed: of the sample of rows; both None where every answered row was taken.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    teacher: str
+    server: str
+    split: str
+    reader: str
+    test_size: int | float | None = None
+    seed: int | None = None
+
+    @property
+    def rows(self) -> str:
+        """The rows in words."""
+        if self.test_size is None:
+            return "all answered rows"
+        return f"{self.test_size:g} rows drawn with seed {self.seed}"
+
+
+class Result(BaseModel):
+    """The scores of templates in one setting. reader_version: the rules that the answers were read
+    by; data: sha256 of the rows' source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    setting: Setting
+    reader_version: int
+    data: str
+    templates: dict[str, Score]
+
+
+class Metadata(BaseModel):
+    """The content of a `metadata.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    results: list[Result] = []
+
+    def of(self, setting: Setting) -> Result | None:
+        """The result in a setting, if there is one."""
+        return next((each for each in self.results if each.setting == setting), None)
+
+    def with_scores(self, result: Result) -> "Metadata":
+        """These scores in the place of older ones of the same templates in the same setting."""
+        before = self.of(result.setting)
+        kept = before.templates if before and _same_measure(before, result) else {}
+        merged = result.model_copy(update={"templates": {**kept, **result.templates}})
+        others = [each for each in self.results if each.setting != result.setting]
+        return Metadata(task=self.task, results=[*others, merged])
+
+
+def _same_measure(one: Result, other: Result) -> bool:
+    return (one.reader_version, one.data) == (other.reader_version, other.data)
+
+
+def load_metadata(path: Path, task: str) -> Metadata:
+    """The file, or an empty one where there is none. Raises PromptError."""
+    return read_yaml(path, Metadata) if path.is_file() else Metadata(task=task)
+
+
+def known_results(prompts: Path, path: Path, task: str) -> list[Result]:
+    """What the task's metadata says, and what lies imported beside its templates."""
+    imported = sorted((prompts / task).glob("metadata-*.yaml"))
+    files = [load_metadata(each, task) for each in [*imported, path]]
+    return [result for metadata in files for result in metadata.results]
+
+
+def save_metadata(path: Path, metadata: Metadata) -> None:
+    """Replace the file; a kill at any moment leaves the old one or the new one."""
+    content = yaml.dump(metadata.model_dump(), Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
+    write_whole(path, (_HEAD + content).encode())

@@ -1,0 +1,1 @@
+"""The teacher: who it is, how it is asked, what its replies mean."""

@@ -1,0 +1,73 @@
+"""How much may lie at the teacher's: enqueued prompt tokens, and batches created in an hour.
+
+Prompt tokens of batches that have not ended count toward a pool of each model. Deciding is here,
+waiting is the teacher's.
+"""
+
+from collections.abc import Callable, Iterable
+
+from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.protocol import ENDED
+
+CREATIONS_PER_HOUR = 2_000
+_HOUR_S = 3600.0
+_FIRST_S, _CAP_S = 2.0, 600.0
+
+
+class Capacity:
+    """limit_tokens: of the user, None for none; the teacher may name a tighter one.
+
+    clock: seconds since 1970, as in the ledger's stamps.
+    """
+
+    def __init__(self, limit_tokens: int | None, clock: Callable[[], float]) -> None:
+        self.limit_tokens = limit_tokens
+        self._clock = clock
+        self._wait_s = _FIRST_S
+        self._not_before = 0.0
+
+    def has_room(self, part: Part, parts: Iterable[Part]) -> bool:
+        """Whether a batch for this part may be created now. parts: all that the ledger knows."""
+        known = list(parts)
+        if self._clock() < self._not_before or _created(known, self._clock()) >= CREATIONS_PER_HOUR:
+            return False
+        if self.limit_tokens is None:
+            return True
+        return enqueued(part, known) + part.tokens <= self.limit_tokens
+
+    def refused(self, named: int | None, wait_s: float | None = None) -> None:
+        """The teacher takes no more now: wait for longer each time, and for wait_s at least.
+
+        named: the limit of its pool, if it said.
+        """
+        if named is not None:
+            self.limit_tokens = min(named, self.limit_tokens or named)
+        self._not_before = self._clock() + max(self._wait_s, wait_s or 0.0)
+        self._wait_s = min(_CAP_S, 2 * self._wait_s)
+
+    def freed(self) -> None:
+        """A batch has ended: there is room, as far as one can tell."""
+        self._wait_s = _FIRST_S
+        self._not_before = 0.0
+
+    def is_too_large(self, part: Part) -> bool:
+        """Whether a part would not fit into an empty pool."""
+        return self.limit_tokens is not None and part.tokens > self.limit_tokens
+
+
+def enqueued(part: Part, parts: Iterable[Part]) -> int:
+    """Tokens of the batches of the same model that have not ended."""
+    return sum(
+        other.tokens
+        for other in parts
+        if other.may_be_paid
+        and other.remote not in ENDED
+        and (other.model, other.endpoint) == (part.model, part.endpoint)
+        and other.number != part.number
+    )
+
+
+def _created(parts: Iterable[Part], now: float) -> int:
+    """Batches created in the last hour, or tried to be."""
+    stamps = (stamp for part in parts for stamp in part.history)
+    return sum(stamp.state == "creating" and now - stamp.at < _HOUR_S for stamp in stamps)

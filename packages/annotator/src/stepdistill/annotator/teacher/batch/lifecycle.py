@@ -1,0 +1,270 @@
+"""The steps of a round: what is done for one part, by the state in which it stands."""
+
+from collections import Counter
+
+from stepdistill.annotator.errors import (
+    BatchQueueFull,
+    BatchRefused,
+    ConnectionLost,
+    NotFound,
+    RateLimited,
+    RunStopped,
+    TeacherError,
+    TimedOut,
+    Transient,
+)
+from stepdistill.annotator.teacher.batch.api import BatchApi
+from stepdistill.annotator.teacher.batch.capacity import Capacity, enqueued
+from stepdistill.annotator.teacher.batch.collect import ANY_TRIES, LOOKS, TRIES, Collector, Desk
+from stepdistill.annotator.teacher.batch.ledger import Ledger
+from stepdistill.annotator.teacher.batch.model_guard import ModelGuard
+from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.persistence import Persistence
+from stepdistill.annotator.teacher.batch.planner import Intake
+from stepdistill.annotator.teacher.batch.protocol import RemoteBatch
+from stepdistill.annotator.teacher.batch.result_lines import problem_of
+from stepdistill.annotator.teacher.batch.upload import Sender
+
+
+class Steps:
+    """lost: parts whose batch this key does not see, by number -> the batch's id.
+
+    unaffordable: parts for which too little of the ceiling was left when it was their turn.
+    """
+
+    def __init__(
+        self, api: BatchApi, ledger: Ledger, desk: Desk, intake: Intake, guard: ModelGuard
+    ) -> None:
+        self._api, self._ledger, self._intake, self.guard = api, ledger, intake, guard
+        self._report, self._desk = desk.report, desk
+        self.unaffordable: set[int] = set()
+        self._sender = Sender(api, ledger, desk.report)
+        self._collector = Collector(api, ledger, desk)
+        self._capacity = Capacity(intake.settings.enqueued_tokens, ledger.now)
+        self.persistence = Persistence(desk.report)
+        self.lost: dict[int, str] = {}
+        self._not_seen: Counter[int] = Counter()
+
+    async def resolve_doubts(self) -> None:
+        """Find out what became of calls that were under way when a run ended."""
+        for part in self._parts():
+            await self._sender.resolve(part)
+
+    async def look_at_all(self) -> None:
+        """Look at every batch once, and take in what has ended."""
+        for part in self._parts():
+            if part.state == "submitted" and part.number not in self.lost:
+                await self._look(part)
+
+    async def cancel(self, number: int, *, forget: bool) -> None:
+        """End one part early; forget: without asking the teacher, and its requests are free."""
+        part = self._ledger.part(number)
+        if forget:
+            self._intake.give_back(part)
+            self._report.tell(
+                f"part {number}: {part.requests:,} requests are free to be asked again"
+            )
+        elif part.may_be_paid:
+            await self._cancel(part)
+        elif part.is_open:
+            await self._give_back(part)
+            self._report.tell(f"part {number} was not sent yet, and is taken back")
+
+    async def take_back_unsent(self) -> None:
+        """Give back the parts of this run that no batch was created for."""
+        for part in self._mine():
+            if part.state in ("prepared", "uploaded"):
+                await self._give_back(part)
+
+    async def round(self) -> bool:
+        """Take each part as far as it goes now; whether anything has moved. Raises RunStopped."""
+        has_moved, in_a_row = False, 0
+        for number in [part.number for part in self._parts()]:
+            try:
+                has_moved |= await self._advance(number)
+                self.persistence.heard()
+                in_a_row = 0
+            except Transient as error:
+                self.persistence.failed(error)
+                in_a_row += 1
+                if isinstance(error, (ConnectionLost, TimedOut)) and in_a_row > 1:
+                    break  # nobody is there: the other parts need not wait for that one by one
+        return has_moved
+
+    def can_send(self, parts: list[Part]) -> bool:
+        """Whether some part could be sent now."""
+        known = self._ledger.parts()
+        return any(
+            part.state in ("uploading", "creating")
+            or (part.state in ("prepared", "uploaded") and self._capacity.has_room(part, known))
+            for part in parts
+            if part.number not in self.unaffordable
+        )
+
+    async def _advance(self, number: int) -> bool:
+        part = self._ledger.part(number)
+        if part.state in ("uploading", "creating"):
+            part = await self._sender.resolve(part)
+        if part.number in self._intake.mine and self._is_overdue():
+            return await self._take_back(part)
+        if part.state in ("prepared", "uploaded"):
+            return part.number in self._intake.mine and await self._send(part)
+        return part.number not in self.lost and await self._look(part)
+
+    async def _send(self, part: Part) -> bool:
+        if self._capacity.is_too_large(part):
+            self._report.oddity("part_too_large", f"{part.file_name} is split for the token limit")
+            await self._give_back(part)
+            return True
+        if not self._capacity.has_room(part, self._ledger.parts()):
+            return False
+        await self.guard.check()
+        if not self._can_afford(part):
+            return False
+        try:
+            await self._sender.send(part)
+        except BatchQueueFull as error:
+            self._wait_for_room(part, error)
+            return False
+        except RateLimited as error:
+            self._capacity.refused(None, error.retry_after_s)
+            self._report.once("creations", f"{part.file_name} waits: {error}")
+            return False
+        except FileNotFoundError:
+            self._intake.give_back(part)
+        return True
+
+    async def _look(self, part: Part) -> bool:
+        try:
+            batch = await self._api.batch(part.batch_id or "")
+        except NotFound as error:
+            self._not_seen[part.number] += 1
+            if self._not_seen[part.number] < LOOKS:
+                raise ConnectionLost(str(error)) from None
+            self._lose(part)
+            return False
+        before, part = part, part.seen(batch, self._ledger.now())
+        if part != before:
+            self._ledger.save(part)
+        if not batch.ended:
+            return part.remote != before.remote
+        self._capacity.freed()
+        self._report.over("queue_full")
+        if batch.status != "failed" or not self._is_put_back(part, batch):
+            await self._take_in(part, batch)
+        return True
+
+    async def _take_in(self, part: Part, batch: RemoteBatch) -> None:
+        # What is asked online next has no tries to use up.
+        tries = ANY_TRIES if self._intake.goes_online else TRIES
+        tally = await self._collector.collect(part, batch, tries)
+        self._pay(part, batch, len(tally.answered))
+        self._ledger.settle(part, "collected", tally.again)
+        self._report.event("collected", part, batch=batch.id, status=batch.status)
+        self._report.tell(f"{batch.id} is {batch.status}: {tally.line}")
+        self._intake.settled(part, tally.again)
+        if tally.stop is not None:
+            raise tally.stop
+
+    def _can_afford(self, part: Part) -> bool:
+        purse = self._desk.purse
+        if purse is None or purse.hold(part):
+            self.unaffordable.discard(part.number)
+            return True
+        self.unaffordable.add(part.number)
+        return False
+
+    def _pay(self, part: Part, batch: RemoteBatch, n_answered: int) -> None:
+        """Settle what was promised, before the part is: done twice it counts once."""
+        if self._desk.purse is None:
+            return
+        with self._desk.store.reading() as stored:
+            found = (stored.answer(key) for key in self._ledger.keys(part.number))
+            answers = [each for each in found if each is not None and each.mode == "batch"]
+        # Where the teacher does not count, all that it ended without an answer may be billed.
+        done = part.requests if batch.request_counts is None else batch.counts.completed
+        self._desk.purse.settle(part, answers, max(0, done - n_answered))
+
+    def _is_put_back(self, part: Part, batch: RemoteBatch) -> bool:
+        """Whether a failed batch is to be created again. Raises RunStopped: it never could be."""
+        errors = [problem_of(problem) for problem in batch.problems]
+        full = next((error for error in errors if isinstance(error, BatchQueueFull)), None)
+        if full is not None:
+            self._put_back(part)
+            self._wait_for_room(part, full)
+            return True
+        if any(isinstance(error, NotFound) for error in errors):
+            self._put_back(part)
+            self._report.oddity("file_unseen", f"{batch.id} did not see its file: created again")
+            return True
+        if errors and all(problem.line is None for problem in batch.problems):
+            self._intake.mine.discard(part.number)
+            self._intake.give_back(part)
+            raise _stop(batch, errors[0])
+        return False
+
+    def _put_back(self, part: Part) -> None:
+        self._ledger.move(part, "uploaded", batch_id=None, remote=None)
+
+    def _wait_for_room(self, part: Part, error: BatchQueueFull) -> None:
+        self._capacity.refused(error.limit_tokens)
+        self._intake.limit_tokens = self._capacity.limit_tokens
+        others = enqueued(part, self._ledger.parts())
+        self._report.once(
+            "queue_full",
+            f"the teacher's queue is full ({others:,} prompt tokens of ours are in it): "
+            f"{part.file_name} waits for room ({error})",
+        )
+
+    async def _take_back(self, part: Part) -> bool:
+        """Time is up: what was not sent comes back, batches are cancelled, the rest goes online."""
+        self._intake.goes_online = True
+        if part.state in ("prepared", "uploaded"):
+            await self._give_back(part)
+            return True
+        if not part.cancelled:
+            part = await self._cancel(part)
+        return part.number not in self.lost and await self._look(part)
+
+    async def _cancel(self, part: Part) -> Part:
+        try:
+            await self._api.cancel(part.batch_id or "")
+        except NotFound:
+            self._lose(part)
+            return part
+        self._report.tell(f"{part.batch_id}: an end was asked for")
+        return self._ledger.save(part.model_copy(update={"cancelled": True}))
+
+    async def _give_back(self, part: Part) -> None:
+        await self._sender.withdraw(part)
+        self._intake.give_back(part)
+
+    def _is_overdue(self) -> bool:
+        """Whether the time for batches is up. Where money decides too, it is asked about here."""
+        after_s = self._intake.settings.fallback_online_after_s
+        if after_s is None:
+            return False
+        began_at = min(
+            part.began_at for part in self._ledger.parts() if part.number in self._intake.mine
+        )
+        return self._ledger.now() - began_at >= after_s
+
+    def _lose(self, part: Part) -> None:
+        self.lost[part.number] = part.batch_id or ""
+        self._report.once(
+            f"lost {part.number}",
+            f"this key does not see {part.batch_id}, which holds {part.requests:,} requests",
+        )
+
+    def _mine(self) -> list[Part]:
+        return [part for part in self._parts() if part.number in self._intake.mine]
+
+    def _parts(self) -> list[Part]:
+        """The open parts of this teacher, of this run and of others."""
+        return [part for part in self._ledger.open_parts() if self._intake.asks(part)]
+
+
+def _stop(batch: RemoteBatch, error: TeacherError) -> TeacherError:
+    if isinstance(error, RunStopped):
+        return error
+    return BatchRefused(f"{batch.id} was refused, and none of its requests asked: {error}")

@@ -1,0 +1,177 @@
+"""Sending a part: file up, batch created, each written into the ledger before it is done.
+
+Where a kill or a lost connection leaves it open whether a call reached the teacher, the part stands
+in `uploading` or `creating`; `resolve` asks the teacher what is there and goes on with it. So a
+batch is neither lost nor created twice.
+"""
+
+import asyncio
+
+from stepdistill.annotator.errors import (
+    BadRequest,
+    BatchQueueFull,
+    BatchRefused,
+    ConnectionLost,
+    NotFound,
+    RateLimited,
+    RunStopped,
+)
+from stepdistill.annotator.teacher.batch.api import BatchApi
+from stepdistill.annotator.teacher.batch.ledger import Ledger
+from stepdistill.annotator.teacher.batch.part import Part, remote_prefix
+from stepdistill.annotator.teacher.batch.part_files import is_whole
+from stepdistill.annotator.teacher.batch.protocol import (
+    PART,
+    RUN,
+    SUBMISSION,
+    RemoteBatch,
+    RemoteFile,
+)
+from stepdistill.annotator.teacher.batch.report import Reporter
+
+# A teacher may need a moment until it lists what it has just made: pauses between looks.
+_LOOK_AGAIN_S = (1.0, 5.0)
+# Clocks differ: a batch is looked for among those created since a day before it was meant to be.
+_SLACK_S = 86_400.0
+_FILE_TRIES = 8
+
+
+class Sender:
+    """Carries parts to the teacher. Methods raise TeacherError, and StoreError of the ledger."""
+
+    def __init__(self, api: BatchApi, ledger: Ledger, report: Reporter) -> None:
+        self._api, self._ledger, self._report = api, ledger, report
+        self._not_seen: dict[int, int] = {}
+
+    async def send(self, part: Part) -> Part:
+        """Upload a part's file if need be, and create its batch.
+
+        Raises FileNotFoundError when the part's file is not there as it was written.
+        """
+        if part.state == "prepared":
+            part = await self._upload(part)
+        return await self._create(part)
+
+    async def resolve(self, part: Part) -> Part:
+        """Find out whether the call that was under way has reached the teacher."""
+        if part.state == "uploading":
+            return await self._find_file(part)
+        if part.state == "creating":
+            return await self._find_batch(part)
+        return part
+
+    async def withdraw(self, part: Part) -> None:
+        """Remove the file of a part that no batch was created for."""
+        if part.file_id is not None:
+            await self._api.delete_file(part.file_id)
+
+    async def _upload(self, part: Part) -> Part:
+        path = self._ledger.folder / part.file_name
+        if not is_whole(path, part):
+            raise FileNotFoundError(path)
+        part = self._ledger.move(part, "uploading")
+        self._report.event("uploading", part)
+        try:
+            file = await self._api.upload(path, part.remote_name)
+        except (BadRequest, NotFound) as error:
+            self._ledger.move(part, "prepared")
+            raise BatchRefused(f"the teacher does not take files for batches ({error})") from None
+        except (RateLimited, RunStopped):
+            self._ledger.move(part, "prepared")
+            raise
+        return self._ledger.move(part, "uploaded", file_id=file.id)
+
+    async def _create(self, part: Part) -> Part:
+        file_id = part.file_id
+        if file_id is None:
+            raise ValueError(f"part {part.number} has no file at the teacher's")
+        part = self._ledger.move(part, "creating", submission=part.submission + 1)
+        self._report.event("creating", part)
+        try:
+            batch = await self._api.create(file_id, part.metadata)
+        except NotFound as error:
+            raise self._file_not_seen(part, error) from None
+        except (RateLimited, BatchQueueFull, RunStopped):
+            self._ledger.move(part, "uploaded")
+            raise
+        except BadRequest as error:
+            self._ledger.move(part, "uploaded")
+            raise BatchRefused(
+                f"the teacher refused the batch of {part.file_name}: {error}"
+            ) from None
+        return self._submitted(part, batch)
+
+    def _submitted(self, part: Part, batch: RemoteBatch) -> Part:
+        self._not_seen.pop(part.number, None)
+        at = self._ledger.now()
+        part = self._ledger.save(part.moved("submitted", at, batch_id=batch.id).seen(batch, at))
+        self._report.event("submitted", part, batch=batch.id)
+        return part
+
+    def _file_not_seen(self, part: Part, error: NotFound) -> ConnectionLost:
+        """Its file is not seen: for a moment, or because it is gone, then it goes up again."""
+        self._not_seen[part.number] = self._not_seen.get(part.number, 0) + 1
+        if self._not_seen[part.number] < _FILE_TRIES:
+            self._ledger.move(part, "uploaded")
+            return ConnectionLost(f"the teacher does not see {part.remote_name} yet ({error})")
+        self._not_seen.pop(part.number)
+        self._ledger.move(part, "prepared", file_id=None)
+        return ConnectionLost(
+            f"the teacher has lost {part.remote_name}: it is sent again ({error})"
+        )
+
+    async def _find_file(self, part: Part) -> Part:
+        """The part's file among those at the teacher's; what else lies there of ours goes."""
+        found: RemoteFile | None = None
+        for file in await self._ours():
+            whole = file.bytes is None or file.bytes == part.bytes
+            if file.filename == part.remote_name and whole and found is None:
+                found = file
+            else:
+                await self._api.delete_file(file.id)
+                self._report.oddity("stray_file", f"removed {file.filename}: uploaded, never used")
+        if found is None:
+            return self._ledger.move(part, "prepared")
+        self._report.oddity("found_file", f"{part.remote_name} had been uploaded: it is used")
+        return self._ledger.move(part, "uploaded", file_id=found.id)
+
+    async def _ours(self) -> list[RemoteFile]:
+        """Files that runs of this ledger put there and that no part uses."""
+        parts = self._ledger.parts()
+        prefixes = tuple({remote_prefix(part.run) for part in parts})
+        used = {part.file_id for part in parts}
+        return [
+            file
+            async for file in self._api.files()
+            if file.filename.startswith(prefixes) and file.id not in used
+        ]
+
+    async def _find_batch(self, part: Part) -> Part:
+        found = await self._batches_of(part)
+        for pause_s in _LOOK_AGAIN_S:
+            if not found:
+                await asyncio.sleep(pause_s)
+                found = await self._batches_of(part)
+        if not found:
+            return self._ledger.move(part, "uploaded")
+        self._report.oddity("found_batch", f"{found[0].id} had been created: it is waited for")
+        return self._submitted(part, found[0])
+
+    async def _batches_of(self, part: Part) -> list[RemoteBatch]:
+        """The batches that were created for this submission of this part: one, or none."""
+        since = part.history[-1].at - _SLACK_S
+        found: list[RemoteBatch] = []
+        async for batch in self._api.batches():
+            if batch.created_at and batch.created_at < since:
+                break
+            if _is_of(batch, part):
+                found.append(batch)
+        return found
+
+
+def _is_of(batch: RemoteBatch, part: Part) -> bool:
+    """Whether a batch was created for this submission of this part."""
+    if not batch.metadata:  # a server that does not keep it
+        return batch.input_file_id == part.file_id and batch.status != "failed"
+    wanted = {RUN: part.run, PART: part.sha256, SUBMISSION: str(part.submission)}
+    return wanted.items() <= batch.metadata.items()

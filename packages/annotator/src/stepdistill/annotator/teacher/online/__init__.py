@@ -1,0 +1,1 @@
+"""The online teacher: many requests in flight, within the teacher's limits."""

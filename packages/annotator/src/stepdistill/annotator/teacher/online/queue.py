@@ -1,0 +1,94 @@
+"""What to ask next: new requests in order, and those that failed once their time has come.
+
+A request that is on the agenda, in flight or on its way to the store is not drawn a second time:
+rows that ask the same share one answer. What was settled is remembered until the next group comes,
+whose requests were looked up in the store after that.
+"""
+
+import heapq
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from stepdistill.annotator.plan.key import Request
+
+Groups = AsyncIterator[Iterable[Request]]
+_MOST_WAITING = 2048
+
+
+@dataclass(slots=True, kw_only=True)
+class Ticket:
+    """A request on its way. attempt: from 1. waited_s: spent between tries so far."""
+
+    request: Request
+    tokens: int
+    attempt: int = 1
+    waited_s: float = 0.0
+
+
+class Agenda:
+    """Holds the group of requests at hand and what waits for another try, and no more.
+
+    groups: the requests in order, some at a time, so that drawing one costs no turn of the loop.
+    weigh: how many tokens a request counts toward the teacher's limit. While most_waiting wait for
+    another try, no new one is drawn: a teacher that fails must not bring all rows into memory.
+    """
+
+    def __init__(
+        self,
+        groups: Groups,
+        weigh: Callable[[Request], int],
+        clock: Callable[[], float],
+        most_waiting: int = _MOST_WAITING,
+    ) -> None:
+        self._groups, self._weigh, self._clock = groups, weigh, clock
+        self._most_waiting = most_waiting
+        self._at_hand: Iterator[Request] = iter(())
+        self._later: list[tuple[float, int, Ticket]] = []
+        self._order = count()
+        self._known: set[bytes] = set()
+        self._settled: set[bytes] = set()
+
+    def draw(self) -> Ticket | None:
+        """The next ticket: one whose wait is over, else a new one from the group at hand."""
+        if self._later and self._later[0][0] <= self._clock():
+            return heapq.heappop(self._later)[2]
+        if self._is_full:
+            return None
+        for request in self._at_hand:
+            if request.key not in self._known:
+                self._known.add(request.key)
+                return Ticket(request=request, tokens=self._weigh(request))
+        return None
+
+    async def refill(self) -> bool:
+        """Take the next group in hand; False when there is none, or too much is waiting.
+
+        For when draw gave nothing; one call at a time.
+        """
+        if self._is_full:
+            return False
+        stored, self._settled = self._settled, set()
+        group = await anext(self._groups, None)
+        self._known -= stored
+        self._at_hand = iter(group or ())
+        return group is not None
+
+    def put_off(self, ticket: Ticket, wait_s: float) -> None:
+        """Draw this ticket again, no sooner than in wait_s seconds."""
+        ticket.attempt += 1
+        ticket.waited_s += wait_s
+        heapq.heappush(self._later, (self._clock() + wait_s, next(self._order), ticket))
+
+    def settle(self, ticket: Ticket) -> None:
+        """Nothing more is to be done for this ticket's request."""
+        self._settled.add(ticket.request.key)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._later) >= self._most_waiting
+
+    @property
+    def next_in_s(self) -> float | None:
+        """Seconds until the next put-off ticket is due, None if there is none."""
+        return max(0.0, self._later[0][0] - self._clock()) if self._later else None

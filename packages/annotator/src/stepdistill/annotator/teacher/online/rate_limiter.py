@@ -1,0 +1,124 @@
+"""Requests and tokens per minute: spread evenly, on short windows, at the teacher's own count.
+
+Each limit is a level that starts empty, fills steadily and holds half a second's worth at most, so
+that no minute sees more than its allowance: providers enforce shorter windows than they name. The
+engine asks for one request at a time and in order, so a long prompt waits its turn and then goes;
+it never starves behind short ones. Deciding is here, waiting is the engine's.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from stepdistill.common.errors import ConfigError
+
+_BURST_S = 0.5
+# A little below the limit: two clocks never agree, and a 429 costs more than a hundredth.
+_SHARE = 0.99
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """What may be sent in a minute; None for no limit of our own."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+class Level:
+    """One limit: `per_minute` flows in steadily, up to half a second's worth.
+
+    A demand larger than that goes once the level is full and leaves a debt, which later demands
+    wait out: no minute sees more than its allowance and one such demand; nothing waits for ever.
+    """
+
+    def __init__(self, per_minute: float | None, clock: Clock) -> None:
+        self._clock = clock
+        self._at_s = clock()
+        self._per_s = self._room = self._level = 0.0
+        self.per_minute: float | None = None
+        if per_minute is not None:
+            self.resize(per_minute)
+
+    def resize(self, per_minute: float) -> None:
+        """Take a new limit, e.g. as the teacher's headers name it."""
+        self._fill()
+        self.per_minute = per_minute
+        self._per_s = per_minute / 60 * _SHARE
+        self._room = max(1.0, self._per_s * _BURST_S)
+        self._level = min(self._level, self._room)
+
+    def wait_s(self, amount: float) -> float:
+        """Seconds until this amount may go; 0 if it may go now."""
+        if self.per_minute is None:
+            return 0.0
+        self._fill()
+        missing = min(amount, self._room) - self._level
+        return missing / self._per_s if missing > 1e-9 else 0.0
+
+    def take(self, amount: float) -> None:
+        """Spend an amount."""
+        self._level -= amount
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._level = min(self._room, self._level + (now - self._at_s) * self._per_s)
+        self._at_s = now
+
+
+class Limits:
+    """Both limits of one model at one teacher."""
+
+    def __init__(self, settings: LimitSettings, clock: Clock) -> None:
+        self._own = settings
+        self._heard: tuple[str | None, str | None] = (None, None)
+        self.requests = Level(settings.requests_per_minute, clock)
+        self.tokens = Level(settings.tokens_per_minute, clock)
+
+    def wait_s(self, tokens: int) -> float:
+        """Seconds until a request of so many tokens may go. Raises ConfigError if it never may."""
+        limit = self.tokens.per_minute
+        if limit is not None and tokens > limit:
+            raise ConfigError(
+                f"one request counts {tokens:,} tokens and the limit is {limit:,.0f} per minute: "
+                "lower --max-tokens or raise --tokens-per-minute"
+            )
+        return max(self.requests.wait_s(1), self.tokens.wait_s(tokens))
+
+    def take(self, tokens: int) -> None:
+        """A request of so many tokens goes now."""
+        self.requests.take(1)
+        self.tokens.take(tokens)
+
+    def settle(self, reserved: int, used: int) -> None:
+        """The prompt was longer than estimated: the teacher counted all of it, so do we."""
+        if used > reserved:
+            self.tokens.take(used - reserved)
+
+    def heed(self, headers: Mapping[str, str]) -> bool:
+        """Take the limits that the teacher names, where they are tighter than the user's own.
+
+        True when that changed something.
+        """
+        named = (
+            headers.get("x-ratelimit-limit-requests"),
+            headers.get("x-ratelimit-limit-tokens"),
+        )
+        if named == self._heard:
+            return False
+        self._heard = named
+        requests, tokens = named
+        _heed(self.requests, requests, self._own.requests_per_minute)
+        _heed(self.tokens, tokens, self._own.tokens_per_minute)
+        return True
+
+
+def _heed(level: Level, said: str | None, own: float | None) -> None:
+    try:
+        named = float(said or "")
+    except ValueError:
+        return
+    limit = min(named, own or math.inf)
+    if limit > 0 and limit != level.per_minute:
+        level.resize(limit)

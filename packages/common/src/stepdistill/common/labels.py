@@ -1,0 +1,110 @@
+"""When two labels are the same: words compared without case or spacing, equations by value.
+
+Equations are read by a small parser of our own, never by eval: text from a model is not a program.
+"""
+
+import math
+import re
+
+from stepdistill.common.task import LabelKind
+
+_TOKEN = re.compile(r"\s*(?:(\d[\d,]*\.?\d*|\.\d+)|(.))")
+_OPERATORS = str.maketrans({"×": "*", "x": "*", "X": "*", "÷": "/", "−": "-", "–": "-", ":": "/"})
+_UNIT = re.compile(r"\([^()\d]*\)$")
+_DEEPEST = 50
+
+
+def same_label(kind: LabelKind, one: str, other: str) -> bool:
+    """Whether two labels of a task of this kind mean the same."""
+    if plain(one) == plain(other):
+        return True
+    return kind == "equation" and same_value(one, other)
+
+
+def plain(label: str) -> str:
+    """A label without case, outer punctuation and doubled spaces, for comparison only."""
+    return " ".join(label.casefold().split()).strip(" .")
+
+
+def same_value(one: str, other: str) -> bool:
+    """Whether two equations or numbers have the same value, up to the fourth digit."""
+    left, right = value_of(one), value_of(other)
+    return (
+        left is not None
+        and right is not None
+        and math.isclose(left, right, rel_tol=1e-6, abs_tol=1e-4)
+    )
+
+
+def value_of(text: str) -> float | None:
+    """The value of `( 10.0 * 45.0 )`, `1,200`, `x = 3 + 4` or `9 (apples)`; None where the text
+    is no equation.
+
+    >>> value_of("( 8 - 2 ) / 3")
+    2.0
+    """
+    text = _UNIT.sub("", text.strip())
+    side = text.rsplit("=", 1)[-1] if _names_a_variable(text) else text.split("=", 1)[0]
+    try:
+        value = _Parser(side).value()
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _names_a_variable(text: str) -> bool:
+    """`x = 3 + 4` names its value on the right; `3 + 4 = 7` and `3 + 4` on the left."""
+    left, equals, _ = text.partition("=")
+    return bool(equals) and not re.search(r"\d", left)
+
+
+class _Parser:
+    """sum: product (+|- product)*; product: factor (*|/ factor)*; factor: -factor|number|(sum)."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = [
+            number or other for number, other in _TOKEN.findall(text.translate(_OPERATORS).strip())
+        ]
+        self._depth = 0
+
+    def value(self) -> float:
+        result = self._sum()
+        if self._tokens:
+            raise ValueError(f"unexpected {self._tokens[0]!r}")
+        return result
+
+    def _next_is(self, *wanted: str) -> bool:
+        return bool(self._tokens) and self._tokens[0] in wanted
+
+    def _sum(self) -> float:
+        result = self._product()
+        while self._next_is("+", "-"):
+            sign = 1 if self._tokens.pop(0) == "+" else -1
+            result += sign * self._product()
+        return result
+
+    def _product(self) -> float:
+        result = self._factor()
+        while self._next_is("*", "/"):
+            if self._tokens.pop(0) == "*":
+                result *= self._factor()
+            else:
+                result /= self._factor()
+        return result
+
+    def _factor(self) -> float:
+        self._depth += 1
+        if not self._tokens or self._depth > _DEEPEST:
+            raise ValueError("no number here, or brackets too deep")
+        token = self._tokens.pop(0)
+        if token == "-":
+            result = -self._factor()
+        elif token == "(":
+            result = self._sum()
+            if not self._next_is(")"):
+                raise ValueError("a bracket is not closed")
+            self._tokens.pop(0)
+        else:
+            result = float(token.replace(",", ""))
+        self._depth -= 1
+        return result

@@ -1,0 +1,244 @@
+"""tokens -> batch: what one rank reads in one forward pass, padded no more than needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from stepdistill.trainer.data.packing import Lines, pack, share_lines
+from stepdistill.trainer.data.tokens import Ints, TaskTokens, Tokens
+
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How rows are laid out. round_to: lengths are padded to a multiple of it.
+
+    pack: inputs share lines of so many tokens; None: each has a line of its own.
+    """
+
+    round_to: int = 1
+    pack: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """One task's targets in a batch.
+
+    ids: (lines, longest), padded with -100. inputs: how many of the batch's lines of input are the
+    task's; they follow those of the tasks before it. source: (targets,), which of these inputs a
+    target answers; None: target i answers input i. weights: (targets,); None: all 1.
+    blocks: as ids, the number of the target that a token belongs to, -1 at padding; None: line i is
+    target i. Where there are blocks, line i answers the task's line i of input.
+    """
+
+    ids: torch.Tensor
+    inputs: int
+    source: torch.Tensor | None
+    weights: torch.Tensor | None
+    blocks: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> "Targets":
+        """The same on another device."""
+        return Targets(
+            ids=self.ids.to(device, non_blocking=True),
+            inputs=self.inputs,
+            source=_moved(self.source, device),
+            weights=_moved(self.weights, device),
+            blocks=_moved(self.blocks, device),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A micro-batch.
+
+    input_ids, mask: (all tasks' lines of input, longest), padded with 0; mask is 1 at real tokens,
+    or, where inputs share lines, the number of the input among its task's, from 1.
+    targets: one for each task, None where no row has any.
+    pairs: (2, n), where the n rows that have both of the first two tasks stand among the inputs of
+    the one and of the other; None where none has.
+    totals: target tokens of each task in the whole step, over all ranks and micro-batches, weighed;
+    then the rows with a pair, where they are asked for.
+    rows, input_tokens, target_tokens: of this batch alone, padding not counted; padded: with it.
+    """
+
+    input_ids: torch.Tensor
+    mask: torch.Tensor
+    targets: tuple[Targets | None, ...]
+    pairs: torch.Tensor | None
+    totals: tuple[float, ...]
+    rows: int
+    input_tokens: int
+    target_tokens: int
+    padded: int
+
+    @property
+    def packed(self) -> bool:
+        """Whether inputs share lines."""
+        return any(part is not None and part.blocks is not None for part in self.targets)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(
+            input_ids=self.input_ids.to(device, non_blocking=True),
+            mask=self.mask.to(device, non_blocking=True),
+            targets=tuple(None if part is None else part.to(device) for part in self.targets),
+            pairs=_moved(self.pairs, device),
+            totals=self.totals,
+            rows=self.rows,
+            input_tokens=self.input_tokens,
+            target_tokens=self.target_tokens,
+            padded=self.padded,
+        )
+
+
+def collate(
+    tokens: Tokens, rows: Ints, totals: tuple[float, ...], forced: Sequence[bool], layout: Layout
+) -> Batch:
+    """The rows' batch. forced: of a task, to join in even when no row has a target in it."""
+    parts = [
+        _part(task, rows, layout, join=join) for task, join in zip(tokens, forced, strict=True)
+    ]
+    lines = [part for part in parts if part is not None]
+    inputs = [ids for line in lines for ids in line.inputs]
+    targets = tuple(None if part is None else part.targets for part in parts)
+    said = [line.targets.ids for line in lines]
+    input_ids = _pad(inputs, 0, layout.round_to)
+    return Batch(
+        input_ids=input_ids,
+        mask=_pad([ids for line in lines for ids in line.numbers], 0, layout.round_to),
+        targets=targets,
+        pairs=_pairs(tokens, rows),
+        totals=totals,
+        rows=len(rows),
+        input_tokens=sum(map(len, inputs)),
+        target_tokens=sum(int((ids != IGNORED).sum()) for ids in said),
+        padded=input_ids.numel() + sum(ids.numel() for ids in said),
+    )
+
+
+def padded_tokens(tokens: Tokens, rows: Ints, layout: Layout) -> int:
+    """How many tokens the rows make up in one batch, padding included (but not rounding)."""
+    lines = targets = longest = 0
+    for task in tokens:
+        here = rows[task.counts(rows) > 0]
+        if len(here):
+            inputs, said = _line_lengths(task, here, layout)
+            lines += len(inputs)
+            longest = max(longest, int(inputs.max()))
+            targets += len(said) * int(said.max())
+    return lines * longest + targets
+
+
+def pad_inputs(rows: Sequence[Ints], round_to: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids padded with 0 (T5's pad), and the mask of real tokens: (rows, longest) each."""
+    return _pad(rows, 0, round_to), _pad([np.ones_like(row) for row in rows], 0, round_to)
+
+
+def pad_targets(rows: Sequence[Ints], round_to: int = 1) -> torch.Tensor:
+    """Token ids padded with -100: (rows, longest)."""
+    return _pad(rows, IGNORED, round_to)
+
+
+def side_by_side(said: Sequence[Sequence[Ints]]) -> Targets:
+    """Targets of which those that answer one input share a line. said: by input, at least one."""
+    every = [ids for part in said for ids in part]
+    counts = [len(part) for part in said]
+    ends = np.cumsum(counts)
+    blocks = [
+        np.repeat(np.arange(end - count, end), [len(ids) for ids in part])
+        for end, count, part in zip(ends, counts, said, strict=True)
+    ]
+    return Targets(
+        ids=pad_targets([np.concatenate(part) for part in said]),
+        inputs=len(said),
+        source=None
+        if len(every) == len(said)
+        else torch.from_numpy(np.repeat(np.arange(len(said)), counts)),
+        weights=None,
+        blocks=_pad(blocks, -1, 1),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One task's lines of input, the number of the input at each of their tokens, its targets."""
+
+    inputs: list[Ints]
+    numbers: list[Ints]
+    targets: Targets
+
+
+def _part(task: TaskTokens, rows: Ints, layout: Layout, *, join: bool) -> _Part | None:
+    here = rows[task.counts(rows) > 0]
+    if not len(here):
+        return _joining(task, packed=layout.pack is not None) if join else None
+    numbers = _lines(task, here)
+    source = np.repeat(np.arange(len(here)), task.counts(here))
+    inputs, said = [task.inputs[row] for row in here], [task.targets[line] for line in numbers]
+    lines = pack(inputs, said, source, layout.pack) if layout.pack else _apart(inputs, said)
+    weights = task.weights[numbers]
+    targets = Targets(
+        ids=pad_targets(lines.targets, layout.round_to),
+        inputs=len(lines.inputs),
+        source=None if len(said) == len(here) else torch.from_numpy(source),
+        weights=None if (weights == 1).all() else torch.from_numpy(weights.copy()),
+        blocks=_pad(lines.blocks, -1, layout.round_to) if layout.pack else None,
+    )
+    return _Part(inputs=lines.inputs, numbers=lines.numbers, targets=targets)
+
+
+def _apart(inputs: list[Ints], targets: list[Ints]) -> Lines:
+    """A line for each."""
+    numbers = [np.ones_like(ids) for ids in inputs]
+    return Lines(inputs=inputs, numbers=numbers, targets=targets, blocks=[])
+
+
+def _line_lengths(task: TaskTokens, rows: Ints, layout: Layout) -> tuple[Ints, Ints]:
+    """Tokens of each line of input, and of each line of targets."""
+    inputs, said = task.inputs.lengths(rows), task.targets.lengths(_lines(task, rows))
+    if layout.pack is None:
+        return inputs, said
+    first = np.cumsum([0, *task.counts(rows)[:-1]])
+    said = np.add.reduceat(said, first)
+    lines = share_lines(inputs, said, layout.pack)
+    sums = [np.array([sizes[line].sum() for line in lines]) for sizes in (inputs, said)]
+    return sums[0], sums[1]
+
+
+def _pairs(tokens: Tokens, rows: Ints) -> torch.Tensor | None:
+    present = np.array([task.counts(rows) > 0 for task in tokens[:2]])
+    both = present.all(axis=0)
+    if len(tokens) < 2 or not both.any():
+        return None
+    return torch.from_numpy(np.cumsum(present, axis=1)[:, both] - 1)
+
+
+def _joining(task: TaskTokens, *, packed: bool) -> _Part:
+    """An input whose only target counts for nothing."""
+    row = task.inputs[int(task.counts().argmax())]
+    blocks = torch.tensor([[0]]) if packed else None
+    ids = torch.tensor([[IGNORED]])
+    targets = Targets(ids=ids, inputs=1, source=None, weights=None, blocks=blocks)
+    return _Part(inputs=[row], numbers=[np.ones_like(row)], targets=targets)
+
+
+def _lines(task: TaskTokens, rows: Ints) -> Ints:
+    """The numbers of all targets of the rows."""
+    spans = zip(task.first[rows].tolist(), task.first[rows + 1].tolist(), strict=True)
+    return np.concatenate([np.arange(first, end) for first, end in spans])
+
+
+def _pad(rows: Sequence[Ints], value: int, round_to: int) -> torch.Tensor:
+    longest = -(-max(map(len, rows)) // round_to) * round_to
+    padded = np.full((len(rows), longest), value, dtype=np.int64)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return torch.from_numpy(padded)
+
+
+def _moved(values: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
+    return None if values is None else values.to(device, non_blocking=True)

@@ -1,0 +1,223 @@
+"""record -> example: what the student reads, and what it is to say."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from stepdistill.common.errors import ShardError
+from stepdistill.common.record import Record
+from stepdistill.trainer.data.shards import Part, Split, chance
+from stepdistill.trainer.settings.tasks import explaining
+from stepdistill.trainer.settings.train import Labels, TrainConfig
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Something to say, and how much it weighs."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One row to learn from. labels: one, unless the votes are learnt; weights sum to 1.
+
+    rationales: none where there is nothing to explain. weight: of the whole row.
+    """
+
+    id: str
+    input: str
+    labels: tuple[Said, ...]
+    rationales: tuple[Said, ...] = ()
+    weight: float = 1.0
+
+    @property
+    def label(self) -> str:
+        """The one with the most weight."""
+        return max(self.labels, key=lambda said: said.weight).text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """The rows to learn from, and how many could not be used or explained."""
+
+    examples: tuple[Example, ...]
+    without_label: int
+    without_rationale: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One row to be judged on. teacher: None where the teacher gave no label.
+
+    choices: the labels it can have, where they are known; empty where they are not.
+    """
+
+    id: str
+    input: str
+    gold: str
+    teacher: str | None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exam:
+    """The rows to be judged on; rows without a gold label cannot be judged and are counted."""
+
+    questions: tuple[Question, ...]
+    without_gold: int
+
+
+def fill(template: str, fields: Mapping[str, str]) -> str:
+    """Put the fields into {placeholders}, once: braces inside a value stay as they are.
+
+    >>> fill("{question} {hint}", {"question": "{hint}?", "hint": "none"})
+    '{hint}? none'
+    """
+    return _PLACEHOLDER.sub(lambda match: fields[match[1]], template)
+
+
+def lesson(split: Split, config: TrainConfig) -> Lesson:
+    """The split's rows as training examples. Raises ShardError when not one row has a label.
+
+    Rows that stand in several folders are one: the first label counts, rationales come together.
+    """
+    rows = _subsample(list(_rows(split)), config.subsample, config.seed)
+    most = config.rationales if explaining(config.table()) else 0
+    if not rows:
+        raise ShardError(
+            f"{_folders(split)}: no rows at all: annotate again, the run's rejects.jsonl says why "
+            "rows were left out"
+        )
+    examples = [example for row in rows if (example := _example(row, config, most)) is not None]
+    if not examples:
+        raise ShardError(
+            f"{_folders(split)}: no row has a {config.labels} label, nothing to train on"
+        )
+    return Lesson(
+        examples=tuple(examples),
+        without_label=len(rows) - len(examples),
+        without_rationale=sum(not example.rationales for example in examples),
+    )
+
+
+def exam(split: Split) -> Exam:
+    """The split's rows with a gold label. Raises ShardError when there is none."""
+    questions = tuple(
+        Question(
+            id=record.id,
+            input=input_of(part, record),
+            gold=gold,
+            teacher=_said(record.label),
+            choices=choices_of(part, record),
+        )
+        for part in split.parts
+        for record in part.records
+        if (gold := _said(record.gold)) is not None
+    )
+    if not questions:
+        raise ShardError(
+            f"{_folders(split)}: no row has a gold label, so the student cannot be judged on "
+            f"--{split.name}: annotate a split whose task names its `gold` field"
+        )
+    without = sum(1 for _ in split.records()) - len(questions)
+    return Exam(questions=questions, without_gold=without)
+
+
+def input_of(part: Part, record: Record) -> str:
+    """What the student reads. Raises ShardError when the record lacks a field."""
+    try:
+        return fill(part.manifest.student.input, record.input)
+    except KeyError as error:
+        raise ShardError(
+            f"{part.folder}: the student's template asks for {{{error.args[0]}}}, which row "
+            f"{record.id} lacks: mend `student.input` in task.yaml and annotate again"
+        ) from None
+
+
+def choices_of(part: Part, record: Record) -> tuple[str, ...]:
+    """The labels that the row can have, where the task has a closed set of them."""
+    label = part.manifest.label
+    if label.kind == "classes":
+        return tuple(label.classes)
+    return tuple(
+        dict.fromkeys(record.input[name] for name in label.options if name in record.input)
+    )
+
+
+Row = tuple[str, tuple[Record, ...]]
+"""(the input, the records of this row in the order of the folders)."""
+
+
+def _rows(split: Split) -> Iterator[Row]:
+    joined: dict[tuple[str, str, str], tuple[str, list[Record]]] = {}
+    for part in split.parts:
+        for record in part.records:
+            key = (part.manifest.task, record.split, record.id)
+            if key not in joined:
+                joined[key] = (input_of(part, record), [])
+            elif joined[key][1][0].input != record.input:
+                raise ShardError(
+                    f"{part.folder}: row {record.id} has another input than in an earlier folder: "
+                    "these are not runs over the same data, train them apart"
+                )
+            joined[key][1].append(record)
+    return ((text, tuple(records)) for text, records in joined.values())
+
+
+def _subsample(rows: list[Row], share: float, seed: int) -> list[Row]:
+    """A share of the rows by the hash of their ids: a smaller share is part of a larger one."""
+    if share == 1:
+        return rows
+    order = sorted(range(len(rows)), key=lambda i: chance(f"{seed}/{rows[i][1][0].id}"))
+    return [rows[i] for i in sorted(order[: math.ceil(share * len(rows))])]
+
+
+def _example(row: Row, config: TrainConfig, most: int) -> Example | None:
+    """most: rationales to learn from."""
+    text, records = row
+    labelled = next((r for r in records if _label(r, config.labels) is not None), None)
+    if labelled is None:
+        return None
+    example = Example(
+        id=labelled.id,
+        input=text,
+        labels=_labels(labelled, config),
+        rationales=_rationales(records, most),
+    )
+    if config.row_weight == "confidence" and labelled.label_confidence is not None:
+        return replace(example, weight=labelled.label_confidence)
+    return example
+
+
+def _label(record: Record, labels: Labels) -> str | None:
+    return _said(record.gold if labels == "gold" else record.label)
+
+
+def _labels(record: Record, config: TrainConfig) -> tuple[Said, ...]:
+    label = _label(record, config.labels)
+    assert label is not None  # the caller looked
+    votes = record.label_votes
+    if not config.soft_labels or config.labels == "gold" or not votes:
+        return (Said(text=label),)
+    every = sum(votes.values())
+    return tuple(Said(text=name, weight=count / every) for name, count in votes.items() if count)
+
+
+def _rationales(records: Sequence[Record], most: int) -> tuple[Said, ...]:
+    """The first `most` that differ, all together as heavy as one."""
+    texts = list(dict.fromkeys(said for r in records if (said := _said(r.rationale)) is not None))
+    return tuple(Said(text=text, weight=1 / len(texts[:most])) for text in texts[:most])
+
+
+def _said(text: str | None) -> str | None:
+    """The text without outer blanks; an empty one says nothing."""
+    return (text or "").strip() or None
+
+
+def _folders(split: Split) -> str:
+    return ", ".join(str(part.folder) for part in split.parts)

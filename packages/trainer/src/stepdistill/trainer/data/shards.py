@@ -1,0 +1,161 @@
+"""Shards, checked against their manifests, as the splits a run is trained and judged on."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from stepdistill.common.errors import ShardError
+from stepdistill.common.manifest import Manifest
+from stepdistill.common.record import Record
+from stepdistill.common.shards import read_manifest, read_records, verify
+from stepdistill.common.task import LabelKind
+from stepdistill.trainer.data.files import entry_of, read_file, told_by
+from stepdistill.trainer.settings.train import TrainConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One folder of shards, read whole."""
+
+    folder: Path
+    manifest: Manifest
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """All folders given for one use. name: train, valid or test, whatever the folders say."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    def records(self) -> Iterator[Record]:
+        """Every record, folder by folder, in row order."""
+        return (record for part in self.parts for record in part.records)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What a run learns from, is selected by and is judged on; one label kind throughout."""
+
+    train: Split
+    valid: Split
+    test: Split
+    kind: LabelKind
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        return (self.train, self.valid, self.test)
+
+
+def read_data(config: TrainConfig) -> Data:
+    """Read and check every shard. Raises ShardError: missing, damaged, or kinds that differ.
+
+    Without --valid a share of the training rows is put aside, chosen by their ids alone.
+    """
+    like = _first_manifest([*config.train, *config.valid, *config.test])
+    train, test = read_split("train", config.train, like), read_split("test", config.test, like)
+    if config.cot is not None:
+        train = _told(train, config.cot)
+    if config.valid:
+        valid = read_split("valid", config.valid, like)
+    else:
+        train, valid = _put_aside(train, config.valid_share)
+    return Data(train=train, valid=valid, test=test, kind=_one_kind((train, valid, test)))
+
+
+def chance(text: str) -> float:
+    """A number from 0 to 1 that depends on the text alone, evenly spread over texts."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
+
+
+def data_fingerprint(data: Data) -> str:
+    """sha256 over every shard's sha256, the student's templates and the labels' kinds."""
+    parts = [
+        [
+            split.name,
+            [shard.sha256 for shard in part.manifest.shards],
+            part.manifest.student.input,
+            part.manifest.label.kind,
+        ]
+        for split in data.splits
+        for part in split.parts
+    ]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def _put_aside(split: Split, share: float) -> tuple[Split, Split]:
+    """(the rows that stay, those put aside). A row's own id decides: no other choice moves it."""
+
+    def take(part: Part, *, aside: bool) -> Part:
+        chosen = (r for r in part.records if (chance(f"valid/{r.id}") < share) is aside)
+        return replace(part, records=tuple(chosen))
+
+    stay = tuple(take(part, aside=False) for part in split.parts)
+    aside = tuple(take(part, aside=True) for part in split.parts)
+    return Split(name="train", parts=stay), Split(name="valid", parts=aside)
+
+
+def read_split(name: str, folders: Sequence[Path], like: Manifest | None = None) -> Split:
+    """Read and check some folders, or files (data/files.py), as one split. Raises ShardError.
+
+    like: what files take their labels' kind and the student's template from.
+    """
+    return Split(name=name, parts=tuple(_part(folder, name, like) for folder in folders))
+
+
+def _first_manifest(paths: Sequence[Path]) -> Manifest:
+    for path in paths:
+        if not path.is_file():
+            return read_manifest(path)
+    raise ShardError(
+        f"{paths[0]}: a file says nothing of labels and template: name a folder of shards beside it"
+    )
+
+
+def _told(split: Split, cot: Path) -> Split:
+    if len(split.parts) != 1:
+        raise ShardError(f"--cot {cot}: goes with one --train, the rows that it was made for")
+    [part] = split.parts
+    records = told_by(part.records, cot)
+    shards = [*part.manifest.shards, entry_of(cot, len(records))]
+    manifest = part.manifest.model_copy(update={"shards": shards})
+    return replace(split, parts=(replace(part, manifest=manifest, records=records),))
+
+
+def _part(folder: Path, name: str, like: Manifest | None) -> Part:
+    if folder.is_file() and like is not None:
+        manifest, records = read_file(folder, name, like)
+    else:
+        manifest = read_manifest(folder)
+        verify(folder, manifest)
+        records = tuple(read_records(folder, manifest))
+    _check_ids(folder, records)
+    return Part(folder=folder, manifest=manifest, records=records)
+
+
+def _check_ids(folder: Path, records: Sequence[Record]) -> None:
+    """Labels and rationales are joined by id, so an id that stands twice joins the wrong rows."""
+    seen: set[str] = set()
+    for record in records:
+        if record.id in seen:
+            raise ShardError(
+                f"{folder}: row id {record.id} stands twice: make the ids of the dataset unique or "
+                "leave `id` out of task.yaml, and annotate again (nothing is paid for twice)"
+            )
+        seen.add(record.id)
+
+
+def _one_kind(splits: Sequence[Split]) -> LabelKind:
+    parts = [part for split in splits for part in split.parts]
+    first = parts[0]
+    for part in parts[1:]:
+        if part.manifest.label.kind != first.manifest.label.kind:
+            raise ShardError(
+                f"{part.folder}: labels are of kind {part.manifest.label.kind}, those of "
+                f"{first.folder} of kind {first.manifest.label.kind}: train them apart"
+            )
+    return first.manifest.label.kind

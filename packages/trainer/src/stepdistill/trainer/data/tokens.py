@@ -1,0 +1,199 @@
+"""example -> tokens: every text as token ids, made once and kept in memory-mapped arrays.
+
+A folder of arrays is named by the sha256 of all that decides them: the texts, the table of tasks,
+the tokenizer, the limits. It appears whole or not at all.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.errors import TrainingError
+from stepdistill.trainer.settings.tasks import SEPARATOR, Table, Task
+
+Ints = NDArray[np.integer[Any]]
+Floats = NDArray[np.floating[Any]]
+
+_FORMAT = 2
+
+Encode = Callable[[Sequence[str], int], list[list[int]]]
+"""(texts, longest) -> token ids of each text, end-of-sequence included, cut off at `longest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ragged:
+    """Rows of token ids, one after the other: row i is flat[starts[i]:starts[i + 1]]."""
+
+    flat: Ints
+    starts: Ints
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> Ints:
+        return self.flat[self.starts[row] : self.starts[row + 1]]
+
+    def lengths(self, rows: Ints | slice = slice(None)) -> Ints:
+        """Tokens of these rows, else of all."""
+        return self.starts[1:][rows] - self.starts[:-1][rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTokens:
+    """One task's inputs and targets over all examples.
+
+    inputs: one for each example; empty where the example has no target in this task.
+    targets: example i's are first[i] to first[i + 1]; weights: (targets,), 1 unless weighed.
+    cut: how many inputs and how many targets were longer than the limit.
+    """
+
+    inputs: Ragged
+    targets: Ragged
+    first: Ints
+    weights: Floats
+    cut: tuple[int, int]
+
+    def counts(self, examples: Ints | slice = slice(None)) -> Ints:
+        """How many targets these examples have in this task, else all of them."""
+        return self.first[1:][examples] - self.first[:-1][examples]
+
+
+Tokens = tuple[TaskTokens, ...]
+"""One for each task of the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Tokens of an input and of a target at most; longer ones are cut."""
+
+    input: int
+    target: int
+
+
+def targets_of(task: Task, example: Example) -> list[Said]:
+    """What the example is to be answered with in this task; none: the task skips it."""
+    if task.target == "label":
+        said = example.labels
+    elif task.target == "rationale":
+        said = example.rationales
+    elif example.rationales:
+        label = example.label
+        said = tuple(
+            Said(text=f"{label}{SEPARATOR}{reason.text}", weight=reason.weight)
+            for reason in example.rationales
+        )
+    else:
+        said = example.labels
+    return [Said(text=one.text, weight=one.weight * example.weight) for one in said]
+
+
+def cut_off(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[list[int]], int]:
+    """Token ids of each text, and how many texts were longer and are cut."""
+    rows = encode(texts, longest + 1)
+    long = sum(len(row) > longest for row in rows)
+    return [row if len(row) <= longest else [*row[: longest - 1], row[-1]] for row in rows], long
+
+
+def tokenise(examples: Sequence[Example], table: Table, encode: Encode, limits: Limits) -> Tokens:
+    """All tasks of all examples as token ids."""
+    return tuple(_tokenise(examples, task, encode, limits) for task in table)
+
+
+def kept(
+    folder: Path, texts: Sequence[Example], table: Table, tokenizer: str, limits: Limits
+) -> Path:
+    """Where in `folder` the arrays of these very texts belong. tokenizer: its fingerprint."""
+    digest = hashlib.sha256()
+    settings = [task.model_dump(exclude={"weight", "schedule"}) for task in table]
+    digest.update(
+        orjson.dumps([_FORMAT, settings, SEPARATOR, tokenizer, limits.input, limits.target])
+    )
+    for example in texts:
+        digest.update(orjson.dumps(example))
+    return folder / digest.hexdigest()[:32]
+
+
+def save(tokens: Tokens, folder: Path) -> None:
+    """Write the arrays; the folder appears whole. Raises TrainingError when it cannot."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+        for number, task in enumerate(tokens):
+            for name, array in _arrays(task).items():
+                np.save(draft / f"{number}-{name}.npy", array)
+        if folder.exists():  # somebody else was faster
+            shutil.rmtree(draft)
+        else:
+            draft.rename(folder)
+    except OSError as error:
+        raise TrainingError(f"--cache {folder.parent}: cannot be written ({error})") from None
+
+
+def load(folder: Path, tasks: int) -> Tokens:
+    """The arrays that `save` wrote, mapped and not read. Raises TrainingError: damaged."""
+    try:
+        return tuple(_load(folder, number) for number in range(tasks))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"--cache {folder}: damaged ({error}): remove that folder") from None
+
+
+def _tokenise(
+    examples: Sequence[Example], task: Task, encode: Encode, limits: Limits
+) -> TaskTokens:
+    said = [targets_of(task, example) for example in examples]
+    asked = [
+        task.prefix + example.input
+        for example, targets in zip(examples, said, strict=True)
+        if targets
+    ]
+    encoded, long_inputs = cut_off(encode, asked, limits.input)
+    every = [one for targets in said for one in targets]
+    answers, long_targets = cut_off(encode, [one.text for one in every], limits.target)
+    inputs = iter(encoded)
+    return TaskTokens(
+        inputs=_ragged([next(inputs) if targets else [] for targets in said]),
+        targets=_ragged(answers),
+        first=np.cumsum([0, *map(len, said)], dtype=np.int64),
+        weights=np.array([one.weight for one in every], dtype=np.float32),
+        cut=(long_inputs, long_targets),
+    )
+
+
+def _ragged(rows: Sequence[Sequence[int]]) -> Ragged:
+    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    flat = np.fromiter((token for row in rows for token in row), np.int32, int(starts[-1]))
+    return Ragged(flat=flat, starts=starts)
+
+
+def _arrays(task: TaskTokens) -> dict[str, Ints | Floats]:
+    return {
+        "inputs": task.inputs.flat,
+        "inputs-starts": task.inputs.starts,
+        "targets": task.targets.flat,
+        "targets-starts": task.targets.starts,
+        "first": task.first,
+        "weights": task.weights,
+        "cut": np.array(task.cut),
+    }
+
+
+def _load(folder: Path, number: int) -> TaskTokens:
+    def array(name: str) -> NDArray[Any]:
+        return np.load(folder / f"{number}-{name}.npy", mmap_mode="r")
+
+    return TaskTokens(
+        inputs=Ragged(flat=array("inputs"), starts=array("inputs-starts")),
+        targets=Ragged(flat=array("targets"), starts=array("targets-starts")),
+        first=array("first"),
+        weights=array("weights"),
+        cut=(int(array("cut")[0]), int(array("cut")[1])),
+    )

@@ -1,0 +1,130 @@
+"""`stepdistill evaluate MODEL FOLDER...`: student against teacher, both against gold."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from stepdistill.trainer.data.examples import Exam, exam
+from stepdistill.trainer.data.shards import Split, read_split
+from stepdistill.trainer.inference.comparison import Difference, difference
+from stepdistill.trainer.inference.predictor import Pupil
+from stepdistill.trainer.inference.progress_line import Ticker
+from stepdistill.trainer.inference.rows import AskedRow
+from stepdistill.trainer.model.answers import Answer
+from stepdistill.trainer.scores import Calibration, Score, calibration, mark, right
+from stepdistill.trainer.settings.command_line import Parser
+
+_EXAMPLES = """examples:
+  stepdistill evaluate runs/student/model runs/anli1/test
+  stepdistill evaluate runs/student/model runs/anli1/test --usd-per-hour 1.2 --json out.json
+
+The teacher's label of a row is the one in its record; a row that it did not label is wrong.
+"""
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What was found. Costs are for 1,000 rows, in USD; None where a price is not known."""
+
+    student: Score
+    teacher: Score
+    student_less_teacher: Difference
+    calibration: Calibration
+    rows_per_s: float
+    student_cost_usd: float | None
+    teacher_cost_usd: float | None
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """The command. Raises DistillError."""
+    given = _options(arguments)
+    split = read_split("test", given.folders)
+    found = _evaluation(Pupil(given.model), split, given)
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_bytes(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
+    _show(Console(), found)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="stepdistill evaluate",
+        description="Compare a trained student with its teacher, row by row, against gold labels.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path, help="the folder `model` of a finished run")
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of shards")
+    parser.add_argument("--usd-per-hour", type=float, metavar="X", help="what this machine costs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures in FILE")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    return parser.parse_args(arguments)
+
+
+def _evaluation(pupil: Pupil, split: Split, given: argparse.Namespace) -> Evaluation:
+    sheet, kind = exam(split), split.parts[0].manifest.label.kind
+    began = time.perf_counter()
+    answers = _answers(pupil, sheet, quiet=given.quiet)
+    rate = len(answers) / (time.perf_counter() - began)
+    labels, teachers = [a.label for a in answers], [q.teacher for q in sheet.questions]
+    hits, theirs = (right(said, sheet.questions, kind) for said in (labels, teachers))
+    return Evaluation(
+        student=mark(labels, sheet.questions, kind),
+        teacher=mark(teachers, sheet.questions, kind),
+        student_less_teacher=difference(hits, theirs),
+        calibration=calibration([answer.probability for answer in answers], hits),
+        rows_per_s=rate,
+        student_cost_usd=given.usd_per_hour and given.usd_per_hour / 3600 / rate * 1000,
+        teacher_cost_usd=_teacher_cost(split),
+    )
+
+
+def _answers(pupil: Pupil, sheet: Exam, *, quiet: bool) -> list[Answer]:
+    rows = [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in sheet.questions]
+    order = sorted(range(len(rows)), key=lambda place: len(rows[place].input))
+    found: dict[int, Answer] = {}
+    with Ticker("rows", len(rows), quiet=quiet) as tick:
+        for start in range(0, len(rows), _AT_ONCE):
+            places = order[start : start + _AT_ONCE]
+            answers = pupil.label([rows[place] for place in places])
+            found |= dict(zip(places, answers, strict=True))
+            tick(len(places))
+    return [found[place] for place in range(len(rows))]
+
+
+def _teacher_cost(split: Split) -> float | None:
+    """USD for 1,000 rows, None where a folder's cost is not known."""
+    costs = [part.manifest.cost.usd for part in split.parts]
+    rows = sum(part.manifest.counts.rows for part in split.parts)
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) / rows * 1000 if len(known) == len(costs) and rows else None
+
+
+def _show(console: Console, found: Evaluation) -> None:
+    table = Table("", "accuracy", "95 % interval", "right", "USD / 1,000 rows", box=SIMPLE)
+    for name, score, cost in (
+        ("student", found.student, found.student_cost_usd),
+        ("teacher", found.teacher, found.teacher_cost_usd),
+    ):
+        low, high = score.interval
+        price = "unknown" if cost is None else f"{cost:.4f}"
+        share = f"{score.accuracy:.3f}"
+        table.add_row(name, share, f"{low:.3f} - {high:.3f}", f"{score.right}/{score.n}", price)
+    console.print(table)
+    gap, (low, high) = found.student_less_teacher, found.student_less_teacher.interval
+    lines = [
+        f"student - teacher    {gap.difference:+.3f} ({low:+.3f} to {high:+.3f}, paired bootstrap)",
+        f"right alone          student {gap.only_one} rows, teacher {gap.only_other} rows",
+        f"calibration error    {found.calibration.error:.3f} (probability against share right)",
+        f"speed                {found.rows_per_s:,.1f} rows a second",
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)

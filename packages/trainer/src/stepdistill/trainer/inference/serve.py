@@ -1,0 +1,145 @@
+"""`stepdistill serve MODEL`: the student behind HTTP, its answers as JSON."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stepdistill.common.errors import ConfigError, DatasetError
+from stepdistill.trainer.inference.answering import abstained, can_explain, check_explains
+from stepdistill.trainer.inference.batcher import Desk
+from stepdistill.trainer.inference.predictor import Pupil
+from stepdistill.trainer.inference.rows import AskedRow, row_of
+from stepdistill.trainer.settings.command_line import Parser
+
+_EXAMPLES = """examples:
+  stepdistill serve runs/student/model --port 8080
+
+  curl localhost:8080/predict --json '{"rows": [{"id": "7", "input": {"text": "..."}}]}'
+
+A call may say "explain": true, for the student's reasons, and "abstain_below": 0.8, for no label
+that is less likely. GET / tells the task, its labels and the fields of a row.
+"""
+_LONGEST_BODY = 1 << 24
+
+
+class Call(BaseModel):
+    """The body of a call. rows: as the lines of `predict`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: list[dict[str, object]] = Field(min_length=1, max_length=10_000)
+    explain: bool = False
+    abstain_below: float = 0.0
+
+
+def serve(arguments: Sequence[str]) -> None:
+    """The command; ends with Ctrl-C or SIGTERM. Raises DistillError."""
+    given = _options(arguments)
+    application = Counter(Pupil(given.model), given.batch_size).application()
+    asyncio.run(_listen(application, given.host, given.port))
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="stepdistill serve",
+        description="Serve a trained student: POST /predict, rows in, labels out.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path, help="the folder `model` of a finished run")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: for other machines too")
+    parser.add_argument("--port", type=int, default=8080, metavar="N", help="8080; 0: a free one")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="rows at once (64)")
+    given = parser.parse_args(arguments)
+    if given.batch_size < 1:
+        raise ConfigError(f"--batch-size {given.batch_size}: must be 1 or more")
+    return given
+
+
+class Counter:
+    """What callers can ask of one student."""
+
+    def __init__(self, pupil: Pupil, batch_size: int) -> None:
+        self._pupil, self._desk = pupil, Desk(pupil, batch_size)
+
+    def application(self) -> web.Application:
+        """The routes, and the desk at work behind them."""
+        application = web.Application(client_max_size=_LONGEST_BODY)
+        application.add_routes([web.get("/", self._about), web.post("/predict", self._predict)])
+        application.cleanup_ctx.append(self._working)
+        return application
+
+    async def _working(self, _: web.Application) -> AsyncIterator[None]:
+        work = asyncio.create_task(self._desk.work())
+        yield
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+    async def _about(self, _: web.Request) -> web.Response:
+        use = self._pupil.use
+        return _json(
+            {
+                "task": use.task,
+                "labels": list(use.label.classes) or None,
+                "input": use.student.input,
+                "explains": can_explain(self._pupil),
+            }
+        )
+
+    async def _predict(self, request: web.Request) -> web.Response:
+        try:
+            call = Call.model_validate_json(await request.read())
+            rows = self._rows(call)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            return _refusal(f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}")
+        except (ConfigError, DatasetError) as error:
+            return _refusal(str(error))
+        try:
+            lines = await self._desk.answers(rows, explain=call.explain)
+        except RuntimeError as error:
+            return _refusal(f"the student failed: {str(error).splitlines()[0]}", status=500)
+        return _json({"answers": [abstained(line, call.abstain_below) for line in lines]})
+
+    def _rows(self, call: Call) -> list[AskedRow]:
+        if call.explain:
+            check_explains(self._pupil, "explain")
+        return [
+            row_of(row, f"rows[{place}]", str(place), self._pupil.use)
+            for place, row in enumerate(call.rows)
+        ]
+
+
+async def _listen(application: web.Application, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise ConfigError(f"--port {port}: cannot be listened on ({error.strerror})") from None
+        heard = runner.addresses[0][1]
+        sys.stderr.write(f"serving http://{host}:{heard}/predict; Ctrl-C ends it\n")
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _refusal(reason: str, status: int = 400) -> web.Response:
+    return _json({"error": reason}, status)
+
+
+def _json(content: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")

@@ -1,0 +1,76 @@
+"""What a T5's decoder says where there is a target: no logits are computed elsewhere."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch.nn import functional
+from transformers import T5ForConditionalGeneration
+
+from stepdistill.trainer.data.batches import IGNORED, Targets
+from stepdistill.trainer.model.masks import answering, heard, said_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """What was said at each target token. ids: (tokens,), the targets'. logits: (tokens, words).
+
+    target: (tokens,), which target a token belongs to. source: (tokens,), which input it answers.
+    """
+
+    ids: torch.Tensor
+    logits: torch.Tensor
+    target: torch.Tensor
+    source: torch.Tensor
+
+    def losses(self) -> torch.Tensor:
+        """Cross-entropy of each token: (tokens,)."""
+        return functional.cross_entropy(self.logits, self.ids, reduction="none")
+
+
+def decode(
+    student: T5ForConditionalGeneration,
+    hidden: torch.Tensor,
+    mask: torch.Tensor,
+    targets: Targets,
+) -> Decoded:
+    """hidden, mask: (lines of input, longest, ...), the encoder's output and Batch.mask of it."""
+    said = _said(student, hidden, mask, targets)
+    # The vocabulary is T5's widest layer: it is computed where there is a target, nowhere else.
+    real = targets.ids != IGNORED
+    said = said[real]
+    if getattr(student.config, "scale_decoder_outputs", False):
+        said = said * student.model_dim**-0.5
+    target = real.nonzero()[:, 0] if targets.blocks is None else targets.blocks[real]
+    return Decoded(
+        ids=targets.ids[real],
+        logits=cast(torch.Tensor, student.lm_head(said)).float(),
+        target=target,
+        source=target if targets.source is None else targets.source[target],
+    )
+
+
+def _said(
+    student: T5ForConditionalGeneration,
+    hidden: torch.Tensor,
+    mask: torch.Tensor,
+    targets: Targets,
+) -> torch.Tensor:
+    """(lines, longest, width): the decoder's output."""
+    if targets.blocks is not None:
+        start = cast(int, student.config.decoder_start_token_id)
+        return student.decoder(
+            input_ids=heard(targets.ids, targets.blocks, start),
+            attention_mask=said_before(targets.blocks),
+            encoder_hidden_states=hidden,
+            encoder_attention_mask=answering(targets, targets.blocks, mask),
+            use_cache=False,
+        )[0]
+    if targets.source is not None:
+        hidden, mask = hidden[targets.source], mask[targets.source]
+    return student.decoder(
+        input_ids=student.prepare_decoder_input_ids_from_labels(targets.ids),
+        encoder_hidden_states=hidden,
+        encoder_attention_mask=mask,
+        use_cache=False,
+    )[0]

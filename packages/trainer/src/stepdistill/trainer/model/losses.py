@@ -1,0 +1,89 @@
+"""The tasks' losses of a T5: one encoder pass over all tasks, a decoder pass for each."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import T5ForConditionalGeneration
+
+from stepdistill.trainer.data.batches import Batch, Targets
+from stepdistill.trainer.model.decoding import Decoded, decode
+from stepdistill.trainer.model.masks import within
+
+_LEAST = 1e-9
+
+
+class TaskLosses(nn.Module):
+    """Wraps a student so that one call gives every task's summed loss.
+
+    mutual: the last of the sums is the mutual-information term of arXiv 2403.03348.
+    """
+
+    def __init__(self, student: T5ForConditionalGeneration, *, mutual: bool = False) -> None:
+        super().__init__()
+        self.student = student
+        self._mutual = mutual
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Cross-entropy summed over target tokens, each weighed: (tasks,), or one more."""
+        mask = within(batch.mask) if batch.packed else batch.mask
+        hidden = self.student.encoder(input_ids=batch.input_ids, attention_mask=mask)[0]
+        decoded: list[Decoded | None] = []
+        nothing = hidden.new_zeros((), dtype=torch.float32)
+        sums: list[torch.Tensor] = []
+        start = 0
+        for targets in batch.targets:
+            if targets is None:
+                decoded.append(None)
+                sums.append(nothing)
+                continue
+            end = start + targets.inputs
+            said = decode(self.student, hidden[start:end], batch.mask[start:end], targets)
+            decoded.append(said)
+            sums.append(_summed(said, targets))
+            start = end
+        if self._mutual:
+            sums.append(
+                _mutual_information(decoded, batch.pairs) if batch.pairs is not None else nothing
+            )
+        return torch.stack(sums)
+
+
+def _summed(decoded: Decoded, targets: Targets) -> torch.Tensor:
+    if targets.weights is None:
+        return functional.cross_entropy(decoded.logits, decoded.ids, reduction="sum")
+    return (decoded.losses() * targets.weights[decoded.target]).sum()
+
+
+def _mutual_information(decoded: list[Decoded | None], pairs: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of what the explanation says against what the label says, summed over rows.
+
+    A row's saying is the largest probability that each word has at any of its target's places
+    (arXiv 2403.03348); the label's is the goal, and no gradient flows into it.
+    """
+    label, rationale = decoded[:2]
+    assert label is not None and rationale is not None  # both, where there are pairs
+    goal = _sayings(label, pairs[0]).detach()
+    said = _sayings(rationale, pairs[1]).clamp_min(_LEAST).log()
+    return functional.cross_entropy(said, goal / goal.sum(1, keepdim=True), reduction="sum")
+
+
+def _sayings(decoded: Decoded, rows: torch.Tensor) -> torch.Tensor:
+    """(rows, vocabulary): each word's largest probability over a row's target tokens."""
+    chance = decoded.logits.softmax(-1)
+    shape = (int(decoded.source.max()) + 1, chance.shape[1])
+    where = decoded.source[:, None].expand_as(chance)
+    largest = chance.new_zeros(shape).scatter_reduce(0, where, chance, "amax")
+    return largest[rows]
+
+
+def weigh(
+    sums: torch.Tensor, totals: tuple[float, ...], weights: tuple[float, ...]
+) -> torch.Tensor:
+    """The step's loss, or one batch's share of it: each term over its own total in the step.
+
+    A term that nothing in the step has counts zero.
+    """
+    shares = [
+        weight / total if total else 0.0 for weight, total in zip(weights, totals, strict=True)
+    ]
+    return sums @ torch.tensor(shares, dtype=sums.dtype, device=sums.device)

@@ -1,0 +1,96 @@
+"""The student's tokenizer: a pretrained one, or a small one made from the training texts."""
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import orjson
+import sentencepiece
+from transformers import PreTrainedTokenizerBase, T5Tokenizer
+
+from stepdistill.common.labels import plain
+from stepdistill.trainer.data.tokens import Encode
+
+_PIECES = 2000
+_SPECIAL = 3
+_UNBOUNDED = 1 << 20
+
+Piece = tuple[str, float]
+
+
+def train_pieces(texts: Iterable[str], pieces: int = _PIECES) -> list[Piece]:
+    """A unigram vocabulary of about `pieces` (fewer where the texts do not hold as many).
+
+    The same texts give the same pieces. Digits stand alone, so that a number unseen in training is
+    spelt from known pieces.
+    """
+    lines = [" ".join(text.split()) for text in texts]
+    characters = len(set().union(*lines))
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=trained,
+        vocab_size=max(pieces, 2 * characters + _SPECIAL),
+        hard_vocab_limit=False,
+        model_type="unigram",
+        character_coverage=1.0,
+        split_digits=True,
+        # T5Tokenizer normalises nothing where it gets no table, so neither does the training.
+        normalization_rule_name="identity",
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return _pieces(sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue()))
+
+
+def _pieces(trained: sentencepiece.SentencePieceProcessor) -> list[Piece]:
+    size = trained.get_piece_size()
+    return [(trained.id_to_piece(i), trained.get_score(i)) for i in range(size)]
+
+
+def from_pieces(pieces: list[Piece]) -> PreTrainedTokenizerBase:
+    """The tokenizer of a vocabulary from `train_pieces`."""
+    return T5Tokenizer(vocab=pieces, extra_ids=0)
+
+
+def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
+    """The tokenizer as the one verb that the data stage asks for."""
+
+    def encode(texts: Sequence[str], longest: int) -> list[list[int]]:
+        if not texts:
+            return []
+        cut = tokenizer(list(texts), truncation=True, max_length=longest)
+        return cast(list[list[int]], cut["input_ids"])
+
+    return encode
+
+
+def unspeakable(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> str | None:
+    """The first label that does not come back from its token ids; None: all do."""
+    for label, ids in zip(labels, encoder_of(tokenizer)(labels, _UNBOUNDED), strict=True):
+        said = cast(str, tokenizer.decode(ids, skip_special_tokens=True))
+        if plain(said) != plain(label):
+            return label
+    return None
+
+
+def too_long(
+    tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], longest: int
+) -> tuple[str, int] | None:
+    """The first label of more than `longest` tokens, and its tokens; None: there is none."""
+    for label, ids in zip(labels, encoder_of(tokenizer)(labels, _UNBOUNDED), strict=True):
+        if len(ids) > longest:
+            return label, len(ids)
+    return None
+
+
+def fingerprint_of(tokenizer: PreTrainedTokenizerBase) -> str:
+    """sha256 of all its pieces and of how it spells a probe: other tokens, other fingerprint."""
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda piece: piece[1])
+    probe = cast(list[int], tokenizer(" Probe 12.5%\n(a) naïve ")["input_ids"])
+    return hashlib.sha256(orjson.dumps([pieces, probe])).hexdigest()

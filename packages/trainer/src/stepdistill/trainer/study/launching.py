@@ -1,0 +1,122 @@
+"""A run as a command of the `deepspeed` launcher, and that command at work."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from stepdistill.trainer.study.sweep_file import Options, PlannedRun
+
+_OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_LOOK_EVERY_S = 0.2
+_TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launcher:
+    """How `deepspeed` is called. options: of its own, e.g. ("--num_gpus", "2")."""
+
+    options: tuple[str, ...] = ()
+
+    def command(self, run: PlannedRun, port: str) -> list[str]:
+        """The words of the command. port: where the ranks meet, of this machine."""
+        own = ["--master_port", port, "--log_level", "error", *self.options]
+        trainer = ["--module", "stepdistill.trainer", *words_of(run.options)]
+        return ["deepspeed", *own, *trainer, "--output", str(run.folder)]
+
+
+def words_of(options: Options) -> list[str]:
+    """Options of a training run as they stand on its command line."""
+    words: list[str] = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, list):
+            words += [option, *map(str, value)]
+        elif value is True:
+            words.append(option)
+        elif value is not False:
+            words += [option, str(value)]
+    return words
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """The command as a shell reads it."""
+    return shlex.join(words)
+
+
+def free_port() -> str:
+    """A port that nobody listens on: DeepSpeed's own default is often taken."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def launch(words: Sequence[str], log: Path, lock: int, meanwhile: Callable[[], None]) -> int:
+    """Run the command to its end; its exit code. What it says goes to the log.
+
+    lock: a file descriptor that it inherits. meanwhile: called now and then. SIGTERM is handed on
+    and waited for; Ctrl-C reaches the command by itself. Both then raise KeyboardInterrupt.
+    """
+    beside = Path(sys.executable).parent
+    path = f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"
+    world = {name: value for name, value in os.environ.items() if name not in _OF_A_RANK}
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            [beside / words[0], *words[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env={**world, "PATH": path},
+            pass_fds=(lock,),
+        )
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        while _still_runs(child):
+            meanwhile()
+        return child.returncode
+    except KeyboardInterrupt as interrupt:
+        if interrupt.args:
+            child.send_signal(signal.SIGTERM)
+        child.wait()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def said_in(log: Path, since: int) -> list[str]:
+    """The last lines of a log that say something, of what was written after `since` bytes."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(since, log.stat().st_size - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip()]
+
+
+def complaint(lines: Sequence[str]) -> str:
+    """The line that says best what went wrong."""
+    for told in (r"error: ", r"\w*(Error|Exception)\b"):
+        for line in reversed(lines):
+            if re.match(told, line):
+                return line.removeprefix("error: ")
+    return lines[-1] if lines else "it said nothing"
+
+
+def _still_runs(child: subprocess.Popen[bytes]) -> bool:
+    try:
+        child.wait(_LOOK_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("terminated")

@@ -1,0 +1,199 @@
+"""Pictures of test accuracy: by share of the data, size, length and rate of reasons."""
+
+# matplotlib types its keyword arguments in part only.
+# pyright: reportUnknownMemberType=false
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from stepdistill.common.figures import COLOURS, MARKERS, Picture
+from stepdistill.trainer.study.frame import CONTEXT, telling
+from stepdistill.trainer.study.series import Maker, Series, by_rate, by_size, by_subsample, by_words
+
+_DASHES = ("-", "--", ":")
+_PANEL_IN, _HEIGHT_IN, _LEGEND_LINE_IN = 4.2, 3.6, 0.2
+_COLUMNS = 2
+_NO_SELECTION = "No selection: every run that the tracking file has for this is in it"
+_MOST_BANDS = 4
+_SHADE, _BAR = 0.15, 0.3
+_LEGEND_COLUMNS, _LONG_LABEL = 2, 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of figure. needs: what a tracking file must hold for it."""
+
+    name: str
+    along: str
+    make: Maker
+    needs: str
+
+
+KINDS = (
+    Kind(
+        name="accuracy-by-subsample",
+        along="share of the training rows",
+        make=by_subsample,
+        needs="a method at two shares of the data",
+    ),
+    Kind(
+        name="accuracy-by-size",
+        along="student",
+        make=by_size,
+        needs="a method with all data and two sizes of the student",
+    ),
+    Kind(
+        name="accuracy-by-rationale-length",
+        along="mean words of a rationale",
+        make=by_words,
+        needs="step-by-step runs whose rationales differ in length by a word or more",
+    ),
+    Kind(
+        name="accuracy-by-rationale-rate",
+        along="share of the rows with a rationale",
+        make=by_rate,
+        needs="runs of the same prompts at two rationale rates",
+    ),
+)
+
+
+def pictures(kind: Kind, frame: pd.DataFrame) -> Iterator[Picture]:
+    """One for each task whose runs hold what it needs."""
+    for task, part in frame.groupby("task", sort=True):
+        drawn = _lines(kind, part)
+        if drawn:
+            # Once more of these runs alone: a line is named by what tells it from the others here.
+            yield _picture(kind, str(task), _lines(kind, _runs_of(drawn)))
+
+
+def _lines(kind: Kind, frame: pd.DataFrame) -> list[Series]:
+    return [one for one in kind.make(frame) if len(one.points) > 1]
+
+
+def _runs_of(series: Sequence[Series]) -> pd.DataFrame:
+    return pd.concat([one.runs for one in series]).drop_duplicates(["source", "key"])
+
+
+def _picture(kind: Kind, task: str, series: Sequence[Series]) -> Picture:
+    panels = list(dict.fromkeys(one.panel for one in series))
+    labels = list(dict.fromkeys(one.label for one in series))
+    columns = min(_COLUMNS, len(panels))
+    rows = ceil(len(panels) / columns)
+    legend_lines = ceil(len(labels) / _legend_columns(labels))
+
+    def paint(figure: Figure) -> None:
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten().tolist()
+        for axes, panel in zip(grid, panels, strict=False):
+            _draw(axes, kind, panel, [one for one in series if one.panel == panel], labels)
+        for axes in grid[len(panels) :]:
+            axes.remove()
+        low, high = grid[0].get_ylim()
+        grid[0].set_ylim(max(low, 0.0), min(high, 1.0))
+        _name_lines(figure)
+
+    return Picture(
+        name=f"{kind.name}-{task}",
+        caption=_caption(kind, task, series),
+        paint=paint,
+        width_in=max(6.4, _PANEL_IN * columns),
+        height_in=_HEIGHT_IN * rows + _LEGEND_LINE_IN * (legend_lines + 4),
+    )
+
+
+def _draw(
+    axes: Axes, kind: Kind, panel: str, series: Sequence[Series], labels: Sequence[str]
+) -> None:
+    axes.set_title(panel)
+    axes.set_xlabel(kind.along)
+    axes.set_ylabel("test accuracy")
+    for one in series:
+        number = labels.index(one.label)
+        colour = COLOURS[number % len(COLOURS)]
+        places = [where for where, _ in one.points]
+        means = [mean for _, mean in one.points]
+        axes.plot(
+            places,
+            [mean.mean for mean in means],
+            color=colour,
+            marker=MARKERS[number % len(MARKERS)],
+            linestyle=_DASHES[number // len(COLOURS) % len(_DASHES)],
+            label=one.label,
+        )
+        _mark_intervals(axes, one, colour, shaded=len(series) <= _MOST_BANDS)
+    if kind.make is by_size:
+        _name_sizes(axes, series)
+        _draw_teachers(axes, series)
+    elif kind.make is not by_words:
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xlim(-0.03, 1.03)
+
+
+def _mark_intervals(axes: Axes, one: Series, colour: str, *, shaded: bool) -> None:
+    """Bands, or bars where many bands would hide each other."""
+    places = [where for where, _ in one.points]
+    lows, highs = ([getattr(mean, end) for _, mean in one.points] for end in ("low", "high"))
+    if shaded:
+        axes.fill_between(places, lows, highs, color=colour, alpha=_SHADE, linewidth=0)
+    else:
+        axes.vlines(places, lows, highs, color=colour, alpha=_BAR, linewidth=2)
+
+
+def _name_lines(figure: Figure) -> None:
+    """One legend above all panels, each line once."""
+    found: dict[str, Artist] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(
+        list(found.values()),
+        list(found),
+        loc="outside upper left",
+        ncols=_legend_columns(list(found)),
+        fontsize="small",
+    )
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    return 1 if max(map(len, labels)) > _LONG_LABEL else _LEGEND_COLUMNS
+
+
+def _name_sizes(axes: Axes, series: Sequence[Series]) -> None:
+    names: dict[float, str] = {}
+    for one in series:
+        names |= dict(zip(one.runs["size"].tolist(), one.runs["model"].tolist(), strict=True))
+    places = sorted(names)
+    axes.set_xticks(places, [names[place] for place in places])
+    axes.margins(x=0.12)  # the outer names are as wide as that
+
+
+def _draw_teachers(axes: Axes, series: Sequence[Series]) -> None:
+    levels = {round(one.level, 4): one for one in series if one.level is not None}
+    for level, one in levels.items():
+        teacher = next(name for name in one.runs["teacher"] if name)
+        axes.axhline(level, color="0.4", linestyle=(0, (1, 1)), label=f"the teacher, {teacher}")
+
+
+def _caption(kind: Kind, task: str, series: Sequence[Series]) -> str:
+    runs = _runs_of(series)
+    counts = [mean.n for one in series for _, mean in one.points]
+    few, many = min(counts), max(counts)
+    each = str(few) if few == many else f"{few} to {many}"
+    said = (
+        f"{task}: test accuracy by {kind.along}; mean over all seeds, n = {each} runs a point, "
+        f"{len(runs)} runs in all; bands or bars: 95 % interval, Student's t over runs. "
+        f"{_NO_SELECTION}."
+    )
+    others = [name for name in telling(runs, (*CONTEXT[4:], "alpha")) if name != "method"]
+    if others:
+        said += f" Runs that differ in {', '.join(others)} alone are put together."
+    if kind.make is by_size and all(one.level is None for one in series):
+        said += " The teacher's accuracy is not known."
+    if kind.make is by_rate and any(one.points[0][0] == 0 for one in series):
+        said += " At 0: trained without rationales, on the same labels."
+    return said

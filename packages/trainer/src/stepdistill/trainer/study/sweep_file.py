@@ -1,0 +1,242 @@
+"""A sweep's file: which runs it asks for, each with its settings, its key and its folder."""
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stepdistill.common.errors import ConfigError, DistillError
+from stepdistill.common.shards import read_manifest
+from stepdistill.trainer.settings.train import TrainConfig, checked
+
+Scalar = str | int | float | bool
+Value = Scalar | list[Scalar]
+Options = dict[str, Value]
+Grid = dict[str, list[Value] | dict[str, Options]]
+
+EXAMPLE = """output: runs/study              # gets a folder for each run
+options:                        # what all runs share: any option of a training run
+  model: tiny
+  steps: 300
+  test: runs/demo/test
+  valid: runs/demo/valid
+grid:                           # every combination of these; a list of grids is several of them
+  data:                         # names of your own, each for one or more options ...
+    all reasons: {train: runs/demo/train}
+    a third: {train: runs/demo-third/train}
+  method:
+    baseline: {mode: standard, labels: gold}
+    distilled: {mode: step-by-step}
+  subsample: [0.25, 1.0]        # ... or an option and its values
+  seed: [0, 1, 2]
+runs:                           # and these, one by one; they may name choices from above
+  - {data: all reasons, method: distilled, alpha: 0.8, seed: 0}
+"""
+
+_PATHS = ("train", "valid", "test", "cot", "tasks", "cache")
+_MANY = ("train", "valid", "test", "track")
+_NOT_HERE = ("output", "force", "quiet")
+_KEY_LETTERS = 8
+_LONGEST_NAME = 80
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    output: Path
+    options: Options = {}
+    grid: Grid | list[Grid] = {}
+    runs: list[Options] = []
+
+    @property
+    def grids(self) -> list[Grid]:
+        return self.grid if isinstance(self.grid, list) else [self.grid]
+
+    def named(self, axis: str) -> dict[str, Options]:
+        """The choices on an axis that have names, in whichever grid they stand."""
+        named: dict[str, Options] = {}
+        for grid in self.grids:
+            choices = grid.get(axis)
+            named |= choices if isinstance(choices, dict) else {}
+        return named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """One run of a sweep. choices: what tells it from the others, as words.
+
+    options: as the training command takes them, without --output. key: sha256 of the settings and
+    of the data's manifests, so that the same run has the same key wherever it lies.
+    """
+
+    choices: dict[str, str]
+    options: Options
+    config: TrainConfig
+    key: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The choices in one line."""
+        return ", ".join(_spoken(axis, choice) for axis, choice in self.choices.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """All runs of a file, each once, in the file's order. repeated: runs that stood there again."""
+
+    name: str
+    output: Path
+    runs: tuple[PlannedRun, ...]
+    repeated: int
+
+
+def read_sweep(path: Path) -> Sweep:
+    """The sweep in a YAML file; paths in it are relative to it. Raises DistillError."""
+    file = _read(path)
+    output = path.parent / file.output
+    runs: dict[str, PlannedRun] = {}
+    asked = list(_asked(path, file))
+    for number, (choices, given) in enumerate(asked, 1):
+        try:
+            run = _planned(path.parent, output, choices, given)
+        except DistillError as error:
+            raise ConfigError(f"{path}: run {number}: {error}") from None
+        runs.setdefault(run.key, run)
+    if not runs:
+        raise ConfigError(f"{path}: asks for no run: give it a `grid` or `runs`")
+    repeated = len(asked) - len(runs)
+    return Sweep(name=path.stem, output=output, runs=tuple(runs.values()), repeated=repeated)
+
+
+def _read(path: Path) -> _File:
+    try:
+        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigError(
+            f"{path}: {where}: {first['msg']}; `stepdistill sweep --help` shows an example"
+        ) from None
+
+
+def _asked(path: Path, file: _File) -> Iterator[tuple[dict[str, str], Options]]:
+    """(choices, options) of every run, as the file orders them."""
+    for entry in itertools.chain(*map(_combinations, file.grids), file.runs):
+        options = dict(file.options)
+        for axis, choice in entry.items():
+            options |= _options_of(path, file, axis, choice)
+        yield {axis: _word(choice) for axis, choice in entry.items()}, options
+
+
+def _combinations(grid: Grid) -> Iterator[Options]:
+    """Of no axes none, though mathematics would say one."""
+    if grid:
+        for combination in itertools.product(*(list[Value](axis) for axis in grid.values())):
+            yield dict(zip(grid, combination, strict=True))
+
+
+def _options_of(path: Path, file: _File, axis: str, choice: Value) -> Options:
+    named = file.named(axis)
+    if not named:
+        return {axis: choice}
+    if not isinstance(choice, str) or choice not in named:
+        raise ConfigError(f"{path}: {axis}: {choice} is none of {', '.join(named)}")
+    return named[choice]
+
+
+def _planned(home: Path, output: Path, choices: dict[str, str], given: Options) -> PlannedRun:
+    options = {name.replace("-", "_"): value for name, value in given.items()}
+    for name in _NOT_HERE:
+        if name in options:
+            raise ConfigError(f"{name}: is the sweep's own, leave it out")
+    for name in _MANY:
+        if name in options and not isinstance(options[name], list):
+            options[name] = [str(options[name])]
+    told = _placed(home, options)
+    # The key takes the model as it is written: where a folder lies must not make another run of it.
+    written = {name: options[name] for name in ("model",) if name in options}
+    key = _key(checked({**told, **written, "output": output}).identity(), told)
+    folder = _folder(output, choices, key)
+    config = checked({**told, "output": folder})
+    return PlannedRun(choices=choices, options=told, config=config, key=key, folder=folder)
+
+
+def _placed(home: Path, options: Options) -> Options:
+    """The options with paths as seen from here, and a model that is a folder there by its place."""
+    placed = dict(options)
+    for name in _PATHS:
+        value = options.get(name)
+        if isinstance(value, list):
+            placed[name] = [str(home / str(path)) for path in value]
+        elif value is not None:
+            placed[name] = str(home / str(value))
+    model = home / str(options.get("model"))
+    if model.is_dir():
+        placed["model"] = str(model.resolve())
+    return placed
+
+
+def _key(settings: Mapping[str, object], options: Options) -> str:
+    data = {
+        name: _contents(options[name]) for name in ("train", "valid", "test") if name in options
+    }
+    told = hashlib.sha256(_bytes(Path(str(options["cot"])))).hexdigest() if "cot" in options else ""
+    whole = {"settings": settings, "data": data, "cot": told}
+    return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _contents(folders: Value) -> list[object]:
+    """What decides of each folder of shards, or of a file."""
+    return [_content(Path(str(one))) for one in (folders if isinstance(folders, list) else [])]
+
+
+def _content(path: Path) -> object:
+    if path.is_file():
+        return hashlib.sha256(_bytes(path)).hexdigest()
+    manifest = read_manifest(path)
+    shards = [shard.sha256 for shard in manifest.shards]
+    return [shards, manifest.student.input, manifest.label.kind]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        _refuse(path, error)
+
+
+def _refuse(path: Path, error: OSError) -> NoReturn:
+    raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _folder(output: Path, choices: Mapping[str, str], key: str) -> Path:
+    """The run's folder: one that bears its key, however it is called, else one with a new name."""
+    mark = key[:_KEY_LETTERS]
+    for found in sorted(output.glob(f"*{mark}")):
+        return found
+    words = (_spoken(axis, choice) for axis, choice in choices.items())
+    name = "_".join(re.sub(r"[^\w.-]+", "-", word).strip("-") for word in words)
+    return output / f"{name[:_LONGEST_NAME]}_{mark}"
+
+
+def _spoken(axis: str, choice: str) -> str:
+    """`distilled`, but `seed 1`: a number alone says nothing."""
+    return f"{axis} {choice}" if re.fullmatch(r"[\d.e+-]+|true|false", choice) else choice
+
+
+def _word(choice: Value) -> str:
+    if isinstance(choice, bool):
+        return str(choice).lower()
+    return " ".join(map(str, choice)) if isinstance(choice, list) else str(choice)

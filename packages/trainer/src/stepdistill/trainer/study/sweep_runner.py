@@ -1,0 +1,122 @@
+"""One go through a sweep: what is missing is run, one after another, and kept."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from stepdistill.common.errors import DistillError
+from stepdistill.trainer.errors import Stopped
+from stepdistill.trainer.study.collect import keep_results
+from stepdistill.trainer.study.launching import Launcher, complaint, free_port, launch, said_in
+from stepdistill.trainer.study.results import read_results
+from stepdistill.trainer.study.screen import count_states, spoken_rest, spoken_time
+from stepdistill.trainer.study.state import (
+    LOG_NAME,
+    Clock,
+    Note,
+    claim,
+    read_note,
+    state_of,
+    write_note,
+)
+from stepdistill.trainer.study.sweep_file import PlannedRun, Sweep
+from stepdistill.trainer.study.tracking import Tracking
+
+
+class RunsFailed(DistillError):
+    """Some runs of a sweep failed; the others are done."""
+
+    exit_code = 1
+
+
+class Round:
+    """Call run() once."""
+
+    def __init__(
+        self, plan: Sweep, launcher: Launcher, tracking: Tracking, console: Console, clock: Clock
+    ) -> None:
+        self._plan, self._launcher, self._tracking = plan, launcher, tracking
+        self._console, self._clock = console, clock
+
+    def run(self) -> None:
+        """Run what is missing. Raises RunsFailed, or Stopped when somebody asked it to stop."""
+        runs, left = self._plan.runs, self._left()
+        keep_results(self._tracking, [run.folder for run in runs if run not in left])
+        if left:
+            self._say(f"{len(left)} of {len(runs)} to run, {spoken_rest(left, self._clock)}")
+        try:
+            for number, run in enumerate(runs, 1):
+                if run in left:
+                    self._one(f"run {number} of {len(runs)}  {run.name}", run)
+        except KeyboardInterrupt:
+            said = f"stopped; {count_states(runs)}; the same command goes on there"
+            raise Stopped(said) from None
+        self._say(f"{count_states(runs)}; results are in {self._tracking.path}")
+        failed = sum(state_of(run.folder) == "failed" for run in runs)
+        if failed:
+            raise RunsFailed(
+                f"{failed} of {len(runs)} runs failed; the same command tries them again"
+            )
+
+    def _one(self, title: str, run: PlannedRun) -> None:
+        with claim(run.folder) as lock:
+            if lock is None:
+                self._say(f"{title}: another process is at it")
+            elif state_of(run.folder, held=True) != "finished":  # it may have been done meanwhile
+                self._launch(title, run, lock)
+
+    def _launch(self, title: str, run: PlannedRun, lock: int) -> None:
+        note = self._begin(run)
+        log, began = run.folder / LOG_NAME, time.monotonic()
+        since = log.stat().st_size if log.exists() else 0
+        guess = self._clock.guess(run)
+        self._say(title if guess is None else f"{title}, about {spoken_time(guess)}")
+        words = self._launcher.command(run, free_port())
+        with self._console.status(title) as status:
+            code = launch(words, log, lock, _shower(status.update, title, log, since))
+        took_s = time.monotonic() - began
+        if code == 0 and state_of(run.folder, held=True) == "finished":
+            whole_s = took_s if note.starts == 1 else None
+            write_note(run.folder, note.model_copy(update={"whole_s": whole_s}))
+            self._done(run, took_s)
+        else:
+            failure = complaint(said_in(log, since))
+            write_note(run.folder, note.model_copy(update={"failure": failure}))
+            took = spoken_time(took_s)
+            self._say(f"  failed after {took} (exit code {code}): {failure}; see {log}")
+
+    def _begin(self, run: PlannedRun) -> Note:
+        before = read_note(run.folder) or Note(sweep=self._plan.name, choices=run.choices)
+        note = before.model_copy(update={"starts": before.starts + 1, "failure": None})
+        write_note(run.folder, note)
+        return note
+
+    def _done(self, run: PlannedRun, took_s: float) -> None:
+        results = read_results(run.folder)
+        self._clock.learn(run, results)
+        keep_results(self._tracking, [run.folder])
+        left = self._left()
+        rest = f"{len(left)} left, {spoken_rest(left, self._clock)}" if left else "none left"
+        score = f"test accuracy {results.test.student.accuracy:.3f}"
+        self._say(f"  done in {spoken_time(took_s)}, {score}; {rest}")
+
+    def _left(self) -> list[PlannedRun]:
+        return [run for run in self._plan.runs if state_of(run.folder) != "finished"]
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False)
+
+
+def _shower(update: Callable[[str], None], title: str, log: Path, since: int) -> Callable[[], None]:
+    """What keeps the status line at the last step that the log tells of, or says how long there
+    has been none: a start takes some ten seconds."""
+    began = time.monotonic()
+
+    def show() -> None:
+        steps = [line for line in said_in(log, since) if line.startswith("step ")]
+        starting = f"starting, {spoken_time(time.monotonic() - began)}"
+        update(f"{title}  {steps[-1] if steps else starting}")
+
+    return show

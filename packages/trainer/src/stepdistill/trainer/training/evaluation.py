@@ -1,0 +1,103 @@
+"""Exams that all ranks sit together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.data.examples import Question
+from stepdistill.trainer.data.tokens import Ints, cut_off
+from stepdistill.trainer.model.answers import choose, label_in, say
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.tokenizer import encoder_of
+from stepdistill.trainer.settings.tasks import SEPARATOR, Task
+from stepdistill.trainer.settings.train import EvaluateBy
+from stepdistill.trainer.training.engine import World
+
+_ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """An exam's questions as token ids, longest first, in batches that are the same on all ranks.
+
+    batches: (index of the question, its token ids). longest_answer: tokens, over the gold labels.
+    whole: an answer is the label alone. by: how an answer is found. cut: inputs that were too long.
+    """
+
+    questions: Sequence[Question]
+    batches: Sequence[Sequence[tuple[int, Ints]]]
+    longest_answer: int
+    whole: bool
+    by: EvaluateBy
+    cut: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """The labels that were answered, and how probable each was; None where that is not known."""
+
+    labels: Sequence[str]
+    probabilities: Sequence[float] | None
+
+
+def paper(
+    questions: Sequence[Question], student: Student, task: Task, longest: int, by: EvaluateBy
+) -> Paper:
+    """Tokenise an exam once, for every time that it is sat. longest: input tokens.
+
+    Raises ConfigError where labels are to be scored and a row has no set of them.
+    """
+    bare = next((q for q in questions if len(q.choices) < 2), None)
+    if by == "scoring" and bare is not None:
+        raise ConfigError(
+            f"--evaluate-by scoring: row {bare.id} has no closed set of labels: take greedy"
+        )
+    encode = encoder_of(student.tokenizer)
+    inputs, cut = cut_off(encode, [task.prefix + question.input for question in questions], longest)
+    after = "" if task.target == "label" else SEPARATOR
+    answers = encode([question.gold + after for question in questions], longest)
+    rows = [(index, np.array(ids)) for index, ids in enumerate(inputs)]
+    rows.sort(key=lambda row: -len(row[1]))
+    return Paper(
+        questions=questions,
+        batches=[rows[i : i + _ROWS_AT_ONCE] for i in range(0, len(rows), _ROWS_AT_ONCE)],
+        longest_answer=max(map(len, answers)) + 1,
+        whole=task.target == "label",
+        by=by,
+        cut=cut,
+    )
+
+
+def sit(student: Student, exam: Paper, world: World, *, lockstep: bool) -> Answers:
+    """The student's answers. Each rank answers its share of the batches; all get all answers."""
+    batches = list(exam.batches)
+    # All ranks must answer equally often (ZeRO-3); an answer given twice counts once, by its index.
+    batches += batches[-1:] * (-len(batches) % world.size)
+    synced = lockstep and world.size > 1
+    student.model.eval()
+    mine: dict[int, _Answer] = {}
+    for batch in batches[world.rank :: world.size]:
+        answers = _answers(student, exam, batch, synced=synced)
+        mine |= {index: answer for (index, _), answer in zip(batch, answers, strict=True)}
+    every: dict[int, _Answer] = {}
+    for share in world.gather(mine):
+        every |= share
+    labels, chances = zip(*(every[index] for index in range(len(exam.questions))), strict=True)
+    return Answers(labels=labels, probabilities=chances if exam.by == "scoring" else None)
+
+
+_Answer = tuple[str, float | None]
+
+
+def _answers(
+    student: Student, exam: Paper, batch: Sequence[tuple[int, Ints]], *, synced: bool
+) -> list[_Answer]:
+    rows = [ids for _, ids in batch]
+    if exam.by == "scoring":
+        choices = [exam.questions[index].choices for index, _ in batch]
+        chosen = choose(student, rows, choices, whole=exam.whole)
+        return [(answer.label, answer.probability) for answer in chosen]
+    said = say(student, rows, exam.longest_answer, synced=synced)
+    return [(label_in(text), None) for text in said]

@@ -1,0 +1,214 @@
+"""Everything that is made before the first step: student, tokens, steps, exams, optimizer."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepdistill.common.errors import ConfigError
+from stepdistill.common.manifest import Manifest
+from stepdistill.common.task import LabelKind
+from stepdistill.trainer.data.batches import Layout
+from stepdistill.trainer.data.cuts import Cut, cut_inputs, cuts_of
+from stepdistill.trainer.data.examples import Exam, Lesson
+from stepdistill.trainer.data.plan import Plan, Sharing, StepSettings
+from stepdistill.trainer.data.tokens import Limits, Tokens, kept, load, save, tokenise
+from stepdistill.trainer.model.student import Student, compile_student, from_scratch, pretrained
+from stepdistill.trainer.model.tokenizer import (
+    encoder_of,
+    fingerprint_of,
+    too_long,
+    train_pieces,
+    unspeakable,
+)
+from stepdistill.trainer.settings.sizes import SIZES
+from stepdistill.trainer.settings.tasks import judged
+from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.training import checkpoint
+from stepdistill.trainer.training.checkpoint import Checkpoints
+from stepdistill.trainer.training.engine import Engine, EngineSettings, World
+from stepdistill.trainer.training.evaluation import Paper, paper
+
+_ROUND_ON_GPU = 8
+_ROUND_COMPILED = 32
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything read and checked: what is left is the work. counts: as report.data_counts.
+
+    origin: the manifest of the first training folder.
+    """
+
+    config: TrainConfig
+    fingerprint: str
+    lesson: Lesson
+    valid: Exam
+    test: Exam
+    kind: LabelKind
+    origin: Manifest
+    counts: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """All hands that a run needs. cuts: what was too long, of every split."""
+
+    student: Student
+    engine: Engine
+    plan: Plan
+    valid: Paper
+    test: Paper
+    kept: Checkpoints
+    cuts: Sequence[Cut]
+
+
+def prepare(job: Job, world: World) -> Ready:
+    """Raises DistillError on every rank alike."""
+    config = job.config
+    student = _student(job, world)
+    _refuse_unspeakable(job, student)
+    valid, test = _paper(job, job.valid, student), _paper(job, job.test, student)
+    tokens = _tokens(job, student, world)
+    cuts = _cuts(job, tokens, valid, test)
+    if world.rank == 0:
+        _say(cuts)
+    engine = Engine(student, _engine_settings(job, world), world)
+    return Ready(
+        student=student,
+        engine=engine,
+        plan=_plan(config, tokens, engine),
+        valid=valid,
+        test=test,
+        kept=Checkpoints(config.output, job.fingerprint, engine, student),
+        cuts=cuts,
+    )
+
+
+def _student(job: Job, world: World) -> Student:
+    config = job.config
+    if config.model in SIZES:
+        pieces = world.from_first(train_pieces(_texts(job)) if world.rank == 0 else None)
+        student = from_scratch(SIZES[config.model], pieces, config.seed, config.dropout)
+    else:
+        student = pretrained(config.model, config.dropout)
+    if config.activation_checkpointing:
+        student.model.activation_checkpointing_enable()
+    if config.compile:
+        compile_student(student)
+    return student
+
+
+def _texts(job: Job) -> list[str]:
+    said = (
+        [row.input, *(one.text for one in (*row.labels, *row.rationales))]
+        for row in job.lesson.examples
+    )
+    prefixes = [task.prefix.strip() for task in job.config.table() if task.prefix]
+    return [*prefixes, *(text for texts in said for text in texts)]
+
+
+def _refuse_unspeakable(job: Job, student: Student) -> None:
+    """A label that the tokenizer cannot spell, or that is cut, could never be right."""
+    config, tokenizer = job.config, student.tokenizer
+    labels = sorted({said.text for row in job.lesson.examples for said in row.labels})
+    long = too_long(tokenizer, labels, config.max_target_tokens)
+    if long is not None:
+        label, tokens = long
+        raise ConfigError(
+            f"--max-target-tokens {config.max_target_tokens}: the label {_short(label)} has "
+            f"{tokens} tokens, and a label that is cut is never right: allow more, or mend it"
+        )
+    wrong = unspeakable(tokenizer, labels)
+    if wrong is not None:
+        raise ConfigError(
+            f"--model {config.model}: its tokenizer cannot write the label {_short(wrong)}: "
+            "rename it in task.yaml, or take another model"
+        )
+
+
+def _short(label: str) -> str:
+    return repr(label if len(label) <= _SHOWN else f"{label[:_SHOWN]}...")
+
+
+def _paper(job: Job, exam: Exam, student: Student) -> Paper:
+    config = job.config
+    task, longest = judged(config.table()), config.max_input_tokens
+    return paper(exam.questions, student, task, longest, config.evaluate_by)
+
+
+def _tokens(job: Job, student: Student, world: World) -> Tokens:
+    """The examples as token ids; one rank of each host makes them where they are not kept yet."""
+    config, examples = job.config, job.lesson.examples
+    table, speller = config.table(), fingerprint_of(student.tokenizer)
+    folder = kept(config.token_folder, examples, table, speller, _limits(config))
+    if world.local_rank == 0 and not folder.exists():
+        save(tokenise(examples, table, encoder_of(student.tokenizer), _limits(config)), folder)
+    world.gather(None)  # wait for it
+    return load(folder, len(table))
+
+
+def _cuts(job: Job, tokens: Tokens, valid: Paper, test: Paper) -> list[Cut]:
+    limits = _limits(job.config)
+    of_exams = (
+        cut_inputs(split, "inputs", (sheet.cut, len(sheet.questions)), limits)
+        for split, sheet in (("valid", valid), ("test", test))
+    )
+    return [*cuts_of(tokens, job.config.table(), limits), *of_exams]
+
+
+def _say(cuts: Sequence[Cut]) -> None:
+    for cut in cuts:
+        if cut.cut:
+            sys.stderr.write(f"{cut}\n")
+
+
+def _plan(config: TrainConfig, tokens: Tokens, engine: Engine) -> Plan:
+    world = engine.world
+    sharing = Sharing(
+        rank=world.rank,
+        ranks=world.size,
+        accumulate=config.accumulate,
+        most_tokens=config.batch_tokens,
+        lockstep=engine.in_lockstep,
+    )
+    on_gpu = _ROUND_ON_GPU if world.device.type == "cuda" else 1
+    settings = StepSettings(
+        batch_size=config.batch_size,
+        seed=config.seed,
+        sharing=sharing,
+        layout=Layout(round_to=_ROUND_COMPILED if config.compile else on_gpu, pack=config.pack),
+        mutual=config.mutual > 0,
+    )
+    return Plan(tokens, settings)
+
+
+def _limits(config: TrainConfig) -> Limits:
+    return Limits(input=config.max_input_tokens, target=config.max_target_tokens)
+
+
+def _engine_settings(job: Job, world: World) -> EngineSettings:
+    config = job.config
+    universal = _is_converted(job, world)
+    if universal:
+        if world.rank == 0:
+            checkpoint.convert(config.output)
+        world.gather(None)  # wait for it
+    return EngineSettings(
+        zero=config.zero,
+        bf16=config.precision == "bf16",
+        clip=config.clip,
+        weight_decay=config.weight_decay,
+        mutual=config.mutual > 0,
+        universal=universal,
+    )
+
+
+def _is_converted(job: Job, world: World) -> bool:
+    """Whether this run goes on from a converted checkpoint: only where other ranks wrote it.
+
+    Without ZeRO there is nothing to convert, since every rank's checkpoint is whole.
+    """
+    if not job.config.universal or not job.config.zero:
+        return False
+    return checkpoint.ranks_of(job.config.output, job.fingerprint) not in (None, world.size)

@@ -1,0 +1,229 @@
+"""results.json and the table at the end: what came out, against what, with what."""
+
+import os
+import platform
+import resource
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean
+
+import orjson
+import torch
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from stepdistill.common.manifest import Manifest
+from stepdistill.common.whole_file import write_whole
+from stepdistill.trainer.data.cuts import Cut
+from stepdistill.trainer.data.examples import Exam, Lesson
+from stepdistill.trainer.data.shards import Data, Split
+from stepdistill.trainer.model.flops import flops, known_peak
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.use import USE_NAME, use_of
+from stepdistill.trainer.scores import Calibration, Score
+from stepdistill.trainer.settings.train import RESULTS_NAME, TrainConfig
+from stepdistill.trainer.training.card import card
+from stepdistill.trainer.training.checkpoint import appearing
+from stepdistill.trainer.training.engine import World
+from stepdistill.trainer.training.loop import Progress
+
+MODEL_NAME = "model"
+_LEAST_S = 1e-9
+_PACKAGES = ("torch", "transformers", "deepspeed", "sentencepiece")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The three scores on the test rows."""
+
+    student: Score
+    teacher: Score
+    majority: Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What training took, all ranks together, and on what. Seconds are without the exams.
+
+    padding: share of what was computed that was padding. tflops_per_s: useful work of all ranks
+    (model/flops.py); peak_share: of what the ranks' devices could, None where that is not known.
+    peak_memory_bytes: the largest of one rank. device, cpus: rank 0's.
+    """
+
+    rows_per_s: float
+    tokens_per_s: float
+    seconds: float
+    padding: float
+    tflops_per_s: float
+    peak_share: float | None
+    peak_memory_bytes: int
+    device: str
+    cpus: int
+    ranks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """All that a run found out. calibration: of the test rows' labels, where they were scored."""
+
+    progress: Progress
+    verdict: Verdict
+    spent: Cost
+    calibration: Calibration | None
+    cuts: Sequence[Cut]
+
+
+def cost(student: Student, progress: Progress, world: World, peak: float | None) -> Cost:
+    """Gather what each rank learnt from and held. peak: TFLOP/s of a device, None: look it up."""
+    shares = world.gather((progress, _peak_memory(world)))
+    ranks, peaks = zip(*shares, strict=True)
+    inputs, targets = sum(p.input_tokens for p in ranks), sum(p.target_tokens for p in ranks)
+    seconds = max(max(p.seconds for p in ranks), _LEAST_S)
+    device = _device(world)
+    tflops = flops(student, inputs, targets) / seconds / 1e12
+    peak = peak or known_peak(device)
+    return Cost(
+        rows_per_s=sum(p.rows for p in ranks) / seconds,
+        tokens_per_s=(inputs + targets) / seconds,
+        seconds=seconds,
+        padding=1 - (inputs + targets) / max(1, sum(p.padded for p in ranks)),
+        tflops_per_s=tflops,
+        peak_share=tflops / (peak * world.size) if peak else None,
+        peak_memory_bytes=max(peaks),
+        device=device,
+        cpus=os.cpu_count() or 0,
+        ranks=world.size,
+    )
+
+
+def data_counts(data: Data, lesson: Lesson, valid: Exam, test: Exam) -> dict[str, object]:
+    """What each split held, what of it was used, and the shards it came from."""
+    return {
+        "train": {
+            **_origin(data.train),
+            "used": len(lesson.examples),
+            "without_label": lesson.without_label,
+            "without_rationale": lesson.without_rationale,
+            "rationale_words": _mean_words(lesson),
+            "templates": _templates(data.train),
+        },
+        "valid": {
+            **_origin(data.valid),
+            "used": len(valid.questions),
+            "without_gold": valid.without_gold,
+        },
+        "test": {
+            **_origin(data.test),
+            "used": len(test.questions),
+            "without_gold": test.without_gold,
+        },
+    }
+
+
+def write_results(
+    config: TrainConfig, run_fingerprint: str, counts: dict[str, object], found: Findings
+) -> None:
+    """Write DIR/results.json, the last file of a run: where it is, the run is complete."""
+    progress = found.progress
+    results = {
+        "fingerprint": run_fingerprint,
+        "config": config.model_dump(mode="json"),
+        "tasks": [task.model_dump() for task in config.table()],
+        "data": counts,
+        "history": {
+            "train": [asdict(point) for point in progress.train],
+            "valid": [asdict(point) for point in progress.valid],
+        },
+        "valid": asdict(progress.best),
+        "steps": progress.step,
+        "test": asdict(found.verdict),
+        "calibration": found.calibration and asdict(found.calibration),
+        "cut": [asdict(cut) for cut in found.cuts],
+        "cost": asdict(found.spent),
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+    }
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS
+    write_whole(config.output / RESULTS_NAME, orjson.dumps(results, option=options))
+
+
+def write_model(best: Path, config: TrainConfig, origin: Manifest, found: Findings) -> None:
+    """DIR/model: the best student with its card, ready to be used or given away."""
+    verdict = found.verdict
+    scores = {
+        name: (score.accuracy, *score.interval)
+        for name, score in (("student", verdict.student), ("teacher", verdict.teacher))
+    }
+    text = card(config, origin, scores, verdict.student.n, found.progress.best_step)
+    use = use_of(config.table(), origin.task, origin.label, origin.student)
+    limits = {name: getattr(config, name) for name in ("max_input_tokens", "max_target_tokens")}
+    with appearing(config.output / MODEL_NAME) as draft:
+        shutil.copytree(best, draft, dirs_exist_ok=True)
+        (draft / "README.md").write_text(text, encoding="utf-8")
+        whole = use.model_copy(update=limits).model_dump_json(indent=2)
+        (draft / USE_NAME).write_text(whole + "\n", encoding="utf-8")
+
+
+def show(console: Console, verdict: Verdict, output: Path) -> None:
+    """The scores as a table, and where things lie."""
+    n = verdict.student.n
+    table = Table("on test", "accuracy", "95 % interval", "right", box=SIMPLE, pad_edge=False)
+    for name, score in (
+        ("student", verdict.student),
+        ("teacher", verdict.teacher),
+        ("majority label", verdict.majority),
+    ):
+        low, high = score.interval
+        table.add_row(
+            name, f"{score.accuracy:.3f}", f"{low:.3f} - {high:.3f}", f"{score.right}/{n}"
+        )
+    console.print(table)
+    for what, name in (("model", MODEL_NAME), ("results", RESULTS_NAME)):
+        console.print(f"{what:<8} {output / name}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _origin(split: Split) -> dict[str, object]:
+    return {
+        "records": sum(part.manifest.counts.records for part in split.parts),
+        "rejected": sum(sum(part.manifest.counts.rejected.values()) for part in split.parts),
+        "folders": [
+            {
+                "folder": str(part.folder),
+                "fingerprint": part.manifest.fingerprint,
+                "task": part.manifest.task,
+                "teacher": part.manifest.teacher.model,
+                "cost_usd": part.manifest.cost.usd,
+                "shards": {shard.file: shard.sha256 for shard in part.manifest.shards},
+            }
+            for part in split.parts
+        ],
+    }
+
+
+def _mean_words(lesson: Lesson) -> float | None:
+    """Words of a rationale that is learnt from; None where none is."""
+    words = [len(said.text.split()) for row in lesson.examples for said in row.rationales]
+    return fmean(words) if words else None
+
+
+def _templates(split: Split) -> list[str]:
+    """The templates that the split's rationales come from."""
+    records = (record for record in split.records() if record.rationale)
+    return sorted({name for r in records if (name := r.templates.rationale) is not None})
+
+
+def _peak_memory(world: World) -> int:
+    """Bytes: of the GPU where there is one, else of the process."""
+    if world.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if platform.system() == "Darwin" else held * 1024
+
+
+def _device(world: World) -> str:
+    if world.device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"cpu ({platform.machine()})"

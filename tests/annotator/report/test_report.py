@@ -1,0 +1,208 @@
+"""Every paid answer has its run, and what it was for as far as that can still be said."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from stepdistill.annotator.money.run_notes import RunNote, Start, Study, note_of, notes_in
+from stepdistill.annotator.money.spending import Spender, Spending, noted
+from stepdistill.annotator.plan.plan import Plan, name_of
+from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.report.breakdown import grouped
+from stepdistill.annotator.report.payers import NO_RUN, Payers
+from stepdistill.annotator.report.report import (
+    RunReport,
+    chosen,
+    find_runs,
+    report_run,
+    report_store,
+)
+from stepdistill.annotator.run.planning import make_plans, make_tariff
+from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.store.answer import Mode, Usage
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.study.trial import plans_again
+from stepdistill.annotator.teacher.progress import Progress
+from tests.annotator.made import an_answer
+from tests.journeys.conftest import ROOT
+
+USAGE = Usage(prompt=100, completion=10)
+PRICES = """
+models:
+  scored: [{valid_from: 2020-01-01, source: made up, input: 1, output: 10}]
+  optimiser: [{valid_from: 2020-01-01, source: made up, input: 100, output: 0}]
+"""
+STUDY = Study(
+    split="train",
+    test_size=5,
+    seed=1,
+    templates=(Template(id="first", user="1 {problem}"), Template(id="second", user="2 {problem}")),
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path, store: ResponseStore) -> Iterator[RunConfig]:
+    """A run of the demo task by `scored`, with prompts of its own."""
+    shutil.copytree(ROOT / "prompts" / "demo", tmp_path / "prompts" / "demo")
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    yield RunConfig(
+        task="demo",
+        splits=("train",),
+        teacher="scored",
+        base_url="http://localhost:1/v1",
+        prompts=tmp_path / "prompts",
+        store=store.path,
+        out=tmp_path / "out",
+        samples=10,
+        prices=tmp_path / "prices.yaml",
+    )
+
+
+def spender(config: RunConfig, **changes: object) -> Spender:
+    name = name_of(make_plans(config))
+    return replace(Spender(plan=name, config=config, tariff=make_tariff(config)), **changes)
+
+
+def pay(store: ResponseStore, plan: Plan, rows: int, mode: Mode = "online") -> None:
+    now = int(time.time())
+    store.put(
+        [
+            (row.label.key, an_answer(model="scored", usage=USAGE, mode=mode, asked_at=now))
+            for row in islice(plan.rows(), rows)
+        ],
+        [],
+    )
+
+
+def the_report(config: RunConfig, store: ResponseStore) -> RunReport:
+    (note,) = notes_in(store)
+    return report_run(note, store, config.prices)
+
+
+def answers(report: RunReport, by: str) -> dict[str, int]:
+    return {name: paid.answers for name, paid in grouped(report.paid, by).items()}
+
+
+def a_search(config: RunConfig, store: ResponseStore) -> Spending:
+    """A search that tried two templates, and asked another model for proposals."""
+    with noted(store, spender(config, kind="search")) as spending:
+        spending.tries(STUDY.model_copy(update={"templates": STUDY.templates[:1]}))
+        spending.tries(STUDY)
+        for plan, rows in zip(plans_again(config, STUDY), (5, 2), strict=True):
+            pay(store, plan, rows)
+        now = int(time.time())
+        said = an_answer(model="optimiser", usage=Usage(prompt=50_000), asked_at=now)
+        store.put([(b"p" * 32, said)], [])
+    return spending
+
+
+def test_a_search_is_accounted_for_by_the_templates_it_tried(
+    config: RunConfig, store: ResponseStore
+):
+    a_search(config, store)
+    report = the_report(config, store)
+
+    assert report.note.name.startswith("search-")
+    assert answers(report, "template") == {"first": 5, "second": 2, "-": 1}
+    assert answers(report, "part") == {"both": 7, "other": 1}
+    assert (report.account.rows, report.account.unasked) == (7, 3)  # a race asks some no further
+    assert report.account.judged["second"].gold == 2
+    proposals = grouped(report.paid, "part")["other"]
+    assert proposals.usd == 5  # at the price of the model that proposed
+    assert report.account.total.usd == 5 + 7 * Decimal("0.0002")
+
+
+def test_what_a_killed_search_tried_is_known_when_it_goes_on(
+    config: RunConfig, store: ResponseStore
+):
+    killed = noted(store, spender(config, kind="search"))  # never left
+    killed.__enter__().tries(STUDY)
+    others = (Template(id="first", user="edited {problem}"),)
+    progress = Progress(asked=3)
+    with noted(store, spender(config, kind="search")) as spending:
+        spending.tries(STUDY.model_copy(update={"templates": others}))
+        spending.count(progress)
+
+    (note,) = notes_in(store)
+    (study,) = note.studies
+    assert [each.asked for each in note.starts] == [0, 3]
+    assert note.starts[0].ended_at is None
+    assert [name for plan in plans_again(config, study) for name in plan.templates] == [
+        f"first@{STUDY.templates[0].digest[:6]}",
+        "second",
+        "first",
+    ]
+
+
+def test_answers_to_words_that_were_edited_stay_in_the_account(
+    config: RunConfig, store: ResponseStore
+):
+    with noted(store, spender(config)):
+        pay(store, make_plans(config)[0], 10)
+    before = the_report(config, store)
+    file = config.prompts / "demo" / "templates.yaml"
+    file.write_text(file.read_text().replace("{problem}", "Now: {problem}"))
+    edited = the_report(config, store)
+    shutil.rmtree(config.prompts / "demo")
+    gone = the_report(config, store)
+
+    assert answers(before, "part") == {"both": 10}
+    assert before.changed is None
+    for report, said in ((edited, "have changed"), (gone, "cannot be read any more")):
+        assert said in str(report.changed)
+        assert answers(report, "part") == {"other": 10}
+        assert report.account.total == before.account.total
+    assert edited.account.unasked == 10
+
+
+def test_a_store_counts_each_answer_once_whoever_else_uses_it(
+    config: RunConfig, store: ResponseStore
+):
+    twice = replace(config, samples=4)
+    imported = an_answer(model="optimiser", usage=Usage(prompt=1), mode="import")
+    store.put([(b"i" * 32, imported)], [])
+    with noted(store, spender(config)):
+        pay(store, make_plans(config)[0], 10)
+    with noted(store, spender(twice)):
+        pass
+    report = report_store(store, config.prices)
+
+    by_run = {name: paid.answers for name, paid in grouped(report.paid, "run").items()}
+    assert by_run == {NO_RUN: 1, report.runs[0].note.name: 10}
+    small = report.runs[1].account
+    assert (small.rows, small.others, small.paid_usd) == (4, 4, 0)
+    assert chosen(find_runs(store.path, store), None) == report.runs[1].note
+
+
+def a_note(name: str, *starts: Start, config: RunConfig) -> RunNote:
+    return note_of(config, name, "run").model_copy(update={"starts": starts})
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "mode", "payer"),
+    [
+        (99, "online", NO_RUN),
+        (100, "online", "one"),
+        (110, "online", "one"),  # in that second the other was started
+        (111, "online", "other"),
+        (125, "online", "other"),  # was killed: it may have gone on until the next was started
+        (150, "online", "one"),
+        (161, "online", NO_RUN),
+        (161, "batch", "other"),  # collected by hand: the last that sent batches
+        (99, "batch", NO_RUN),
+        (105, "import", NO_RUN),
+    ],
+)
+def test_the_payer_is_who_was_under_way(config: RunConfig, asked_at: int, mode: Mode, payer: str):
+    one = a_note(
+        "one", Start(at=100.4, ended_at=110.2), Start(at=140, ended_at=160.5), config=config
+    )
+    other = a_note("other", Start(at=110.6, mode="batch"), config=config)
+
+    assert Payers([other, one]).of(an_answer(asked_at=asked_at, mode=mode)) == payer

@@ -1,0 +1,25 @@
+"""Many parts are looked after without a burst of calls, judged by the teacher's books."""
+
+import asyncio
+
+from stepdistill.annotator.teacher.batch.api import BatchApi
+from tests.annotator.teacher.batch.asking import a_door, serving
+
+PER_S, CALLS = 20, 60
+
+
+async def test_no_second_sees_more_calls_than_two_seconds_worth():
+    async with (
+        serving() as simulator,
+        BatchApi(a_door(simulator.base_url), calls_per_s=PER_S) as api,
+    ):
+        await asyncio.gather(*(_files(api) for _ in range(CALLS)))
+
+    at_s = sorted(call.start_s for call in simulator.log.batch.calls)
+    assert len(at_s) == CALLS
+    busiest = max(sum(start <= other < start + 1 for other in at_s) for start in at_s)
+    assert PER_S <= busiest <= 2 * PER_S
+
+
+async def _files(api: BatchApi) -> int:
+    return len([file async for file in api.files()])

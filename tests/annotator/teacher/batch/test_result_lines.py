@@ -1,0 +1,120 @@
+"""Lines of output and error files, read one by one."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepdistill.annotator.errors import (
+    BadRequest,
+    BatchQueueFull,
+    ContentRefused,
+    ModelGone,
+    NotFound,
+    Overloaded,
+    QuotaSpent,
+    RateLimited,
+    TeacherError,
+)
+from stepdistill.annotator.store.answer import Answer, Usage
+from stepdistill.annotator.teacher.batch.protocol import BatchProblem, RemoteBatch
+from stepdistill.annotator.teacher.batch.result_lines import problem_of, read_result
+
+KEY = bytes(range(32))
+REPLY = {
+    "model": "m",
+    "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 2},
+}
+
+
+def a_line(status: int = 200, body: object = REPLY, **changes: object) -> bytes:
+    response = {"status_code": status, "request_id": "req_1", "body": body}
+    line: dict[str, Any] = {"id": "x", "custom_id": KEY.hex(), "response": response, "error": None}
+    return json.dumps({**line, **changes}).encode()
+
+
+def test_an_answer_is_one_of_a_batch():
+    result = read_result(a_line(), limit=7)
+
+    assert result is not None
+    assert result.key == KEY
+    assert isinstance(result.outcome, Answer)
+    assert (result.outcome.text, result.outcome.mode, result.outcome.limit) == ("yes", "batch", 7)
+    assert result.outcome.usage == Usage(prompt=5, completion=2)
+    assert result.outcome.request_id == "req_1"
+
+
+def error_body(code: str) -> dict[str, object]:
+    return {"error": {"code": code, "message": "so it is", "type": "t"}}
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (a_line(400, error_body("bad")), BadRequest),
+        (a_line(400, error_body("content_filter")), ContentRefused),
+        (a_line(429, error_body("rate_limit_exceeded")), RateLimited),
+        (a_line(429, error_body("insufficient_quota")), QuotaSpent),
+        (a_line(404, error_body("model_not_found")), ModelGone),
+        (a_line(500, None), Overloaded),
+        (a_line(200, {"choices": []}), Overloaded),
+        (a_line(200, None), Overloaded),
+        (a_line(response=None, error={"code": "batch_expired"}), Overloaded),
+        (a_line(response=None), Overloaded),
+    ],
+)
+def test_each_error_is_what_it_would_be_online(line: bytes, error: type[TeacherError]):
+    result = read_result(line, limit=7)
+
+    assert result is not None
+    assert result.key == KEY
+    assert type(result.outcome) is error
+
+
+@pytest.mark.parametrize("custom_id", ["", "stranger-1", "zz" * 32, KEY.hex()[:62]])
+def test_a_custom_id_that_is_no_key(custom_id: str):
+    result = read_result(a_line(custom_id=custom_id), limit=7)
+
+    assert result is not None
+    assert result.key is None
+
+
+@given(st.binary(max_size=80) | st.integers(0, 250).map(lambda n: a_line()[:n]))
+def test_whatever_is_no_line_is_nothing_and_raises_nothing(line: bytes):
+    assert read_result(line, limit=7) is None
+
+
+FULL = "Enqueued token limit reached for m in organization o. Limit: 2,000,000 enqueued tokens."
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "error"),
+    [
+        ("token_limit_exceeded", FULL, BatchQueueFull),
+        ("file_not_found", "Cannot find file", NotFound),
+        ("billing_hard_limit_reached", "no money", QuotaSpent),
+        ("model_not_found", "no such", ModelGone),
+        ("invalid_json_line", "what is it", BadRequest),
+        (None, None, BadRequest),
+    ],
+)
+def test_why_a_batch_failed(code: str | None, message: str | None, error: type[TeacherError]):
+    found = problem_of(BatchProblem(code=code, message=message))
+
+    assert type(found) is error
+    if isinstance(found, BatchQueueFull):
+        assert found.limit_tokens == 2_000_000
+
+
+def test_a_batch_may_say_next_to_nothing():
+    batch = RemoteBatch.model_validate(
+        {"id": "b", "status": "completed", "error_file_id": "", "output_file_id": None}
+    )
+
+    assert batch.ended
+    assert (batch.output_file_id, batch.error_file_id) == (None, None)
+    assert batch.problems == []
+    assert batch.counts.total == 0

@@ -1,0 +1,222 @@
+"""What stands between a part and its batch: limits, refusals, files not seen, answers lost."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from stepdistill.annotator.errors import BatchRefused, ModelGone, NotAuthorised, QuotaSpent
+from stepdistill.annotator.simulator.answers import SimulatedTeacher
+from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchLimits, BatchPace, BatchPlan
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from stepdistill.annotator.simulator.server import ModelCard, Simulator, SimulatorSettings
+from stepdistill.annotator.store.answer import Failure
+from stepdistill.common.errors import ConfigError
+from tests.annotator.made import a_request
+from tests.annotator.teacher.asking import several
+from tests.annotator.teacher.batch.asking import AT_ONCE, a_batch_run, serving
+from tests.annotator.teacher.batch.test_oddities import is_tidy
+
+ROWS = 40
+BRISK = BatchPlan(pace=BatchPace(validating_s=0.02, running_s=0.1, finalizing_s=0))
+
+
+def paid_once(simulator: Simulator) -> bool:
+    """Whether by the simulator's books every request was paid, and once."""
+    paid = simulator.log.paid()
+    return len(paid) == ROWS and set(paid.values()) == {1}
+
+
+async def test_parts_keep_within_requests_and_bytes(tmp_path: Path):
+    async with (
+        serving() as simulator,
+        a_batch_run(tmp_path, simulator.base_url, max_requests=15, max_bytes=3_000) as run,
+    ):
+        await run.ask(several(ROWS))
+
+        parts = run.ledger.parts()
+        assert max(part.requests for part in parts) <= 15
+        assert max(part.bytes for part in parts) <= 3_000
+        assert sum(part.requests for part in parts) == ROWS
+    assert paid_once(simulator)
+
+
+async def test_parts_are_held_back_until_there_is_room_for_their_tokens(tmp_path: Path):
+    limits = BatchLimits(enqueued_tokens=120)
+    async with (
+        serving(BRISK, limits=limits) as simulator,
+        a_batch_run(tmp_path, simulator.base_url, enqueued_tokens=120) as run,
+    ):
+        await run.ask(several(ROWS))
+
+        assert max(part.tokens for part in run.ledger.parts()) <= 120
+        assert {part.submission for part in run.ledger.parts()} == {1}
+    assert paid_once(simulator)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_part_for_which_there_is_no_room_waits_and_is_not_lost(
+    tmp_path: Path, refused: bool
+):
+    limits = BatchLimits(enqueued_tokens=1_500, enqueued_refused=refused)
+    requests = [a_request("word " * 40 + str(n)) for n in range(ROWS)]  # of about 50 tokens each
+    async with (
+        serving(BRISK, limits=limits) as simulator,
+        a_batch_run(tmp_path, simulator.base_url, max_requests=20) as run,
+    ):
+        await run.ask(requests)
+
+        assert run.answered(requests) == ROWS
+        assert run.has_said("queue is full")
+    assert paid_once(simulator)
+
+
+async def test_a_part_that_no_room_could_hold_is_split(tmp_path: Path):
+    limits = BatchLimits(enqueued_tokens=100)
+    async with (
+        serving(BRISK, limits=limits) as simulator,
+        a_batch_run(tmp_path, simulator.base_url) as run,
+    ):
+        await run.ask(several(ROWS))
+
+        assert run.answered(several(ROWS)) == ROWS
+        assert run.has_said("is split for the token limit")
+    assert paid_once(simulator)
+    assert is_tidy(simulator)
+
+
+async def test_a_prompt_that_no_room_could_hold_is_refused_before_anything_is_sent(tmp_path: Path):
+    async with (
+        serving() as simulator,
+        a_batch_run(tmp_path, simulator.base_url, enqueued_tokens=2) as run,
+    ):
+        with pytest.raises(ConfigError, match="--enqueued-tokens"):
+            await run.ask(several(1))
+    assert not simulator.log.batch.uploads
+
+
+async def test_too_many_creations_wait_and_are_not_lost(tmp_path: Path):
+    limits = BatchLimits(creations=2, creations_window_s=0.5)
+    async with (
+        serving(limits=limits) as simulator,
+        a_batch_run(tmp_path, simulator.base_url, max_requests=10) as run,
+    ):
+        await run.ask(several(ROWS))
+
+        assert len(simulator.log.batch.batches) == 4
+    assert paid_once(simulator)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_file_that_is_not_seen_at_once_is_waited_for(tmp_path: Path, fails: bool):
+    async with (
+        serving(hidden_s=0.4, hidden_fails=fails) as simulator,
+        a_batch_run(tmp_path, simulator.base_url) as run,
+    ):
+        await run.ask(several(ROWS))
+
+        assert len(simulator.log.batch.uploads) == 1
+    assert paid_once(simulator)
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST, Fault.SERVER_ERROR])
+@pytest.mark.parametrize(
+    "kind",
+    [CallKind.UPLOAD, CallKind.CREATE, CallKind.BATCH, CallKind.DOWNLOAD, CallKind.BATCHES],
+)
+async def test_a_call_that_fails_or_whose_answer_is_lost_changes_nothing(
+    tmp_path: Path, kind: CallKind, fault: Fault
+):
+    calls = {kind: FaultPlan(script=(fault,))}
+    if kind is CallKind.BATCHES:  # which is called only when a creation is in doubt
+        calls[CallKind.CREATE] = FaultPlan(script=(Fault.LOST,))
+    async with (
+        serving(calls=calls) as simulator,
+        a_batch_run(tmp_path, simulator.base_url) as run,
+    ):
+        await run.ask(several(ROWS))
+
+        assert run.progress.asked == ROWS
+        assert len(simulator.log.batch.batches) == 1
+    assert paid_once(simulator)
+    assert is_tidy(simulator)
+
+
+async def test_a_refused_key_stops_with_a_line_and_nothing_is_lost(tmp_path: Path):
+    calls = {CallKind.CREATE: FaultPlan(script=(Fault.UNAUTHORIZED,))}
+    async with serving(calls=calls) as simulator:
+        async with a_batch_run(tmp_path, simulator.base_url) as run:
+            with pytest.raises(NotAuthorised, match="OPENAI_API_KEY"):
+                await run.ask(several(ROWS))
+            assert run.part.state == "uploaded"
+        async with a_batch_run(tmp_path, simulator.base_url) as run:
+            await run.ask(several(ROWS))
+        assert len(simulator.log.batch.uploads) == 1
+    assert paid_once(simulator)
+
+
+async def test_a_quota_used_up_within_a_batch_stops_the_run_and_keeps_what_is_answered(
+    tmp_path: Path,
+):
+    poor = BatchPlan(pace=AT_ONCE, rows=FaultPlan(rates={Fault.QUOTA: 0.5}, seed=1))
+    async with serving(None, poor) as simulator:
+        async with a_batch_run(tmp_path, simulator.base_url) as run:
+            with pytest.raises(QuotaSpent):
+                await run.ask(several(ROWS))
+            assert 0 < run.answered(several(ROWS)) < ROWS
+            assert [part.state for part in run.ledger.parts()] == ["collected", "prepared"]
+        async with a_batch_run(tmp_path, simulator.base_url) as run:
+            await run.ask([r for r in several(ROWS) if r.key not in run.store])
+    assert paid_once(simulator)
+
+
+async def test_a_batch_that_fails_for_good_stops_the_run_with_its_reason(tmp_path: Path):
+    failing = BatchPlan(pace=AT_ONCE, fails="invalid_endpoint")
+    async with (
+        serving(failing) as simulator,
+        a_batch_run(tmp_path, simulator.base_url) as run,
+    ):
+        with pytest.raises(BatchRefused, match="invalid_endpoint"):
+            await run.ask(several(ROWS))
+        assert not run.ledger.open_parts()
+        assert set(run.ledger.claims([r.key for r in several(ROWS)])) == {0}
+    assert len(simulator.log.batch.batches) == 1
+
+
+async def test_a_model_that_is_gone_before_the_batch_must_be_done_is_refused(tmp_path: Path):
+    tomorrow = (datetime.now(UTC) + timedelta(hours=12)).date().isoformat()
+    simulator = Simulator(
+        SimulatedTeacher(),
+        SimulatorSettings(models=(ModelCard(id="any-model", shutdown_date=tomorrow),)),
+    )
+    async with simulator, a_batch_run(tmp_path, simulator.base_url) as run:
+        with pytest.raises(ModelGone, match=tomorrow):
+            await run.ask(several(ROWS))
+        assert not run.ledger.parts()
+    assert not simulator.log.batch.uploads
+
+
+async def test_a_model_that_lives_longer_is_asked(tmp_path: Path):
+    later = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
+    simulator = Simulator(
+        SimulatedTeacher(),
+        SimulatorSettings(models=(ModelCard(id="any-model", shutdown_date=later),)),
+    )
+    async with simulator, a_batch_run(tmp_path, simulator.base_url) as run:
+        await run.ask(several(2))
+        assert run.answered(several(2)) == 2
+
+
+async def test_lines_that_the_teacher_cannot_read_fail_and_the_others_are_asked_again(
+    tmp_path: Path,
+):
+    broken = a_request(model="another-model")  # model_mismatch, on line 2
+    requests = [several(2)[0], broken, several(2)[1]]
+    async with serving() as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
+        await run.ask(requests)
+
+        outcome = run.outcome(broken)
+        assert isinstance(outcome, Failure)
+        assert "model_mismatch" in outcome.detail
+        assert run.answered(requests) == 2

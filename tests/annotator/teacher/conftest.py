@@ -1,0 +1,22 @@
+"""What concerns the way to the teacher is tested over both transports."""
+
+from functools import partial
+
+import pytest
+
+from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
+from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from tests.annotator.teacher import asking
+from tests.annotator.teacher.asking import Asking, OpenTransport
+
+
+@pytest.fixture(params=[PlainTransport, AiohttpTransport], ids=["plain", "aiohttp"])
+def transport(request: pytest.FixtureRequest) -> OpenTransport:
+    """Either transport."""
+    return request.param
+
+
+@pytest.fixture
+def a_run(transport: OpenTransport) -> Asking:
+    """asking.a_run over either transport."""
+    return partial(asking.a_run, transport=transport)

@@ -1,0 +1,47 @@
+"""Which transport asks: ours where it can, aiohttp where TLS or a proxy is to be spoken."""
+
+import pytest
+
+from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from stepdistill.annotator.teacher.http.transport import open_transport
+from tests.annotator.teacher.asking import a_door
+from tests.annotator.teacher.raw_teacher import RawTeacher, text_of
+
+
+@pytest.mark.parametrize(
+    ("base_url", "proxies", "plain"),
+    [
+        ("http://127.0.0.1:8000/v1", {}, True),
+        ("http://gpu-3.example:8000/v1", {}, True),
+        ("https://gpu-3.example/v1", {}, False),
+        ("http://gpu-3.example/v1", {"http_proxy": "http://proxy.example"}, False),
+        ("http://gpu-3.example/v1", {"https_proxy": "http://proxy.example"}, True),
+        (
+            "http://gpu-3.example/v1",
+            {"http_proxy": "http://proxy.example", "no_proxy": ".example"},
+            True,
+        ),
+        ("http://localhost/v1", {"http_proxy": "http://proxy.example"}, True),
+        ("http://user:word@gpu-3.example/v1", {}, False),
+        ("http://gpü.example/v1", {}, False),
+    ],
+)
+async def test_ours_is_for_plain_addresses_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, base_url: str, proxies: dict[str, str], plain: bool
+):
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(open_transport(a_door(base_url)), PlainTransport) is plain
+
+
+async def test_a_teacher_behind_a_proxy_is_asked_through_it(monkeypatch: pytest.MonkeyPatch):
+    async with RawTeacher([]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        async with open_transport(a_door("http://gpu-3.example:8000/v1")) as opened:
+            assert await text_of(opened) == "yes"
+    assert proxy.requests[0][1].startswith(b"POST http://gpu-3.example:8000/v1/chat/completions ")

@@ -1,0 +1,156 @@
+"""The circuit breaker on a stepped clock: it opens, probes, closes, and gives up in time."""
+
+import math
+
+import pytest
+
+from stepdistill.annotator.errors import ConnectionLost, Overloaded, RateLimited, TeacherDown
+from stepdistill.annotator.teacher.online.circuit_breaker import Breaker, BreakerPolicy
+from tests.annotator.teacher.online.test_rate_limiter import Clock
+
+URL = "http://gpu-3.example/v1"
+POLICY = BreakerPolicy(
+    opens_after=5,
+    opens_after_s=3.0,
+    first_s=1.0,
+    cap_s=8.0,
+    probes=6,
+    longest_s=100.0,
+    first_probes=2,
+)
+DOWN = ConnectionLost("refused")
+
+
+def a_breaker(clock: Clock, *, answered: bool = True) -> Breaker:
+    """answered: the teacher was there, three seconds ago."""
+    breaker = Breaker(POLICY, URL, clock)
+    if answered:
+        breaker.answered()
+    clock.now_s += 3
+    return breaker
+
+
+def fail(breaker: Breaker, clock: Clock, n: int, width: int = 1) -> list[bool]:
+    return [breaker.failed(DOWN, clock.now_s, width) for _ in range(n)]
+
+
+def probe_in_vain(breaker: Breaker, clock: Clock) -> float:
+    """Wait the pause out, send the probe, lose it; how long the pause was."""
+    pause_s = breaker.wait_s()
+    clock.now_s += pause_s
+    assert breaker.wait_s() == 0
+    started_s = clock.now_s
+    breaker.sent()
+    assert breaker.wait_s() == math.inf, "no other goes while the probe is on its way"
+    breaker.failed(DOWN, started_s, 1)
+    return pause_s
+
+
+def test_a_row_of_failures_opens_it_and_the_last_one_says_so():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    assert fail(breaker, clock, 5) == [False] * 4 + [True]
+    assert 0.75 <= breaker.wait_s() <= 1.0
+
+
+def test_a_moment_of_failures_does_not():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    breaker.answered()
+    clock.now_s += 2.9
+    assert not any(fail(breaker, clock, 100))
+    clock.now_s += 0.1
+    assert fail(breaker, clock, 1) == [True]
+
+
+def test_an_answer_between_them_keeps_it_closed():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    for _ in range(10):
+        fail(breaker, clock, 4)
+        breaker.answered()
+    assert breaker.wait_s() == 0
+
+
+def test_a_wide_window_may_fail_once_over():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    assert not any(fail(breaker, clock, 199, width=200))
+    assert fail(breaker, clock, 1, width=200) == [True]
+
+
+def test_what_was_in_flight_when_it_opened_does_not_count_as_a_probe():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    fail(breaker, clock, 5)
+    wait_s = breaker.wait_s()
+    assert not any(fail(breaker, clock, 100))
+    assert (breaker.wait_s(), breaker.probes) == (wait_s, 0)
+
+
+def test_pauses_double_up_to_the_cap():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    fail(breaker, clock, 5)
+    pauses = [probe_in_vain(breaker, clock) for _ in range(5)]
+    for pause_s, longest in zip(pauses, (1, 2, 4, 8, 8), strict=True):
+        assert 0.75 * longest <= pause_s <= longest
+
+
+def test_an_answer_to_the_probe_closes_it_and_all_is_as_before():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    fail(breaker, clock, 5)
+    probe_in_vain(breaker, clock)
+    clock.now_s += breaker.wait_s()
+    breaker.sent()
+    breaker.answered()
+    assert (breaker.wait_s(), breaker.is_open, breaker.probes) == (0, False, 0)
+    clock.now_s += 3
+    assert fail(breaker, clock, 5) == [False] * 4 + [True]
+    assert breaker.wait_s() <= 1.0
+
+
+def test_so_does_an_answer_to_an_earlier_request():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    fail(breaker, clock, 5)
+    breaker.answered()
+    assert breaker.wait_s() == 0
+
+
+def test_the_teacher_s_wish_to_wait_is_the_least_pause():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    for _ in range(5):
+        breaker.failed(RateLimited("429", 30.0), clock.now_s, 1)
+    assert breaker.wait_s() == 30.0
+
+
+def test_probes_used_up_end_the_run_with_one_line():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    fail(breaker, clock, 5)
+    for _ in range(5):
+        probe_in_vain(breaker, clock)
+    with pytest.raises(TeacherDown, match=r"gpu-3.*since \d+ s \(refused\); 6 probes.*again"):
+        probe_in_vain(breaker, clock)
+
+
+def test_so_does_the_time_without_an_answer():
+    clock = Clock()
+    breaker = a_breaker(clock)
+    fail(breaker, clock, 5)
+    clock.now_s += 97
+    with pytest.raises(TeacherDown, match=r"since 10[01] s"):
+        probe_in_vain(breaker, clock)
+
+
+def test_a_teacher_that_never_answered_gets_fewer_probes():
+    clock = Clock()
+    breaker = a_breaker(clock, answered=False)
+    for _ in range(5):
+        breaker.failed(Overloaded("503"), clock.now_s, 1)
+    probe_in_vain(breaker, clock)
+    with pytest.raises(TeacherDown, match="does not answer at all"):
+        probe_in_vain(breaker, clock)

@@ -1,0 +1,104 @@
+"""A 200 reply is an answer if it says one, however little else it says; else it is asked again."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepdistill.annotator.errors import Overloaded
+from stepdistill.annotator.store.answer import Answer, Usage
+from stepdistill.annotator.teacher.reply import read_answer
+
+USAGE = {
+    "prompt_tokens": 12,
+    "completion_tokens": 7,
+    "total_tokens": 19,
+    "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 3},
+}
+
+
+def a_reply(message: dict[str, Any] | None = None, **changes: Any) -> bytes:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "yes", **(message or {})},
+        "finish_reason": changes.pop("finish_reason", "stop"),
+    }
+    reply = {"id": "x", "model": "m-1", "choices": [choice], "usage": USAGE, **changes}
+    return orjson.dumps(reply)
+
+
+def read(body: bytes) -> Answer:
+    return read_answer(body, limit=512, request_id="req_1")
+
+
+def test_a_whole_reply_is_read_whole():
+    answer = read(a_reply())
+
+    assert (answer.text, answer.finish, answer.model) == ("yes", "stop", "m-1")
+    assert answer.usage == Usage(prompt=12, completion=7, cached=4, reasoning=3)
+    assert (answer.mode, answer.limit, answer.request_id) == ("online", 512, "req_1")
+    assert answer.asked_at > 1_700_000_000
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", "tool_calls"])
+def test_how_the_answer_ended_is_kept(finish: str):
+    assert read(a_reply(finish_reason=finish)).finish == finish
+
+
+def test_an_answer_without_an_ending_counts_as_ended():
+    assert read(a_reply(finish_reason=None)).finish == "stop"
+
+
+def test_no_content_is_an_empty_answer():
+    assert read(a_reply({"content": None})).text == ""
+
+
+def test_a_refusal_is_kept_as_one_with_its_words():
+    answer = read(a_reply({"content": None, "refusal": "I cannot."}))
+
+    assert (answer.finish, answer.text) == ("refusal", "I cannot.")
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"prompt_tokens_details": None}, {"prompt_tokens_details": {"cached_tokens": None}}],
+)
+def test_an_answer_without_usage_counts_no_tokens(usage: dict[str, Any] | None):
+    assert read(a_reply(usage=usage)).usage == Usage()
+
+
+def test_what_is_new_on_the_wire_does_no_harm():
+    assert read(a_reply({"annotations": []}, service_tier="default", new=[1])).text == "yes"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Welcome</html>",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"model": "m", "choices": []}',
+        b'{"model": "m", "choices": [{}]}',
+        b'{"error": {"message": "no"}}',
+        b"\xff\xfe",
+        a_reply()[:-20],
+        a_reply({"content": 7}),
+    ],
+)
+def test_a_body_that_is_no_answer_is_asked_for_again(body: bytes):
+    with pytest.raises(Overloaded) as error:
+        read(body)
+
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+@given(st.binary(max_size=200))
+def test_no_body_at_all_is_worse_than_no_answer(body: bytes):
+    with pytest.raises(Overloaded):
+        read(body)

@@ -1,0 +1,131 @@
+"""`predict` and `evaluate` with a student that a run left behind."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from stepdistill.trainer.main import main
+from stepdistill.trainer.settings.train import TrainConfig
+from tests.trainer.made_rows import CLASSES, word_problems, write_split
+
+
+@pytest.fixture(scope="module")
+def model(finished: TrainConfig) -> str:
+    return str(finished.output / "model")
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps({"id": r.id, "input": r.input}) for r in word_problems("new", 30)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_every_row_gets_a_label_of_the_task(model: str, rows: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "labels.jsonl"
+    assert main(["predict", model, str(rows), "--output", str(output), "--batch-size", "7"]) == 0
+    found = _lines(output)
+    assert [line["id"] for line in found] == [f"new-{i}" for i in range(30)]
+    assert {line["label"] for line in found} <= set(CLASSES)
+    assert all(0.25 <= line["probability"] <= 1 for line in found)
+    assert "rationale" not in found[0]
+
+
+def test_how_many_at_once_changes_nothing(model: str, rows: Path, tmp_path: Path) -> None:
+    one, many = tmp_path / "one", tmp_path / "many"
+    for output, size in ((one, "1"), (many, "16")):
+        line = ["predict", model, str(rows), "--output", str(output), "--batch-size", size]
+        assert main(line) == 0
+    for first, second in zip(_lines(one), _lines(many), strict=True):
+        assert first["label"] == second["label"]
+        assert first["probability"] == pytest.approx(second["probability"], abs=1e-5)
+
+
+def test_a_broken_off_run_goes_on(model: str, rows: Path, tmp_path: Path) -> None:
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    assert main(["predict", model, str(rows), "--output", str(whole)]) == 0
+    torn.write_bytes(whole.read_bytes()[:400])
+    assert main(["predict", model, str(rows), "--output", str(torn)]) == 0
+    assert [line["id"] for line in _lines(torn)] == [line["id"] for line in _lines(whole)]
+
+
+def test_an_unsure_student_abstains(model: str, rows: Path, tmp_path: Path) -> None:
+    output = tmp_path / "labels.jsonl"
+    line = ["predict", model, str(rows), "--output", str(output), "--abstain-below", "1.1"]
+    assert main([*line, "--explain"]) == 0
+    assert {found["label"] for found in _lines(output)} == {None}
+    assert all(isinstance(found["rationale"], str) for found in _lines(output))
+
+
+def test_bare_fields_and_texts_are_rows_too(
+    model: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    fields = word_problems("new", 1)[0].input
+    text = f"{fields['story']} {fields['question']}"
+    path.write_text(f"{json.dumps(fields)}\n\n{json.dumps({'input': text})}\n")
+    assert main(["predict", model, str(path)]) == 0
+    sys.stdout.flush()
+    bare, whole = map(orjson.loads, capfdbinary.readouterr().out.splitlines())
+    assert (bare["id"], whole["id"]) == ("1", "3")
+    assert bare["label"] == whole["label"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "line 1: not JSON"),
+        ("[1]", "line 1: a row must be an object"),
+        ('{"input": {"story": "x"}}', "line 1: the field question is missing"),
+    ],
+)
+def test_a_bad_row_is_named(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, said: str
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content + "\n")
+    assert main(["predict", model, str(path), "--output", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_without_a_student_is_refused(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(tmp_path), str(rows)]) == 2
+    assert "name the folder `model` of a finished training run" in capsys.readouterr().err
+
+
+def test_student_and_teacher_are_compared(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_split(tmp_path / "test", word_problems("test", 40, noise=0.5))
+    kept = tmp_path / "out.json"
+    line = ["evaluate", model, str(folder), "--json", str(kept), "--usd-per-hour", "3.6"]
+    assert main(line) == 0
+    found = orjson.loads(kept.read_bytes())
+    shown = capsys.readouterr().out
+    assert f"{found['student']['right']}/40" in shown and "paired bootstrap" in shown
+    gap = found["student_less_teacher"]
+    assert gap["difference"] * 40 == pytest.approx(
+        found["student"]["right"] - found["teacher"]["right"]
+    )
+    assert gap["only_one"] - gap["only_other"] == pytest.approx(gap["difference"] * 40)
+    assert found["student_cost_usd"] == pytest.approx(1 / found["rows_per_s"])
+    assert found["teacher_cost_usd"] is None and "unknown" in shown
+    assert set(found["student"]["classes"]) == set(CLASSES)
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("predict", "evaluate"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"stepdistill {command} runs/" in capsys.readouterr().out
