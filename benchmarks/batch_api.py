@@ -32,7 +32,7 @@ import orjson
 from annotate_command import Annotate
 from made_task import LABELS, MadeTask, make_task
 from measuring import Figure, Results, environment, parser, report, rss_mb
-from stepdistill.annotator.simulator.batch.books import Call, CallKind
+from stepdistill.annotator.simulator.batch.books import BatchCall, CallKind
 from stepdistill.annotator.simulator.server import Simulator
 
 ROWS, PER_PART = 120_000, 50_000
@@ -91,7 +91,7 @@ def watch(annotate: Annotate, simulator: Simulator, *, kill_at: int | None = Non
         child = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment())
         creations = 0
 
-        def kill(call: Call) -> None:
+        def kill(call: BatchCall) -> None:
             nonlocal creations
             creations += call.kind is CallKind.CREATE
             if call.kind is CallKind.CREATE and creations == kill_at:

@@ -10,9 +10,9 @@ import torch
 from transformers import ByT5Tokenizer, T5Config, T5ForConditionalGeneration
 
 from stepdistill.trainer.data.batches import Layout
-from stepdistill.trainer.data.examples import Example, Said
-from stepdistill.trainer.data.plan import Plan, StepSettings
-from stepdistill.trainer.data.tokens import Limits, tokenise
+from stepdistill.trainer.data.examples import Example, TaskText
+from stepdistill.trainer.data.plan import StepPlan, StepSettings
+from stepdistill.trainer.data.tokens import LengthLimits, tokenise
 from stepdistill.trainer.main import stand_alone
 from stepdistill.trainer.model.flops import flops, known_peak
 from stepdistill.trainer.model.student import Student, compile_student
@@ -91,8 +91,8 @@ def made_rows(kind: str, rows: int, explained: float) -> list[Example]:
         Example(
             id=str(number),
             input=words(INPUTS[kind]),
-            labels=(Said(text=str(dice.randrange(10, 13))),),
-            rationales=(Said(text=words(RATIONALE)),) if number % 3 < 3 * explained else (),
+            labels=(TaskText(text=str(dice.randrange(10, 13))),),
+            rationales=(TaskText(text=words(RATIONALE)),) if number % 3 < 3 * explained else (),
         )
         for number in range(rows)
     ]
@@ -113,25 +113,25 @@ def ours(rows: list[Example], setting: Setting) -> Measured:
         compile_student(student)
     engine = Engine(student, EngineSettings(bf16=setting.bf16), start())
     table = table_of("step-by-step", ALPHA)
-    tokens = tokenise(rows, table, encode, Limits(input=512, target=256))
+    tokens = tokenise(rows, table, encode, LengthLimits(input=512, target=256))
     rounded = 32 if setting.compile else 8 if setting.bf16 else 1
     layout = Layout(round_to=rounded, pack=setting.pack)
     steps = StepSettings(batch_size=setting.batch_size, seed=0, layout=layout)
     learnt = [0, 0]
 
-    def step(plan: Plan, number: int) -> None:
+    def step(plan: StepPlan, number: int) -> None:
         batches = plan.step(number)
         engine.step(batches, 1e-4, (ALPHA, 1 - ALPHA))
         learnt[0] += sum(batch.input_tokens for batch in batches)
         learnt[1] += sum(batch.target_tokens for batch in batches)
 
-    warm = Plan(tokens, steps)
+    warm = StepPlan(tokens, steps)
     for number in range(setting.steps if setting.compile else 1):
         step(warm, number)
     learnt[:] = [0, 0]
 
     def learn() -> None:
-        plan = Plan(tokens, steps)
+        plan = StepPlan(tokens, steps)
         for number in range(setting.steps):
             step(plan, number)
 

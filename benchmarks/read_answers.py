@@ -26,7 +26,7 @@ from stepdistill.annotator.importing.files import as_template, read_templates
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import ORIGINAL, Reader, Readers, make_readers
 from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
-from stepdistill.annotator.simulator.phrasing import PLAIN_STYLES, Said, phrase
+from stepdistill.annotator.simulator.phrasing import PLAIN_STYLES, Phrased, phrase
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "query-results"
@@ -59,31 +59,31 @@ class Group:
     bar_per_s: float | None
 
 
-def _claim(i: int) -> tuple[Said, dict[str, str]]:
+def _claim(i: int) -> tuple[Phrased, dict[str, str]]:
     word, other = _WORDS[i % 8], _WORDS[i // 8 % 8]
     fields = {
         "premise": f"In {1800 + i % 200} the {word} near the {other} was sold and then rebuilt.",
         "hypothesis": f"The {word} was older than {i} days when it was sold.",
     }
     reason = f"The text says that the {word} was sold {i} days before the {other} was opened."
-    return Said(label=_CLASSES[i % 3], rationale=reason), fields
+    return Phrased(label=_CLASSES[i % 3], rationale=reason), fields
 
 
-def _choice(i: int) -> tuple[Said, dict[str, str]]:
+def _choice(i: int) -> tuple[Phrased, dict[str, str]]:
     fields = {"question": f"What would gardener number {i} reach for when the soil is dry?"}
     fields |= {f"choice_{'abcde'[k]}": text for k, text in enumerate(_CHOICES)}
     reason = f"Dry soil needs water, and gardener number {i} can carry it to the plants that way."
-    return Said(label=_CHOICES[i % 5], rationale=reason, options=_CHOICES), fields
+    return Phrased(label=_CHOICES[i % 5], rationale=reason, options=_CHOICES), fields
 
 
-def _problem(i: int) -> tuple[Said, dict[str, str]]:
+def _problem(i: int) -> tuple[Phrased, dict[str, str]]:
     has, gives = i % 90 + 20, i % 17 + 2
     fields = {"question": f"Person {i} has {has} beads and gives {gives} away. How many are left?"}
     reason = f"There were {has} beads and {gives} were given away, so {has} - {gives} is left."
-    return Said(label=str(has - gives), rationale=reason), fields
+    return Phrased(label=str(has - gives), rationale=reason), fields
 
 
-MADE: dict[str, Callable[[int], tuple[Said, dict[str, str]]]] = {
+MADE: dict[str, Callable[[int], tuple[Phrased, dict[str, str]]]] = {
     "anli1": _claim,
     "cqa": _choice,
     "svamp": _problem,

@@ -29,13 +29,13 @@ from made_task import MAX_TOKENS, MODEL, prompt, row
 from measuring import Figure, Results, allow_many_files, parser, report, rss_mb, run_measured
 from static_server import serving
 from stepdistill.annotator.plan.key import Request, RequestForm, endpoint_of
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
 from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
 from stepdistill.annotator.teacher.online.engine import OnlineTeacher
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 TRANSPORTS = {"plain": PlainTransport, "aiohttp": AiohttpTransport}
 IN_FLIGHT = 256
@@ -83,7 +83,7 @@ async def watched(progress: Progress) -> AsyncGenerator[list[Look]]:
 async def soak(transport: str, base_url: str, n: int, folder: Path) -> list[Look]:
     """Ask all, and say what was seen meanwhile."""
     progress = Progress()
-    door = Door(
+    door = TeacherSpec(
         base_url=base_url,
         key="bench",
         concurrency=IN_FLIGHT,
@@ -93,7 +93,7 @@ async def soak(transport: str, base_url: str, n: int, folder: Path) -> list[Look
     )
     async with AsyncExitStack() as stack:
         store = stack.enter_context(ResponseStore.open(folder, write=True))
-        committer = await stack.enter_async_context(Committer(store, backlog=IN_FLIGHT))
+        committer = await stack.enter_async_context(GroupCommit(store, backlog=IN_FLIGHT))
         teacher = await stack.enter_async_context(
             OnlineTeacher(door, committer, progress, transport=TRANSPORTS[transport])
         )

@@ -23,7 +23,7 @@ from made_task import MAX_TOKENS, MODEL, MadeTask, make_task
 from measuring import Figure, Results, parser, report, run_measured
 from static_server import completion
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.reply import read_answer
@@ -63,7 +63,7 @@ class Bench:
 def fill_store(task: MadeTask) -> None:
     """Put an answer to every row's request into the store, as a run would have done."""
     annotate = Annotate(task=task, base_url=NOBODY)
-    config = RunConfig(
+    config = RunSettings(
         task="bench",
         splits=("train",),
         teacher=MODEL,

@@ -7,14 +7,14 @@ import orjson
 
 from stepdistill.common.manifest import (
     MANIFEST_NAME,
-    Cost,
+    CostEntry,
     Counts,
     Hashes,
     Manifest,
-    Reader,
+    ReaderEntry,
     ShardEntry,
-    Teacher,
-    Tokens,
+    TeacherEntry,
+    TokenTotals,
 )
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.task import LabelSpec, StudentSpec
@@ -56,11 +56,11 @@ def write_folder(folder: Path) -> Path:
         shards=shards,
         hashes=Hashes(task="a", prompts="b", data="c"),
         fingerprint="d",
-        teacher=Teacher(model="simulated", endpoint="localhost"),
-        reader=Reader(name="verdict", version=1),
+        teacher=TeacherEntry(model="simulated", endpoint="localhost"),
+        reader=ReaderEntry(name="verdict", version=1),
         answers=4,
-        tokens=Tokens(prompt=10, completion=5),
-        cost=Cost(usd=0.0, price="free"),
+        tokens=TokenTotals(prompt=10, completion=5),
+        cost=CostEntry(usd=0.0, price="free"),
         label=LabelSpec(kind="equation"),
         student=StudentSpec(input="{text}"),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Annotate, Done, digests
 from tests.journeys.test_row_to_shard import simulator
@@ -18,7 +18,7 @@ SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=3600, cancelling_s=0))
 
 
 def with_plan(plan: BatchPlan) -> SimulatorSettings:
-    return SimulatorSettings(batch=BatchSettings(plan=plan))
+    return SimulatorSettings(batch=SimulatedBatchSettings(plan=plan))
 
 
 async def run(annotate: Annotate, teacher: Simulator, *more: str, rows: int = ROWS) -> Done:
@@ -96,7 +96,7 @@ async def test_an_online_run_is_refused_while_its_requests_are_in_a_batch_and_to
 
 async def test_a_cancelled_batch_keeps_what_it_answered(annotate: Annotate, tmp_path: Path) -> None:
     half = BatchPlan(pace=BatchPace(validating_s=0, running_s=0, cancelling_s=0), finished=0.5)
-    settings = SimulatorSettings(batch=BatchSettings(script=(half,)))
+    settings = SimulatorSettings(batch=SimulatedBatchSettings(script=(half,)))
     async with simulator(tmp_path, settings) as teacher:
         await run(annotate, teacher, "--batch-api", "--no-wait")
         cancelled = await asyncio.to_thread(annotate, "batch", "cancel", "1")

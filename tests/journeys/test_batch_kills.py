@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.simulator.batch.books import Call, CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.books import BatchCall, CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, digests
 from tests.journeys.test_row_to_shard import simulator
 
 ROWS = 60
 PACE = BatchPace(validating_s=0.05, running_s=0.4, finalizing_s=0.05)
-SETTINGS = SimulatorSettings(batch=BatchSettings(plan=BatchPlan(pace=PACE)))
+SETTINGS = SimulatorSettings(batch=SimulatedBatchSettings(plan=BatchPlan(pace=PACE)))
 
 
 def words(teacher: Simulator) -> list[str]:
@@ -45,7 +45,7 @@ class Killer:
         self.pid = 0
         self.seen = 0
 
-    def __call__(self, call: Call) -> None:
+    def __call__(self, call: BatchCall) -> None:
         if self.kind not in (None, call.kind):
             return
         self.seen += 1

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.money.book import AccountsBook
-from stepdistill.annotator.money.budget import Record
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.money.budget import BudgetState
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -82,7 +82,7 @@ def a_scene(seed: int) -> Scene:
         settings=SimulatorSettings(
             latency=latency,
             faults=FaultPlan(rates=rates, seed=seed),
-            batch=BatchSettings(plan=plan, seed=seed),
+            batch=SimulatedBatchSettings(plan=plan, seed=seed),
         ),
     )
 
@@ -95,7 +95,7 @@ def spent(teacher: Simulator) -> Decimal:
     return (online + Decimal(batch_prompt + 4 * batch_answer) / 2) / MILLION
 
 
-def written(folder: Path) -> Record:
+def written(folder: Path) -> BudgetState:
     """What the store's book says of the one budget there is."""
     with ResponseStore.open(folder / "runs" / "store", write=False) as store:
         (key,) = [key for key, _ in entries(store)]
@@ -107,7 +107,7 @@ def entries(store: ResponseStore) -> list[tuple[bytes, bytes]]:
         return [each for each in stored.values("accounts") if each[0].startswith(b"budget-")]
 
 
-async def play(scene: Scene, folder: Path) -> tuple[Decimal, Record]:
+async def play(scene: Scene, folder: Path) -> tuple[Decimal, BudgetState]:
     """Run until the ceiling ends it, through its kills; what was billed, and what was written."""
     with_prices(folder)
     draw = random.Random(scene.seed)

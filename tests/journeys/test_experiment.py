@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.settings.run import RunSettings, own_prompts
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -27,7 +27,7 @@ def simulator(tmp_path: Path, settings: SimulatorSettings | None = None) -> Simu
         plan
         for template in PLANTED
         for plan in make_plans(
-            RunConfig(
+            RunSettings(
                 task="demo",
                 splits=("train",),
                 teacher="t",

@@ -10,7 +10,7 @@ import pytest
 
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.latency import Latency
-from stepdistill.annotator.simulator.limits import RateLimits
+from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.log import Entry
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import Annotate
@@ -44,7 +44,7 @@ async def test_both_limits_bind_in_turn_and_each_is_used_to_97_percent(
     annotate: Annotate, tmp_path: Path
 ) -> None:
     settings = SimulatorSettings(
-        limits=RateLimits(requests_per_minute=RPM, tokens_per_minute=TPM),
+        limits=SimulatedLimits(requests_per_minute=RPM, tokens_per_minute=TPM),
         latency=Latency(median_ms=300, sigma=0.6),
     )
     write_rows(tmp_path / "rows.jsonl")

@@ -14,7 +14,7 @@ import pytest
 
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.settings.run import RunSettings, own_prompts
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -31,7 +31,7 @@ PROMPTS = own_prompts()
 
 def simulator(folder: Path, seed: int, settings: SimulatorSettings | None = None) -> Simulator:
     """A teacher of the demo task who likes some words better than others."""
-    config = RunConfig(
+    config = RunSettings(
         task="demo",
         splits=("train",),
         teacher="priced",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.settings.run import RunSettings, own_prompts
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -17,7 +17,7 @@ from tests.journeys.conftest import Annotate, Reach, digests
 
 def simulator(tmp_path: Path, settings: SimulatorSettings | None = None) -> Simulator:
     """A teacher who knows the demo task's rows."""
-    config = RunConfig(
+    config = RunSettings(
         task="demo",
         splits=("train", "test"),
         teacher="t",

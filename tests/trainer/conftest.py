@@ -13,7 +13,7 @@ from stepdistill.trainer.main import main, stand_alone
 from stepdistill.trainer.model.student import Student, from_scratch
 from stepdistill.trainer.model.tokenizer import train_pieces
 from stepdistill.trainer.settings.sizes import SIZES
-from stepdistill.trainer.settings.train import TrainConfig, parse
+from stepdistill.trainer.settings.train import TrainSettings, parse
 from stepdistill.trainer.training.engine import World, start, stop
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
@@ -73,7 +73,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
     """A whole short run on one rank, in this process."""
     line = arguments(data, tmp_path_factory.mktemp("finished"), **RUN)
     assert main([*line, "--quiet"]) == 0

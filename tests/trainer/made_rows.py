@@ -8,14 +8,14 @@ from pathlib import Path
 import orjson
 
 from stepdistill.common.manifest import (
-    Cost,
+    CostEntry,
     Counts,
     Hashes,
     Manifest,
-    Reader,
+    ReaderEntry,
     ShardEntry,
-    Teacher,
-    Tokens,
+    TeacherEntry,
+    TokenTotals,
 )
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.task import ClassSpec, LabelSpec, StudentSpec
@@ -144,11 +144,11 @@ def write_split(
         shards=entries,
         hashes=Hashes(task="0", prompts="0", data="0"),
         fingerprint=hashlib.sha256("".join(e.sha256 for e in entries).encode()).hexdigest(),
-        teacher=Teacher(model="simulated", endpoint="localhost"),
-        reader=Reader(name="verdict", version=1),
+        teacher=TeacherEntry(model="simulated", endpoint="localhost"),
+        reader=ReaderEntry(name="verdict", version=1),
         answers=len(records),
-        tokens=Tokens(),
-        cost=Cost(usd=None, price="unknown"),
+        tokens=TokenTotals(),
+        cost=CostEntry(usd=None, price="unknown"),
         label=label or LabelSpec(kind="classes", classes={name: ClassSpec() for name in CLASSES}),
         student=StudentSpec(input=INPUT),
     )

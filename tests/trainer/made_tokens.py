@@ -3,8 +3,8 @@
 import random
 from collections.abc import Sequence
 
-from stepdistill.trainer.data.examples import Example, Said
-from stepdistill.trainer.data.tokens import Limits, Tokens, tokenise
+from stepdistill.trainer.data.examples import Example, TaskText
+from stepdistill.trainer.data.tokens import LengthLimits, Tokens, tokenise
 from stepdistill.trainer.settings.tasks import table_of
 
 
@@ -16,7 +16,7 @@ def spell(texts: Sequence[str], longest: int) -> list[list[int]]:
 
 def tokens_of(rows: Sequence[Example]) -> Tokens:
     """Rows of words that are numbers, as the tokens of predict and explain."""
-    return tokenise(rows, table_of("step-by-step", 0.5), spell, Limits(input=512, target=256))
+    return tokenise(rows, table_of("step-by-step", 0.5), spell, LengthLimits(input=512, target=256))
 
 
 def lengthy_rows(count: int) -> list[Example]:
@@ -30,8 +30,8 @@ def lengthy_rows(count: int) -> list[Example]:
         Example(
             id=str(number),
             input=words(30),
-            labels=(Said(text=str(100 + number)),),
-            rationales=(Said(text=words(20)),) if number % 3 else (),
+            labels=(TaskText(text=str(100 + number)),),
+            rationales=(TaskText(text=words(20)),) if number % 3 else (),
         )
         for number in range(count)
     ]

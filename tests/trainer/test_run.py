@@ -13,7 +13,7 @@ from stepdistill.trainer.main import main
 from stepdistill.trainer.model.student import pretrained
 from stepdistill.trainer.scores import mark
 from stepdistill.trainer.settings.tasks import judged
-from stepdistill.trainer.settings.train import TrainConfig, parse
+from stepdistill.trainer.settings.train import TrainSettings, parse
 from stepdistill.trainer.training.engine import start, stop
 from stepdistill.trainer.training.evaluation import paper, sit
 from tests.trainer.conftest import RUN, STEPS
@@ -29,13 +29,13 @@ def _losses(output: Path) -> list[tuple[float, float]]:
     return [(point["loss"], point["grad_norm"]) for point in points]
 
 
-def test_the_loss_falls(finished: TrainConfig) -> None:
+def test_the_loss_falls(finished: TrainSettings) -> None:
     losses = [loss for loss, _ in _losses(finished.output)]
     assert len(losses) == STEPS
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_the_results_say_what_was_done(finished: TrainConfig) -> None:
+def test_the_results_say_what_was_done(finished: TrainSettings) -> None:
     results = _results(finished.output)
     assert results["data"]["train"]["records"] == 60
     assert results["data"]["train"]["used"] == 60
@@ -46,13 +46,13 @@ def test_the_results_say_what_was_done(finished: TrainConfig) -> None:
     assert (results["config"]["precision"], results["config"]["lr"]) == ("fp32", 3e-3)
 
 
-def test_tensorboard_has_the_curves(finished: TrainConfig) -> None:
+def test_tensorboard_has_the_curves(finished: TrainSettings) -> None:
     [events] = (finished.output / "board").glob("events.out.tfevents.*")
     content = events.read_bytes()
     assert all(name in content for name in (b"loss/predict", b"loss/explain", b"valid/accuracy"))
 
 
-def test_the_model_has_a_card_and_says_how_it_is_asked(finished: TrainConfig) -> None:
+def test_the_model_has_a_card_and_says_how_it_is_asked(finished: TrainSettings) -> None:
     card = (finished.output / "model" / "README.md").read_text()
     test = _results(finished.output)["test"]["student"]
     assert f"| student | {test['accuracy']:.3f} |" in card and "simulated" in card
@@ -60,14 +60,14 @@ def test_the_model_has_a_card_and_says_how_it_is_asked(finished: TrainConfig) ->
     assert (use["prefix"], use["explain_prefix"]) == ("predict: ", "explain: ")
 
 
-def test_throughput_and_padding_are_told(finished: TrainConfig) -> None:
+def test_throughput_and_padding_are_told(finished: TrainSettings) -> None:
     cost = _results(finished.output)["cost"]
     assert cost["rows_per_s"] * cost["seconds"] == pytest.approx(STEPS * 8)
     assert cost["tflops_per_s"] > 0 and cost["peak_share"] is None
     assert 0 <= cost["padding"] < 0.5
 
 
-def test_the_saved_student_is_the_judged_one(finished: TrainConfig) -> None:
+def test_the_saved_student_is_the_judged_one(finished: TrainSettings) -> None:
     saved = pretrained(str(finished.output / "model"), None)
     data = read_data(finished)
     world = start()
@@ -82,7 +82,7 @@ def test_the_saved_student_is_the_judged_one(finished: TrainConfig) -> None:
 
 
 def test_the_same_again_has_nothing_to_do(
-    data: Path, finished: TrainConfig, capsys: pytest.CaptureFixture[str]
+    data: Path, finished: TrainSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = arguments(data, finished.output, **RUN)
     before = (finished.output / "results.json").stat().st_mtime_ns
@@ -92,13 +92,13 @@ def test_the_same_again_has_nothing_to_do(
 
 
 def test_another_run_in_the_same_folder_is_refused(
-    data: Path, finished: TrainConfig, capsys: pytest.CaptureFixture[str]
+    data: Path, finished: TrainSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(data, finished.output, **(RUN | {"seed": 5}))) == 2
     assert "from other settings or data" in capsys.readouterr().err
 
 
-def test_a_saved_student_trains_on(data: Path, finished: TrainConfig, tmp_path: Path) -> None:
+def test_a_saved_student_trains_on(data: Path, finished: TrainSettings, tmp_path: Path) -> None:
     options = {"steps": 1, "batch_size": 4, "mode": "standard", "labels": "gold"}
     line = arguments(data, tmp_path, **options)
     assert main([*line, "--quiet", "--model", str(finished.output / "model"), "--lr=1e-4"]) == 0
@@ -189,7 +189,7 @@ def test_the_originals_recipe_has_a_name(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_label_that_cannot_be_written_is_refused(
-    data: Path, finished: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, finished: TrainSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [replace(row, label="{Ω}") for row in word_problems("train", 3)]
     folder = write_split(tmp_path / "train", rows)

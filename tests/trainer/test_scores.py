@@ -2,12 +2,12 @@
 
 import pytest
 
-from stepdistill.trainer.data.examples import Question
+from stepdistill.trainer.data.examples import EvalExample
 from stepdistill.trainer.scores import calibration, majority, mark, score, wilson
 
 
-def _question(gold: str, teacher: str | None) -> Question:
-    return Question(id=gold, input="", gold=gold, teacher=teacher)
+def _question(gold: str, teacher: str | None) -> EvalExample:
+    return EvalExample(id=gold, input="", gold=gold, teacher=teacher)
 
 
 def test_wilson_as_published() -> None:

@@ -5,7 +5,7 @@ import pytest
 from stepdistill.annotator.commands.simulator_options import BatchWords, read_models, read_rates
 from stepdistill.annotator.simulator.batch.books import CallKind
 from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.server import ModelCard
+from stepdistill.annotator.simulator.server import SimulatedModel
 from stepdistill.common.errors import ConfigError
 
 
@@ -63,8 +63,8 @@ def test_a_share_that_is_no_number(word: str):
 
 def test_models_and_their_last_days():
     assert read_models(["one", "two=2027-01-14"]) == (
-        ModelCard(id="one"),
-        ModelCard(id="two", shutdown_date="2027-01-14"),
+        SimulatedModel(id="one"),
+        SimulatedModel(id="two", shutdown_date="2027-01-14"),
     )
     with pytest.raises(ConfigError, match="--model two=soon: write the date as"):
         read_models(["two=soon"])

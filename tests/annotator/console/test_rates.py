@@ -2,13 +2,13 @@
 
 import pytest
 
-from stepdistill.annotator.console.rates import Pace, duration, short
+from stepdistill.annotator.console.rates import ProgressRates, duration, short
 from stepdistill.annotator.teacher.progress import Pause, Progress
 from tests.annotator.made import an_answer
 from tests.annotator.teacher.online.test_rate_limiter import Clock
 
 
-def a_minute_of(progress: Progress, clock: Clock, pace: Pace, *, per_s: int) -> None:
+def a_minute_of(progress: Progress, clock: Clock, pace: ProgressRates, *, per_s: int) -> None:
     """Requests of 100 tokens, each counted as 150 toward the limit."""
     for _ in range(60):
         clock.now_s += 1
@@ -22,7 +22,7 @@ def a_minute_of(progress: Progress, clock: Clock, pace: Pace, *, per_s: int) -> 
 def test_rates_stand_beside_their_limits():
     clock, progress = Clock(), Progress(total=1_000, in_flight=12)
     progress.requests_limit, progress.tokens_limit = 600.0, 100_000.0
-    pace = Pace(progress, lambda progress: None, clock)
+    pace = ProgressRates(progress, lambda progress: None, clock)
     a_minute_of(progress, clock, pace, per_s=10)
     assert pace.speed() == [
         "600 of 600 requests/min",
@@ -34,7 +34,7 @@ def test_rates_stand_beside_their_limits():
 
 def test_without_limits_there_are_rates_alone():
     clock, progress = Clock(), Progress()
-    pace = Pace(progress, lambda progress: None, clock)
+    pace = ProgressRates(progress, lambda progress: None, clock)
     a_minute_of(progress, clock, pace, per_s=20)
     assert pace.speed() == ["20 requests/s", "120k tokens/min", "0 in flight"]
     assert pace.left() == [] == pace.money()
@@ -43,7 +43,7 @@ def test_without_limits_there_are_rates_alone():
 
 def test_it_forgets_how_fast_it_was_half_a_minute_ago():
     clock, progress = Clock(), Progress()
-    pace = Pace(progress, lambda progress: None, clock)
+    pace = ProgressRates(progress, lambda progress: None, clock)
     a_minute_of(progress, clock, pace, per_s=50)
     a_minute_of(progress, clock, pace, per_s=2)
     assert pace.speed()[0] == "2 requests/s"
@@ -51,7 +51,7 @@ def test_it_forgets_how_fast_it_was_half_a_minute_ago():
 
 def test_money_is_what_was_spent_and_what_all_will_cost():
     progress = Progress(total=400, asked=100, cached=100)
-    pace = Pace(progress, lambda progress: 0.5, Clock())
+    pace = ProgressRates(progress, lambda progress: 0.5, Clock())
     assert pace.money() == ["0.5000 USD of about 1.5000"]
     progress.total = None
     assert pace.money() == ["0.5000 USD"]
@@ -62,7 +62,7 @@ def test_outcomes_name_every_cause_of_another_try():
     progress.retry("RateLimited")
     progress.retry("ConnectionLost")
     progress.retry("RateLimited")
-    told = Pace(progress, lambda progress: None, Clock()).outcomes()
+    told = ProgressRates(progress, lambda progress: None, Clock()).outcomes()
     assert told == [
         "1,234 stored before",
         "2 failed",
@@ -72,7 +72,7 @@ def test_outcomes_name_every_cause_of_another_try():
 
 def test_a_pause_says_why_and_for_how_long():
     clock, progress = Clock(), Progress()
-    pace = Pace(progress, lambda progress: None, clock)
+    pace = ProgressRates(progress, lambda progress: None, clock)
     assert pace.trouble() == []
     progress.pause = Pause(seconds=8.0, probes=2, cause="503 overloaded")
     pace.look()

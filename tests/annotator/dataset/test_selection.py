@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepdistill.annotator.dataset.rows import Row, read_rows
-from stepdistill.annotator.dataset.selection import Sample, draw_sample, lot
+from stepdistill.annotator.dataset.selection import RowSample, draw_sample, lot
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.common.errors import DatasetError
 from tests.annotator.dataset.made import a_task, write_rows
@@ -23,12 +23,12 @@ def rows(n: int, without_gold: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def sample(folder: Path, raw: list[dict[str, Any]], size: float | None, seed: int = 1) -> Sample:
+def sample(folder: Path, raw: list[dict[str, Any]], size: float | None, seed: int = 1) -> RowSample:
     source = open_source(TASK, str(write_rows(folder / "train.jsonl", raw)), "train")
     return draw_sample(TASK, source, "train", size, seed)
 
 
-def read(drawn: Sample) -> list[Row]:
+def read(drawn: RowSample) -> list[Row]:
     return list(read_rows(TASK, drawn.source, "train", None))
 
 

@@ -9,11 +9,11 @@ import pytest
 from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate
 from stepdistill.annotator.estimate.expectations import Expectations
 from stepdistill.annotator.estimate.span import Span
-from stepdistill.annotator.estimate.workload import Load, Sample, Workload
+from stepdistill.annotator.estimate.workload import AnswerSample, RequestLoad, Workload
 from stepdistill.annotator.money.price import Price
 from stepdistill.annotator.prompt.few_shot import load_few_shot
 from stepdistill.annotator.prompt.task import load_task
-from stepdistill.annotator.teacher.online.rate_limiter import LimitSettings
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 from stepdistill.common.errors import PromptError
 from tests.journeys.conftest import ROOT
 
@@ -25,10 +25,10 @@ def a_price(prompt: str, completion: str) -> Price:
 
 def some_work(**changes: Any) -> Workload:
     """100 requests of 50 tokens, 60 characters each; 40 more are stored."""
-    sample = Sample()
+    sample = AnswerSample()
     for _ in range(100):
         sample.add(tokens=50, n_bytes=60)
-    load = Load(stored=40, to_ask=100, bytes=6_000, characters=6_000, sample=sample)
+    load = RequestLoad(stored=40, to_ask=100, bytes=6_000, characters=6_000, sample=sample)
     return Workload(encoding="cl100k_base", rows=140, loads={("plain", "both"): load}, **changes)
 
 
@@ -38,7 +38,7 @@ def an_estimate(work: Workload, **limits: float) -> Estimate:
         online=a_price("0.01", "0.02"),
         batch=a_price("0.005", "0.01"),
         expectations=Expectations(max_tokens=100, scores={}, without=(Span(10, 20, 40), "made up")),
-        limits=LimitSettings(**limits),
+        limits=RateLimits(**limits),
     )
     return estimate(work, terms)
 

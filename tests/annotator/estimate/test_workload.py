@@ -9,7 +9,13 @@ import pytest
 
 from stepdistill.annotator.estimate.expectations import GUESS, Expectations
 from stepdistill.annotator.estimate.span import Span
-from stepdistill.annotator.estimate.workload import COUNTED, Answers, Sample, Workload, weigh
+from stepdistill.annotator.estimate.workload import (
+    COUNTED,
+    AnswerLengths,
+    AnswerSample,
+    Workload,
+    weigh,
+)
 from stepdistill.annotator.money.tokens import (
     CL100K,
     O200K,
@@ -20,7 +26,7 @@ from stepdistill.annotator.money.tokens import (
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix, single
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.annotator.made import an_answer
@@ -89,7 +95,7 @@ def test_prompts_of_a_small_plan_are_counted_to_the_token(tmp_path: Path):
 
 
 def test_a_sample_says_how_far_it_may_be_off():
-    sample = Sample()
+    sample = AnswerSample()
     for n in range(1, 101):
         sample.add(tokens=n * 10 + (5 if n % 2 else -5), n_bytes=n * 40)
     whole = sample.scaled(10_000, 40 * 505 * 1_000)
@@ -118,7 +124,7 @@ def test_an_answer_without_a_count_teaches_nothing(tmp_path: Path):
 
 def expected(answers: int = 0, **changes: Any) -> tuple[Span, str]:
     parts: dict[str, Any] = {"max_tokens": 512, "scores": {}}
-    given = Answers()
+    given = AnswerLengths()
     for n in range(answers):
         given.add(Usage(prompt=1, completion=90 + 20 * (n % 2)))
     found = Expectations(**{**parts, **changes}).of("plain", given)
@@ -155,7 +161,7 @@ def test_each_model_has_its_vocabulary():
 def test_a_sample_of_real_prompts_is_within_2_percent(task: str, encoding: str):
     if not REAL_DATA.is_dir():
         pytest.skip("no real data beside the checkout (../shared/data)")
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=("train",),
         teacher="any",
@@ -169,7 +175,7 @@ def test_a_sample_of_real_prompts_is_within_2_percent(task: str, encoding: str):
     plans = make_plans(config)
     (load,) = weigh(plans, None, encoding).loads.values()
     every = (count_prompt(row.label.system, row.label.user, encoding) for row in plans[0].rows())
-    few = Sample()
+    few = AnswerSample()
     for n, row in enumerate(plans[0].rows()):
         if n % 25 == 0:
             tokens = count_prompt(row.label.system, row.label.user, encoding)

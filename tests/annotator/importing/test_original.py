@@ -11,7 +11,7 @@ from stepdistill.annotator.importing.original import MODEL, Imported, import_ori
 from stepdistill.annotator.prompt.mix import Mix, load_mix
 from stepdistill.annotator.prompt.template import OriginalParse, load_templates
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, DistillError, PromptError
@@ -45,7 +45,7 @@ def bring(tmp_path: Path, store: ResponseStore) -> Callable[[Path], Imported]:
 def asked(tmp_path: Path, store: ResponseStore, template: str) -> list[Answer | None]:
     """What the store answers to the plan of this template, row by row."""
     rows: list[dict[str, Any]] = [{"problem": problem} for problem in PROBLEMS]
-    config = RunConfig(
+    config = RunSettings(
         task="sums",
         splits=("train",),
         teacher=MODEL,

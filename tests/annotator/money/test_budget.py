@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from stepdistill.annotator.money.budget import ZERO, Budget, Record, Verdict
+from stepdistill.annotator.money.budget import ZERO, Budget, BudgetState, Grant
 
 CENTS = st.integers(1, 40).map(lambda n: Decimal(n) / 100)
 SHARE = st.integers(0, 100).map(lambda n: Decimal(n) / 100)
@@ -24,25 +24,25 @@ def granted(budget: Budget, amount: str) -> Budget:
 
 def test_nothing_goes_before_it_is_granted_and_nothing_is_granted_above_the_ceiling():
     budget = a_budget("1")
-    assert budget.judge(Decimal("0.4")) is Verdict.GRANT
+    assert budget.judge(Decimal("0.4")) is Grant.GRANT
 
     granted(budget, "5")
 
     assert budget.granted_usd == 1
-    assert budget.judge(Decimal("0.4")) is Verdict.YES
+    assert budget.judge(Decimal("0.4")) is Grant.YES
 
 
 def test_what_does_not_fit_waits_for_what_is_in_flight_and_never_goes_without():
     budget = granted(a_budget("1"), "1")
     budget.reserve(Decimal("0.8"))
-    assert budget.judge(Decimal("0.4")) is Verdict.WAIT
+    assert budget.judge(Decimal("0.4")) is Grant.WAIT
 
     budget.settle(Decimal("0.8"), Decimal("0.1"))
-    assert budget.judge(Decimal("0.4")) is Verdict.YES
+    assert budget.judge(Decimal("0.4")) is Grant.YES
 
     budget.reserve(Decimal("0.8"))
     budget.lose(Decimal("0.8"))
-    assert budget.judge(Decimal("0.4")) is Verdict.NEVER
+    assert budget.judge(Decimal("0.4")) is Grant.NEVER
     assert budget.left_usd == Decimal("0.1")
 
 
@@ -75,7 +75,7 @@ def test_what_a_batch_holds_outlives_the_process_that_promised_it():
     budget = granted(a_budget("1"), "0.6")
     budget.hold("part-1", Decimal("0.6"))
     again = Budget(budget.ceiling_usd, budget.final_record())
-    assert again.judge(Decimal("0.5")) is Verdict.WAIT
+    assert again.judge(Decimal("0.5")) is Grant.WAIT
 
     again.settle_held("part-1", paid_usd=Decimal("0.1"))
     again.settle_held("part-1", paid_usd=Decimal("0.1"))  # collected twice, paid for once
@@ -131,15 +131,15 @@ class Spending(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world, self.disk = World(), Record()
+        self.world, self.disk = World(), BudgetState()
         self.budget = Budget(self.ceiling, self.disk)
         self.batch = 0
 
     def _may(self, worst: Decimal) -> bool:
-        if self.budget.judge(worst) is Verdict.GRANT:
+        if self.budget.judge(worst) is Grant.GRANT:
             self.disk = self.budget.record(2 * worst)
             self.budget.granted(self.disk)
-        return self.budget.judge(worst) is Verdict.YES
+        return self.budget.judge(worst) is Grant.YES
 
     @rule(worst=CENTS, share=SHARE)
     def send(self, worst: Decimal, share: Decimal) -> None:

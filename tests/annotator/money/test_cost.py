@@ -13,7 +13,7 @@ from stepdistill.annotator.money.tariff import Tariff, price_of
 from stepdistill.annotator.money.tokens import count_tokens
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.common.manifest import Cost, Tokens
+from stepdistill.common.manifest import CostEntry, TokenTotals
 from tests.annotator.made import an_answer
 
 OPENAI = "api.openai.com"
@@ -55,7 +55,7 @@ def test_a_bill_is_the_sum_of_its_answers(usages: list[Usage]):
     prompt = sum(usage.prompt for usage in usages)
     completion = sum(usage.completion for usage in usages)
     assert bill.answers == len(usages)
-    assert bill.tokens == Tokens(prompt=prompt, completion=completion, cached=0)
+    assert bill.tokens == TokenTotals(prompt=prompt, completion=completion, cached=0)
     usd = prompt * Decimal("1.5") / MILLION + completion * Decimal(2) / MILLION
     assert bill.cost.usd == pytest.approx(float(usd), abs=1e-6)
 
@@ -114,7 +114,7 @@ def test_a_model_without_a_known_price_makes_the_cost_unknown_and_not_zero():
     bill = a_bill("no-such-model-of-mine")
     bill.add(an_answer())
 
-    assert bill.cost == Cost(usd=None, price="no known price for no-such-model-of-mine")
+    assert bill.cost == CostEntry(usd=None, price="no known price for no-such-model-of-mine")
     assert bill.tokens.prompt == 10
 
 
@@ -122,11 +122,11 @@ def test_the_simulated_teacher_is_free():
     bill = Bill(tariff=Tariff(host="localhost", model="simulated"))
     bill.add(an_answer())
 
-    assert bill.cost == Cost(usd=0.0, price=FREE.source)
+    assert bill.cost == CostEntry(usd=0.0, price=FREE.source)
 
 
 def test_a_bill_of_nothing_is_nothing():
-    assert a_bill().cost == Cost(usd=0.0, price="nothing asked")
+    assert a_bill().cost == CostEntry(usd=0.0, price="nothing asked")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.prompt.check import Finding, check_prompts
+from stepdistill.annotator.prompt.check import PromptProblem, check_prompts
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import OriginalParse, Template, load_templates
 from stepdistill.annotator.settings.run import own_prompts
@@ -101,4 +101,4 @@ def test_any_templates_can_be_checked(texts: list[tuple[str, str]]) -> None:
     }
     spec = load_task(own_prompts(), "demo")
     findings = check_prompts(Path("nowhere"), spec, templates)
-    assert all(isinstance(each, Finding) and each.what for each in findings)
+    assert all(isinstance(each, PromptProblem) and each.what for each in findings)

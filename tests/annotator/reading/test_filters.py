@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from stepdistill.annotator.reading.filters import (
     FILTERS,
+    FilterHit,
     Filters,
-    Finding,
     filters_content,
     make_filters,
 )
@@ -48,7 +48,7 @@ def a_record(rationale: str | None, text: str = PREMISE) -> Record:
     )
 
 
-def finding(rationale: str | None, *names: str) -> Finding | None:
+def finding(rationale: str | None, *names: str) -> FilterHit | None:
     return filters(filters=frozenset(names)).first(a_record(rationale))
 
 

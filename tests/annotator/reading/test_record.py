@@ -10,7 +10,7 @@ from stepdistill.annotator.prompt.mix import Assignment
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.filters import make_filters
 from stepdistill.annotator.reading.readers import make_readers
-from stepdistill.annotator.reading.record import Outcome, Rules, conclude
+from stepdistill.annotator.reading.record import RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.settings.run import ShardSettings
 from stepdistill.annotator.store.answer import Answer
@@ -66,19 +66,21 @@ def thrice() -> PlannedRow:
     return together()._replace(votes=votes)
 
 
-def concluded(store: ResponseStore, planned: PlannedRow, *said: Answer, **settings: Any) -> Outcome:
+def concluded(
+    store: ResponseStore, planned: PlannedRow, *said: Answer, **settings: Any
+) -> RowResult:
     """said: the answers to the row's requests in order, as far as there are any."""
     store.put([(r.key, a) for r, a in zip(planned.requests, said, strict=False)], [])
     with store.reading() as stored:
         return conclude(planned, stored, rules(**settings))
 
 
-def record_of(outcome: Outcome) -> Record:
+def record_of(outcome: RowResult) -> Record:
     assert isinstance(outcome.result, Record)
     return outcome.result
 
 
-def rejection_of(outcome: Outcome) -> Rejection:
+def rejection_of(outcome: RowResult) -> Rejection:
     assert isinstance(outcome.result, Rejection)
     result = outcome.result
     assert (result.id, result.split, result.index) == ("train-7", "train", 7)

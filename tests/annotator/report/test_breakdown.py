@@ -9,10 +9,10 @@ import pytest
 from stepdistill.annotator.money.run_notes import note_of
 from stepdistill.annotator.report.account import Account, Judged
 from stepdistill.annotator.report.breakdown import THIS_RUN, best_and_own, points
-from stepdistill.annotator.report.chart import Chart, Pace
+from stepdistill.annotator.report.chart import AnswersOverTime, Chart
 from stepdistill.annotator.report.report import RunReport
-from stepdistill.annotator.settings.run import RunConfig
-from stepdistill.annotator.study.metadata import Result
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.study.metadata import TemplateResult
 from tests.annotator.study.made import a_score, a_setting
 
 
@@ -20,8 +20,8 @@ def judged(rows: int, correct: int, usd: str) -> Judged:
     return Judged(rows=rows, gold=rows, correct=correct, usd=Decimal(usd))
 
 
-def a_report(*results: Result, **by_template: Judged) -> RunReport:
-    config = RunConfig(
+def a_report(*results: TemplateResult, **by_template: Judged) -> RunReport:
+    config = RunSettings(
         task="t",
         splits=("train",),
         teacher="any-model",
@@ -35,8 +35,8 @@ def a_report(*results: Result, **by_template: Judged) -> RunReport:
     return RunReport(note=note, account=account, planned=None, changed=None, results=list(results))
 
 
-def a_result(teacher: str = "any-model", /, **scores: tuple[int, int, float]) -> Result:
-    return Result(
+def a_result(teacher: str = "any-model", /, **scores: tuple[int, int, float]) -> TemplateResult:
+    return TemplateResult(
         setting=a_setting(teacher=teacher),
         reader_version=1,
         data="",
@@ -101,9 +101,9 @@ def test_a_chart_of_nothing_or_of_free_answers_can_be_drawn():
     ],
 )
 def test_answers_over_time_are_at_most_sixty_bars(seconds: list[int], unit: str, bars: int):
-    pace = Pace.of(dict.fromkeys(seconds, 3))
+    pace = AnswersOverTime.of(dict.fromkeys(seconds, 3))
 
     assert pace is not None
     assert (pace.unit, len(pace.bars)) == (unit, bars)
     assert all(0 <= x < 1 and 0 < height <= 1 for x, height in pace.bars)
-    assert Pace.of({}) is None
+    assert AnswersOverTime.of({}) is None

@@ -24,7 +24,7 @@ from stepdistill.annotator.report.report import (
     report_store,
 )
 from stepdistill.annotator.run.planning import make_plans, make_tariff
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Mode, Usage
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.trial import plans_again
@@ -47,11 +47,11 @@ STUDY = Study(
 
 
 @pytest.fixture
-def config(tmp_path: Path, store: ResponseStore) -> Iterator[RunConfig]:
+def config(tmp_path: Path, store: ResponseStore) -> Iterator[RunSettings]:
     """A run of the demo task by `scored`, with prompts of its own."""
     shutil.copytree(ROOT / "prompts" / "demo", tmp_path / "prompts" / "demo")
     (tmp_path / "prices.yaml").write_text(PRICES)
-    yield RunConfig(
+    yield RunSettings(
         task="demo",
         splits=("train",),
         teacher="scored",
@@ -64,7 +64,7 @@ def config(tmp_path: Path, store: ResponseStore) -> Iterator[RunConfig]:
     )
 
 
-def spender(config: RunConfig, **changes: object) -> Spender:
+def spender(config: RunSettings, **changes: object) -> Spender:
     name = name_of(make_plans(config))
     return replace(Spender(plan=name, config=config, tariff=make_tariff(config)), **changes)
 
@@ -80,7 +80,7 @@ def pay(store: ResponseStore, plan: Plan, rows: int, mode: Mode = "online") -> N
     )
 
 
-def the_report(config: RunConfig, store: ResponseStore) -> RunReport:
+def the_report(config: RunSettings, store: ResponseStore) -> RunReport:
     (note,) = notes_in(store)
     return report_run(note, store, config.prices)
 
@@ -89,7 +89,7 @@ def answers(report: RunReport, by: str) -> dict[str, int]:
     return {name: paid.answers for name, paid in grouped(report.paid, by).items()}
 
 
-def a_search(config: RunConfig, store: ResponseStore) -> Spending:
+def a_search(config: RunSettings, store: ResponseStore) -> Spending:
     """A search that tried two templates, and asked another model for proposals."""
     with noted(store, spender(config, kind="search")) as spending:
         spending.tries(STUDY.model_copy(update={"templates": STUDY.templates[:1]}))
@@ -103,7 +103,7 @@ def a_search(config: RunConfig, store: ResponseStore) -> Spending:
 
 
 def test_a_search_is_accounted_for_by_the_templates_it_tried(
-    config: RunConfig, store: ResponseStore
+    config: RunSettings, store: ResponseStore
 ):
     a_search(config, store)
     report = the_report(config, store)
@@ -119,7 +119,7 @@ def test_a_search_is_accounted_for_by_the_templates_it_tried(
 
 
 def test_what_a_killed_search_tried_is_known_when_it_goes_on(
-    config: RunConfig, store: ResponseStore
+    config: RunSettings, store: ResponseStore
 ):
     killed = noted(store, spender(config, kind="search"))  # never left
     killed.__enter__().tries(STUDY)
@@ -141,7 +141,7 @@ def test_what_a_killed_search_tried_is_known_when_it_goes_on(
 
 
 def test_answers_to_words_that_were_edited_stay_in_the_account(
-    config: RunConfig, store: ResponseStore
+    config: RunSettings, store: ResponseStore
 ):
     with noted(store, spender(config)):
         pay(store, make_plans(config)[0], 10)
@@ -162,7 +162,7 @@ def test_answers_to_words_that_were_edited_stay_in_the_account(
 
 
 def test_a_store_counts_each_answer_once_whoever_else_uses_it(
-    config: RunConfig, store: ResponseStore
+    config: RunSettings, store: ResponseStore
 ):
     twice = replace(config, samples=4)
     imported = an_answer(model="optimiser", usage=Usage(prompt=1), mode="import")
@@ -180,7 +180,7 @@ def test_a_store_counts_each_answer_once_whoever_else_uses_it(
     assert chosen(find_runs(store.path, store), None) == report.runs[1].note
 
 
-def a_note(name: str, *starts: Start, config: RunConfig) -> RunNote:
+def a_note(name: str, *starts: Start, config: RunSettings) -> RunNote:
     return note_of(config, name, "run").model_copy(update={"starts": starts})
 
 
@@ -199,7 +199,7 @@ def a_note(name: str, *starts: Start, config: RunConfig) -> RunNote:
         (105, "import", NO_RUN),
     ],
 )
-def test_the_payer_is_who_was_under_way(config: RunConfig, asked_at: int, mode: Mode, payer: str):
+def test_the_payer_is_who_was_under_way(config: RunSettings, asked_at: int, mode: Mode, payer: str):
     one = a_note(
         "one", Start(at=100.4, ended_at=110.2), Start(at=140, ended_at=160.5), config=config
     )

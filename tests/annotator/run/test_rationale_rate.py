@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from stepdistill.annotator.dataset.sources import open_source
-from stepdistill.annotator.plan.plan import Plan, Rest
+from stepdistill.annotator.plan.plan import Plan, Unanswered
 from stepdistill.annotator.prompt.mix import Mix, single
 from stepdistill.annotator.run.rationale_rate import ration
-from stepdistill.annotator.run.write import SplitShards
+from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.settings.run import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.manifest import Manifest
@@ -30,7 +30,7 @@ class Teacher:
         self.asked: list[bytes] = []
         self.rounds = 0
 
-    def settle(self, rests: list[Rest]) -> None:
+    def settle(self, rests: list[Unanswered]) -> None:
         self.rounds += 1
         for rest in rests:
             keys = [each.key for each in rest.requests() if each.key not in self.store]
@@ -52,7 +52,7 @@ def shards(
     plan: Plan, store: ResponseStore, folder: Path, rate: float, teacher: Teacher
 ) -> tuple[Manifest, set[str], list[str]]:
     """The manifest, the rows that have reasons, and what was told."""
-    with SplitShards(plan, folder, ShardSettings(rationale_rate=rate)) as split:
+    with SplitWriter(plan, folder, ShardSettings(rationale_rate=rate)) as split:
         told = ration([split], rate, store, teacher.settle)
         manifest = split.write_rest(store, lambda _: None)
     records = list(read_records(folder, manifest))

@@ -9,7 +9,7 @@ import pytest
 from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix, single
-from stepdistill.annotator.run.write import SplitShards
+from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.settings.run import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError
@@ -50,7 +50,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def write(plan: Plan, store: ResponseStore, folder: Path) -> None:
-    with SplitShards(plan, folder, TWO) as shards:
+    with SplitWriter(plan, folder, TWO) as shards:
         shards.write_rest(store, told)
 
 
@@ -59,7 +59,7 @@ def test_where_all_answers_are_there_the_rows_are_read_once(tmp_path: Path, stor
     answer(store, counted.plan, range(3))
     counted.begun = 0
 
-    with SplitShards(counted.plan, tmp_path / "out", TWO) as shards:
+    with SplitWriter(counted.plan, tmp_path / "out", TWO) as shards:
         assert shards.write_answered(store, told)
         assert shards.written == 3
         shards.write_rest(store, told)
@@ -74,7 +74,7 @@ def test_shards_are_the_same_wherever_the_answers_end_at_first(
 ):
     plan = a_plan(tmp_path, mix)
     answer(store, plan, first)
-    with SplitShards(plan, tmp_path / "on", TWO) as shards:
+    with SplitWriter(plan, tmp_path / "on", TWO) as shards:
         assert not shards.write_answered(store, told)
         assert shards.written == next(row for row in range(3) if row not in first)
         answer(store, plan, range(3))
@@ -88,7 +88,7 @@ def test_shards_are_the_same_wherever_the_answers_end_at_first(
 def test_a_row_that_stays_without_an_answer_is_rejected(tmp_path: Path, store: ResponseStore):
     plan = a_plan(tmp_path, single("plain"))
     answer(store, plan, [0, 2])
-    with SplitShards(plan, tmp_path / "out", TWO) as shards:
+    with SplitWriter(plan, tmp_path / "out", TWO) as shards:
         assert not shards.write_answered(store, told)
         manifest = shards.write_rest(store, told)
 
@@ -105,7 +105,7 @@ def test_a_run_that_ends_early_leaves_the_shards_of_the_last_one(
     write(plan, store, tmp_path / "out")
     before = content(tmp_path / "out")
 
-    with pytest.raises(type(trouble)), SplitShards(plan, tmp_path / "out", TWO) as shards:
+    with pytest.raises(type(trouble)), SplitWriter(plan, tmp_path / "out", TWO) as shards:
         shards.write_answered(store, told)
         raise trouble
 
@@ -118,7 +118,7 @@ def test_a_run_that_ends_before_its_first_row_leaves_no_folder(
     folder = tmp_path / "runs" / "sums" / "train"
     with (
         pytest.raises(DatasetError),
-        SplitShards(a_plan(tmp_path, single("plain")), folder, TWO) as out,
+        SplitWriter(a_plan(tmp_path, single("plain")), folder, TWO) as out,
     ):
         out.write_answered(store, told)
         raise DatasetError("no")
@@ -130,5 +130,5 @@ def test_a_folder_that_cannot_be_written_is_found_before_anything_is_asked(tmp_p
     (tmp_path / "out").touch()
 
     with pytest.raises(ShardError, match="cannot be written here"):
-        SplitShards(a_plan(tmp_path, single("plain")), tmp_path / "out", TWO).__enter__()
+        SplitWriter(a_plan(tmp_path, single("plain")), tmp_path / "out", TWO).__enter__()
     assert MANIFEST_NAME not in {path.name for path in tmp_path.iterdir()}

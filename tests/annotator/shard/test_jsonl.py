@@ -11,19 +11,19 @@ import orjson
 import pytest
 
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.shard.jsonl import SplitWriter
+from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.common.errors import ShardError
 from stepdistill.common.manifest import (
     MANIFEST_NAME,
     REJECTS_NAME,
-    Cost,
+    CostEntry,
     Counts,
     Hashes,
     Manifest,
-    Reader,
+    ReaderEntry,
     ShardEntry,
-    Teacher,
-    Tokens,
+    TeacherEntry,
+    TokenTotals,
 )
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.shards import read_manifest, read_records, verify
@@ -80,18 +80,18 @@ def a_manifest(counts: Counts, shards: list[ShardEntry]) -> Manifest:
         shards=shards,
         hashes=Hashes(task="a", prompts="b", data="c"),
         fingerprint="d",
-        teacher=Teacher(model="simulated", endpoint="localhost"),
-        reader=Reader(name="verdict", version=1),
+        teacher=TeacherEntry(model="simulated", endpoint="localhost"),
+        reader=ReaderEntry(name="verdict", version=1),
         answers=counts.rows,
-        tokens=Tokens(),
-        cost=Cost(usd=0.0, price="free"),
+        tokens=TokenTotals(),
+        cost=CostEntry(usd=0.0, price="free"),
         label=LabelSpec(kind="text"),
         student=StudentSpec(input="{text}"),
     )
 
 
 def write(folder: Path, n: int, rows_per_shard: int, *rejects: Rejection) -> Manifest:
-    with SplitWriter(folder, rows_per_shard) as writer:
+    with JsonlWriter(folder, rows_per_shard) as writer:
         for index in range(n):
             writer.record(a_record(index))
         for rejection in rejects:
@@ -152,7 +152,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path):
 
 
 def test_until_the_last_moment_nothing_is_there_under_its_name(tmp_path: Path):
-    with SplitWriter(tmp_path, 2) as writer:
+    with JsonlWriter(tmp_path, 2) as writer:
         for index in range(5):
             writer.record(a_record(index))
         counts, shards = writer.close_files()
@@ -165,7 +165,7 @@ def test_until_the_last_moment_nothing_is_there_under_its_name(tmp_path: Path):
 def test_an_exception_leaves_what_was_there_and_nothing_half_written(tmp_path: Path, closed: bool):
     write(tmp_path, 9, 2)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(Trouble), SplitWriter(tmp_path, 2) as writer:
+    with pytest.raises(Trouble), JsonlWriter(tmp_path, 2) as writer:
         for index in range(3):
             writer.record(a_record(index + 1))
         writer.reject(a_rejection(3))
@@ -177,7 +177,7 @@ def test_an_exception_leaves_what_was_there_and_nothing_half_written(tmp_path: P
 
 
 def test_a_second_writer_is_told_that_there_is_a_first(tmp_path: Path):
-    with SplitWriter(tmp_path, 2) as writer:
+    with JsonlWriter(tmp_path, 2) as writer:
         writer.record(a_record(0))
         with pytest.raises(ShardError, match="another run is writing"):
             write(tmp_path, 1, 1)
@@ -212,7 +212,7 @@ def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path: Path, inside: st
 
 
 def test_a_folder_in_the_place_of_a_shard_is_said_so_and_leaves_no_manifest(tmp_path: Path):
-    with pytest.raises(ShardError, match="cannot be written here"), SplitWriter(tmp_path, 1) as out:
+    with pytest.raises(ShardError, match="cannot be written here"), JsonlWriter(tmp_path, 1) as out:
         out.record(a_record(0))
         (tmp_path / "shard-00000.jsonl" / "inside").mkdir(parents=True)
         out.publish(a_manifest(*out.close_files()))
@@ -221,7 +221,7 @@ def test_a_folder_in_the_place_of_a_shard_is_said_so_and_leaves_no_manifest(tmp_
 
 
 def test_a_manifest_that_cannot_be_put_in_its_place_leaves_nothing_half_written(tmp_path: Path):
-    with pytest.raises(ShardError, match="cannot be written here"), SplitWriter(tmp_path, 1) as out:
+    with pytest.raises(ShardError, match="cannot be written here"), JsonlWriter(tmp_path, 1) as out:
         counts, shards = out.close_files()
         (tmp_path / MANIFEST_NAME / "inside").mkdir(parents=True)
         out.publish(a_manifest(counts, shards))
@@ -243,7 +243,7 @@ def test_a_record_is_one_line_whatever_it_says(tmp_path: Path, value: str):
     record = a_record(0)
     changes: dict[str, Any] = {"input": {"text": value}, "rationale": value, "label": value}
     odd = replace(record, **changes)
-    with SplitWriter(tmp_path, 5) as writer:
+    with JsonlWriter(tmp_path, 5) as writer:
         writer.record(odd)
         writer.record(record)
         manifest = a_manifest(*writer.close_files())

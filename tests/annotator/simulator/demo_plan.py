@@ -2,12 +2,12 @@
 
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.settings.run import RunSettings, own_prompts
 
 
 def demo_plan(*templates: str, samples: int | None = None) -> Plan:
     """For all templates, where none is named."""
-    config = RunConfig(
+    config = RunSettings(
         task="demo",
         splits=("valid",),
         teacher="t",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.simulator.limits import Limiter, RateLimits, duration
+from stepdistill.annotator.simulator.limits import Limiter, SimulatedLimits, duration
 from stepdistill.common.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ class Time:
 
 
 def test_no_limits_let_everything_through_and_say_nothing():
-    limiter = Limiter(RateLimits(), Time())
+    limiter = Limiter(SimulatedLimits(), Time())
 
     admissions = [limiter.admit(10**9) for _ in range(100)]
 
@@ -28,7 +28,7 @@ def test_no_limits_let_everything_through_and_say_nothing():
 
 def test_the_request_above_the_limit_waits_until_the_first_has_left():
     time = Time()
-    limiter = Limiter(RateLimits(requests_per_minute=2, refused_count=False), time)
+    limiter = Limiter(SimulatedLimits(requests_per_minute=2, refused_count=False), time)
     for time.now_s in (0.0, 10.0):
         assert not limiter.admit(1).over
 
@@ -46,7 +46,7 @@ def test_the_request_above_the_limit_waits_until_the_first_has_left():
 
 def test_a_refused_request_counts_where_it_is_told_to():
     time = Time()
-    limiter = Limiter(RateLimits(requests_per_minute=1), time)
+    limiter = Limiter(SimulatedLimits(requests_per_minute=1), time)
     limiter.admit(1)
     time.now_s = 59.0
     limiter.admit(1)
@@ -57,7 +57,7 @@ def test_a_refused_request_counts_where_it_is_told_to():
 
 def test_tokens_are_counted_and_refused_tokens_are_not():
     time = Time()
-    limiter = Limiter(RateLimits(tokens_per_minute=100), time)
+    limiter = Limiter(SimulatedLimits(tokens_per_minute=100), time)
     assert not limiter.admit(60).over
 
     refused = limiter.admit(50)
@@ -68,14 +68,14 @@ def test_tokens_are_counted_and_refused_tokens_are_not():
 
 
 def test_a_minute_enforced_by_the_second():
-    limiter = Limiter(RateLimits(requests_per_minute=60, window_s=1.0), Time())
+    limiter = Limiter(SimulatedLimits(requests_per_minute=60, window_s=1.0), Time())
 
     assert [limiter.admit(1).over for _ in range(2)] == [None, "requests"]
 
 
 def test_a_request_larger_than_a_short_window_passes_alone():
     time = Time()
-    limiter = Limiter(RateLimits(tokens_per_minute=600, window_s=1.0), time)
+    limiter = Limiter(SimulatedLimits(tokens_per_minute=600, window_s=1.0), time)
 
     assert not limiter.admit(500).over
     assert limiter.admit(1).over == "tokens"
@@ -84,7 +84,7 @@ def test_a_request_larger_than_a_short_window_passes_alone():
 
 
 def test_a_request_larger_than_the_minute_never_passes():
-    assert Limiter(RateLimits(tokens_per_minute=600), Time()).admit(601).over == "tokens"
+    assert Limiter(SimulatedLimits(tokens_per_minute=600), Time()).admit(601).over == "tokens"
 
 
 @example(gaps=[1.6349735049547478, 2, 3, 2], limit=2, window_s=5.0)
@@ -95,7 +95,7 @@ def test_a_request_larger_than_the_minute_never_passes():
 )
 def test_no_window_ever_holds_more_than_its_share(gaps: list[float], limit: int, window_s: float):
     time = Time()
-    limiter = Limiter(RateLimits(requests_per_minute=limit * 12, window_s=window_s), time)
+    limiter = Limiter(SimulatedLimits(requests_per_minute=limit * 12, window_s=window_s), time)
     passed: list[float] = []
     for gap in gaps:
         time.now_s += gap
@@ -110,7 +110,7 @@ def test_no_window_ever_holds_more_than_its_share(gaps: list[float], limit: int,
 @given(cost=st.integers(1, 100), spent=st.lists(st.integers(1, 100), max_size=20))
 def test_whoever_waits_as_told_gets_through(cost: int, spent: list[int]):
     time = Time()
-    limiter = Limiter(RateLimits(tokens_per_minute=100), time)
+    limiter = Limiter(SimulatedLimits(tokens_per_minute=100), time)
     for tokens in spent:
         limiter.admit(tokens)
         time.now_s += 1.0
@@ -133,4 +133,4 @@ def test_durations_look_like_those_of_openai(seconds: float, text: str):
 )
 def test_limits_of_nothing_are_refused(requests: int | None, tokens: int | None, window_s: float):
     with pytest.raises(ConfigError, match="above 0"):
-        RateLimits(requests_per_minute=requests, tokens_per_minute=tokens, window_s=window_s)
+        SimulatedLimits(requests_per_minute=requests, tokens_per_minute=tokens, window_s=window_s)

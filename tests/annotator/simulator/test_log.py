@@ -3,12 +3,16 @@
 from pathlib import Path
 
 from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.log import Load, Outcome, RequestLog, fingerprint
+from stepdistill.annotator.simulator.log import RequestLog, RequestOutcome, ServerLoad, fingerprint
 
 ONE, TWO = b"1" * 16, b"2" * 16
-ANSWERED = Outcome(status=200, prompt_tokens=10, completion_tokens=5, limit_tokens=12, billed=True)
-TORN = Outcome(status=200, prompt_tokens=10, completion_tokens=5, billed=True, fault=Fault.TORN)
-REFUSED = Outcome(status=429, limit_tokens=12, fault=Fault.RATE_LIMITED)
+ANSWERED = RequestOutcome(
+    status=200, prompt_tokens=10, completion_tokens=5, limit_tokens=12, billed=True
+)
+TORN = RequestOutcome(
+    status=200, prompt_tokens=10, completion_tokens=5, billed=True, fault=Fault.TORN
+)
+REFUSED = RequestOutcome(status=429, limit_tokens=12, fault=Fault.RATE_LIMITED)
 
 
 class Time:
@@ -56,7 +60,7 @@ def test_an_empty_book_answers_too():
     log = RequestLog(Time())
 
     assert (log.served_count(), log.peak_in_flight(), log.billed_tokens()) == (0, 0, (0, 0))
-    assert log.busiest() == Load(requests=0, tokens=0)
+    assert log.busiest() == ServerLoad(requests=0, tokens=0)
 
 
 def test_every_line_is_on_disk_before_anything_is_closed(tmp_path: Path):
@@ -97,9 +101,9 @@ def test_the_busiest_window():
         outcome = REFUSED if arrival_s == 58.0 else ANSWERED
         log.leave(log.arrive(ONE, "", arrival_s), outcome)
 
-    assert log.busiest(60.0) == Load(requests=3, tokens=36)
-    assert log.busiest(1.0) == Load(requests=2, tokens=24)
-    assert log.busiest(0.1) == Load(requests=1, tokens=12)
+    assert log.busiest(60.0) == ServerLoad(requests=3, tokens=36)
+    assert log.busiest(1.0) == ServerLoad(requests=2, tokens=24)
+    assert log.busiest(0.1) == ServerLoad(requests=1, tokens=12)
 
 
 def test_keys_are_told_apart_and_not_told():

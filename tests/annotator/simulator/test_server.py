@@ -7,9 +7,9 @@ import aiohttp
 import pytest
 
 from stepdistill.annotator.simulator.latency import Latency
-from stepdistill.annotator.simulator.limits import RateLimits
+from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.log import RequestLog
-from stepdistill.annotator.simulator.server import ModelCard, Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
 from stepdistill.annotator.simulator.wire import token_count
 from tests.annotator.simulator.asking import KNOWN, a_teacher, ask, chat_body
 
@@ -86,7 +86,7 @@ async def test_what_is_no_request_is_refused_and_not_billed():
 
 
 async def test_models_are_listed_and_others_are_gone():
-    card = ModelCard(id="small", shutdown_date="2027-01-14")
+    card = SimulatedModel(id="small", shutdown_date="2027-01-14")
     async with Simulator(a_teacher(), SimulatorSettings(models=(card,))) as simulator:
         async with (
             aiohttp.ClientSession() as session,
@@ -113,7 +113,9 @@ async def test_another_address_is_not_found():
 
 
 async def test_limits_are_enforced_and_reported():
-    settings = SimulatorSettings(limits=RateLimits(requests_per_minute=1, tokens_per_minute=500))
+    settings = SimulatorSettings(
+        limits=SimulatedLimits(requests_per_minute=1, tokens_per_minute=500)
+    )
     async with Simulator(a_teacher(), settings, clock=lambda: 100.0) as simulator:
         passed = await ask(simulator, chat_body("one", max_tokens=200))
         refused = await ask(simulator, chat_body("one"))

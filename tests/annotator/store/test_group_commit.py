@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import StoreError
 from tests.annotator.made import FAILURE, a_key, an_answer, on_disk
@@ -17,7 +17,7 @@ def opened(folder: Path, map_bytes: int = 1 << 24) -> ResponseStore:
 
 async def test_each_put_is_on_the_disk_when_it_returns(tmp_path: Path):
     with opened(tmp_path) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             for number in range(3):
                 await committer.put(a_key(number), an_answer(str(number)))
                 with on_disk(store, tmp_path / f"copy-{number}") as copy, copy.reading() as stored:
@@ -26,7 +26,7 @@ async def test_each_put_is_on_the_disk_when_it_returns(tmp_path: Path):
 
 async def test_a_failure_is_kept_as_one(tmp_path: Path):
     with opened(tmp_path) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             await committer.put(a_key(1), FAILURE)
         with store.reading() as stored:
             assert (stored.answer(a_key(1)), stored.failure(a_key(1))) == (None, FAILURE)
@@ -34,7 +34,7 @@ async def test_a_failure_is_kept_as_one(tmp_path: Path):
 
 async def test_a_thousand_puts_at_once_all_land(tmp_path: Path):
     with opened(tmp_path) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             puts = [committer.put(a_key(n), an_answer(str(n))) for n in range(1500)]
             await asyncio.gather(*puts)
             with on_disk(store, tmp_path / "copy") as copy, copy.reading() as stored:
@@ -52,7 +52,7 @@ async def test_no_more_than_the_backlog_is_on_its_way(tmp_path: Path):
         landed += 1
 
     with opened(tmp_path) as store:
-        async with Committer(store, backlog=8) as committer:
+        async with GroupCommit(store, backlog=8) as committer:
             for n in range(100):
                 await committer.submit(a_key(n), an_answer(), count)
                 submitted += 1
@@ -64,7 +64,7 @@ async def test_no_more_than_the_backlog_is_on_its_way(tmp_path: Path):
 
 async def test_leaving_waits_for_what_is_on_its_way(tmp_path: Path):
     with opened(tmp_path) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             puts = [asyncio.create_task(committer.put(a_key(n), an_answer())) for n in range(700)]
             await asyncio.sleep(0)
         await asyncio.gather(*puts)
@@ -75,7 +75,7 @@ async def test_leaving_waits_for_what_is_on_its_way(tmp_path: Path):
 async def test_a_store_that_grows_under_many_puts_loses_none(tmp_path: Path):
     text = "x" * 500
     with opened(tmp_path, map_bytes=1 << 16) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             for start in range(0, 600, 200):
                 keys = [a_key(n) for n in range(start, start + 200)]
                 await asyncio.gather(*(committer.put(key, an_answer(text)) for key in keys))
@@ -87,7 +87,7 @@ async def test_whoever_looks_things_up_meanwhile_does_not_notice_that_the_store_
 ):
     answer = an_answer("x" * 2000)
     with opened(tmp_path, map_bytes=1 << 17) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             waiting = {asyncio.create_task(committer.put(a_key(n), answer)) for n in range(1000)}
             while waiting:
                 _, waiting = await asyncio.wait(waiting, timeout=0)
@@ -97,7 +97,7 @@ async def test_whoever_looks_things_up_meanwhile_does_not_notice_that_the_store_
 
 async def test_who_gives_up_waiting_does_not_disturb_the_others(tmp_path: Path):
     with opened(tmp_path) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             puts = [asyncio.create_task(committer.put(a_key(n), an_answer())) for n in range(20)]
             await asyncio.sleep(0)
             puts[3].cancel()
@@ -110,7 +110,7 @@ async def test_who_gives_up_waiting_does_not_disturb_the_others(tmp_path: Path):
 
 async def test_a_store_error_reaches_everybody_who_waits(tmp_path: Path):
     store = opened(tmp_path)
-    async with Committer(store) as committer:
+    async with GroupCommit(store) as committer:
         store.close()
         puts = [committer.put(a_key(n), an_answer()) for n in range(3)]
         results = await asyncio.gather(*puts, return_exceptions=True)
@@ -123,7 +123,7 @@ async def test_a_store_error_reaches_everybody_who_waits(tmp_path: Path):
 async def test_after_an_error_the_committer_still_ends(tmp_path: Path):
     store = opened(tmp_path)
     async with asyncio.timeout(5):
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             store.close()
             with pytest.raises(StoreError):
                 await committer.put(a_key(1), an_answer())

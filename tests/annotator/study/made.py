@@ -6,9 +6,9 @@ from typing import Any
 from stepdistill.annotator.study.experiment import Report
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.ranking import rank
-from stepdistill.annotator.study.score import Score, Style
+from stepdistill.annotator.study.score import Style, TemplateScore
 from stepdistill.annotator.study.score_template import Scored
-from stepdistill.common.manifest import Tokens
+from stepdistill.common.manifest import TokenTotals
 
 
 def a_setting(**changes: Any) -> Setting:
@@ -23,7 +23,7 @@ def a_setting(**changes: Any) -> Setting:
     return Setting(**{**parts, **changes})
 
 
-def a_score(correct: int = 3, rows: int = 4, **changes: Any) -> Score:
+def a_score(correct: int = 3, rows: int = 4, **changes: Any) -> TemplateScore:
     parts: dict[str, Any] = {
         "prompt": "abc",
         "rows": rows,
@@ -34,10 +34,10 @@ def a_score(correct: int = 3, rows: int = 4, **changes: Any) -> Score:
         "style": Style(
             characters=60, characters_variance=4, words=10, sentences=1, reading_ease=None
         ),
-        "tokens": Tokens(prompt=40 * rows, completion=10 * rows),
+        "tokens": TokenTotals(prompt=40 * rows, completion=10 * rows),
         "cost_usd": 0.01 * rows,
     }
-    return Score(**{**parts, **changes})
+    return TemplateScore(**{**parts, **changes})
 
 
 def scored(template: str, right: str, **changes: Any) -> Scored:

@@ -4,15 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.study.metadata import Metadata, Result, load_metadata, save_metadata
+from stepdistill.annotator.study.metadata import (
+    Metadata,
+    TemplateResult,
+    load_metadata,
+    save_metadata,
+)
 from stepdistill.common.errors import PromptError
 from tests.annotator.study.made import a_score, a_setting
 
 
-def a_result(seed: int = 1, version: int = 1, **correct: int) -> Result:
+def a_result(seed: int = 1, version: int = 1, **correct: int) -> TemplateResult:
     scores = {name: a_score(n) for name, n in correct.items()}
     setting = a_setting(seed=seed)
-    return Result(setting=setting, reader_version=version, data="d", templates=scores)
+    return TemplateResult(setting=setting, reader_version=version, data="d", templates=scores)
 
 
 def test_what_is_saved_is_read_back_with_the_accuracy_for_people(tmp_path: Path) -> None:

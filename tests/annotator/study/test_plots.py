@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from stepdistill.annotator.study.few_shot_cost import FewShotCost
-from stepdistill.annotator.study.metadata import Metadata, Result
-from stepdistill.annotator.study.optimize.history import Line
+from stepdistill.annotator.study.metadata import Metadata, TemplateResult
+from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.plots.drawing import draw
 from stepdistill.annotator.study.plots.groups import groups_of, selection
-from stepdistill.annotator.study.score import Score, Style
+from stepdistill.annotator.study.score import Style, TemplateScore
 from tests.annotator.study.made import a_score, a_setting
 
 
@@ -25,12 +25,12 @@ def a_style(number: int) -> Style:
 
 
 def metadata(templates: int, **changes: Any) -> Metadata:
-    def score(number: int) -> Score:
+    def score(number: int) -> TemplateScore:
         parts: dict[str, Any] = {"style": a_style(number), **changes}
         return a_score(correct=number % 4, **parts)
 
     scores = {f"t{number}": score(number) for number in range(templates)}
-    result = Result(setting=a_setting(), reader_version=1, data="", templates=scores)
+    result = TemplateResult(setting=a_setting(), reader_version=1, data="", templates=scores)
     return Metadata(task="sums", results=[result])
 
 
@@ -45,10 +45,10 @@ FEW_SHOT = FewShotCost(
     alike=(0.02, 0.025, 0.03),
 )
 HISTORY = [
-    Line(iteration=0, candidate=0, state="scored", rows=4, expected=0.5, best_score=0.5),
-    Line(iteration=1, candidate=0, state="scored", rows=4, expected=0.75, best_score=0.75),
-    Line(iteration=1, candidate=1, state="stopped", rows=2, expected=0.2, best_score=0.75),
-    Line(iteration=1, candidate=2, state="refused", reason="duplicate", best_score=0.75),
+    HistoryLine(iteration=0, candidate=0, state="scored", rows=4, expected=0.5, best_score=0.5),
+    HistoryLine(iteration=1, candidate=0, state="scored", rows=4, expected=0.75, best_score=0.75),
+    HistoryLine(iteration=1, candidate=1, state="stopped", rows=2, expected=0.2, best_score=0.75),
+    HistoryLine(iteration=1, candidate=2, state="refused", reason="duplicate", best_score=0.75),
 ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.reading.reading import Reading, unread
-from stepdistill.annotator.study.reading_diff import Tally, kind_of, rule_name
+from stepdistill.annotator.study.reading_diff import ReadingTally, kind_of, rule_name
 from stepdistill.annotator.study.reading_lines import change_line, is_file, line_of, readings_in
 from stepdistill.common.errors import DatasetError
 
@@ -42,7 +42,7 @@ def test_kinds_of_change(before: Reading | None, after: Reading | None, kind: st
 
 
 def test_changes_are_counted_by_both_rules() -> None:
-    tally = Tally()
+    tally = ReadingTally()
     pairs = [
         (PLACE, unread("no_match"), reading("b")),
         (PLACE, reading("a"), reading("a")),
@@ -67,7 +67,7 @@ def test_a_line_has_exactly_these_fields_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_changes_line() -> None:
-    (change,) = Tally().changes([(PLACE, None, reading("a"))])
+    (change,) = ReadingTally().changes([(PLACE, None, reading("a"))])
     line = json.loads(change_line(change))
     assert (line["template"], line["change"], line["before"]) == ("plain", "found", None)
     assert line["after"]["label"] == "a"

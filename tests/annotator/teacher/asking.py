@@ -14,18 +14,18 @@ from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.http.transport import Transport, open_transport
-from stepdistill.annotator.teacher.online.circuit_breaker import BreakerPolicy
-from stepdistill.annotator.teacher.online.engine import OnlineTeacher, Patience
+from stepdistill.annotator.teacher.online.circuit_breaker import CircuitBreakerPolicy
+from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 from tests.annotator.made import a_request
 
 QUICK = RetryPolicy(attempts=4, first_s=0.01, cap_s=0.05, longest_s=2)
-BRIEF = BreakerPolicy(opens_after_s=0, first_s=0.01, cap_s=0.05)
+BRIEF = CircuitBreakerPolicy(opens_after_s=0, first_s=0.01, cap_s=0.05)
 ONCE = RetryPolicy(attempts=1)
 
 
@@ -63,11 +63,11 @@ def simulator(*script: Fault | None, retry_after_s: float = 0.01, **settings: An
     return Simulator(SimulatedTeacher(), SimulatorSettings(faults=plan, **settings))
 
 
-OpenTransport = Callable[[Door], AbstractAsyncContextManager[Transport]]
+OpenTransport = Callable[[TeacherSpec], AbstractAsyncContextManager[Transport]]
 Asking = Callable[..., AbstractAsyncContextManager[Run]]
 
 
-def a_door(base_url: str, **changes: Any) -> Door:
+def a_door(base_url: str, **changes: Any) -> TeacherSpec:
     """A plain door with one request in flight, but for what is said."""
     parts: dict[str, Any] = {
         "key": None,
@@ -76,7 +76,7 @@ def a_door(base_url: str, **changes: Any) -> Door:
         "max_tokens": 512,
         "limit_name": "max_tokens",
     }
-    return Door(base_url=base_url, **{**parts, **changes})
+    return TeacherSpec(base_url=base_url, **{**parts, **changes})
 
 
 @asynccontextmanager
@@ -86,14 +86,14 @@ async def a_run(
     *,
     transport: OpenTransport = open_transport,
     retry: RetryPolicy = QUICK,
-    breaker: BreakerPolicy = BRIEF,
+    breaker: CircuitBreakerPolicy = BRIEF,
     **door: Any,
 ) -> AsyncGenerator[Run]:
     """door: what differs from a plain door with one request in flight."""
-    progress, patience = Progress(), Patience(retry=retry, breaker=breaker)
+    progress, patience = Progress(), FailurePolicy(retry=retry, breaker=breaker)
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 24) as store:
         async with (
-            Committer(store) as committer,
+            GroupCommit(store) as committer,
             OnlineTeacher(
                 a_door(base_url, **door),
                 committer,

@@ -13,7 +13,7 @@ from stepdistill.trainer.data.batches import (
     pad_inputs,
     padded_tokens,
 )
-from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.data.examples import Example, TaskText
 from stepdistill.trainer.data.tokens import Tokens
 from tests.trainer.made_tokens import tokens_of
 
@@ -21,8 +21,8 @@ ROWS = [
     Example(
         id=str(i),
         input=" ".join(["7"] * (i + 1)),
-        labels=(Said(text=str(100 + i)),),
-        rationales=(Said(text=" ".join(["9"] * (i % 4 + 1))),) if i % 3 else (),
+        labels=(TaskText(text=str(100 + i)),),
+        rationales=(TaskText(text=" ".join(["9"] * (i % 4 + 1))),) if i % 3 else (),
     )
     for i in range(10)
 ]
@@ -64,7 +64,7 @@ def test_in_lockstep_a_rank_with_nothing_to_explain_joins_in() -> None:
 
 
 def test_several_targets_of_a_row_share_its_input() -> None:
-    two = (Said(text="20 21", weight=0.25), Said(text="22", weight=0.75))
+    two = (TaskText(text="20 21", weight=0.25), TaskText(text="22", weight=0.75))
     rows = [ROWS[0], replace(ROWS[1], rationales=two), ROWS[2]]
     _, rationale = _batch(tokens_of(rows), 0, 1, 2).targets
     assert rationale is not None and rationale.source is not None and rationale.weights is not None

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from stepdistill.common.errors import ShardError
 from stepdistill.common.record import Record
-from stepdistill.trainer.data.examples import Lesson, Said, exam, fill, lesson
-from stepdistill.trainer.data.shards import Split, read_data
-from stepdistill.trainer.settings.train import TrainConfig, parse
+from stepdistill.trainer.data.examples import TaskText, TrainSet, exam, fill, lesson
+from stepdistill.trainer.data.shards import DataSplit, read_data
+from stepdistill.trainer.settings.train import TrainSettings, parse
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
 
-def _config(*folders: Path, **options: object) -> TrainConfig:
+def _config(*folders: Path, **options: object) -> TrainSettings:
     train = [f"--train={folders[0]}", *(str(folder) for folder in folders[1:])]
     line = arguments(folders[0], Path("out"), **options)[3:]
     return parse([*train[:1], *line, f"--valid={folders[0]}", f"--test={folders[0]}"]).model_copy(
@@ -23,15 +23,15 @@ def _config(*folders: Path, **options: object) -> TrainConfig:
     )
 
 
-def _lesson(config: TrainConfig) -> Lesson:
+def _lesson(config: TrainSettings) -> TrainSet:
     return lesson(read_data(config).train, config)
 
 
-def _learn(folder: Path, records: list[Record], **options: object) -> Lesson:
+def _learn(folder: Path, records: list[Record], **options: object) -> TrainSet:
     return _lesson(_config(write_split(folder / "rows", records), **options))
 
 
-def _split(folder: Path, records: list[Record]) -> Split:
+def _split(folder: Path, records: list[Record]) -> DataSplit:
     return read_data(_config(write_split(folder / "rows", records))).train
 
 
@@ -122,11 +122,14 @@ def test_votes_can_weigh_labels_and_rows(tmp_path: Path) -> None:
     )
     folder = write_split(tmp_path / "rows", [record])
     [plain] = _lesson(_config(folder)).examples
-    assert (plain.labels, plain.weight) == ((Said(text="division"),), 1.0)
+    assert (plain.labels, plain.weight) == ((TaskText(text="division"),), 1.0)
     [soft] = _lesson(
         _config(folder, row_weight="confidence").model_copy(update={"soft_labels": True})
     ).examples
-    assert soft.labels == (Said(text="division", weight=0.75), Said(text="addition", weight=0.25))
+    assert soft.labels == (
+        TaskText(text="division", weight=0.75),
+        TaskText(text="addition", weight=0.25),
+    )
     assert (soft.label, soft.weight) == ("division", 0.6)
 
 

@@ -8,7 +8,7 @@ import pytest
 from stepdistill.common.errors import ShardError
 from stepdistill.trainer.data.examples import lesson
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
-from stepdistill.trainer.settings.train import TrainConfig, parse
+from stepdistill.trainer.settings.train import TrainSettings, parse
 from tests.trainer.made_rows import arguments, word_problems
 
 
@@ -29,7 +29,7 @@ def _told(path: Path, *labels: str | None) -> Path:
     return path
 
 
-def _config(data: Path, train: list[Path], **options: object) -> TrainConfig:
+def _config(data: Path, train: list[Path], **options: object) -> TrainSettings:
     config = parse(arguments(data, Path("out"), **options))
     return config.model_copy(update={"train": tuple(train)})
 

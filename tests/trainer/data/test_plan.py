@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stepdistill.trainer.data.batches import Batch
-from stepdistill.trainer.data.plan import Plan, Sharing, StepSettings, arrange
+from stepdistill.trainer.data.plan import Sharing, StepPlan, StepSettings, arrange
 from tests.trainer.made_tokens import lengthy_rows, tokens_of
 
 STEPS = StepSettings(batch_size=8, seed=3)
@@ -14,8 +14,8 @@ ROWS = lengthy_rows(100)
 TOKENS = tokens_of(ROWS)
 
 
-def _plan(**sharing: int | bool | None) -> Plan:
-    return Plan(TOKENS, replace(STEPS, sharing=Sharing(**sharing)))  # pyright: ignore[reportArgumentType]
+def _plan(**sharing: int | bool | None) -> StepPlan:
+    return StepPlan(TOKENS, replace(STEPS, sharing=Sharing(**sharing)))  # pyright: ignore[reportArgumentType]
 
 
 def _labels(batches: list[Batch]) -> list[int]:
@@ -24,14 +24,14 @@ def _labels(batches: list[Batch]) -> list[int]:
 
 
 def test_an_epoch_shows_every_row_once() -> None:
-    plan = Plan(TOKENS, StepSettings(batch_size=10, seed=3))
+    plan = StepPlan(TOKENS, StepSettings(batch_size=10, seed=3))
     for epoch in range(2):
         rows = [plan.rows(step) for step in range(epoch * 10, epoch * 10 + 10)]
         assert sorted(np.concatenate(rows)) == list(range(100))
 
 
 def test_fewer_rows_than_a_step_are_shown_again() -> None:
-    few = Plan(tokens_of(ROWS[:3]), STEPS)
+    few = StepPlan(tokens_of(ROWS[:3]), STEPS)
     assert sorted(np.concatenate([few.rows(step) for step in range(3)])) == sorted([0, 1, 2] * 8)
 
 
@@ -42,7 +42,7 @@ def test_any_step_can_be_asked_for_at_any_time() -> None:
 
 
 def test_another_seed_is_another_order() -> None:
-    other = Plan(TOKENS, replace(STEPS, seed=4))
+    other = StepPlan(TOKENS, replace(STEPS, seed=4))
     assert list(other.rows(0)) != list(_plan().rows(0))
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from stepdistill.trainer.data.examples import Example, Said
-from stepdistill.trainer.data.tokens import Limits, kept, load, save, targets_of, tokenise
+from stepdistill.trainer.data.examples import Example, TaskText
+from stepdistill.trainer.data.tokens import LengthLimits, kept, load, save, targets_of, tokenise
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import encoder_of, fingerprint_of
 from stepdistill.trainer.settings.tasks import Task, table_of
 from tests.trainer.made_tokens import lengthy_rows, spell, tokens_of
 
 TABLE = table_of("step-by-step", 0.5)
-LIMITS = Limits(input=256, target=64)
+LIMITS = LengthLimits(input=256, target=64)
 
 
 def test_prefixes_and_ends(student: Student, examples: tuple[Example, ...]) -> None:
@@ -29,7 +29,7 @@ def test_prefixes_and_ends(student: Student, examples: tuple[Example, ...]) -> N
 
 def test_long_texts_are_cut(student: Student, examples: tuple[Example, ...]) -> None:
     encode = encoder_of(student.tokenizer)
-    [task] = tokenise(examples[:1], TABLE[:1], encode, Limits(input=16, target=8))
+    [task] = tokenise(examples[:1], TABLE[:1], encode, LengthLimits(input=16, target=8))
     assert len(task.inputs[0]) == 16
     assert task.inputs[0][-1] == student.tokenizer.eos_token_id
 
@@ -53,7 +53,7 @@ def test_other_texts_tokenizers_or_limits_are_kept_elsewhere(student: Student) -
     places = [
         kept(Path(), rows, TABLE, own, LIMITS),
         kept(Path(), rows, TABLE, "other", LIMITS),
-        kept(Path(), rows, TABLE, own, Limits(input=255, target=64)),
+        kept(Path(), rows, TABLE, own, LengthLimits(input=255, target=64)),
         kept(Path(), rows, table_of("standard", 0.5), own, LIMITS),
         kept(Path(), changed, TABLE, own, LIMITS),
     ]
@@ -63,11 +63,11 @@ def test_other_texts_tokenizers_or_limits_are_kept_elsewhere(student: Student) -
 
 def test_label_then_rationale_is_one_target() -> None:
     task = Task(name="answer", target="label-rationale")
-    row = Example(id="1", input="x", labels=(Said(text="yes"),), weight=0.5)
-    assert targets_of(task, row) == [Said(text="yes", weight=0.5)]
-    reasons = (Said(text="it is", weight=0.5), Said(text="so it is", weight=0.5))
+    row = Example(id="1", input="x", labels=(TaskText(text="yes"),), weight=0.5)
+    assert targets_of(task, row) == [TaskText(text="yes", weight=0.5)]
+    reasons = (TaskText(text="it is", weight=0.5), TaskText(text="so it is", weight=0.5))
     said = targets_of(task, replace(row, rationales=reasons))
-    assert said[0] == Said(text="yes Reasons: it is", weight=0.25)
+    assert said[0] == TaskText(text="yes Reasons: it is", weight=0.25)
     assert len(said) == 2
 
 

@@ -18,9 +18,9 @@ import orjson
 import yaml
 
 from stepdistill.trainer.data.examples import lesson
-from stepdistill.trainer.data.plan import Plan, StepSettings
+from stepdistill.trainer.data.plan import StepPlan, StepSettings
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
-from stepdistill.trainer.data.tokens import Limits, kept, tokenise
+from stepdistill.trainer.data.tokens import LengthLimits, kept, tokenise
 from stepdistill.trainer.main import main
 from stepdistill.trainer.model.tokenizer import fingerprint_of, from_pieces
 from stepdistill.trainer.settings.train import parse
@@ -135,7 +135,7 @@ def _data() -> Found:
 
 def _tokens() -> Found:
     """What a tokenizer is known by, and for each run's texts the folder of their tokens."""
-    tokenizer, limits = fingerprint_of(from_pieces(_PIECES)), Limits(input=64, target=32)
+    tokenizer, limits = fingerprint_of(from_pieces(_PIECES)), LengthLimits(input=64, target=32)
     folders: dict[str, str] = {}
     for name in RUNS:
         config = parse(line_of(name, "unused"))
@@ -148,8 +148,8 @@ def _steps() -> Found:
     """Which rows make up the first steps, over two epochs and more."""
     config = parse(line_of("plain", "unused"))
     texts = lesson(read_data(config).train, config).examples
-    tokens = tokenise(texts, config.table(), _spell, Limits(input=64, target=32))
-    plan = Plan(tokens, StepSettings(batch_size=4, seed=3))
+    tokens = tokenise(texts, config.table(), _spell, LengthLimits(input=64, target=32))
+    plan = StepPlan(tokens, StepSettings(batch_size=4, seed=3))
     return {"rows": [plan.rows(number).tolist() for number in range(12)]}
 
 

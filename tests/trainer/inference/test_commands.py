@@ -9,12 +9,12 @@ import orjson
 import pytest
 
 from stepdistill.trainer.main import main
-from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.settings.train import TrainSettings
 from tests.trainer.made_rows import CLASSES, word_problems, write_split
 
 
 @pytest.fixture(scope="module")
-def model(finished: TrainConfig) -> str:
+def model(finished: TrainSettings) -> str:
     return str(finished.output / "model")
 
 

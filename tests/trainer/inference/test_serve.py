@@ -8,22 +8,22 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
-from stepdistill.trainer.inference.predictor import Pupil
-from stepdistill.trainer.inference.serve import Counter
-from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.inference.predictor import Predictor
+from stepdistill.trainer.inference.serve import PredictHandler
+from stepdistill.trainer.settings.train import TrainSettings
 from tests.trainer.made_rows import CLASSES, word_problems
 
 ROWS = [{"id": row.id, "input": row.input} for row in word_problems("new", 12)]
 
 
 @pytest.fixture(scope="module")
-def pupil(finished: TrainConfig) -> Pupil:
-    return Pupil(finished.output / "model")
+def pupil(finished: TrainSettings) -> Predictor:
+    return Predictor(finished.output / "model")
 
 
 @pytest.fixture
-async def server(pupil: Pupil) -> AsyncIterator[TestServer]:
-    server = TestServer(Counter(pupil, batch_size=4).application())
+async def server(pupil: Predictor) -> AsyncIterator[TestServer]:
+    server = TestServer(PredictHandler(pupil, batch_size=4).application())
     async with server:
         yield server
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from stepdistill.trainer.data.batches import Batch, Layout, Targets
-from stepdistill.trainer.data.examples import Example, Said
-from stepdistill.trainer.data.plan import Plan, StepSettings
-from stepdistill.trainer.data.tokens import Limits, tokenise
+from stepdistill.trainer.data.examples import Example, TaskText
+from stepdistill.trainer.data.plan import StepPlan, StepSettings
+from stepdistill.trainer.data.tokens import LengthLimits, tokenise
 from stepdistill.trainer.model.answers import log_chances
 from stepdistill.trainer.model.losses import TaskLosses, weigh
 from stepdistill.trainer.model.student import Student, pretrained
@@ -23,11 +23,11 @@ Examples = tuple[Example, ...]
 def _batch(
     student: Student, examples: Examples, *, mutual: bool = False, pack: int | None = None
 ) -> Batch:
-    table, limits = table_of("step-by-step", 0.5), Limits(input=256, target=128)
+    table, limits = table_of("step-by-step", 0.5), LengthLimits(input=256, target=128)
     tokens = tokenise(examples, table, encoder_of(student.tokenizer), limits)
     layout = Layout(pack=pack)
     settings = StepSettings(batch_size=len(examples), seed=0, layout=layout, mutual=mutual)
-    return Plan(tokens, settings).step(0)[0]
+    return StepPlan(tokens, settings).step(0)[0]
 
 
 def _sums(student: Student, batch: Batch, *, mutual: bool = False) -> torch.Tensor:
@@ -87,7 +87,7 @@ def test_a_skipped_rationale_is_the_same_as_a_masked_one(
 def test_two_rationales_of_a_row_weigh_as_one(student: Student, examples: Examples) -> None:
     row = next(row for row in examples if row.rationales)
     one = _batch(student, (row,))
-    twice = (Said(text=_told(row), weight=0.5), Said(text=_told(row), weight=0.5))
+    twice = (TaskText(text=_told(row), weight=0.5), TaskText(text=_told(row), weight=0.5))
     two = _batch(student, (replace(row, rationales=twice),))
     assert two.totals == one.totals
     assert torch.allclose(_sums(student, two), _sums(student, one), rtol=1e-5)
@@ -103,10 +103,10 @@ def test_a_row_weighs_what_it_is_worth(student: Student, examples: Examples) -> 
 
 def test_a_soft_label_is_the_mean_of_its_labels(student: Student, examples: Examples) -> None:
     row = replace(examples[0], rationales=())
-    votes = (Said(text="addition", weight=0.75), Said(text="division", weight=0.25))
+    votes = (TaskText(text="addition", weight=0.75), TaskText(text="division", weight=0.25))
     soft = _sums(student, _batch(student, (replace(row, labels=votes),)))[0]
     hard = [
-        _sums(student, _batch(student, (replace(row, labels=(Said(text=vote.text),)),)))[0]
+        _sums(student, _batch(student, (replace(row, labels=(TaskText(text=vote.text),)),)))[0]
         for vote in votes
     ]
     assert float(soft) == pytest.approx(0.75 * float(hard[0]) + 0.25 * float(hard[1]), rel=1e-5)
@@ -146,8 +146,8 @@ def test_the_mutual_term_moves_the_explanation_alone(student: Student, examples:
 def test_rows_that_share_lines_have_the_losses_of_rows_apart(
     student: Student, examples: Examples
 ) -> None:
-    votes = (Said(text="addition", weight=0.75), Said(text="division", weight=0.25))
-    told = (Said(text="so it is", weight=0.3), Said(text="because", weight=0.7))
+    votes = (TaskText(text="addition", weight=0.75), TaskText(text="division", weight=0.25))
+    told = (TaskText(text="so it is", weight=0.3), TaskText(text="because", weight=0.7))
     rows = tuple(
         replace(row, labels=votes, weight=0.5) if number % 2 else replace(row, rationales=told)
         for number, row in enumerate(examples[:8])

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.settings.train import TrainConfig, fingerprint, parse
+from stepdistill.trainer.settings.train import TrainSettings, fingerprint, parse
 from tests.trainer.made_rows import arguments
 
 
-def _parse(**options: object) -> TrainConfig:
+def _parse(**options: object) -> TrainSettings:
     return parse(arguments(Path("data"), Path("out"), **options))
 
 

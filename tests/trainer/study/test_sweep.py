@@ -19,11 +19,11 @@ from rich.console import Console
 
 from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.main import main
-from stepdistill.trainer.settings.train import RESULTS_NAME, TrainConfig
+from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.study.launching import Launcher
 from stepdistill.trainer.study.state import Clock, claim, read_note, state_of
 from stepdistill.trainer.study.sweep_file import PlannedRun, Sweep, read_sweep
-from stepdistill.trainer.study.sweep_runner import Round, RunsFailed
+from stepdistill.trainer.study.sweep_runner import RunsFailed, SweepRunner
 from stepdistill.trainer.study.tracking import Tracking
 from tests.trainer.study.waiting import wait_for
 
@@ -67,14 +67,14 @@ def _go(file: Path, launcher: Launcher) -> Outcome:
     console = Console(file=out, width=200, soft_wrap=True)
     with Tracking(file.parent / "tracking.sqlite") as tracking:
         try:
-            Round(plan, launcher, tracking, console, Clock(plan.runs)).run()
+            SweepRunner(plan, launcher, tracking, console, Clock(plan.runs)).run()
         except RunsFailed:
             return Outcome(said=out.getvalue(), failed=True)
     return Outcome(said=out.getvalue(), failed=False)
 
 
 @pytest.fixture
-def results(finished: TrainConfig) -> Path:
+def results(finished: TrainSettings) -> Path:
     return finished.output / RESULTS_NAME
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.trainer.main import main
-from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.settings.train import TrainSettings
 from stepdistill.trainer.study.collect import run_of
 from stepdistill.trainer.study.original import COLUMNS, read_original
 from stepdistill.trainer.study.tracking import Tracking
@@ -26,7 +26,7 @@ def _track(tmp_path: Path, *words: str | Path) -> int:
     return main(["track", "--tracking", str(tmp_path / "t.sqlite"), *map(str, words)])
 
 
-def test_a_finished_run_as_a_row(finished: TrainConfig) -> None:
+def test_a_finished_run_as_a_row(finished: TrainSettings) -> None:
     run = run_of(finished.output)
     assert (run.source, run.task, run.model, run.mode) == (
         "own",
@@ -50,7 +50,7 @@ def test_a_finished_run_as_a_row(finished: TrainConfig) -> None:
 
 
 def test_a_run_that_is_added_again_stands_there_once(
-    finished: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: TrainSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _track(tmp_path, "add", finished.output.parent) == 0
     assert _track(tmp_path, "add", finished.output) == 0

@@ -11,7 +11,7 @@ import orjson
 from openai.types import Batch
 
 from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.simulator.asking import a_teacher, chat_body
@@ -78,11 +78,11 @@ class House:
 
 @asynccontextmanager
 async def house(
-    settings: BatchSettings | None = None, clock: StepClock | None = None, **others: Any
+    settings: SimulatedBatchSettings | None = None, clock: StepClock | None = None, **others: Any
 ) -> AsyncGenerator[House]:
     """A simulator that answers the prompts; batches are done at once unless settings differ."""
     clock = clock or StepClock()
-    batch = settings or BatchSettings(plan=BatchPlan(pace=AT_ONCE))
+    batch = settings or SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE))
     simulator = Simulator(a_teacher(PROMPTS), SimulatorSettings(batch=batch, **others), clock=clock)
     async with simulator, client_of(simulator) as client:
         yield House(simulator=simulator, client=client, clock=clock)
@@ -110,8 +110,8 @@ def names(rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
     return Counter(row["custom_id"] for row in rows)
 
 
-def trouble(kind: CallKind, *script: Fault | None, **others: Any) -> BatchSettings:
+def trouble(kind: CallKind, *script: Fault | None, **others: Any) -> SimulatedBatchSettings:
     """Batches done at once, and calls of this kind that go wrong in this order."""
     calls = {kind: FaultPlan(script=script)}
     plan = BatchPlan(pace=AT_ONCE)
-    return BatchSettings(plan=plan, calls=calls, **others)
+    return SimulatedBatchSettings(plan=plan, calls=calls, **others)

@@ -6,7 +6,11 @@ import openai
 import pytest
 
 from stepdistill.annotator.simulator.batch.books import BatchBooks, CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.plan import (
+    BatchLimits,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.log import RequestLog
 from stepdistill.annotator.simulator.wire import body_digest
@@ -14,7 +18,7 @@ from stepdistill.common.errors import ConfigError
 from tests.annotator.simulator.asking import ask, chat_body
 from tests.annotator.simulator.batch.batching import AT_ONCE, NAMES, PROMPTS, house, input_lines
 
-SETTINGS = BatchSettings(
+SETTINGS = SimulatedBatchSettings(
     plan=BatchPlan(pace=AT_ONCE),
     calls={CallKind.DOWNLOAD: FaultPlan(script=(None, Fault.SERVER_ERROR))},
 )
@@ -81,7 +85,7 @@ async def test_the_same_input_twice_is_seen_in_the_books():
 
 async def test_a_batch_is_no_orphan_once_all_its_files_were_read():
     plan = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(Fault.BAD_REQUEST,)))
-    async with house(BatchSettings(plan=plan)) as home:
+    async with house(SimulatedBatchSettings(plan=plan)) as home:
         batch = await home.create()
         log = home.simulator.log.batch
         await home.output(batch)

@@ -7,8 +7,8 @@ import aiohttp
 import openai
 import pytest
 
-from stepdistill.annotator.simulator.batch.books import Call, CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.books import BatchCall, CallKind
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.common.errors import ConfigError
@@ -67,7 +67,7 @@ FAILURES = {
 async def test_any_call_can_fail_and_is_in_the_books(
     kind: CallKind, fault: Fault, error: type[openai.OpenAIError]
 ):
-    settings = BatchSettings(plan=SLOW, calls={kind: FaultPlan(script=(None, fault))})
+    settings = SimulatedBatchSettings(plan=SLOW, calls={kind: FaultPlan(script=(None, fault))})
     async with house(settings) as home:
         file_id = await home.upload()
         batch = await home.create_from(file_id)
@@ -132,7 +132,7 @@ async def never_ending():
 
 
 async def test_a_file_cannot_be_found_for_a_moment():
-    async with house(BatchSettings(hidden_s=3, plan=BatchPlan(pace=AT_ONCE))) as home:
+    async with house(SimulatedBatchSettings(hidden_s=3, plan=BatchPlan(pace=AT_ONCE))) as home:
         file_id = await home.upload()
         with pytest.raises(openai.BadRequestError, match="Cannot find file"):
             await home.create_from(file_id)
@@ -141,7 +141,7 @@ async def test_a_file_cannot_be_found_for_a_moment():
 
 
 async def test_a_file_that_cannot_be_found_makes_a_batch_that_fails():
-    settings = BatchSettings(hidden_s=3, hidden_fails=True, plan=BatchPlan(pace=AT_ONCE))
+    settings = SimulatedBatchSettings(hidden_s=3, hidden_fails=True, plan=BatchPlan(pace=AT_ONCE))
     async with house(settings) as home:
         batch = await home.create()
 
@@ -152,7 +152,7 @@ async def test_a_file_that_cannot_be_found_makes_a_batch_that_fails():
 
 
 async def test_output_files_are_gone_after_their_time():
-    async with house(BatchSettings(kept_s=50, plan=BatchPlan(pace=AT_ONCE))) as home:
+    async with house(SimulatedBatchSettings(kept_s=50, plan=BatchPlan(pace=AT_ONCE))) as home:
         batch = await home.create()
         await home.later(batch, 49)
         assert len(await home.output(batch)) == len(NAMES)
@@ -178,7 +178,7 @@ async def test_how_long_an_output_is_kept_can_be_asked_for():
 
 @pytest.mark.parametrize("one_project", [False, True])
 async def test_another_key_sees_nothing_unless_its_project_is_the_same(one_project: bool):
-    settings = BatchSettings(plan=BatchPlan(pace=AT_ONCE), one_project=one_project)
+    settings = SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE), one_project=one_project)
     async with house(settings) as home, client_of(home.simulator, "sk-other") as other:
         batch = await home.create()
         assert len([b async for b in other.batches.list()]) == one_project
@@ -192,7 +192,7 @@ async def test_another_key_sees_nothing_unless_its_project_is_the_same(one_proje
 
 
 async def test_a_client_can_be_cut_off_when_its_call_is_served():
-    heard: list[Call] = []
+    heard: list[BatchCall] = []
     async with house() as home:
         home.simulator.log.batch.on_call = heard.append
         batch = await home.create()
@@ -216,7 +216,7 @@ async def test_no_answer_at_all_ends_with_the_client():
 
 async def test_faults_can_be_drawn():
     calls = {CallKind.BATCHES: FaultPlan(rates={Fault.SERVER_ERROR: 0.5})}
-    async with house(BatchSettings(calls=calls)) as home:
+    async with house(SimulatedBatchSettings(calls=calls)) as home:
         for _ in range(30):
             with suppress(openai.InternalServerError):
                 await home.client.batches.list()
@@ -227,7 +227,7 @@ async def test_faults_can_be_drawn():
 
 def test_faults_that_cannot_befall_a_call():
     with pytest.raises(ConfigError):
-        BatchSettings(calls={CallKind.BATCH: FaultPlan(rates={Fault.LENGTH: 0.1})})
+        SimulatedBatchSettings(calls={CallKind.BATCH: FaultPlan(rates={Fault.LENGTH: 0.1})})
 
 
 async def test_on_the_machines_own_clock_a_batch_is_done_within_a_second():
@@ -247,7 +247,9 @@ async def test_on_the_machines_own_clock_a_batch_is_done_within_a_second():
 
 async def test_a_batch_that_nobody_asks_about_is_billed_all_the_same():
     calls = {CallKind.CREATE: FaultPlan(script=(Fault.LOST,))}
-    settings = SimulatorSettings(batch=BatchSettings(plan=BatchPlan(pace=AT_ONCE), calls=calls))
+    settings = SimulatorSettings(
+        batch=SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE), calls=calls)
+    )
     async with Simulator(a_teacher(PROMPTS), settings) as simulator, client_of(simulator) as client:
         file = await client.files.create(file=("in.jsonl", CONTENT), purpose="batch")
         with suppress(openai.APIConnectionError):

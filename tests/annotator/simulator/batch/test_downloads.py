@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchSettings
+from stepdistill.annotator.simulator.batch.plan import SimulatedBatchSettings
 from stepdistill.annotator.simulator.faults import Fault
 from tests.annotator.simulator.batch.batching import PROMPTS, House, house, input_lines, trouble
 
@@ -78,6 +78,6 @@ async def test_a_cut_that_looks_like_the_end():
     ],
 )
 async def test_ranges(ranges: bool, from_byte: int | None, status: int, expected: bytes):
-    async with house(BatchSettings(ranges=ranges)) as home:
+    async with house(SimulatedBatchSettings(ranges=ranges)) as home:
         file_id = await home.upload()
         assert await download(home, file_id, from_byte) == (status, expected)

@@ -7,7 +7,7 @@ from stepdistill.annotator.simulator.batch.plan import (
     BatchLimits,
     BatchPace,
     BatchPlan,
-    BatchSettings,
+    SimulatedBatchSettings,
 )
 from tests.annotator.simulator.batch.batching import PROMPTS, house, input_lines
 
@@ -19,7 +19,7 @@ SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=100, finalizing_s=0))
 @pytest.mark.parametrize("refused", [False, True])
 async def test_enqueued_tokens_have_a_limit_until_a_batch_ends(refused: bool):
     limits = BatchLimits(enqueued_tokens=2 * TOKENS + 1, enqueued_refused=refused)
-    async with house(BatchSettings(plan=SLOW, limits=limits)) as home:
+    async with house(SimulatedBatchSettings(plan=SLOW, limits=limits)) as home:
         first, second = await home.create(), await home.create()
         if refused:
             with pytest.raises(openai.RateLimitError, match="Enqueued token limit"):
@@ -40,7 +40,7 @@ async def test_enqueued_tokens_have_a_limit_until_a_batch_ends(refused: bool):
 async def test_a_limit_on_enqueued_tokens_counts_each_model_apart():
     limits = BatchLimits(enqueued_tokens=TOKENS)
     other = CONTENT.replace(b"any-model", b"other-model")
-    async with house(BatchSettings(plan=SLOW, limits=limits)) as home:
+    async with house(SimulatedBatchSettings(plan=SLOW, limits=limits)) as home:
         statuses = [(await home.create(content)).status for content in (CONTENT, other, other)]
 
     assert statuses == ["in_progress", "in_progress", "failed"]
@@ -49,7 +49,7 @@ async def test_a_limit_on_enqueued_tokens_counts_each_model_apart():
 async def test_the_limit_is_that_of_the_time_of_checking_whenever_one_looks():
     limits = BatchLimits(enqueued_tokens=TOKENS)
     pace = BatchPace(validating_s=10, running_s=100, finalizing_s=0)
-    settings = BatchSettings(plan=BatchPlan(pace=pace), limits=limits)
+    settings = SimulatedBatchSettings(plan=BatchPlan(pace=pace), limits=limits)
     async with house(settings) as home:
         first = await home.create()
         second = await home.create()
@@ -61,7 +61,7 @@ async def test_the_limit_is_that_of_the_time_of_checking_whenever_one_looks():
 
 async def test_creations_in_an_hour_have_a_limit():
     limits = BatchLimits(creations=2, creations_window_s=60)
-    async with house(BatchSettings(limits=limits)) as home:
+    async with house(SimulatedBatchSettings(limits=limits)) as home:
         file_id = await home.upload()
         for _ in range(2):
             await home.create_from(file_id)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.common.errors import ConfigError
 from tests.annotator.simulator.batch.batching import (
@@ -23,8 +23,8 @@ from tests.annotator.simulator.batch.batching import (
 SHORT = BatchPace(validating_s=0, running_s=10, finalizing_s=0, cancelling_s=2, window_s=20)
 
 
-def odd(plan: BatchPlan, *, seed: int = 0) -> BatchSettings:
-    return BatchSettings(plan=plan, seed=seed)
+def odd(plan: BatchPlan, *, seed: int = 0) -> SimulatedBatchSettings:
+    return SimulatedBatchSettings(plan=plan, seed=seed)
 
 
 def failing(**rates: float) -> FaultPlan:
@@ -205,7 +205,7 @@ async def test_the_seed_decides_the_order():
 
 
 async def test_a_script_goes_by_the_order_of_creation():
-    settings = BatchSettings(
+    settings = SimulatedBatchSettings(
         plan=BatchPlan(pace=AT_ONCE),
         script=(BatchPlan(pace=AT_ONCE, fails="token_limit_exceeded"), None),
     )

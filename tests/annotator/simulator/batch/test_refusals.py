@@ -7,8 +7,12 @@ import openai
 import orjson
 import pytest
 
-from stepdistill.annotator.simulator.batch.plan import BatchLimits, BatchPlan, BatchSettings
-from stepdistill.annotator.simulator.server import ModelCard
+from stepdistill.annotator.simulator.batch.plan import (
+    BatchLimits,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
+from stepdistill.annotator.simulator.server import SimulatedModel
 from tests.annotator.simulator.asking import chat_body
 from tests.annotator.simulator.batch.batching import (
     AT_ONCE,
@@ -98,7 +102,7 @@ async def test_an_upload_that_is_refused_leaves_nothing(
         else:
             form.add_field(name, value[1], filename=value[0])
     limits = BatchLimits(bytes_per_file=1000)
-    async with house(BatchSettings(limits=limits)) as home:
+    async with house(SimulatedBatchSettings(limits=limits)) as home:
         assert (await post(home, "/files", data=form))[0] == status
         files = [file async for file in home.client.files.list()]
 
@@ -126,7 +130,9 @@ BAD_LINES: list[tuple[bytes, str, int | None]] = [
 
 @pytest.mark.parametrize(("bad", "code", "line"), BAD_LINES)
 async def test_a_batch_fails_for_what_is_in_its_file(bad: bytes, code: str, line: int | None):
-    settings = BatchSettings(plan=BatchPlan(pace=AT_ONCE), limits=BatchLimits(requests_per_file=3))
+    settings = SimulatedBatchSettings(
+        plan=BatchPlan(pace=AT_ONCE), limits=BatchLimits(requests_per_file=3)
+    )
     async with house(settings) as home:
         batch = await home.create(input_lines(PROMPTS[:1]) + bad)
         log = home.simulator.log
@@ -144,7 +150,7 @@ async def test_a_batch_fails_for_what_is_in_its_file(bad: bytes, code: str, line
 
 
 async def test_an_empty_file_and_a_model_that_is_not_served():
-    async with house(models=(ModelCard(id="other"),)) as home:
+    async with house(models=(SimulatedModel(id="other"),)) as home:
         empty = await home.create(b"\n")
         gone = await home.create()
 

@@ -4,7 +4,7 @@ import openai
 import pytest
 
 from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from tests.annotator.simulator.asking import ask, chat_body
 from tests.annotator.simulator.batch.batching import NAMES, PROMPTS, StepClock, house, input_lines
 
@@ -82,7 +82,7 @@ async def test_files_are_got_and_deleted():
 
 async def test_a_batch_whose_input_is_deleted_runs_on():
     pace = BatchPace(validating_s=0, running_s=10, finalizing_s=0)
-    async with house(BatchSettings(plan=BatchPlan(pace=pace))) as home:
+    async with house(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as home:
         batch = await home.create()
         await home.client.files.delete(batch.input_file_id)
         batch = await home.later(batch, 10)
@@ -92,7 +92,7 @@ async def test_a_batch_whose_input_is_deleted_runs_on():
 
 async def test_a_batch_is_cancelled():
     pace = BatchPace(validating_s=0, running_s=10, cancelling_s=600)
-    async with house(BatchSettings(plan=BatchPlan(pace=pace))) as home:
+    async with house(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as home:
         batch = await home.later(await home.create(), 5)
         cancelling = await home.client.batches.cancel(batch.id)
         again = await home.client.batches.cancel(batch.id)
@@ -120,7 +120,7 @@ class RunningClock(StepClock):
 @pytest.mark.parametrize("running_s", range(4, 24))
 async def test_a_batch_is_cancelled_before_its_end_or_not_at_all(running_s: int):
     pace = BatchPace(validating_s=0, running_s=running_s, finalizing_s=0, cancelling_s=0)
-    settings = BatchSettings(plan=BatchPlan(pace=pace))
+    settings = SimulatedBatchSettings(plan=BatchPlan(pace=pace))
     async with house(settings, clock=RunningClock()) as home:
         batch = await home.create()
         try:

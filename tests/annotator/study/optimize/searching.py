@@ -9,13 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.settings.run import RunConfig, own_prompts
+from stepdistill.annotator.settings.run import RunSettings, own_prompts
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.simulator.taste import Taste
-from stepdistill.annotator.study.optimize.outcome import Outcome
+from stepdistill.annotator.study.optimize.outcome import SearchOutcome
 from stepdistill.annotator.study.optimize.run import run_search
 from stepdistill.annotator.study.optimize.settings import SearchSettings
 from tests.journeys.money import with_prices
@@ -23,7 +23,7 @@ from tests.journeys.money import with_prices
 MILLION = Decimal(1_000_000)
 
 
-def a_config(folder: Path, **changes: Any) -> RunConfig:
+def a_config(folder: Path, **changes: Any) -> RunSettings:
     parts: dict[str, Any] = {
         "task": "demo",
         "splits": ("train",),
@@ -35,7 +35,7 @@ def a_config(folder: Path, **changes: Any) -> RunConfig:
         "max_tokens": 60,
         "concurrency": 1,
     }
-    return RunConfig(**{**parts, **changes})
+    return RunSettings(**{**parts, **changes})
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def a_teacher(folder: Path, seed: int) -> Generator[Simulator]:
 
 def search(
     folder: Path, teacher: Simulator, seed: int, *, ceiling: str | None = None, **settings: Any
-) -> Outcome:
+) -> SearchOutcome:
     """Search with the templates of the demo task."""
     config = a_config(
         folder,
@@ -76,7 +76,7 @@ def search(
     )
     what = replace(SearchSettings(seed=seed), **settings)
     optimizer = replace(config, max_tokens=1024)
-    return run_search(config, optimizer, what, folder / "search", Screen(quiet=True))
+    return run_search(config, optimizer, what, folder / "search", ConsoleOutput(quiet=True))
 
 
 def billed_usd(teacher: Simulator) -> Decimal:

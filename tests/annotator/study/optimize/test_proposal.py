@@ -5,7 +5,7 @@ import pytest
 from stepdistill.annotator.dataset.rows import Row
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, Tried
-from stepdistill.annotator.study.optimize.proposal_filter import Gatekeeper, Refused
+from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter, RefusedProposal
 from stepdistill.common.task import TaskSpec
 
 TASK = TaskSpec.model_validate(
@@ -35,9 +35,9 @@ KNOWN = Template(
 GOOD = "Does it follow from {premise} that {hypothesis}? Say yes or no, and why."
 
 
-def gatekeeper() -> Gatekeeper:
+def gatekeeper() -> ProposalFilter:
     words = "{tried_templates} {solved_problems}"
-    return Gatekeeper(MetaPrompt(words=words, task=TASK, problems=(PROBLEM,)), [KNOWN])
+    return ProposalFilter(MetaPrompt(words=words, task=TASK, problems=(PROBLEM,)), [KNOWN])
 
 
 @pytest.mark.parametrize(
@@ -72,17 +72,17 @@ def test_a_good_one_is_let_in_whatever_is_said_around_it(answer: str) -> None:
 )
 def test_what_is_not_worth_paying_for_is_refused_with_its_reason(text: str, reason: str) -> None:
     found = gatekeeper().judge(f"<template>{text}</template>", KNOWN)
-    assert isinstance(found, Refused)
+    assert isinstance(found, RefusedProposal)
     assert found.reason == reason
 
 
 def test_unmarked_answers_and_second_helpings_are_refused() -> None:
     gate = gatekeeper()
-    assert isinstance(refused := gate.judge(GOOD, KNOWN), Refused)
+    assert isinstance(refused := gate.judge(GOOD, KNOWN), RefusedProposal)
     assert refused.reason == "no_template"
     assert isinstance(gate.judge(f"<template>{GOOD}</template>", KNOWN), Template)
     again = gate.judge(f"<template>{GOOD.replace('?', ' ?')}</template>", KNOWN)
-    assert isinstance(again, Refused)
+    assert isinstance(again, RefusedProposal)
     assert again.reason == "duplicate"
 
 

@@ -11,21 +11,20 @@ from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.settings.run import BatchSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan
-from stepdistill.annotator.simulator.batch.plan import BatchSettings as SimulatedBatches
+from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.batch.collect import Desk
+from stepdistill.annotator.teacher.batch.collect import BatchContext
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import Addressee
-from stepdistill.annotator.teacher.batch.report import Reporter
-from stepdistill.annotator.teacher.online.engine import OnlineTeacher, Patience
+from stepdistill.annotator.teacher.batch.report import BatchReporter
+from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 from tests.annotator.made import ENDPOINT
 from tests.annotator.teacher.asking import QUICK, each
 
@@ -51,7 +50,7 @@ class BatchRun:
     teacher: BatchTeacher
     store: ResponseStore
     ledger: Ledger
-    desk: Desk
+    desk: BatchContext
     progress: Progress
     said: list[str] = field(default_factory=list[str])
 
@@ -72,7 +71,7 @@ class BatchRun:
         return any(words in line for line in self.said)
 
     @property
-    def part(self) -> Part:
+    def part(self) -> BatchPart:
         """The only part of the ledger."""
         (part,) = self.ledger.parts()
         return part
@@ -91,15 +90,15 @@ def serving(
 ) -> Simulator:
     """A simulator whose batches follow a plan, the first ones a script; as quick as can be."""
     settings = SimulatorSettings(
-        batch=SimulatedBatches(plan=plan or BatchPlan(pace=AT_ONCE), script=script, **batches)
+        batch=SimulatedBatchSettings(plan=plan or BatchPlan(pace=AT_ONCE), script=script, **batches)
     )
     how = {} if clock is None else {"clock": clock}
     return Simulator(SimulatedTeacher(), settings, **how)
 
 
-def a_door(base_url: str, key: str | None = "sk-test") -> Door:
+def a_door(base_url: str, key: str | None = "sk-test") -> TeacherSpec:
     """A teacher at this address."""
-    return Door(
+    return TeacherSpec(
         base_url=base_url,
         key=key,
         concurrency=4,
@@ -141,22 +140,17 @@ async def a_batch_run(
     said: list[str] = []
     progress = Progress()
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 25) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             ledger = Ledger(store, clock) if clock else Ledger(store)
-            desk = Desk(
+            desk = BatchContext(
                 store=store,
                 committer=committer,
                 progress=progress,
-                report=Reporter(EventLog(None), said.append),
+                report=BatchReporter(EventLog(None), said.append),
             )
-            teacher = BatchTeacher(
-                door,
-                to,
-                BatchSettings(**settings),
-                ledger,
-                desk,
-                lambda: OnlineTeacher(door, committer, progress, patience=Patience(retry=QUICK)),
-            )
+            quick = FailurePolicy(retry=QUICK)
+            online = lambda: OnlineTeacher(door, committer, progress, patience=quick)  # noqa: E731
+            teacher = BatchTeacher(door, to, BatchSettings(**settings), ledger, desk, online)
             yield BatchRun(
                 teacher=teacher,
                 store=store,

@@ -1,11 +1,11 @@
 """What may lie at the teacher's: tokens of a model, creations in an hour, and waits that grow."""
 
 from stepdistill.annotator.teacher.batch.capacity import CREATIONS_PER_HOUR, Capacity, enqueued
-from stepdistill.annotator.teacher.batch.part import Part, Stamp, State
+from stepdistill.annotator.teacher.batch.part import BatchPart, Stamp, State
 from tests.annotator.teacher.batch.asking import Clock
 
 
-def a_part(number: int, state: State = "prepared", **changes: object) -> Part:
+def a_part(number: int, state: State = "prepared", **changes: object) -> BatchPart:
     fields: dict[str, object] = {
         "number": number,
         "run": "r",
@@ -21,7 +21,7 @@ def a_part(number: int, state: State = "prepared", **changes: object) -> Part:
         "state": state,
         "history": (Stamp(state="prepared", at=0.0),),
     }
-    return Part.model_validate({**fields, **changes})
+    return BatchPart.model_validate({**fields, **changes})
 
 
 def test_parts_are_fed_as_room_comes():

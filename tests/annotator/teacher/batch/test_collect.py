@@ -5,7 +5,7 @@ from pathlib import Path
 from stepdistill.annotator.errors import QuotaSpent
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from stepdistill.annotator.teacher.batch.collect import Collector, Tally
+from stepdistill.annotator.teacher.batch.collect import CollectCounts, Collector
 from stepdistill.annotator.teacher.batch.protocol import RemoteBatch
 from tests.annotator.teacher.asking import several
 from tests.annotator.teacher.batch.asking import BatchRun, a_batch_run, a_door, serving
@@ -24,7 +24,9 @@ def error(key: str, status: int = 500, code: str = "server_error") -> bytes:
     return a_line(status, error_body(code), custom_id=key)
 
 
-async def collect(run: BatchRun, api: BatchApi, output: bytes, errors: bytes = b"") -> Tally:
+async def collect(
+    run: BatchRun, api: BatchApi, output: bytes, errors: bytes = b""
+) -> CollectCounts:
     """Collect a batch of four requests that ended with these files."""
     ids: list[str | None] = []
     for content in (output, errors):
@@ -47,7 +49,7 @@ async def states(tmp_path: Path, output: bytes, errors: bytes = b"") -> tuple[li
         return [state(run, n, tally) for n in range(ROWS)], " / ".join(run.said)
 
 
-def state(run: BatchRun, number: int, tally: Tally) -> str:
+def state(run: BatchRun, number: int, tally: CollectCounts) -> str:
     request = several(ROWS)[number]
     outcome = run.outcome(request)
     if request.key in tally.again:

@@ -9,7 +9,7 @@ import pytest
 from stepdistill.annotator.store.compact import compact_store
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import (
     Addressee,
     PartLimits,
@@ -34,7 +34,7 @@ def raw(path: Path) -> lmdb.Environment:
     return lmdb.open(str(path / "store"), max_dbs=8, map_size=1 << 24)
 
 
-def a_part(ledger: Ledger, n: int = 3, to: Addressee | None = None) -> Part:
+def a_part(ledger: Ledger, n: int = 3, to: Addressee | None = None) -> BatchPart:
     with PartWriter(ledger, LIMITS, to or an_addressee()) as writer:
         for request in several(n):
             assert writer.add(request) is None

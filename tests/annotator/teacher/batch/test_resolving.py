@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import PartLimits, PartWriter
 from stepdistill.annotator.teacher.batch.protocol import PART, RUN, SUBMISSION
 from tests.annotator.teacher.asking import several
@@ -24,7 +24,7 @@ from tests.annotator.teacher.batch.test_oddities import ROWS, is_tidy, paid_once
 LIMITS = PartLimits(requests=ROWS, bytes=1 << 20)
 
 
-def a_part(run: BatchRun, rows: int = ROWS) -> Part:
+def a_part(run: BatchRun, rows: int = ROWS) -> BatchPart:
     """A part with so many rows, that a run before this one has written."""
     with PartWriter(run.ledger, LIMITS, an_addressee()) as writer:
         for request in several(rows):
@@ -35,7 +35,7 @@ def a_part(run: BatchRun, rows: int = ROWS) -> Part:
 
 
 @asynccontextmanager
-async def in_doubt(tmp_path: Path) -> AsyncGenerator[tuple[BatchApi, BatchRun, Part]]:
+async def in_doubt(tmp_path: Path) -> AsyncGenerator[tuple[BatchApi, BatchRun, BatchPart]]:
     """A part of a run that was killed; in the end all is asked, paid once, and nothing left."""
     async with (
         serving() as simulator,

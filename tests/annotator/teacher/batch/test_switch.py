@@ -10,8 +10,8 @@ from stepdistill.annotator.simulator.batch.books import CallKind
 from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.store.group_commit import Committer
-from stepdistill.annotator.teacher.online.engine import OnlineTeacher, Patience
+from stepdistill.annotator.store.group_commit import GroupCommit
+from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
 from stepdistill.annotator.teacher.progress import Progress
 from tests.annotator.teacher.asking import QUICK, each, several
 from tests.annotator.teacher.batch.asking import (
@@ -33,9 +33,9 @@ async def ask_online(run: BatchRun, base_url: str, requests: list[Request]) -> P
     """What an online run over the same store does."""
     progress = Progress()
     async with (
-        Committer(run.store) as committer,
+        GroupCommit(run.store) as committer,
         OnlineTeacher(
-            a_door(base_url), committer, progress, patience=Patience(retry=QUICK)
+            a_door(base_url), committer, progress, patience=FailurePolicy(retry=QUICK)
         ) as teacher,
     ):
         await teacher.ask_all(each(missing(run.store, requests)))

@@ -10,7 +10,7 @@ from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.books import CallKind
 from stepdistill.annotator.simulator.batch.plan import BatchLimits, BatchPace, BatchPlan
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
-from stepdistill.annotator.simulator.server import ModelCard, Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Failure
 from stepdistill.common.errors import ConfigError
 from tests.annotator.made import a_request
@@ -188,7 +188,7 @@ async def test_a_model_that_is_gone_before_the_batch_must_be_done_is_refused(tmp
     tomorrow = (datetime.now(UTC) + timedelta(hours=12)).date().isoformat()
     simulator = Simulator(
         SimulatedTeacher(),
-        SimulatorSettings(models=(ModelCard(id="any-model", shutdown_date=tomorrow),)),
+        SimulatorSettings(models=(SimulatedModel(id="any-model", shutdown_date=tomorrow),)),
     )
     async with simulator, a_batch_run(tmp_path, simulator.base_url) as run:
         with pytest.raises(ModelGone, match=tomorrow):
@@ -201,7 +201,7 @@ async def test_a_model_that_lives_longer_is_asked(tmp_path: Path):
     later = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
     simulator = Simulator(
         SimulatedTeacher(),
-        SimulatorSettings(models=(ModelCard(id="any-model", shutdown_date=later),)),
+        SimulatorSettings(models=(SimulatedModel(id="any-model", shutdown_date=later),)),
     )
     async with simulator, a_batch_run(tmp_path, simulator.base_url) as run:
         await run.ask(several(2))

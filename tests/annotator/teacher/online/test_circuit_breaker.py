@@ -5,11 +5,14 @@ import math
 import pytest
 
 from stepdistill.annotator.errors import ConnectionLost, Overloaded, RateLimited, TeacherDown
-from stepdistill.annotator.teacher.online.circuit_breaker import Breaker, BreakerPolicy
+from stepdistill.annotator.teacher.online.circuit_breaker import (
+    CircuitBreaker,
+    CircuitBreakerPolicy,
+)
 from tests.annotator.teacher.online.test_rate_limiter import Clock
 
 URL = "http://gpu-3.example/v1"
-POLICY = BreakerPolicy(
+POLICY = CircuitBreakerPolicy(
     opens_after=5,
     opens_after_s=3.0,
     first_s=1.0,
@@ -21,20 +24,20 @@ POLICY = BreakerPolicy(
 DOWN = ConnectionLost("refused")
 
 
-def a_breaker(clock: Clock, *, answered: bool = True) -> Breaker:
+def a_breaker(clock: Clock, *, answered: bool = True) -> CircuitBreaker:
     """answered: the teacher was there, three seconds ago."""
-    breaker = Breaker(POLICY, URL, clock)
+    breaker = CircuitBreaker(POLICY, URL, clock)
     if answered:
         breaker.answered()
     clock.now_s += 3
     return breaker
 
 
-def fail(breaker: Breaker, clock: Clock, n: int, width: int = 1) -> list[bool]:
+def fail(breaker: CircuitBreaker, clock: Clock, n: int, width: int = 1) -> list[bool]:
     return [breaker.failed(DOWN, clock.now_s, width) for _ in range(n)]
 
 
-def probe_in_vain(breaker: Breaker, clock: Clock) -> float:
+def probe_in_vain(breaker: CircuitBreaker, clock: Clock) -> float:
     """Wait the pause out, send the probe, lose it; how long the pause was."""
     pause_s = breaker.wait_s()
     clock.now_s += pause_s

@@ -15,9 +15,9 @@ from stepdistill.annotator.errors import (
 )
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.latency import Latency
-from stepdistill.annotator.simulator.server import ModelCard
+from stepdistill.annotator.simulator.server import SimulatedModel
 from stepdistill.annotator.store.answer import Failure
-from stepdistill.annotator.teacher.online.circuit_breaker import BreakerPolicy
+from stepdistill.annotator.teacher.online.circuit_breaker import CircuitBreakerPolicy
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Pause
 from tests.annotator.made import a_request
@@ -149,7 +149,7 @@ async def test_what_no_other_request_would_survive_ends_the_run(
 
 async def test_a_model_that_is_not_served_ends_the_run(a_run: Asking, tmp_path: Path):
     async with (
-        simulator(models=(ModelCard(id="another"),)) as server,
+        simulator(models=(SimulatedModel(id="another"),)) as server,
         a_run(tmp_path, server.base_url) as run,
     ):
         with pytest.raises(ModelGone, match=r"any-model.*--teacher"):
@@ -229,7 +229,7 @@ async def test_an_outage_pauses_the_run_and_costs_hardly_a_row_a_try(a_run: Aski
 async def test_an_outage_without_end_stops_the_run_and_the_next_goes_on(
     a_run: Asking, tmp_path: Path
 ):
-    breaker = BreakerPolicy(opens_after_s=0, first_s=0.01, cap_s=0.02, probes=5)
+    breaker = CircuitBreakerPolicy(opens_after_s=0, first_s=0.01, cap_s=0.02, probes=5)
     async with simulator(*[None] * 10, *[Fault.OVERLOADED] * 40) as server:
         async with a_run(tmp_path, server.base_url, concurrency=4, breaker=breaker) as run:
             with pytest.raises(TeacherDown, match=r"503.*5 probes were in vain"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.store.answer import Answer, Usage
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 
 N = 20_000
@@ -40,7 +40,7 @@ async def test_no_stall_over_50_ms_while_answers_are_committed(tmp_path: Path):
     stop = asyncio.Event()
     beats = asyncio.create_task(longest_gap_s(stop))
     with ResponseStore.open(tmp_path / "store", write=True) as store:
-        async with Committer(store) as committer:
+        async with GroupCommit(store) as committer:
             for number in range(N):
                 key = number.to_bytes(32, "big")
                 await committer.submit(key, an_answer(number), lambda error: None)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.teacher.online.queue import Agenda, Ticket
+from stepdistill.annotator.teacher.online.queue import PendingRequest, RequestQueue
 from tests.annotator.made import a_request
 from tests.annotator.teacher.online.test_rate_limiter import Clock
 
@@ -14,11 +14,11 @@ async def groups_of(*groups: str) -> AsyncIterator[list[Request]]:
         yield [a_request(letter) for letter in group]
 
 
-def agenda(clock: Clock, *groups: str) -> Agenda:
-    return Agenda(groups_of(*groups), lambda request: 7, clock, most_waiting=3)
+def agenda(clock: Clock, *groups: str) -> RequestQueue:
+    return RequestQueue(groups_of(*groups), lambda request: 7, clock, most_waiting=3)
 
 
-def question(ticket: Ticket | None) -> str:
+def question(ticket: PendingRequest | None) -> str:
     assert ticket is not None
     return ticket.request.messages[-1]["content"]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.teacher.online.rate_limiter import Limits, LimitSettings
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimiter, RateLimits
 from stepdistill.common.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ class Clock:
         return self.now_s
 
 
-def sent_at(limits: Limits, clock: Clock, demands: list[int]) -> list[float]:
+def sent_at(limits: RateLimiter, clock: Clock, demands: list[int]) -> list[float]:
     """When each demand goes, if every one is sent as soon as it may."""
     times: list[float] = []
     for tokens in demands:
@@ -29,8 +29,8 @@ def sent_at(limits: Limits, clock: Clock, demands: list[int]) -> list[float]:
     return times
 
 
-def limited(clock: Clock, rpm: float | None = None, tpm: float | None = None) -> Limits:
-    return Limits(LimitSettings(requests_per_minute=rpm, tokens_per_minute=tpm), clock)
+def limited(clock: Clock, rpm: float | None = None, tpm: float | None = None) -> RateLimiter:
+    return RateLimiter(RateLimits(requests_per_minute=rpm, tokens_per_minute=tpm), clock)
 
 
 def test_requests_are_spread_evenly_and_reach_97_percent_of_the_limit():

@@ -1,17 +1,17 @@
 """The window on a stepped clock: it opens quickly and yields to 429s once an episode."""
 
-from stepdistill.annotator.teacher.online.window import Window
+from stepdistill.annotator.teacher.online.window import ConcurrencyWindow
 from tests.annotator.teacher.online.test_rate_limiter import Clock
 
 
-def opened(ceiling: int, clock: Clock) -> Window:
+def opened(ceiling: int, clock: Clock) -> ConcurrencyWindow:
     """A window whose first request has its answer."""
-    window = Window(ceiling, clock)
+    window = ConcurrencyWindow(ceiling, clock)
     window.answered(clock.now_s, was_full=False)
     return window
 
 
-def answers(window: Window, clock: Clock, n: int, latency_s: float = 1.0) -> None:
+def answers(window: ConcurrencyWindow, clock: Clock, n: int, latency_s: float = 1.0) -> None:
     """n good answers while the window is full."""
     for _ in range(n):
         started_s = clock.now_s
@@ -21,7 +21,7 @@ def answers(window: Window, clock: Clock, n: int, latency_s: float = 1.0) -> Non
 
 def test_the_first_request_goes_alone_until_its_answer_comes():
     clock = Clock()
-    window = Window(512, clock)
+    window = ConcurrencyWindow(512, clock)
     assert window.level == 1
     window.answered(clock.now_s, was_full=True)
     assert window.level == 64
@@ -29,7 +29,7 @@ def test_the_first_request_goes_alone_until_its_answer_comes():
 
 def test_nobody_waits_long_for_the_first_answer():
     clock = Clock()
-    window = Window(512, clock)
+    window = ConcurrencyWindow(512, clock)
     window.refused(clock.now_s)
     assert window.level == 1, "a refusal of the first says nothing about how many may go"
     clock.now_s += 2
@@ -38,7 +38,7 @@ def test_nobody_waits_long_for_the_first_answer():
 
 def test_slow_start_begins_where_it_is_told():
     clock = Clock()
-    window = Window(512, clock, first=256)
+    window = ConcurrencyWindow(512, clock, first=256)
     assert window.level == 256
     answers(window, clock, 256)
     assert window.level == 512

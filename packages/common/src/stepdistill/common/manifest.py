@@ -38,14 +38,14 @@ class Hashes(_Part):
     data: str
 
 
-class Teacher(_Part):
+class TeacherEntry(_Part):
     """Who was asked: the model's name and the host it is served from."""
 
     model: str
     endpoint: str
 
 
-class Reader(_Part):
+class ReaderEntry(_Part):
     """Which reader turned answers into labels and rationales."""
 
     name: str
@@ -63,7 +63,7 @@ class Rationales(_Part):
     dropped: dict[str, int] = {}
 
 
-class Tokens(_Part):
+class TokenTotals(_Part):
     """Summed over the answers of all rows; rows that share an answer count it each."""
 
     prompt: int = 0
@@ -71,7 +71,7 @@ class Tokens(_Part):
     cached: int = 0
 
 
-class Cost(_Part):
+class CostEntry(_Part):
     """What those answers cost. usd is None when the model has no known price."""
 
     usd: float | None
@@ -88,11 +88,11 @@ class Manifest(_Part):
     shards: list[ShardEntry]
     hashes: Hashes
     fingerprint: str
-    teacher: Teacher
-    reader: Reader
+    teacher: TeacherEntry
+    reader: ReaderEntry
     rationales: Rationales | None = None
     answers: int
-    tokens: Tokens
-    cost: Cost
+    tokens: TokenTotals
+    cost: CostEntry
     label: LabelSpec
     student: StudentSpec

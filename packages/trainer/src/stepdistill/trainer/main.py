@@ -22,7 +22,7 @@ from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.settings.train import (
     CHECKPOINTS_NAME,
     RESULTS_NAME,
-    TrainConfig,
+    TrainSettings,
     fingerprint,
     parse,
 )
@@ -68,7 +68,7 @@ def _use(command: str, arguments: Sequence[str]) -> None:
     getattr(import_module(COMMANDS[command]), command)(arguments)
 
 
-def _main(config: TrainConfig) -> None:
+def _main(config: TrainSettings) -> None:
     data = read_data(config)
     mark = fingerprint(config, data_fingerprint(data))
     learn = lesson(data.train, config)
@@ -78,12 +78,12 @@ def _main(config: TrainConfig) -> None:
         return
     # Late, because torch and its kin take ten seconds to import: a wrong path must not cost that.
     from stepdistill.trainer.run import run
-    from stepdistill.trainer.training.prepare import Job
+    from stepdistill.trainer.training.prepare import RunInputs
     from stepdistill.trainer.training.report import data_counts
 
     counts = data_counts(data, learn, valid, test)
     run(
-        Job(
+        RunInputs(
             config=config,
             fingerprint=mark,
             lesson=learn,
@@ -96,7 +96,7 @@ def _main(config: TrainConfig) -> None:
     )
 
 
-def _is_done(config: TrainConfig, mark: str) -> bool:
+def _is_done(config: TrainSettings, mark: str) -> bool:
     """Whether the output holds this run. Raises ConfigError when it holds another one."""
     path = config.output / RESULTS_NAME
     try:

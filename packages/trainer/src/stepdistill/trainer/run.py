@@ -10,18 +10,18 @@ from rich.console import Console
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.scores import Calibration, Score, calibration, majority, mark, right
-from stepdistill.trainer.settings.train import Precision, TrainConfig
+from stepdistill.trainer.settings.train import Precision, TrainSettings
 from stepdistill.trainer.training import evaluation, report
 from stepdistill.trainer.training.checkpoint import writing
 from stepdistill.trainer.training.engine import World, start, stop
-from stepdistill.trainer.training.loop import Hands, Loop, Progress
-from stepdistill.trainer.training.metrics_logger import Board
-from stepdistill.trainer.training.prepare import Job, Ready, prepare
-from stepdistill.trainer.training.progress_bar import Watcher
+from stepdistill.trainer.training.loop import Loop, LoopParts, TrainingProgress
+from stepdistill.trainer.training.metrics_logger import MetricsLogger
+from stepdistill.trainer.training.prepare import RunInputs, RunParts, prepare
+from stepdistill.trainer.training.progress_bar import ProgressBar
 from stepdistill.trainer.training.stopping import StopSignal
 
 
-def run(job: Job) -> None:
+def run(job: RunInputs) -> None:
     """Train, judge and write. Raises DistillError; every rank must come here."""
     _hush()
     world = start()
@@ -43,7 +43,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, classes) or "can't allocate memory" in str(error)
 
 
-def _run(job: Job, world: World) -> None:
+def _run(job: RunInputs, world: World) -> None:
     _agree(job, world)
     ready = prepare(job, world)
     progress = ready.kept.restore(universal=job.config.universal)
@@ -59,7 +59,7 @@ def _hush() -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
-def _agree(job: Job, world: World) -> None:
+def _agree(job: RunInputs, world: World) -> None:
     """All ranks must have read the same, and a step must have a row for each."""
     if len(set(world.gather(job.fingerprint))) > 1:
         raise ConfigError("the ranks read different data or settings: give every host the same")
@@ -71,7 +71,7 @@ def _agree(job: Job, world: World) -> None:
         )
 
 
-def _train(job: Job, ready: Ready, progress: Progress) -> None:
+def _train(job: RunInputs, ready: RunParts, progress: TrainingProgress) -> None:
     config, engine = job.config, ready.engine
 
     def validate() -> Score:
@@ -81,10 +81,10 @@ def _train(job: Job, ready: Ready, progress: Progress) -> None:
     silent = engine.world.rank > 0
     with (
         StopSignal() as stopping,
-        Watcher(config.steps, progress.step, quiet=config.quiet or silent) as watch,
-        Board(config.output, config.track, quiet=silent) as board,
+        ProgressBar(config.steps, progress.step, quiet=config.quiet or silent) as watch,
+        MetricsLogger(config.output, config.track, quiet=silent) as board,
     ):
-        hands = Hands(
+        hands = LoopParts(
             engine=engine,
             plan=ready.plan,
             validate=validate,
@@ -95,16 +95,16 @@ def _train(job: Job, ready: Ready, progress: Progress) -> None:
         Loop(hands, config, progress).run()
 
 
-def _sit(ready: Ready, exam: evaluation.Paper) -> evaluation.Answers:
+def _sit(ready: RunParts, exam: evaluation.EvalBatches) -> evaluation.EvalAnswers:
     engine = ready.engine
     return evaluation.sit(ready.student, exam, engine.world, lockstep=engine.in_lockstep)
 
 
-def _conclude(job: Job, ready: Ready, progress: Progress) -> None:
+def _conclude(job: RunInputs, ready: RunParts, progress: TrainingProgress) -> None:
     config, world, questions = job.config, ready.engine.world, job.test.questions
     answers = _sit(ready, ready.test)
     often = majority(example.label for example in job.lesson.examples)
-    verdict = report.Verdict(
+    verdict = report.TestScores(
         student=mark(answers.labels, questions, job.kind),
         teacher=mark([q.teacher for q in questions], questions, job.kind),
         majority=mark([often] * len(questions), questions, job.kind),
@@ -112,7 +112,7 @@ def _conclude(job: Job, ready: Ready, progress: Progress) -> None:
     spent = report.cost(ready.student, progress, world, config.peak)
     if world.rank > 0:
         return
-    found = report.Findings(
+    found = report.RunSummary(
         progress=progress,
         verdict=verdict,
         spent=spent,
@@ -125,14 +125,14 @@ def _conclude(job: Job, ready: Ready, progress: Progress) -> None:
     report.show(Console(), verdict, config.output)
 
 
-def _calibration(job: Job, answers: evaluation.Answers) -> Calibration | None:
+def _calibration(job: RunInputs, answers: evaluation.EvalAnswers) -> Calibration | None:
     if answers.probabilities is None:
         return None
     hits = right(answers.labels, job.test.questions, job.kind)
     return calibration(answers.probabilities, hits)
 
 
-def _resolved(config: TrainConfig, world: World) -> TrainConfig:
+def _resolved(config: TrainSettings, world: World) -> TrainSettings:
     """The settings with nothing left open, as they are used and reported."""
     natural: Precision = "fp32" if world.device.type == "cpu" else "bf16"
     precision = config.precision or natural

@@ -9,7 +9,7 @@ import numpy as np
 
 from stepdistill.common.labels import plain, same_label
 from stepdistill.common.task import LabelKind
-from stepdistill.trainer.data.examples import Question
+from stepdistill.trainer.data.examples import EvalExample
 
 _Z95 = 1.959964
 _BINS = 10
@@ -53,7 +53,7 @@ class Calibration:
     bins: tuple[tuple[int, float, float], ...]
 
 
-def mark(answers: Sequence[str | None], questions: Sequence[Question], kind: LabelKind) -> Score:
+def mark(answers: Sequence[str | None], questions: Sequence[EvalExample], kind: LabelKind) -> Score:
     """The score of some answers; a row without one is wrong."""
     classes = None
     if kind == "classes":
@@ -62,7 +62,7 @@ def mark(answers: Sequence[str | None], questions: Sequence[Question], kind: Lab
 
 
 def right(
-    answers: Sequence[str | None], questions: Sequence[Question], kind: LabelKind
+    answers: Sequence[str | None], questions: Sequence[EvalExample], kind: LabelKind
 ) -> list[bool]:
     """Which answers say the gold label."""
     return [
@@ -104,7 +104,7 @@ def calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibr
     return Calibration(error=error, bins=tuple(bins))
 
 
-def _by_class(answers: Sequence[str], questions: Sequence[Question]) -> dict[str, ClassScore]:
+def _by_class(answers: Sequence[str], questions: Sequence[EvalExample]) -> dict[str, ClassScore]:
     golds = [plain(question.gold) for question in questions]
     choices = (choice for question in questions for choice in question.choices)
     names: dict[str, str] = {}

@@ -9,13 +9,13 @@ import typer
 
 from stepdistill.annotator.commands.options import AsJson, Store
 from stepdistill.annotator.console.batch_table import batch_fields, batch_table
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.run.batches import look_at, with_each_teacher
 from stepdistill.annotator.settings.run import STORE
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.common.errors import ConfigError
 
 BaseUrl = Annotated[
@@ -40,7 +40,7 @@ def list_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
         annotate batch list --store runs/store --json
     """
     with ResponseStore.open(store, write=False) as opened:
-        _show(Ledger(opened).parts(), Screen(quiet=as_json), as_json=as_json)
+        _show(Ledger(opened).parts(), ConsoleOutput(quiet=as_json), as_json=as_json)
 
 
 @batch_app.command("status")
@@ -53,7 +53,7 @@ def status_command(
 
         annotate batch status
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     with ResponseStore.open(store, write=False) as opened:
         parts = asyncio.run(look_at(Ledger(opened).open_parts(), base_url, screen))
     _show(parts, screen, as_json=as_json)
@@ -101,7 +101,7 @@ def cancel_command(
     if everything == bool(part):
         raise ConfigError("name the parts to cancel, as `annotate batch list` shows, or --all")
 
-    def cancel(teacher: BatchTeacher, parts: list[Part]) -> Awaitable[None]:
+    def cancel(teacher: BatchTeacher, parts: list[BatchPart]) -> Awaitable[None]:
         return teacher.cancel([each.number for each in parts], forget=forget)
 
     _act(store, base_url, cancel, as_json=as_json, numbers=part)
@@ -110,12 +110,12 @@ def cancel_command(
 def _act(
     store: Path,
     base_url: str | None,
-    act: Callable[[BatchTeacher, list[Part]], Awaitable[None]],
+    act: Callable[[BatchTeacher, list[BatchPart]], Awaitable[None]],
     *,
     as_json: bool,
     numbers: list[int] | None = None,
 ) -> None:
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     with ResponseStore.open(store, write=True) as opened:
         ledger = Ledger(opened)
         parts = _chosen(ledger.open_parts(), numbers)
@@ -125,7 +125,7 @@ def _act(
     _show(after, screen, as_json=as_json)
 
 
-def _chosen(parts: list[Part], numbers: list[int] | None) -> list[Part]:
+def _chosen(parts: list[BatchPart], numbers: list[int] | None) -> list[BatchPart]:
     if numbers is None:
         return parts
     unknown = set(numbers) - {part.number for part in parts}
@@ -135,7 +135,7 @@ def _chosen(parts: list[Part], numbers: list[int] | None) -> list[Part]:
     return [part for part in parts if part.number in numbers]
 
 
-def _show(parts: list[Part], screen: Screen, *, as_json: bool) -> None:
+def _show(parts: list[BatchPart], screen: ConsoleOutput, *, as_json: bool) -> None:
     if as_json:
         screen.json({"parts": [batch_fields(part) for part in parts]})
     elif parts:

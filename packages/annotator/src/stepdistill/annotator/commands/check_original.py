@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from stepdistill.annotator.commands.options import AsJson
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.importing.files import folder_of
 from stepdistill.annotator.importing.recorded import Recorded, compare_recorded
 from stepdistill.annotator.prompt.task import load_task
@@ -50,7 +50,7 @@ def check_original_command(
     names = task or sorted(path.stem for path in folder.glob("*.yaml"))
     if not names:
         raise DatasetError(f"{src}: no prompt-metadata/*.yaml here: is it the original's folder?")
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     for name in names:
         found = list(compare_recorded(src, load_task(own_prompts(), name)))
         if as_json:
@@ -71,7 +71,7 @@ def _fields(found: Recorded) -> dict[str, object]:
     }
 
 
-def _show(name: str, found: list[Recorded], screen: Screen) -> None:
+def _show(name: str, found: list[Recorded], screen: ConsoleOutput) -> None:
     table = Table(name, box=None, pad_edge=False)
     for column in ("equal", *_SHOWN):
         table.add_column(column, justify="right", no_wrap=True)

@@ -26,7 +26,7 @@ from stepdistill.annotator.commands.options import (
     split_names,
 )
 from stepdistill.annotator.commands.study_options import MetadataFile, metadata_file, names_of
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.estimate.few_shot import compare_few_shot, shots_of
 from stepdistill.annotator.estimate.kept import keep_estimate
 from stepdistill.annotator.estimate.probe import probe_plans
@@ -43,7 +43,7 @@ from stepdistill.annotator.money.own_prices import load_own_prices
 from stepdistill.annotator.plan.plan import name_of
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import OUT, STORE, RunConfig, ShardSettings
+from stepdistill.annotator.settings.run import OUT, STORE, RunSettings, ShardSettings
 from stepdistill.annotator.study.few_shot_cost import keep_few_shot_cost
 from stepdistill.annotator.study.metadata import load_metadata
 from stepdistill.common.errors import ConfigError
@@ -110,7 +110,7 @@ def estimate_command(  # budget: a command's options are its parameters
         annotate estimate cqa --data data/cqa --teacher gpt-6-luna --few-shot
         --compare gpt-5-mini,gpt-4o-mini --templates all
     """
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=split_names(split),
         teacher=teacher,
@@ -135,7 +135,7 @@ def estimate_command(  # budget: a command's options are its parameters
         metadata=load_metadata(metadata_file(metadata, task), task),
         day=datetime.now(UTC).date(),
     )
-    screen = Screen(quiet=quiet or as_json)
+    screen = ConsoleOutput(quiet=quiet or as_json)
     others = list(dict.fromkeys([teacher, *names_of(compare)]))
     alone, rates = _templates(config, templates), _rates(rationale_rates)
     shown = shots_of(config, few_shot_file) if few_shot or few_shot_file is not None else None
@@ -163,7 +163,7 @@ def estimate_command(  # budget: a command's options are its parameters
         show_estimate(answered, screen)
 
 
-def _templates(config: RunConfig, names: str | None) -> list[str]:
+def _templates(config: RunSettings, names: str | None) -> list[str]:
     if names == "all":
         return list(load_templates(config.prompts, config.task))
     return list(names_of(names))

@@ -29,9 +29,9 @@ from stepdistill.annotator.commands.study_options import (
     size_of,
     write_reports,
 )
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.reading.readers import VERDICT
-from stepdistill.annotator.settings.run import OUT, STORE, RunConfig
+from stepdistill.annotator.settings.run import OUT, STORE, RunSettings
 from stepdistill.annotator.study.experiment import Report, run_experiment
 from stepdistill.annotator.study.metadata import load_metadata
 from stepdistill.annotator.study.recompute import settings_again
@@ -74,7 +74,7 @@ def evaluate_command(  # budget: a command's options are its parameters
 
         annotate evaluate cqa --data data/cqa --teacher gpt-3.5-turbo --reader original --csv -
     """
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=(split,),
         teacher=teacher or "",
@@ -100,7 +100,7 @@ def evaluate_command(  # budget: a command's options are its parameters
     )
     if not asked:
         raise ConfigError(f"{path} holds no results to compute again: name a --teacher")
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     reports = [run_experiment(each, make_trial(each, what), path, screen) for each, what in asked]
     if (csv or md or html) and len(reports) > 1:
         raise ConfigError("--csv, --md and --html show one setting: name its --teacher")
@@ -108,7 +108,7 @@ def evaluate_command(  # budget: a command's options are its parameters
     _show(reports, screen, as_json=as_json)
 
 
-def _show(reports: list[Report], screen: Screen, *, as_json: bool) -> None:
+def _show(reports: list[Report], screen: ConsoleOutput, *, as_json: bool) -> None:
     if as_json:
         screen.json({"studies": [facts(report) for report in reports]})
         return

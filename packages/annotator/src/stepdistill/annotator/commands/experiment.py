@@ -41,9 +41,9 @@ from stepdistill.annotator.commands.study_options import (
     size_of,
     write_reports,
 )
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.reading.readers import VERDICT
-from stepdistill.annotator.settings.run import OUT, STORE, BatchSettings, RunConfig
+from stepdistill.annotator.settings.run import OUT, STORE, BatchSettings, RunSettings
 from stepdistill.annotator.study.experiment import run_experiment
 from stepdistill.annotator.study.race import RaceRules
 from stepdistill.annotator.study.report import facts
@@ -111,7 +111,7 @@ def experiment_command(  # budget: a command's options are its parameters
 
         annotate experiment cqa --data data/cqa --teacher gpt-6-luna --test-size 75 --race
     """
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=(split,),
         teacher=teacher,
@@ -140,7 +140,7 @@ def experiment_command(  # budget: a command's options are its parameters
         templates=names_of(templates),
         allow_leak=tuple(allow_leak or ()),
     )
-    screen = Screen(quiet=quiet or as_json)
+    screen = ConsoleOutput(quiet=quiet or as_json)
     trial = make_trial(config, choice)
     rules = RaceRules(error=race_error, share=race_share) if race else None
     report = run_experiment(config, trial, metadata_file(metadata, task), screen, rules)

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from stepdistill.annotator.commands.options import AsJson, Store
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.importing.original import Imported, import_original
 from stepdistill.annotator.settings.run import STORE, own_prompts
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -36,7 +36,7 @@ def import_original_command(
         annotate run svamp --data thesis/datasets/svamp --teacher gpt-3.5-turbo --offline
         --template 1 --prompts my-prompts --store runs/store
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     with ResponseStore.open(store, write=True) as opened:
         done = import_original(src, prompts, own_prompts(), opened)
     scores = import_scores(src, prompts)
@@ -58,7 +58,7 @@ def _summary(done: Imported) -> dict[str, object]:
     }
 
 
-def _show(done: Imported, screen: Screen) -> None:
+def _show(done: Imported, screen: ConsoleOutput) -> None:
     """What an import brought in, by task and split."""
     table = Table("task", "split", box=None, pad_edge=False)
     for name in ("templates", "mixes", "answers"):

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from typing import Self
 
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.study.metadata import Result, Setting
-from stepdistill.annotator.study.score import Score
+from stepdistill.annotator.study.metadata import Setting, TemplateResult
+from stepdistill.annotator.study.score import TemplateScore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """Every score of each template, the one on most rows last."""
 
-    scores: Mapping[str, list[tuple[Setting, Score]]]
+    scores: Mapping[str, list[tuple[Setting, TemplateScore]]]
 
     @classmethod
-    def of(cls, results: Iterable[Result]) -> Self:
+    def of(cls, results: Iterable[TemplateResult]) -> Self:
         """Sorted by template."""
-        found: dict[str, list[tuple[Setting, Score]]] = {}
+        found: dict[str, list[tuple[Setting, TemplateScore]]] = {}
         for result in results:
             for name, score in result.templates.items():
                 found.setdefault(name, []).append((result.setting, score))

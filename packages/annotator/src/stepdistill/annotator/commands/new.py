@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from stepdistill.annotator.commands.options import AsJson
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.importing.new_task import Labels, count_labels, find_columns, write_task
 from stepdistill.annotator.importing.splitting import SPLITS, write_splits
 from stepdistill.common.errors import ConfigError
@@ -57,7 +57,7 @@ def new_command(  # budget: a command's options are its parameters
         raise ConfigError(f"{prompts / task}: there already: take another name, or edit its files")
     counts = write_splits(file, columns, data, {"valid": valid, "test": test})
     write_task(prompts / task, file, columns, labels)
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     if as_json:
         screen.json({"task": task, "splits": counts, "classes": labels.are_classes})
         return

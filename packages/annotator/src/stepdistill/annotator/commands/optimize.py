@@ -28,11 +28,11 @@ from stepdistill.annotator.commands.options import (
 )
 from stepdistill.annotator.commands.search_view import show_outcome
 from stepdistill.annotator.commands.study_options import Seed, names_of
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.prompt.appending import append_template
 from stepdistill.annotator.run.planning import uses_simulator
-from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunConfig
-from stepdistill.annotator.study.optimize.outcome import Outcome
+from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunSettings
+from stepdistill.annotator.study.optimize.outcome import SearchOutcome
 from stepdistill.annotator.study.optimize.run import run_search
 from stepdistill.annotator.study.optimize.settings import SearchSettings
 from stepdistill.annotator.study.race import RaceRules
@@ -127,7 +127,7 @@ def optimize_command(  # budget: a command's options are its parameters
     """
     if write_templates not in (None, *_WHEN):
         raise ConfigError(f"--write-templates {write_templates}: choose from {', '.join(_WHEN)}")
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=(split,),
         teacher=teacher,
@@ -165,7 +165,7 @@ def optimize_command(  # budget: a command's options are its parameters
         temperature=temperature,
         templates=names_of(templates),
     )
-    screen = Screen(quiet=quiet or as_json)
+    screen = ConsoleOutput(quiet=quiet or as_json)
     folder = out or OUT / task / "search"
     outcome = run_search(config, optimizing, settings, folder, screen)
     outcome = _written(outcome, config, write_templates)
@@ -174,7 +174,7 @@ def optimize_command(  # budget: a command's options are its parameters
         raise typer.Exit(3)
 
 
-def _written(outcome: Outcome, config: RunConfig, when: str | None) -> Outcome:
+def _written(outcome: SearchOutcome, config: RunSettings, when: str | None) -> SearchOutcome:
     """The outcome, its winner appended to the task's templates where that is wanted."""
     when = when or ("never" if uses_simulator(config) else "confirmed")
     confirmed = outcome.confirmation is not None and outcome.confirmation.confirmed

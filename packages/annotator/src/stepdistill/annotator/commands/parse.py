@@ -17,13 +17,13 @@ from stepdistill.annotator.commands.options import (
     TaskName,
 )
 from stepdistill.annotator.commands.parse_tables import ReadingTable, show_changes
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.reading.readers import VERDICT
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import read_answer
-from stepdistill.annotator.settings.run import OUT, STORE, RunConfig
+from stepdistill.annotator.settings.run import OUT, STORE, RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.reading_diff import Tally
+from stepdistill.annotator.study.reading_diff import ReadingTally
 from stepdistill.annotator.study.reading_lines import change_line, is_file, line_of, readings_in
 from stepdistill.annotator.study.rereading import Rereading, StoredAnswer, teachers_of
 
@@ -68,7 +68,7 @@ def parse_command(  # budget: a command's options are its parameters
 
         annotate parse cqa --data data/cqa --diff original verdict
     """
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=(split,),
         teacher=teacher or "",
@@ -80,7 +80,7 @@ def parse_command(  # budget: a command's options are its parameters
         base_url=base_url,
         models=models,
     )
-    screen = Screen(quiet=as_lines)
+    screen = ConsoleOutput(quiet=as_lines)
     sides = diff or (reader,)
     with ResponseStore.open(store, write=False) as opened:
         teachers = [teacher] if teacher else teachers_of(opened, screen.pace("answers counted"))
@@ -109,7 +109,9 @@ def _reads(side: str, rereading: Rereading) -> Reads:
     )
 
 
-def _read(answers: Iterator[StoredAnswer], reads: Reads, screen: Screen, *, as_lines: bool) -> None:
+def _read(
+    answers: Iterator[StoredAnswer], reads: Reads, screen: ConsoleOutput, *, as_lines: bool
+) -> None:
     table = ReadingTable()
     for answer in answers:
         reading = reads(answer)
@@ -123,9 +125,14 @@ def _read(answers: Iterator[StoredAnswer], reads: Reads, screen: Screen, *, as_l
 
 
 def _compare(
-    answers: Iterator[StoredAnswer], before: Reads, after: Reads, screen: Screen, *, as_lines: bool
+    answers: Iterator[StoredAnswer],
+    before: Reads,
+    after: Reads,
+    screen: ConsoleOutput,
+    *,
+    as_lines: bool,
 ) -> None:
-    tally = Tally()
+    tally = ReadingTally()
     pairs = ((answer.place, before(answer), after(answer)) for answer in answers)
     changes = tally.changes(pairs)
     if as_lines:

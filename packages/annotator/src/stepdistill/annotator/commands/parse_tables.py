@@ -6,9 +6,9 @@ from itertools import islice
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.reading.reading import Reading
-from stepdistill.annotator.study.reading_diff import KINDS, Change, Tally, rule_name
+from stepdistill.annotator.study.reading_diff import KINDS, Change, ReadingTally, rule_name
 
 _SHOWN = 20
 _NO_LABEL = "none"
@@ -29,7 +29,7 @@ class ReadingTable:
         self._rationales[key] += reading.rationale is not None
         self._confidence[key] += reading.confidence  # pyright: ignore[reportArgumentType]  # a sum
 
-    def show(self, screen: Screen) -> None:
+    def show(self, screen: ConsoleOutput) -> None:
         """The table, and the totals below it."""
         table = Table(box=None, pad_edge=False)
         for name in ("template", "rule"):
@@ -53,7 +53,7 @@ class ReadingTable:
         )
 
 
-def show_changes(changes: Iterable[Change], tally: Tally, screen: Screen) -> None:
+def show_changes(changes: Iterable[Change], tally: ReadingTally, screen: ConsoleOutput) -> None:
     """The changes by rule, and the first of them by row; the rest are only counted."""
     changes = iter(changes)
     first = list(islice(changes, _SHOWN))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stepdistill.annotator.commands.options import AsJson, Prompts
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.annotator.settings.run import OUT
 from stepdistill.annotator.study.few_shot_cost import FEW_SHOT_COST_NAME, FewShotCost
@@ -76,7 +76,7 @@ def plots_command(  # budget: a command's options are its parameters
     from stepdistill.annotator.study.plots.drawing import draw  # matplotlib takes half a second
 
     drawn = draw([*files, *given], compared, histories, out)
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     if as_json:
         paths = {name: [str(each) for each in both] for name, both in drawn.files.items()}
         screen.json({"figures": paths, "left_out": drawn.left_out})

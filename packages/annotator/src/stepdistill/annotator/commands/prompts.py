@@ -10,8 +10,8 @@ from stepdistill.annotator.commands.known_scores import Known
 from stepdistill.annotator.commands.options import AsJson, MixName, Prompts, TaskName, TemplateId
 from stepdistill.annotator.commands.render import render_command
 from stepdistill.annotator.commands.study_options import MetadataFile, metadata_file
-from stepdistill.annotator.console.screen import Screen
-from stepdistill.annotator.prompt.check import Finding, check_prompts
+from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.prompt.check import PromptProblem, check_prompts
 from stepdistill.annotator.prompt.leak import leaks
 from stepdistill.annotator.prompt.mix import Mix, assign, load_mix, mix_files
 from stepdistill.annotator.prompt.task import load_task, placeholders
@@ -61,7 +61,7 @@ def list_command(
 
         annotate prompts list demo --json
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     spec, templates = load_task(prompts, task), load_templates(prompts, task)
     mixes = {name: load_mix(prompts, task, name) for name in mix_files(prompts, task)}
     known = Known.of(known_results(prompts, metadata_file(metadata, task), task))
@@ -102,7 +102,7 @@ def show_command(
 
         annotate prompts show demo --mix two-voices
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     spec, templates = load_task(prompts, task), load_templates(prompts, task)
     chosen = [template] if template else _names(load_mix(prompts, task, mix or DEFAULT_MIX))
     for name in chosen:
@@ -125,7 +125,7 @@ def check_command(task: TaskName, *, prompts: Prompts, as_json: AsJson = False) 
 
         annotate prompts check cqa
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     templates = load_templates(prompts, task)
     found = check_prompts(prompts, load_task(prompts, task), templates)
     errors = sum(each.level == "error" for each in found)
@@ -167,7 +167,7 @@ def _one_answer(mix: Mix) -> float:
     return sum(each.rationale in (None, each.label) for each in drawn) / len(drawn)
 
 
-def _finding_facts(finding: Finding) -> dict[str, object]:
+def _finding_facts(finding: PromptProblem) -> dict[str, object]:
     return {"level": finding.level, "where": finding.where, "what": finding.what}
 
 
@@ -209,7 +209,7 @@ def _shares(shares: dict[str, float]) -> str:
     return ", ".join(f"{name} {share:.4g}" for name, share in shares.items()) or "none"
 
 
-def _show_template(task: TaskSpec, template: Template, screen: Screen) -> None:
+def _show_template(task: TaskSpec, template: Template, screen: ConsoleOutput) -> None:
     screen.show(f"template {template.id}   {template.about}".rstrip())
     text = template.system + template.user
     screen.show(f"placeholders  {', '.join(placeholders(text)) or 'none'}")

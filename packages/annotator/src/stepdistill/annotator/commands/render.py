@@ -21,11 +21,11 @@ from stepdistill.annotator.commands.options import (
     TaskName,
     TemplateId,
 )
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.run.planning import limit_name, make_plans, warnings
-from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunConfig
+from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.reply import sent_body
 from stepdistill.common.errors import ConfigError
@@ -68,7 +68,7 @@ def render_command(  # budget: a command's options are its parameters
 
         annotate prompts render demo --row 3 --body | jq .messages
     """
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=(split,),
         teacher=teacher,
@@ -84,7 +84,7 @@ def render_command(  # budget: a command's options are its parameters
         max_tokens=max_tokens,
     )
     (plan,) = make_plans(config)
-    screen = Screen(quiet=as_json or body)
+    screen = ConsoleOutput(quiet=as_json or body)
     for line in warnings([plan]):
         screen.warn(line)
     planned = _planned(plan, row)
@@ -106,7 +106,7 @@ def _planned(plan: Plan, number: int) -> PlannedRow:
     return found
 
 
-def _rendered(config: RunConfig, planned: PlannedRow, request: Request) -> Rendered:
+def _rendered(config: RunSettings, planned: PlannedRow, request: Request) -> Rendered:
     both = planned.rationale is request and planned.label is request
     is_label = planned.label is request
     assigned = planned.assignment
@@ -140,7 +140,9 @@ def _facts(rendered: Rendered) -> dict[str, object]:
     }
 
 
-def _show(config: RunConfig, planned: PlannedRow, rendered: list[Rendered], screen: Screen) -> None:
+def _show(
+    config: RunSettings, planned: PlannedRow, rendered: list[Rendered], screen: ConsoleOutput
+) -> None:
     row = planned.row
     screen.show(f"row       {row.id} (number {row.index} of {row.split}), gold label: {row.gold}")
     for each in rendered:

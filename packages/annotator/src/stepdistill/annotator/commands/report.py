@@ -8,7 +8,7 @@ import typer
 
 from stepdistill.annotator.commands.options import AsJson, Prices, Store
 from stepdistill.annotator.commands.study_options import MetadataFile, metadata_file
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.report.facts import as_csv, facts_of
 from stepdistill.annotator.report.html import as_html
 from stepdistill.annotator.report.report import Report, chosen, find_runs, report_run, report_store
@@ -52,7 +52,7 @@ def report_command(  # budget: a command's options are its parameters
     """
     if not target.exists():
         raise ShardError(f"{target}: not there: name the folder of a run's shards, or a store")
-    screen, paths = Screen(quiet=as_json), (csv, html)
+    screen, paths = ConsoleOutput(quiet=as_json), (csv, html)
     report = _report(target, store, run, prices, metadata)
     for line in report.warnings:
         screen.warn(line)

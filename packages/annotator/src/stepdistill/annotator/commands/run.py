@@ -40,7 +40,7 @@ from stepdistill.annotator.commands.options import (
     shared,
     split_names,
 )
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.run.pipeline import run
 from stepdistill.annotator.run.summary import show_run, summary_of
 from stepdistill.annotator.settings.run import (
@@ -48,7 +48,7 @@ from stepdistill.annotator.settings.run import (
     SIMULATED,
     STORE,
     BatchSettings,
-    RunConfig,
+    RunSettings,
     ShardSettings,
 )
 from stepdistill.common.errors import ConfigError
@@ -143,7 +143,7 @@ def run_command(  # budget: a command's options are its parameters
             "--no-wait: the simulated teacher ends with this command, and its batches with it: "
             "serve one with `annotate simulate`, and name it with --base-url"
         )
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=split_names(split),
         teacher=teacher,
@@ -177,7 +177,7 @@ def run_command(  # budget: a command's options are its parameters
             student_tokenizer=student_tokenizer,
         ),
     )
-    screen = Screen(quiet=quiet or as_json)
+    screen = ConsoleOutput(quiet=quiet or as_json)
     result = run(config, screen)
     if as_json:
         screen.json(summary_of(config, result))

@@ -1,16 +1,18 @@
 """What a person or a program sees of a search in the end."""
 
 from stepdistill.annotator.commands.study_options import ranking_table
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.prompt.appending import as_yaml
-from stepdistill.annotator.study.optimize.outcome import Outcome
+from stepdistill.annotator.study.optimize.outcome import SearchOutcome
 from stepdistill.annotator.study.optimize.report import as_html, facts, sentences
 from stepdistill.annotator.study.report import write_report
 
 _SHOWN = 10
 
 
-def show_outcome(outcome: Outcome, screen: Screen, html: str | None, *, as_json: bool) -> None:
+def show_outcome(
+    outcome: SearchOutcome, screen: ConsoleOutput, html: str | None, *, as_json: bool
+) -> None:
     """On the screen, and as a page where one is asked for. Raises ConfigError."""
     if html is not None:
         write_report(html, as_html(outcome))

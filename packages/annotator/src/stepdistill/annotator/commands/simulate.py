@@ -31,16 +31,16 @@ from stepdistill.annotator.commands.simulator_options import (
     read_models,
     read_rates,
 )
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunConfig
+from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunSettings
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.latency import Latency
-from stepdistill.annotator.simulator.limits import RateLimits
+from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.phrasing import STYLES, Style
 from stepdistill.annotator.simulator.rehearsal import ACCURACY, rehearse, rehearse_search
-from stepdistill.annotator.simulator.reply import Teacher
+from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.common.errors import ConfigError
@@ -112,7 +112,7 @@ def simulate_command(  # budget: a command's options are its parameters
 
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
     """
-    config = RunConfig(
+    config = RunSettings(
         task=task,
         splits=split_names(split),
         teacher=SIMULATED,
@@ -133,7 +133,7 @@ def simulate_command(  # budget: a command's options are its parameters
     )
     planted = _template_accuracies(template_accuracy or [])
     plans = make_plans(config) + _plans_of(config, planted)
-    teacher: Teacher = (
+    teacher: AnswerSource = (
         rehearse(plans, accuracy, seed, _style(style), planted)
         if taste is None
         else rehearse_search(plans, _taste(taste, accuracy), seed, _style(style))
@@ -142,14 +142,14 @@ def simulate_command(  # budget: a command's options are its parameters
         port=port,
         log_file=log,
         latency=Latency(median_ms=latency_ms, sigma=0.3, seed=seed),
-        limits=RateLimits(
+        limits=SimulatedLimits(
             requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute
         ),
         faults=FaultPlan(rates=read_rates(fault or []), seed=seed),
         models=read_models(model or []),
         batch=batches.settings(),
     )
-    asyncio.run(_serve(Simulator(teacher, settings), Screen()))
+    asyncio.run(_serve(Simulator(teacher, settings), ConsoleOutput()))
 
 
 def _taste(seed: int, accuracy: float) -> Taste:
@@ -176,13 +176,13 @@ def _template_accuracies(words: list[str]) -> dict[str, float]:
     return planted
 
 
-def _plans_of(config: RunConfig, templates: Iterable[str]) -> list[Plan]:
+def _plans_of(config: RunSettings, templates: Iterable[str]) -> list[Plan]:
     """Plans of these templates alone, so that the teacher knows their prompts, too."""
     alone = [replace(config, template=name, mix=None) for name in templates]
     return [plan for each in alone for plan in make_plans(each)]
 
 
-async def _serve(simulator: Simulator, screen: Screen) -> None:
+async def _serve(simulator: Simulator, screen: ConsoleOutput) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

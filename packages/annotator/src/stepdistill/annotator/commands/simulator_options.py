@@ -12,10 +12,10 @@ from stepdistill.annotator.simulator.batch.plan import (
     BatchLimits,
     BatchPace,
     BatchPlan,
-    BatchSettings,
+    SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
-from stepdistill.annotator.simulator.server import ModelCard
+from stepdistill.annotator.simulator.server import SimulatedModel
 from stepdistill.common.errors import ConfigError
 
 _COUNTED = (("finished", "1"), ("repeated", "0"), ("left_out", "0"), ("strangers", "0"))
@@ -69,9 +69,9 @@ class BatchWords:
     call_faults: list[str]
     seed: int
 
-    def settings(self) -> BatchSettings:
+    def settings(self) -> SimulatedBatchSettings:
         """What they mean; raises ConfigError on a word that means nothing."""
-        return BatchSettings(
+        return SimulatedBatchSettings(
             plan=self._plan(),
             limits=BatchLimits(enqueued_tokens=self.tokens),
             calls=read_calls(self.call_faults, self.seed),
@@ -130,15 +130,15 @@ def read_calls(words: list[str], seed: int) -> dict[CallKind, FaultPlan]:
     return {kind: FaultPlan(rates=shares, seed=seed) for kind, shares in rates.items()}
 
 
-def read_models(words: list[str]) -> tuple[ModelCard, ...]:
+def read_models(words: list[str]) -> tuple[SimulatedModel, ...]:
     """The model of each NAME or NAME=DATE; raises ConfigError on what is no date."""
     return tuple(_model(word) for word in words)
 
 
-def _model(word: str) -> ModelCard:
+def _model(word: str) -> SimulatedModel:
     name, _, day = word.partition("=")
     try:
-        return ModelCard(
+        return SimulatedModel(
             id=name, shutdown_date=date.fromisoformat(day).isoformat() if day else None
         )
     except ValueError:

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from stepdistill.annotator.commands.options import AsJson, Store
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.settings.run import STORE
 from stepdistill.annotator.store.check import Contents, Verified, contents_of, verify_store
 from stepdistill.annotator.store.compact import compact_store
@@ -33,7 +33,7 @@ def info_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
 
         annotate store info --store runs/store --json
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     with ResponseStore.open(store, write=False) as opened:
         found = contents_of(opened, screen.pace("answers counted"))
     if as_json:
@@ -59,7 +59,7 @@ def verify_command(
 
         annotate store verify --remove
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     with ResponseStore.open(store, write=False) as opened:
         found = verify_store(opened, screen.pace("checked"))
     if remove and found.damaged:
@@ -86,7 +86,7 @@ def export_command(
 
         annotate store export answers.jsonl.zst --store runs/store
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     with ResponseStore.open(store, write=False) as opened:
         n = export_answers(opened, file, screen.pace("exported"))
     _result(screen, {"answers": n}, f"{n:,} answers in {file}", as_json=as_json)
@@ -108,7 +108,7 @@ def import_command(
 
         annotate store import answers.jsonl.zst --store runs/store
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     with ResponseStore.open(store, write=True) as opened:
         new, kept = import_answers(opened, file, screen.pace("read"))
     said = f"{new:,} answers were new, {kept:,} already there and kept"
@@ -123,14 +123,14 @@ def compact_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
 
         annotate store compact --store runs/store
     """
-    screen = Screen(quiet=as_json)
+    screen = ConsoleOutput(quiet=as_json)
     done = compact_store(store, screen.pace("written"))
     counts = {"answers": done.answers, "before": done.bytes_before, "after": done.bytes_after}
     said = f"{done.bytes_before:,} bytes before, {done.bytes_after:,} after"
     _result(screen, counts, said, as_json=as_json)
 
 
-def _result(screen: Screen, counts: dict[str, int], said: str, *, as_json: bool) -> None:
+def _result(screen: ConsoleOutput, counts: dict[str, int], said: str, *, as_json: bool) -> None:
     if as_json:
         screen.json({**counts})
     else:
@@ -153,7 +153,7 @@ def _info(store: Path, found: Contents) -> dict[str, object]:
     }
 
 
-def _show_info(store: Path, found: Contents, screen: Screen) -> None:
+def _show_info(store: Path, found: Contents, screen: ConsoleOutput) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     mean = found.value_bytes / max(1, found.answers)
     table.add_row("store", str(store))
@@ -173,7 +173,7 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.most_common()) or "none"
 
 
-def _show_verified(found: Verified, screen: Screen, *, as_json: bool) -> None:
+def _show_verified(found: Verified, screen: ConsoleOutput, *, as_json: bool) -> None:
     answers, failures = found.checked["responses"], found.checked["failures"]
     damaged = [{"in": d.part, "key": d.key.hex(), "why": d.why} for d in found.damaged]
     if as_json:

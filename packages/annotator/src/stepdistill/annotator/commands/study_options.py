@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.settings.run import OUT
 from stepdistill.annotator.study.columns import terminal_table
 from stepdistill.annotator.study.experiment import Report
 from stepdistill.annotator.study.metadata import METADATA_NAME
-from stepdistill.annotator.study.ranking import Place
+from stepdistill.annotator.study.ranking import Rank
 from stepdistill.annotator.study.report import as_csv, as_html, as_markdown, outcome, write_report
 from stepdistill.common.errors import ConfigError
 
@@ -61,7 +61,7 @@ def metadata_file(path: Path | None, task: str) -> Path:
     return path or OUT / task / METADATA_NAME
 
 
-def show_report(report: Report, screen: Screen) -> None:
+def show_report(report: Report, screen: ConsoleOutput) -> None:
     """The ranking for people."""
     for remark in report.remarks:
         screen.warn(remark)
@@ -89,7 +89,7 @@ def write_reports(report: Report, csv: str | None, markdown: str | None, html: s
             write_report(path, render(report))
 
 
-def ranking_table(places: Sequence[Place], number: int) -> Table:
+def ranking_table(places: Sequence[Rank], number: int) -> Table:
     """The first or the second table of a ranking."""
     columns = terminal_table(number)
     table = Table(box=None, pad_edge=False)

@@ -5,12 +5,12 @@ from collections import Counter
 
 from rich.table import Table
 
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
-def batch_table(parts: list[Part]) -> Table:
+def batch_table(parts: list[BatchPart]) -> Table:
     """A row for each part; requests are counted as the teacher last counted them."""
     table = Table(box=None, pad_edge=False)
     for name in ("part", "requests", "done", "failed"):
@@ -25,7 +25,7 @@ def batch_table(parts: list[Part]) -> Table:
     return table
 
 
-def batch_line(parts: list[Part]) -> str:
+def batch_line(parts: list[BatchPart]) -> str:
     """All parts in one line."""
     states = Counter(state_of(part) for part in parts)
     said = ", ".join(f"{n} {state}" for state, n in states.items()) or "none yet"
@@ -33,13 +33,13 @@ def batch_line(parts: list[Part]) -> str:
     return f"batches: {said}; {done:,} of {total:,} requests done"
 
 
-def batch_fields(part: Part) -> dict[str, object]:
+def batch_fields(part: BatchPart) -> dict[str, object]:
     """A part as an object of `--json`."""
     fields = part.model_dump(mode="json", exclude={"history"})
     return {**fields, "history": [{"state": s.state, "at": s.at} for s in part.history]}
 
 
-def state_of(part: Part) -> str:
+def state_of(part: BatchPart) -> str:
     """Its state, and of a batch the teacher's word for it."""
     if part.state == "submitted":
         return part.remote or part.state

@@ -8,17 +8,17 @@ from stepdistill.annotator.teacher.progress import Pause, Progress
 
 _OVER_S = 30.0
 _AT_LEAST_S = 1.0
-Meter = Callable[[Progress], float | None]
+CostMeter = Callable[[Progress], float | None]
 
 
-class Pace:
+class ProgressRates:
     """Rates over the last half minute. `look` takes them; the other methods put them in words.
 
     spent_usd: what a run's answers cost so far, None where nobody knows.
     """
 
     def __init__(
-        self, progress: Progress, spent_usd: Meter, clock: Callable[[], float] = time.monotonic
+        self, progress: Progress, spent_usd: CostMeter, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.progress, self._spent_usd, self._clock = progress, spent_usd, clock
         self._seen: deque[tuple[float, tuple[int, int, int, int]]] = deque()

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from stepdistill.annotator.console.rates import Meter, Pace
+from stepdistill.annotator.console.rates import CostMeter, ProgressRates
 from stepdistill.annotator.teacher.progress import Progress
 
 _LINE_EVERY_S = 10.0
@@ -27,7 +27,7 @@ _PIPED_WIDTH = 200
 _LIVE_EVERY_S = 1.0
 
 
-class Screen:
+class ConsoleOutput:
     """quiet: no progress and no remarks, only results."""
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -84,13 +84,13 @@ class Screen:
         self._out.print(table)
 
     @asynccontextmanager
-    async def asking(self, progress: Progress, spent_usd: Meter) -> AsyncGenerator[None]:
+    async def asking(self, progress: Progress, spent_usd: CostMeter) -> AsyncGenerator[None]:
         """Show progress, and what it costs, while the body runs."""
         if self._quiet:
             yield
             return
         show = self._bar if self._err.is_terminal else self._lines
-        task = asyncio.create_task(show(Pace(progress, spent_usd)))
+        task = asyncio.create_task(show(ProgressRates(progress, spent_usd)))
         try:
             yield
         finally:
@@ -129,7 +129,7 @@ class Screen:
                 said = line()
                 self._err.print(said, markup=False)
 
-    async def _bar(self, pace: Pace) -> None:
+    async def _bar(self, pace: ProgressRates) -> None:
         at = Bar(
             TextColumn("asking"),
             BarColumn(bar_width=30),
@@ -153,7 +153,7 @@ class Screen:
                 live.refresh()
                 await asyncio.sleep(_DRAW_EVERY_S)
 
-    async def _lines(self, pace: Pace) -> None:
+    async def _lines(self, pace: ProgressRates) -> None:
         while True:
             await asyncio.sleep(_LINE_EVERY_S)
             pace.look()

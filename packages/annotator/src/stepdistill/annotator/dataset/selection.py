@@ -18,7 +18,7 @@ from stepdistill.common.task import TaskSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class RowSample:
     """Rows that are judged, as a source.
 
     n: how many have a gold label. without_gold: rows of the split of which nobody knows theirs.
@@ -37,7 +37,7 @@ def lot(seed: int, row_id: str) -> float:
 
 def draw_sample(
     task: TaskSpec, source: Source, split: str, size: float | None, seed: int
-) -> Sample:
+) -> RowSample:
     """`size` rows with a gold label, or that fraction of them where size is a float, held in memory
     and in the order of their lots; None: all rows of the source, in its own order.
 
@@ -51,11 +51,11 @@ def draw_sample(
     if not n_gold:
         raise DatasetError(f"{source.name}: no row has a gold label, so nothing can be judged")
     if size is None:
-        return Sample(source=source, n=n_gold, without_gold=n_rows - n_gold)
+        return RowSample(source=source, n=n_gold, without_gold=n_rows - n_gold)
     wanted = _wanted(size, n_gold)
     lots = heapq.nsmallest(wanted, ((lot(seed, row.id), row.index) for row in with_gold()))
     chosen = only(source, [index for _, index in lots])
-    return Sample(source=chosen, n=len(lots), without_gold=n_rows - n_gold)
+    return RowSample(source=chosen, n=len(lots), without_gold=n_rows - n_gold)
 
 
 def only(source: Source, indices: list[int]) -> Source:

@@ -7,9 +7,9 @@ from decimal import Decimal
 from stepdistill.annotator.estimate.expectations import Expectations
 from stepdistill.annotator.estimate.parts import Part
 from stepdistill.annotator.estimate.span import NOTHING, Span, exactly
-from stepdistill.annotator.estimate.workload import Load, Workload
+from stepdistill.annotator.estimate.workload import RequestLoad, Workload
 from stepdistill.annotator.money.price import Price
-from stepdistill.annotator.teacher.online.rate_limiter import LimitSettings
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 
 _CHARACTERS_PER_TOKEN = 4
 _BATCH_REQUESTS = 50_000
@@ -17,7 +17,7 @@ _MINUTE_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class EstimateLine:
     """What one template costs for one part. prompt, answer: tokens of all that is to be asked.
 
     cost_usd: online. basis: where the length of an answer is known from.
@@ -46,7 +46,7 @@ class Estimate:
     rows: int
     stored: int
     to_ask: int
-    lines: list[Line]
+    lines: list[EstimateLine]
     online: Price
     batch: Price
     most_usd: float
@@ -83,7 +83,7 @@ class Terms:
     online: Price
     batch: Price
     expectations: Expectations
-    limits: LimitSettings
+    limits: RateLimits
 
 
 def estimate(work: Workload, terms: Terms) -> Estimate:
@@ -113,12 +113,12 @@ def estimate(work: Workload, terms: Terms) -> Estimate:
 
 
 def _line(
-    name: str, part: Part, load: Load, factor: float, share: float, terms: Terms
-) -> Line:  # budget: what a line is made of
+    name: str, part: Part, load: RequestLoad, factor: float, share: float, terms: Terms
+) -> EstimateLine:  # budget: what a line is made of
     expected = terms.expectations.of(name, load.answers)
     prompt = load.sample.scaled(load.to_ask, load.bytes).times(share * factor)
     answer = expected.tokens.times(load.to_ask * share)
-    return Line(
+    return EstimateLine(
         template=name,
         part=part,
         stored=load.stored,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from math import sqrt
 
 from stepdistill.annotator.estimate.span import Span, around
-from stepdistill.annotator.estimate.workload import Answers
+from stepdistill.annotator.estimate.workload import AnswerLengths
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.study.metadata import Metadata
-from stepdistill.annotator.study.score import Score
+from stepdistill.annotator.study.score import TemplateScore
 
 # Of gpt-3.5-turbo's recorded answers to 180 zero-shot templates of four tasks, tokens by template:
 # 5 % below, the mean, 5 % above. Within a template answers vary by about their mean.
@@ -35,10 +35,10 @@ class Expectations:
     """
 
     max_tokens: int
-    scores: Mapping[str, Score]
+    scores: Mapping[str, TemplateScore]
     without: tuple[Span, str] = (GUESS, "guessed: --probe 50 would tell")
 
-    def of(self, template: str, answers: Answers) -> Expected:
+    def of(self, template: str, answers: AnswerLengths) -> Expected:
         """What to expect of a template with these answers in the store."""
         score = self.scores.get(template)
         if answers.n >= ENOUGH or (answers.n and score is None):
@@ -54,10 +54,10 @@ class Expectations:
         return Expected(tokens=capped, basis=basis)
 
 
-def scores_of(metadata: Metadata, plan: Plan, teacher: str) -> dict[str, Score]:
+def scores_of(metadata: Metadata, plan: Plan, teacher: str) -> dict[str, TemplateScore]:
     """What the metadata knows of a teacher's answers, by template: from most rows, where several
     studies asked it. An edited template is another one."""
-    found: dict[str, Score] = {}
+    found: dict[str, TemplateScore] = {}
     for result in metadata.results:
         if result.setting.teacher != teacher:
             continue

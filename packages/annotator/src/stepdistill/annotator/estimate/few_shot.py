@@ -16,7 +16,7 @@ from stepdistill.annotator.prompt.few_shot import FEW_SHOT_NAME, FewShot, load_f
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.few_shot_cost import FewShotCost
 
 # How far the length of few-shot answers is from that of the examples, at most: a stated guess.
@@ -24,7 +24,7 @@ _DEVIATION = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class FewShotComparison:
     """zero: the run as it is, no answer stored. few: every row asked once with the examples.
 
     alike: few-shot prompts, but answers as long as those of the zero-shot run.
@@ -59,13 +59,13 @@ class Comparison:
         )
 
 
-def shots_of(config: RunConfig, path: Path | None) -> FewShot:
+def shots_of(config: RunSettings, path: Path | None) -> FewShot:
     """The few-shot prompt of a file, None for the task's own. Raises PromptError."""
     task = load_task(config.prompts, config.task)
     return load_few_shot(path or config.prompts / task.task / FEW_SHOT_NAME, task)
 
 
-def compare_few_shot(config: RunConfig, shown: FewShot, known: Knowledge) -> Comparison:
+def compare_few_shot(config: RunSettings, shown: FewShot, known: Knowledge) -> FewShotComparison:
     """The same rows asked zero-shot and few-shot. Raises DistillError."""
     plans = make_plans(config)
     zero = estimate_plans(config, rated(config, plans), known, is_new=True)
@@ -73,7 +73,7 @@ def compare_few_shot(config: RunConfig, shown: FewShot, known: Knowledge) -> Com
     few_plans = [_with_shots(plan, shown) for plan in plans]
     length = _length(shown, encoding_of(config.teacher))
     alike = zero.answer.times(1 / max(1, zero.rows))
-    return Comparison(
+    return FewShotComparison(
         shots=len(shown.shots),
         zero=zero,
         few=_estimate(few_plans, terms, length, f"by the {len(shown.shots)} examples"),

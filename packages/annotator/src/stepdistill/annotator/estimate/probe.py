@@ -5,22 +5,22 @@ They are kept like all answers, and the run does not ask them again.
 
 import uvloop
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.estimate.run_estimate import rated
 from stepdistill.annotator.money.spending import Spender, noted
-from stepdistill.annotator.plan.plan import Rest, name_of
+from stepdistill.annotator.plan.plan import Unanswered, name_of
 from stepdistill.annotator.run.ask import ask
 from stepdistill.annotator.run.planning import make_plans, make_tariff
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
 
 
-def probe_plans(config: RunConfig, rows: int, screen: Screen) -> Progress:
+def probe_plans(config: RunSettings, rows: int, screen: ConsoleOutput) -> Progress:
     """Ask the requests of about this many rows, spread evenly. Raises DistillError."""
     plans = rated(config, make_plans(config))
     total = sum(plan.count_rows() or rows for plan in plans)
-    rests = [Rest(plan=plan, every=max(1, total // rows)) for plan in plans]
+    rests = [Unanswered(plan=plan, every=max(1, total // rows)) for plan in plans]
     progress = Progress()
     spender = Spender(plan=name_of(plans), config=config, tariff=make_tariff(config), kind="probe")
     with (

@@ -13,10 +13,10 @@ from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.money.tokens import encoding_of
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Metadata
-from stepdistill.annotator.teacher.online.rate_limiter import LimitSettings
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +28,20 @@ class Knowledge:
     day: date
 
 
-def estimate_run(config: RunConfig, known: Knowledge) -> Estimate:
+def estimate_run(config: RunSettings, known: Knowledge) -> Estimate:
     """What `annotate run` with these settings would cost. Raises DistillError: a model without a
     known price, and whatever is wrong with task, prompts or rows."""
     return estimate_plans(config, rated(config, make_plans(config)), known)
 
 
-def rated(config: RunConfig, plans: list[Plan]) -> list[Plan]:
+def rated(config: RunSettings, plans: list[Plan]) -> list[Plan]:
     """The plans as a rationale rate has them asked: reasons of their own for some rows only."""
     rate = config.shards.rationale_rate
     return [replace(plan, rationales_below=rate) if plan.explains_apart else plan for plan in plans]
 
 
 def estimate_plans(
-    config: RunConfig, plans: list[Plan], known: Knowledge, *, is_new: bool = False
+    config: RunSettings, plans: list[Plan], known: Knowledge, *, is_new: bool = False
 ) -> Estimate:
     """What these plans would cost; is_new: as if the store had no answer, but with what its answers
     say of their length."""
@@ -58,7 +58,7 @@ def estimate_plans(
     return estimate(work, terms)
 
 
-def terms_of(config: RunConfig, plan: Plan, known: Knowledge) -> Terms:
+def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
     """The terms of a teacher. Raises ConfigError: no price is known."""
     tariff = Tariff(model=config.teacher, host=plan.endpoint.name, own=known.own)
     return Terms(
@@ -69,7 +69,7 @@ def terms_of(config: RunConfig, plan: Plan, known: Knowledge) -> Terms:
             max_tokens=config.max_tokens,
             scores=scores_of(known.metadata, plan, config.teacher),
         ),
-        limits=LimitSettings(
+        limits=RateLimits(
             requests_per_minute=config.requests_per_minute,
             tokens_per_minute=config.tokens_per_minute,
         ),
@@ -77,7 +77,7 @@ def terms_of(config: RunConfig, plan: Plan, known: Knowledge) -> Terms:
 
 
 def check_estimable(
-    config: RunConfig, models: Iterable[str], templates: Iterable[str], known: Knowledge
+    config: RunSettings, models: Iterable[str], templates: Iterable[str], known: Knowledge
 ) -> None:
     """Raise DistillError before anything is paid for: a model of these has no known price, or the
     task lacks a template of these."""
@@ -89,14 +89,14 @@ def check_estimable(
 
 
 def by_model(
-    config: RunConfig, models: Iterable[str], known: Knowledge
+    config: RunSettings, models: Iterable[str], known: Knowledge
 ) -> list[tuple[str, Estimate]]:
     """The same run by other teachers."""
     return [(name, estimate_run(replace(config, teacher=name), known)) for name in models]
 
 
 def by_template(
-    config: RunConfig, names: Iterable[str], known: Knowledge
+    config: RunSettings, names: Iterable[str], known: Knowledge
 ) -> list[tuple[str, Estimate]]:
     """The same rows, every one asked with one template for label and rationale."""
     alone = [(name, replace(config, template=name, mix=None)) for name in names]
@@ -104,7 +104,7 @@ def by_template(
 
 
 def by_rate(
-    config: RunConfig, rates: Iterable[float], known: Knowledge
+    config: RunSettings, rates: Iterable[float], known: Knowledge
 ) -> list[tuple[str, Estimate]]:
     """The same run with reasons for a share of its records."""
     found: list[tuple[str, Estimate]] = []
@@ -114,7 +114,7 @@ def by_rate(
     return found
 
 
-def _store(config: RunConfig, stack: ExitStack) -> ResponseStore | None:
+def _store(config: RunSettings, stack: ExitStack) -> ResponseStore | None:
     if not (config.store / "data.mdb").exists():
         return None
     return stack.enter_context(ResponseStore.open(config.store, write=False))

@@ -5,9 +5,9 @@ from datetime import date
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.estimate.estimate import Estimate
-from stepdistill.annotator.estimate.few_shot import Comparison
+from stepdistill.annotator.estimate.few_shot import FewShotComparison
 from stepdistill.annotator.estimate.span import Span
 from stepdistill.annotator.money.price import Price
 from stepdistill.annotator.money.tokens import has_encoding
@@ -24,7 +24,7 @@ class Answered:
     day: date
     run: Estimate
     variants: dict[str, list[tuple[str, Estimate]]]
-    few_shot: Comparison | None = None
+    few_shot: FewShotComparison | None = None
 
 
 def facts_of(answered: Answered) -> dict[str, object]:
@@ -49,7 +49,7 @@ def facts_of(answered: Answered) -> dict[str, object]:
     }
 
 
-def show_estimate(answered: Answered, screen: Screen) -> None:
+def show_estimate(answered: Answered, screen: ConsoleOutput) -> None:
     """For people."""
     run = answered.run
     screen.show(
@@ -111,7 +111,7 @@ def _variants_table(heading: str, found: list[tuple[str, Estimate]]) -> Table:
     return table
 
 
-def _show_few_shot(few: Comparison, screen: Screen) -> None:
+def _show_few_shot(few: FewShotComparison, screen: ConsoleOutput) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("the same rows", no_wrap=True)
     for name in ("prompt tokens a row", "of an answer", "online USD", "for 1,000 rows"):

@@ -28,7 +28,7 @@ _Z_95 = 1.96
 
 
 @dataclass(slots=True, kw_only=True)
-class Sample:
+class AnswerSample:
     """Prompts whose tokens were counted: sums over them, for a ratio and its error."""
 
     n: int = 0
@@ -58,7 +58,7 @@ class Sample:
 
 
 @dataclass(slots=True, kw_only=True)
-class Answers:
+class AnswerLengths:
     """Answers that were given: their tokens, summed. Answers without counts are left out."""
 
     n: int = 0
@@ -83,7 +83,7 @@ class Answers:
 
 
 @dataclass(slots=True, kw_only=True)
-class Load:
+class RequestLoad:
     """What one template is asked for one part. bytes: of the prompts that are to be asked.
 
     answers: those in the store; counted: their prompts' tokens as counted here.
@@ -93,8 +93,8 @@ class Load:
     to_ask: int = 0
     bytes: int = 0
     characters: int = 0
-    sample: Sample = field(default_factory=Sample)
-    answers: Answers = field(default_factory=Answers)
+    sample: AnswerSample = field(default_factory=AnswerSample)
+    answers: AnswerLengths = field(default_factory=AnswerLengths)
     counted: int = 0
 
 
@@ -105,7 +105,9 @@ class Workload:
     encoding: str
     rows: int = 0
     twice: int = 0
-    loads: dict[tuple[str, Part], Load] = field(default_factory=dict[tuple[str, Part], Load])
+    loads: dict[tuple[str, Part], RequestLoad] = field(
+        default_factory=dict[tuple[str, Part], RequestLoad]
+    )
 
     @property
     def stored(self) -> int:
@@ -132,7 +134,7 @@ def weigh(plans: Iterable[Plan], store: ResponseStore | None, encoding: str) -> 
     step = _step(plans := list(plans))
     with _reading(store) as stored:
         for number, (asked, is_stored) in enumerate(_asked(plans, store, work)):
-            load = work.loads.setdefault((asked.template, asked.part), Load())
+            load = work.loads.setdefault((asked.template, asked.part), RequestLoad())
             if is_stored:
                 load.stored += 1
                 if stored is not None and load.stored <= COUNTED:
@@ -145,7 +147,7 @@ def weigh(plans: Iterable[Plan], store: ResponseStore | None, encoding: str) -> 
     return work
 
 
-def _add(load: Load, request: Request, encoding: str, *, is_counted: bool) -> None:
+def _add(load: RequestLoad, request: Request, encoding: str, *, is_counted: bool) -> None:
     n_bytes = len(request.system.encode()) + len(request.user.encode())
     load.to_ask += 1
     load.bytes += n_bytes
@@ -165,7 +167,7 @@ def _reading(store: ResponseStore | None) -> AbstractContextManager[Snapshot | N
     return nullcontext() if store is None else store.reading()
 
 
-def _learn(load: Load, request: Request, stored: Snapshot, encoding: str) -> None:
+def _learn(load: RequestLoad, request: Request, stored: Snapshot, encoding: str) -> None:
     answer = stored.answer(request.key)
     if answer is not None and (answer.usage.prompt or answer.usage.completion):
         load.answers.add(answer.usage)

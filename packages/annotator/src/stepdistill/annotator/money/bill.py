@@ -9,7 +9,7 @@ from stepdistill.annotator.money.price import Price
 from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.store.answer import Answer, Mode, Usage
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.common.manifest import Cost, Tokens
+from stepdistill.common.manifest import CostEntry, TokenTotals
 
 _DAY_S = 86_400
 _At = tuple[int, Mode]  # days since 1970, and how it was asked: answers of one price
@@ -64,10 +64,10 @@ class Bill:
         return sum(used.answers for used in self._used.values())
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> TokenTotals:
         """Of all answers."""
         each = self._used.values()
-        return Tokens(
+        return TokenTotals(
             prompt=sum(used.prompt for used in each),
             completion=sum(used.completion for used in each),
             cached=sum(used.cached for used in each),
@@ -85,14 +85,16 @@ class Bill:
         return total
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> CostEntry:
         """For the manifest: usd is None when some answer's model has no known price."""
         usd = self.usd
         if usd is None:
-            return Cost(usd=None, price=f"no known price for {self.tariff.model}")
+            return CostEntry(usd=None, price=f"no known price for {self.tariff.model}")
         prices = (self._price(at) for at in self._used)
         sources = {price.source for price in prices if price is not None}
-        return Cost(usd=float(round(usd, 6)), price=", ".join(sorted(sources)) or "nothing asked")
+        return CostEntry(
+            usd=float(round(usd, 6)), price=", ".join(sorted(sources)) or "nothing asked"
+        )
 
     def prices(self) -> dict[str, Price]:
         """The prices in words, as they were used."""

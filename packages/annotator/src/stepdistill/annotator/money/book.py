@@ -10,7 +10,7 @@ from typing import cast
 import orjson
 from lmdb import Transaction
 
-from stepdistill.annotator.money.budget import Record
+from stepdistill.annotator.money.budget import BudgetState
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.value import DamagedValueError, sealed, unsealed
 from stepdistill.common.errors import StoreError
@@ -24,20 +24,20 @@ class AccountsBook:
     def __init__(self, store: ResponseStore) -> None:
         self._store = store
 
-    def budget(self, name: str) -> Record:
+    def budget(self, name: str) -> BudgetState:
         """What was written of a budget last; an empty one before anything was."""
         found = self.entry(_BUDGET + name.encode())
         if found is None:
-            return Record()
+            return BudgetState()
         held = cast(dict[str, str], found["held"])
-        return Record(
+        return BudgetState(
             paid_usd=Decimal(str(found["paid_usd"])),
             lost_usd=Decimal(str(found["lost_usd"])),
             granted_usd=Decimal(str(found["granted_usd"])),
             held={part: Decimal(usd) for part, usd in held.items()},
         )
 
-    def write_budget(self, name: str, record: Record) -> None:
+    def write_budget(self, name: str, record: BudgetState) -> None:
         """Replace what is written of a budget. Raises StoreError."""
         fields = {
             "paid_usd": str(record.paid_usd),

@@ -22,7 +22,7 @@ _FLIGHT_SHARE = Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class BudgetState:
     """What is written down. held: by the batch's name."""
 
     paid_usd: Decimal = ZERO
@@ -35,10 +35,10 @@ class Record:
         """What is gone, and what is promised to batches."""
         return self.paid_usd + self.lost_usd + sum(self.held.values(), ZERO)
 
-    def recovered(self) -> "Record":
+    def recovered(self) -> "BudgetState":
         """After a kill: what was granted and is not accounted for may have been spent."""
         missing = max(ZERO, self.granted_usd - self.bound_usd)
-        return Record(
+        return BudgetState(
             paid_usd=self.paid_usd,
             lost_usd=self.lost_usd + missing,
             granted_usd=max(self.granted_usd, self.bound_usd),
@@ -46,7 +46,7 @@ class Record:
         )
 
 
-class Verdict(Enum):
+class Grant(Enum):
     """Whether an amount may be promised: yes; once a larger grant is written; once some of what is
     promised comes back; never."""
 
@@ -59,9 +59,9 @@ class Verdict(Enum):
 class Budget:
     """What was spent of a ceiling, and what is promised. Amounts are USD, at least 0."""
 
-    def __init__(self, ceiling_usd: Decimal, record: Record | None = None) -> None:
+    def __init__(self, ceiling_usd: Decimal, record: BudgetState | None = None) -> None:
         self.ceiling_usd = ceiling_usd
-        before = (record or Record()).recovered()
+        before = (record or BudgetState()).recovered()
         self.paid_usd, self.lost_usd = before.paid_usd, before.lost_usd
         self.granted_usd = before.granted_usd
         self.held = dict(before.held)
@@ -79,14 +79,14 @@ class Budget:
         """What may still be promised."""
         return self.ceiling_usd - self.used_usd
 
-    def judge(self, worst_usd: Decimal) -> Verdict:
+    def judge(self, worst_usd: Decimal) -> Grant:
         """Whether this much may be promised now."""
         used = self.used_usd
         if used + worst_usd <= min(self.granted_usd, self.ceiling_usd):
-            return Verdict.YES
+            return Grant.YES
         if used + worst_usd <= self.ceiling_usd:
-            return Verdict.GRANT
-        return Verdict.WAIT if self.reserved_usd or self.held else Verdict.NEVER
+            return Grant.GRANT
+        return Grant.WAIT if self.reserved_usd or self.held else Grant.NEVER
 
     def is_crowded(self, worst_usd: Decimal) -> bool:
         """Whether with this, too much of the ceiling would be in flight: a kill loses all of it."""
@@ -117,7 +117,7 @@ class Budget:
             self.paid_usd += paid_usd
             self.lost_usd += lost_usd
 
-    def record(self, headroom_usd: Decimal) -> Record:
+    def record(self, headroom_usd: Decimal) -> BudgetState:
         """What to write down so that this much more may be promised; `granted` says it is.
 
         It grants no less than before: what was judged YES meanwhile stays below it.
@@ -127,7 +127,7 @@ class Budget:
         self._writing.append(granted)
         return self._record(granted)
 
-    def batch_record(self) -> Record:
+    def batch_record(self) -> BudgetState:
         """What to write down once a batch is held or settled.
 
         Batches are known by name after a kill. So where nothing goes online, no more is granted
@@ -136,19 +136,19 @@ class Budget:
         is_asking = self.reserved_usd or self._writing
         return self.record(ZERO) if is_asking else self.final_record()
 
-    def final_record(self) -> Record:
+    def final_record(self) -> BudgetState:
         """What to write down when nothing is in flight any more: it grants what is used."""
         return self._record(self.used_usd)
 
-    def _record(self, granted_usd: Decimal) -> Record:
-        return Record(
+    def _record(self, granted_usd: Decimal) -> BudgetState:
+        return BudgetState(
             paid_usd=self.paid_usd,
             lost_usd=self.lost_usd,
             granted_usd=granted_usd,
             held=dict(self.held),
         )
 
-    def granted(self, record: Record) -> None:
+    def granted(self, record: BudgetState) -> None:
         """This record is on the disk."""
         self.granted_usd = record.granted_usd
         if record.granted_usd in self._writing:

@@ -13,13 +13,13 @@ from decimal import Decimal
 
 from stepdistill.annotator.errors import CeilingReached, TeacherError
 from stepdistill.annotator.money.book import AccountsBook
-from stepdistill.annotator.money.budget import ZERO, Budget, Verdict
+from stepdistill.annotator.money.budget import ZERO, Budget, Grant
 from stepdistill.annotator.money.price import Price
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.http.transport import Transport
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 # A token has a byte at least; a chat adds a few of its own.
 _FRAME_TOKENS = 16
@@ -30,12 +30,12 @@ _GRANT_REQUESTS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class RequestPrices:
     """Prices of one run's requests. door: what is sent, and how long answers may be."""
 
     online: Price
     batch: Price
-    door: Door
+    door: TeacherSpec
 
     def worst_usd(self, request: Request) -> Decimal:
         """The most that a request can cost online."""
@@ -47,16 +47,16 @@ class Rates:
         return self.batch.worst_usd(n_bytes + requests * _FRAME_TOKENS, requests * limit)
 
 
-class Purse:
+class Reservations:
     """See the protocols of the same name in `request` and `request/batch`."""
 
-    def __init__(self, budget: Budget, rates: Rates, book: AccountsBook, name: str) -> None:
+    def __init__(self, budget: Budget, rates: RequestPrices, book: AccountsBook, name: str) -> None:
         self.budget, self._rates, self._book, self._name = budget, rates, book, name
         self._reserved: dict[bytes, Decimal] = {}
 
     def reserve(self, request: Request) -> bool:
         worst = self._rates.worst_usd(request)
-        if self.budget.judge(worst) is not Verdict.YES or self.budget.is_crowded(worst):
+        if self.budget.judge(worst) is not Grant.YES or self.budget.is_crowded(worst):
             return False
         self.budget.reserve(worst)
         self._reserved[request.key] = worst
@@ -65,16 +65,16 @@ class Purse:
     async def make_room(self, request: Request) -> bool:
         worst = self._rates.worst_usd(request)
         verdict = self.budget.judge(worst)
-        if verdict is Verdict.NEVER:
+        if verdict is Grant.NEVER:
             raise self.exhausted()
         if self.budget.is_crowded(worst):
             return False
-        if verdict is Verdict.GRANT:
+        if verdict is Grant.GRANT:
             share = self.budget.ceiling_usd * _GRANT_SHARE
             record = self.budget.record(max(worst, min(_GRANT_REQUESTS * worst, share)))
             await asyncio.to_thread(self._book.write_budget, self._name, record)
             self.budget.granted(record)
-        return verdict is not Verdict.WAIT
+        return verdict is not Grant.WAIT
 
     def answered(self, request: Request, answer: Answer) -> None:
         """What was promised is settled; an answer without a count costs its worst."""
@@ -96,17 +96,17 @@ class Purse:
         worst = self._rates.batch_worst_usd(requests, n_bytes, self._rates.door.max_tokens)
         return worst <= self.budget.ceiling_usd * _PART_SHARE
 
-    def hold(self, part: Part) -> bool:
+    def hold(self, part: BatchPart) -> bool:
         if str(part.number) in self.budget.held:
             return True
         worst = self._worst_of(part)
-        if self.budget.judge(worst) not in (Verdict.YES, Verdict.GRANT):
+        if self.budget.judge(worst) not in (Grant.YES, Grant.GRANT):
             return False
         self.budget.hold(str(part.number), worst)
         self._write()
         return True
 
-    def settle(self, part: Part, answers: Iterable[Answer], unheard: int) -> None:
+    def settle(self, part: BatchPart, answers: Iterable[Answer], unheard: int) -> None:
         paid, lost = ZERO, self._unheard_usd(part, unheard)
         for answer in answers:
             cost = self._cost(answer, self._rates.batch)
@@ -119,7 +119,7 @@ class Purse:
         )
         self._write()
 
-    def release(self, part: Part) -> None:
+    def release(self, part: BatchPart) -> None:
         self.budget.settle_held(str(part.number))
         self._write()
 
@@ -149,10 +149,10 @@ class Purse:
         self._book.write_budget(self._name, record)
         self.budget.granted(record)
 
-    def _worst_of(self, part: Part) -> Decimal:
+    def _worst_of(self, part: BatchPart) -> Decimal:
         return self._rates.batch_worst_usd(part.requests, part.bytes, part.limit)
 
-    def _unheard_usd(self, part: Part, n: int) -> Decimal:
+    def _unheard_usd(self, part: BatchPart, n: int) -> Decimal:
         """The most that n of a part's requests can cost, whichever they are."""
         return self._rates.batch_worst_usd(n, part.bytes, part.limit) if n > 0 else ZERO
 
@@ -161,14 +161,14 @@ class Purse:
         return price.cost_usd(usage) if usage.prompt or usage.completion else None
 
 
-Open = Callable[[Door], AbstractAsyncContextManager[Transport]]
+Open = Callable[[TeacherSpec], AbstractAsyncContextManager[Transport]]
 
 
-def paying(purse: Purse, opened: Open) -> Open:
+def paying(purse: Reservations, opened: Open) -> Open:
     """A transport that tells the purse what becomes of each request."""
 
     @asynccontextmanager
-    async def paid(door: Door) -> AsyncGenerator[Transport]:
+    async def paid(door: TeacherSpec) -> AsyncGenerator[Transport]:
         async with opened(door) as transport:
             yield _Paying(purse, transport.ask)
 
@@ -177,7 +177,9 @@ def paying(purse: Purse, opened: Open) -> Open:
 
 class _Paying:
     def __init__(
-        self, purse: Purse, ask: Callable[[Request], Awaitable[tuple[Answer, Mapping[str, str]]]]
+        self,
+        purse: Reservations,
+        ask: Callable[[Request], Awaitable[tuple[Answer, Mapping[str, str]]]],
     ) -> None:
         self._purse, self._ask = purse, ask
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from stepdistill.annotator.money.book import AccountsBook
 from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.settings.run import RunConfig, ShardSettings
+from stepdistill.annotator.settings.run import RunSettings, ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 
 RUN = b"run-"
@@ -90,9 +90,9 @@ class RunNote(_Note):
     studies: tuple[Study, ...] = ()
     starts: tuple[Start, ...] = ()
 
-    def config(self, store: Path, prices: Path | None) -> RunConfig:
+    def config(self, store: Path, prices: Path | None) -> RunSettings:
         """The settings again, to read what its store holds."""
-        return RunConfig(
+        return RunSettings(
             task=self.task,
             splits=self.splits,
             teacher=self.teacher,
@@ -124,7 +124,7 @@ def notes_in(store: ResponseStore) -> list[RunNote]:
     return sorted(found, key=lambda note: note.starts[-1].at if note.starts else 0.0)
 
 
-def note_of(config: RunConfig, name: str, kind: Kind) -> RunNote:
+def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
     """The note of a run with these settings that was not started yet."""
     shards = config.shards
     return RunNote(

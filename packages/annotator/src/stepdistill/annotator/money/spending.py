@@ -14,7 +14,7 @@ from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.book import AccountsBook
 from stepdistill.annotator.money.run_notes import RUN, Kind, RunNote, Start, Study, note_of
 from stepdistill.annotator.money.tariff import Tariff
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
 
@@ -24,7 +24,7 @@ class Spender:
     """Who spends. plan: the same name whenever it is started again. tariff: of its teacher."""
 
     plan: str
-    config: RunConfig
+    config: RunSettings
     tariff: Tariff
     kind: Kind = "run"
 

@@ -138,7 +138,7 @@ class Plan:
         return _sha256(self.task.model_dump())
 
 
-class Questions(Protocol):
+class RequestSource(Protocol):
     """Requests to settle. plan: whom they go to, and about which rows."""
 
     @property
@@ -154,7 +154,7 @@ class Questions(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class Unanswered:
     """What is left to settle of a plan: its rows from number `start` on.
 
     above: only the reasons of rows whose lot is at least this; all else has been settled.

@@ -17,7 +17,7 @@ from stepdistill.common.task import TaskSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PromptProblem:
     """An error cannot be run; a warning can. where: a template or a mix, by its name."""
 
     level: Literal["error", "warning"]
@@ -27,7 +27,7 @@ class Finding:
 
 def check_prompts(
     prompts: Path, task: TaskSpec, templates: Mapping[str, Template]
-) -> list[Finding]:
+) -> list[PromptProblem]:
     """Everything that is found: by template, then look-alikes, then by mix."""
     found = [each for template in templates.values() for each in _template(task, template)]
     found += _look_alikes(templates)
@@ -36,7 +36,7 @@ def check_prompts(
     return found
 
 
-def _template(task: TaskSpec, template: Template) -> Iterator[Finding]:
+def _template(task: TaskSpec, template: Template) -> Iterator[PromptProblem]:
     where = f"template {template.id}"
     named, gold = placeholders(template.system + template.user), gold_placeholders(task)
     for name in named:
@@ -51,7 +51,7 @@ def _template(task: TaskSpec, template: Template) -> Iterator[Finding]:
     yield from _original_patterns(task, template, where)
 
 
-def _original_patterns(task: TaskSpec, template: Template, where: str) -> Iterator[Finding]:
+def _original_patterns(task: TaskSpec, template: Template, where: str) -> Iterator[PromptProblem]:
     """The regexes that the original reader will use, with the row's texts in them."""
     if template.original is None:
         return
@@ -70,7 +70,7 @@ def _original_patterns(task: TaskSpec, template: Template, where: str) -> Iterat
             yield _error(where, f"original.{name} is not a regular expression ({error})")
 
 
-def _look_alikes(templates: Mapping[str, Template]) -> Iterator[Finding]:
+def _look_alikes(templates: Mapping[str, Template]) -> Iterator[PromptProblem]:
     words = {name: words_of(template) for name, template in templates.items()}
     for one, other in combinations(words, 2):
         if words[one] == words[other]:
@@ -82,7 +82,7 @@ def _look_alikes(templates: Mapping[str, Template]) -> Iterator[Finding]:
 
 def _mix(
     prompts: Path, task: str, name: str, templates: Mapping[str, Template]
-) -> Iterator[Finding]:
+) -> Iterator[PromptProblem]:
     where = f"mix {name}"
     try:
         mix = load_mix(prompts, task, name)
@@ -100,9 +100,9 @@ def shares_answers(mix: Mix) -> bool:
     return any(mix.rationale.get(name, 0) > 0 for name, share in mix.label.items() if share > 0)
 
 
-def _error(where: str, what: str) -> Finding:
-    return Finding(level="error", where=where, what=what)
+def _error(where: str, what: str) -> PromptProblem:
+    return PromptProblem(level="error", where=where, what=what)
 
 
-def _warning(where: str, what: str) -> Finding:
-    return Finding(level="warning", where=where, what=what)
+def _warning(where: str, what: str) -> PromptProblem:
+    return PromptProblem(level="warning", where=where, what=what)

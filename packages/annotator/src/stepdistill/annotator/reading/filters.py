@@ -33,7 +33,7 @@ _RUN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class FilterHit:
     """Why a record is not kept as it is: the whole of it, or its rationale alone."""
 
     reason: str
@@ -41,7 +41,7 @@ class Finding:
     whole: bool
 
 
-Filter = Callable[[Record], Finding | None]
+Filter = Callable[[Record], FilterHit | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Filters:
 
     each: tuple[Filter, ...] = field(default=())
 
-    def first(self, record: Record) -> Finding | None:
+    def first(self, record: Record) -> FilterHit | None:
         """What the first filter that minds says; one that rejects comes before all others."""
         found = [finding for mind in self.each if (finding := mind(record)) is not None]
         return min(found, key=lambda finding: not finding.whole, default=None)
@@ -85,17 +85,17 @@ def filters_content(settings: ShardSettings) -> list[object]:
 def _length(most: int, count: Callable[[str], int], task: TaskSpec) -> Filter:
     student_input = filler(task.student.input)
 
-    def too_long(record: Record) -> Finding | None:
+    def too_long(record: Record) -> FilterHit | None:
         read = {"input": student_input(record.input), "label": record.label or ""}
         for part, text in read.items():
             if (n := count(text)) > most:
                 detail = f"the student's {part} has {n} tokens, more than {most}"
-                return Finding(reason="too_long", detail=detail, whole=True)
+                return FilterHit(reason="too_long", detail=detail, whole=True)
         n = count(record.rationale or "")
         if n <= most:
             return None
         detail = f"the rationale has {n} tokens, more than {most}"
-        return Finding(reason="rationale_too_long", detail=detail, whole=False)
+        return FilterHit(reason="rationale_too_long", detail=detail, whole=False)
 
     return too_long
 
@@ -103,7 +103,7 @@ def _length(most: int, count: Callable[[str], int], task: TaskSpec) -> Filter:
 def _contradiction(task: TaskSpec, readers: Readers) -> Filter:
     kind = task.label.kind
 
-    def contradicts(record: Record) -> Finding | None:
+    def contradicts(record: Record) -> FilterHit | None:
         template = record.templates.rationale
         if record.rationale is None or template is None:
             return None
@@ -114,12 +114,12 @@ def _contradiction(task: TaskSpec, readers: Readers) -> Filter:
         if same_label(kind, label, record.label or ""):
             return None
         detail = f"label {record.label}, but the reasons say {label} (rule {reading.rule})"
-        return Finding(reason="contradiction", detail=detail, whole=True)
+        return FilterHit(reason="contradiction", detail=detail, whole=True)
 
     return contradicts
 
 
-def _repetition(record: Record) -> Finding | None:
+def _repetition(record: Record) -> FilterHit | None:
     words = _words(record.rationale or "")
     length = min(_RUN, len(words))
     said = _runs(words, length)
@@ -130,7 +130,7 @@ def _repetition(record: Record) -> Finding | None:
     if share < _SAID_BEFORE:
         return None
     detail = f"{share:.0%} of the rationale stands in the row, word for word"
-    return Finding(reason="rationale_repeats_row", detail=detail, whole=False)
+    return FilterHit(reason="rationale_repeats_row", detail=detail, whole=False)
 
 
 def _words(text: str) -> list[str]:

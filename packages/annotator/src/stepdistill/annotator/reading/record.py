@@ -10,7 +10,7 @@ from stepdistill.annotator.reading.filters import Filters
 from stepdistill.annotator.reading.readers import Reader, Readers
 from stepdistill.annotator.reading.reading import Reading, unread
 from stepdistill.annotator.reading.rejection import Rejection, Stage
-from stepdistill.annotator.reading.vote import Elected, Said, elect
+from stepdistill.annotator.reading.vote import Majority, Vote, elect
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.record import PartRef, Record
@@ -22,7 +22,7 @@ UNANSWERED = {NO_ANSWER, "bad_request", "content_refused", "teacher_error", "tea
 UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusal": "refused"}
 
 
-class Outcome(NamedTuple):
+class RowResult(NamedTuple):
     """What became of a row, and the answers that it was made from (to be billed).
 
     dropped: why the record lost its rationale, None where it did not.
@@ -42,20 +42,20 @@ class Rules:
     filters: Filters
 
 
-def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> Outcome:
+def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
     """The record or rejection of one row; a pure function of plan and store."""
     answers: list[Answer] = []
     for request in planned.requests:
         answer = stored.answer(request.key)
         if answer is None:
-            return Outcome(_unanswered(planned, stored.failure(request.key)), answers)
+            return RowResult(_unanswered(planned, stored.failure(request.key)), answers)
         answers.append(answer)
     elected = _elected(planned, answers, rules) if planned.votes else _only(planned, answers, rules)
     if isinstance(elected, Rejection):
-        return Outcome(elected, answers)
+        return RowResult(elected, answers)
     record = _record(planned, elected, answers, rules)
     if not rules.filters.each:
-        return Outcome(record, answers)
+        return RowResult(record, answers)
     return _filtered(planned, record, answers, rules)
 
 
@@ -74,21 +74,21 @@ def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
     return _reject(planned, "request", failure.reason, failure.detail)
 
 
-def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
+def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority | Rejection:
     """The label that the one answer names, or what is wrong with it."""
     reading = _read(planned, answers[0], rules)
     if isinstance(reading, Rejection):
         return reading
-    said = Said(planned.label, reading)
-    return Elected(said, said)
+    said = Vote(planned.label, reading)
+    return Majority(said, said)
 
 
-def _elected(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Elected | Rejection:
+def _elected(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority | Rejection:
     """The label that most answers name, or what is wrong with the first, where none names one."""
     asked = (planned.label, *planned.votes)
     readings = [_read(planned, answer, rules) for answer in answers[: len(asked)]]
     said = [
-        Said(request, reading)
+        Vote(request, reading)
         for request, reading in zip(asked, readings, strict=True)
         if isinstance(reading, Reading)
     ]
@@ -108,7 +108,7 @@ def _read(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Reject
     return reading
 
 
-def _record(planned: PlannedRow, elected: Elected, answers: list[Answer], rules: Rules) -> Record:
+def _record(planned: PlannedRow, elected: Majority, answers: list[Answer], rules: Rules) -> Record:
     row, assigned, rationale = planned.row, planned.assignment, planned.rationale
     (label_request, label), (reasons_request, reasons_reading) = elected.label, elected.reasons
     key, other, reasons = label_request.key.hex(), None, None
@@ -142,13 +142,15 @@ def _rationale(planned: PlannedRow, answer: Answer, rules: Rules) -> str | None:
     return rules.readers.read(template, answer.text, planned.row.fields).rationale
 
 
-def _filtered(planned: PlannedRow, record: Record, answers: list[Answer], rules: Rules) -> Outcome:
+def _filtered(
+    planned: PlannedRow, record: Record, answers: list[Answer], rules: Rules
+) -> RowResult:
     finding = rules.filters.first(record)
     if finding is None:
-        return Outcome(record, answers)
+        return RowResult(record, answers)
     if finding.whole:
-        return Outcome(_reject(planned, "response", finding.reason, finding.detail), answers)
-    return Outcome(replace(record, rationale=None), answers, finding.reason)
+        return RowResult(_reject(planned, "response", finding.reason, finding.detail), answers)
+    return RowResult(replace(record, rationale=None), answers, finding.reason)
 
 
 @lru_cache(maxsize=1024)

@@ -9,33 +9,33 @@ from stepdistill.common.labels import same_label
 from stepdistill.common.task import LabelKind
 
 
-class Said(NamedTuple):
+class Vote(NamedTuple):
     """What one answer of a row says."""
 
     request: Request
     reading: Reading
 
 
-class Elected(NamedTuple):
+class Majority(NamedTuple):
     """The answer that a row's label is taken from, and the one that its reasons are taken from.
 
     votes: label -> answers that name it, and confidence: the winner's share of all answers; both
     None where the teacher was asked once.
     """
 
-    label: Said
-    reasons: Said
+    label: Vote
+    reasons: Vote
     votes: dict[str, int] | None = None
     confidence: float | None = None
 
 
-def elect(kind: LabelKind, said: Sequence[Said], n_asked: int) -> Elected:
+def elect(kind: LabelKind, said: Sequence[Vote], n_asked: int) -> Majority:
     """said: the answers that name a label, at least one, of the n_asked in the order of asking.
 
     Most votes win, the earlier of two labels with as many. Reasons are those of the first answer
     that names the winner and has some: never those of an answer that decided otherwise.
     """
-    parties: list[list[Said]] = []
+    parties: list[list[Vote]] = []
     for each in said:
         party = next((p for p in parties if _agree(kind, p[0].reading, each.reading)), None)
         if party is None:
@@ -43,7 +43,7 @@ def elect(kind: LabelKind, said: Sequence[Said], n_asked: int) -> Elected:
         else:
             party.append(each)
     winners = max(parties, key=len)
-    return Elected(
+    return Majority(
         label=winners[0],
         reasons=next((each for each in winners if each.reading.rationale), winners[0]),
         votes={str(party[0].reading.label): len(party) for party in parties},

@@ -14,7 +14,7 @@ from stepdistill.annotator.estimate.parts import Part, parts_of
 from stepdistill.annotator.money.bill import day_of
 from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
-from stepdistill.annotator.reading.record import NO_ANSWER, Outcome, Rules, conclude
+from stepdistill.annotator.reading.record import NO_ANSWER, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.report.payers import Payers
 from stepdistill.annotator.store.answer import Answer, Mode
@@ -27,7 +27,7 @@ _KEY_BYTES = 12  # of a hash: enough to tell answers apart
 ZERO = Decimal(0)
 
 
-class Place(NamedTuple):
+class CostPlace(NamedTuple):
     """What answers are grouped by. run: which paid."""
 
     run: str
@@ -113,7 +113,7 @@ class Account:
     others: int = 0
     others_usd: Decimal = ZERO
     saved_usd: Decimal = ZERO
-    paid: defaultdict[Place, Paid] = field(default_factory=lambda: defaultdict(Paid))
+    paid: defaultdict[CostPlace, Paid] = field(default_factory=lambda: defaultdict(Paid))
     judged: defaultdict[str, Judged] = field(default_factory=lambda: defaultdict(Judged))
     rejected: defaultdict[str, Rejected] = field(default_factory=lambda: defaultdict(Rejected))
     labels: Counter[str] = field(default_factory=Counter[str])
@@ -162,7 +162,7 @@ class Accountant:
     def add_other(self, key: bytes, answer: Answer) -> None:
         """An answer that this run paid for: it counts here where no row of its asked for it."""
         if key[:_KEY_BYTES] not in self._seen:
-            place = Place(self._run, _NOWHERE, _NOWHERE, "other", answer.mode)
+            place = CostPlace(self._run, _NOWHERE, _NOWHERE, "other", answer.mode)
             self._place(place, answer, self._cost(answer, self._tariff_of(answer)))
 
     def _pay(self, planned: PlannedRow, stored: Snapshot) -> Decimal:
@@ -180,12 +180,12 @@ class Accountant:
                 continue
             self._seen.add(key)
             payer, split = self._payers.of(answer), planned.row.split
-            place = Place(payer, split, asked.template, asked.part, answer.mode)
+            place = CostPlace(payer, split, asked.template, asked.part, answer.mode)
             self._place(place, answer, usd)
             total += usd
         return total
 
-    def _place(self, place: Place, answer: Answer, usd: Decimal) -> None:
+    def _place(self, place: CostPlace, answer: Answer, usd: Decimal) -> None:
         account = self.account
         if place.run == self._run:
             account.by_second[answer.asked_at] += 1
@@ -210,7 +210,7 @@ class Accountant:
                 return tariff
         return other
 
-    def _judge(self, planned: PlannedRow, outcome: Outcome, usd: Decimal, rules: Rules) -> None:
+    def _judge(self, planned: PlannedRow, outcome: RowResult, usd: Decimal, rules: Rules) -> None:
         judged = self.account.judged[planned.assignment.label]
         judged.rows += 1
         judged.usd += usd
@@ -236,6 +236,6 @@ class Accountant:
             rejected.examples.append((rejection.id, rejection.detail, text))
 
 
-def _is_unasked(outcome: Outcome) -> bool:
+def _is_unasked(outcome: RowResult) -> bool:
     result = outcome.result
     return isinstance(result, Rejection) and result.reason == NO_ANSWER and not outcome.answers

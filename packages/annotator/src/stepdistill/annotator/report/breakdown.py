@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from stepdistill.annotator.estimate.kept import Planned
 from stepdistill.annotator.money.run_notes import RunNote
-from stepdistill.annotator.report.account import Account, Judged, Paid, Place
+from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
 from stepdistill.annotator.report.report import RunReport
 from stepdistill.annotator.store.answer import Mode
 
@@ -27,7 +27,7 @@ def figures(account: Account) -> dict[str, float | None]:
     return {name: usd / n if n else None for name, n in counts.items()}
 
 
-def grouped(paid: Mapping[Place, Paid], by: str) -> dict[str, Paid]:
+def grouped(paid: Mapping[CostPlace, Paid], by: str) -> dict[str, Paid]:
     """What was paid, by `run`, `split`, `template`, `part` or `mode`."""
     groups: defaultdict[str, Paid] = defaultdict(Paid)
     for place, each in paid.items():

@@ -83,7 +83,7 @@ def _y(accuracy: float, bottom: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class AnswersOverTime:
     """Answers over time. unit: of a bar; width: its share of the picture; most: in the highest.
 
     bars: where each begins and how high it is, as shares.

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stepdistill.annotator.page import rendered
-from stepdistill.annotator.report.account import Paid, Place
+from stepdistill.annotator.report.account import CostPlace, Paid
 from stepdistill.annotator.report.breakdown import BY, best_and_own, grouped, points, row_usd
-from stepdistill.annotator.report.chart import Chart, Pace
+from stepdistill.annotator.report.chart import AnswersOverTime, Chart
 from stepdistill.annotator.report.report import Report, RunReport, StoreReport
 from stepdistill.annotator.report.view import paid_by_run, started, summary_of, title_of
 
@@ -28,7 +28,7 @@ def _of_run(report: RunReport) -> str:
         account=account,
         summary=list(summary_of(report)),
         groups=_groups(account.paid),
-        pace=Pace.of(account.by_second),
+        pace=AnswersOverTime.of(account.by_second),
         points=known,
         told=best_and_own(known),
         chart=Chart.of(known),
@@ -48,7 +48,7 @@ def _of_store(report: StoreReport) -> str:
     )
 
 
-def _groups(paid: Mapping[Place, Paid]) -> dict[str, list[tuple[str, Paid]]]:
+def _groups(paid: Mapping[CostPlace, Paid]) -> dict[str, list[tuple[str, Paid]]]:
     return {by: sorted(grouped(paid, by).items()) for by in BY}
 
 

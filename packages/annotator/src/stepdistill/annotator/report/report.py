@@ -10,14 +10,14 @@ from stepdistill.annotator.money.run_notes import RunNote, notes_in
 from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import Plan, name_of
-from stepdistill.annotator.report.account import Account, Accountant, Paid, Place
+from stepdistill.annotator.report.account import Account, Accountant, CostPlace, Paid
 from stepdistill.annotator.report.payers import NO_RUN, Payers
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.rationale_rate import ration
-from stepdistill.annotator.run.write import SplitShards
-from stepdistill.annotator.settings.run import OPENAI_BASE_URL, RunConfig
+from stepdistill.annotator.run.write import SplitWriter
+from stepdistill.annotator.settings.run import OPENAI_BASE_URL, RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.metadata import Result
+from stepdistill.annotator.study.metadata import TemplateResult
 from stepdistill.annotator.study.trial import plans_again
 from stepdistill.common.errors import DatasetError, PromptError, StoreError
 
@@ -34,10 +34,10 @@ class RunReport:
     account: Account
     planned: Planned | None
     changed: str | None
-    results: list[Result] = field(default_factory=list[Result])
+    results: list[TemplateResult] = field(default_factory=list[TemplateResult])
 
     @property
-    def paid(self) -> dict[Place, Paid]:
+    def paid(self) -> dict[CostPlace, Paid]:
         """The answers of its rows, whoever paid for them, and what else it paid for."""
         return self.account.paid
 
@@ -56,7 +56,7 @@ class StoreReport:
     outside: Account
 
     @property
-    def paid(self) -> dict[Place, Paid]:
+    def paid(self) -> dict[CostPlace, Paid]:
         """Every answer once, where the run counts it that paid for it."""
         found = dict(self.outside.paid)
         for report in self.runs:
@@ -153,7 +153,7 @@ class _Reporter:
         )
 
     def _walk(
-        self, note: RunNote, config: RunConfig, store: ResponseStore, tariff: Tariff
+        self, note: RunNote, config: RunSettings, store: ResponseStore, tariff: Tariff
     ) -> str | None:
         """Count all rows; what is not as it was."""
         try:
@@ -171,12 +171,12 @@ class _Reporter:
         return "rows or prompts have changed since: the account is of what is there"
 
 
-def _plans(note: RunNote, config: RunConfig) -> list[Plan]:
+def _plans(note: RunNote, config: RunSettings) -> list[Plan]:
     """What was asked, made again."""
     if note.studies:
         return [plan for study in note.studies for plan in plans_again(config, study)]
     return make_plans(config)
 
 
-def _shards(plan: Plan, config: RunConfig, tariff: Tariff) -> SplitShards:
-    return SplitShards(plan, config.out / plan.split, config.shards, tariff)
+def _shards(plan: Plan, config: RunSettings, tariff: Tariff) -> SplitWriter:
+    return SplitWriter(plan, config.out / plan.split, config.shards, tariff)

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.money.run_notes import RunNote
 from stepdistill.annotator.page import percent, usd
-from stepdistill.annotator.report.account import Account, Paid, Place
+from stepdistill.annotator.report.account import Account, CostPlace, Paid
 from stepdistill.annotator.report.breakdown import (
     BY,
     Point,
@@ -23,7 +23,7 @@ from stepdistill.annotator.report.breakdown import (
 from stepdistill.annotator.report.report import Report, RunReport, StoreReport
 
 
-def show(report: Report, screen: Screen) -> None:
+def show(report: Report, screen: ConsoleOutput) -> None:
     """For people."""
     if isinstance(report, StoreReport):
         _show_store(report, screen)
@@ -31,7 +31,7 @@ def show(report: Report, screen: Screen) -> None:
         _show_run(report, screen)
 
 
-def _show_run(report: RunReport, screen: Screen) -> None:
+def _show_run(report: RunReport, screen: ConsoleOutput) -> None:
     account, note = report.account, report.note
     screen.show(f"{title_of(report)}, {note.out}")
     for name, words in summary_of(report):
@@ -48,7 +48,7 @@ def _show_run(report: RunReport, screen: Screen) -> None:
         screen.table(_rejected_table(account))
 
 
-def _show_store(report: StoreReport, screen: Screen) -> None:
+def _show_store(report: StoreReport, screen: ConsoleOutput) -> None:
     paid = report.paid
     total = sum(paid.values(), Paid())
     screen.show(f"{report.store}: {usd(total.usd)} USD for {total.answers:,} answers")
@@ -80,7 +80,7 @@ def paid_by_run(report: StoreReport) -> Iterator[tuple[str, RunNote | None, Paid
         yield name, None, paid
 
 
-def _show_groups(paid: Mapping[Place, Paid], screen: Screen) -> None:
+def _show_groups(paid: Mapping[CostPlace, Paid], screen: ConsoleOutput) -> None:
     for by in BY:
         screen.table(_paid_table(by, grouped(paid, by)))
 

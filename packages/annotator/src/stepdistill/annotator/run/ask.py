@@ -18,30 +18,30 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 
 from stepdistill.annotator.console.batch_table import batch_line, batch_table
-from stepdistill.annotator.console.rates import Meter
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.rates import CostMeter
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.errors import BatchesLeft, Interrupted, RunStopped
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.book import AccountsBook
 from stepdistill.annotator.money.budget import Budget
-from stepdistill.annotator.money.reservations import Purse, Rates
+from stepdistill.annotator.money.reservations import RequestPrices, Reservations
 from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.plan.plan import Plan, Questions
+from stepdistill.annotator.plan.plan import Plan, RequestSource
 from stepdistill.annotator.run.planning import make_door, make_tariff, uses_simulator
 from stepdistill.annotator.run.teachers import Asking, Teacher, the_teacher
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse
-from stepdistill.annotator.simulator.reply import Teacher as SimulatedAnswers
+from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.batch.collect import Desk
+from stepdistill.annotator.teacher.batch.collect import BatchContext
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.report import Reporter
+from stepdistill.annotator.teacher.batch.report import BatchReporter
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 _GROUP = 256
 _NOTE_EVERY_S = 10.0
@@ -49,34 +49,35 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def ask(
-    config: RunConfig,
-    rests: Sequence[Questions],
+    config: RunSettings,
+    rests: Sequence[RequestSource],
     store: ResponseStore,
-    screen: Screen,
+    screen: ConsoleOutput,
     progress: Progress,
-    rehearsed: Callable[[list[Plan]], SimulatedAnswers] = rehearse,
+    rehearsed: Callable[[list[Plan]], AnswerSource] = rehearse,
 ) -> None:
     """Settle every request. Raises RunStopped, StoreError, Interrupted; answers are stored.
 
     rehearsed: who answers where the teacher is the embedded simulator.
     """
-    plans = [rest.plan for rest in rests]
     progress.total = _n_requests(rests, progress.cached)
     async with AsyncExitStack() as stack:
         events = stack.enter_context(EventLog(config.log))
         events.emit("asking", task=config.task, splits=config.splits, teacher=config.teacher)
         simulator_url = None
         if uses_simulator(config):
-            simulator = await stack.enter_async_context(Simulator(rehearsed(plans)))
-            simulator_url = simulator.base_url
+            answers = rehearsed([rest.plan for rest in rests])
+            simulator_url = (await stack.enter_async_context(Simulator(answers))).base_url
         door = make_door(config, simulator_url)
-        committer = await stack.enter_async_context(Committer(store, backlog=door.concurrency))
-        report = Reporter(events, screen.say)
+        committer = await stack.enter_async_context(GroupCommit(store, backlog=door.concurrency))
+        report = BatchReporter(events, screen.say)
         purse = stack.enter_context(_purse(config, door, store))
-        desk = Desk(store=store, committer=committer, progress=progress, report=report, purse=purse)
+        desk = BatchContext(
+            store=store, committer=committer, progress=progress, report=report, purse=purse
+        )
         asking = Asking(
             config=config,
-            plan=plans[0],
+            plan=rests[0].plan,
             door=door,
             desk=desk,
             events=events,
@@ -90,7 +91,7 @@ async def ask(
 
 
 async def _settle(
-    teacher: Teacher, rests: Sequence[Questions], store: ResponseStore, progress: Progress
+    teacher: Teacher, rests: Sequence[RequestSource], store: ResponseStore, progress: Progress
 ) -> None:
     with _stopped_by_signals(teacher.stop) as received:
         try:
@@ -108,7 +109,9 @@ async def _settle(
 
 
 @contextmanager
-def _purse(config: RunConfig, door: Door, store: ResponseStore) -> Generator[Purse | None]:
+def _purse(
+    config: RunSettings, door: TeacherSpec, store: ResponseStore
+) -> Generator[Reservations | None]:
     """What may be spent, where there is a ceiling. Raises ConfigError: no price is known.
 
     It is opened and closed while nothing is in flight. A kill in between leaves what was granted.
@@ -117,13 +120,13 @@ def _purse(config: RunConfig, door: Door, store: ResponseStore) -> Generator[Pur
         yield None
         return
     tariff, today = make_tariff(config), datetime.now(UTC).date()
-    rates = Rates(
+    rates = RequestPrices(
         online=tariff.known_price(today),
         batch=tariff.known_price(today, mode="batch"),
         door=door,
     )
     book, name = AccountsBook(store), config.budget or config.task
-    purse = Purse(Budget(config.max_cost_usd, book.budget(name)), rates, book, name)
+    purse = Reservations(Budget(config.max_cost_usd, book.budget(name)), rates, book, name)
     purse.forget_but(part.number for part in Ledger(store).open_parts())
     try:
         yield purse
@@ -132,7 +135,7 @@ def _purse(config: RunConfig, door: Door, store: ResponseStore) -> Generator[Pur
 
 
 def _shown(
-    teacher: Teacher, screen: Screen, progress: Progress, meter: Meter
+    teacher: Teacher, screen: ConsoleOutput, progress: Progress, meter: CostMeter
 ) -> AbstractAsyncContextManager[None]:
     """What a person sees meanwhile: of batches their table, else how far the requests are."""
     if isinstance(teacher, BatchTeacher):
@@ -147,7 +150,7 @@ def _left_behind(teacher: Teacher) -> str:
     return f", {n} batch{'' if n == 1 else 'es'} go on at the teacher's" if n else ""
 
 
-def _meter(config: RunConfig) -> Meter:
+def _meter(config: RunSettings) -> CostMeter:
     """What the requests of this run cost so far, in USD."""
     tariff = make_tariff(config)
     return lambda progress: spent_usd(tariff, progress)
@@ -171,7 +174,7 @@ async def _noted(events: EventLog, progress: Progress) -> AsyncGenerator[None]:
 
 
 async def _missing(
-    rests: Sequence[Questions], store: ResponseStore, progress: Progress
+    rests: Sequence[RequestSource], store: ResponseStore, progress: Progress
 ) -> AsyncIterator[list[Request]]:
     """What the store does not have, by groups. Between them the loop gets to its sockets."""
     requests = chain.from_iterable(rest.requests() for rest in rests)
@@ -183,7 +186,7 @@ async def _missing(
         await asyncio.sleep(0)
 
 
-def _n_requests(rests: Sequence[Questions], settled: int) -> int | None:
+def _n_requests(rests: Sequence[RequestSource], settled: int) -> int | None:
     """How many requests this run settles, those that are settled already among them."""
     counts = [rest.count() for rest in rests]
     return None if None in counts else settled + sum(count or 0 for count in counts)

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 import uvloop
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.errors import BatchesLeft
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.spending import Spender, noted
-from stepdistill.annotator.plan.plan import Plan, Rest, name_of
+from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.planning import make_plans, make_tariff, warnings
 from stepdistill.annotator.run.rationale_rate import ration
-from stepdistill.annotator.run.write import SplitShards, finished
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.run.write import SplitWriter, finished
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.common.manifest import Manifest
@@ -42,7 +42,7 @@ class RunResult:
     waiting: int = 0
 
 
-def run(config: RunConfig, screen: Screen) -> RunResult:
+def run(config: RunSettings, screen: ConsoleOutput) -> RunResult:
     """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
     progress = Progress()
     try:
@@ -58,7 +58,7 @@ def run(config: RunConfig, screen: Screen) -> RunResult:
         )
 
 
-def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
+def _run(config: RunSettings, screen: ConsoleOutput, progress: Progress) -> RunResult:
     _spare_the_collector()
     plans, tariff = make_plans(config), make_tariff(config)
     config = replace(config, budget=config.budget or name_of(plans))
@@ -72,7 +72,7 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
         spender = Spender(plan=name_of(plans), config=config, tariff=tariff)
         stack.enter_context(noted(store, spender)).count(progress)
         splits = [
-            stack.enter_context(SplitShards(plan, config.out / plan.split, config.shards, tariff))
+            stack.enter_context(SplitWriter(plan, config.out / plan.split, config.shards, tariff))
             for plan in plans
         ]
         _settle(config, splits, store, screen, progress)
@@ -87,15 +87,15 @@ def _run(config: RunConfig, screen: Screen, progress: Progress) -> RunResult:
 
 
 def _settle(
-    config: RunConfig,
-    splits: list[SplitShards],
+    config: RunSettings,
+    splits: list[SplitWriter],
     store: ResponseStore,
-    screen: Screen,
+    screen: ConsoleOutput,
     progress: Progress,
 ) -> None:
     """Write as far as the store's answers reach, and ask for the rest."""
 
-    def settle(rests: list[Rest]) -> None:
+    def settle(rests: list[Unanswered]) -> None:
         if rests and not config.offline:
             from stepdistill.annotator.run.ask import (
                 ask,  # half of all imports: only where it is used
@@ -108,7 +108,7 @@ def _settle(
             screen.warn(line)
     elif not config.offline:
         rests = [
-            Rest(plan=split.plan, start=split.written)
+            Unanswered(plan=split.plan, start=split.written)
             for split in splits
             if not split.write_answered(store, _tell(split, screen))
         ]
@@ -126,17 +126,17 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _already_done(config: RunConfig, plans: list[Plan]) -> dict[str, Manifest]:
+def _already_done(config: RunSettings, plans: list[Plan]) -> dict[str, Manifest]:
     """The manifests, if every split is there as this run would write it; else nothing."""
     found = {plan.split: finished(plan, config.out / plan.split, config.shards) for plan in plans}
     complete = {split: manifest for split, manifest in found.items() if manifest is not None}
     return complete if len(complete) == len(plans) else {}
 
 
-def _finish(split: SplitShards, store: ResponseStore, screen: Screen) -> Manifest:
+def _finish(split: SplitWriter, store: ResponseStore, screen: ConsoleOutput) -> Manifest:
     screen.say(f"writing {split.folder}")
     return split.write_rest(store, _tell(split, screen))
 
 
-def _tell(split: SplitShards, screen: Screen) -> Callable[[int], None]:
+def _tell(split: SplitWriter, screen: ConsoleOutput) -> Callable[[int], None]:
     return screen.pace(f"rows of {split.plan.split} written")

@@ -17,11 +17,11 @@ from stepdistill.annotator.settings.run import (
     AUTO_CONCURRENCY,
     OPENAI_BASE_URL,
     SIMULATED,
-    RunConfig,
+    RunSettings,
     Secrets,
 )
-from stepdistill.annotator.teacher.online.rate_limiter import LimitSettings
-from stepdistill.annotator.teacher.spec import Door, connections_allowed
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
+from stepdistill.annotator.teacher.spec import TeacherSpec, connections_allowed
 from stepdistill.common.errors import ConfigError, PromptError
 from stepdistill.common.task import TaskSpec
 
@@ -30,7 +30,7 @@ _SIMULATOR_URL = "http://localhost/v1"
 DEFAULT_MIX = "default"
 
 
-def make_plans(config: RunConfig) -> list[Plan]:
+def make_plans(config: RunSettings) -> list[Plan]:
     """The plan of each split. Raises PromptError, DatasetError and ConfigError."""
     task = load_task(config.prompts, config.task)
     templates = load_templates(config.prompts, config.task)
@@ -41,7 +41,7 @@ def make_plans(config: RunConfig) -> list[Plan]:
     return [_plan(config, task, split, mix, used) for split in dict.fromkeys(config.splits)]
 
 
-def make_template_plan(config: RunConfig, names: tuple[str, ...]) -> Plan:
+def make_template_plan(config: RunSettings, names: tuple[str, ...]) -> Plan:
     """A plan over the first split that knows these templates, or all of the task; its mix is the
     first of them alone. Raises PromptError, DatasetError and ConfigError."""
     templates = load_templates(config.prompts, config.task)
@@ -52,7 +52,7 @@ def make_template_plan(config: RunConfig, names: tuple[str, ...]) -> Plan:
     return plan_of_templates(config, used)
 
 
-def plan_of_templates(config: RunConfig, templates: dict[str, Template]) -> Plan:
+def plan_of_templates(config: RunSettings, templates: dict[str, Template]) -> Plan:
     """A plan over the first split that knows these; its mix is the first of them alone. Raises
     PromptError, DatasetError and ConfigError."""
     task = load_task(config.prompts, config.task)
@@ -61,7 +61,7 @@ def plan_of_templates(config: RunConfig, templates: dict[str, Template]) -> Plan
 
 
 def _plan(
-    config: RunConfig, task: TaskSpec, split: str, mix: Mix, templates: dict[str, Template]
+    config: RunSettings, task: TaskSpec, split: str, mix: Mix, templates: dict[str, Template]
 ) -> Plan:
     return Plan(
         task=task,
@@ -90,7 +90,7 @@ def warnings(plans: list[Plan]) -> list[str]:
     return [line for line in told if line is not None]
 
 
-def uses_simulator(config: RunConfig) -> bool:
+def uses_simulator(config: RunSettings) -> bool:
     """Whether this run asks the embedded simulated teacher."""
     return config.teacher == SIMULATED and config.base_url is None
 
@@ -107,7 +107,7 @@ def api_key() -> str | None:
     return key or None
 
 
-def make_door(config: RunConfig, simulator_url: str | None) -> Door:
+def make_door(config: RunSettings, simulator_url: str | None) -> TeacherSpec:
     """How the teacher is reached. Raises ConfigError when there is neither key nor server."""
     key = api_key()
     base_url = simulator_url or config.base_url
@@ -116,7 +116,7 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
             "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a server "
             "of your own with --base-url http://..., or try for free with --teacher simulated"
         )
-    return Door(
+    return TeacherSpec(
         base_url=(base_url or OPENAI_BASE_URL).rstrip("/"),
         key=None if simulator_url else key,
         concurrency=connections_allowed(config.concurrency or AUTO_CONCURRENCY),
@@ -124,7 +124,7 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
         first=-(-config.concurrency // 2) if config.concurrency else None,
         timeout_s=config.timeout_s,
         max_tokens=config.max_tokens,
-        limits=LimitSettings(
+        limits=RateLimits(
             requests_per_minute=config.requests_per_minute,
             tokens_per_minute=config.tokens_per_minute,
         ),
@@ -132,13 +132,13 @@ def make_door(config: RunConfig, simulator_url: str | None) -> Door:
     )
 
 
-def make_tariff(config: RunConfig) -> Tariff:
+def make_tariff(config: RunSettings) -> Tariff:
     """What the teacher costs. Raises PromptError: the file of one's own prices is wrong."""
     own = load_own_prices(config.prices)
     return Tariff(model=config.teacher, host=endpoint(config).name, own=own)
 
 
-def limit_name(config: RunConfig) -> LimitName:
+def limit_name(config: RunSettings) -> LimitName:
     """What the limit on the answer's length is called in a request."""
     own_server = config.base_url is not None or uses_simulator(config)
     # OpenAI's newer models refuse the old name, most other servers know only that one.
@@ -146,7 +146,7 @@ def limit_name(config: RunConfig) -> LimitName:
     return load_options(config.models, config.teacher).limit_name or usual
 
 
-def endpoint(config: RunConfig) -> Endpoint:
+def endpoint(config: RunSettings) -> Endpoint:
     """Who serves the teacher. Raises ConfigError: the address is none."""
     url = config.base_url or (_SIMULATOR_URL if uses_simulator(config) else OPENAI_BASE_URL)
     try:
@@ -158,13 +158,13 @@ def endpoint(config: RunConfig) -> Endpoint:
     return endpoint
 
 
-def _mix(config: RunConfig) -> Mix:
+def _mix(config: RunSettings) -> Mix:
     if config.template is not None:
         return single(config.template)
     return load_mix(config.prompts, config.task, config.mix or DEFAULT_MIX)
 
 
-def _check_words(config: RunConfig, task: TaskSpec, templates: dict[str, Template]) -> None:
+def _check_words(config: RunSettings, task: TaskSpec, templates: dict[str, Template]) -> None:
     for name, template in templates.items():
         where = f"{config.prompts / config.task}: template {name}"
         check_placeholders(where, template.system + template.user, task, gold_placeholders(task))

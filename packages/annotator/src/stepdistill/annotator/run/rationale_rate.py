@@ -11,9 +11,9 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from stepdistill.annotator.plan.plan import Plan, Rest
+from stepdistill.annotator.plan.plan import Plan, Unanswered
 from stepdistill.annotator.reading.record import Rules, conclude
-from stepdistill.annotator.run.write import SplitShards
+from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.record import Record
 
@@ -42,10 +42,10 @@ class Explained:
 
 
 def ration(
-    splits: list[SplitShards],
+    splits: list[SplitWriter],
     rate: float,
     store: ResponseStore,
-    ask: Callable[[list[Rest]], None],
+    ask: Callable[[list[Unanswered]], None],
 ) -> list[str]:
     """Ask until every split can have its share of reasons, and say which ones they are.
 
@@ -53,7 +53,7 @@ def ration(
     reach. The rounds depend on the answers alone, so a replay goes through the same ones.
     """
     plans = [replace(s.plan, rationales_below=rate if s.plan.explains_apart else 1) for s in splits]
-    rests = [Rest(plan=plan) for plan in plans]
+    rests = [Unanswered(plan=plan) for plan in plans]
     while True:
         ask(rests)
         stand = [explained(plan, store, s.rules) for plan, s in zip(plans, splits, strict=True)]
@@ -62,7 +62,7 @@ def ration(
             for plan, each in zip(plans, stand, strict=True)
         ]
         rests = [
-            Rest(plan=wider, above=plan.rationales_below)
+            Unanswered(plan=wider, above=plan.rationales_below)
             for plan, wider in zip(plans, more, strict=True)
             if wider.rationales_below > plan.rationales_below
         ]

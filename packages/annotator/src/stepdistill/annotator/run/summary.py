@@ -6,15 +6,15 @@ from pathlib import Path
 import orjson
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.run.pipeline import RunResult
-from stepdistill.annotator.settings.run import SIMULATED, RunConfig
+from stepdistill.annotator.settings.run import SIMULATED, RunSettings
 from stepdistill.common.manifest import REJECTS_NAME, Manifest
 
 _NAMED_ROWS = 5
 
 
-def summary_of(config: RunConfig, result: RunResult) -> dict[str, object]:
+def summary_of(config: RunSettings, result: RunResult) -> dict[str, object]:
     """The object of `--json`; counts are summed over the splits."""
     manifests = result.manifests
     by_reason = _by_reason(manifests)
@@ -34,7 +34,7 @@ def summary_of(config: RunConfig, result: RunResult) -> dict[str, object]:
     }
 
 
-def show_run(config: RunConfig, result: RunResult, screen: Screen) -> None:
+def show_run(config: RunSettings, result: RunResult, screen: ConsoleOutput) -> None:
     """The summary for people."""
     if result.waiting:
         screen.show(
@@ -99,7 +99,7 @@ def _by_reason(manifests: dict[str, Manifest]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _rejected_rows(config: RunConfig, manifests: dict[str, Manifest]) -> dict[str, str]:
+def _rejected_rows(config: RunSettings, manifests: dict[str, Manifest]) -> dict[str, str]:
     """reason -> how many rows, the first of them by name, and the file with all."""
     counts = _by_reason(manifests)
     named: dict[str, list[str]] = {reason: [] for reason in counts}

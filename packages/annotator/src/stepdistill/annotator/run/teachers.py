@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stepdistill.annotator.events import EventLog
-from stepdistill.annotator.money.reservations import Purse, paying
+from stepdistill.annotator.money.reservations import Reservations, paying
 from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import uses_simulator
-from stepdistill.annotator.settings.run import BatchSettings, RunConfig
-from stepdistill.annotator.teacher.batch.collect import Desk
+from stepdistill.annotator.settings.run import BatchSettings, RunSettings
+from stepdistill.annotator.teacher.batch.collect import BatchContext
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part_files import Addressee
 from stepdistill.annotator.teacher.http.transport import open_transport
 from stepdistill.annotator.teacher.online.engine import OnlineTeacher
 from stepdistill.annotator.teacher.online.queue import Groups
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 Requests = Callable[[], Groups]
 
@@ -40,13 +40,13 @@ class Teacher(Protocol):
 class Asking:
     """What a run asks with. missing: a fresh pass over the requests that the store lacks."""
 
-    config: RunConfig
+    config: RunSettings
     plan: Plan
-    door: Door
-    desk: Desk
+    door: TeacherSpec
+    desk: BatchContext
     events: EventLog
     missing: Requests
-    purse: Purse | None = None
+    purse: Reservations | None = None
 
 
 @asynccontextmanager

@@ -15,10 +15,10 @@ from stepdistill.annotator.money.tariff import Tariff, tariff_of
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.filters import filters_content, make_filters
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
-from stepdistill.annotator.reading.record import UNANSWERED, Outcome, Rules, conclude
+from stepdistill.annotator.reading.record import UNANSWERED, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.settings.run import ShardSettings
-from stepdistill.annotator.shard.jsonl import SplitWriter
+from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import ShardError
 from stepdistill.common.manifest import (
@@ -26,8 +26,8 @@ from stepdistill.common.manifest import (
     Hashes,
     Manifest,
     Rationales,
-    Reader,
-    Teacher,
+    ReaderEntry,
+    TeacherEntry,
 )
 from stepdistill.common.record import Record
 from stepdistill.common.shards import read_manifest, verify
@@ -44,7 +44,7 @@ def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
     return Rules(kind=plan.task.label.kind, readers=readers, filters=filters)
 
 
-class SplitShards:
+class SplitWriter:
     """The shards of one split on their way; a context manager that leaves nothing half-written.
 
     Rows are written as far as the store's answers reach, and the rest once there are more: of a
@@ -61,7 +61,7 @@ class SplitShards:
         self.bill = Bill(tariff=tariff or tariff_of(plan))
         self.written = self._explained = 0
         self._settings = settings
-        self._writer = SplitWriter(folder, settings.rows_per_shard)
+        self._writer = JsonlWriter(folder, settings.rows_per_shard)
         self._rows: Iterator[PlannedRow] = plan.rows()
         self._dropped: Counter[str] = Counter()
         self._below = 1.0
@@ -93,8 +93,8 @@ class SplitShards:
             shards=shards,
             hashes=Hashes(task=plan.task_hash, prompts=plan.prompts_hash, data=plan.source.digest),
             fingerprint=fingerprint(plan, self._settings),
-            teacher=Teacher(model=plan.model, endpoint=plan.endpoint.name),
-            reader=Reader(name=self.rules.readers.name, version=self.rules.readers.version),
+            teacher=TeacherEntry(model=plan.model, endpoint=plan.endpoint.name),
+            reader=ReaderEntry(name=self.rules.readers.name, version=self.rules.readers.version),
             rationales=Rationales(
                 records=self._explained,
                 asked_rate=self._settings.rationale_rate,
@@ -129,7 +129,7 @@ class SplitShards:
                     tell(self.written)
         return True
 
-    def _rationed(self, planned: PlannedRow, outcome: Outcome, record: Record) -> Record:
+    def _rationed(self, planned: PlannedRow, outcome: RowResult, record: Record) -> Record:
         """The record as the rate wants it."""
         dropped = outcome.dropped
         if record.rationale is not None:

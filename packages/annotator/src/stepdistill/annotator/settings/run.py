@@ -66,7 +66,7 @@ class ShardSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
+class RunSettings:
     """One `annotate run`.
 
     data: a folder, a file, `hub:NAME`, or None for the task's own source.

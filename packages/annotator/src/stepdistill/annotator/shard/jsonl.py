@@ -73,7 +73,7 @@ class _File:
         self._waiting = 0
 
 
-class SplitWriter:
+class JsonlWriter:
     """Writes one split's folder; a context manager that leaves nothing half-written behind.
 
     Raises ShardError where the folder cannot be written, or another run is writing it.

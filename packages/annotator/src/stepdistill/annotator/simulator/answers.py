@@ -7,8 +7,8 @@ from typing import cast
 from stepdistill.annotator.simulator.chance import chance, pick
 from stepdistill.annotator.simulator.phrasing import (
     PLAIN_STYLES,
+    Phrased,
     PlainStyle,
-    Said,
     Style,
     json_only,
     phrase,
@@ -92,14 +92,16 @@ class SimulatedTeacher:
             return json_only(said)
         return phrase(self._style(digest), said, roll)
 
-    def _judged(self, known: KnownAnswer, digest: bytes) -> Said:
+    def _judged(self, known: KnownAnswer, digest: bytes) -> Phrased:
         accuracy = self.accuracy if known.accuracy is None else known.accuracy
         if chance(self.seed, b"right", digest) < accuracy or not known.alternatives:
             label, reason = known.label, known.rationale
         else:
             label = pick(known.alternatives, chance(self.seed, b"which", digest))
             reason = pick(_WRONG_RATIONALES, chance(self.seed, b"excuse", digest))
-        return Said(label=label, rationale=" ".join((*known.facts, reason)), options=known.options)
+        return Phrased(
+            label=label, rationale=" ".join((*known.facts, reason)), options=known.options
+        )
 
     def _style(self, digest: bytes) -> PlainStyle:
         if self.style == "mixed":

@@ -5,13 +5,15 @@ import asyncio
 from aiohttp import web
 
 from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.reply import Reply
+from stepdistill.annotator.simulator.reply import SimulatedReply
 
 _GONE_CHECK_S = 0.05
 _DRIP_PIECES = 8
 
 
-async def deliver(request: web.BaseRequest, reply: Reply, drip_s: float) -> web.StreamResponse:
+async def deliver(
+    request: web.BaseRequest, reply: SimulatedReply, drip_s: float
+) -> web.StreamResponse:
     """Send the reply; a DRIP takes about drip_s seconds."""
     match reply.outcome.fault:
         case Fault.DROPPED | Fault.NEVER | Fault.LOST:
@@ -48,7 +50,7 @@ def _hang_up(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response()  # never sent: the socket is closed
 
 
-async def _torn(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+async def _torn(request: web.BaseRequest, reply: SimulatedReply) -> web.StreamResponse:
     response = await _begin(request, reply)
     await response.write(reply.body[: len(reply.body) // 2])
     if request.transport is not None:
@@ -56,7 +58,9 @@ async def _torn(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
     return response
 
 
-async def _drip(request: web.BaseRequest, reply: Reply, drip_s: float) -> web.StreamResponse:
+async def _drip(
+    request: web.BaseRequest, reply: SimulatedReply, drip_s: float
+) -> web.StreamResponse:
     response = await _begin(request, reply)
     size = max(1, -(-len(reply.body) // _DRIP_PIECES))
     for start in range(0, len(reply.body), size):
@@ -65,7 +69,7 @@ async def _drip(request: web.BaseRequest, reply: Reply, drip_s: float) -> web.St
     return response
 
 
-async def _begin(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+async def _begin(request: web.BaseRequest, reply: SimulatedReply) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.outcome.status, headers=reply.headers)
     response.content_type = reply.content_type
     response.content_length = len(reply.body)

@@ -12,7 +12,7 @@ _LEAST_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimits:
+class SimulatedLimits:
     """Limits per minute; None means no limit.
 
     window_s: they are enforced over windows of so many seconds: 1 makes 60 a minute 1 a second.
@@ -46,11 +46,11 @@ class Admission:
 class Limiter:
     """Keeps the windows of one account."""
 
-    def __init__(self, limits: RateLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: SimulatedLimits, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._refused_count = limits.refused_count
         self._windows = {
-            name: Window(per_minute=limit, window_s=limits.window_s)
+            name: SlidingWindow(per_minute=limit, window_s=limits.window_s)
             for name, limit in (
                 ("requests", limits.requests_per_minute),
                 ("tokens", limits.tokens_per_minute),
@@ -84,7 +84,7 @@ class Limiter:
         return headers
 
 
-class Window:
+class SlidingWindow:
     """What was spent in the last window_s seconds; never more than the limit's share of it."""
 
     def __init__(self, *, per_minute: int, window_s: float) -> None:

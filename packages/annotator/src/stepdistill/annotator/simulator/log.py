@@ -30,7 +30,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RequestOutcome:
     """What became of a request; status 0 means that nothing was answered."""
 
     status: int = 0
@@ -74,7 +74,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class ServerLoad:
     """The most that one window saw."""
 
     requests: int
@@ -125,7 +125,7 @@ class RequestLog:
         self._attempts[digest] += 1
         return visit
 
-    def leave(self, visit: Visit, outcome: Outcome) -> None:
+    def leave(self, visit: Visit, outcome: RequestOutcome) -> None:
         """Its fate is decided."""
         self.in_flight -= 1
         entry = Entry(
@@ -191,7 +191,7 @@ class RequestLog:
             sum(entry.completion_tokens for entry in billed),
         )
 
-    def busiest(self, window_s: float = 60.0) -> Load:
+    def busiest(self, window_s: float = 60.0) -> ServerLoad:
         """The most requests, and the most limit_tokens, that came within any window_s seconds."""
         entries = sorted(self.entries, key=lambda entry: entry.arrival_s)
         most_requests = most_tokens = tokens = oldest = 0
@@ -202,7 +202,7 @@ class RequestLog:
                 oldest += 1
             most_requests = max(most_requests, number - oldest + 1)
             most_tokens = max(most_tokens, tokens)
-        return Load(requests=most_requests, tokens=most_tokens)
+        return ServerLoad(requests=most_requests, tokens=most_tokens)
 
 
 def fingerprint(authorization: str) -> str:

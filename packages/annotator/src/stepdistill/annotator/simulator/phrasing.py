@@ -38,7 +38,7 @@ _OPENERS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Phrased:
     """What is to be said; options are the row's labels in their own order, where they have one."""
 
     label: str
@@ -46,47 +46,47 @@ class Said:
     options: tuple[str, ...] = ()
 
 
-def phrase(style: PlainStyle, said: Said, roll: float) -> str:
+def phrase(style: PlainStyle, said: Phrased, roll: float) -> str:
     """The answer's text; a roll in [0, 1) chooses among the wordings of the style."""
     return _STYLES[style](said, roll)
 
 
-def _sentence(said: Said, roll: float) -> str:
+def _sentence(said: Phrased, roll: float) -> str:
     if not said.rationale:
         return f"The answer is {said.label}."
     return _filled(_SENTENCES, said, roll)
 
 
-def _label_first(said: Said, roll: float) -> str:
+def _label_first(said: Phrased, roll: float) -> str:
     return _filled(_LABEL_FIRST, said, roll)
 
 
-def _reason_first(said: Said, roll: float) -> str:
+def _reason_first(said: Phrased, roll: float) -> str:
     return _filled(_REASON_FIRST, said, roll)
 
 
-def _bare(said: Said, roll: float) -> str:
+def _bare(said: Phrased, roll: float) -> str:
     return said.label if roll < 0.5 else f"{said.label}."
 
 
-def _letter(said: Said, roll: float) -> str:
+def _letter(said: Phrased, roll: float) -> str:
     if said.label not in said.options:
         return _label_first(said, roll)
     letter = chr(ord("a") + said.options.index(said.label))
     return f"({letter}) {said.label}\n{said.rationale}".rstrip()
 
 
-def _json(said: Said, roll: float) -> str:
+def _json(said: Phrased, roll: float) -> str:
     text = orjson.dumps({"label": said.label, "rationale": said.rationale}).decode()
     return text if roll < 0.75 else f"```json\n{text}\n```"
 
 
-def json_only(said: Said) -> str:
+def json_only(said: Phrased) -> str:
     """Nothing but the object, as a response_format demands."""
     return _json(said, 0.0)
 
 
-def _filled(wordings: tuple[str, ...], said: Said, roll: float) -> str:
+def _filled(wordings: tuple[str, ...], said: Phrased, roll: float) -> str:
     text = pick(wordings, roll)
     reason = _inside_a_sentence(said.rationale)
     return text.format(label=said.label, rationale=said.rationale, reason=reason).strip()
@@ -97,7 +97,7 @@ def _inside_a_sentence(rationale: str) -> str:
     return (first.lower() if first in _OPENERS else first) + space + rest
 
 
-_STYLES: dict[PlainStyle, Callable[[Said, float], str]] = {
+_STYLES: dict[PlainStyle, Callable[[Phrased, float], str]] = {
     "sentence": _sentence,
     "label-first": _label_first,
     "reason-first": _reason_first,

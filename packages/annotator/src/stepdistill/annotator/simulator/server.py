@@ -14,18 +14,18 @@ from typing import Self
 import orjson
 from aiohttp import web
 
-from stepdistill.annotator.simulator.batch.api import BatchApi
-from stepdistill.annotator.simulator.batch.plan import BatchSettings
+from stepdistill.annotator.simulator.batch.api import SimulatedBatchApi
+from stepdistill.annotator.simulator.batch.plan import SimulatedBatchSettings
 from stepdistill.annotator.simulator.delivery import deliver, wait_until_gone
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.latency import Latency
-from stepdistill.annotator.simulator.limits import Limiter, RateLimits
-from stepdistill.annotator.simulator.log import Outcome, RequestLog, Visit, fingerprint
+from stepdistill.annotator.simulator.limits import Limiter, SimulatedLimits
+from stepdistill.annotator.simulator.log import RequestLog, RequestOutcome, Visit, fingerprint
 from stepdistill.annotator.simulator.refusals import NO_KEY, NO_SUCH_URL, model_gone, over_limit
 from stepdistill.annotator.simulator.reply import (
     JSON,
-    Reply,
-    Teacher,
+    AnswerSource,
+    SimulatedReply,
     fail,
     refuse,
     reply_with_answer,
@@ -44,7 +44,7 @@ _CLOSING_S = 0.5  # how long answers on their way may take once the simulator cl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
+class SimulatedModel:
     """A model that is served; shutdown_date as in GET /models, e.g. `2027-01-14`."""
 
     id: str
@@ -64,12 +64,12 @@ class SimulatorSettings:
     port: int = 0
     prefix: str = "/v1"
     allow_anonymous: bool = True
-    models: tuple[ModelCard, ...] = ()
+    models: tuple[SimulatedModel, ...] = ()
     faults: FaultPlan = field(default_factory=FaultPlan)
-    limits: RateLimits = field(default_factory=RateLimits)
+    limits: SimulatedLimits = field(default_factory=SimulatedLimits)
     latency: Latency = field(default_factory=Latency)
     drip_s: float = 0.2
-    batch: BatchSettings = field(default_factory=BatchSettings)
+    batch: SimulatedBatchSettings = field(default_factory=SimulatedBatchSettings)
     log_file: Path | None = None
 
 
@@ -78,7 +78,7 @@ class Simulator:
 
     def __init__(
         self,
-        teacher: Teacher,
+        teacher: AnswerSource,
         settings: SimulatorSettings | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -90,7 +90,7 @@ class Simulator:
         self._limiter = Limiter(self.settings.limits, clock)
         self._closing = asyncio.Event()
         self._served_models = frozenset(model.id for model in self.settings.models)
-        self.batches = BatchApi(
+        self.batches = SimulatedBatchApi(
             teacher=teacher,
             settings=self.settings.batch,
             models=self._served_models,
@@ -143,7 +143,7 @@ class Simulator:
         raw = await request.read()
         key = fingerprint(request.headers.get("Authorization", ""))
         visit = self.log.arrive(body_digest(raw), key, arrival_s)
-        outcome = Outcome()
+        outcome = RequestOutcome()
         try:
             reply = self._reply(visit, raw)
             await self._pass_time(request, visit, reply)
@@ -153,7 +153,7 @@ class Simulator:
         reply.headers["x-request-id"] = f"req_{visit.ordinal:016x}"
         return await deliver(request, reply, self.settings.drip_s)
 
-    def _reply(self, visit: Visit, raw: bytes) -> Reply:
+    def _reply(self, visit: Visit, raw: bytes) -> SimulatedReply:
         if not visit.key and not self.settings.allow_anonymous:
             return refuse(NO_KEY)
         asked = read_chat(raw)
@@ -171,25 +171,25 @@ class Simulator:
             reply = self._admitted(visit, asked)
         return reply.counting(tokens, admission.headers)
 
-    def _admitted(self, visit: Visit, asked: ChatRequest) -> Reply:
+    def _admitted(self, visit: Visit, asked: ChatRequest) -> SimulatedReply:
         plan = self.settings.faults
         fault = plan.fault(visit.ordinal, visit.digest, visit.attempt)
         failed = fail(fault, plan.retry_after_s) if fault else None
         return failed or reply_with_answer(asked, self._teacher, visit.digest.hex(), fault)
 
-    async def _pass_time(self, request: web.Request, visit: Visit, reply: Reply) -> None:
+    async def _pass_time(self, request: web.Request, visit: Visit, reply: SimulatedReply) -> None:
         if reply.outcome.fault is Fault.NEVER:
             await wait_until_gone(request, self._closing)
         elif delay := self.settings.latency.seconds(visit.digest, visit.attempt):
             await asyncio.sleep(delay)
 
     async def _list_models(self, _request: web.Request) -> web.StreamResponse:
-        cards = self.settings.models or (ModelCard(id="simulated-teacher"),)
+        cards = self.settings.models or (SimulatedModel(id="simulated-teacher"),)
         return _json({"object": "list", "data": [_model(card) for card in cards]})
 
     async def _get_model(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["id"]
-        cards = self.settings.models or (ModelCard(id=name),)
+        cards = self.settings.models or (SimulatedModel(id=name),)
         found = next((card for card in cards if card.id == name), None)
         if found is None:
             error = model_gone(name)
@@ -197,7 +197,7 @@ class Simulator:
         return _json(_model(found))
 
 
-def _model(card: ModelCard) -> dict[str, object]:
+def _model(card: SimulatedModel) -> dict[str, object]:
     return {
         "id": card.id,
         "object": "model",

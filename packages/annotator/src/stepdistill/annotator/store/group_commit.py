@@ -21,7 +21,7 @@ _ENOUGH = 256
 _GATHER_S = 0.02
 
 
-class Committer:
+class GroupCommit:
     """The only writer of a running store; use it as an async context manager.
 
     backlog: outcomes that may be on their way to the disk; what a kill of the process can cost.

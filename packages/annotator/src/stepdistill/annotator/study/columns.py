@@ -4,8 +4,8 @@ heading and a text for people."""
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stepdistill.annotator.study.ranking import Comparison, Place
-from stepdistill.annotator.study.score import Score, Style
+from stepdistill.annotator.study.ranking import PairedComparison, Rank
+from stepdistill.annotator.study.score import Style, TemplateScore
 
 Value = str | int | float | None
 NOTHING = "-"
@@ -20,11 +20,11 @@ class Column:
 
     name: str
     heading: str
-    value: Callable[[Place], Value]
+    value: Callable[[Rank], Value]
     text: Callable[[float], str] = "{:,.0f}".format
     terminal: tuple[int, str] | None = None
 
-    def shown(self, place: Place) -> str:
+    def shown(self, place: Rank) -> str:
         """The value as people read it."""
         value = self.value(place)
         if value is None:
@@ -40,35 +40,35 @@ def _points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
-def _of_score(get: Callable[[Score], Value]) -> Callable[[Place], Value]:
+def _of_score(get: Callable[[TemplateScore], Value]) -> Callable[[Rank], Value]:
     return lambda place: get(place.scored.score)
 
 
-def _of_style(get: Callable[[Style], Value]) -> Callable[[Place], Value]:
-    def value(place: Place) -> Value:
+def _of_style(get: Callable[[Style], Value]) -> Callable[[Rank], Value]:
+    def value(place: Rank) -> Value:
         style = place.scored.score.style
         return None if style is None else get(style)
 
     return value
 
 
-def _compared(get: Callable[[Comparison], Value]) -> Callable[[Place], Value]:
-    def value(place: Place) -> Value:
+def _compared(get: Callable[[PairedComparison], Value]) -> Callable[[Rank], Value]:
+    def value(place: Rank) -> Value:
         return None if place.against_leader is None else get(place.against_leader)
 
     return value
 
 
-def _per_1000(get: Callable[[Score], float | None]) -> Callable[[Place], Value]:
-    def value(place: Place) -> Value:
+def _per_1000(get: Callable[[TemplateScore], float | None]) -> Callable[[Rank], Value]:
+    def value(place: Rank) -> Value:
         cost = get(place.scored.score)
         return None if cost is None else 1000 * cost
 
     return value
 
 
-def _per_row(total: Callable[[Score], int]) -> Callable[[Place], Value]:
-    def value(place: Place) -> Value:
+def _per_row(total: Callable[[TemplateScore], int]) -> Callable[[Rank], Value]:
+    def value(place: Rank) -> Value:
         score = place.scored.score
         return total(score) / score.rows if score.rows else None
 

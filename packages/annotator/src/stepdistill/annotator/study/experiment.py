@@ -8,17 +8,17 @@ from pathlib import Path
 
 import uvloop
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.spending import Spender, Spending, noted
-from stepdistill.annotator.plan.plan import Rest, name_of
+from stepdistill.annotator.plan.plan import Unanswered, name_of
 from stepdistill.annotator.run.planning import warnings
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.race import Race, RaceRules, Right, run_race
-from stepdistill.annotator.study.ranking import Place, rank
-from stepdistill.annotator.study.score_book import Notebook
+from stepdistill.annotator.study.ranking import Rank, rank
+from stepdistill.annotator.study.score_book import ScoreBook
 from stepdistill.annotator.study.trial import Trial
 from stepdistill.annotator.teacher.progress import Progress
 
@@ -34,7 +34,7 @@ class Report:
     n_rows: int
     without_gold: int
     remarks: list[str]
-    places: list[Place]
+    places: list[Rank]
     metadata: Path
     asked: int = 0
     cached: int = 0
@@ -46,18 +46,18 @@ class Report:
 class Experiment:
     """One experiment under way, over an open store."""
 
-    config: RunConfig
+    config: RunSettings
     trial: Trial
     store: ResponseStore
-    notebook: Notebook
-    screen: Screen
+    notebook: ScoreBook
+    screen: ConsoleOutput
     spending: Spending
     asked: list[Progress] = field(default_factory=list[Progress])
     asked_rows: dict[str, int] = field(default_factory=dict[str, int])
 
     def whole(self) -> None:
         """Ask every template every row."""
-        rests = [Rest(plan=plan) for plan in self.trial.plans.values()]
+        rests = [Unanswered(plan=plan) for plan in self.trial.plans.values()]
         self._ask(rests, self.notebook.note_answered)
         tell = self.screen.pace("templates scored", total=len(self.trial.plans))
         self.notebook.note_rest(tell)
@@ -69,7 +69,7 @@ class Experiment:
     def _wave(self, names: Sequence[str], rows: int) -> dict[str, Right]:
         self.screen.say(f"{len(names)} templates, {rows} of {self.trial.n_rows} rows")
         rests = [
-            Rest(
+            Unanswered(
                 plan=replace(self.trial.plans[name], samples=rows),
                 start=self.asked_rows.get(name, 0),
             )
@@ -79,14 +79,14 @@ class Experiment:
         self.asked_rows |= dict.fromkeys(names, rows)
         return self.notebook.note_rows(names, rows)
 
-    def _ask(self, rests: list[Rest], note: Callable[[], None]) -> None:
+    def _ask(self, rests: list[Unanswered], note: Callable[[], None]) -> None:
         if self.config.offline:
             return
         self.asked.append(Progress())
         self.spending.count(self.asked[-1])
         uvloop.run(self._ask_and_note(rests, note))
 
-    async def _ask_and_note(self, rests: list[Rest], note: Callable[[], None]) -> None:
+    async def _ask_and_note(self, rests: list[Unanswered], note: Callable[[], None]) -> None:
         from stepdistill.annotator.run.ask import (
             ask,  # half of all imports: only where somebody is asked
         )
@@ -96,10 +96,10 @@ class Experiment:
 
 
 def run_experiment(
-    config: RunConfig,
+    config: RunSettings,
     trial: Trial,
     metadata: Path,
-    screen: Screen,
+    screen: ConsoleOutput,
     rules: RaceRules | None = None,
 ) -> Report:
     """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
@@ -119,7 +119,7 @@ def run_experiment(
             config=config,
             trial=trial,
             store=store,
-            notebook=Notebook(trial, store, metadata),
+            notebook=ScoreBook(trial, store, metadata),
             screen=screen,
             spending=spending,
         )

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
-from stepdistill.annotator.study.score import Score
+from stepdistill.annotator.study.score import TemplateScore
 from stepdistill.common.whole_file import write_whole
 
 # The one in C is ten times as fast, and there but for rare platforms.
@@ -45,7 +45,7 @@ class Setting(BaseModel):
         return f"{self.test_size:g} rows drawn with seed {self.seed}"
 
 
-class Result(BaseModel):
+class TemplateResult(BaseModel):
     """The scores of templates in one setting. reader_version: the rules that the answers were read
     by; data: sha256 of the rows' source."""
 
@@ -54,7 +54,7 @@ class Result(BaseModel):
     setting: Setting
     reader_version: int
     data: str
-    templates: dict[str, Score]
+    templates: dict[str, TemplateScore]
 
 
 class Metadata(BaseModel):
@@ -63,13 +63,13 @@ class Metadata(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: str
-    results: list[Result] = []
+    results: list[TemplateResult] = []
 
-    def of(self, setting: Setting) -> Result | None:
+    def of(self, setting: Setting) -> TemplateResult | None:
         """The result in a setting, if there is one."""
         return next((each for each in self.results if each.setting == setting), None)
 
-    def with_scores(self, result: Result) -> "Metadata":
+    def with_scores(self, result: TemplateResult) -> "Metadata":
         """These scores in the place of older ones of the same templates in the same setting."""
         before = self.of(result.setting)
         kept = before.templates if before and _same_measure(before, result) else {}
@@ -78,7 +78,7 @@ class Metadata(BaseModel):
         return Metadata(task=self.task, results=[*others, merged])
 
 
-def _same_measure(one: Result, other: Result) -> bool:
+def _same_measure(one: TemplateResult, other: TemplateResult) -> bool:
     return (one.reader_version, one.data) == (other.reader_version, other.data)
 
 
@@ -87,7 +87,7 @@ def load_metadata(path: Path, task: str) -> Metadata:
     return read_yaml(path, Metadata) if path.is_file() else Metadata(task=task)
 
 
-def known_results(prompts: Path, path: Path, task: str) -> list[Result]:
+def known_results(prompts: Path, path: Path, task: str) -> list[TemplateResult]:
     """What the task's metadata says, and what lies imported beside its templates."""
     imported = sorted((prompts / task).glob("metadata-*.yaml"))
     files = [load_metadata(each, task) for each in [*imported, path]]

@@ -12,7 +12,7 @@ from stepdistill.annotator.study.statistics import holm, mcnemar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class PairedComparison:
     """A template against the leader, on the rows that both answered.
 
     difference: of the accuracies, negative when the leader is better. p: McNemar's exact,
@@ -28,15 +28,15 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Rank:
     """One template's place; the leader is compared with nobody."""
 
     rank: int
     scored: Scored
-    against_leader: Comparison | None
+    against_leader: PairedComparison | None
 
 
-def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Place]:
+def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Rank]:
     """Best accuracy first; among equals the cheaper one. Those that a race stopped come last."""
     if not scored:
         return []
@@ -45,7 +45,7 @@ def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Place]:
     pairs = [_discordant(leader, other) for other in others]
     p_values = [mcnemar(lost, won) for _, lost, won in pairs]
     compared = [
-        Comparison(
+        PairedComparison(
             rows=rows,
             difference=(won - lost) / rows if rows else 0.0,
             only_leader_right=lost,
@@ -56,7 +56,7 @@ def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Place]:
         for (rows, lost, won), p, corrected in zip(pairs, p_values, holm(p_values), strict=True)
     ]
     return [
-        Place(rank=number, scored=each, against_leader=comparison)
+        Rank(rank=number, scored=each, against_leader=comparison)
         for number, (each, comparison) in enumerate(
             zip([leader, *others], [None, *compared], strict=True), start=1
         )

@@ -26,7 +26,7 @@ class Change:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class ReadingTally:
     """How many answers were compared, and the changes among them by both rules and kind."""
 
     compared: int = 0

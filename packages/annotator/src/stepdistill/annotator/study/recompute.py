@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from stepdistill.annotator.prompt.template import load_templates
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import Metadata
 from stepdistill.annotator.study.trial import Choice
 
 
-def settings_again(config: RunConfig, metadata: Metadata) -> Iterator[tuple[RunConfig, Choice]]:
+def settings_again(config: RunSettings, metadata: Metadata) -> Iterator[tuple[RunSettings, Choice]]:
     """The config and choice of each result; templates that are gone are left out."""
     known = load_templates(config.prompts, config.task)
     for result in metadata.results:

@@ -14,10 +14,10 @@ from stepdistill.annotator.importing.files import folder_of, read_any_yaml
 from stepdistill.annotator.importing.original import MODEL
 from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.reading.original import NAME, VERSION
-from stepdistill.annotator.study.metadata import Metadata, Result, Setting, save_metadata
-from stepdistill.annotator.study.score import Score, Style
+from stepdistill.annotator.study.metadata import Metadata, Setting, TemplateResult, save_metadata
+from stepdistill.annotator.study.score import Style, TemplateScore
 from stepdistill.common.errors import PromptError
-from stepdistill.common.manifest import Tokens
+from stepdistill.common.manifest import TokenTotals
 
 _SETTING = Setting(teacher=MODEL, server="api.openai.com/v1", split="train", reader=NAME)
 _UNKNOWN_DATA = "not recorded"
@@ -43,7 +43,7 @@ def import_scores(src: Path, prompts: Path) -> dict[str, int]:
         templates = load_templates(prompts, path.stem)
         scores = _scores(path, templates)
         if scores:
-            result = Result(
+            result = TemplateResult(
                 setting=_SETTING, reader_version=VERSION, data=_UNKNOWN_DATA, templates=scores
             )
             metadata = Metadata(task=path.stem, results=[result])
@@ -52,7 +52,7 @@ def import_scores(src: Path, prompts: Path) -> dict[str, int]:
     return done
 
 
-def _scores(path: Path, templates: Mapping[str, Template]) -> dict[str, Score]:
+def _scores(path: Path, templates: Mapping[str, Template]) -> dict[str, TemplateScore]:
     content = read_any_yaml(path)
     try:
         recorded = {str(key): _Recorded.model_validate(each) for key, each in content.items()}
@@ -66,12 +66,12 @@ def _scores(path: Path, templates: Mapping[str, Template]) -> dict[str, Score]:
         raise PromptError(f"{path}: not the original's metadata ({said})") from None
 
 
-def _score(recorded: _Recorded, template: Template) -> Score:
+def _score(recorded: _Recorded, template: Template) -> TemplateScore:
     found, costs, performance = recorded.characteristics, recorded.costs, recorded.performance
     rows = round(performance["n_correct"] + performance["n_wrong"])
     # Costs count every query ever made, also those of rows that were judged elsewhere.
     part = rows / costs["total_performed_queries"] if costs["total_performed_queries"] else 0.0
-    return Score(
+    return TemplateScore(
         prompt=template.digest,
         rows=rows,
         unanswered=0,
@@ -79,7 +79,7 @@ def _score(recorded: _Recorded, template: Template) -> Score:
         labels=rows - round(found["n_parse_errors"]),
         rationales=round(found["total_responses"]),
         style=_style(found),
-        tokens=Tokens(
+        tokens=TokenTotals(
             prompt=round(part * costs["total_tokens_sent"]),
             completion=round(part * costs["total_tokens_received"]),
         ),

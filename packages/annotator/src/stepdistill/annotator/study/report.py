@@ -9,7 +9,7 @@ from stepdistill.annotator.page import rendered
 from stepdistill.annotator.study.columns import COLUMNS, Value
 from stepdistill.annotator.study.experiment import Report
 from stepdistill.annotator.study.race import SLACK, Race
-from stepdistill.annotator.study.ranking import Place
+from stepdistill.annotator.study.ranking import Rank
 from stepdistill.common.errors import ConfigError
 
 SLACK_POINTS = 100 * SLACK
@@ -83,7 +83,7 @@ def _race_facts(race: Race) -> dict[str, object]:
     }
 
 
-def _row(place: Place) -> dict[str, Value]:
+def _row(place: Rank) -> dict[str, Value]:
     return {column.name: column.value(place) for column in COLUMNS}
 
 

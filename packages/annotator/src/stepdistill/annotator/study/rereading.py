@@ -8,7 +8,7 @@ from stepdistill.annotator.dataset.rows import read_rows
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.reading.readers import ORIGINAL, make_readers
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.check import contents_of
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -80,7 +80,11 @@ class Rereading:
     """
 
     def __init__(
-        self, config: RunConfig, teachers: Sequence[str], templates: Sequence[str], names: set[str]
+        self,
+        config: RunSettings,
+        teachers: Sequence[str],
+        templates: Sequence[str],
+        names: set[str],
     ) -> None:
         plans = [
             make_template_plan(replace(config, teacher=teacher), tuple(templates))

@@ -8,7 +8,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
 from stepdistill.annotator.study.statistics import wilson
-from stepdistill.common.manifest import Tokens
+from stepdistill.common.manifest import TokenTotals
 
 
 class Style(BaseModel):
@@ -26,7 +26,7 @@ class Style(BaseModel):
     reading_ease: float | None
 
 
-class Score(BaseModel):
+class TemplateScore(BaseModel):
     """What one template achieved on a set of rows with gold labels.
 
     prompt: the template's digest, so that an edited one is told from what was measured.
@@ -44,7 +44,7 @@ class Score(BaseModel):
     labels: int
     rationales: int
     style: Style | None
-    tokens: Tokens
+    tokens: TokenTotals
     cost_usd: float | None
 
     @model_validator(mode="before")

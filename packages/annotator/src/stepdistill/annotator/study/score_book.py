@@ -10,13 +10,18 @@ from pathlib import Path
 
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.metadata import Metadata, Result, load_metadata, save_metadata
+from stepdistill.annotator.study.metadata import (
+    Metadata,
+    TemplateResult,
+    load_metadata,
+    save_metadata,
+)
 from stepdistill.annotator.study.race import Right
 from stepdistill.annotator.study.score_template import Scored, score_template
 from stepdistill.annotator.study.trial import Trial
 
 
-class Notebook:
+class ScoreBook:
     """Scores by template, in memory and in the metadata file. Raises PromptError at the start where
     that file cannot be read."""
 
@@ -78,7 +83,7 @@ class Notebook:
         return scored
 
     def _write_down(self, plan: Plan, scored: Scored) -> None:
-        result = Result(
+        result = TemplateResult(
             setting=self._trial.setting,
             reader_version=self._trial.readers.version,
             data=plan.source.digest,

@@ -12,9 +12,9 @@ from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.snapshot import Snapshot
-from stepdistill.annotator.study.score import Score, Style
+from stepdistill.annotator.study.score import Style, TemplateScore
 from stepdistill.common.labels import same_label
-from stepdistill.common.manifest import Tokens
+from stepdistill.common.manifest import TokenTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Scored:
     """A template's score and the rows behind it. right: id of an answered row -> label right?"""
 
     template: str
-    score: Score
+    score: TemplateScore
     right: dict[str, bool]
 
 
@@ -65,10 +65,10 @@ def score_template(plan: Plan, stored: Snapshot, reader: Reader, tariff: Tariff)
     return Scored(template=name, score=_score(template, tally), right=tally.right)
 
 
-def _score(template: Template, tally: _Tally) -> Score:
+def _score(template: Template, tally: _Tally) -> TemplateScore:
     found = characteristics(tally.readings)
-    tokens = Tokens(prompt=tally.prompt, completion=tally.completion, cached=tally.cached)
-    return Score(
+    tokens = TokenTotals(prompt=tally.prompt, completion=tally.completion, cached=tally.cached)
+    return TemplateScore(
         prompt=template.digest,
         rows=found.n_answers,
         unanswered=tally.unanswered,

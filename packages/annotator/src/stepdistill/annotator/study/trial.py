@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from stepdistill.annotator.dataset.selection import Sample, draw_sample
+from stepdistill.annotator.dataset.selection import RowSample, draw_sample
 from stepdistill.annotator.money.run_notes import Study
 from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.plan.plan import Plan
@@ -11,7 +11,7 @@ from stepdistill.annotator.prompt.leak import leak_warning
 from stepdistill.annotator.prompt.mix import check_templates, single
 from stepdistill.annotator.reading.readers import ORIGINAL, Readers, make_readers
 from stepdistill.annotator.run.planning import make_tariff, make_template_plan, plan_of_templates
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.common.errors import PromptError
 
@@ -59,7 +59,7 @@ class Trial:
         )
 
 
-def make_trial(config: RunConfig, choice: Choice) -> Trial:
+def make_trial(config: RunSettings, choice: Choice) -> Trial:
     """The trial of a config's first split. Raises PromptError, DatasetError, ConfigError."""
     plan = make_template_plan(config, choice.templates)
     names, remarks = _admitted(plan, choice)
@@ -81,7 +81,7 @@ def make_trial(config: RunConfig, choice: Choice) -> Trial:
     )
 
 
-def plans_again(config: RunConfig, study: Study) -> list[Plan]:
+def plans_again(config: RunSettings, study: Study) -> list[Plan]:
     """The plans of a trial that the store remembers, one per template; of several that share an id
     the last keeps it. Raises PromptError, DatasetError, ConfigError."""
     last = {each.id: each for each in study.templates}
@@ -94,7 +94,7 @@ def plans_again(config: RunConfig, study: Study) -> list[Plan]:
     return list(_apart(plan, named, sample).values())
 
 
-def _apart(plan: Plan, names: Iterable[str], sample: Sample) -> dict[str, Plan]:
+def _apart(plan: Plan, names: Iterable[str], sample: RowSample) -> dict[str, Plan]:
     over_sample = replace(plan, source=sample.source)
     return {
         name: replace(over_sample, mix=single(name), templates={name: plan.templates[name]})

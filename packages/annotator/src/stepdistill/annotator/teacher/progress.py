@@ -18,7 +18,7 @@ class Pause:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tokens:
+class TokenCounts:
     """Tokens of answers of one mode, as they have one price."""
 
     prompt: int = 0
@@ -48,8 +48,8 @@ class Progress:
     failed: int = 0
     in_flight: int = 0
     waiting: int = 0
-    online: Tokens = field(default_factory=Tokens)
-    batch: Tokens = field(default_factory=Tokens)
+    online: TokenCounts = field(default_factory=TokenCounts)
+    batch: TokenCounts = field(default_factory=TokenCounts)
     sent: int = 0
     sent_tokens: int = 0
     requests_limit: float | None = None

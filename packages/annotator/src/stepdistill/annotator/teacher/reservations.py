@@ -5,7 +5,7 @@ from typing import Protocol
 from stepdistill.annotator.plan.key import Request
 
 
-class Purse(Protocol):
+class OnlineReservations(Protocol):
     """Of a run with a ceiling. Amounts are the worst that a request can cost."""
 
     def reserve(self, request: Request) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.online.rate_limiter import LimitSettings
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 from stepdistill.annotator.teacher.reply import error_of, read_answer, sent_body
 
 LARGEST_REPLY = 8 << 20
@@ -16,7 +16,7 @@ _OTHER_FILES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class TeacherSpec:
     """How the teacher is reached, and how much it is asked at once.
 
     key: the API key, None where none is needed. concurrency: requests in flight at most.
@@ -31,7 +31,7 @@ class Door:
     max_tokens: int
     limit_name: str
     first: int | None = None
-    limits: LimitSettings = field(default_factory=LimitSettings)
+    limits: RateLimits = field(default_factory=RateLimits)
 
     @property
     def url(self) -> str:

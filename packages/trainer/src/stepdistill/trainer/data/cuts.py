@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepdistill.trainer.data.tokens import Limits, Tokens
+from stepdistill.trainer.data.tokens import LengthLimits, Tokens
 from stepdistill.trainer.settings.tasks import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Truncation:
     """Of `of` texts of a kind, `cut` were longer than `limit` tokens; `option` sets the limit."""
 
     split: str
@@ -26,22 +26,22 @@ class Cut:
         )
 
 
-def cut_inputs(split: str, what: str, counts: tuple[int, int], limits: Limits) -> Cut:
+def cut_inputs(split: str, what: str, counts: tuple[int, int], limits: LengthLimits) -> Truncation:
     """counts: (how many were cut, of how many)."""
     cut, of = counts
     limit, option = limits.input, "--max-input-tokens"
-    return Cut(split=split, what=what, cut=cut, of=of, limit=limit, option=option)
+    return Truncation(split=split, what=what, cut=cut, of=of, limit=limit, option=option)
 
 
-def cuts_of(tokens: Tokens, table: Table, limits: Limits) -> Sequence[Cut]:
+def cuts_of(tokens: Tokens, table: Table, limits: LengthLimits) -> Sequence[Truncation]:
     """Each task's inputs and targets of the training rows."""
-    found: list[Cut] = []
+    found: list[Truncation] = []
     for task, made in zip(table, tokens, strict=True):
         inputs, targets = made.cut
         asked = int((made.counts() > 0).sum())
         found += [
             cut_inputs("train", f"inputs of {task.name}", (inputs, asked), limits),
-            Cut(
+            Truncation(
                 split="train",
                 what=f"targets of {task.name}",
                 cut=targets,

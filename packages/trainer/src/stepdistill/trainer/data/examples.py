@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from stepdistill.common.errors import ShardError
 from stepdistill.common.record import Record
-from stepdistill.trainer.data.shards import Part, Split, chance
+from stepdistill.trainer.data.shards import DataSplit, SplitPart, chance
 from stepdistill.trainer.settings.tasks import explaining
-from stepdistill.trainer.settings.train import Labels, TrainConfig
+from stepdistill.trainer.settings.train import Labels, TrainSettings
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class TaskText:
     """Something to say, and how much it weighs."""
 
     text: str
@@ -31,8 +31,8 @@ class Example:
 
     id: str
     input: str
-    labels: tuple[Said, ...]
-    rationales: tuple[Said, ...] = ()
+    labels: tuple[TaskText, ...]
+    rationales: tuple[TaskText, ...] = ()
     weight: float = 1.0
 
     @property
@@ -42,7 +42,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class TrainSet:
     """The rows to learn from, and how many could not be used or explained."""
 
     examples: tuple[Example, ...]
@@ -51,7 +51,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class EvalExample:
     """One row to be judged on. teacher: None where the teacher gave no label.
 
     choices: the labels it can have, where they are known; empty where they are not.
@@ -65,10 +65,10 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exam:
+class EvalSet:
     """The rows to be judged on; rows without a gold label cannot be judged and are counted."""
 
-    questions: tuple[Question, ...]
+    questions: tuple[EvalExample, ...]
     without_gold: int
 
 
@@ -81,7 +81,7 @@ def fill(template: str, fields: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: fields[match[1]], template)
 
 
-def lesson(split: Split, config: TrainConfig) -> Lesson:
+def lesson(split: DataSplit, config: TrainSettings) -> TrainSet:
     """The split's rows as training examples. Raises ShardError when not one row has a label.
 
     Rows that stand in several folders are one: the first label counts, rationales come together.
@@ -98,17 +98,17 @@ def lesson(split: Split, config: TrainConfig) -> Lesson:
         raise ShardError(
             f"{_folders(split)}: no row has a {config.labels} label, nothing to train on"
         )
-    return Lesson(
+    return TrainSet(
         examples=tuple(examples),
         without_label=len(rows) - len(examples),
         without_rationale=sum(not example.rationales for example in examples),
     )
 
 
-def exam(split: Split) -> Exam:
+def exam(split: DataSplit) -> EvalSet:
     """The split's rows with a gold label. Raises ShardError when there is none."""
     questions = tuple(
-        Question(
+        EvalExample(
             id=record.id,
             input=input_of(part, record),
             gold=gold,
@@ -125,10 +125,10 @@ def exam(split: Split) -> Exam:
             f"--{split.name}: annotate a split whose task names its `gold` field"
         )
     without = sum(1 for _ in split.records()) - len(questions)
-    return Exam(questions=questions, without_gold=without)
+    return EvalSet(questions=questions, without_gold=without)
 
 
-def input_of(part: Part, record: Record) -> str:
+def input_of(part: SplitPart, record: Record) -> str:
     """What the student reads. Raises ShardError when the record lacks a field."""
     try:
         return fill(part.manifest.student.input, record.input)
@@ -139,7 +139,7 @@ def input_of(part: Part, record: Record) -> str:
         ) from None
 
 
-def choices_of(part: Part, record: Record) -> tuple[str, ...]:
+def choices_of(part: SplitPart, record: Record) -> tuple[str, ...]:
     """The labels that the row can have, where the task has a closed set of them."""
     label = part.manifest.label
     if label.kind == "classes":
@@ -153,7 +153,7 @@ Row = tuple[str, tuple[Record, ...]]
 """(the input, the records of this row in the order of the folders)."""
 
 
-def _rows(split: Split) -> Iterator[Row]:
+def _rows(split: DataSplit) -> Iterator[Row]:
     joined: dict[tuple[str, str, str], tuple[str, list[Record]]] = {}
     for part in split.parts:
         for record in part.records:
@@ -177,7 +177,7 @@ def _subsample(rows: list[Row], share: float, seed: int) -> list[Row]:
     return [rows[i] for i in sorted(order[: math.ceil(share * len(rows))])]
 
 
-def _example(row: Row, config: TrainConfig, most: int) -> Example | None:
+def _example(row: Row, config: TrainSettings, most: int) -> Example | None:
     """most: rationales to learn from."""
     text, records = row
     labelled = next((r for r in records if _label(r, config.labels) is not None), None)
@@ -198,20 +198,22 @@ def _label(record: Record, labels: Labels) -> str | None:
     return _said(record.gold if labels == "gold" else record.label)
 
 
-def _labels(record: Record, config: TrainConfig) -> tuple[Said, ...]:
+def _labels(record: Record, config: TrainSettings) -> tuple[TaskText, ...]:
     label = _label(record, config.labels)
     assert label is not None  # the caller looked
     votes = record.label_votes
     if not config.soft_labels or config.labels == "gold" or not votes:
-        return (Said(text=label),)
+        return (TaskText(text=label),)
     every = sum(votes.values())
-    return tuple(Said(text=name, weight=count / every) for name, count in votes.items() if count)
+    return tuple(
+        TaskText(text=name, weight=count / every) for name, count in votes.items() if count
+    )
 
 
-def _rationales(records: Sequence[Record], most: int) -> tuple[Said, ...]:
+def _rationales(records: Sequence[Record], most: int) -> tuple[TaskText, ...]:
     """The first `most` that differ, all together as heavy as one."""
     texts = list(dict.fromkeys(said for r in records if (said := _said(r.rationale)) is not None))
-    return tuple(Said(text=text, weight=1 / len(texts[:most])) for text in texts[:most])
+    return tuple(TaskText(text=text, weight=1 / len(texts[:most])) for text in texts[:most])
 
 
 def _said(text: str | None) -> str | None:
@@ -219,5 +221,5 @@ def _said(text: str | None) -> str | None:
     return (text or "").strip() or None
 
 
-def _folders(split: Split) -> str:
+def _folders(split: DataSplit) -> str:
     return ", ".join(str(part.folder) for part in split.parts)

@@ -52,7 +52,7 @@ class StepSettings:
     mutual: bool = False
 
 
-class Plan:
+class StepPlan:
     """The steps of a run, each made when it is asked for; any may be asked for at any time."""
 
     def __init__(self, tokens: Tokens, settings: StepSettings) -> None:

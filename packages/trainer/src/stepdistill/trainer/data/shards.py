@@ -13,11 +13,11 @@ from stepdistill.common.record import Record
 from stepdistill.common.shards import read_manifest, read_records, verify
 from stepdistill.common.task import LabelKind
 from stepdistill.trainer.data.files import entry_of, read_file, told_by
-from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.settings.train import TrainSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class SplitPart:
     """One folder of shards, read whole."""
 
     folder: Path
@@ -26,11 +26,11 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
+class DataSplit:
     """All folders given for one use. name: train, valid or test, whatever the folders say."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[SplitPart, ...]
 
     def records(self) -> Iterator[Record]:
         """Every record, folder by folder, in row order."""
@@ -41,17 +41,17 @@ class Split:
 class Data:
     """What a run learns from, is selected by and is judged on; one label kind throughout."""
 
-    train: Split
-    valid: Split
-    test: Split
+    train: DataSplit
+    valid: DataSplit
+    test: DataSplit
     kind: LabelKind
 
     @property
-    def splits(self) -> tuple[Split, Split, Split]:
+    def splits(self) -> tuple[DataSplit, DataSplit, DataSplit]:
         return (self.train, self.valid, self.test)
 
 
-def read_data(config: TrainConfig) -> Data:
+def read_data(config: TrainSettings) -> Data:
     """Read and check every shard. Raises ShardError: missing, damaged, or kinds that differ.
 
     Without --valid a share of the training rows is put aside, chosen by their ids alone.
@@ -87,24 +87,24 @@ def data_fingerprint(data: Data) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
-def _put_aside(split: Split, share: float) -> tuple[Split, Split]:
+def _put_aside(split: DataSplit, share: float) -> tuple[DataSplit, DataSplit]:
     """(the rows that stay, those put aside). A row's own id decides: no other choice moves it."""
 
-    def take(part: Part, *, aside: bool) -> Part:
+    def take(part: SplitPart, *, aside: bool) -> SplitPart:
         chosen = (r for r in part.records if (chance(f"valid/{r.id}") < share) is aside)
         return replace(part, records=tuple(chosen))
 
     stay = tuple(take(part, aside=False) for part in split.parts)
     aside = tuple(take(part, aside=True) for part in split.parts)
-    return Split(name="train", parts=stay), Split(name="valid", parts=aside)
+    return DataSplit(name="train", parts=stay), DataSplit(name="valid", parts=aside)
 
 
-def read_split(name: str, folders: Sequence[Path], like: Manifest | None = None) -> Split:
+def read_split(name: str, folders: Sequence[Path], like: Manifest | None = None) -> DataSplit:
     """Read and check some folders, or files (data/files.py), as one split. Raises ShardError.
 
     like: what files take their labels' kind and the student's template from.
     """
-    return Split(name=name, parts=tuple(_part(folder, name, like) for folder in folders))
+    return DataSplit(name=name, parts=tuple(_part(folder, name, like) for folder in folders))
 
 
 def _first_manifest(paths: Sequence[Path]) -> Manifest:
@@ -116,7 +116,7 @@ def _first_manifest(paths: Sequence[Path]) -> Manifest:
     )
 
 
-def _told(split: Split, cot: Path) -> Split:
+def _told(split: DataSplit, cot: Path) -> DataSplit:
     if len(split.parts) != 1:
         raise ShardError(f"--cot {cot}: goes with one --train, the rows that it was made for")
     [part] = split.parts
@@ -126,7 +126,7 @@ def _told(split: Split, cot: Path) -> Split:
     return replace(split, parts=(replace(part, manifest=manifest, records=records),))
 
 
-def _part(folder: Path, name: str, like: Manifest | None) -> Part:
+def _part(folder: Path, name: str, like: Manifest | None) -> SplitPart:
     if folder.is_file() and like is not None:
         manifest, records = read_file(folder, name, like)
     else:
@@ -134,7 +134,7 @@ def _part(folder: Path, name: str, like: Manifest | None) -> Part:
         verify(folder, manifest)
         records = tuple(read_records(folder, manifest))
     _check_ids(folder, records)
-    return Part(folder=folder, manifest=manifest, records=records)
+    return SplitPart(folder=folder, manifest=manifest, records=records)
 
 
 def _check_ids(folder: Path, records: Sequence[Record]) -> None:
@@ -149,7 +149,7 @@ def _check_ids(folder: Path, records: Sequence[Record]) -> None:
         seen.add(record.id)
 
 
-def _one_kind(splits: Sequence[Split]) -> LabelKind:
+def _one_kind(splits: Sequence[DataSplit]) -> LabelKind:
     parts = [part for split in splits for part in split.parts]
     first = parts[0]
     for part in parts[1:]:

@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from stepdistill.trainer.data.examples import Example, Said
+from stepdistill.trainer.data.examples import Example, TaskText
 from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.settings.tasks import SEPARATOR, Table, Task
 
@@ -72,14 +72,14 @@ Tokens = tuple[TaskTokens, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LengthLimits:
     """Tokens of an input and of a target at most; longer ones are cut."""
 
     input: int
     target: int
 
 
-def targets_of(task: Task, example: Example) -> list[Said]:
+def targets_of(task: Task, example: Example) -> list[TaskText]:
     """What the example is to be answered with in this task; none: the task skips it."""
     if task.target == "label":
         said = example.labels
@@ -88,12 +88,12 @@ def targets_of(task: Task, example: Example) -> list[Said]:
     elif example.rationales:
         label = example.label
         said = tuple(
-            Said(text=f"{label}{SEPARATOR}{reason.text}", weight=reason.weight)
+            TaskText(text=f"{label}{SEPARATOR}{reason.text}", weight=reason.weight)
             for reason in example.rationales
         )
     else:
         said = example.labels
-    return [Said(text=one.text, weight=one.weight * example.weight) for one in said]
+    return [TaskText(text=one.text, weight=one.weight * example.weight) for one in said]
 
 
 def cut_off(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[list[int]], int]:
@@ -103,13 +103,15 @@ def cut_off(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[li
     return [row if len(row) <= longest else [*row[: longest - 1], row[-1]] for row in rows], long
 
 
-def tokenise(examples: Sequence[Example], table: Table, encode: Encode, limits: Limits) -> Tokens:
+def tokenise(
+    examples: Sequence[Example], table: Table, encode: Encode, limits: LengthLimits
+) -> Tokens:
     """All tasks of all examples as token ids."""
     return tuple(_tokenise(examples, task, encode, limits) for task in table)
 
 
 def kept(
-    folder: Path, texts: Sequence[Example], table: Table, tokenizer: str, limits: Limits
+    folder: Path, texts: Sequence[Example], table: Table, tokenizer: str, limits: LengthLimits
 ) -> Path:
     """Where in `folder` the arrays of these very texts belong. tokenizer: its fingerprint."""
     digest = hashlib.sha256()
@@ -147,7 +149,7 @@ def load(folder: Path, tasks: int) -> Tokens:
 
 
 def _tokenise(
-    examples: Sequence[Example], task: Task, encode: Encode, limits: Limits
+    examples: Sequence[Example], task: Task, encode: Encode, limits: LengthLimits
 ) -> TaskTokens:
     said = [targets_of(task, example) for example in examples]
     asked = [

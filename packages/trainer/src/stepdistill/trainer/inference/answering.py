@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.inference.predictor import Pupil
+from stepdistill.trainer.inference.predictor import Predictor
 from stepdistill.trainer.inference.rows import AskedRow
 
 Line = dict[str, object]
 
 
-def answer_lines(pupil: Pupil, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
+def answer_lines(pupil: Predictor, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
     """id, label and probability of each row, and with `explain` its rationale; one batch."""
     answers = pupil.label(rows)
     lines: list[Line] = [
@@ -29,12 +29,12 @@ def abstained(line: Line, below: float) -> Line:
     return line if probability >= below else {**line, "label": None}
 
 
-def can_explain(pupil: Pupil) -> bool:
+def can_explain(pupil: Predictor) -> bool:
     """Whether the student has learnt to give reasons."""
     return pupil.use.explain_prefix is not None or pupil.use.with_label
 
 
-def check_explains(pupil: Pupil, option: str) -> None:
+def check_explains(pupil: Predictor, option: str) -> None:
     """Raises ConfigError, naming the option that asks a student for reasons it cannot give."""
     if not can_explain(pupil):
         raise ConfigError(f"{option}: this student of {pupil.use.task} has not learnt to explain")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stepdistill.trainer.inference.answering import Line, answer_lines
-from stepdistill.trainer.inference.predictor import Pupil
+from stepdistill.trainer.inference.predictor import Predictor
 from stepdistill.trainer.inference.rows import AskedRow
 
 # As many batches wait; who comes then waits at the door.
@@ -24,10 +24,10 @@ class Waiting:
     answer: asyncio.Future[Line]
 
 
-class Desk:
+class Batcher:
     """One student and those who wait for it. batch_size: rows at once at most."""
 
-    def __init__(self, pupil: Pupil, batch_size: int) -> None:
+    def __init__(self, pupil: Predictor, batch_size: int) -> None:
         self._pupil, self._batch_size = pupil, batch_size
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(batch_size * _BATCHES_WAITING)
 

@@ -11,13 +11,13 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from stepdistill.trainer.data.examples import Exam, exam
-from stepdistill.trainer.data.shards import Split, read_split
+from stepdistill.trainer.data.examples import EvalSet, exam
+from stepdistill.trainer.data.shards import DataSplit, read_split
 from stepdistill.trainer.inference.comparison import Difference, difference
-from stepdistill.trainer.inference.predictor import Pupil
-from stepdistill.trainer.inference.progress_line import Ticker
+from stepdistill.trainer.inference.predictor import Predictor
+from stepdistill.trainer.inference.progress_line import ProgressLine
 from stepdistill.trainer.inference.rows import AskedRow
-from stepdistill.trainer.model.answers import Answer
+from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.scores import Calibration, Score, calibration, mark, right
 from stepdistill.trainer.settings.command_line import Parser
 
@@ -47,7 +47,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     """The command. Raises DistillError."""
     given = _options(arguments)
     split = read_split("test", given.folders)
-    found = _evaluation(Pupil(given.model), split, given)
+    found = _evaluation(Predictor(given.model), split, given)
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_bytes(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
@@ -69,7 +69,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _evaluation(pupil: Pupil, split: Split, given: argparse.Namespace) -> Evaluation:
+def _evaluation(pupil: Predictor, split: DataSplit, given: argparse.Namespace) -> Evaluation:
     sheet, kind = exam(split), split.parts[0].manifest.label.kind
     began = time.perf_counter()
     answers = _answers(pupil, sheet, quiet=given.quiet)
@@ -87,11 +87,11 @@ def _evaluation(pupil: Pupil, split: Split, given: argparse.Namespace) -> Evalua
     )
 
 
-def _answers(pupil: Pupil, sheet: Exam, *, quiet: bool) -> list[Answer]:
+def _answers(pupil: Predictor, sheet: EvalSet, *, quiet: bool) -> list[StudentAnswer]:
     rows = [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in sheet.questions]
     order = sorted(range(len(rows)), key=lambda place: len(rows[place].input))
-    found: dict[int, Answer] = {}
-    with Ticker("rows", len(rows), quiet=quiet) as tick:
+    found: dict[int, StudentAnswer] = {}
+    with ProgressLine("rows", len(rows), quiet=quiet) as tick:
         for start in range(0, len(rows), _AT_ONCE):
             places = order[start : start + _AT_ONCE]
             answers = pupil.label([rows[place] for place in places])
@@ -100,7 +100,7 @@ def _answers(pupil: Pupil, sheet: Exam, *, quiet: bool) -> list[Answer]:
     return [found[place] for place in range(len(rows))]
 
 
-def _teacher_cost(split: Split) -> float | None:
+def _teacher_cost(split: DataSplit) -> float | None:
     """USD for 1,000 rows, None where a folder's cost is not known."""
     costs = [part.manifest.cost.usd for part in split.parts]
     rows = sum(part.manifest.counts.rows for part in split.parts)

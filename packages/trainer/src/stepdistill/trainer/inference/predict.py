@@ -18,8 +18,8 @@ import orjson
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.inference.answering import abstained, answer_lines, check_explains
-from stepdistill.trainer.inference.predictor import Pupil
-from stepdistill.trainer.inference.progress_line import Ticker
+from stepdistill.trainer.inference.predictor import Predictor
+from stepdistill.trainer.inference.progress_line import ProgressLine
 from stepdistill.trainer.inference.rows import AskedRow, read_rows
 from stepdistill.trainer.settings.command_line import Parser
 
@@ -48,11 +48,11 @@ def predict(arguments: Sequence[str]) -> None:
     wanted = Wanted(
         explain=given.explain, abstain_below=given.abstain_below, batch_size=given.batch_size
     )
-    pupil = Pupil(given.model)
+    pupil = Predictor(given.model)
     if wanted.explain:
         check_explains(pupil, "--explain")
     rows = read_rows(given.input, pupil.use)
-    with _output(given.output) as (file, done), Ticker("rows", quiet=given.quiet) as tick:
+    with _output(given.output) as (file, done), ProgressLine("rows", quiet=given.quiet) as tick:
         for chunk in _chunks(islice(rows, done, None), wanted.batch_size * _BATCHES_AT_ONCE):
             file.writelines(_answered(pupil, chunk, wanted))
             file.flush()
@@ -81,7 +81,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return given
 
 
-def _answered(pupil: Pupil, rows: Sequence[AskedRow], wanted: Wanted) -> list[bytes]:
+def _answered(pupil: Predictor, rows: Sequence[AskedRow], wanted: Wanted) -> list[bytes]:
     """A line for each row, in the order of the rows."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].input))
     lines = [b""] * len(rows)

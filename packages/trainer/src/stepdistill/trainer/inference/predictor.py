@@ -9,17 +9,24 @@ import transformers
 
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.inference.rows import AskedRow
-from stepdistill.trainer.model.answers import Answer, choose, label_in, log_chances, reasons_in, say
+from stepdistill.trainer.model.answers import (
+    StudentAnswer,
+    choose,
+    label_in,
+    log_chances,
+    reasons_in,
+    say,
+)
 from stepdistill.trainer.model.student import Student, pretrained
 from stepdistill.trainer.model.tokenizer import encoder_of
-from stepdistill.trainer.model.use import Use, read_use
+from stepdistill.trainer.model.use import InferenceSettings, read_use
 
 
-class Pupil:
+class Predictor:
     """Answers rows; loaded once."""
 
     def __init__(self, folder: Path) -> None:
-        self.use: Use = read_use(folder)
+        self.use: InferenceSettings = read_use(folder)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self._student: Student = pretrained(str(folder), None)
@@ -27,7 +34,7 @@ class Pupil:
         self._student.model.to(device)  # pyright: ignore[reportArgumentType] - its stub is wrong
         self._student.model.eval()
 
-    def label(self, rows: Sequence[AskedRow]) -> list[Answer]:
+    def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The rows' labels, each with its probability."""
         ids = self._encode(self.use.prefix, rows)
         if all(len(row.choices) > 1 for row in rows):
@@ -37,7 +44,7 @@ class Pupil:
         whole = not self.use.with_label
         chances = log_chances(self._student, ids, [[text] for text in said], whole=whole)
         return [
-            Answer(label=text, probability=float(np.exp(chance)))
+            StudentAnswer(label=text, probability=float(np.exp(chance)))
             for text, [chance] in zip(said, chances, strict=True)
         ]
 

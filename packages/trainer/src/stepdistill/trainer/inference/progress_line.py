@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 _EVERY_S = 5.0
 
 
-class Ticker(AbstractContextManager["Ticker"]):
+class ProgressLine(AbstractContextManager["ProgressLine"]):
     """Called with what was just done. quiet: says nothing. total: None where nobody knows."""
 
     def __init__(self, what: str, total: int | None = None, *, quiet: bool) -> None:

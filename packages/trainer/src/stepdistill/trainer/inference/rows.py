@@ -9,7 +9,7 @@ import orjson
 
 from stepdistill.common.errors import DatasetError
 from stepdistill.trainer.data.examples import fill
-from stepdistill.trainer.model.use import Use
+from stepdistill.trainer.model.use import InferenceSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class AskedRow:
     choices: tuple[str, ...]
 
 
-def read_rows(path: Path, use: Use) -> Iterator[AskedRow]:
+def read_rows(path: Path, use: InferenceSettings) -> Iterator[AskedRow]:
     """The rows of a file, one at a time. Raises DatasetError with the line that is wrong."""
     try:
         with path.open("rb") as file:
@@ -33,7 +33,7 @@ def read_rows(path: Path, use: Use) -> Iterator[AskedRow]:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def row_of(content: object, where: str, name: str, use: Use) -> AskedRow:
+def row_of(content: object, where: str, name: str, use: InferenceSettings) -> AskedRow:
     """One row from its JSON. name: its id where it has none. Raises DatasetError, saying where."""
     if not isinstance(content, dict):
         raise DatasetError(f'{where}: a row must be an object, like {{"input": ...}}')

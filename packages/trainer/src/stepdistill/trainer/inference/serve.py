@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.trainer.inference.answering import abstained, can_explain, check_explains
-from stepdistill.trainer.inference.batcher import Desk
-from stepdistill.trainer.inference.predictor import Pupil
+from stepdistill.trainer.inference.batcher import Batcher
+from stepdistill.trainer.inference.predictor import Predictor
 from stepdistill.trainer.inference.rows import AskedRow, row_of
 from stepdistill.trainer.settings.command_line import Parser
 
@@ -30,7 +30,7 @@ that is less likely. GET / tells the task, its labels and the fields of a row.
 _LONGEST_BODY = 1 << 24
 
 
-class Call(BaseModel):
+class ServeCall(BaseModel):
     """The body of a call. rows: as the lines of `predict`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,7 +43,7 @@ class Call(BaseModel):
 def serve(arguments: Sequence[str]) -> None:
     """The command; ends with Ctrl-C or SIGTERM. Raises DistillError."""
     given = _options(arguments)
-    application = Counter(Pupil(given.model), given.batch_size).application()
+    application = PredictHandler(Predictor(given.model), given.batch_size).application()
     asyncio.run(_listen(application, given.host, given.port))
 
 
@@ -64,11 +64,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return given
 
 
-class Counter:
+class PredictHandler:
     """What callers can ask of one student."""
 
-    def __init__(self, pupil: Pupil, batch_size: int) -> None:
-        self._pupil, self._desk = pupil, Desk(pupil, batch_size)
+    def __init__(self, pupil: Predictor, batch_size: int) -> None:
+        self._pupil, self._desk = pupil, Batcher(pupil, batch_size)
 
     def application(self) -> web.Application:
         """The routes, and the desk at work behind them."""
@@ -97,7 +97,7 @@ class Counter:
 
     async def _predict(self, request: web.Request) -> web.Response:
         try:
-            call = Call.model_validate_json(await request.read())
+            call = ServeCall.model_validate_json(await request.read())
             rows = self._rows(call)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
@@ -110,7 +110,7 @@ class Counter:
             return _refusal(f"the student failed: {str(error).splitlines()[0]}", status=500)
         return _json({"answers": [abstained(line, call.abstain_below) for line in lines]})
 
-    def _rows(self, call: Call) -> list[AskedRow]:
+    def _rows(self, call: ServeCall) -> list[AskedRow]:
         if call.explain:
             check_explains(self._pupil, "explain")
         return [

@@ -15,7 +15,7 @@ from stepdistill.trainer.settings.tasks import SEPARATOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class StudentAnswer:
     """A label and its probability: among the row's choices, or of these very words."""
 
     label: str
@@ -52,14 +52,14 @@ def reasons_in(said: str) -> str:
 
 def choose(
     student: Student, rows: Sequence[Ints], choices: Sequence[Sequence[str]], *, whole: bool = True
-) -> list[Answer]:
+) -> list[StudentAnswer]:
     """The likeliest of each row's choices: one encoder pass, one decoder pass over all choices."""
     scores = log_chances(student, rows, choices, whole=whole)
-    answers: list[Answer] = []
+    answers: list[StudentAnswer] = []
     for names, row_scores in zip(choices, scores, strict=True):
         chances = torch.tensor(row_scores).softmax(0)
         best = int(chances.argmax())
-        answers.append(Answer(label=names[best], probability=float(chances[best])))
+        answers.append(StudentAnswer(label=names[best], probability=float(chances[best])))
     return answers
 
 

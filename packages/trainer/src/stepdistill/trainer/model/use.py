@@ -11,7 +11,7 @@ from stepdistill.trainer.settings.tasks import Table, judged
 USE_NAME = "stepdistill.json"
 
 
-class Use(BaseModel):
+class InferenceSettings(BaseModel):
     """How the student was asked when it learnt.
 
     prefix: before an input, to get the label. explain_prefix: to get the rationale; None: it has
@@ -30,11 +30,11 @@ class Use(BaseModel):
     max_target_tokens: int
 
 
-def use_of(table: Table, task: str, label: LabelSpec, student: StudentSpec) -> Use:
+def use_of(table: Table, task: str, label: LabelSpec, student: StudentSpec) -> InferenceSettings:
     """How a student that learnt this table is to be asked. Limits are T5's usual ones."""
     asked = judged(table)
     reasons = (one.prefix for one in table if one.target == "rationale")
-    return Use(
+    return InferenceSettings(
         task=task,
         label=label,
         student=student,
@@ -46,11 +46,11 @@ def use_of(table: Table, task: str, label: LabelSpec, student: StudentSpec) -> U
     )
 
 
-def read_use(folder: Path) -> Use:
+def read_use(folder: Path) -> InferenceSettings:
     """Raises StudentError where the folder is no student of ours."""
     path = folder / USE_NAME
     try:
-        return Use.model_validate_json(path.read_bytes())
+        return InferenceSettings.model_validate_json(path.read_bytes())
     except OSError:
         raise StudentError(
             f"{path}: not there: name the folder `model` of a finished training run"

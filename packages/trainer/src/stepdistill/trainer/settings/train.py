@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 
 
-class TrainConfig(BaseModel):
+class TrainSettings(BaseModel):
     """One run.
 
     batch_size: rows per optimizer step, over all ranks and micro-batches.
@@ -94,7 +94,7 @@ class TrainConfig(BaseModel):
     force: bool = False
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> "TrainConfig":
+    def _parts_fit(self) -> "TrainSettings":
         if self.mutual and (self.tasks or self.mode != "step-by-step"):
             raise ValueError("--mutual compares predict and explain: take --mode step-by-step")
         return self
@@ -141,18 +141,18 @@ class TrainConfig(BaseModel):
         return {**told, "lr": self.peak_lr, "tasks": [task.model_dump() for task in self.table()]}
 
 
-def fingerprint(config: TrainConfig, data: str) -> str:
+def fingerprint(config: TrainSettings, data: str) -> str:
     """sha256 of the settings and of the data's own fingerprint: same fingerprint, same run."""
     parts = {"config": config.identity(), "data": data}
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def parse(arguments: Sequence[str]) -> TrainConfig:
+def parse(arguments: Sequence[str]) -> TrainSettings:
     """Read a command line. Raises ConfigError; `--help` prints and exits as argparse does."""
     return checked(read_options(arguments))
 
 
-def checked(given: Mapping[str, object]) -> TrainConfig:
+def checked(given: Mapping[str, object]) -> TrainSettings:
     """The settings of some options, by name. Raises ConfigError."""
     if given.get("precision") == "fp16":
         raise ConfigError("--precision fp16: T5 overflows in fp16, take bf16 or fp32")
@@ -160,7 +160,7 @@ def checked(given: Mapping[str, object]) -> TrainConfig:
     if preset is not None and preset not in PRESETS:
         raise ConfigError(f"--preset {preset}: choose from {', '.join(PRESETS)}")
     try:
-        return TrainConfig.model_validate({**PRESETS.get(str(preset), {}), **given})
+        return TrainSettings.model_validate({**PRESETS.get(str(preset), {}), **given})
     except ValidationError as error:
         raise ConfigError(_wrong(error)) from None
 

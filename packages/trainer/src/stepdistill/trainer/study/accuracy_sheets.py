@@ -8,7 +8,7 @@ import pandas as pd
 
 from stepdistill.trainer.study.frame import CONTENDER, CONTEXT, baseline_of, present, telling
 from stepdistill.trainer.study.seeds import corrected, mean_of, paired
-from stepdistill.trainer.study.table import Sheet
+from stepdistill.trainer.study.table import Table
 
 _PLACE = ("source", "task", "model")
 _SHOWN = (*_PLACE, "method", *CONTENDER[1:], *CONTEXT[3:])
@@ -16,12 +16,12 @@ _BESIDE = ("rationale_rate", "rationale_words")
 _HOUR_S = 3600
 
 
-def accuracy_sheet(frame: pd.DataFrame) -> Sheet:
+def accuracy_sheet(frame: pd.DataFrame) -> Table:
     """A line for each kind of run: the mean over all of its seeds."""
     shown = telling(frame, _SHOWN)
     kinds = frame.groupby(present(frame, _SHOWN), dropna=False, sort=True)
     lines = [_kind(part, shown) for _, part in kinds]
-    return Sheet(
+    return Table(
         name="accuracy",
         title="Test accuracy",
         note="Mean over all n seeds, none left out; low and high: 95 % interval, Student's t over "
@@ -32,7 +32,7 @@ def accuracy_sheet(frame: pd.DataFrame) -> Sheet:
     )
 
 
-def paired_sheet(frame: pd.DataFrame, *, all_pairs: bool = False) -> Sheet:
+def paired_sheet(frame: pd.DataFrame, *, all_pairs: bool = False) -> Table:
     """A line for each contender against the baseline, or against each other one."""
     places = frame.groupby(list(_PLACE), sort=True)
     lines = [line for _, part in places for line in _duels(part, all_pairs=all_pairs)]
@@ -40,7 +40,7 @@ def paired_sheet(frame: pd.DataFrame, *, all_pairs: bool = False) -> Sheet:
     if lines:
         found["p_corrected"] = corrected(found["p"].tolist())
     hidden = [name for name in _PLACE if len(set(frame[name])) == 1]
-    return Sheet(
+    return Table(
         name="paired",
         title="Methods compared in pairs",
         note="A pair is alike in every other setting, the seed included; difference: of test "

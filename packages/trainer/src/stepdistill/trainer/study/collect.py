@@ -8,8 +8,8 @@ import orjson
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.settings.tasks import explaining
-from stepdistill.trainer.settings.train import RESULTS_NAME, TrainConfig
-from stepdistill.trainer.study.results import Results, Split, read_results
+from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
+from stepdistill.trainer.study.results import Results, ResultSplit, read_results
 from stepdistill.trainer.study.state import read_note
 from stepdistill.trainer.study.tracking import Run, Tracking
 
@@ -88,15 +88,15 @@ def _data(results: Results) -> str:
     return f"{names}@{digest}"
 
 
-def _teacher_cost(train: Split, subsample: float) -> float | None:
+def _teacher_cost(train: ResultSplit, subsample: float) -> float | None:
     """USD for the rows of the subsample, None where a folder's cost is not known."""
     known = [part.cost_usd for part in train.folders if part.cost_usd is not None]
     return sum(known) * subsample if len(known) == len(train.folders) else None
 
 
-def _others(config: TrainConfig) -> str:
+def _others(config: TrainSettings) -> str:
     """The settings without a column that are not the default, as JSON."""
-    defaults = {name: field.default for name, field in TrainConfig.model_fields.items()}
+    defaults = {name: field.default for name, field in TrainSettings.model_fields.items()}
     decided = config.identity()
     others = {
         name: value

@@ -15,7 +15,7 @@ from stepdistill.trainer.study.frame import (
     present,
     telling,
 )
-from stepdistill.trainer.study.table import Sheet
+from stepdistill.trainer.study.table import Table
 
 _PLACE = ("source", "task", "model", *(name for name in CONTEXT[4:]))
 _DRAWS = 1000
@@ -86,10 +86,10 @@ def share_range(curve: Curve) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def data_sheet(frame: pd.DataFrame) -> Sheet:
+def data_sheet(frame: pd.DataFrame) -> Table:
     """Data needed to reach the baseline's accuracy with all data."""
     lines = [_data_line(curve) for curve in curves(frame) if len(curve.points) > 1]
-    return Sheet(
+    return Table(
         name="data-needed",
         title="Share of the data that reaches the baseline's accuracy with all of it",
         note="Interpolated between the shares that were run; `<=`: their smallest reaches it; "
@@ -102,11 +102,11 @@ def data_sheet(frame: pd.DataFrame) -> Sheet:
     )
 
 
-def cost_sheet(frame: pd.DataFrame, accuracy: float | None, gpu_hour_usd: float | None) -> Sheet:
+def cost_sheet(frame: pd.DataFrame, accuracy: float | None, gpu_hour_usd: float | None) -> Table:
     """What it costs to reach an accuracy. gpu_hour_usd: of one device; None: hours alone."""
     lines = [_cost_line(curve, gpu_hour_usd) for curve in curves(frame, accuracy)]
     priced = f"{gpu_hour_usd:g} USD an hour of a device" if gpu_hour_usd is not None else "unpriced"
-    return Sheet(
+    return Table(
         name="cost",
         title="Cost to reach an accuracy",
         note="To reach: --accuracy, else the baseline's with all data. At the share needed: the "

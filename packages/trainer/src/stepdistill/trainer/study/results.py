@@ -5,25 +5,25 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.settings.train import RESULTS_NAME, TrainConfig
+from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Score(_Part):
+class ResultScore(_Part):
     """Share of n rows that were right."""
 
     accuracy: float
     n: int
 
 
-class Verdict(_Part):
+class ResultTest(_Part):
     """Scores on the test rows."""
 
-    student: Score
-    teacher: Score
+    student: ResultScore
+    teacher: ResultScore
 
 
 class Valid(_Part):
@@ -32,7 +32,7 @@ class Valid(_Part):
     accuracy: float
 
 
-class Cost(_Part):
+class ResultCost(_Part):
     """Seconds of training without exams; ranks of one device each."""
 
     seconds: float
@@ -49,7 +49,7 @@ class Folder(_Part):
     cost_usd: float | None = None
 
 
-class Split(_Part):
+class ResultSplit(_Part):
     """What was read. used: rows learnt from, or judged on.
 
     rationale_words: mean words of a rationale learnt from. templates: that the rationales are of.
@@ -65,21 +65,21 @@ class Split(_Part):
 class Splits(_Part):
     """The three splits."""
 
-    train: Split
-    valid: Split
-    test: Split
+    train: ResultSplit
+    valid: ResultSplit
+    test: ResultSplit
 
 
 class Results(_Part):
     """One results.json."""
 
     fingerprint: str
-    config: TrainConfig
+    config: TrainSettings
     data: Splits
     valid: Valid
     steps: int
-    test: Verdict
-    cost: Cost
+    test: ResultTest
+    cost: ResultCost
 
 
 def read_results(folder: Path) -> Results:

@@ -15,7 +15,7 @@ from stepdistill.trainer.study.launching import Launcher
 from stepdistill.trainer.study.screen import count_states, show_runs
 from stepdistill.trainer.study.state import Clock, state_of
 from stepdistill.trainer.study.sweep_file import EXAMPLE, PlannedRun, read_sweep
-from stepdistill.trainer.study.sweep_runner import Round
+from stepdistill.trainer.study.sweep_runner import SweepRunner
 from stepdistill.trainer.study.tracking import TRACKING, Tracking
 
 _EXAMPLES = f"""examples:
@@ -50,7 +50,7 @@ def sweep(arguments: Sequence[str]) -> None:
         console.print(count_states(plan.runs))
     else:
         with Tracking(given.tracking) as tracking:
-            Round(plan, launcher, tracking, console, clock).run()
+            SweepRunner(plan, launcher, tracking, console, clock).run()
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.common.shards import read_manifest
-from stepdistill.trainer.settings.train import TrainConfig, checked
+from stepdistill.trainer.settings.train import TrainSettings, checked
 
 Scalar = str | int | float | bool
 Value = Scalar | list[Scalar]
@@ -78,7 +78,7 @@ class PlannedRun:
 
     choices: dict[str, str]
     options: Options
-    config: TrainConfig
+    config: TrainSettings
     key: str
     folder: Path
 

@@ -31,7 +31,7 @@ class RunsFailed(DistillError):
     exit_code = 1
 
 
-class Round:
+class SweepRunner:
     """Call run() once."""
 
     def __init__(

@@ -9,7 +9,7 @@ from stepdistill.common.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Table:
     """name: of its files. note: how its figures are made. digits: by column, default 3."""
 
     name: str
@@ -19,7 +19,7 @@ class Sheet:
     digits: dict[str, int]
 
 
-def markdown(sheet: Sheet) -> str:
+def markdown(sheet: Table) -> str:
     """As a section with a heading."""
     aligned = [
         "right" if pd.api.types.is_numeric_dtype(sheet.frame[name]) else "left"
@@ -29,7 +29,7 @@ def markdown(sheet: Sheet) -> str:
     return f"## {sheet.title}\n\n{table}\n\n{sheet.note}\n"
 
 
-def write_sheet(sheet: Sheet, folder: Path) -> list[Path]:
+def write_sheet(sheet: Table, folder: Path) -> list[Path]:
     """`NAME.md`, `NAME.csv` and `NAME.tex` in a folder, which is made. Raises ConfigError."""
     latex = _written(sheet).to_latex(
         index=False, escape=True, caption=sheet.title, label=f"tab:{sheet.name}"
@@ -45,7 +45,7 @@ def write_sheet(sheet: Sheet, folder: Path) -> list[Path]:
     return paths
 
 
-def _written(sheet: Sheet) -> pd.DataFrame:
+def _written(sheet: Table) -> pd.DataFrame:
     """All cells as words."""
     return pd.DataFrame(
         {

@@ -1,7 +1,7 @@
 """The model card: what the student is, what it learnt from, how good it is."""
 
 from stepdistill.common.manifest import Manifest
-from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.settings.train import TrainSettings
 
 _CARD = """---
 library_name: transformers
@@ -29,7 +29,7 @@ Distilled step by step with stepdistill: a T5 that learnt from the labels and ra
 
 
 def card(
-    config: TrainConfig,
+    config: TrainSettings,
     origin: Manifest,
     scores: dict[str, tuple[float, float, float]],
     n: int,

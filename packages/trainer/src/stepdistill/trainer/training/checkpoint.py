@@ -28,9 +28,9 @@ from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine
-from stepdistill.trainer.training.loop import Progress
+from stepdistill.trainer.training.loop import TrainingProgress
 
-_PROGRESS = TypeAdapter(Progress)
+_PROGRESS = TypeAdapter(TrainingProgress)
 _UNIVERSAL = "universal"
 
 Weights = dict[str, torch.Tensor]
@@ -52,12 +52,12 @@ class Checkpoints:
             with writing(folder), appearing(folder) as draft:
                 save_student(self._student, weights, draft)
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: TrainingProgress) -> None:
         """Keep all that going on from here takes, then remove what is older."""
         with writing(self._folder):
             self._save(progress)
 
-    def _save(self, progress: Progress) -> None:
+    def _save(self, progress: TrainingProgress) -> None:
         world = self._engine.world
         whole = self._folder / f"step-{progress.step}"
         draft = Path(world.from_first(str(_draft(whole)) if world.rank == 0 else None))
@@ -69,14 +69,14 @@ class Checkpoints:
             _publish(draft, whole)
             self._clean({whole, self.best(progress.best_step)})
 
-    def restore(self, *, universal: bool) -> Progress:
+    def restore(self, *, universal: bool) -> TrainingProgress:
         """Go on from the last complete step, if there is one; this rank's progress.
 
         Raises ConfigError when it is from other settings, data, or another number of ranks.
         """
         last = last_step(self._folder.parent)
         if last is None:
-            return Progress()
+            return TrainingProgress()
         world = self._engine.world
         shares = _read(last, self._fingerprint)
         if len(shares) == world.size:
@@ -206,7 +206,7 @@ def _step_of(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
 
 
-def _read(folder: Path, fingerprint: str) -> list[Progress]:
+def _read(folder: Path, fingerprint: str) -> list[TrainingProgress]:
     path = folder / "progress.json"
     try:
         content = orjson.loads(path.read_bytes())
@@ -220,7 +220,7 @@ def _read(folder: Path, fingerprint: str) -> list[Progress]:
     return shares
 
 
-def _shared_out(shares: list[Progress], rank: int) -> Progress:
+def _shared_out(shares: list[TrainingProgress], rank: int) -> TrainingProgress:
     """The progress for another number of ranks: the first rank takes over all that was counted."""
     mine = shares[0]
     every = shares if rank == 0 else []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.data.examples import Question
+from stepdistill.trainer.data.examples import EvalExample
 from stepdistill.trainer.data.tokens import Ints, cut_off
 from stepdistill.trainer.model.answers import choose, label_in, say
 from stepdistill.trainer.model.student import Student
@@ -19,14 +19,14 @@ _ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paper:
+class EvalBatches:
     """An exam's questions as token ids, longest first, in batches that are the same on all ranks.
 
     batches: (index of the question, its token ids). longest_answer: tokens, over the gold labels.
     whole: an answer is the label alone. by: how an answer is found. cut: inputs that were too long.
     """
 
-    questions: Sequence[Question]
+    questions: Sequence[EvalExample]
     batches: Sequence[Sequence[tuple[int, Ints]]]
     longest_answer: int
     whole: bool
@@ -35,7 +35,7 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class EvalAnswers:
     """The labels that were answered, and how probable each was; None where that is not known."""
 
     labels: Sequence[str]
@@ -43,8 +43,8 @@ class Answers:
 
 
 def paper(
-    questions: Sequence[Question], student: Student, task: Task, longest: int, by: EvaluateBy
-) -> Paper:
+    questions: Sequence[EvalExample], student: Student, task: Task, longest: int, by: EvaluateBy
+) -> EvalBatches:
     """Tokenise an exam once, for every time that it is sat. longest: input tokens.
 
     Raises ConfigError where labels are to be scored and a row has no set of them.
@@ -60,7 +60,7 @@ def paper(
     answers = encode([question.gold + after for question in questions], longest)
     rows = [(index, np.array(ids)) for index, ids in enumerate(inputs)]
     rows.sort(key=lambda row: -len(row[1]))
-    return Paper(
+    return EvalBatches(
         questions=questions,
         batches=[rows[i : i + _ROWS_AT_ONCE] for i in range(0, len(rows), _ROWS_AT_ONCE)],
         longest_answer=max(map(len, answers)) + 1,
@@ -70,7 +70,7 @@ def paper(
     )
 
 
-def sit(student: Student, exam: Paper, world: World, *, lockstep: bool) -> Answers:
+def sit(student: Student, exam: EvalBatches, world: World, *, lockstep: bool) -> EvalAnswers:
     """The student's answers. Each rank answers its share of the batches; all get all answers."""
     batches = list(exam.batches)
     # All ranks must answer equally often (ZeRO-3); an answer given twice counts once, by its index.
@@ -85,14 +85,14 @@ def sit(student: Student, exam: Paper, world: World, *, lockstep: bool) -> Answe
     for share in world.gather(mine):
         every |= share
     labels, chances = zip(*(every[index] for index in range(len(exam.questions))), strict=True)
-    return Answers(labels=labels, probabilities=chances if exam.by == "scoring" else None)
+    return EvalAnswers(labels=labels, probabilities=chances if exam.by == "scoring" else None)
 
 
 _Answer = tuple[str, float | None]
 
 
 def _answers(
-    student: Student, exam: Paper, batch: Sequence[tuple[int, Ints]], *, synced: bool
+    student: Student, exam: EvalBatches, batch: Sequence[tuple[int, Ints]], *, synced: bool
 ) -> list[_Answer]:
     rows = [ids for _, ids in batch]
     if exam.by == "scoring":

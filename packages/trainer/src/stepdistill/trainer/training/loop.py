@@ -11,10 +11,10 @@ from typing import Protocol
 import torch
 
 from stepdistill.trainer.data.batches import Batch
-from stepdistill.trainer.data.plan import Plan
+from stepdistill.trainer.data.plan import StepPlan
 from stepdistill.trainer.errors import Stopped, TrainingError
 from stepdistill.trainer.scores import Score
-from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.settings.train import TrainSettings
 from stepdistill.trainer.training.engine import Engine, StepResult
 
 
@@ -41,7 +41,7 @@ class ValidPoint:
 
 
 @dataclass(slots=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """How far a run has come: what a checkpoint keeps beside the engine's own state.
 
     unlogged: the steps since the last line of the history. rows, input_tokens, target_tokens: what
@@ -69,14 +69,14 @@ class Progress:
         return sum(point.step > self.best_step for point in self.valid)
 
 
-class Keeper(Protocol):
+class CheckpointSaver(Protocol):
     """What the loop asks of checkpoints."""
 
     def save_best(self, step: int) -> None:
         """Keep the weights of now as the best."""
         ...
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: TrainingProgress) -> None:
         """Keep all that going on from here takes."""
         ...
 
@@ -86,13 +86,13 @@ Watch = Callable[[int, TrainPoint | None, ValidPoint | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
+class LoopParts:
     """Whom the loop works with. stopping: whether somebody asked the run to stop."""
 
     engine: Engine
-    plan: Plan
+    plan: StepPlan
     validate: Callable[[], Score]
-    keeper: Keeper
+    keeper: CheckpointSaver
     watches: Sequence[Watch]
     stopping: Callable[[], bool]
 
@@ -100,7 +100,7 @@ class Hands:
 class Loop:
     """One training run; `run` is the way through it. Every rank must run it alike."""
 
-    def __init__(self, hands: Hands, config: TrainConfig, progress: Progress) -> None:
+    def __init__(self, hands: LoopParts, config: TrainSettings, progress: TrainingProgress) -> None:
         self._hands, self._config, self._progress = hands, config, progress
         self._table = config.table()
         self._terms = [task.name for task in self._table] + ["mutual"] * bool(config.mutual)

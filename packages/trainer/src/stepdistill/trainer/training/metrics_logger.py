@@ -18,7 +18,7 @@ Report = Callable[[Mapping[str, float], int], object]
 """(figure -> value, step) -> whatever."""
 
 
-class Board(AbstractContextManager["Board"]):
+class MetricsLogger(AbstractContextManager["MetricsLogger"]):
     """Called after every step. quiet: writes nothing (all ranks but one).
 
     Raises ConfigError when a tracker is asked for that is not installed.

@@ -8,10 +8,10 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.common.manifest import Manifest
 from stepdistill.common.task import LabelKind
 from stepdistill.trainer.data.batches import Layout
-from stepdistill.trainer.data.cuts import Cut, cut_inputs, cuts_of
-from stepdistill.trainer.data.examples import Exam, Lesson
-from stepdistill.trainer.data.plan import Plan, Sharing, StepSettings
-from stepdistill.trainer.data.tokens import Limits, Tokens, kept, load, save, tokenise
+from stepdistill.trainer.data.cuts import Truncation, cut_inputs, cuts_of
+from stepdistill.trainer.data.examples import EvalSet, TrainSet
+from stepdistill.trainer.data.plan import Sharing, StepPlan, StepSettings
+from stepdistill.trainer.data.tokens import LengthLimits, Tokens, kept, load, save, tokenise
 from stepdistill.trainer.model.student import Student, compile_student, from_scratch, pretrained
 from stepdistill.trainer.model.tokenizer import (
     encoder_of,
@@ -22,11 +22,11 @@ from stepdistill.trainer.model.tokenizer import (
 )
 from stepdistill.trainer.settings.sizes import SIZES
 from stepdistill.trainer.settings.tasks import judged
-from stepdistill.trainer.settings.train import TrainConfig
+from stepdistill.trainer.settings.train import TrainSettings
 from stepdistill.trainer.training import checkpoint
 from stepdistill.trainer.training.checkpoint import Checkpoints
 from stepdistill.trainer.training.engine import Engine, EngineSettings, World
-from stepdistill.trainer.training.evaluation import Paper, paper
+from stepdistill.trainer.training.evaluation import EvalBatches, paper
 
 _ROUND_ON_GPU = 8
 _ROUND_COMPILED = 32
@@ -34,36 +34,36 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class RunInputs:
     """Everything read and checked: what is left is the work. counts: as report.data_counts.
 
     origin: the manifest of the first training folder.
     """
 
-    config: TrainConfig
+    config: TrainSettings
     fingerprint: str
-    lesson: Lesson
-    valid: Exam
-    test: Exam
+    lesson: TrainSet
+    valid: EvalSet
+    test: EvalSet
     kind: LabelKind
     origin: Manifest
     counts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class RunParts:
     """All hands that a run needs. cuts: what was too long, of every split."""
 
     student: Student
     engine: Engine
-    plan: Plan
-    valid: Paper
-    test: Paper
+    plan: StepPlan
+    valid: EvalBatches
+    test: EvalBatches
     kept: Checkpoints
-    cuts: Sequence[Cut]
+    cuts: Sequence[Truncation]
 
 
-def prepare(job: Job, world: World) -> Ready:
+def prepare(job: RunInputs, world: World) -> RunParts:
     """Raises DistillError on every rank alike."""
     config = job.config
     student = _student(job, world)
@@ -74,7 +74,7 @@ def prepare(job: Job, world: World) -> Ready:
     if world.rank == 0:
         _say(cuts)
     engine = Engine(student, _engine_settings(job, world), world)
-    return Ready(
+    return RunParts(
         student=student,
         engine=engine,
         plan=_plan(config, tokens, engine),
@@ -85,7 +85,7 @@ def prepare(job: Job, world: World) -> Ready:
     )
 
 
-def _student(job: Job, world: World) -> Student:
+def _student(job: RunInputs, world: World) -> Student:
     config = job.config
     if config.model in SIZES:
         pieces = world.from_first(train_pieces(_texts(job)) if world.rank == 0 else None)
@@ -99,7 +99,7 @@ def _student(job: Job, world: World) -> Student:
     return student
 
 
-def _texts(job: Job) -> list[str]:
+def _texts(job: RunInputs) -> list[str]:
     said = (
         [row.input, *(one.text for one in (*row.labels, *row.rationales))]
         for row in job.lesson.examples
@@ -108,7 +108,7 @@ def _texts(job: Job) -> list[str]:
     return [*prefixes, *(text for texts in said for text in texts)]
 
 
-def _refuse_unspeakable(job: Job, student: Student) -> None:
+def _refuse_unspeakable(job: RunInputs, student: Student) -> None:
     """A label that the tokenizer cannot spell, or that is cut, could never be right."""
     config, tokenizer = job.config, student.tokenizer
     labels = sorted({said.text for row in job.lesson.examples for said in row.labels})
@@ -131,13 +131,13 @@ def _short(label: str) -> str:
     return repr(label if len(label) <= _SHOWN else f"{label[:_SHOWN]}...")
 
 
-def _paper(job: Job, exam: Exam, student: Student) -> Paper:
+def _paper(job: RunInputs, exam: EvalSet, student: Student) -> EvalBatches:
     config = job.config
     task, longest = judged(config.table()), config.max_input_tokens
     return paper(exam.questions, student, task, longest, config.evaluate_by)
 
 
-def _tokens(job: Job, student: Student, world: World) -> Tokens:
+def _tokens(job: RunInputs, student: Student, world: World) -> Tokens:
     """The examples as token ids; one rank of each host makes them where they are not kept yet."""
     config, examples = job.config, job.lesson.examples
     table, speller = config.table(), fingerprint_of(student.tokenizer)
@@ -148,7 +148,9 @@ def _tokens(job: Job, student: Student, world: World) -> Tokens:
     return load(folder, len(table))
 
 
-def _cuts(job: Job, tokens: Tokens, valid: Paper, test: Paper) -> list[Cut]:
+def _cuts(
+    job: RunInputs, tokens: Tokens, valid: EvalBatches, test: EvalBatches
+) -> list[Truncation]:
     limits = _limits(job.config)
     of_exams = (
         cut_inputs(split, "inputs", (sheet.cut, len(sheet.questions)), limits)
@@ -157,13 +159,13 @@ def _cuts(job: Job, tokens: Tokens, valid: Paper, test: Paper) -> list[Cut]:
     return [*cuts_of(tokens, job.config.table(), limits), *of_exams]
 
 
-def _say(cuts: Sequence[Cut]) -> None:
+def _say(cuts: Sequence[Truncation]) -> None:
     for cut in cuts:
         if cut.cut:
             sys.stderr.write(f"{cut}\n")
 
 
-def _plan(config: TrainConfig, tokens: Tokens, engine: Engine) -> Plan:
+def _plan(config: TrainSettings, tokens: Tokens, engine: Engine) -> StepPlan:
     world = engine.world
     sharing = Sharing(
         rank=world.rank,
@@ -180,14 +182,14 @@ def _plan(config: TrainConfig, tokens: Tokens, engine: Engine) -> Plan:
         layout=Layout(round_to=_ROUND_COMPILED if config.compile else on_gpu, pack=config.pack),
         mutual=config.mutual > 0,
     )
-    return Plan(tokens, settings)
+    return StepPlan(tokens, settings)
 
 
-def _limits(config: TrainConfig) -> Limits:
-    return Limits(input=config.max_input_tokens, target=config.max_target_tokens)
+def _limits(config: TrainSettings) -> LengthLimits:
+    return LengthLimits(input=config.max_input_tokens, target=config.max_target_tokens)
 
 
-def _engine_settings(job: Job, world: World) -> EngineSettings:
+def _engine_settings(job: RunInputs, world: World) -> EngineSettings:
     config = job.config
     universal = _is_converted(job, world)
     if universal:
@@ -204,7 +206,7 @@ def _engine_settings(job: Job, world: World) -> EngineSettings:
     )
 
 
-def _is_converted(job: Job, world: World) -> bool:
+def _is_converted(job: RunInputs, world: World) -> bool:
     """Whether this run goes on from a converted checkpoint: only where other ranks wrote it.
 
     Without ZeRO there is nothing to convert, since every rank's checkpoint is whole.

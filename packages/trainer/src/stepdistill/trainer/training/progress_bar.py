@@ -12,7 +12,7 @@ from stepdistill.trainer.training.loop import TrainPoint, ValidPoint
 _EVERY_S = 5.0
 
 
-class Watcher(AbstractContextManager["Watcher"]):
+class ProgressBar(AbstractContextManager["ProgressBar"]):
     """Called after every step, writes to stderr. quiet: writes nothing (all ranks but one).
 
     done: steps that an earlier start of this run has done.

@@ -18,18 +18,18 @@ from rich.table import Table
 
 from stepdistill.common.manifest import Manifest
 from stepdistill.common.whole_file import write_whole
-from stepdistill.trainer.data.cuts import Cut
-from stepdistill.trainer.data.examples import Exam, Lesson
-from stepdistill.trainer.data.shards import Data, Split
+from stepdistill.trainer.data.cuts import Truncation
+from stepdistill.trainer.data.examples import EvalSet, TrainSet
+from stepdistill.trainer.data.shards import Data, DataSplit
 from stepdistill.trainer.model.flops import flops, known_peak
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.use import USE_NAME, use_of
 from stepdistill.trainer.scores import Calibration, Score
-from stepdistill.trainer.settings.train import RESULTS_NAME, TrainConfig
+from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.training.card import card
 from stepdistill.trainer.training.checkpoint import appearing
 from stepdistill.trainer.training.engine import World
-from stepdistill.trainer.training.loop import Progress
+from stepdistill.trainer.training.loop import TrainingProgress
 
 MODEL_NAME = "model"
 _LEAST_S = 1e-9
@@ -37,7 +37,7 @@ _PACKAGES = ("torch", "transformers", "deepspeed", "sentencepiece")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class TestScores:
     """The three scores on the test rows."""
 
     student: Score
@@ -46,7 +46,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class TrainingCost:
     """What training took, all ranks together, and on what. Seconds are without the exams.
 
     padding: share of what was computed that was padding. tflops_per_s: useful work of all ranks
@@ -67,17 +67,19 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class RunSummary:
     """All that a run found out. calibration: of the test rows' labels, where they were scored."""
 
-    progress: Progress
-    verdict: Verdict
-    spent: Cost
+    progress: TrainingProgress
+    verdict: TestScores
+    spent: TrainingCost
     calibration: Calibration | None
-    cuts: Sequence[Cut]
+    cuts: Sequence[Truncation]
 
 
-def cost(student: Student, progress: Progress, world: World, peak: float | None) -> Cost:
+def cost(
+    student: Student, progress: TrainingProgress, world: World, peak: float | None
+) -> TrainingCost:
     """Gather what each rank learnt from and held. peak: TFLOP/s of a device, None: look it up."""
     shares = world.gather((progress, _peak_memory(world)))
     ranks, peaks = zip(*shares, strict=True)
@@ -86,7 +88,7 @@ def cost(student: Student, progress: Progress, world: World, peak: float | None)
     device = _device(world)
     tflops = flops(student, inputs, targets) / seconds / 1e12
     peak = peak or known_peak(device)
-    return Cost(
+    return TrainingCost(
         rows_per_s=sum(p.rows for p in ranks) / seconds,
         tokens_per_s=(inputs + targets) / seconds,
         seconds=seconds,
@@ -100,7 +102,7 @@ def cost(student: Student, progress: Progress, world: World, peak: float | None)
     )
 
 
-def data_counts(data: Data, lesson: Lesson, valid: Exam, test: Exam) -> dict[str, object]:
+def data_counts(data: Data, lesson: TrainSet, valid: EvalSet, test: EvalSet) -> dict[str, object]:
     """What each split held, what of it was used, and the shards it came from."""
     return {
         "train": {
@@ -125,7 +127,7 @@ def data_counts(data: Data, lesson: Lesson, valid: Exam, test: Exam) -> dict[str
 
 
 def write_results(
-    config: TrainConfig, run_fingerprint: str, counts: dict[str, object], found: Findings
+    config: TrainSettings, run_fingerprint: str, counts: dict[str, object], found: RunSummary
 ) -> None:
     """Write DIR/results.json, the last file of a run: where it is, the run is complete."""
     progress = found.progress
@@ -150,7 +152,7 @@ def write_results(
     write_whole(config.output / RESULTS_NAME, orjson.dumps(results, option=options))
 
 
-def write_model(best: Path, config: TrainConfig, origin: Manifest, found: Findings) -> None:
+def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunSummary) -> None:
     """DIR/model: the best student with its card, ready to be used or given away."""
     verdict = found.verdict
     scores = {
@@ -167,7 +169,7 @@ def write_model(best: Path, config: TrainConfig, origin: Manifest, found: Findin
         (draft / USE_NAME).write_text(whole + "\n", encoding="utf-8")
 
 
-def show(console: Console, verdict: Verdict, output: Path) -> None:
+def show(console: Console, verdict: TestScores, output: Path) -> None:
     """The scores as a table, and where things lie."""
     n = verdict.student.n
     table = Table("on test", "accuracy", "95 % interval", "right", box=SIMPLE, pad_edge=False)
@@ -185,7 +187,7 @@ def show(console: Console, verdict: Verdict, output: Path) -> None:
         console.print(f"{what:<8} {output / name}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _origin(split: Split) -> dict[str, object]:
+def _origin(split: DataSplit) -> dict[str, object]:
     return {
         "records": sum(part.manifest.counts.records for part in split.parts),
         "rejected": sum(sum(part.manifest.counts.rejected.values()) for part in split.parts),
@@ -203,13 +205,13 @@ def _origin(split: Split) -> dict[str, object]:
     }
 
 
-def _mean_words(lesson: Lesson) -> float | None:
+def _mean_words(lesson: TrainSet) -> float | None:
     """Words of a rationale that is learnt from; None where none is."""
     words = [len(said.text.split()) for row in lesson.examples for said in row.rationales]
     return fmean(words) if words else None
 
 
-def _templates(split: Split) -> list[str]:
+def _templates(split: DataSplit) -> list[str]:
     """The templates that the split's rationales come from."""
     records = (record for record in split.records() if record.rationale)
     return sorted({name for r in records if (name := r.templates.rationale) is not None})

@@ -8,22 +8,22 @@ from aiohttp import web
 
 from stepdistill.annotator.simulator.batch.books import BatchBooks
 from stepdistill.annotator.simulator.batch.calls import BatchCalls
-from stepdistill.annotator.simulator.batch.desk import BatchDesk
-from stepdistill.annotator.simulator.batch.door import BatchDoor
+from stepdistill.annotator.simulator.batch.desk import BatchJobs
+from stepdistill.annotator.simulator.batch.door import BatchRoutes
 from stepdistill.annotator.simulator.batch.file_calls import FileCalls
-from stepdistill.annotator.simulator.batch.file_shelf import FileShelf
-from stepdistill.annotator.simulator.batch.plan import BatchSettings
-from stepdistill.annotator.simulator.reply import Teacher
+from stepdistill.annotator.simulator.batch.file_shelf import FileStore
+from stepdistill.annotator.simulator.batch.plan import SimulatedBatchSettings
+from stepdistill.annotator.simulator.reply import AnswerSource
 
 
-class BatchApi:
+class SimulatedBatchApi:
     """Files and batches of one simulator; they live as long as it does."""
 
     def __init__(
         self,
         *,
-        teacher: Teacher,
-        settings: BatchSettings,
+        teacher: AnswerSource,
+        settings: SimulatedBatchSettings,
         models: frozenset[str],
         books: BatchBooks,
         clock: Callable[[], float],
@@ -31,9 +31,9 @@ class BatchApi:
         self._settings = settings
         self._books = books
         self._clock = clock
-        self._shelf = FileShelf(settings.folder, clock)
+        self._shelf = FileStore(settings.folder, clock)
         self._epoch_s = time.time() - clock()
-        self._desk = BatchDesk(
+        self._desk = BatchJobs(
             teacher=teacher,
             settings=settings,
             models=models,
@@ -51,7 +51,7 @@ class BatchApi:
         allow_anonymous: bool,
     ) -> None:
         """Serve `files` and `batches` below this prefix."""
-        door = BatchDoor(
+        door = BatchRoutes(
             settings=self._settings,
             books=self._books,
             clock=self._clock,

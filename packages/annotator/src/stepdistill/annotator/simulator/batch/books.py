@@ -33,7 +33,7 @@ class CallKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class BatchCall:
     """One call, written down when its fate is decided, before its answer goes to the socket.
 
     ordinal: its number among the calls of its kind, from 0. target: the file or batch that it made
@@ -94,8 +94,8 @@ class Ended:
     error_file_id: str
 
 
-Event = Call | Uploaded | Created | PaidRow | Ended
-_EVENTS = {kind.__name__.lower(): kind for kind in (Call, Uploaded, Created, PaidRow, Ended)}
+Event = BatchCall | Uploaded | Created | PaidRow | Ended
+_EVENTS = {kind.__name__.lower(): kind for kind in (BatchCall, Uploaded, Created, PaidRow, Ended)}
 
 
 @dataclass(slots=True)
@@ -134,18 +134,18 @@ class BatchBooks:
     """
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[BatchCall] = []
         self.uploads: list[Uploaded] = []
         self.batches: list[Created] = []
         self.ended: list[Ended] = []
-        self.on_call: Callable[[Call], object] | None = None
+        self.on_call: Callable[[BatchCall], object] | None = None
         self._paid: defaultdict[str, _PaidRows] = defaultdict(_PaidRows)
         self._write = write
 
     def record(self, event: Event) -> None:
         """Take an event into the books, and write it down if they have a file."""
         match event:
-            case Call():
+            case BatchCall():
                 self.calls.append(event)
             case Uploaded():
                 self.uploads.append(event)
@@ -157,7 +157,7 @@ class BatchBooks:
                 self.ended.append(event)
         if self._write:
             self._write(_line(event))
-        if isinstance(event, Call) and self.on_call:
+        if isinstance(event, BatchCall) and self.on_call:
             self.on_call(event)
 
     def read(self, fields: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ class BatchBooks:
         kind = _EVENTS[fields.pop("event")]
         if kind is PaidRow:
             fields["digest"] = bytes.fromhex(fields["digest"])
-        if kind is Call:
+        if kind is BatchCall:
             fields["kind"] = CallKind(fields["kind"])
             fields["fault"] = Fault(fields["fault"]) if fields["fault"] else None
         self.record(kind(**fields))

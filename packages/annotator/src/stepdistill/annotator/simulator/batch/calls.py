@@ -6,10 +6,10 @@ import orjson
 from aiohttp import web
 
 from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.desk import Batch, BatchDesk, Order
-from stepdistill.annotator.simulator.batch.door import BatchDoor, Caller, Served
-from stepdistill.annotator.simulator.batch.file_shelf import FileShelf
-from stepdistill.annotator.simulator.batch.plan import BatchSettings
+from stepdistill.annotator.simulator.batch.desk import BatchJobs, BatchOrder, SimulatedBatch
+from stepdistill.annotator.simulator.batch.door import BatchRoutes, Caller, Served
+from stepdistill.annotator.simulator.batch.file_shelf import FileStore
+from stepdistill.annotator.simulator.batch.plan import SimulatedBatchSettings
 from stepdistill.annotator.simulator.batch.timeline import Moment
 from stepdistill.annotator.simulator.batch.wire import (
     AskedBatch,
@@ -21,8 +21,8 @@ from stepdistill.annotator.simulator.batch.wire import (
     read_creation,
     read_limit,
 )
-from stepdistill.annotator.simulator.log import Outcome
-from stepdistill.annotator.simulator.reply import Refused, Reply
+from stepdistill.annotator.simulator.log import RequestOutcome
+from stepdistill.annotator.simulator.reply import RefusedRequest, SimulatedReply
 from stepdistill.annotator.simulator.wire import ErrorReply
 
 _USUALLY_LISTED, _MOST_LISTED = 20, 100
@@ -34,9 +34,9 @@ class BatchCalls:
     def __init__(
         self,
         *,
-        settings: BatchSettings,
-        shelf: FileShelf,
-        desk: BatchDesk,
+        settings: SimulatedBatchSettings,
+        shelf: FileStore,
+        desk: BatchJobs,
         clock: Callable[[], float],
         unix: ToUnix,
     ) -> None:
@@ -46,7 +46,7 @@ class BatchCalls:
         self._clock = clock
         self._unix = unix
 
-    def add_routes(self, router: web.UrlDispatcher, prefix: str, door: BatchDoor) -> None:
+    def add_routes(self, router: web.UrlDispatcher, prefix: str, door: BatchRoutes) -> None:
         """Serve below this prefix."""
         router.add_post(f"{prefix}/batches", door.handler(CallKind.CREATE, self._create))
         router.add_get(f"{prefix}/batches", door.handler(CallKind.BATCHES, self._list))
@@ -66,7 +66,7 @@ class BatchCalls:
         batch = self._desk.create(order, caller.owner, caller.key)
         return self._shown(batch, await self._desk.moment(batch))
 
-    def _order(self, asked: AskedBatch, caller: Caller) -> Order:
+    def _order(self, asked: AskedBatch, caller: Caller) -> BatchOrder:
         file = self._shelf.find(asked.input_file_id, caller.owner)
         if file is not None and file.purpose != "batch":
             message = f"Invalid purpose of the input file: '{file.purpose}', expected 'batch'."
@@ -74,7 +74,7 @@ class BatchCalls:
         found = file is not None and self._clock() >= file.created_s + self._settings.hidden_s
         if file is None or not (found or self._settings.hidden_fails):
             raise invalid(f"Cannot find file {asked.input_file_id}.", "input_file_id")
-        return Order(
+        return BatchOrder(
             input=file,
             metadata=asked.metadata,
             kept_s=asked.output_kept_s or self._settings.kept_s,
@@ -90,7 +90,9 @@ class BatchCalls:
             for batch in found[:limit]
         ]
         body = list_object(objects, more=len(found) > limit)
-        return Served(target="", reply=Reply(outcome=Outcome(status=200), body=body))
+        return Served(
+            target="", reply=SimulatedReply(outcome=RequestOutcome(status=200), body=body)
+        )
 
     async def _get(self, request: web.Request, caller: Caller) -> Served:
         batch = self._find(request, caller)
@@ -104,18 +106,22 @@ class BatchCalls:
             raise invalid(f"Cannot cancel a batch with status '{status}'.")
         return self._shown(batch, reached)
 
-    def _find(self, request: web.Request, caller: Caller) -> Batch:
+    def _find(self, request: web.Request, caller: Caller) -> SimulatedBatch:
         name = request.match_info["id"]
         batch = self._desk.find(name, caller.owner)
         if batch is None:
             raise invalid(f"No batch found with id '{name}'.", status=404)
         return batch
 
-    def _shown(self, batch: Batch, reached: Moment) -> Served:
+    def _shown(self, batch: SimulatedBatch, reached: Moment) -> Served:
         body = orjson.dumps(batch_object(batch, reached, self._unix))
-        return Served(target=batch.id, reply=Reply(outcome=Outcome(status=200), body=body))
+        return Served(
+            target=batch.id, reply=SimulatedReply(outcome=RequestOutcome(status=200), body=body)
+        )
 
 
-def _too_many(message: str, wait_s: float | None, code: str = "rate_limit_exceeded") -> Refused:
+def _too_many(
+    message: str, wait_s: float | None, code: str = "rate_limit_exceeded"
+) -> RefusedRequest:
     error = ErrorReply(status=429, message=message, type="requests", code=code)
-    return Refused(error, retry_after_s=wait_s and round(wait_s, 3))
+    return RefusedRequest(error, retry_after_s=wait_s and round(wait_s, 3))

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from stepdistill.annotator.simulator.batch.books import BatchBooks, Created, Ended
-from stepdistill.annotator.simulator.batch.file_shelf import FileShelf, Sink, StoredFile
-from stepdistill.annotator.simulator.batch.plan import BatchPlan, BatchSettings
+from stepdistill.annotator.simulator.batch.file_shelf import FileStore, Sink, StoredFile
+from stepdistill.annotator.simulator.batch.plan import BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.batch.rows import RowJob, RowsDone, answer_rows
 from stepdistill.annotator.simulator.batch.scan import BatchError, InputScan, scan_input
 from stepdistill.annotator.simulator.batch.timeline import Life, Moment, moment
-from stepdistill.annotator.simulator.reply import Teacher
+from stepdistill.annotator.simulator.reply import AnswerSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class BatchOrder:
     """A batch as it was ordered; kept_s: how long its files will be kept, in seconds."""
 
     input: StoredFile
@@ -31,13 +31,13 @@ class Order:
 
 
 @dataclass(slots=True, kw_only=True)
-class Batch:
+class SimulatedBatch:
     """A batch and what is known of it so far; errors None: its input was not checked yet."""
 
     id: str
     ordinal: int
     owner: str
-    order: Order
+    order: BatchOrder
     plan: BatchPlan
     created_s: float
     cancelled_s: float | None = None
@@ -59,16 +59,16 @@ class Batch:
         )
 
 
-class BatchDesk:
+class BatchJobs:
     """All batches of a simulator, oldest first."""
 
     def __init__(
         self,
         *,
-        teacher: Teacher,
-        settings: BatchSettings,
+        teacher: AnswerSource,
+        settings: SimulatedBatchSettings,
         models: frozenset[str],
-        shelf: FileShelf,
+        shelf: FileStore,
         books: BatchBooks,
         clock: Callable[[], float],
     ) -> None:
@@ -78,14 +78,14 @@ class BatchDesk:
         self._shelf = shelf
         self._books = books
         self._clock = clock
-        self._batches: dict[str, Batch] = {}
+        self._batches: dict[str, SimulatedBatch] = {}
         self._checking = asyncio.Lock()
         self._failed_before: Counter[bytes] = Counter()
 
-    def create(self, order: Order, owner: str, key: str) -> Batch:
+    def create(self, order: BatchOrder, owner: str, key: str) -> SimulatedBatch:
         """Take an order that was found good."""
         ordinal = len(self._batches)
-        batch = Batch(
+        batch = SimulatedBatch(
             id=f"batch_{uuid.uuid4().hex}",
             ordinal=ordinal,
             owner=owner,
@@ -105,12 +105,12 @@ class BatchDesk:
         )
         return batch
 
-    def find(self, batch_id: str, owner: str) -> Batch | None:
+    def find(self, batch_id: str, owner: str) -> SimulatedBatch | None:
         """The batch, None where this owner has none of this id."""
         batch = self._batches.get(batch_id)
         return batch if batch and batch.owner == owner else None
 
-    def all(self, owner: str) -> list[Batch]:
+    def all(self, owner: str) -> list[SimulatedBatch]:
         """The owner's batches, oldest first."""
         return [batch for batch in self._batches.values() if batch.owner == owner]
 
@@ -123,17 +123,17 @@ class BatchDesk:
             return 0.0
         return recent[-limits.creations] - since_s
 
-    async def over_tokens(self, order: Order, owner: str) -> BatchError | None:
+    async def over_tokens(self, order: BatchOrder, owner: str) -> BatchError | None:
         """What an order would be refused with that asks for more tokens than are free now."""
         await self._check(self._clock())
         scan = await self._scan(order)
         return await self._token_error(scan, self.all(owner), self._clock())
 
-    async def moment(self, batch: Batch) -> Moment:
+    async def moment(self, batch: SimulatedBatch) -> Moment:
         """Where the batch stands now, once everything that is due has been done."""
         return await self._moment(batch, self._clock())
 
-    async def _moment(self, batch: Batch, now: float) -> Moment:
+    async def _moment(self, batch: SimulatedBatch, now: float) -> Moment:
         await self._check(now, batch)
         reached = moment(batch.life, now)
         if reached.over and reached.status != "failed":
@@ -145,7 +145,7 @@ class BatchDesk:
             self._books.record(_ended(batch, reached))
         return reached
 
-    async def cancel(self, batch: Batch) -> Moment | None:
+    async def cancel(self, batch: SimulatedBatch) -> Moment | None:
         """Ask for its cancellation; None where it is too late for that."""
         now = self._clock()
         reached = await self._moment(batch, now)
@@ -161,11 +161,11 @@ class BatchDesk:
         for batch in list(self._batches.values()):
             await self.moment(batch)
 
-    async def _scan(self, order: Order) -> InputScan:
+    async def _scan(self, order: BatchOrder) -> InputScan:
         most = self._settings.limits.requests_per_file
         return await asyncio.to_thread(scan_input, order.input.path, most)
 
-    async def _check(self, now: float, last: Batch | None = None) -> None:
+    async def _check(self, now: float, last: SimulatedBatch | None = None) -> None:
         """Find out what is wrong with the inputs that are due, in order, up to this batch's."""
         async with self._checking:
             for earlier in list(self._batches.values()):
@@ -174,7 +174,7 @@ class BatchDesk:
                 if earlier is last:
                     break
 
-    async def _errors(self, batch: Batch) -> tuple[BatchError, ...]:
+    async def _errors(self, batch: SimulatedBatch) -> tuple[BatchError, ...]:
         batch.scan = batch.scan or await self._scan(batch.order)
         if not batch.order.found:
             message = f"Cannot find file {batch.order.input.id}."
@@ -192,7 +192,7 @@ class BatchDesk:
         return (over,) if over else ()
 
     async def _token_error(
-        self, scan: InputScan, others: list[Batch], at: float
+        self, scan: InputScan, others: list[SimulatedBatch], at: float
     ) -> BatchError | None:
         limit = self._settings.limits.enqueued_tokens
         if limit is None:
@@ -210,7 +210,7 @@ class BatchDesk:
         )
         return BatchError(code="token_limit_exceeded", message=message)
 
-    async def _answer(self, batch: Batch, reached: Moment) -> None:
+    async def _answer(self, batch: SimulatedBatch, reached: Moment) -> None:
         batch.scan = batch.scan or await self._scan(batch.order)
         job = RowJob(
             batch_id=batch.id,
@@ -232,7 +232,9 @@ class BatchDesk:
         batch.rows = rows
         self._books.record(_ended(batch, reached))
 
-    def _shelve(self, batch: Batch, sink: Sink | None, what: str, at: float) -> StoredFile | None:
+    def _shelve(
+        self, batch: SimulatedBatch, sink: Sink | None, what: str, at: float
+    ) -> StoredFile | None:
         if sink is None:
             return None
         return self._shelf.keep(
@@ -245,7 +247,7 @@ class BatchDesk:
         )
 
 
-def _ended(batch: Batch, reached: Moment) -> Ended:
+def _ended(batch: SimulatedBatch, reached: Moment) -> Ended:
     return Ended(
         batch_id=batch.id,
         status=reached.status,

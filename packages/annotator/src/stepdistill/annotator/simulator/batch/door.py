@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from stepdistill.annotator.simulator.batch.books import BatchBooks, Call, CallKind
+from stepdistill.annotator.simulator.batch.books import BatchBooks, BatchCall, CallKind
 from stepdistill.annotator.simulator.batch.file_delivery import Stretch, send_cut, send_stretch
-from stepdistill.annotator.simulator.batch.plan import BatchSettings
+from stepdistill.annotator.simulator.batch.plan import SimulatedBatchSettings
 from stepdistill.annotator.simulator.delivery import deliver, wait_until_gone
 from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.log import Outcome, fingerprint
+from stepdistill.annotator.simulator.log import RequestOutcome, fingerprint
 from stepdistill.annotator.simulator.refusals import NO_KEY
-from stepdistill.annotator.simulator.reply import Refused, Reply, fail, refuse
+from stepdistill.annotator.simulator.reply import RefusedRequest, SimulatedReply, fail, refuse
 
 _LATE = (Fault.LOST, Fault.TORN)  # the work is done, and then something happens
 
@@ -24,7 +24,7 @@ class Served:
     """What a call came to; target: the file or batch that it was about."""
 
     target: str
-    reply: Reply | Stretch
+    reply: SimulatedReply | Stretch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +38,13 @@ class Caller:
 Serve = Callable[[web.Request, Caller], Awaitable[Served]]
 
 
-class BatchDoor:
+class BatchRoutes:
     """Wraps what serves a call: keys are wanted, faults have their say, the books their entry."""
 
     def __init__(
         self,
         *,
-        settings: BatchSettings,
+        settings: SimulatedBatchSettings,
         books: BatchBooks,
         clock: Callable[[], float],
         closing: asyncio.Event,
@@ -74,12 +74,12 @@ class BatchDoor:
         self._arrived[kind] += 1
         fault = self._settings.fault(kind, ordinal)
         key = fingerprint(request.headers.get("Authorization", ""))
-        served = Served(target="", reply=Reply(outcome=Outcome()))
+        served = Served(target="", reply=SimulatedReply(outcome=RequestOutcome()))
         try:
             served = await self._serve(request, key, fault, serve, kind)
         finally:
             self._books.record(
-                Call(
+                BatchCall(
                     kind=kind,
                     ordinal=ordinal,
                     target=served.target,
@@ -103,30 +103,34 @@ class BatchDoor:
             await wait_until_gone(request, self._closing)
         if fault and fault not in _LATE:
             failed = fail(fault, self._settings.calls[kind].retry_after_s)
-            return Served(target=target, reply=failed or Reply(outcome=Outcome(fault=fault)))
+            return Served(
+                target=target, reply=failed or SimulatedReply(outcome=RequestOutcome(fault=fault))
+            )
         caller = Caller(key=key, owner="" if self._settings.one_project else key)
         try:
             return await serve(request, caller)
-        except Refused as refused:
+        except RefusedRequest as refused:
             reply = refuse(refused.error, retry_after_s=refused.retry_after_s)
             return Served(target=target, reply=reply)
 
     async def _deliver(
-        self, request: web.Request, reply: Reply | Stretch, fault: Fault | None
+        self, request: web.Request, reply: SimulatedReply | Stretch, fault: Fault | None
     ) -> web.StreamResponse:
-        if isinstance(reply, Reply):
+        if isinstance(reply, SimulatedReply):
             spoiled = replace(reply, outcome=replace(reply.outcome, fault=fault))
             return await deliver(request, spoiled, drip_s=0)
         if fault is Fault.LOST:
-            return await deliver(request, Reply(outcome=Outcome(fault=fault)), drip_s=0)
+            return await deliver(
+                request, SimulatedReply(outcome=RequestOutcome(fault=fault)), drip_s=0
+            )
         if fault is Fault.TORN:
             return await send_cut(request, reply, silent=self._settings.silent_cut)
         return await send_stretch(request, reply)
 
 
-def _status(reply: Reply | Stretch) -> int:
-    return reply.outcome.status if isinstance(reply, Reply) else reply.status
+def _status(reply: SimulatedReply | Stretch) -> int:
+    return reply.outcome.status if isinstance(reply, SimulatedReply) else reply.status
 
 
-def _to_end(reply: Reply | Stretch) -> bool:
+def _to_end(reply: SimulatedReply | Stretch) -> bool:
     return isinstance(reply, Stretch) and reply.end == reply.size and reply.status != 416

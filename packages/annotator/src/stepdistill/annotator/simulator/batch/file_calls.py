@@ -6,10 +6,10 @@ import orjson
 from aiohttp import BodyPartReader, web
 
 from stepdistill.annotator.simulator.batch.books import BatchBooks, CallKind, Uploaded
-from stepdistill.annotator.simulator.batch.door import BatchDoor, Caller, Served
+from stepdistill.annotator.simulator.batch.door import BatchRoutes, Caller, Served
 from stepdistill.annotator.simulator.batch.file_delivery import stretch
-from stepdistill.annotator.simulator.batch.file_shelf import FileShelf, Sink, StoredFile
-from stepdistill.annotator.simulator.batch.plan import BatchSettings
+from stepdistill.annotator.simulator.batch.file_shelf import FileStore, Sink, StoredFile
+from stepdistill.annotator.simulator.batch.plan import SimulatedBatchSettings
 from stepdistill.annotator.simulator.batch.wire import (
     ToUnix,
     file_object,
@@ -19,8 +19,8 @@ from stepdistill.annotator.simulator.batch.wire import (
     read_kept_s,
     read_limit,
 )
-from stepdistill.annotator.simulator.log import Outcome
-from stepdistill.annotator.simulator.reply import Reply
+from stepdistill.annotator.simulator.log import RequestOutcome
+from stepdistill.annotator.simulator.reply import SimulatedReply
 
 _CHUNK_BYTES = 1 << 18
 _MOST_LISTED = 10_000
@@ -32,8 +32,8 @@ class FileCalls:
     def __init__(
         self,
         *,
-        settings: BatchSettings,
-        shelf: FileShelf,
+        settings: SimulatedBatchSettings,
+        shelf: FileStore,
         books: BatchBooks,
         clock: Callable[[], float],
         unix: ToUnix,
@@ -44,7 +44,7 @@ class FileCalls:
         self._clock = clock
         self._unix = unix
 
-    def add_routes(self, router: web.UrlDispatcher, prefix: str, door: BatchDoor) -> None:
+    def add_routes(self, router: web.UrlDispatcher, prefix: str, door: BatchRoutes) -> None:
         """Serve below this prefix."""
         router.add_post(f"{prefix}/files", door.handler(CallKind.UPLOAD, self._upload))
         router.add_get(f"{prefix}/files", door.handler(CallKind.FILES, self._list))
@@ -110,7 +110,9 @@ class FileCalls:
         found = page(wanted, [file.id for file in wanted], request.query, limit)
         objects = [file_object(file, self._unix) for file in found[:limit]]
         body = list_object(objects, more=len(found) > limit)
-        return Served(target="", reply=Reply(outcome=Outcome(status=200), body=body))
+        return Served(
+            target="", reply=SimulatedReply(outcome=RequestOutcome(status=200), body=body)
+        )
 
     async def _get(self, request: web.Request, caller: Caller) -> Served:
         file = self._find(request, caller)
@@ -135,8 +137,8 @@ class FileCalls:
         return file
 
 
-def _json(fields: dict[str, object]) -> Reply:
-    return Reply(outcome=Outcome(status=200), body=orjson.dumps(fields))
+def _json(fields: dict[str, object]) -> SimulatedReply:
+    return SimulatedReply(outcome=RequestOutcome(status=200), body=orjson.dumps(fields))
 
 
 def _check_form(fields: dict[str, str], filename: str) -> None:

@@ -49,7 +49,7 @@ class Sink:
         self.path.unlink(missing_ok=True)
 
 
-class FileShelf:
+class FileStore:
     """Files by id, each seen by its owner alone.
 
     A file that is deleted or has expired is not found any more; its bytes stay on disk until the

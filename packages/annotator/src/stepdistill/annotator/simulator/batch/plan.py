@@ -96,7 +96,7 @@ class BatchLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchSettings:
+class SimulatedBatchSettings:
     """The simulated Files and Batches endpoints.
 
     plan: what becomes of a batch; script: of the first ones in order of creation (None: plan).

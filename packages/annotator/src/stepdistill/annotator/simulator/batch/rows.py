@@ -20,9 +20,9 @@ from stepdistill.annotator.simulator.batch.plan import BatchPlan
 from stepdistill.annotator.simulator.batch.scan import InputScan
 from stepdistill.annotator.simulator.chance import chance
 from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.log import Outcome
+from stepdistill.annotator.simulator.log import RequestOutcome
 from stepdistill.annotator.simulator.refusals import REFUSALS
-from stepdistill.annotator.simulator.reply import Teacher, reply_with_answer
+from stepdistill.annotator.simulator.reply import AnswerSource, reply_with_answer
 from stepdistill.annotator.simulator.wire import ChatRequest, ErrorReply, body_digest, read_body
 
 _NEVER_RUN = {
@@ -52,7 +52,7 @@ class RowJob:
     plan: BatchPlan
     seed: int
     share: float
-    teacher: Teacher
+    teacher: AnswerSource
     failed_before: Counter[bytes]
     pay: Callable[[PaidRow], object]
 
@@ -150,7 +150,7 @@ class _Answering:
             if isinstance(row.asked, ChatRequest):
                 self._write_output(row, row.asked, None)
 
-    def _pay(self, row: _Row, outcome: Outcome) -> None:
+    def _pay(self, row: _Row, outcome: RequestOutcome) -> None:
         paid = PaidRow(
             batch_id=self._job.batch_id,
             custom_id=row.name,
@@ -175,7 +175,7 @@ class _Answering:
         self._done.failed += 1
         self._write_error(row.name, None, {"code": code, "message": message})
 
-    def _write_output(self, row: _Row, asked: ChatRequest, fault: Fault | None) -> Outcome:
+    def _write_output(self, row: _Row, asked: ChatRequest, fault: Fault | None) -> RequestOutcome:
         reply = reply_with_answer(asked, self._job.teacher, row.digest.hex(), fault)
         self._done.output = self._done.output or self._new_sink()
         self._done.output.write(_line(row.name, _response(row.name, 200, reply.body), None))

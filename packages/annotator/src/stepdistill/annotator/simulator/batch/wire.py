@@ -6,11 +6,11 @@ from typing import Any, TypeVar, cast
 
 import orjson
 
-from stepdistill.annotator.simulator.batch.desk import Batch
+from stepdistill.annotator.simulator.batch.desk import SimulatedBatch
 from stepdistill.annotator.simulator.batch.file_shelf import StoredFile
 from stepdistill.annotator.simulator.batch.scan import ENDPOINT
 from stepdistill.annotator.simulator.batch.timeline import Moment, Status
-from stepdistill.annotator.simulator.reply import Refused
+from stepdistill.annotator.simulator.reply import RefusedRequest
 from stepdistill.annotator.simulator.wire import ErrorReply
 
 T = TypeVar("T")
@@ -39,12 +39,12 @@ class AskedBatch:
 
 def invalid(
     message: str, param: str | None = None, code: str | None = None, status: int = 400
-) -> Refused:
+) -> RefusedRequest:
     """A refusal as OpenAI words it."""
     error = ErrorReply(
         status=status, message=message, type="invalid_request_error", code=code, param=param
     )
-    return Refused(error)
+    return RefusedRequest(error)
 
 
 def file_object(file: StoredFile, unix: ToUnix) -> dict[str, object]:
@@ -62,7 +62,7 @@ def file_object(file: StoredFile, unix: ToUnix) -> dict[str, object]:
     }
 
 
-def batch_object(batch: Batch, reached: Moment, unix: ToUnix) -> dict[str, object]:
+def batch_object(batch: SimulatedBatch, reached: Moment, unix: ToUnix) -> dict[str, object]:
     """A batch as the protocol shows it, with every field it has."""
     blank = "" if batch.plan.blank_error_file_id else None
     stamps = {
@@ -89,13 +89,13 @@ def batch_object(batch: Batch, reached: Moment, unix: ToUnix) -> dict[str, objec
     }
 
 
-def _errors(batch: Batch, reached: Moment) -> dict[str, object] | None:
+def _errors(batch: SimulatedBatch, reached: Moment) -> dict[str, object] | None:
     if reached.status != "failed":
         return None
     return {"object": "list", "data": [asdict(error) for error in batch.errors or ()]}
 
 
-def _counts(batch: Batch, reached: Moment) -> dict[str, int]:
+def _counts(batch: SimulatedBatch, reached: Moment) -> dict[str, int]:
     if batch.rows and reached.status != "failed":
         total = len(batch.scan.starts) if batch.scan else 0
         return {"total": total, "completed": batch.rows.completed, "failed": batch.rows.failed}
@@ -105,7 +105,7 @@ def _counts(batch: Batch, reached: Moment) -> dict[str, int]:
     return {"total": total, "completed": int(total * reached.share), "failed": 0}
 
 
-def _usage(batch: Batch) -> dict[str, object] | None:
+def _usage(batch: SimulatedBatch) -> dict[str, object] | None:
     rows = batch.rows
     if rows is None:
         return None

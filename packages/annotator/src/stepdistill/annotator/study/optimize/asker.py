@@ -1,36 +1,36 @@
 """Asking one model during a search: what the store lacks, and nothing twice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import uvloop
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.money.bill import Bill, spent_usd
 from stepdistill.annotator.money.spending import Spending
 from stepdistill.annotator.money.tariff import Tariff
-from stepdistill.annotator.plan.plan import Plan, Questions
+from stepdistill.annotator.plan.plan import Plan, RequestSource
 from stepdistill.annotator.reading.readers import VERDICT, make_readers
 from stepdistill.annotator.run.planning import make_tariff
-from stepdistill.annotator.settings.run import RunConfig
-from stepdistill.annotator.simulator.reply import Teacher
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.score_template import Scored, score_template
 from stepdistill.annotator.teacher.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class SearchContext:
     """What all who ask in a search share. spending: where the store remembers what was asked.
 
     rehearsed: who answers where a model is the embedded simulator.
     """
 
     store: ResponseStore
-    screen: Screen
+    screen: ConsoleOutput
     spending: Spending
-    rehearsed: Callable[[list[Plan]], Teacher]
+    rehearsed: AnswerSource
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,19 +40,19 @@ class Asker:
     progress: of what this run asked. bill: of all answers that the search has used, whoever paid.
     """
 
-    config: RunConfig
+    config: RunSettings
     tariff: Tariff
-    desk: Desk
+    desk: SearchContext
     bill: Bill
     progress: list[Progress] = field(default_factory=list[Progress])
 
     @classmethod
-    def of(cls, config: RunConfig, desk: Desk) -> Self:
+    def of(cls, config: RunSettings, desk: SearchContext) -> Self:
         """Who asks the model of these settings."""
         tariff = make_tariff(config)
         return cls(config=config, tariff=tariff, desk=desk, bill=Bill(tariff=tariff))
 
-    def ask(self, questions: Sequence[Questions]) -> None:
+    def ask(self, questions: Sequence[RequestSource]) -> None:
         """Settle these. Raises RunStopped, StoreError, Interrupted; answers are stored."""
         keys = [request.key for each in questions for request in each.requests()]
         desk, progress = self.desk, Progress()
@@ -65,9 +65,11 @@ class Asker:
             ask,  # half of all imports: only where somebody is asked
         )
 
-        uvloop.run(ask(self.config, questions, desk.store, desk.screen, progress, desk.rehearsed))
+        uvloop.run(
+            ask(self.config, questions, desk.store, desk.screen, progress, lambda _: desk.rehearsed)
+        )
 
-    def texts(self, questions: Questions) -> list[str | None]:
+    def texts(self, questions: RequestSource) -> list[str | None]:
         """The answers in order, None where there is none."""
         with self.desk.store.reading() as stored:
             answers = [stored.answer(request.key) for request in questions.requests()]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from stepdistill.annotator.dataset.sources import Source
-from stepdistill.annotator.plan.plan import Plan, Rest
+from stepdistill.annotator.plan.plan import Plan, Unanswered
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.study.optimize.asker import Asker
@@ -14,7 +14,7 @@ from stepdistill.annotator.study.stop_risk import expected
 
 
 @dataclass(slots=True, kw_only=True)
-class Arena:
+class CandidatePool:
     """Rows in order, and how every template did on them.
 
     rules: None asks every template every row. right, scored: by template id.
@@ -63,7 +63,7 @@ class Arena:
     def _ask(self, names: Sequence[str], rows: int) -> dict[str, Right]:
         plans = {name: replace(self._plan_of(name), samples=rows) for name in names}
         asked = {name: len(self.right.get(name, ())) for name in names}
-        self.asker.ask([Rest(plan=plans[name], start=asked[name]) for name in names])
+        self.asker.ask([Unanswered(plan=plans[name], start=asked[name]) for name in names])
         for name, plan in plans.items():
             self.scored[name] = scored = self.asker.score(plan)
             self.right[name] = [scored.right.get(each.row.id, False) for each in plan.rows()]

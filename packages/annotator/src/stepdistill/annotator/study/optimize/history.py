@@ -17,7 +17,7 @@ HISTORY_NAME = "history.jsonl"
 State = Literal["scored", "stopped", "refused"]
 
 
-class Line(BaseModel):
+class HistoryLine(BaseModel):
     """One template of the start (iteration 0), or one proposal.
 
     state: `scored` on all rows, `stopped` by the race, or `refused` before it cost anything, and
@@ -41,7 +41,7 @@ class Line(BaseModel):
     text: str = ""
 
 
-def write_history(path: Path, lines: Iterable[Line], *, final: bool = False) -> None:
+def write_history(path: Path, lines: Iterable[HistoryLine], *, final: bool = False) -> None:
     """Replace the file, unless it says the same and more; final: even then."""
     content = "".join(f"{line.model_dump_json(exclude_none=True)}\n" for line in lines).encode()
     if not final and path.is_file() and path.read_bytes().startswith(content):
@@ -49,10 +49,10 @@ def write_history(path: Path, lines: Iterable[Line], *, final: bool = False) -> 
     write_whole(path, content)
 
 
-def read_history(path: Path) -> list[Line]:
+def read_history(path: Path) -> list[HistoryLine]:
     """The lines of a file. Raises ConfigError."""
     try:
-        return [Line.model_validate_json(line) for line in path.read_bytes().splitlines()]
+        return [HistoryLine.model_validate_json(line) for line in path.read_bytes().splitlines()]
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except ValidationError as error:

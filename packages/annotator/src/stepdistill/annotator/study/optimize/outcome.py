@@ -6,9 +6,9 @@ from pathlib import Path
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.optimize.confirmation import Confirmation
-from stepdistill.annotator.study.optimize.history import Line
+from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.optimize.settings import SearchSettings
-from stepdistill.annotator.study.ranking import Place
+from stepdistill.annotator.study.ranking import Rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SearchOutcome:
     """A search that has ended, or was stopped by its ceiling.
 
     setting: of the rows searched by. stopped: why before its last iteration, if so.
@@ -51,8 +51,8 @@ class Outcome:
     n_held_out: int
     iterations: int
     stopped: str | None
-    lines: list[Line]
-    places: list[Place]
+    lines: list[HistoryLine]
+    places: list[Rank]
     winner: Template
     start: str
     confirmation: Confirmation | None

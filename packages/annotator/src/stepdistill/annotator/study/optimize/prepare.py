@@ -8,10 +8,10 @@ from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.readers import VERDICT
 from stepdistill.annotator.run.planning import endpoint, make_door, make_tariff, uses_simulator
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, load_meta_prompt
-from stepdistill.annotator.study.optimize.search_rows import Ground, share_out
+from stepdistill.annotator.study.optimize.search_rows import SearchRows, share_out
 from stepdistill.annotator.study.optimize.settings import FOUND, SearchSettings
 from stepdistill.annotator.study.trial import Choice, Trial, make_trial
 from stepdistill.common.errors import PromptError
@@ -26,18 +26,18 @@ class Prepared:
     """
 
     name: str
-    config: RunConfig
-    optimizer: RunConfig
+    config: RunSettings
+    optimizer: RunSettings
     plan: Plan
     asking: Plan
     start: tuple[Template, ...]
-    ground: Ground
+    ground: SearchRows
     meta_prompt: MetaPrompt
     setting: Setting
     remarks: list[str]
 
 
-def prepare(config: RunConfig, optimizer: RunConfig, settings: SearchSettings) -> Prepared:
+def prepare(config: RunSettings, optimizer: RunSettings, settings: SearchSettings) -> Prepared:
     """Raises PromptError, DatasetError and ConfigError."""
     trial = _trial(config, settings)
     plan = next(iter(trial.plans.values()))
@@ -66,7 +66,7 @@ def prepare(config: RunConfig, optimizer: RunConfig, settings: SearchSettings) -
     )
 
 
-def _trial(config: RunConfig, settings: SearchSettings) -> Trial:
+def _trial(config: RunSettings, settings: SearchSettings) -> Trial:
     """The templates of the start over all rows of the search."""
     wanted = settings.test_size + settings.problems + settings.held_out
     choice = Choice(
@@ -84,7 +84,7 @@ def _trial(config: RunConfig, settings: SearchSettings) -> Trial:
     return replace(trial, plans=own)
 
 
-def _check(config: RunConfig) -> None:
+def _check(config: RunSettings) -> None:
     """What would end the search at its first request to this model."""
     if not uses_simulator(config):
         make_door(config, None)

@@ -32,7 +32,7 @@ Reason = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class RefusedProposal:
     """A proposal that nobody is asked with. text: of the template, as far as there was one."""
 
     reason: Reason
@@ -40,7 +40,7 @@ class Refused:
     text: str = ""
 
 
-class Gatekeeper:
+class ProposalFilter:
     """Lets templates in that can be asked and that are new. like: whose options they take over."""
 
     def __init__(self, meta_prompt: MetaPrompt, known: Iterable[Template]) -> None:
@@ -54,12 +54,14 @@ class Gatekeeper:
         ]
         self._said: dict[Words, str] = {words_of(each): each.id for each in known}
 
-    def judge(self, answer: str, like: Template) -> Template | Refused:
+    def judge(self, answer: str, like: Template) -> Template | RefusedProposal:
         """The template in an answer; like: the one whose options it takes over."""
         marked = _MARKED.findall(answer)
         text = _bare(marked[-1]) if marked else ""
         if not text:
-            return Refused(reason="no_template", detail=f"nothing between {OPENS} and {CLOSES}")
+            return RefusedProposal(
+                reason="no_template", detail=f"nothing between {OPENS} and {CLOSES}"
+            )
         refused = self._unfit(text)
         if refused is not None:
             return refused
@@ -71,36 +73,36 @@ class Gatekeeper:
         )
         return self._known(template) or self._let_in(template)
 
-    def _unfit(self, text: str) -> Refused | None:
+    def _unfit(self, text: str) -> RefusedProposal | None:
         if len(text) > _LONGEST:
-            return Refused(reason="too_long", detail=f"{len(text):,} characters", text=text)
+            return RefusedProposal(reason="too_long", detail=f"{len(text):,} characters", text=text)
         times = placeholders(text)
         for name in times:
             if name in self._gold:
                 detail = f"{{{name}}} prints the {self._gold[name]}"
-                return Refused(reason="prints_gold", detail=detail, text=text)
+                return RefusedProposal(reason="prints_gold", detail=detail, text=text)
             if name not in self._task.fields:
                 detail = f"{{{name}}} is not a field"
-                return Refused(reason="unknown_placeholder", detail=detail, text=text)
+                return RefusedProposal(reason="unknown_placeholder", detail=detail, text=text)
         for name in self._task.fields:
             if times[name] != 1:
                 reason: Reason = "repeated_placeholder" if times[name] else "missing_placeholder"
                 detail = f"{{{name}}} stands there {times[name]} times"
-                return Refused(reason=reason, detail=detail, text=text)
+                return RefusedProposal(reason=reason, detail=detail, text=text)
         if any(each in text for each in self._quotable):
-            return Refused(reason="quotes_a_problem", detail="a problem's text", text=text)
+            return RefusedProposal(reason="quotes_a_problem", detail="a problem's text", text=text)
         return None
 
-    def _known(self, template: Template) -> Refused | None:
+    def _known(self, template: Template) -> RefusedProposal | None:
         words = words_of(template)
         if words in self._said:
             detail = f"says the same as {self._said[words]}"
-            return Refused(reason="duplicate", detail=detail, text=template.user)
+            return RefusedProposal(reason="duplicate", detail=detail, text=template.user)
         for other, name in self._said.items():
             alike = likeness(words, other)
             if alike >= ALIKE:
                 detail = f"is {alike:.0%} like {name}"
-                return Refused(reason="near_duplicate", detail=detail, text=template.user)
+                return RefusedProposal(reason="near_duplicate", detail=detail, text=template.user)
         return None
 
     def _let_in(self, template: Template) -> Template:

@@ -8,7 +8,7 @@ from stepdistill.annotator.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposals:
+class ProposalRequests:
     """One iteration's. plan: whom they go to.
 
     first: the number of the first in the whole search. It is part of the request's key, so the

@@ -6,14 +6,14 @@ from stepdistill.annotator.page import percent, rendered
 from stepdistill.annotator.prompt.appending import as_yaml
 from stepdistill.annotator.study.columns import COLUMNS, Value
 from stepdistill.annotator.study.optimize.confirmation import Confirmation, Pair
-from stepdistill.annotator.study.optimize.outcome import Outcome, Spent
-from stepdistill.annotator.study.ranking import Place
+from stepdistill.annotator.study.optimize.outcome import SearchOutcome, Spent
+from stepdistill.annotator.study.ranking import Rank
 
 _PAGE = Path(__file__).parent.parent / "templates" / "search.html.jinja"
 _SHOWN = 20
 
 
-def sentences(outcome: Outcome) -> list[str]:
+def sentences(outcome: SearchOutcome) -> list[str]:
     """What happened, what it is worth, and what it cost."""
     said = [_way(outcome)]
     if outcome.stopped:
@@ -25,7 +25,7 @@ def sentences(outcome: Outcome) -> list[str]:
     return [*said, _cost(outcome.spent)]
 
 
-def facts(outcome: Outcome) -> dict[str, object]:
+def facts(outcome: SearchOutcome) -> dict[str, object]:
     """The object of `--json`."""
     spent, winner = outcome.spent, outcome.winner
     return {
@@ -55,7 +55,7 @@ def facts(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def as_html(outcome: Outcome) -> str:
+def as_html(outcome: SearchOutcome) -> str:
     """A page that needs nothing else: styles inside, no script, every text escaped."""
     return rendered(
         _PAGE,
@@ -67,7 +67,7 @@ def as_html(outcome: Outcome) -> str:
     )
 
 
-def _way(outcome: Outcome) -> str:
+def _way(outcome: SearchOutcome) -> str:
     right = {place.scored.template: place.scored.score.accuracy for place in outcome.places}
     counts = outcome.counts()
     scored, stopped = counts.pop("scored", 0), counts.pop("stopped", 0)
@@ -139,7 +139,7 @@ def _pair_facts(pair: Pair) -> dict[str, object]:
     }
 
 
-def _row(place: Place) -> dict[str, Value]:
+def _row(place: Rank) -> dict[str, Value]:
     return {column.name: column.value(place) for column in COLUMNS}
 
 

@@ -5,23 +5,28 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from stepdistill.annotator.console.screen import Screen
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.errors import CeilingReached
 from stepdistill.annotator.money.spending import Spender, Spending, noted
 from stepdistill.annotator.reading.readers import VERDICT, VERSIONS
 from stepdistill.annotator.run.planning import make_tariff
-from stepdistill.annotator.settings.run import RunConfig
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.metadata import METADATA_NAME, Metadata, Result, save_metadata
-from stepdistill.annotator.study.optimize.asker import Asker, Desk
-from stepdistill.annotator.study.optimize.candidate_pool import Arena
+from stepdistill.annotator.study.metadata import (
+    METADATA_NAME,
+    Metadata,
+    TemplateResult,
+    save_metadata,
+)
+from stepdistill.annotator.study.optimize.asker import Asker, SearchContext
+from stepdistill.annotator.study.optimize.candidate_pool import CandidatePool
 from stepdistill.annotator.study.optimize.confirmation import Confirmation
 from stepdistill.annotator.study.optimize.history import HISTORY_NAME, write_history
-from stepdistill.annotator.study.optimize.outcome import Outcome, Spent
+from stepdistill.annotator.study.optimize.outcome import SearchOutcome, Spent
 from stepdistill.annotator.study.optimize.prepare import Prepared, prepare
-from stepdistill.annotator.study.optimize.proposal_filter import Gatekeeper
+from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter
 from stepdistill.annotator.study.optimize.search import Search
 from stepdistill.annotator.study.optimize.settings import SearchSettings
 from stepdistill.annotator.study.ranking import rank
@@ -32,8 +37,12 @@ _TASTE = Taste(seed=1)
 
 
 def run_search(
-    config: RunConfig, optimizer: RunConfig, settings: SearchSettings, folder: Path, screen: Screen
-) -> Outcome:
+    config: RunSettings,
+    optimizer: RunSettings,
+    settings: SearchSettings,
+    folder: Path,
+    screen: ConsoleOutput,
+) -> SearchOutcome:
     """Raises DistillError; whatever was answered until then is stored.
 
     config, optimizer: how the two models are reached, under one ceiling. folder: for the history.
@@ -41,13 +50,13 @@ def run_search(
     prepared = prepare(config, optimizer, settings)
     with ResponseStore.open(config.store, write=True) as store, _noted(prepared, store) as spending:
         played = rehearse_search([prepared.plan], _TASTE)
-        desk = Desk(store=store, screen=screen, spending=spending, rehearsed=lambda _: played)
+        desk = SearchContext(store=store, screen=screen, spending=spending, rehearsed=played)
         search = _search(prepared, settings, folder, desk)
         stopped = _play(search, screen)
         confirmation, unconfirmed = _confirm(search)
     write_history(search.history, search.lines, final=True)
     _write_scores(search, prepared, folder / METADATA_NAME)
-    return Outcome(
+    return SearchOutcome(
         task=config.task,
         optimizer=optimizer.teacher,
         setting=prepared.setting,
@@ -75,7 +84,9 @@ def _noted(prepared: Prepared, store: ResponseStore) -> AbstractContextManager[S
     return noted(store, spender)
 
 
-def _search(prepared: Prepared, settings: SearchSettings, folder: Path, desk: Desk) -> Search:
+def _search(
+    prepared: Prepared, settings: SearchSettings, folder: Path, desk: SearchContext
+) -> Search:
     searching, optimizer, whole = (
         Asker.of(config, desk)
         for config in (_less(prepared.config), _less(prepared.optimizer), prepared.config)
@@ -85,7 +96,7 @@ def _search(prepared: Prepared, settings: SearchSettings, folder: Path, desk: De
         settings=settings,
         start=prepared.start,
         ground=ground,
-        arena=Arena(
+        arena=CandidatePool(
             plan=prepared.plan,
             rows=ground.searched,
             n_rows=ground.n_searched,
@@ -96,18 +107,18 @@ def _search(prepared: Prepared, settings: SearchSettings, folder: Path, desk: De
         optimizer=prepared.asking,
         proposing=optimizer,
         confirming=whole,
-        gatekeeper=Gatekeeper(prepared.meta_prompt, prepared.start),
+        gatekeeper=ProposalFilter(prepared.meta_prompt, prepared.start),
         history=folder / HISTORY_NAME,
     )
 
 
-def _less(config: RunConfig) -> RunConfig:
+def _less(config: RunSettings) -> RunSettings:
     """With the ceiling of the search itself."""
     ceiling = config.max_cost_usd
     return config if ceiling is None else replace(config, max_cost_usd=ceiling * (1 - _KEPT))
 
 
-def _play(search: Search, screen: Screen) -> str | None:
+def _play(search: Search, screen: ConsoleOutput) -> str | None:
     """Search to the end; why it was stopped before, if it was."""
     settings = search.settings
     tell = screen.pace("iterations done", total=settings.iterations)
@@ -146,7 +157,7 @@ def _confirm(search: Search) -> tuple[Confirmation | None, str | None]:
 
 
 def _write_scores(search: Search, prepared: Prepared, path: Path) -> None:
-    result = Result(
+    result = TemplateResult(
         setting=prepared.setting,
         reader_version=VERSIONS[VERDICT],
         data=prepared.plan.source.digest,

@@ -14,17 +14,17 @@ from stepdistill.annotator.money.run_notes import Study
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.study.optimize.asker import Asker
-from stepdistill.annotator.study.optimize.candidate_pool import Arena
+from stepdistill.annotator.study.optimize.candidate_pool import CandidatePool
 from stepdistill.annotator.study.optimize.confirmation import Confirmation, Pair
-from stepdistill.annotator.study.optimize.history import Line, State, write_history
+from stepdistill.annotator.study.optimize.history import HistoryLine, State, write_history
 from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, Tried
-from stepdistill.annotator.study.optimize.proposal_filter import Gatekeeper, Refused
-from stepdistill.annotator.study.optimize.proposer import Proposals
-from stepdistill.annotator.study.optimize.search_rows import Ground
+from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter, RefusedProposal
+from stepdistill.annotator.study.optimize.proposer import ProposalRequests
+from stepdistill.annotator.study.optimize.search_rows import SearchRows
 from stepdistill.annotator.study.optimize.settings import SearchSettings
 from stepdistill.annotator.study.score_template import Scored
 
-_Proposal = Template | Refused
+_Proposal = Template | RefusedProposal
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,17 +37,17 @@ class Search:
 
     settings: SearchSettings
     start: tuple[Template, ...]
-    ground: Ground
-    arena: Arena
+    ground: SearchRows
+    arena: CandidatePool
     meta_prompt: MetaPrompt
     optimizer: Plan
     proposing: Asker
     confirming: Asker
-    gatekeeper: Gatekeeper
+    gatekeeper: ProposalFilter
     history: Path
-    lines: list[Line] = field(default_factory=list[Line])
+    lines: list[HistoryLine] = field(default_factory=list[HistoryLine])
     iterations: int = 0
-    held_out: Arena | None = None
+    held_out: CandidatePool | None = None
 
     def begin(self) -> None:
         """Try the templates of the start. Raises RunStopped, StoreError, Interrupted."""
@@ -84,7 +84,7 @@ class Search:
     def confirm(self) -> Confirmation:
         """Ask winner and start the held-out rows. Raises RunStopped, StoreError, Interrupted."""
         winner, start = self.winner, self.best_of_start
-        self.held_out = Arena(
+        self.held_out = CandidatePool(
             plan=self.arena.plan,
             rows=self.ground.held_out,
             n_rows=self.ground.n_held_out,
@@ -123,7 +123,7 @@ class Search:
 
     def _proposed(self, iteration: int) -> Iterator[_Proposal]:
         """What becomes of each candidate of an iteration."""
-        questions = Proposals(
+        questions = ProposalRequests(
             plan=self.optimizer,
             meta_prompt=self.meta_prompt.text(self._tried()),
             first=(iteration - 1) * self.settings.candidates,
@@ -134,7 +134,7 @@ class Search:
         like = self.arena.templates[self.best_of_start]
         for answer in self.proposing.texts(questions):
             if answer is None:
-                yield Refused(reason="no_answer", detail="the optimiser did not answer")
+                yield RefusedProposal(reason="no_answer", detail="the optimiser did not answer")
             else:
                 yield self.gatekeeper.judge(answer, like)
 
@@ -152,16 +152,16 @@ class Search:
 
     def _line(
         self, iteration: int, candidate: int, each: _Proposal, expected: dict[str, float]
-    ) -> Line:
+    ) -> HistoryLine:
         best = self.winner
-        line = Line(
+        line = HistoryLine(
             iteration=iteration,
             candidate=candidate,
             state="refused",
             best=best,
             best_score=sum(self.arena.right[best]) / self.arena.n_rows,
         )
-        if isinstance(each, Refused):
+        if isinstance(each, RefusedProposal):
             said = {"reason": each.reason, "detail": each.detail, "text": each.text}
             return line.model_copy(update=said)
         right = self.arena.right[each.id]

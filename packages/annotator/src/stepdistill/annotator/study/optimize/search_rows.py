@@ -10,7 +10,7 @@ from stepdistill.common.errors import DatasetError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class SearchRows:
     """searched: all templates are scored on these. held_out: nobody is asked these before the
     search has ended. problems: shown to the optimiser with their gold labels."""
 
@@ -21,7 +21,7 @@ class Ground:
     problems: tuple[Row, ...]
 
 
-def share_out(plan: Plan, n_rows: int, *, searched: int, problems: int) -> Ground:
+def share_out(plan: Plan, n_rows: int, *, searched: int, problems: int) -> SearchRows:
     """The rows of a plan over n_rows chosen ones; held out is what the others leave.
 
     Raises DatasetError where that is too little to search by.
@@ -33,7 +33,7 @@ def share_out(plan: Plan, n_rows: int, *, searched: int, problems: int) -> Groun
             f"{problems} are shown as problems, and 2 at least are asked"
         )
     shown = stretch(plan.source, searched, searched + problems)
-    return Ground(
+    return SearchRows(
         searched=stretch(plan.source, 0, searched),
         n_searched=searched,
         held_out=stretch(plan.source, searched + problems, n_rows),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stepdistill.annotator.study.few_shot_cost import FewShotCost
 from stepdistill.annotator.study.metadata import Metadata
-from stepdistill.annotator.study.optimize.history import Line
+from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.plots.costs import cost_bars, has_costs
 from stepdistill.annotator.study.plots.few_shot import few_shot_bars
 from stepdistill.annotator.study.plots.groups import (
@@ -37,7 +37,7 @@ class Drawn:
 def draw(
     metadata: Sequence[Metadata],
     few_shot: Sequence[FewShotCost],
-    histories: Mapping[Path, Sequence[Line]],
+    histories: Mapping[Path, Sequence[HistoryLine]],
     folder: Path,
 ) -> Drawn:
     """Write every figure that the data have what it takes for."""
@@ -81,7 +81,9 @@ def _of_few_shot(costs: Sequence[FewShotCost], left_out: list[str]) -> list[Pict
     return [few_shot_bars(priced)] if priced else []
 
 
-def _of_searches(histories: Mapping[Path, Sequence[Line]], left_out: list[str]) -> list[Picture]:
+def _of_searches(
+    histories: Mapping[Path, Sequence[HistoryLine]], left_out: list[str]
+) -> list[Picture]:
     if not histories:
         left_out.append("running-best: no history.jsonl of annotate optimize")
     return [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 
 from stepdistill.annotator.study.metadata import Metadata, Setting
-from stepdistill.annotator.study.score import Score
+from stepdistill.annotator.study.score import TemplateScore
 from stepdistill.common.figures import COLOURS, MARKERS
 
 
@@ -16,7 +16,7 @@ class Group:
 
     name: str
     number: int
-    scores: tuple[Score, ...]
+    scores: tuple[TemplateScore, ...]
 
     @property
     def colour(self) -> str:
@@ -36,19 +36,19 @@ class Measure:
 
     name: str
     axis: str
-    of: Callable[[Score], float | None]
+    of: Callable[[TemplateScore], float | None]
     span: tuple[float, float] | None = None
 
 
-def _ease(score: Score) -> float | None:
+def _ease(score: TemplateScore) -> float | None:
     return score.style.reading_ease if score.style else None
 
 
-def _words(score: Score) -> float | None:
+def _words(score: TemplateScore) -> float | None:
     return score.style.words if score.style else None
 
 
-def _deviation(score: Score) -> float | None:
+def _deviation(score: TemplateScore) -> float | None:
     variance = score.style.characters_variance if score.style else None
     return None if variance is None or not isfinite(variance) else sqrt(variance)
 
@@ -85,7 +85,7 @@ def groups_of(files: Iterable[Metadata]) -> list[Group]:
     ]
 
 
-def values(group: Group, *measures: Measure) -> list[tuple[Score, list[float]]]:
+def values(group: Group, *measures: Measure) -> list[tuple[TemplateScore, list[float]]]:
     """The templates of a group that have all of these measures, with them."""
     measured = [(score, [each.of(score) for each in measures]) for score in group.scores]
     return [
@@ -120,7 +120,7 @@ def missing(groups: Sequence[Group], measures: Iterable[Measure]) -> str:
     return f" Not shown, as their answers lack it: {said}." if said else ""
 
 
-def _scores(groups: Sequence[Group]) -> Iterator[Score]:
+def _scores(groups: Sequence[Group]) -> Iterator[TemplateScore]:
     return (score for group in groups for score in group.scores)
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stepdistill.annotator.study.optimize.history import Line
+from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.common.figures import COLOURS, MARKERS, Picture
 
 # State, its name, the colour inside its mark and around it.
@@ -19,7 +19,7 @@ _MARKS = (
 )
 
 
-def running_best(lines: Sequence[Line], number: int, source: str) -> Picture:
+def running_best(lines: Sequence[HistoryLine], number: int, source: str) -> Picture:
     """number: of this search among those drawn. source: where its history lies."""
 
     def paint(figure: Figure) -> None:
@@ -51,7 +51,7 @@ def running_best(lines: Sequence[Line], number: int, source: str) -> Picture:
     )
 
 
-def _steps(axes: Axes, lines: Sequence[Line]) -> None:
+def _steps(axes: Axes, lines: Sequence[HistoryLine]) -> None:
     """A step as wide as the marks of its iteration."""
     best = {each.iteration: 100 * (each.best_score or 0.0) for each in lines}
     edges = [number - 0.5 for number in range(len(best) + 1)]
@@ -65,13 +65,13 @@ def _steps(axes: Axes, lines: Sequence[Line]) -> None:
     )
 
 
-def _place(line: Line, lines: Sequence[Line]) -> float:
+def _place(line: HistoryLine, lines: Sequence[HistoryLine]) -> float:
     """Candidates of an iteration side by side, so that equals do not hide one another."""
     of_it = max(each.candidate for each in lines if each.iteration == line.iteration) + 1
     return line.iteration + 0.6 * (line.candidate / of_it - 0.5)
 
 
-def _caption(lines: Sequence[Line]) -> str:
+def _caption(lines: Sequence[HistoryLine]) -> str:
     states = Counter(each.state for each in lines if each.iteration)
     rows = max(each.rows for each in lines)
     return (

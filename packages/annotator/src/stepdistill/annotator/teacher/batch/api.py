@@ -31,7 +31,7 @@ from stepdistill.annotator.teacher.batch.protocol import (
     RemoteFile,
 )
 from stepdistill.annotator.teacher.reply import error_of
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 _PER_PAGE = 100
 _CALLS_PER_S = 20
@@ -48,7 +48,7 @@ class BatchApi:
     calls_per_s: a run of hundreds of parts looks after each of them, but not at the same moment.
     """
 
-    def __init__(self, door: Door, *, calls_per_s: int = _CALLS_PER_S) -> None:
+    def __init__(self, door: TeacherSpec, *, calls_per_s: int = _CALLS_PER_S) -> None:
         self._pace = AsyncLimiter(calls_per_s, 1.0)
         self._url = door.base_url
         self._headers = {"Authorization": f"Bearer {door.key}"} if door.key else {}

@@ -6,7 +6,7 @@ waiting is the teacher's.
 
 from collections.abc import Callable, Iterable
 
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.protocol import ENDED
 
 CREATIONS_PER_HOUR = 2_000
@@ -26,7 +26,7 @@ class Capacity:
         self._wait_s = _FIRST_S
         self._not_before = 0.0
 
-    def has_room(self, part: Part, parts: Iterable[Part]) -> bool:
+    def has_room(self, part: BatchPart, parts: Iterable[BatchPart]) -> bool:
         """Whether a batch for this part may be created now. parts: all that the ledger knows."""
         known = list(parts)
         if self._clock() < self._not_before or _created(known, self._clock()) >= CREATIONS_PER_HOUR:
@@ -50,12 +50,12 @@ class Capacity:
         self._wait_s = _FIRST_S
         self._not_before = 0.0
 
-    def is_too_large(self, part: Part) -> bool:
+    def is_too_large(self, part: BatchPart) -> bool:
         """Whether a part would not fit into an empty pool."""
         return self.limit_tokens is not None and part.tokens > self.limit_tokens
 
 
-def enqueued(part: Part, parts: Iterable[Part]) -> int:
+def enqueued(part: BatchPart, parts: Iterable[BatchPart]) -> int:
     """Tokens of the batches of the same model that have not ended."""
     return sum(
         other.tokens
@@ -67,7 +67,7 @@ def enqueued(part: Part, parts: Iterable[Part]) -> int:
     )
 
 
-def _created(parts: Iterable[Part], now: float) -> int:
+def _created(parts: Iterable[BatchPart], now: float) -> int:
     """Batches created in the last hour, or tried to be."""
     stamps = (stamp for part in parts for stamp in part.history)
     return sum(stamp.state == "creating" and now - stamp.at < _HOUR_S for stamp in stamps)

@@ -20,15 +20,15 @@ from stepdistill.annotator.errors import (
     Transient,
 )
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.download import Download
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.protocol import RemoteBatch
-from stepdistill.annotator.teacher.batch.report import Reporter
-from stepdistill.annotator.teacher.batch.reservations import BatchPurse
+from stepdistill.annotator.teacher.batch.report import BatchReporter
+from stepdistill.annotator.teacher.batch.reservations import BatchReservations
 from stepdistill.annotator.teacher.batch.result_lines import read_result
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
@@ -40,7 +40,7 @@ _RETRY = RetryPolicy(attempts=4, first_s=0.5, cap_s=5.0)
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class CollectCounts:
     """What became of a part's requests. again: key -> how often it was asked.
 
     waiting: the part's requests, in the order of its lines -> how often each was asked.
@@ -67,25 +67,27 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class BatchContext:
     """What a teacher works at: where answers go, who hears of it, and what may be spent."""
 
     store: ResponseStore
-    committer: Committer
+    committer: GroupCommit
     progress: Progress
-    report: Reporter
-    purse: BatchPurse | None = None
+    report: BatchReporter
+    purse: BatchReservations | None = None
 
 
 class Collector:
     """Takes in what ended batches hold."""
 
-    def __init__(self, api: BatchApi, ledger: Ledger, desk: Desk) -> None:
+    def __init__(self, api: BatchApi, ledger: Ledger, desk: BatchContext) -> None:
         self._api, self._ledger, self._desk = api, ledger, desk
         self._error: BaseException | None = None
         self._not_there: Counter[str] = Counter()
 
-    async def collect(self, part: Part, batch: RemoteBatch, tries: int = TRIES) -> Tally:
+    async def collect(
+        self, part: BatchPart, batch: RemoteBatch, tries: int = TRIES
+    ) -> CollectCounts:
         """Bring what the batch holds into the store. Raises TeacherError, StoreError.
 
         tries: how often a request may be asked in batches.
@@ -93,7 +95,7 @@ class Collector:
         """
         keys = self._ledger.keys(part.number)
         stored = self._desk.store.has(keys)
-        tally = Tally(
+        tally = CollectCounts(
             tries=tries,
             waiting=dict(zip(keys, self._ledger.tries(keys), strict=True)),
             answered={key for key, is_there in zip(keys, stored, strict=True) if is_there},
@@ -111,7 +113,7 @@ class Collector:
                 self._desk.report.oddity(what.replace(" ", "_"), f"{batch.id}: {what}: {n:,}")
         return tally
 
-    async def _take_file(self, file_id: str, part: Part, tally: Tally) -> None:
+    async def _take_file(self, file_id: str, part: BatchPart, tally: CollectCounts) -> None:
         report = self._desk.report
         download = Download(self._api, file_id, _RETRY)
         try:
@@ -127,7 +129,7 @@ class Collector:
             report.oddity("file_gone", f"{file_id} is not kept any more: its answers are lost")
         tally.odd["files cut off"] += download.cut_off
 
-    async def _take_line(self, line: bytes, limit: int, tally: Tally) -> None:
+    async def _take_line(self, line: bytes, limit: int, tally: CollectCounts) -> None:
         result = read_result(line, limit)
         if result is None:
             tally.odd["unreadable lines"] += 1
@@ -138,7 +140,7 @@ class Collector:
             tally.seen.add(result.key)
             await self._take(result.key, result.outcome, tally)
 
-    async def _take(self, key: bytes, outcome: Answer | TeacherError, tally: Tally) -> None:
+    async def _take(self, key: bytes, outcome: Answer | TeacherError, tally: CollectCounts) -> None:
         """An answer always counts, an error only where nothing was said before."""
         if key in tally.answered:
             return
@@ -150,7 +152,7 @@ class Collector:
         elif key not in tally.failed and key not in tally.again:
             await self._refused(key, outcome, tally)
 
-    async def _refused(self, key: bytes, error: TeacherError, tally: Tally) -> None:
+    async def _refused(self, key: bytes, error: TeacherError, tally: CollectCounts) -> None:
         tries = tally.waiting[key]
         if isinstance(error, RunStopped):
             tally.stop = tally.stop or error
@@ -161,7 +163,7 @@ class Collector:
         else:
             await self._again(key, str(error), type(error).__name__, tally)
 
-    async def _again(self, key: bytes, detail: str, cause: str, tally: Tally) -> None:
+    async def _again(self, key: bytes, detail: str, cause: str, tally: CollectCounts) -> None:
         """Once more, while there are tries left."""
         tries = tally.waiting[key]
         if tries < tally.tries:
@@ -172,7 +174,7 @@ class Collector:
         detail = f"asked in {tries} batches in vain: {detail}"
         await self._fail(key, Failure(reason=Transient.reason, detail=detail), tally)
 
-    async def _take_problems(self, batch: RemoteBatch, tally: Tally) -> None:
+    async def _take_problems(self, batch: RemoteBatch, tally: CollectCounts) -> None:
         """Requests for whose sake the whole batch was refused fail; the others are asked again."""
         keys = list(tally.waiting)
         for problem in batch.problems:
@@ -182,7 +184,7 @@ class Collector:
                 if key not in tally.answered and key not in tally.failed:
                     await self._fail(key, Failure(reason="bad_request", detail=detail), tally)
 
-    async def _take_missing(self, batch: RemoteBatch, tally: Tally) -> None:
+    async def _take_missing(self, batch: RemoteBatch, tally: CollectCounts) -> None:
         missing = [
             key
             for key in tally.waiting
@@ -194,7 +196,7 @@ class Collector:
         if batch.status == "completed":
             tally.odd["requests missing"] += len(missing)
 
-    async def _fail(self, key: bytes, failure: Failure, tally: Tally) -> None:
+    async def _fail(self, key: bytes, failure: Failure, tally: CollectCounts) -> None:
         tally.failed.add(key)
         await self._keep(key, failure)
 

@@ -19,16 +19,16 @@ from functools import partial
 from stepdistill.annotator.errors import BatchesRunning, BatchLost
 from stepdistill.annotator.settings.run import BatchSettings
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from stepdistill.annotator.teacher.batch.collect import Desk
+from stepdistill.annotator.teacher.batch.collect import BatchContext
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.lifecycle import Steps
+from stepdistill.annotator.teacher.batch.lifecycle import PartLifecycle
 from stepdistill.annotator.teacher.batch.model_guard import ModelGuard
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import Addressee, remove_strays
-from stepdistill.annotator.teacher.batch.planner import Intake
+from stepdistill.annotator.teacher.batch.planner import BatchPlanner
 from stepdistill.annotator.teacher.online.engine import OnlineTeacher
 from stepdistill.annotator.teacher.online.queue import Groups
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.25, 60.0, 1.5
 
@@ -42,12 +42,17 @@ class BatchTeacher:
     """
 
     def __init__(
-        self, door: Door, to: Addressee, settings: BatchSettings, ledger: Ledger, desk: Desk,
+        self,
+        door: TeacherSpec,
+        to: Addressee,
+        settings: BatchSettings,
+        ledger: Ledger,
+        desk: BatchContext,
         online: Online,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._door, self._to, self._settings = door, to, settings
         self._ledger, self._desk, self._online = ledger, desk, online
-        self._intake = Intake(ledger, settings, to, desk.report, desk.purse)
+        self._intake = BatchPlanner(ledger, settings, to, desk.report, desk.purse)
         self._task: asyncio.Task[object] | None = None
         self._asked_online: OnlineTeacher | None = None
         self._stopped = False
@@ -61,7 +66,7 @@ class BatchTeacher:
             self._task.cancel()
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[BatchPart]:
         """The parts that this run waits for, or has waited for."""
         return [part for part in self._ledger.parts() if part.number in self._intake.mine]
 
@@ -123,12 +128,12 @@ class BatchTeacher:
             remove_strays(self._ledger)
 
     @asynccontextmanager
-    async def _at_work(self) -> AsyncGenerator[Steps]:
+    async def _at_work(self) -> AsyncGenerator[PartLifecycle]:
         self._task = asyncio.current_task()
         try:
             async with BatchApi(self._door) as api:
                 guard = ModelGuard(api, self._to.model, self._ledger.now)
-                yield Steps(api, self._ledger, self._desk, self._intake, guard)
+                yield PartLifecycle(api, self._ledger, self._desk, self._intake, guard)
         except asyncio.CancelledError:
             if not self._stopped or self._task is None:
                 raise
@@ -136,7 +141,7 @@ class BatchTeacher:
         finally:
             self._task = None
 
-    async def _go_round(self, steps: Steps) -> None:
+    async def _go_round(self, steps: PartLifecycle) -> None:
         """Rounds with growing pauses, until nothing is left to wait for."""
         pause_s, purse = _FIRST_PAUSE_S, self._desk.purse
         while True:

@@ -15,7 +15,7 @@ from lmdb import Transaction
 
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.value import DamagedValueError, sealed, unsealed
-from stepdistill.annotator.teacher.batch.part import Part, Stamp, State
+from stepdistill.annotator.teacher.batch.part import BatchPart, Stamp, State
 from stepdistill.common.errors import StoreError
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ class Ledger:
         self._databases = store.ledger()
         self.folder = store.path / "batches"
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[BatchPart]:
         """Every part, in the order in which they were made. Raises StoreError: damaged."""
         if self._databases is None:
             return []
         batches, _ = self._databases
 
-        def work(txn: Transaction) -> list[Part]:
-            found: list[Part] = []
+        def work(txn: Transaction) -> list[BatchPart]:
+            found: list[BatchPart] = []
             with txn.cursor(batches) as cursor:
                 present = cursor.set_range(_PART)
                 while present and bytes(cursor.key()).startswith(_PART):
@@ -55,11 +55,11 @@ class Ledger:
 
         return self._store.read(work)
 
-    def part(self, number: int) -> Part:
+    def part(self, number: int) -> BatchPart:
         """One part."""
         return next(part for part in self.parts() if part.number == number)
 
-    def open_parts(self) -> list[Part]:
+    def open_parts(self) -> list[BatchPart]:
         """The parts whose requests wait for them."""
         return [part for part in self.parts() if part.is_open]
 
@@ -79,7 +79,7 @@ class Ledger:
         """For each request how often it was asked in batches, this time included."""
         return [tries for _, tries in self._claims(keys)]
 
-    def add(self, part: Part, keys: list[bytes]) -> Part:
+    def add(self, part: BatchPart, keys: list[bytes]) -> BatchPart:
         """A new part, with a number of its own, claims its requests: the intent."""
         batches, claims = self._opened()
         part = part.model_copy(update={"history": (Stamp(state=part.state, at=self.now()),)})
@@ -99,16 +99,16 @@ class Ledger:
         """The number of the next part."""
         return max((part.number for part in self.parts()), default=0) + 1
 
-    def save(self, part: Part) -> Part:
+    def save(self, part: BatchPart) -> BatchPart:
         """The part as it is now."""
         self._store.write(lambda txn: self._put(txn, part))
         return part
 
-    def move(self, part: Part, state: State, **changes: object) -> Part:
+    def move(self, part: BatchPart, state: State, **changes: object) -> BatchPart:
         """The part in its next state, stamped."""
         return self.save(part.moved(state, self.now(), **changes))
 
-    def settle(self, part: Part, state: State, free: Mapping[bytes, int]) -> Part:
+    def settle(self, part: BatchPart, state: State, free: Mapping[bytes, int]) -> BatchPart:
         """Give up a part's claims. free: requests to be asked again -> how often they were."""
         batches, claims = self._opened()
         keys = self.keys(part.number)
@@ -134,13 +134,13 @@ class Ledger:
         _, claims = self._databases
         return self._store.read(lambda txn: [_read_claim(txn.get(key, db=claims)) for key in keys])
 
-    def _put(self, txn: Transaction, part: Part) -> None:
+    def _put(self, txn: Transaction, part: BatchPart) -> None:
         batches, _ = self._opened()
         name = _name(_PART, part.number)
         txn.put(name, sealed(part.model_dump_json().encode(), name), db=batches)
 
-    def _part(self, name: bytes, value: bytes) -> Part:
-        return Part.model_validate_json(self._unsealed(name, value))
+    def _part(self, name: bytes, value: bytes) -> BatchPart:
+        return BatchPart.model_validate_json(self._unsealed(name, value))
 
     def _unsealed(self, name: bytes, value: bytes) -> bytes:
         try:

@@ -15,30 +15,41 @@ from stepdistill.annotator.errors import (
 )
 from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.capacity import Capacity, enqueued
-from stepdistill.annotator.teacher.batch.collect import ANY_TRIES, LOOKS, TRIES, Collector, Desk
+from stepdistill.annotator.teacher.batch.collect import (
+    ANY_TRIES,
+    LOOKS,
+    TRIES,
+    BatchContext,
+    Collector,
+)
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.model_guard import ModelGuard
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.persistence import Persistence
-from stepdistill.annotator.teacher.batch.planner import Intake
+from stepdistill.annotator.teacher.batch.planner import BatchPlanner
 from stepdistill.annotator.teacher.batch.protocol import RemoteBatch
 from stepdistill.annotator.teacher.batch.result_lines import problem_of
-from stepdistill.annotator.teacher.batch.upload import Sender
+from stepdistill.annotator.teacher.batch.upload import Uploader
 
 
-class Steps:
+class PartLifecycle:
     """lost: parts whose batch this key does not see, by number -> the batch's id.
 
     unaffordable: parts for which too little of the ceiling was left when it was their turn.
     """
 
     def __init__(
-        self, api: BatchApi, ledger: Ledger, desk: Desk, intake: Intake, guard: ModelGuard
+        self,
+        api: BatchApi,
+        ledger: Ledger,
+        desk: BatchContext,
+        intake: BatchPlanner,
+        guard: ModelGuard,
     ) -> None:
         self._api, self._ledger, self._intake, self.guard = api, ledger, intake, guard
         self._report, self._desk = desk.report, desk
         self.unaffordable: set[int] = set()
-        self._sender = Sender(api, ledger, desk.report)
+        self._sender = Uploader(api, ledger, desk.report)
         self._collector = Collector(api, ledger, desk)
         self._capacity = Capacity(intake.settings.enqueued_tokens, ledger.now)
         self.persistence = Persistence(desk.report)
@@ -91,7 +102,7 @@ class Steps:
                     break  # nobody is there: the other parts need not wait for that one by one
         return has_moved
 
-    def can_send(self, parts: list[Part]) -> bool:
+    def can_send(self, parts: list[BatchPart]) -> bool:
         """Whether some part could be sent now."""
         known = self._ledger.parts()
         return any(
@@ -111,7 +122,7 @@ class Steps:
             return part.number in self._intake.mine and await self._send(part)
         return part.number not in self.lost and await self._look(part)
 
-    async def _send(self, part: Part) -> bool:
+    async def _send(self, part: BatchPart) -> bool:
         if self._capacity.is_too_large(part):
             self._report.oddity("part_too_large", f"{part.file_name} is split for the token limit")
             await self._give_back(part)
@@ -134,7 +145,7 @@ class Steps:
             self._intake.give_back(part)
         return True
 
-    async def _look(self, part: Part) -> bool:
+    async def _look(self, part: BatchPart) -> bool:
         try:
             batch = await self._api.batch(part.batch_id or "")
         except NotFound as error:
@@ -154,7 +165,7 @@ class Steps:
             await self._take_in(part, batch)
         return True
 
-    async def _take_in(self, part: Part, batch: RemoteBatch) -> None:
+    async def _take_in(self, part: BatchPart, batch: RemoteBatch) -> None:
         # What is asked online next has no tries to use up.
         tries = ANY_TRIES if self._intake.goes_online else TRIES
         tally = await self._collector.collect(part, batch, tries)
@@ -166,7 +177,7 @@ class Steps:
         if tally.stop is not None:
             raise tally.stop
 
-    def _can_afford(self, part: Part) -> bool:
+    def _can_afford(self, part: BatchPart) -> bool:
         purse = self._desk.purse
         if purse is None or purse.hold(part):
             self.unaffordable.discard(part.number)
@@ -174,7 +185,7 @@ class Steps:
         self.unaffordable.add(part.number)
         return False
 
-    def _pay(self, part: Part, batch: RemoteBatch, n_answered: int) -> None:
+    def _pay(self, part: BatchPart, batch: RemoteBatch, n_answered: int) -> None:
         """Settle what was promised, before the part is: done twice it counts once."""
         if self._desk.purse is None:
             return
@@ -185,7 +196,7 @@ class Steps:
         done = part.requests if batch.request_counts is None else batch.counts.completed
         self._desk.purse.settle(part, answers, max(0, done - n_answered))
 
-    def _is_put_back(self, part: Part, batch: RemoteBatch) -> bool:
+    def _is_put_back(self, part: BatchPart, batch: RemoteBatch) -> bool:
         """Whether a failed batch is to be created again. Raises RunStopped: it never could be."""
         errors = [problem_of(problem) for problem in batch.problems]
         full = next((error for error in errors if isinstance(error, BatchQueueFull)), None)
@@ -203,10 +214,10 @@ class Steps:
             raise _stop(batch, errors[0])
         return False
 
-    def _put_back(self, part: Part) -> None:
+    def _put_back(self, part: BatchPart) -> None:
         self._ledger.move(part, "uploaded", batch_id=None, remote=None)
 
-    def _wait_for_room(self, part: Part, error: BatchQueueFull) -> None:
+    def _wait_for_room(self, part: BatchPart, error: BatchQueueFull) -> None:
         self._capacity.refused(error.limit_tokens)
         self._intake.limit_tokens = self._capacity.limit_tokens
         others = enqueued(part, self._ledger.parts())
@@ -216,7 +227,7 @@ class Steps:
             f"{part.file_name} waits for room ({error})",
         )
 
-    async def _take_back(self, part: Part) -> bool:
+    async def _take_back(self, part: BatchPart) -> bool:
         """Time is up: what was not sent comes back, batches are cancelled, the rest goes online."""
         self._intake.goes_online = True
         if part.state in ("prepared", "uploaded"):
@@ -226,7 +237,7 @@ class Steps:
             part = await self._cancel(part)
         return part.number not in self.lost and await self._look(part)
 
-    async def _cancel(self, part: Part) -> Part:
+    async def _cancel(self, part: BatchPart) -> BatchPart:
         try:
             await self._api.cancel(part.batch_id or "")
         except NotFound:
@@ -235,7 +246,7 @@ class Steps:
         self._report.tell(f"{part.batch_id}: an end was asked for")
         return self._ledger.save(part.model_copy(update={"cancelled": True}))
 
-    async def _give_back(self, part: Part) -> None:
+    async def _give_back(self, part: BatchPart) -> None:
         await self._sender.withdraw(part)
         self._intake.give_back(part)
 
@@ -249,17 +260,17 @@ class Steps:
         )
         return self._ledger.now() - began_at >= after_s
 
-    def _lose(self, part: Part) -> None:
+    def _lose(self, part: BatchPart) -> None:
         self.lost[part.number] = part.batch_id or ""
         self._report.once(
             f"lost {part.number}",
             f"this key does not see {part.batch_id}, which holds {part.requests:,} requests",
         )
 
-    def _mine(self) -> list[Part]:
+    def _mine(self) -> list[BatchPart]:
         return [part for part in self._parts() if part.number in self._intake.mine]
 
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[BatchPart]:
         """The open parts of this teacher, of this run and of others."""
         return [part for part in self._ledger.open_parts() if self._intake.asks(part)]
 

@@ -28,7 +28,7 @@ class Stamp(BaseModel):
     at: float
 
 
-class Part(BaseModel):
+class BatchPart(BaseModel):
     """What the ledger knows of one part. It holds no secret.
 
     run: the run that made it. sha256: of the file. tokens: of all prompts, estimated.
@@ -92,14 +92,14 @@ class Part(BaseModel):
         """When it was made, in seconds since 1970."""
         return self.history[0].at
 
-    def moved(self, state: State, at: float, **changes: object) -> "Part":
+    def moved(self, state: State, at: float, **changes: object) -> "BatchPart":
         """The part in its next state."""
         stamp = Stamp(state=state, at=at)
         return self.model_copy(
             update={"state": state, "history": (*self.history, stamp), **changes}
         )
 
-    def seen(self, batch: RemoteBatch, at: float) -> "Part":
+    def seen(self, batch: RemoteBatch, at: float) -> "BatchPart":
         """The part with what the teacher says of its batch."""
         history = self.history
         if batch.status != self.remote:

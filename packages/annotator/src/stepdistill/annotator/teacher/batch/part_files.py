@@ -18,7 +18,7 @@ import orjson
 
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.protocol import CHAT
 from stepdistill.annotator.teacher.reply import sent_body
 from stepdistill.common.errors import ConfigError, StoreError
@@ -88,7 +88,7 @@ class PartWriter:
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys
 
-    def add(self, request: Request) -> Part | None:
+    def add(self, request: Request) -> BatchPart | None:
         """Write a request. Raises StoreError: a full disk; ConfigError: it is too large."""
         line, tokens = line_of(request, self._to), tokens_of(request)
         self._check(len(line), tokens)
@@ -106,7 +106,7 @@ class PartWriter:
         self._tokens += tokens
         return done
 
-    def finish(self) -> Part | None:
+    def finish(self) -> BatchPart | None:
         """The part of what was added since the last; None if nothing was."""
         if self._file is None:
             return None
@@ -114,9 +114,9 @@ class PartWriter:
         self._begin()
         return part
 
-    def _seal(self, file: BinaryIO) -> Part:
+    def _seal(self, file: BinaryIO) -> BatchPart:
         to = self._to
-        part = Part(
+        part = BatchPart(
             number=self._ledger.next_number(),
             run=to.run,
             task=to.task,
@@ -209,7 +209,7 @@ def _request(key: bytes, body: dict[str, Any], limit_name: str) -> Request:
     return Request(key=key, system=said.get("system", ""), user=said["user"], form=form)
 
 
-def is_whole(path: Path, part: Part) -> bool:
+def is_whole(path: Path, part: BatchPart) -> bool:
     """Whether a part's file is there as it was written."""
     try:
         with path.open("rb") as file:

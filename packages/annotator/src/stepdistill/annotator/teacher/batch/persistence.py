@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from stepdistill.annotator.errors import TeacherDown, Transient
-from stepdistill.annotator.teacher.batch.report import Reporter
+from stepdistill.annotator.teacher.batch.report import BatchReporter
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 
 _LONGEST_SILENCE_S = 6 * 3600.0
@@ -18,7 +18,7 @@ class Persistence:
 
     def __init__(
         self,
-        report: Reporter,
+        report: BatchReporter,
         retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.settings.run import BatchSettings
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import (
     Addressee,
     PartLimits,
@@ -16,14 +16,14 @@ from stepdistill.annotator.teacher.batch.part_files import (
     is_whole,
     read_requests,
 )
-from stepdistill.annotator.teacher.batch.report import Reporter
-from stepdistill.annotator.teacher.batch.reservations import BatchPurse
+from stepdistill.annotator.teacher.batch.report import BatchReporter
+from stepdistill.annotator.teacher.batch.reservations import BatchReservations
 from stepdistill.annotator.teacher.online.queue import Groups
 
 _GROUP = 256
 
 
-class Intake:
+class BatchPlanner:
     """mine: numbers of the parts that this run waits for.
 
     goes_online: what is to be asked again is asked online; limit_tokens: of one part's prompts.
@@ -34,8 +34,8 @@ class Intake:
         ledger: Ledger,
         settings: BatchSettings,
         to: Addressee,
-        report: Reporter,
-        purse: BatchPurse | None = None,
+        report: BatchReporter,
+        purse: BatchReservations | None = None,
     ) -> None:
         self.mine: set[int] = set()
         self.to, self.settings = to, settings
@@ -74,7 +74,7 @@ class Intake:
         self.mine |= {part for part in parts if part}
         return [each for each, part in zip(requests, parts, strict=True) if not part]
 
-    def settled(self, part: Part, free: Mapping[bytes, int]) -> None:
+    def settled(self, part: BatchPart, free: Mapping[bytes, int]) -> None:
         """A part is settled: its free requests are asked again, if they are this run's."""
         path = self._ledger.folder / part.file_name
         if part.number in self.mine:
@@ -82,7 +82,7 @@ class Intake:
         if path not in [waiting for waiting, _ in self.for_online]:
             path.unlink(missing_ok=True)
 
-    def _ask_again(self, path: Path, part: Part, keys: Mapping[bytes, int]) -> None:
+    def _ask_again(self, path: Path, part: BatchPart, keys: Mapping[bytes, int]) -> None:
         """In a new part, or online later."""
         if keys and not is_whole(path, part):
             line = f"{path} is gone or damaged: run this again to ask {len(keys):,} of its requests"
@@ -92,7 +92,7 @@ class Intake:
         elif keys:
             self._rewrite(read_requests(path, keys, self.to.limit_name))
 
-    def give_back(self, part: Part) -> None:
+    def give_back(self, part: BatchPart) -> None:
         """A part of which nothing was asked: its requests are free, as if it had never been."""
         keys = self._ledger.keys(part.number)
         tries = self._ledger.tries(keys)
@@ -113,7 +113,7 @@ class Intake:
             if is_damaged or (self.to.is_passing and self.asks(part)):
                 self.give_back(part)
 
-    def asks(self, part: Part) -> bool:
+    def asks(self, part: BatchPart) -> bool:
         """Whether a part is for the teacher that this run asks."""
         return (part.endpoint, part.model) == (self.to.endpoint, self.to.model)
 
@@ -145,7 +145,7 @@ class Intake:
         )
         return PartWriter(self._ledger, limits, self.to)
 
-    def _add(self, part: Part | None) -> None:
+    def _add(self, part: BatchPart | None) -> None:
         if part is not None:
             self.mine.add(part.number)
             self._report.event("prepared", part, bytes=part.bytes, tokens=part.tokens)

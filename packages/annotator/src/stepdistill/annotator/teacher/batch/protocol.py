@@ -22,7 +22,7 @@ class _Said(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class ModelCard(_Said):
+class RemoteModel(_Said):
     """A model that is served. shutdown_date: e.g. `2027-01-14`."""
 
     id: str
@@ -32,7 +32,7 @@ class ModelCard(_Said):
 class ModelCards(_Said):
     """The models that are served."""
 
-    data: list[ModelCard] = []
+    data: list[RemoteModel] = []
 
 
 class RemoteFile(_Said):

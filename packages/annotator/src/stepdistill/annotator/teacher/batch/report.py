@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 from stepdistill.annotator.events import EventLog
-from stepdistill.annotator.teacher.batch.part import Part
+from stepdistill.annotator.teacher.batch.part import BatchPart
 
 
-class Reporter:
+class BatchReporter:
     """say: a line for whoever looks on."""
 
     def __init__(self, events: EventLog, say: Callable[[str], None]) -> None:
         self._events, self._say = events, say
         self._said: set[str] = set()
 
-    def event(self, state: str, part: Part, **fields: object) -> None:
+    def event(self, state: str, part: BatchPart, **fields: object) -> None:
         """A part has come further."""
         self._events.emit("batch", state=state, part=part.number, requests=part.requests, **fields)
 

@@ -14,20 +14,20 @@ _HEX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class LineResult:
     """key: of the request, None for a line that is about none. outcome: what was made of it."""
 
     key: bytes | None
     outcome: Answer | TeacherError
 
 
-def read_result(line: bytes, limit: int) -> Result | None:
+def read_result(line: bytes, limit: int) -> LineResult | None:
     """What a line says; None for one that cannot be read. limit: tokens that were asked for."""
     try:
         said = ResultLine.model_validate_json(line)
     except ValidationError:
         return None
-    return Result(key=_key(said.custom_id), outcome=_outcome(said, limit))
+    return LineResult(key=_key(said.custom_id), outcome=_outcome(said, limit))
 
 
 def problem_of(problem: BatchProblem) -> TeacherError:

@@ -18,7 +18,7 @@ from stepdistill.annotator.errors import (
 )
 from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import Part, remote_prefix
+from stepdistill.annotator.teacher.batch.part import BatchPart, remote_prefix
 from stepdistill.annotator.teacher.batch.part_files import is_whole
 from stepdistill.annotator.teacher.batch.protocol import (
     PART,
@@ -27,7 +27,7 @@ from stepdistill.annotator.teacher.batch.protocol import (
     RemoteBatch,
     RemoteFile,
 )
-from stepdistill.annotator.teacher.batch.report import Reporter
+from stepdistill.annotator.teacher.batch.report import BatchReporter
 
 # A teacher may need a moment until it lists what it has just made: pauses between looks.
 _LOOK_AGAIN_S = (1.0, 5.0)
@@ -36,14 +36,14 @@ _SLACK_S = 86_400.0
 _FILE_TRIES = 8
 
 
-class Sender:
+class Uploader:
     """Carries parts to the teacher. Methods raise TeacherError, and StoreError of the ledger."""
 
-    def __init__(self, api: BatchApi, ledger: Ledger, report: Reporter) -> None:
+    def __init__(self, api: BatchApi, ledger: Ledger, report: BatchReporter) -> None:
         self._api, self._ledger, self._report = api, ledger, report
         self._not_seen: dict[int, int] = {}
 
-    async def send(self, part: Part) -> Part:
+    async def send(self, part: BatchPart) -> BatchPart:
         """Upload a part's file if need be, and create its batch.
 
         Raises FileNotFoundError when the part's file is not there as it was written.
@@ -52,7 +52,7 @@ class Sender:
             part = await self._upload(part)
         return await self._create(part)
 
-    async def resolve(self, part: Part) -> Part:
+    async def resolve(self, part: BatchPart) -> BatchPart:
         """Find out whether the call that was under way has reached the teacher."""
         if part.state == "uploading":
             return await self._find_file(part)
@@ -60,12 +60,12 @@ class Sender:
             return await self._find_batch(part)
         return part
 
-    async def withdraw(self, part: Part) -> None:
+    async def withdraw(self, part: BatchPart) -> None:
         """Remove the file of a part that no batch was created for."""
         if part.file_id is not None:
             await self._api.delete_file(part.file_id)
 
-    async def _upload(self, part: Part) -> Part:
+    async def _upload(self, part: BatchPart) -> BatchPart:
         path = self._ledger.folder / part.file_name
         if not is_whole(path, part):
             raise FileNotFoundError(path)
@@ -81,7 +81,7 @@ class Sender:
             raise
         return self._ledger.move(part, "uploaded", file_id=file.id)
 
-    async def _create(self, part: Part) -> Part:
+    async def _create(self, part: BatchPart) -> BatchPart:
         file_id = part.file_id
         if file_id is None:
             raise ValueError(f"part {part.number} has no file at the teacher's")
@@ -101,14 +101,14 @@ class Sender:
             ) from None
         return self._submitted(part, batch)
 
-    def _submitted(self, part: Part, batch: RemoteBatch) -> Part:
+    def _submitted(self, part: BatchPart, batch: RemoteBatch) -> BatchPart:
         self._not_seen.pop(part.number, None)
         at = self._ledger.now()
         part = self._ledger.save(part.moved("submitted", at, batch_id=batch.id).seen(batch, at))
         self._report.event("submitted", part, batch=batch.id)
         return part
 
-    def _file_not_seen(self, part: Part, error: NotFound) -> ConnectionLost:
+    def _file_not_seen(self, part: BatchPart, error: NotFound) -> ConnectionLost:
         """Its file is not seen: for a moment, or because it is gone, then it goes up again."""
         self._not_seen[part.number] = self._not_seen.get(part.number, 0) + 1
         if self._not_seen[part.number] < _FILE_TRIES:
@@ -120,7 +120,7 @@ class Sender:
             f"the teacher has lost {part.remote_name}: it is sent again ({error})"
         )
 
-    async def _find_file(self, part: Part) -> Part:
+    async def _find_file(self, part: BatchPart) -> BatchPart:
         """The part's file among those at the teacher's; what else lies there of ours goes."""
         found: RemoteFile | None = None
         for file in await self._ours():
@@ -146,7 +146,7 @@ class Sender:
             if file.filename.startswith(prefixes) and file.id not in used
         ]
 
-    async def _find_batch(self, part: Part) -> Part:
+    async def _find_batch(self, part: BatchPart) -> BatchPart:
         found = await self._batches_of(part)
         for pause_s in _LOOK_AGAIN_S:
             if not found:
@@ -157,7 +157,7 @@ class Sender:
         self._report.oddity("found_batch", f"{found[0].id} had been created: it is waited for")
         return self._submitted(part, found[0])
 
-    async def _batches_of(self, part: Part) -> list[RemoteBatch]:
+    async def _batches_of(self, part: BatchPart) -> list[RemoteBatch]:
         """The batches that were created for this submission of this part: one, or none."""
         since = part.history[-1].at - _SLACK_S
         found: list[RemoteBatch] = []
@@ -169,7 +169,7 @@ class Sender:
         return found
 
 
-def _is_of(batch: RemoteBatch, part: Part) -> bool:
+def _is_of(batch: RemoteBatch, part: BatchPart) -> bool:
     """Whether a batch was created for this submission of this part."""
     if not batch.metadata:  # a server that does not keep it
         return batch.input_file_id == part.file_id and batch.status != "failed"

@@ -9,7 +9,7 @@ import aiohttp
 from stepdistill.annotator.errors import ConnectionLost, Overloaded, TimedOut
 from stepdistill.annotator.plan.key import Request, endpoint_of
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.spec import CONNECT_S, LARGEST_REPLY, Door
+from stepdistill.annotator.teacher.spec import CONNECT_S, LARGEST_REPLY, TeacherSpec
 
 _LONG = 1 << 20
 
@@ -17,7 +17,7 @@ _LONG = 1 << 20
 class AiohttpTransport:
     """An HTTP session with keep-alive connections; an async context manager."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: TeacherSpec) -> None:
         self._door = door
 
     async def __aenter__(self) -> Self:

@@ -23,7 +23,7 @@ _FRAMED = {"content-length", "transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """A whole reply. headers: by their names in lower case."""
 
     status: int
@@ -41,10 +41,10 @@ class PlainConnection(asyncio.Protocol):
     def __init__(self, lost: Callable[["PlainConnection"], None]) -> None:
         self._loop, self._lost = asyncio.get_running_loop(), lost
         self._parser = HttpResponseParser(self)
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._waiter: asyncio.Future[HttpReply] | None = None
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._reply: Reply | None = None
+        self._reply: HttpReply | None = None
         self.due_s = math.inf
         self.received = 0
         self.idle_since_s = 0.0
@@ -57,7 +57,7 @@ class PlainConnection(asyncio.Protocol):
         """Whether another request may be sent, as far as one can know."""
         return not self._transport.is_closing()
 
-    def send(self, request: bytes, due_s: float) -> asyncio.Future[Reply]:
+    def send(self, request: bytes, due_s: float) -> asyncio.Future[HttpReply]:
         """Send a whole request; its reply, or the TeacherError that came instead."""
         self._headers, self._body, self._reply = {}, [], None
         self.received, self.due_s = 0, due_s
@@ -121,16 +121,16 @@ class PlainConnection(asyncio.Protocol):
             if not self._parser.should_keep_alive():
                 self.close()
 
-    def _whole(self) -> Reply:
+    def _whole(self) -> HttpReply:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        return Reply(self._parser.get_status_code(), self._headers, body)
+        return HttpReply(self._parser.get_status_code(), self._headers, body)
 
-    def _settle(self, outcome: Reply | TeacherError) -> None:
+    def _settle(self, outcome: HttpReply | TeacherError) -> None:
         waiter, self._waiter, self.due_s = self._waiter, None, math.inf
         self.idle_since_s = self._loop.time()
         if waiter is None or waiter.done():  # who waited has gone
             return
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, HttpReply):
             waiter.set_result(outcome)
         else:
             waiter.set_exception(outcome)

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from stepdistill.annotator.errors import ConnectionLost, TimedOut
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.http.plain_connection import PlainConnection, Reply
-from stepdistill.annotator.teacher.spec import CONNECT_S, Door
+from stepdistill.annotator.teacher.http.plain_connection import HttpReply, PlainConnection
+from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
 _STALE_AFTER_S = 1.0
 
@@ -30,7 +30,7 @@ class PlainTransport:
     A connection that was busy a moment ago was not closed for lying idle: its loss is an error.
     """
 
-    def __init__(self, door: Door, *, stale_after_s: float = _STALE_AFTER_S) -> None:
+    def __init__(self, door: TeacherSpec, *, stale_after_s: float = _STALE_AFTER_S) -> None:
         self._door, self._stale_after_s = door, stale_after_s
         url = urlsplit(door.url)
         self._host, self._port = url.hostname or "", url.port or 80
@@ -56,7 +56,7 @@ class PlainTransport:
         reply = await self._exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body), due_s)
         return self._door.answer(reply.status, reply.headers, reply.body), reply.headers
 
-    async def _exchange(self, request: bytes, due_s: float) -> Reply:
+    async def _exchange(self, request: bytes, due_s: float) -> HttpReply:
         while self._idle:
             connection = self._idle.pop()  # the last one used: it is the freshest
             if not connection.is_open:
@@ -70,7 +70,7 @@ class PlainTransport:
                 break
         return await self._over(await self._connect(due_s), request, due_s)
 
-    async def _over(self, connection: PlainConnection, request: bytes, due_s: float) -> Reply:
+    async def _over(self, connection: PlainConnection, request: bytes, due_s: float) -> HttpReply:
         if due_s < self._sweep_at_s:
             self._sweep_at(due_s)
         try:
@@ -114,7 +114,7 @@ class PlainTransport:
             self._sweep_at(self._sweep_at_s)
 
 
-def _head(door: Door, target: str) -> bytes:
+def _head(door: TeacherSpec, target: str) -> bytes:
     """All of a request's head but the length of its body."""
     lines = [f"POST {target} HTTP/1.1", f"Host: {urlsplit(door.url).netloc}"]
     lines += [f"{name}: {value}" for name, value in door.headers.items()]

@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from stepdistill.annotator.plan.key import Request, endpoint_of
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 
 class Transport(Protocol):
@@ -24,7 +24,7 @@ class Transport(Protocol):
         ...
 
 
-def open_transport(door: Door) -> AbstractAsyncContextManager[Transport]:
+def open_transport(door: TeacherSpec) -> AbstractAsyncContextManager[Transport]:
     """The transport that suits the teacher's address and this machine's proxies."""
     if is_plain(door.base_url):
         from stepdistill.annotator.teacher.http.plain_transport import PlainTransport

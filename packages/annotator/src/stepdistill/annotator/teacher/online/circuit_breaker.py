@@ -18,7 +18,7 @@ from stepdistill.annotator.errors import TeacherDown, Transient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerPolicy:
+class CircuitBreakerPolicy:
     """opens_after: failures in a row, or as many as the window is wide if that is more, and
     opens_after_s: seconds without an answer; where one in ten comes through it stays closed.
     first_s, cap_s: the first and the longest pause. probes, longest_s: the budgets, in probes and
@@ -34,10 +34,12 @@ class BreakerPolicy:
     first_probes: int = 3
 
 
-class Breaker:
+class CircuitBreaker:
     """where: the teacher's URL, for the error. clock: seconds, monotonic."""
 
-    def __init__(self, policy: BreakerPolicy, where: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, policy: CircuitBreakerPolicy, where: str, clock: Callable[[], float]
+    ) -> None:
         self._policy, self._where, self._clock = policy, where, clock
         self._ever_answered = False
         self._answered_at_s = clock()

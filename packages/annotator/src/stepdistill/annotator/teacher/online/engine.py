@@ -23,24 +23,24 @@ from typing import Self
 from stepdistill.annotator.errors import Final, RateLimited, RunStopped, Transient
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.group_commit import Committer
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.teacher.http.transport import Transport, open_transport
-from stepdistill.annotator.teacher.online.circuit_breaker import BreakerPolicy
-from stepdistill.annotator.teacher.online.gate import Gate
-from stepdistill.annotator.teacher.online.queue import Agenda, Groups, Ticket
+from stepdistill.annotator.teacher.online.circuit_breaker import CircuitBreakerPolicy
+from stepdistill.annotator.teacher.online.gate import AdmissionControl
+from stepdistill.annotator.teacher.online.queue import Groups, PendingRequest, RequestQueue
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
-from stepdistill.annotator.teacher.online.window import SCOUT_S, Window
+from stepdistill.annotator.teacher.online.window import SCOUT_S, ConcurrencyWindow
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.annotator.teacher.reservations import Purse
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.reservations import OnlineReservations
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class FailurePolicy:
     """With one request, and with the teacher as a whole."""
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    breaker: CircuitBreakerPolicy = field(default_factory=CircuitBreakerPolicy)
 
 
 class OnlineTeacher:
@@ -48,26 +48,26 @@ class OnlineTeacher:
 
     def __init__(  # budget: the parts that it is made of; each is real in its tests
         self,
-        door: Door,
-        committer: Committer,
+        door: TeacherSpec,
+        committer: GroupCommit,
         progress: Progress,
         *,
-        patience: Patience | None = None,
+        patience: FailurePolicy | None = None,
         events: EventLog | None = None,
-        transport: Callable[[Door], AbstractAsyncContextManager[Transport]] = open_transport,
-        purse: Purse | None = None,
+        transport: Callable[[TeacherSpec], AbstractAsyncContextManager[Transport]] = open_transport,
+        purse: OnlineReservations | None = None,
     ) -> None:
         self._door, self._committer, self._progress = door, committer, progress
-        patience = patience or Patience()
+        patience = patience or FailurePolicy()
         self._retry, self._clock = patience.retry, time.monotonic
         self._events = events or EventLog(None)
-        self._window = Window(door.concurrency, self._clock, door.first)
-        self._gate = Gate(door, patience.breaker, progress, self._events, self._clock)
+        self._window = ConcurrencyWindow(door.concurrency, self._clock, door.first)
+        self._gate = AdmissionControl(door, patience.breaker, progress, self._events, self._clock)
         self._opened = transport(door)
         self._purse = purse
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._held: Ticket | None = None
+        self._held: PendingRequest | None = None
         self._stopped = False
         self._error: BaseException | None = None
 
@@ -85,7 +85,7 @@ class OnlineTeacher:
 
     async def ask_all(self, groups: Groups) -> None:
         """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""
-        self._agenda = Agenda(groups, self._door.weigh, self._clock)
+        self._agenda = RequestQueue(groups, self._door.weigh, self._clock)
         async with asyncio.TaskGroup() as self._workers:
             self._n_workers = 0
             self._hire()
@@ -117,7 +117,7 @@ class OnlineTeacher:
         self._error = self._error or error
         self.stop()
 
-    def _ready(self) -> Ticket | None:
+    def _ready(self) -> PendingRequest | None:
         """The next ticket, if one is at hand and may go now. It keeps its place until it may."""
         if self._stopped:
             return None
@@ -132,7 +132,7 @@ class OnlineTeacher:
             self._gate.let_through(ticket.tokens)
         return ticket
 
-    async def _next(self) -> Ticket | None:
+    async def _next(self) -> PendingRequest | None:
         """The next ticket, once there is one that may go; None when nothing is left to do.
 
         One worker waits at a time, the others behind it.
@@ -151,7 +151,7 @@ class OnlineTeacher:
                     await self._pause(self._agenda.next_in_s)
             return None
 
-    async def _clear(self, ticket: Ticket) -> None:
+    async def _clear(self, ticket: PendingRequest) -> None:
         """Until gate or purse may have changed their mind about a ticket."""
         wait_s = self._gate.wait_s(ticket.tokens)
         if wait_s or self._purse is None:
@@ -167,7 +167,7 @@ class OnlineTeacher:
         except TimeoutError:
             return
 
-    async def _try(self, ticket: Ticket) -> None:
+    async def _try(self, ticket: PendingRequest) -> None:
         started_s = self._clock()
         outcome: Answer | Failure | None = None
         try:
@@ -195,7 +195,7 @@ class OnlineTeacher:
             self._window.reopen()
         self._hire()
 
-    async def _keep(self, ticket: Ticket, outcome: Answer | Failure) -> None:
+    async def _keep(self, ticket: PendingRequest, outcome: Answer | Failure) -> None:
         def landed(error: BaseException | None) -> None:
             self._agenda.settle(ticket)
             if error is None:
@@ -208,7 +208,9 @@ class OnlineTeacher:
 
         await self._committer.submit(ticket.request.key, outcome, landed)
 
-    def _put_off(self, ticket: Ticket, error: Transient, started_s: float) -> Failure | None:
+    def _put_off(
+        self, ticket: PendingRequest, error: Transient, started_s: float
+    ) -> Failure | None:
         """Another try later, or, when the tries are used up, the failure that is left."""
         if isinstance(error, RateLimited):
             self._window.refused(started_s, slow_down=error.slow_down)

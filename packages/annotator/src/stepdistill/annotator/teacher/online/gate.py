@@ -5,26 +5,29 @@ from collections.abc import Callable, Mapping
 from stepdistill.annotator.errors import Transient
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.store.answer import Usage
-from stepdistill.annotator.teacher.online.circuit_breaker import Breaker, BreakerPolicy
-from stepdistill.annotator.teacher.online.rate_limiter import Limits
+from stepdistill.annotator.teacher.online.circuit_breaker import (
+    CircuitBreaker,
+    CircuitBreakerPolicy,
+)
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimiter
 from stepdistill.annotator.teacher.progress import Pause, Progress
-from stepdistill.annotator.teacher.spec import Door
+from stepdistill.annotator.teacher.spec import TeacherSpec
 
 
-class Gate:
+class AdmissionControl:
     """Asked before each request, told of each reply; keeps progress and log up to date."""
 
     def __init__(
         self,
-        door: Door,
-        policy: BreakerPolicy,
+        door: TeacherSpec,
+        policy: CircuitBreakerPolicy,
         progress: Progress,
         events: EventLog,
         clock: Callable[[], float],
     ) -> None:
         self._door, self._progress, self._events = door, progress, events
-        self._limits = Limits(door.limits, clock)
-        self._breaker = Breaker(policy, door.base_url, clock)
+        self._limits = RateLimiter(door.limits, clock)
+        self._breaker = CircuitBreaker(policy, door.base_url, clock)
         self._name_limits()
 
     def wait_s(self, tokens: int) -> float:

@@ -17,7 +17,7 @@ _MOST_WAITING = 2048
 
 
 @dataclass(slots=True, kw_only=True)
-class Ticket:
+class PendingRequest:
     """A request on its way. attempt: from 1. waited_s: spent between tries so far."""
 
     request: Request
@@ -26,7 +26,7 @@ class Ticket:
     waited_s: float = 0.0
 
 
-class Agenda:
+class RequestQueue:
     """Holds the group of requests at hand and what waits for another try, and no more.
 
     groups: the requests in order, some at a time, so that drawing one costs no turn of the loop.
@@ -44,12 +44,12 @@ class Agenda:
         self._groups, self._weigh, self._clock = groups, weigh, clock
         self._most_waiting = most_waiting
         self._at_hand: Iterator[Request] = iter(())
-        self._later: list[tuple[float, int, Ticket]] = []
+        self._later: list[tuple[float, int, PendingRequest]] = []
         self._order = count()
         self._known: set[bytes] = set()
         self._settled: set[bytes] = set()
 
-    def draw(self) -> Ticket | None:
+    def draw(self) -> PendingRequest | None:
         """The next ticket: one whose wait is over, else a new one from the group at hand."""
         if self._later and self._later[0][0] <= self._clock():
             return heapq.heappop(self._later)[2]
@@ -58,7 +58,7 @@ class Agenda:
         for request in self._at_hand:
             if request.key not in self._known:
                 self._known.add(request.key)
-                return Ticket(request=request, tokens=self._weigh(request))
+                return PendingRequest(request=request, tokens=self._weigh(request))
         return None
 
     async def refill(self) -> bool:
@@ -74,13 +74,13 @@ class Agenda:
         self._at_hand = iter(group or ())
         return group is not None
 
-    def put_off(self, ticket: Ticket, wait_s: float) -> None:
+    def put_off(self, ticket: PendingRequest, wait_s: float) -> None:
         """Draw this ticket again, no sooner than in wait_s seconds."""
         ticket.attempt += 1
         ticket.waited_s += wait_s
         heapq.heappush(self._later, (self._clock() + wait_s, next(self._order), ticket))
 
-    def settle(self, ticket: Ticket) -> None:
+    def settle(self, ticket: PendingRequest) -> None:
         """Nothing more is to be done for this ticket's request."""
         self._settled.add(ticket.request.key)
 

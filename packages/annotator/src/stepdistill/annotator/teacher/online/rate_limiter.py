@@ -19,14 +19,14 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSettings:
+class RateLimits:
     """What may be sent in a minute; None for no limit of our own."""
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
 
 
-class Level:
+class TokenBucket:
     """One limit: `per_minute` flows in steadily, up to half a second's worth.
 
     A demand larger than that goes once the level is full and leaves a debt, which later demands
@@ -67,14 +67,14 @@ class Level:
         self._at_s = now
 
 
-class Limits:
+class RateLimiter:
     """Both limits of one model at one teacher."""
 
-    def __init__(self, settings: LimitSettings, clock: Clock) -> None:
+    def __init__(self, settings: RateLimits, clock: Clock) -> None:
         self._own = settings
         self._heard: tuple[str | None, str | None] = (None, None)
-        self.requests = Level(settings.requests_per_minute, clock)
-        self.tokens = Level(settings.tokens_per_minute, clock)
+        self.requests = TokenBucket(settings.requests_per_minute, clock)
+        self.tokens = TokenBucket(settings.tokens_per_minute, clock)
 
     def wait_s(self, tokens: int) -> float:
         """Seconds until a request of so many tokens may go. Raises ConfigError if it never may."""
@@ -114,7 +114,7 @@ class Limits:
         return True
 
 
-def _heed(level: Level, said: str | None, own: float | None) -> None:
+def _heed(level: TokenBucket, said: str | None, own: float | None) -> None:
     try:
         named = float(said or "")
     except ValueError:

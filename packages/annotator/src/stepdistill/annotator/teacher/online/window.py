@@ -22,7 +22,7 @@ _SLOW_DOWN_GROWTH = 1.5
 _USELESS = 0.9
 
 
-class Window:
+class ConcurrencyWindow:
     """ceiling: never more than so many. clock: in seconds.
 
     first: where slow start begins; None: at one, and at 64 once that has its answer.
