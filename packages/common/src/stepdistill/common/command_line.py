@@ -1,0 +1,200 @@
+"""What both command lines share: settings as options, a settings file, errors in one line.
+
+An option is said once, on the field of a settings class that holds it: its type, bounds, default,
+and, as the docstring below the field, its help with the unit. A command takes such a class:
+
+    @dataclass(frozen=True, kw_only=True)
+    @option_group("Rows", 2)
+    class RowSettings(Settings):
+        samples: Annotated[int | None, at_least(1)] = None
+        \"""Only the first N rows of each split.\"""
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+import cyclopts
+import cyclopts.config
+from cyclopts import App, Group, Parameter, Token
+from cyclopts.argument import Argument, ArgumentCollection
+from cyclopts.exceptions import CycloptsError, MissingArgumentError
+from cyclopts.validators import Number
+
+from stepdistill.common.errors import ConfigError, DistillError
+
+_CONFIG = "--config"
+PATH_OR_NAME = "path or name"
+"""Marks an option whose text may be a path: in a settings file it is one where that is there."""
+T = TypeVar("T")
+Class = TypeVar("Class", bound=type)
+
+
+class Settings:
+    """Base of settings classes; each checks its own fields in `check`, and calls its super's."""
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raises ConfigError: fields contradict each other."""
+
+    def set_default(self, name: str, value: object) -> None:
+        """Fill in a default that depends on other fields."""
+        object.__setattr__(self, name, value)
+
+
+def option_group(title: str, place: int) -> Callable[[Class], Class]:
+    """Show the fields that this settings class itself adds under one title of `--help`.
+
+    place: of the title among the others.
+    """
+    group = Parameter(group=_group(title, place))
+
+    def titled(settings: Class) -> Class:
+        own = settings.__annotations__
+        for name, hint in own.items():
+            if name != "_":  # dataclasses.KW_ONLY
+                own[name] = Annotated[hint, group]
+        return settings
+
+    return titled
+
+
+@cache
+def _group(title: str, place: int) -> Group:
+    return Group(title, sort_key=place)
+
+
+def at_least(least: float) -> Parameter:
+    """A number that is no smaller."""
+    return Parameter(validator=Number(gte=least))
+
+
+def between(least: float, most: float) -> Parameter:
+    """A number from least to most, both included."""
+    return Parameter(validator=Number(gte=least, lte=most))
+
+
+def read_by(read: Callable[[str], object]) -> Parameter:
+    """An option whose word this function reads; it raises ConfigError or ValueError."""
+
+    def convert(_: object, tokens: Sequence[Token]) -> object:
+        return read(tokens[-1].value)
+
+    return Parameter(converter=convert, n_tokens=1)
+
+
+def comma_separated(_: object, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """A converter: `--split a,b --split c` is a, b and c, each once."""
+    words = [word.strip() for token in tokens for word in token.value.split(",")]
+    return tuple(dict.fromkeys(word for word in words if word))
+
+
+NAMES = Parameter(converter=comma_separated, consume_multiple=False)
+
+
+def make_app(name: str, about: str, version: str | None = None) -> App:
+    """An app, or a command with commands of its own."""
+    return App(
+        name=name,
+        help=about,
+        version=version,
+        version_flags=["--version"] if version else [],
+        default_parameter=Parameter(negative=(), show_default=_shown_default),
+        help_flags=["--help", "-h"],
+    )
+
+
+def add_command(app: App, function: Callable[..., object], name: str) -> None:
+    """A function whose docstring, examples included, is the command's help."""
+    app.command(function, name=name, help=inspect.cleandoc(function.__doc__ or ""))
+
+
+def call(app: App, words: Sequence[str]) -> Any:
+    """Do what the words of a command line say; what the command returned. Raises DistillError."""
+    path = _config_file(words)
+    if path is not None:
+        app.config = (_SettingsFile(path, must_exist=True, use_commands_as_keys=False),)
+    try:
+        return app(
+            list(words), exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        command = " ".join(error.command_chain or ())
+        text = " ".join(str(error).split()).rstrip(".")
+        if type(error) is MissingArgumentError and error.argument is not None:
+            text = f"{error.argument.name} is missing"
+        raise ConfigError(f"{text}; see {app.name[0]} {command} --help") from None
+
+
+def exit_code_of(app: App, words: Sequence[str]) -> int:
+    """Call an app as a program: 0, or one line on standard error and the error's code."""
+    try:
+        call(app, words)
+    except DistillError as error:
+        sys.stderr.write(f"{app.name[0]}: {' '.join(str(error).split())}\n")
+        return error.exit_code
+    return 0
+
+
+def taken_from(settings: object, wanted: type[T], **others: object) -> T:
+    """Settings of another class, of the fields that both have. others: what differs."""
+    names = inspect.signature(wanted).parameters
+    shared = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+    return wanted(**{**shared, **others})
+
+
+def _shown_default(value: object) -> object:
+    """None hides it: what is off, or nothing, needs no words."""
+    if value is None or value is False or value in ((), frozenset()):
+        return None
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def _config_file(words: Sequence[str]) -> Path | None:
+    """The file that --config names: it has to be known before the other options are read."""
+    for place, word in enumerate(words):
+        if word == _CONFIG and place + 1 < len(words):
+            return Path(words[place + 1])
+        if word.startswith(f"{_CONFIG}="):
+            return Path(word.partition("=")[2])
+    return None
+
+
+def _kind_of_path(argument: Argument) -> str | None:
+    if PATH_OR_NAME in get_args(argument.field_info.annotation):
+        return PATH_OR_NAME
+    return "path" if argument.hint is Path or Path in get_args(argument.hint) else None
+
+
+class _SettingsFile(cyclopts.config.Yaml):
+    """A YAML file of options by name; what the command line says goes before it.
+
+    Paths in it are relative to its folder.
+    """
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        folder = Path(self.path).parent
+        kinds = {name: _kind_of_path(each) for each in arguments for name in each.names}
+        content = self._content()
+        for key, value in content.items():
+            kind = kinds.get(f"--{key.replace('_', '-')}")
+            if isinstance(value, str) and kind is not None:
+                there = folder / value
+                content[key] = str(there) if kind == "path" or there.exists() else value
+        loaded = cyclopts.config.Dict(content, use_commands_as_keys=False, source=str(self.path))
+        loaded(app, commands, arguments)
+
+    def _content(self) -> dict[str, object]:
+        try:
+            return dict(self.config)
+        except (OSError, UnicodeError, ValueError, TypeError, CycloptsError) as error:
+            raise ConfigError(
+                f"{_CONFIG} {self.path}: not a YAML mapping of options, as `samples: 500` ({error})"
+            ) from None
