@@ -10,7 +10,7 @@ unexport DS_ACCELERATOR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart check test test-all test-alone bench lock clean
+.PHONY: help setup quickstart check test test-all test-alone bench wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ bench: setup  ## speed and memory against floors and the original's way, see ben
 	@missed=0; for name in read_answers race_templates annotate_throughput warm_rerun soak batch_api train_step; do \
 		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
 	done; exit $$missed
+
+wheels: setup  ## build the three packages into dist/
+	@$(PYTHON) scripts/wheels.py
 
 lock:  ## resolve the dependencies again
 	@env -u UV_FIND_LINKS $$(command -v uv || echo .tools/bin/uv) lock

@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 
 import pytest
-import typer
+from cyclopts import App
 
 from stepdistill.annotator.cli import COMMANDS
 
@@ -33,6 +33,6 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says(name: str) -> 
     place, line = COMMANDS[name]
     module, _, attribute = place.partition(":")
     command = getattr(import_module(module), attribute)
-    said = command.info.help if isinstance(command, typer.Typer) else command.__doc__
+    said = command.help if isinstance(command, App) else command.__doc__
     assert isinstance(said, str)
     assert said.strip().splitlines()[0] == line

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunSettings, own_prompts
+from stepdistill.annotator.settings.rows import shipped_tasks
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -31,7 +32,7 @@ def simulator(tmp_path: Path, settings: SimulatorSettings | None = None) -> Simu
                 task="demo",
                 splits=("train",),
                 teacher="t",
-                prompts=own_prompts(),
+                prompts=shipped_tasks(),
                 store=tmp_path,
                 out=tmp_path,
                 template=template,

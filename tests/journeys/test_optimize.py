@@ -14,7 +14,8 @@ import pytest
 
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.settings.run import RunSettings, own_prompts
+from stepdistill.annotator.settings.rows import shipped_tasks
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -26,7 +27,7 @@ from tests.journeys.test_ceiling import spent
 from tests.journeys.test_kill_and_resume import served, start
 
 HISTORY = Path("runs") / "demo" / "search" / "history.jsonl"
-PROMPTS = own_prompts()
+PROMPTS = shipped_tasks()
 
 
 def simulator(folder: Path, seed: int, settings: SimulatorSettings | None = None) -> Simulator:
@@ -136,7 +137,7 @@ async def test_most_searches_find_a_better_template(annotate: Annotate, tmp_path
     ("more", "said"),
     [
         (("--test-size", "1"), "test-size"),
-        (("--write-templates", "perhaps"), "confirmed, always, never"),
+        (("--write-templates", "perhaps"), '"confirmed", "always", "never"'),
         (
             ("--max-cost", "1", "--optimizer", "x", "--optimizer-base-url", "http://h/v1"),
             "no price",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import RunSettings, own_prompts
+from stepdistill.annotator.settings.rows import shipped_tasks
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -21,7 +22,7 @@ def simulator(tmp_path: Path, settings: SimulatorSettings | None = None) -> Simu
         task="demo",
         splits=("train", "test"),
         teacher="t",
-        prompts=own_prompts(),
+        prompts=shipped_tasks(),
         store=tmp_path,
         out=tmp_path,
     )

@@ -5,9 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from stepdistill.annotator.commands.store import store_app
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import ANNOTATE, Annotate, digests
 
@@ -116,6 +114,6 @@ def test_without_a_store_or_a_file_each_command_is_refused(
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_each_command_shows_how_it_is_called() -> None:
-    for name in ("info", "verify", "export", "import", "compact"):
-        assert f"annotate store {name}" in CliRunner().invoke(store_app, [name, "--help"]).output
+@pytest.mark.parametrize("name", ["info", "verify", "export", "import", "compact"])
+def test_each_command_shows_how_it_is_called(annotate: Annotate, name: str) -> None:
+    assert f"annotate store {name}" in annotate("store", name, "--help").out

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stepdistill.annotator.prompt.check import PromptProblem, check_prompts
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import OriginalParse, Template, load_templates
-from stepdistill.annotator.settings.run import own_prompts
+from stepdistill.annotator.settings.rows import shipped_tasks
 from tests.annotator.prompt.made import TASK_YAML, prompts_folder
 
 GOLD = TASK_YAML + "gold: answer\n"
@@ -27,9 +27,9 @@ def original(label: str) -> Template:
     return Template(id="a", user="{problem} {hint}", original=parse)
 
 
-@pytest.mark.parametrize("task", [path.parent.name for path in own_prompts().glob("*/task.yaml")])
+@pytest.mark.parametrize("task", [path.parent.name for path in shipped_tasks().glob("*/task.yaml")])
 def test_what_we_ship_has_nothing_to_report(task: str) -> None:
-    prompts, spec = own_prompts(), load_task(own_prompts(), task)
+    prompts, spec = shipped_tasks(), load_task(shipped_tasks(), task)
     own = {n: t for n, t in load_templates(prompts, task).items() if t.original is None}
     assert [
         each for each in check_prompts(prompts, spec, own) if "original" not in each.where
@@ -99,6 +99,6 @@ def test_any_templates_can_be_checked(texts: list[tuple[str, str]]) -> None:
         f"t{n}": Template(id=f"t{n}", system=system, user=user)
         for n, (system, user) in enumerate(texts)
     }
-    spec = load_task(own_prompts(), "demo")
+    spec = load_task(shipped_tasks(), "demo")
     findings = check_prompts(Path("nowhere"), spec, templates)
     assert all(isinstance(each, PromptProblem) and each.what for each in findings)

@@ -16,7 +16,7 @@ from stepdistill.annotator.reading.filters import (
     make_filters,
 )
 from stepdistill.annotator.reading.readers import make_readers
-from stepdistill.annotator.settings.run import ShardSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.task import LabelSpec

@@ -12,7 +12,7 @@ from stepdistill.annotator.reading.filters import make_filters
 from stepdistill.annotator.reading.readers import make_readers
 from stepdistill.annotator.reading.record import RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.settings.run import ShardSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.record import PartRef, Record

@@ -10,7 +10,7 @@ from stepdistill.annotator.plan.plan import Plan, Unanswered
 from stepdistill.annotator.prompt.mix import Mix, single
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.write import SplitWriter
-from stepdistill.annotator.settings.run import ShardSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.manifest import Manifest
 from stepdistill.common.shards import read_records

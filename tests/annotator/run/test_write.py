@@ -10,7 +10,7 @@ from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix, single
 from stepdistill.annotator.run.write import SplitWriter
-from stepdistill.annotator.settings.run import ShardSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError
 from stepdistill.common.manifest import MANIFEST_NAME

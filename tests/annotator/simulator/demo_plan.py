@@ -2,7 +2,8 @@
 
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.settings.run import RunSettings, own_prompts
+from stepdistill.annotator.settings.rows import shipped_tasks
+from stepdistill.annotator.settings.run import RunSettings
 
 
 def demo_plan(*templates: str, samples: int | None = None) -> Plan:
@@ -11,9 +12,9 @@ def demo_plan(*templates: str, samples: int | None = None) -> Plan:
         task="demo",
         splits=("valid",),
         teacher="t",
-        prompts=own_prompts(),
-        store=own_prompts(),
-        out=own_prompts(),
+        prompts=shipped_tasks(),
+        store=shipped_tasks(),
+        out=shipped_tasks(),
         samples=samples,
     )
     return make_template_plan(config, templates)

@@ -11,13 +11,14 @@ from typing import Any
 
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.settings.run import RunSettings, own_prompts
+from stepdistill.annotator.settings.rows import shipped_tasks
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.annotator.study.optimize.outcome import SearchOutcome
 from stepdistill.annotator.study.optimize.run import run_search
-from stepdistill.annotator.study.optimize.settings import SearchSettings
 from tests.journeys.money import with_prices
 
 MILLION = Decimal(1_000_000)
@@ -28,7 +29,7 @@ def a_config(folder: Path, **changes: Any) -> RunSettings:
         "task": "demo",
         "splits": ("train",),
         "teacher": "priced",
-        "prompts": own_prompts(),
+        "prompts": shipped_tasks(),
         "store": folder / "store",
         "out": folder,
         "prices": folder / "prices.yaml",

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.settings.run import BatchSettings
+from stepdistill.annotator.settings.batch import BatchSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings

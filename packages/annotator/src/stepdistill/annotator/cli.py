@@ -6,10 +6,11 @@ answer at once, whatever the others need.
 
 import sys
 from importlib import import_module
+from importlib.metadata import version
 
-import typer
+from cyclopts import App
 
-from stepdistill.common.errors import DistillError
+from stepdistill.common import command_line
 
 _ABOUT = "Ask a teacher LLM for a label and its reasons for every row, and write sharded JSONL."
 # name -> where it is defined, and what it does: the first line of its own help.
@@ -77,30 +78,20 @@ COMMANDS = {
 }
 
 
-def make_app(asked_for: str | None) -> typer.Typer:
-    """The app; of its commands only the one that is asked for can be called."""
-    app = typer.Typer(
-        add_completion=False,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
-        help=_ABOUT,
-    )
+def make_app(asked_for: str | None) -> App:
+    """The app; of its commands only the one that is asked for is loaded and can be called."""
+    app = command_line.make_app("annotate", _ABOUT, version("stepdistill-annotator"))
     for name, (place, line) in COMMANDS.items():
-        if name == asked_for:
-            _add(app, name, place)
+        if name != asked_for:
+            app.command(_not_loaded, name=name, help=line)
+            continue
+        module, _, attribute = place.partition(":")
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, App):
+            app.command(command)
         else:
-            app.command(name, help=line)(_not_loaded)
+            command_line.add_command(app, command, name)
     return app
-
-
-def _add(app: typer.Typer, name: str, place: str) -> None:
-    module, _, attribute = place.partition(":")
-    command = getattr(import_module(module), attribute)
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name)
-    else:
-        app.command(name)(command)
 
 
 def _not_loaded() -> None:
@@ -109,8 +100,6 @@ def _not_loaded() -> None:
 
 def main() -> None:
     """The console script: exit codes 0 done, 2 refused, 3 stopped by a limit, 130 interrupted."""
-    try:
-        make_app(sys.argv[1] if len(sys.argv) > 1 else None)()
-    except DistillError as error:
-        sys.stderr.write(f"annotate: {' '.join(str(error).split())}\n")
-        sys.exit(error.exit_code)
+    words = sys.argv[1:]
+    asked_for = next((word for word in words if not word.startswith("-")), None)
+    sys.exit(command_line.exit_code_of(make_app(asked_for), words))

@@ -13,6 +13,7 @@ and, as the docstring below the field, its help with the unit. A command takes s
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import Field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
@@ -45,6 +46,15 @@ class Settings:
     def set_default(self, name: str, value: object) -> None:
         """Fill in a default that depends on other fields."""
         object.__setattr__(self, name, value)
+
+
+def as_options(settings: Class) -> Class:
+    """Take the fields of this dataclass as a command's options; its arguments come first."""
+    fields: dict[str, Field[object]] = vars(settings)["__dataclass_fields__"]
+    # cyclopts wants arguments before options; a base class's fields stand before one's own.
+    ordered = dict(sorted(fields.items(), key=lambda each: each[1].kw_only is True))
+    type.__setattr__(settings, "__dataclass_fields__", ordered)
+    return Parameter(name="*")(settings)
 
 
 def option_group(title: str, place: int) -> Callable[[Class], Class]:
@@ -94,7 +104,17 @@ def comma_separated(_: object, tokens: Sequence[Token]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if word))
 
 
+def _file_or_screen(_: object, tokens: Sequence[Token]) -> str:
+    word = tokens[-1].value
+    if word != "-" and word.startswith("-"):
+        raise ValueError(f"{word} is an option: name a file before it, or - for the screen")
+    return word
+
+
+FILE_OR_SCREEN = Parameter(converter=_file_or_screen, n_tokens=1, allow_leading_hyphen=True)
+"""An option that names a file, or - for the screen."""
 NAMES = Parameter(converter=comma_separated, consume_multiple=False)
+"""An option of names, given several times or with commas."""
 
 
 def make_app(name: str, about: str, version: str | None = None) -> App:
@@ -106,12 +126,15 @@ def make_app(name: str, about: str, version: str | None = None) -> App:
         version_flags=["--version"] if version else [],
         default_parameter=Parameter(negative=(), show_default=_shown_default),
         help_flags=["--help", "-h"],
+        help_format="plaintext",
     )
 
 
 def add_command(app: App, function: Callable[..., object], name: str) -> None:
-    """A function whose docstring, examples included, is the command's help."""
-    app.command(function, name=name, help=inspect.cleandoc(function.__doc__ or ""))
+    """A function whose docstring is the command's help; its examples stand below the options."""
+    text = inspect.cleandoc(function.__doc__ or "")
+    about, heading, examples = text.partition("\n\nExample")
+    app.command(function, name=name, help=about, help_epilogue=(heading + examples).strip())
 
 
 def call(app: App, words: Sequence[str]) -> Any:
@@ -125,20 +148,20 @@ def call(app: App, words: Sequence[str]) -> Any:
         )
     except CycloptsError as error:
         command = " ".join(error.command_chain or ())
-        text = " ".join(str(error).split()).rstrip(".")
+        text = " ".join(str(error).split()).partition(" Available commands")[0].rstrip(".")
         if type(error) is MissingArgumentError and error.argument is not None:
             text = f"{error.argument.name} is missing"
         raise ConfigError(f"{text}; see {app.name[0]} {command} --help") from None
 
 
 def exit_code_of(app: App, words: Sequence[str]) -> int:
-    """Call an app as a program: 0, or one line on standard error and the error's code."""
+    """Call an app as a program: what the command returned, or an error's code and its one line."""
     try:
-        call(app, words)
+        done = call(app, words)
     except DistillError as error:
         sys.stderr.write(f"{app.name[0]}: {' '.join(str(error).split())}\n")
         return error.exit_code
-    return 0
+    return done if isinstance(done, int) else 0
 
 
 def taken_from(settings: object, wanted: type[T], **others: object) -> T:

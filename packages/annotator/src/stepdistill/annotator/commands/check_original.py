@@ -1,18 +1,16 @@
 """`annotate check-original`."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.table import Table
 
-from stepdistill.annotator.commands.options import AsJson
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.importing.files import folder_of
 from stepdistill.annotator.importing.recorded import Recorded, compare_recorded
 from stepdistill.annotator.prompt.task import load_task
-from stepdistill.annotator.settings.run import own_prompts
+from stepdistill.annotator.settings.console import JSON, JsonSettings
+from stepdistill.annotator.settings.importing import CheckOriginalSettings
+from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.common.errors import DatasetError
 
 # What a template's line shows of its fields, besides how many of them are equal.
@@ -26,16 +24,7 @@ _SHOWN = {
 }
 
 
-def check_original_command(
-    src: Annotated[
-        Path, typer.Argument(help="Folder with prompt-metadata/, prompt-templates/, query-results/")
-    ],
-    *,
-    task: Annotated[
-        list[str] | None, typer.Option("--task", help="Only these tasks; may be repeated.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+def check_original_command(settings: CheckOriginalSettings, console: JsonSettings = JSON) -> None:
     """Read the original's recorded answers as it did, and compare with the numbers it recorded.
 
     Every field of its prompt-metadata is computed anew; what differs is listed below the table.
@@ -46,18 +35,19 @@ def check_original_command(
 
         annotate check-original thesis --json
     """
+    src = settings.src
     folder = folder_of(src, "prompt-metadata")
-    names = task or sorted(path.stem for path in folder.glob("*.yaml"))
+    names = settings.task or sorted(path.stem for path in folder.glob("*.yaml"))
     if not names:
         raise DatasetError(f"{src}: no prompt-metadata/*.yaml here: is it the original's folder?")
-    screen = ConsoleOutput(quiet=as_json)
+    output = ConsoleOutput(quiet=console.is_quiet)
     for name in names:
-        found = list(compare_recorded(src, load_task(own_prompts(), name)))
-        if as_json:
+        found = list(compare_recorded(src, load_task(shipped_tasks(), name)))
+        if console.as_json:
             for each in found:
-                screen.json(_fields(each))
+                output.json(_fields(each))
         else:
-            _show(name, found, screen)
+            _show(name, found, output)
 
 
 def _fields(found: Recorded) -> dict[str, object]:

@@ -1,30 +1,19 @@
 """`annotate import-original`."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
 from rich.table import Table
 
-from stepdistill.annotator.commands.options import AsJson, Store
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.importing.original import Imported, import_original
-from stepdistill.annotator.settings.run import STORE, own_prompts
+from stepdistill.annotator.settings.console import JSON, JsonSettings
+from stepdistill.annotator.settings.importing import ImportSettings
+from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.recorded_scores import import_scores
 
 _NAMED_LINES = 5
 
 
-def import_original_command(
-    src: Annotated[
-        Path, typer.Argument(help="Folder with prompt-templates/, prompt-mixes/, query-results/.")
-    ],
-    *,
-    prompts: Annotated[Path, typer.Option(help="Where templates and mixes go.")] = Path("prompts"),
-    store: Store = STORE,
-    as_json: AsJson = False,
-) -> None:
+def import_original_command(settings: ImportSettings, console: JsonSettings = JSON) -> None:
     """Import the original's templates, mixes, recorded gpt-3.5-turbo answers and scores.
 
     The tasks of the project are copied to --prompts where they are missing there.
@@ -36,16 +25,16 @@ def import_original_command(
         annotate run svamp --data thesis/datasets/svamp --teacher gpt-3.5-turbo --offline
         --template 1 --prompts my-prompts --store runs/store
     """
-    screen = ConsoleOutput(quiet=as_json)
-    with ResponseStore.open(store, write=True) as opened:
-        done = import_original(src, prompts, own_prompts(), opened)
-    scores = import_scores(src, prompts)
-    if as_json:
-        screen.json({**_summary(done), "scores": scores})
+    output = ConsoleOutput(quiet=console.is_quiet)
+    with ResponseStore.open(settings.store, write=True) as opened:
+        done = import_original(settings.src, settings.prompts, shipped_tasks(), opened)
+    scores = import_scores(settings.src, settings.prompts)
+    if console.as_json:
+        output.json({**_summary(done), "scores": scores})
     else:
-        _show(done, screen)
-        said = ", ".join(f"{task} {n}" for task, n in scores.items()) or "none"
-        screen.show(f"Recorded scores of templates: {said}")
+        _show(done, output)
+        counts = ", ".join(f"{task} {n}" for task, n in scores.items()) or "none"
+        output.show(f"Recorded scores of templates: {counts}")
 
 
 def _summary(done: Imported) -> dict[str, object]:

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from itertools import islice
 
-import typer
 from rich.table import Table
 
 from stepdistill.annotator.commands.known_scores import Known
-from stepdistill.annotator.commands.options import AsJson, MixName, Prompts, TaskName, TemplateId
 from stepdistill.annotator.commands.render import render_command
-from stepdistill.annotator.commands.study_options import MetadataFile, metadata_file
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.prompt.check import PromptProblem, check_prompts
 from stepdistill.annotator.prompt.leak import leaks
@@ -17,7 +14,12 @@ from stepdistill.annotator.prompt.mix import Mix, assign, load_mix, mix_files
 from stepdistill.annotator.prompt.task import load_task, placeholders
 from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.run.planning import DEFAULT_MIX
+from stepdistill.annotator.settings.console import JSON, JsonSettings
+from stepdistill.annotator.settings.prompts import ShowSettings
+from stepdistill.annotator.settings.rows import TaskSettings
+from stepdistill.annotator.settings.study import MetadataSettings
 from stepdistill.annotator.study.metadata import known_results
+from stepdistill.common.command_line import add_command, make_app
 from stepdistill.common.errors import PromptError
 from stepdistill.common.task import TaskSpec
 
@@ -37,22 +39,7 @@ class Listed:
     width: int
 
 
-prompts_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    help="List, show and check a task's templates and mixes; render the request of a row.",
-)
-prompts_app.command("render")(render_command)
-
-
-@prompts_app.command("list")
-def list_command(
-    task: TaskName,
-    *,
-    prompts: Prompts,
-    metadata: MetadataFile = None,
-    as_json: AsJson = False,
-) -> None:
+def list_command(settings: MetadataSettings, console: JsonSettings = JSON) -> None:
     """List the templates and mixes of a task, and what is known about the templates.
 
     Examples:
@@ -61,12 +48,12 @@ def list_command(
 
         annotate prompts list demo --json
     """
-    screen = ConsoleOutput(quiet=as_json)
+    output, prompts, task = ConsoleOutput(quiet=console.is_quiet), settings.prompts, settings.task
     spec, templates = load_task(prompts, task), load_templates(prompts, task)
     mixes = {name: load_mix(prompts, task, name) for name in mix_files(prompts, task)}
-    known = Known.of(known_results(prompts, metadata_file(metadata, task), task))
-    if as_json:
-        screen.json(
+    known = Known.of(known_results(prompts, settings.metadata, task))
+    if console.as_json:
+        output.json(
             {
                 "task": task,
                 "templates": [
@@ -77,23 +64,15 @@ def list_command(
             }
         )
         return
-    listed = Listed(mixes=mixes, known=known, width=screen.width)
-    screen.table(_templates_table(spec, list(templates.values()), listed))
+    listed = Listed(mixes=mixes, known=known, width=output.width)
+    output.table(_templates_table(spec, list(templates.values()), listed))
     if any(known.outdated(each) for each in templates.values()):
-        screen.show(f"{_OUTDATED} measured before the template was edited")
-    screen.show("")
-    screen.table(_mixes_table(mixes))
+        output.show(f"{_OUTDATED} measured before the template was edited")
+    output.show("")
+    output.table(_mixes_table(mixes))
 
 
-@prompts_app.command("show")
-def show_command(
-    task: TaskName,
-    *,
-    template: TemplateId = None,
-    mix: MixName = None,
-    prompts: Prompts,
-    as_json: AsJson = False,
-) -> None:
+def show_command(settings: ShowSettings, console: JsonSettings = JSON) -> None:
     """Show templates whole: one by name, or those of a mix.
 
     Examples:
@@ -102,21 +81,21 @@ def show_command(
 
         annotate prompts show demo --mix two-voices
     """
-    screen = ConsoleOutput(quiet=as_json)
+    output, prompts, task = ConsoleOutput(quiet=console.is_quiet), settings.prompts, settings.task
     spec, templates = load_task(prompts, task), load_templates(prompts, task)
-    chosen = [template] if template else _names(load_mix(prompts, task, mix or DEFAULT_MIX))
+    names = _names(load_mix(prompts, task, settings.mix or DEFAULT_MIX))
+    chosen = [settings.template] if settings.template else names
     for name in chosen:
         if name not in templates:
             raise PromptError(f"task {task} has no template {name} (has: {', '.join(templates)})")
-    if as_json:
-        screen.json({"templates": [templates[name].model_dump() for name in chosen]})
+    if console.as_json:
+        output.json({"templates": [templates[name].model_dump() for name in chosen]})
         return
     for name in chosen:
-        _show_template(spec, templates[name], screen)
+        _show_template(spec, templates[name], output)
 
 
-@prompts_app.command("check")
-def check_command(task: TaskName, *, prompts: Prompts, as_json: AsJson = False) -> None:
+def check_command(settings: TaskSettings, console: JsonSettings = JSON) -> None:
     """Check templates and mixes: placeholders, leaks of the gold label, look-alikes, shares.
 
     Exits with 2 when something cannot be run; warnings alone exit with 0.
@@ -125,16 +104,16 @@ def check_command(task: TaskName, *, prompts: Prompts, as_json: AsJson = False) 
 
         annotate prompts check cqa
     """
-    screen = ConsoleOutput(quiet=as_json)
+    output, prompts, task = ConsoleOutput(quiet=console.is_quiet), settings.prompts, settings.task
     templates = load_templates(prompts, task)
     found = check_prompts(prompts, load_task(prompts, task), templates)
     errors = sum(each.level == "error" for each in found)
-    if as_json:
-        screen.json({"errors": errors, "findings": [_finding_facts(each) for each in found]})
+    if console.as_json:
+        output.json({"errors": errors, "findings": [_finding_facts(each) for each in found]})
     else:
         for each in found:
-            screen.show(f"{each.level.upper():8} {each.where}: {each.what}")
-        screen.show(
+            output.show(f"{each.level.upper():8} {each.where}: {each.what}")
+        output.show(
             f"{len(templates)} templates and {len(mix_files(prompts, task))} mixes: "
             f"{errors} errors, {len(found) - errors} warnings"
         )
@@ -226,3 +205,12 @@ def _show_template(task: TaskSpec, template: Template, screen: ConsoleOutput) ->
         if words:
             screen.show(f"--- {role}\n{words.rstrip()}")
     screen.show("")
+
+
+prompts_app = make_app(
+    "prompts", "List, show and check a task's templates and mixes; render the request of a row."
+)
+add_command(prompts_app, list_command, "list")
+add_command(prompts_app, show_command, "show")
+add_command(prompts_app, check_command, "check")
+add_command(prompts_app, render_command, "render")

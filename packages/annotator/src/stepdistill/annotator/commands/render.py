@@ -3,29 +3,16 @@
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
 
 import orjson
-import typer
 
-from stepdistill.annotator.commands.options import (
-    AsJson,
-    BaseUrl,
-    Data,
-    MaxTokens,
-    MixName,
-    Models,
-    Prompts,
-    Samples,
-    Store,
-    TaskName,
-    TemplateId,
-)
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.run.planning import limit_name, make_plans, warnings
-from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunSettings
+from stepdistill.annotator.settings.console import JSON, JsonSettings
+from stepdistill.annotator.settings.prompts import RenderSettings
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.reply import sent_body
 from stepdistill.common.errors import ConfigError
@@ -42,24 +29,7 @@ class Rendered:
     stored: str
 
 
-def render_command(  # budget: a command's options are its parameters
-    task: TaskName,
-    *,
-    row: Annotated[int, typer.Option(min=0, help="The row's number in its split.")] = 0,
-    split: Annotated[str, typer.Option(help="The split it lies in.")] = "train",
-    data: Data = None,
-    samples: Samples = None,
-    template: TemplateId = None,
-    mix: MixName = None,
-    prompts: Prompts,
-    store: Store = STORE,
-    teacher: Annotated[str, typer.Option(help="As in `annotate run`.")] = SIMULATED,
-    base_url: BaseUrl = None,
-    models: Models = None,
-    max_tokens: MaxTokens = 512,
-    body: Annotated[bool, typer.Option("--body", help="Print the body's bytes alone.")] = False,
-    as_json: AsJson = False,
-) -> None:
+def render_command(settings: RenderSettings, console: JsonSettings = JSON) -> None:
     """Render what `annotate run` with the same options would send for one row. Asks nobody.
 
     Examples:
@@ -68,34 +38,20 @@ def render_command(  # budget: a command's options are its parameters
 
         annotate prompts render demo --row 3 --body | jq .messages
     """
-    config = RunSettings(
-        task=task,
-        splits=(split,),
-        teacher=teacher,
-        prompts=prompts,
-        store=store,
-        out=OUT / task,
-        data=data,
-        samples=samples,
-        template=template,
-        mix=mix,
-        base_url=base_url,
-        models=models,
-        max_tokens=max_tokens,
-    )
+    config = settings.asking()
     (plan,) = make_plans(config)
-    screen = ConsoleOutput(quiet=as_json or body)
+    output = ConsoleOutput(quiet=console.is_quiet or settings.body)
     for line in warnings([plan]):
-        screen.warn(line)
-    planned = _planned(plan, row)
+        output.warn(line)
+    planned = _planned(plan, settings.row)
     rendered = [_rendered(config, planned, request) for request in planned.requests]
-    if body:
+    if settings.body:
         for each in rendered:
-            screen.data(each.body + b"\n")
-    elif as_json:
-        screen.json({"row": planned.row.id, "requests": [_facts(each) for each in rendered]})
+            output.data(each.body + b"\n")
+    elif console.as_json:
+        output.json({"row": planned.row.id, "requests": [_facts(each) for each in rendered]})
     else:
-        _show(config, planned, rendered, screen)
+        _show(config, planned, rendered, output)
 
 
 def _planned(plan: Plan, number: int) -> PlannedRow:

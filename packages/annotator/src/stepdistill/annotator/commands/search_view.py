@@ -1,6 +1,6 @@
 """What a person or a program sees of a search in the end."""
 
-from stepdistill.annotator.commands.study_options import ranking_table
+from stepdistill.annotator.commands.ranking import ranking_table
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.prompt.appending import as_yaml
 from stepdistill.annotator.study.optimize.outcome import SearchOutcome

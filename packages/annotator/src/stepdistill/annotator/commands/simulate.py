@@ -1,96 +1,39 @@
 """`annotate simulate`."""
 
 import asyncio
+import math
 import signal
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
+from datetime import date
 
-import typer
-
-from stepdistill.annotator.commands.options import (
-    Data,
-    MixName,
-    Prompts,
-    Splits,
-    TaskName,
-    TemplateId,
-    split_names,
-)
-from stepdistill.annotator.commands.simulator_options import (
-    BATCH_SECONDS,
-    DAY_S,
-    BatchFaults,
-    BatchSeconds,
-    BatchTokens,
-    BatchWindow,
-    BatchWords,
-    CallFaults,
-    ModelNames,
-    read_models,
-    read_rates,
-)
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_plans
-from stepdistill.annotator.settings.run import OUT, SIMULATED, STORE, RunSettings
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.simulate import SimulateSettings
+from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.batch.plan import (
+    BatchLimits,
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.phrasing import STYLES, Style
-from stepdistill.annotator.simulator.rehearsal import ACCURACY, rehearse, rehearse_search
+from stepdistill.annotator.simulator.rehearsal import rehearse, rehearse_search
 from stepdistill.annotator.simulator.reply import AnswerSource
-from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
 from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.common.errors import ConfigError
 
+# Of --batch-fault: the words that are no kinds of fault, and what they are where none says so.
+_COUNTED = (("finished", "1"), ("repeated", "0"), ("left_out", "0"), ("strangers", "0"))
 
-def simulate_command(  # budget: a command's options are its parameters
-    task: TaskName,
-    *,
-    split: Splits = None,
-    data: Data = None,
-    template: TemplateId = None,
-    mix: MixName = None,
-    prompts: Prompts,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8901,
-    accuracy: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of rows that are answered as the gold says.")
-    ] = ACCURACY,
-    template_accuracy: Annotated[
-        list[str] | None, typer.Option(help="ID=SHARE, for a template that does better or worse.")
-    ] = None,
-    taste: Annotated[
-        int | None,
-        typer.Option(
-            help="A seed: each template leads it as well as its words please this hidden taste, "
-            "about --accuracy; and it proposes templates. For annotate optimize."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Decides which answers are wrong.")] = 1,
-    style: Annotated[
-        str, typer.Option(help=f"How answers are written: {', '.join(STYLES)}.")
-    ] = "label-first",
-    latency_ms: Annotated[
-        float, typer.Option(min=0, help="What an answer takes, in median.")
-    ] = 0.0,
-    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="More get 429.")] = None,
-    tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="Likewise.")] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(help=f"KIND=SHARE, may be repeated; kinds: {', '.join(Fault)}."),
-    ] = None,
-    model: ModelNames = None,
-    batch_seconds: BatchSeconds = BATCH_SECONDS,
-    batch_window: BatchWindow = DAY_S,
-    batch_tokens: BatchTokens = None,
-    batch_fault: BatchFaults = None,
-    call_fault: CallFaults = None,
-    log: Annotated[
-        Path | None, typer.Option(help="A file for the books: a JSON line for every request.")
-    ] = None,
-) -> None:
+
+def simulate_command(settings: SimulateSettings) -> None:
     """Serve a simulated teacher on this machine until Ctrl-C: the protocol without the bill.
 
     It knows the gold labels of the rows named here, and errs on some of them on purpose. Files and
@@ -112,44 +55,73 @@ def simulate_command(  # budget: a command's options are its parameters
 
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
     """
-    config = RunSettings(
-        task=task,
-        splits=split_names(split),
-        teacher=SIMULATED,
-        prompts=prompts,
-        store=STORE,
-        out=OUT / task,
-        data=data,
-        template=template,
-        mix=mix,
-    )
-    batches = BatchWords(
-        seconds=batch_seconds,
-        window_s=batch_window,
-        tokens=batch_tokens,
-        faults=batch_fault or [],
-        call_faults=call_fault or [],
-        seed=seed,
-    )
-    planted = _template_accuracies(template_accuracy or [])
+    config = settings.run()
+    planted = _template_accuracies(settings.template_accuracy)
     plans = make_plans(config) + _plans_of(config, planted)
+    accuracy, seed, style = settings.accuracy, settings.seed, _style(settings.style)
     teacher: AnswerSource = (
-        rehearse(plans, accuracy, seed, _style(style), planted)
-        if taste is None
-        else rehearse_search(plans, _taste(taste, accuracy), seed, _style(style))
+        rehearse(plans, accuracy, seed, style, planted)
+        if settings.taste is None
+        else rehearse_search(plans, _taste(settings.taste, accuracy), seed, style)
     )
-    settings = SimulatorSettings(
-        port=port,
-        log_file=log,
-        latency=Latency(median_ms=latency_ms, sigma=0.3, seed=seed),
+    simulator = Simulator(teacher, simulator_settings(settings))
+    asyncio.run(_serve(simulator, ConsoleOutput()))
+
+
+def simulator_settings(settings: SimulateSettings) -> SimulatorSettings:
+    """How it serves. Raises ConfigError: a word means nothing."""
+    return SimulatorSettings(
+        port=settings.port,
+        log_file=settings.log,
+        latency=Latency(median_ms=settings.latency_ms, sigma=0.3, seed=settings.seed),
         limits=SimulatedLimits(
-            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute
+            requests_per_minute=settings.requests_per_minute,
+            tokens_per_minute=settings.tokens_per_minute,
         ),
-        faults=FaultPlan(rates=read_rates(fault or []), seed=seed),
-        models=read_models(model or []),
-        batch=batches.settings(),
+        faults=FaultPlan(rates=_rates(settings.faults), seed=settings.seed),
+        models=_models(settings.models),
+        batch=batch_settings(settings),
     )
-    asyncio.run(_serve(Simulator(teacher, settings), ConsoleOutput()))
+
+
+def batch_settings(settings: SimulateSettings) -> SimulatedBatchSettings:
+    """How its Batch API behaves. Raises ConfigError: a word means nothing."""
+    return SimulatedBatchSettings(
+        plan=_batch_plan(settings),
+        limits=BatchLimits(enqueued_tokens=settings.batch_tokens),
+        calls=_calls(settings.call_faults, settings.seed),
+        seed=settings.seed,
+    )
+
+
+def _batch_plan(settings: SimulateSettings) -> BatchPlan:
+    parts = [word.partition("=") for word in settings.batch_faults]
+    values = {what: value for what, _, value in parts}
+    finished, repeated, left_out, strangers = (
+        _number(f"--batch-fault {what}", values.pop(what, default)) for what, default in _COUNTED
+    )
+    fails = values.pop("fails", None)
+    rates = _rates([f"{kind}={share}" for kind, share in values.items()], "--batch-fault")
+    return BatchPlan(
+        pace=_batch_pace(settings),
+        rows=FaultPlan(rates=rates, seed=settings.seed),
+        finished=finished,
+        repeated=repeated,
+        left_out=left_out,
+        strangers=int(strangers),
+        fails=fails,
+    )
+
+
+def _batch_pace(settings: SimulateSettings) -> BatchPace:
+    seconds = settings.batch_seconds
+    return BatchPace(
+        validating_s=seconds / 6,
+        running_s=seconds * 4 / 6,
+        finalizing_s=seconds / 6,
+        cancelling_s=seconds / 3,
+        window_s=settings.batch_window,
+    )
 
 
 def _taste(seed: int, accuracy: float) -> Taste:
@@ -165,7 +137,7 @@ def _style(name: str) -> Style:
     raise ConfigError(f"--style {name}: choose from {', '.join(STYLES)}")
 
 
-def _template_accuracies(words: list[str]) -> dict[str, float]:
+def _template_accuracies(words: Iterable[str]) -> dict[str, float]:
     planted: dict[str, float] = {}
     for word in words:
         template, _, share = word.partition("=")
@@ -182,11 +154,60 @@ def _plans_of(config: RunSettings, templates: Iterable[str]) -> list[Plan]:
     return [plan for each in alone for plan in make_plans(each)]
 
 
-async def _serve(simulator: Simulator, screen: ConsoleOutput) -> None:
+def _rates(words: Iterable[str], option: str = "--fault") -> dict[Fault, float]:
+    """KIND=SHARE of each word; raises ConfigError."""
+    rates: dict[Fault, float] = {}
+    for word in words:
+        kind, _, share = word.partition("=")
+        if kind not in set(Fault):
+            kinds = ", ".join(Fault)
+            raise ConfigError(f"{option} {word}: not KIND=SHARE; kinds: {kinds}")
+        rates[Fault(kind)] = _number(f"{option} {word}", share)
+    return rates
+
+
+def _calls(words: Iterable[str], seed: int) -> dict[CallKind, FaultPlan]:
+    """The plan of each kind of call in CALL:KIND=SHARE words; raises ConfigError."""
+    rates: dict[CallKind, dict[Fault, float]] = {}
+    for word in words:
+        call, _, rest = word.partition(":")
+        if call not in set(CallKind):
+            calls = ", ".join(CallKind)
+            raise ConfigError(f"--call-fault {word}: not CALL:KIND=SHARE; calls: {calls}")
+        rates.setdefault(CallKind(call), {}).update(_rates([rest], "--call-fault"))
+    return {kind: FaultPlan(rates=shares, seed=seed) for kind, shares in rates.items()}
+
+
+def _models(words: Iterable[str]) -> tuple[SimulatedModel, ...]:
+    """The model of each NAME or NAME=DATE; raises ConfigError on what is no date."""
+    return tuple(_model(word) for word in words)
+
+
+def _model(word: str) -> SimulatedModel:
+    name, _, day = word.partition("=")
+    try:
+        return SimulatedModel(
+            id=name, shutdown_date=date.fromisoformat(day).isoformat() if day else None
+        )
+    except ValueError:
+        raise ConfigError(f"--model {word}: write the date as 2027-01-14") from None
+
+
+def _number(what: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{what}: '{text}' is no number")
+    return number
+
+
+async def _serve(simulator: Simulator, output: ConsoleOutput) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with simulator:
-        screen.show(f"simulated teacher at {simulator.base_url}")
+        output.show(f"simulated teacher at {simulator.base_url}")
         await stop.wait()
-    screen.show("simulated teacher stopped")
+    output.show("simulated teacher stopped")

@@ -1,30 +1,44 @@
 """`annotate store`: what the response store holds, whether it is whole, and carrying it about."""
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.table import Table
 
-from stepdistill.annotator.commands.options import AsJson, Store
 from stepdistill.annotator.console.screen import ConsoleOutput
-from stepdistill.annotator.settings.run import STORE
+from stepdistill.annotator.settings.console import JSON, JsonSettings
+from stepdistill.annotator.settings.run import STORE, StoreSettings
 from stepdistill.annotator.store.check import Contents, Verified, contents_of, verify_store
 from stepdistill.annotator.store.compact import compact_store
 from stepdistill.annotator.store.lines import export_answers, import_answers
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.common.command_line import add_command, as_options, make_app
 from stepdistill.common.errors import StoreError
 
-store_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    help="Look into the response store, check it, carry its answers to another, make it smaller.",
-)
+
+@as_options
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings(StoreSettings):
+    """What becomes of what is damaged."""
+
+    remove: bool = False
+    """Remove what is damaged: the next run asks it again."""
 
 
-@store_app.command("info")
-def info_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
+@as_options
+@dataclass(frozen=True)
+class FileSettings(StoreSettings):
+    """A file of answers."""
+
+    file: Path
+    """FILE.jsonl, FILE.jsonl.gz or FILE.jsonl.zst."""
+
+
+VERIFY = VerifySettings()
+
+
+def info_command(settings: StoreSettings = STORE, console: JsonSettings = JSON) -> None:
     """Say what a store holds. Others may read and write it meanwhile.
 
     Examples:
@@ -33,24 +47,16 @@ def info_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
 
         annotate store info --store runs/store --json
     """
-    screen = ConsoleOutput(quiet=as_json)
-    with ResponseStore.open(store, write=False) as opened:
-        found = contents_of(opened, screen.pace("answers counted"))
-    if as_json:
-        screen.json(_info(store, found))
+    output = ConsoleOutput(quiet=console.is_quiet)
+    with ResponseStore.open(settings.store, write=False) as opened:
+        found = contents_of(opened, output.pace("answers counted"))
+    if console.as_json:
+        output.json(_info(settings.store, found))
     else:
-        _show_info(store, found, screen)
+        _show_info(settings.store, found, output)
 
 
-@store_app.command("verify")
-def verify_command(
-    store: Store = STORE,
-    *,
-    remove: Annotated[
-        bool, typer.Option("--remove", help="Remove what is damaged: the next run asks it again.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+def verify_command(settings: VerifySettings = VERIFY, console: JsonSettings = JSON) -> None:
     """Check every value of a store; name each damaged one and exit with 2.
 
     Examples:
@@ -59,75 +65,62 @@ def verify_command(
 
         annotate store verify --remove
     """
-    screen = ConsoleOutput(quiet=as_json)
+    output, store = ConsoleOutput(quiet=console.is_quiet), settings.store
     with ResponseStore.open(store, write=False) as opened:
-        found = verify_store(opened, screen.pace("checked"))
-    if remove and found.damaged:
+        found = verify_store(opened, output.pace("checked"))
+    if settings.remove and found.damaged:
         with ResponseStore.open(store, write=True) as opened:
             opened.remove(damage.key for damage in found.damaged)
-    _show_verified(found, screen, as_json=as_json)
-    if found.damaged and not remove:
+    _show_verified(found, output, as_json=console.as_json)
+    if found.damaged and not settings.remove:
         raise StoreError(
             f"--store {store}: {len(found.damaged)} damaged: put a copy of the store in its place, "
             "or add --remove and run again what asked for them"
         )
 
 
-@store_app.command("export")
-def export_command(
-    file: Annotated[Path, typer.Argument(help="FILE.jsonl, FILE.jsonl.gz or FILE.jsonl.zst.")],
-    *,
-    store: Store = STORE,
-    as_json: AsJson = False,
-) -> None:
+def export_command(settings: FileSettings, console: JsonSettings = JSON) -> None:
     """Write every answer to a file, a JSON line each, sorted by key.
 
     Example:
 
         annotate store export answers.jsonl.zst --store runs/store
     """
-    screen = ConsoleOutput(quiet=as_json)
-    with ResponseStore.open(store, write=False) as opened:
-        n = export_answers(opened, file, screen.pace("exported"))
-    _result(screen, {"answers": n}, f"{n:,} answers in {file}", as_json=as_json)
+    output = ConsoleOutput(quiet=console.is_quiet)
+    with ResponseStore.open(settings.store, write=False) as opened:
+        n = export_answers(opened, settings.file, output.pace("exported"))
+    text = f"{n:,} answers in {settings.file}"
+    _result(output, {"answers": n}, text, as_json=console.as_json)
 
 
-@store_app.command("import")
-def import_command(
-    file: Annotated[
-        Path,
-        typer.Argument(help="What `annotate store export` wrote.", exists=True, dir_okay=False),
-    ],
-    *,
-    store: Store = STORE,
-    as_json: AsJson = False,
-) -> None:
+def import_command(settings: FileSettings, console: JsonSettings = JSON) -> None:
     """Put the answers of a file into a store; an answer that is already there is kept.
 
     Example:
 
         annotate store import answers.jsonl.zst --store runs/store
     """
-    screen = ConsoleOutput(quiet=as_json)
-    with ResponseStore.open(store, write=True) as opened:
-        new, kept = import_answers(opened, file, screen.pace("read"))
-    said = f"{new:,} answers were new, {kept:,} already there and kept"
-    _result(screen, {"new": new, "kept": kept}, said, as_json=as_json)
+    output = ConsoleOutput(quiet=console.is_quiet)
+    if not settings.file.is_file():
+        raise StoreError(f"{settings.file}: no such file: `annotate store export` writes them")
+    with ResponseStore.open(settings.store, write=True) as opened:
+        new, kept = import_answers(opened, settings.file, output.pace("read"))
+    text = f"{new:,} answers were new, {kept:,} already there and kept"
+    _result(output, {"new": new, "kept": kept}, text, as_json=console.as_json)
 
 
-@store_app.command("compact")
-def compact_command(store: Store = STORE, *, as_json: AsJson = False) -> None:
+def compact_command(settings: StoreSettings = STORE, console: JsonSettings = JSON) -> None:
     """Write a store anew, as small as it goes. Nobody may write to it meanwhile; readers may read.
 
     Example:
 
         annotate store compact --store runs/store
     """
-    screen = ConsoleOutput(quiet=as_json)
-    done = compact_store(store, screen.pace("written"))
+    output = ConsoleOutput(quiet=console.is_quiet)
+    done = compact_store(settings.store, output.pace("written"))
     counts = {"answers": done.answers, "before": done.bytes_before, "after": done.bytes_after}
-    said = f"{done.bytes_before:,} bytes before, {done.bytes_after:,} after"
-    _result(screen, counts, said, as_json=as_json)
+    text = f"{done.bytes_before:,} bytes before, {done.bytes_after:,} after"
+    _result(output, counts, text, as_json=console.as_json)
 
 
 def _result(screen: ConsoleOutput, counts: dict[str, int], said: str, *, as_json: bool) -> None:
@@ -182,3 +175,14 @@ def _show_verified(found: Verified, screen: ConsoleOutput, *, as_json: bool) -> 
     for damage in damaged:
         screen.show(f"damaged: {damage['key']} in {damage['in']}: {damage['why']}")
     screen.show(f"{answers:,} answers and {failures:,} failures checked, {len(damaged)} damaged")
+
+
+store_app = make_app(
+    "store",
+    "Look into the response store, check it, carry its answers to another, make it smaller.",
+)
+add_command(store_app, info_command, "info")
+add_command(store_app, verify_command, "verify")
+add_command(store_app, export_command, "export")
+add_command(store_app, import_command, "import")
+add_command(store_app, compact_command, "compact")

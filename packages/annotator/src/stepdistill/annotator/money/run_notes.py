@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from stepdistill.annotator.money.book import AccountsBook
 from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.settings.run import RunSettings, ShardSettings
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 
 RUN = b"run-"

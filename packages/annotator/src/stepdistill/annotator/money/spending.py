@@ -82,7 +82,7 @@ class Spending:
 def noted(store: ResponseStore, spender: Spender) -> Generator[Spending]:
     """Remember that a run was started, and how it ended. Raises StoreError."""
     config = spender.config
-    start = Start(at=time.time(), mode="batch" if config.batch is not None else "online")
+    start = Start(at=time.time(), mode="batch" if config.batch_api else "online")
     note = note_of(config, spender.name, spender.kind)
     if config.offline:
         yield Spending(spender, None, note, start)

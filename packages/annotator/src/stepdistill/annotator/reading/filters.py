@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from stepdistill.annotator.prompt.task import filler
 from stepdistill.annotator.reading.readers import Readers
-from stepdistill.annotator.settings.run import ShardSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.labels import same_label
 from stepdistill.common.record import Record

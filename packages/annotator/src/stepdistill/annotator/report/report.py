@@ -15,7 +15,8 @@ from stepdistill.annotator.report.payers import NO_RUN, Payers
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.write import SplitWriter
-from stepdistill.annotator.settings.run import OPENAI_BASE_URL, RunSettings
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult
 from stepdistill.annotator.study.trial import plans_again

@@ -8,7 +8,8 @@ from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.run.planning import api_key
-from stepdistill.annotator.settings.run import OPENAI_BASE_URL, BatchSettings
+from stepdistill.annotator.settings.batch import BatchSettings
+from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.api import BatchApi

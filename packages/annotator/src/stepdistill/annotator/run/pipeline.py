@@ -8,7 +8,7 @@ Two steps over the same plan: *ask* what the store lacks, then *write* the shard
 import gc
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import uvloop
 
@@ -61,7 +61,7 @@ def run(config: RunSettings, screen: ConsoleOutput) -> RunResult:
 def _run(config: RunSettings, screen: ConsoleOutput, progress: Progress) -> RunResult:
     _spare_the_collector()
     plans, tariff = make_plans(config), make_tariff(config)
-    config = replace(config, budget=config.budget or name_of(plans))
+    config = config.under(name_of(plans))
     for line in warnings(plans):
         screen.warn(line)
     done = _already_done(config, plans)

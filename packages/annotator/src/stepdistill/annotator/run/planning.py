@@ -13,13 +13,9 @@ from stepdistill.annotator.prompt.leak import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.mix import Mix, check_templates, load_mix, single
 from stepdistill.annotator.prompt.task import check_placeholders, load_task
 from stepdistill.annotator.prompt.template import Template, load_templates
-from stepdistill.annotator.settings.run import (
-    AUTO_CONCURRENCY,
-    OPENAI_BASE_URL,
-    SIMULATED,
-    RunSettings,
-    Secrets,
-)
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.secrets import Secrets
+from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY, OPENAI_BASE_URL, SIMULATED
 from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 from stepdistill.annotator.teacher.spec import TeacherSpec, connections_allowed
 from stepdistill.common.errors import ConfigError, PromptError

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.run.pipeline import RunResult
-from stepdistill.annotator.settings.run import SIMULATED, RunSettings
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.teacher import SIMULATED
 from stepdistill.common.manifest import REJECTS_NAME, Manifest
 
 _NAMED_ROWS = 5

@@ -11,7 +11,8 @@ from stepdistill.annotator.money.reservations import Reservations, paying
 from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import uses_simulator
-from stepdistill.annotator.settings.run import BatchSettings, RunSettings
+from stepdistill.annotator.settings.batch import BatchSettings
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.teacher.batch.collect import BatchContext
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
@@ -53,7 +54,7 @@ class Asking:
 async def the_teacher(asking: Asking) -> AsyncGenerator[Teacher]:
     """The teacher that the settings name, ready to be asked."""
     ledger = Ledger(asking.desk.store)
-    if asking.config.batch is not None:
+    if asking.config.batch_api:
         yield _batch_teacher(asking, ledger, asking.config.batch)
         return
     async with _online_teacher(asking) as online:

@@ -17,7 +17,7 @@ from stepdistill.annotator.reading.filters import filters_content, make_filters
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
 from stepdistill.annotator.reading.record import UNANSWERED, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.settings.run import ShardSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import ShardError

@@ -1,125 +1,107 @@
-"""Settings of a run: what the command line says, and the secrets that only the environment says."""
+"""Settings of `annotate run`, and of whatever else asks for a task's rows."""
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
+from stepdistill.annotator.settings.batch import BatchApiSettings, BatchSettings
+from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
+from stepdistill.annotator.settings.rows import (
+    OUT,
+    DataSettings,
+    SamplesSettings,
+    SplitsSettings,
+    TaskSettings,
+    TemplateSettings,
+)
+from stepdistill.annotator.settings.shards import ShardSettings
+from stepdistill.annotator.settings.teacher import (
+    SIMULATED,
+    AskSettings,
+    OfflineSettings,
+    TeacherSettings,
+)
+from stepdistill.common.command_line import Settings, as_options, at_least, option_group
 from stepdistill.common.errors import ConfigError
 
-OPENAI_BASE_URL = "https://api.openai.com/v1"
-SIMULATED = "simulated"
-STORE = Path("runs/store")
-OUT = Path("runs")
-MODELS = Path("models.yaml")
-PRICES = Path("prices.yaml")
-# The widest that the window grows by itself; most teachers stop it long before.
-AUTO_CONCURRENCY = 1024
+_OUT_OF_TASK = OUT / "TASK"
 
 
-# Files of batches hold 50,000 requests and 200 MB at most; a margin is kept from the bytes.
-BATCH_REQUESTS = 50_000
-BATCH_MB = 190.0
+@as_options
+@dataclass(frozen=True, kw_only=True)
+@option_group("Store and output", 7)
+class StoreSettings(Settings):
+    """The response store."""
+
+    store: Path = OUT / "store"
+    """Folder of the response store: nothing is paid for twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchSettings:
-    """How the Batch API is used.
-
-    wait: until all is answered; else leave once all is sent. max_requests, max_bytes: of one part.
-    fallback_online_after_s: take back what is not answered by then, and ask it online; None: never.
-    enqueued_tokens: of prompts in batches at a time; None: as many as the teacher takes.
-    """
-
-    wait: bool = True
-    max_requests: int = BATCH_REQUESTS
-    max_bytes: int = int(BATCH_MB * 1e6)
-    fallback_online_after_s: float | None = None
-    enqueued_tokens: int | None = None
+STORE = StoreSettings()
 
 
-class Secrets(BaseSettings):
-    """Keys come from the environment or the `.env` file where one stands, never from flags."""
+@dataclass(frozen=True, kw_only=True)
+@option_group("Store and output", 7)
+class OutSettings(Settings):
+    """Where a run's shards go."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
-
-    openai_api_key: SecretStr | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardSettings:
-    """How answers become shards.
-
-    reader: by name. rationale_rate: the share of records that has reasons, 0 to 1.
-    filters: by name. max_student_tokens: the longest text of a student, None for any.
-    student_tokenizer: a `tokenizer.json`; without it a text's tokens are estimated.
-    """
-
-    rows_per_shard: int = 10_000
-    reader: str = "verdict"
-    rationale_rate: float = 1.0
-    filters: frozenset[str] = frozenset()
-    max_student_tokens: int | None = None
-    student_tokenizer: Path | None = None
+    out: Path = _OUT_OF_TASK
+    """Folder for the shards, one for each split in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
-    """One `annotate run`.
+@dataclass(frozen=True, kw_only=True)
+@option_group("Task", 1)
+class VotesSettings(Settings):
+    """How often each label is asked for."""
 
-    data: a folder, a file, `hub:NAME`, or None for the task's own source.
-    samples: the first N rows of each split; None for all.
-    template: a template id; mix: a mix's name or file; neither: the task's mix `default`.
-    base_url: None for OpenAI, or for the embedded simulator when teacher is `simulated`.
-    concurrency: requests in flight at most, fewer where the teacher slows down; None: found out.
-    prices: a file of one's own prices; max_cost_usd: what may be spent, None for anything; budget:
-    the name that other runs spend it under, too.
-    models: a file of options by model; log: a file that events are appended to.
-    batch: ask through the Batch API; None to ask online.
-    max_tokens: the longest answer asked for; outside the key, so raising it asks nothing again.
-    votes: how often each label is asked for.
-    """
+    votes: Annotated[int, at_least(1)] = 1
+    """Ask so often for each label; most votes win."""
 
-    task: str
-    splits: tuple[str, ...]
-    teacher: str
-    prompts: Path
-    store: Path
-    out: Path
-    data: str | None = None
-    samples: int | None = None
-    template: str | None = None
-    mix: str | None = None
-    base_url: str | None = None
-    offline: bool = False
-    concurrency: int | None = None
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    models: Path | None = None
-    log: Path | None = None
-    batch: BatchSettings | None = None
-    max_tokens: int = 512
-    timeout_s: float = 120.0
-    votes: int = 1
-    prices: Path | None = None
-    max_cost_usd: Decimal | None = None
-    budget: str | None = None
+
+@as_options
+@dataclass(frozen=True)
+class PlanSettings(  # which requests there are: what `run` asks, and `estimate` prices
+    VotesSettings,
+    SamplesSettings,
+    SplitsSettings,
+    DataSettings,
+    TemplateSettings,
+    TeacherSettings,
+    StoreSettings,
+    OutSettings,
+    TaskSettings,
+):
+    """A plan: the task's rows and templates, and whom they are put to."""
+
+    def check(self) -> None:
+        """Settle where shards go."""
+        super().check()
+        if self.out == _OUT_OF_TASK:
+            self.set_default("out", OUT / self.task)
+
+
+@as_options
+@dataclass(frozen=True)
+class RunSettings(
+    BatchApiSettings, CeilingSettings, PriceSettings, OfflineSettings, AskSettings, PlanSettings
+):
+    """One `annotate run`."""
+
+    batch: BatchSettings = field(default_factory=BatchSettings)
     shards: ShardSettings = field(default_factory=ShardSettings)
 
-    def __post_init__(self) -> None:
-        """Settings that contradict each other are a ConfigError."""
-        if self.template is not None and self.mix is not None:
-            raise ConfigError("--template and --mix exclude each other: a mix names its templates")
-
-
-def default_prompts() -> Path:
-    """`prompts` where one stands, else the project's own beside the packages."""
-    here = Path("prompts")
-    return here if here.is_dir() or not own_prompts().is_dir() else own_prompts()
-
-
-def own_prompts() -> Path:
-    """The project's own tasks, beside the packages in a checkout."""
-    return Path(__file__).resolve().parents[6] / "prompts"
+    def check(self) -> None:
+        super().check()
+        if self.batch != BatchSettings() and not self.batch_api:
+            raise ConfigError(
+                "an option about batches, without --batch-api: add it, or leave it out"
+            )
+        if self.batch_api and self.offline:
+            raise ConfigError(
+                "--offline and --batch-api exclude each other: offline, nobody is asked"
+            )
+        if not self.batch.wait and self.teacher == SIMULATED and self.base_url is None:
+            raise ConfigError(
+                "--no-wait: the simulated teacher ends with this command, and its batches with it: "
+                "serve one with `annotate simulate`, and name it with --base-url"
+            )

@@ -104,11 +104,8 @@ def run_experiment(
 ) -> Report:
     """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
     name = name_of(trial.plans.values())
-    config = replace(
-        config,
-        budget=config.budget or name,
-        shards=replace(config.shards, reader=trial.setting.reader),
-    )
+    reader = replace(config.shards, reader=trial.setting.reader)
+    config = replace(config.under(name), shards=reader)
     spender = Spender(plan=name, config=config, tariff=trial.tariff, kind="experiment")
     with (
         ResponseStore.open(config.store, write=not config.offline) as store,

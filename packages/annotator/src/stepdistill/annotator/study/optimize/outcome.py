@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.optimize.confirmation import Confirmation
 from stepdistill.annotator.study.optimize.history import HistoryLine
-from stepdistill.annotator.study.optimize.settings import SearchSettings
 from stepdistill.annotator.study.ranking import Rank
 
 

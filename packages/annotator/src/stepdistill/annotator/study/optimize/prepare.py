@@ -9,10 +9,11 @@ from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.readers import VERDICT
 from stepdistill.annotator.run.planning import endpoint, make_door, make_tariff, uses_simulator
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, load_meta_prompt
+from stepdistill.annotator.study.optimize.proposal_filter import FOUND
 from stepdistill.annotator.study.optimize.search_rows import SearchRows, share_out
-from stepdistill.annotator.study.optimize.settings import FOUND, SearchSettings
 from stepdistill.annotator.study.trial import Choice, Trial, make_trial
 from stepdistill.common.errors import PromptError
 
@@ -48,14 +49,13 @@ def prepare(config: RunSettings, optimizer: RunSettings, settings: SearchSetting
         options=load_options(optimizer.models, optimizer.teacher),
     )
     name = name_of([*trial.plans.values(), asking])
-    budget = config.budget or name
     for each in (config, optimizer):
         _check(each)
     ground = share_out(plan, trial.n_rows, searched=settings.test_size, problems=settings.problems)
     return Prepared(
         name=name,
-        config=replace(config, budget=budget),
-        optimizer=replace(optimizer, budget=budget),
+        config=config.under(name),
+        optimizer=optimizer.under(name),
         plan=plan,
         asking=asking,
         start=tuple(each.templates[name] for name, each in trial.plans.items()),

@@ -11,8 +11,9 @@ from stepdistill.annotator.prompt.likeness import ALIKE, Words, likeness, words_
 from stepdistill.annotator.prompt.task import placeholders
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.study.optimize.meta_prompt import CLOSES, OPENS, MetaPrompt
-from stepdistill.annotator.study.optimize.settings import FOUND
 
+# What a search finds is called so, and takes no part in the next one unless it is named.
+FOUND = "found-"
 _LONGEST = 4_000
 _MARKED = re.compile(f"{OPENS}(.*?){CLOSES}", re.DOTALL)
 _QUOTED_CHARACTERS = 40

@@ -11,6 +11,7 @@ from stepdistill.annotator.money.spending import Spender, Spending, noted
 from stepdistill.annotator.reading.readers import VERDICT, VERSIONS
 from stepdistill.annotator.run.planning import make_tariff
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -28,7 +29,7 @@ from stepdistill.annotator.study.optimize.outcome import SearchOutcome, Spent
 from stepdistill.annotator.study.optimize.prepare import Prepared, prepare
 from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter
 from stepdistill.annotator.study.optimize.search import Search
-from stepdistill.annotator.study.optimize.settings import SearchSettings
+from stepdistill.annotator.study.race import RaceRules
 from stepdistill.annotator.study.ranking import rank
 
 # What a search leaves of its ceiling, so that its winner can be confirmed.
@@ -100,7 +101,7 @@ def _search(
             plan=prepared.plan,
             rows=ground.searched,
             n_rows=ground.n_searched,
-            rules=settings.race,
+            rules=RaceRules() if settings.race else None,
             asker=searching,
         ),
         meta_prompt=prepared.meta_prompt,

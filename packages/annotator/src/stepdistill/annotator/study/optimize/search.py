@@ -13,6 +13,7 @@ from pathlib import Path
 from stepdistill.annotator.money.run_notes import Study
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.study.optimize.asker import Asker
 from stepdistill.annotator.study.optimize.candidate_pool import CandidatePool
 from stepdistill.annotator.study.optimize.confirmation import Confirmation, Pair
@@ -21,7 +22,6 @@ from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, Tried
 from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter, RefusedProposal
 from stepdistill.annotator.study.optimize.proposer import ProposalRequests
 from stepdistill.annotator.study.optimize.search_rows import SearchRows
-from stepdistill.annotator.study.optimize.settings import SearchSettings
 from stepdistill.annotator.study.score_template import Scored
 
 _Proposal = Template | RefusedProposal

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from stepdistill.annotator.errors import BatchesRunning, BatchLost
-from stepdistill.annotator.settings.run import BatchSettings
+from stepdistill.annotator.settings.batch import BatchSettings
 from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.collect import BatchContext
 from stepdistill.annotator.teacher.batch.ledger import Ledger

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.settings.run import BatchSettings
+from stepdistill.annotator.settings.batch import BatchSettings
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import (

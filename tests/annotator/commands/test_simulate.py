@@ -2,29 +2,32 @@
 
 import pytest
 
-from stepdistill.annotator.commands.simulator_options import BatchWords, read_models, read_rates
+from stepdistill.annotator.commands.simulate import batch_settings, simulator_settings
+from stepdistill.annotator.settings.simulate import SimulateSettings
 from stepdistill.annotator.simulator.batch.books import CallKind
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.server import SimulatedModel
 from stepdistill.common.errors import ConfigError
 
 
-def words(faults: list[str], call_faults: list[str] | None = None) -> BatchWords:
-    return BatchWords(
-        seconds=6.0,
-        window_s=60.0,
-        tokens=1000,
-        faults=faults,
-        call_faults=call_faults or [],
+def settings_of(faults: list[str], call_faults: list[str] | None = None) -> SimulateSettings:
+    return SimulateSettings(
+        "demo",
+        batch_seconds=6.0,
+        batch_window=60.0,
+        batch_tokens=1000,
+        batch_faults=tuple(faults),
+        call_faults=tuple(call_faults or []),
         seed=7,
     )
 
 
 def test_what_they_mean():
-    settings = words(
+    words = settings_of(
         ["finished=0.5", "strangers=2", "server_error=0.1", "length=0.2", "fails=any_code"],
         ["batches.create:lost=0.3", "batches.create:dropped=0.1", "files.content:torn=1"],
-    ).settings()
+    )
+    settings = batch_settings(words)
 
     plan = settings.plan
     assert (plan.finished, plan.strangers, plan.fails) == (0.5, 2, "any_code")
@@ -52,19 +55,20 @@ def test_what_they_mean():
 )
 def test_words_that_mean_nothing(faults: list[str], call_faults: list[str], hint: str):
     with pytest.raises(ConfigError, match=hint):
-        words(faults, call_faults).settings()
+        batch_settings(settings_of(faults, call_faults))
 
 
 @pytest.mark.parametrize("word", ["torn", "torn=", "torn=nan", "torn=some"])
 def test_a_share_that_is_no_number(word: str):
     with pytest.raises(ConfigError, match="no number"):
-        read_rates([word])
+        simulator_settings(SimulateSettings("demo", faults=(word,)))
 
 
 def test_models_and_their_last_days():
-    assert read_models(["one", "two=2027-01-14"]) == (
+    words = SimulateSettings("demo", models=("one", "two=2027-01-14"))
+    assert simulator_settings(words).models == (
         SimulatedModel(id="one"),
         SimulatedModel(id="two", shutdown_date="2027-01-14"),
     )
     with pytest.raises(ConfigError, match="--model two=soon: write the date as"):
-        read_models(["two=soon"])
+        simulator_settings(SimulateSettings("demo", models=("two=soon",)))

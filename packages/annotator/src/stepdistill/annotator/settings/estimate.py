@@ -1,0 +1,88 @@
+"""Settings of what says what a run will cost, and what it did cost."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, Token
+
+from stepdistill.annotator.settings.console import CsvSettings, HtmlSettings
+from stepdistill.annotator.settings.money import PriceSettings
+from stepdistill.annotator.settings.rows import OUT
+from stepdistill.annotator.settings.run import PlanSettings, RunSettings, StoreSettings
+from stepdistill.annotator.settings.shards import RateOfRationalesSettings, ShardSettings
+from stepdistill.annotator.settings.study import METADATA_NAME, MetadataSettings
+from stepdistill.annotator.settings.teacher import AnswerSettings, RateSettings
+from stepdistill.common.command_line import (
+    NAMES,
+    as_options,
+    at_least,
+    comma_separated,
+    option_group,
+    taken_from,
+)
+from stepdistill.common.errors import ConfigError
+
+
+def _shares(kind: object, tokens: Sequence[Token]) -> tuple[float, ...]:
+    words = comma_separated(kind, tokens)
+    try:
+        rates = tuple(float(word) for word in words)
+    except ValueError:
+        rates = (-1.0,)
+    if not all(0 <= rate <= 1 for rate in rates):
+        raise ConfigError(f"--rationale-rates {','.join(words)}: shares from 0 to 1, as 0,0.5,1")
+    return rates
+
+
+@as_options
+@dataclass(frozen=True)
+@option_group("Compare", 3)
+class EstimateSettings(
+    RateOfRationalesSettings,
+    PriceSettings,
+    AnswerSettings,
+    RateSettings,
+    PlanSettings,
+    MetadataSettings,
+):
+    """One `annotate estimate`."""
+
+    _: KW_ONLY
+    probe: Annotated[int | None, at_least(1)] = None
+    """Ask this many of the requests now (paid and kept) to learn from."""
+    compare: Annotated[tuple[str, ...], NAMES] = ()
+    """The same run by other models, as a,b,c."""
+    templates: Annotated[tuple[str, ...], NAMES] = ()
+    """The same rows by each of these templates, as a,b, or all."""
+    rationale_rates: Annotated[tuple[float, ...], Parameter(converter=_shares)] = ()
+    """The same run at each of these rates, as 0,0.5,1."""
+    few_shot: bool = False
+    """Compare with the task's few-shot.yaml."""
+    few_shot_file: Path | None = None
+    """Compare with the examples of this file."""
+
+    def run(self) -> RunSettings:
+        """The run that is estimated."""
+        shards = ShardSettings(rationale_rate=self.rationale_rate)
+        return taken_from(self, RunSettings, shards=shards)
+
+
+@as_options
+@dataclass(frozen=True)
+@option_group("Output", 8)
+class ReportSettings(CsvSettings, HtmlSettings, PriceSettings, StoreSettings):
+    """One `annotate report`."""
+
+    target: Path
+    """The folder of a run's shards, or a store."""
+    _: KW_ONLY
+    run: str | None = None
+    """One of several runs, by the start of its name."""
+    metadata: Path | None = None
+    """Where results of templates are kept; default: runs/TASK/metadata.yaml."""
+
+    def metadata_of(self, task: str) -> Path:
+        """Where the results of a task's templates are kept."""
+        return self.metadata or OUT / task / METADATA_NAME

@@ -1,0 +1,80 @@
+"""Settings of what brings in other files: a file of one's own, the original's folder."""
+
+import re
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepdistill.annotator.settings.rows import PROMPTS
+from stepdistill.annotator.settings.run import StoreSettings
+from stepdistill.common.command_line import Settings, as_options, between, option_group
+from stepdistill.common.errors import ConfigError
+
+_DATA_OF_TASK = Path("data/TASK")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # tickets, my-task_2
+
+
+@as_options
+@dataclass(frozen=True)
+@option_group("Task", 1)
+class NewSettings(Settings):
+    """One `annotate new`."""
+
+    task: str
+    """The new task's name, as tickets."""
+    file: Path
+    """Rows: CSV, JSON lines or Parquet."""
+    _: KW_ONLY
+    label: str
+    """The column with the label; may be empty in rows."""
+    text: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """A column to read; may be repeated; default: all but label and id."""
+    id: str | None = None
+    """The column that names rows; default: id, if any."""
+    prompts: Path = PROMPTS
+    """Where the task's folder goes."""
+    data_out: Path = _DATA_OF_TASK
+    """Where the splits go."""
+    valid: Annotated[float, between(0, 1)] = 0.1
+    """Share of rows to select by."""
+    test: Annotated[float, between(0, 1)] = 0.1
+    """Share of rows to be judged on."""
+
+    def check(self) -> None:
+        super().check()
+        if not _NAME.fullmatch(self.task):
+            raise ConfigError(f"task {self.task}: small letters, digits, - and _")
+        if self.valid + self.test >= 1:
+            raise ConfigError(
+                f"--valid {self.valid:g} --test {self.test:g}: nothing is left to train on"
+            )
+        if self.data_out == _DATA_OF_TASK:
+            self.set_default("data_out", _DATA_OF_TASK.parent / self.task)
+
+
+@as_options
+@dataclass(frozen=True)
+@option_group("Task", 1)
+class ImportSettings(StoreSettings):
+    """One `annotate import-original`."""
+
+    src: Path
+    """Folder with prompt-templates/, prompt-mixes/, query-results/."""
+    _: KW_ONLY
+    prompts: Path = PROMPTS
+    """Where templates and mixes go."""
+
+
+@as_options
+@dataclass(frozen=True)
+@option_group("Task", 1)
+class CheckOriginalSettings(Settings):
+    """One `annotate check-original`."""
+
+    src: Path
+    """Folder with prompt-metadata/, prompt-templates/, query-results/"""
+    _: KW_ONLY
+    task: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """Only these tasks; may be repeated."""

@@ -1,0 +1,59 @@
+"""Settings: prices, and what may be spent."""
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Self
+
+from cyclopts import Parameter
+
+from stepdistill.common.command_line import Settings, option_group, read_by
+from stepdistill.common.errors import ConfigError
+
+_PRICES = Path("prices.yaml")
+
+
+def _prices_file() -> Path | None:
+    return _PRICES if _PRICES.is_file() else None
+
+
+def _usd(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise ConfigError(f"--max-cost {text}: US dollars, as 5 or 0.25")
+    return amount
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Money", 5)
+class PriceSettings(Settings):
+    """What tokens cost."""
+
+    prices: Path | None = field(default_factory=_prices_file)
+    """YAML of your own prices by model; default: ./prices.yaml where one stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Money", 5)
+class CeilingSettings(Settings):
+    """What may be spent."""
+
+    max_cost_usd: Annotated[Decimal | None, read_by(_usd), Parameter(name="--max-cost")] = None
+    """US dollars that this run may cost, over all its restarts: then it stops."""
+    budget: str | None = None
+    """Share --max-cost, by this name, with other runs on the store."""
+
+    def check(self) -> None:
+        super().check()
+        if self.budget is not None and self.max_cost_usd is None:
+            raise ConfigError(
+                f"--budget {self.budget} needs --max-cost: the USD that its runs may cost"
+            )
+
+    def under(self, name: str) -> Self:
+        """The same, a ceiling's budget called so where no --budget names it."""
+        shared = self.budget is not None or self.max_cost_usd is None
+        return self if shared else replace(self, budget=name)

@@ -1,0 +1,105 @@
+"""Settings: which task, which of its templates, which rows."""
+
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepdistill.common.command_line import (
+    NAMES,
+    PATH_OR_NAME,
+    Settings,
+    as_options,
+    at_least,
+    option_group,
+)
+from stepdistill.common.errors import ConfigError
+
+OUT = Path("runs")
+PROMPTS = Path("prompts")
+
+
+@as_options
+@dataclass(frozen=True)
+@option_group("Task", 1)
+class TaskSettings(Settings):
+    """A task, by the name of its folder."""
+
+    task: str
+    """A folder of --prompts, e.g. demo, svamp, cqa."""
+    _: KW_ONLY
+    prompts: Path = PROMPTS
+    """Folder of tasks. A task that ./prompts does not have is looked for among the shipped ones."""
+
+    def check(self) -> None:
+        """Settle where the task is."""
+        super().check()
+        shipped = shipped_tasks()
+        elsewhere = self.prompts == PROMPTS and not (self.prompts / self.task).is_dir()
+        if elsewhere and ((shipped / self.task).is_dir() or not self.prompts.is_dir()):
+            self.set_default("prompts", shipped)
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Task", 1)
+class TemplateSettings(Settings):
+    """Which of the task's templates ask; neither: the task's mix `default`."""
+
+    template: str | None = None
+    """One template for label and rationale."""
+    mix: str | None = None
+    """A mix of the task by name, or a file; default: default."""
+
+    def check(self) -> None:
+        super().check()
+        if self.template is not None and self.mix is not None:
+            raise ConfigError("--template and --mix exclude each other: a mix names its templates")
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Rows", 2)
+class DataSettings(Settings):
+    """Where the rows are."""
+
+    data: Annotated[str | None, PATH_OR_NAME] = None
+    """Folder or file of rows (jsonl, csv, parquet; .gz too), or hub:NAME; default: the task's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Rows", 2)
+class SplitsSettings(Settings):
+    """The splits of a run."""
+
+    splits: Annotated[tuple[str, ...], NAMES, Parameter(name=("--split", "--splits"))] = ("train",)
+    """Given several times, or with commas."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Rows", 2)
+class SplitSettings(Settings):
+    """The one split that rows are drawn from."""
+
+    split: str = "train"
+    """The split of the rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Rows", 2)
+class SamplesSettings(Settings):
+    """How many rows."""
+
+    samples: Annotated[int | None, at_least(1)] = None
+    """Only the first N rows of each split."""
+
+
+def shipped_tasks() -> Path:
+    """The tasks that come with the package: in it where it is installed, else the checkout's."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "shipped_tasks"
+    return installed if installed.is_dir() else package.parents[4] / "prompts"
+
+
+def known_tasks() -> Path:
+    """A folder of tasks: ./prompts where one stands, else the shipped ones."""
+    return PROMPTS if PROMPTS.is_dir() else shipped_tasks()

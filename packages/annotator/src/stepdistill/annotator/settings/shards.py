@@ -1,0 +1,46 @@
+"""Settings: how answers become shards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepdistill.common.command_line import Settings, as_options, at_least, between, option_group
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Task", 1)
+class ReaderSettings(Settings):
+    """Who reads the answers."""
+
+    reader: str = "verdict"
+    """How answers are read: verdict, or original (imported templates)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Shards", 6)
+class RateOfRationalesSettings(Settings):
+    """How many records have reasons."""
+
+    rationale_rate: Annotated[float, between(0, 1)] = 1.0
+    """Share of the records that has reasons, exactly."""
+
+
+@as_options
+@dataclass(frozen=True, kw_only=True)
+@option_group("Shards", 6)
+class ShardSettings(RateOfRationalesSettings, ReaderSettings):
+    """How answers become shards."""
+
+    rows_per_shard: Annotated[int, at_least(1)] = 10_000
+    """Records in one shard."""
+    filters: Annotated[frozenset[str], Parameter(name="--filter", consume_multiple=False)] = (
+        frozenset()
+    )
+    """contradiction: reject rows whose reasons argue for another label; repetition: drop reasons
+    that repeat the row. May be repeated."""
+    max_student_tokens: Annotated[int | None, at_least(1)] = None
+    """Reject longer inputs, drop longer reasons; in tokens of the student."""
+    student_tokenizer: Path | None = None
+    """tokenizer.json to count with; default: words x 1.4."""

@@ -1,0 +1,293 @@
+"""Settings of what judges templates: experiments, their evaluation, prompt searches, plots."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from stepdistill.annotator.settings.batch import BatchApiSettings
+from stepdistill.annotator.settings.console import CsvSettings, HtmlSettings
+from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
+from stepdistill.annotator.settings.rows import (
+    OUT,
+    DataSettings,
+    SamplesSettings,
+    SplitSettings,
+    TaskSettings,
+    known_tasks,
+)
+from stepdistill.annotator.settings.run import RunSettings, StoreSettings
+from stepdistill.annotator.settings.shards import ReaderSettings
+from stepdistill.annotator.settings.teacher import (
+    SIMULATED,
+    AskSettings,
+    OfflineSettings,
+    ServerSettings,
+    TeacherSettings,
+)
+from stepdistill.common.command_line import (
+    FILE_OR_SCREEN,
+    NAMES,
+    Settings,
+    as_options,
+    at_least,
+    between,
+    option_group,
+    read_by,
+    taken_from,
+)
+from stepdistill.common.errors import ConfigError
+
+METADATA_NAME = "metadata.yaml"
+_METADATA = OUT / "TASK" / METADATA_NAME
+_SEARCH = OUT / "TASK" / "search"
+_OPTIMIZER_TOKENS = 1024
+
+
+def _size(text: str) -> int | float:
+    """What --test-size says: a number of rows, or a fraction as a float."""
+    try:
+        size = float(text) if "." in text else int(text)
+    except ValueError:
+        size = 0
+    if size <= 0 or (isinstance(size, float) and size > 1):
+        raise ConfigError(f"--test-size {text}: a number of rows, as 100, or a fraction, as 0.25")
+    return size
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Rows", 2)
+class SeedSettings(Settings):
+    """How rows are drawn."""
+
+    seed: int = 42
+    """Draws the rows; 50 of a seed are among its 100."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Task", 1)
+class TemplatesSettings(Settings):
+    """Several templates."""
+
+    templates: Annotated[tuple[str, ...], NAMES] = ()
+    """Templates by id, as a,b,c; default: all of the task."""
+
+
+@as_options
+@dataclass(frozen=True, kw_only=True)
+@option_group("Output", 8)
+class MetadataSettings(TaskSettings):
+    """Where the results of a task's templates are kept."""
+
+    metadata: Path = _METADATA
+    """Where results are kept."""
+
+    def check(self) -> None:
+        super().check()
+        if self.metadata == _METADATA:
+            self.set_default("metadata", OUT / self.task / METADATA_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Output", 8)
+class RankingSettings(CsvSettings, HtmlSettings):
+    """Where a ranking is written, too."""
+
+    md: Annotated[str | None, FILE_OR_SCREEN] = None
+    """Likewise, as Markdown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Rows", 2)
+class TrialSettings(SeedSettings, TemplatesSettings, ReaderSettings, SplitSettings):
+    """Which rows are put to which templates."""
+
+    test_size: Annotated[int | float | None, read_by(_size)] = None
+    """How many rows, as 100, or which part of them, as 0.25; default: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@option_group("Race", 3)
+class RaceSettings(Settings):
+    """Whether hopeless templates are stopped early."""
+
+    race: bool = False
+    """Stop hopeless templates early; see --race-error."""
+    race_error: Annotated[float, between(0, 1)] = 0.05
+    """The chance you accept that a stopped one was the best."""
+    race_share: Annotated[float, between(0, 1)] = 0.4
+    """The part of all answers that a race may cost to get there."""
+
+
+@as_options
+@dataclass(frozen=True)
+class ExperimentSettings(
+    RankingSettings,
+    RaceSettings,
+    TrialSettings,
+    BatchApiSettings,
+    CeilingSettings,
+    PriceSettings,
+    OfflineSettings,
+    AskSettings,
+    DataSettings,
+    TeacherSettings,
+    StoreSettings,
+    MetadataSettings,
+):
+    """One `annotate experiment`."""
+
+    test_size: Annotated[int | float | None, read_by(_size)] = 100
+    """How many rows, as 100, or which part of them, as 0.25."""
+    allow_leak: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """A template that may print the gold label; may be repeated."""
+
+    def asking(self) -> RunSettings:
+        """How the teacher is asked."""
+        return taken_from(self, RunSettings, splits=(self.split,))
+
+
+@as_options
+@dataclass(frozen=True)
+class EvaluateSettings(
+    RankingSettings,
+    TrialSettings,
+    PriceSettings,
+    DataSettings,
+    ServerSettings,
+    StoreSettings,
+    MetadataSettings,
+):
+    """One `annotate evaluate`."""
+
+    teacher: str = ""
+    """Whose answers; without it, all that the metadata file has is computed again."""
+
+    def asking(self) -> RunSettings:
+        """Whose answers are looked up."""
+        return taken_from(self, RunSettings, splits=(self.split,), offline=True)
+
+
+@as_options
+@dataclass(frozen=True)
+class ParseSettings(
+    ReaderSettings,
+    SamplesSettings,
+    SplitSettings,
+    DataSettings,
+    ServerSettings,
+    StoreSettings,
+    TaskSettings,
+):
+    """One `annotate parse`."""
+
+    template: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """Only this template; may be repeated."""
+    diff: tuple[str, str] | None = None
+    """BEFORE AFTER: what do two readers read differently? Either may be a file of --jsonl lines."""
+    teacher: str = ""
+    """Whose answers; default: everybody's that the store has."""
+    jsonl: bool = False
+    """A JSON line for each answer, for programs."""
+
+    def asking(self) -> RunSettings:
+        """Whose answers are looked up."""
+        return taken_from(self, RunSettings, splits=(self.split,), template=None)
+
+
+@as_options
+@dataclass(frozen=True, kw_only=True)
+@option_group("Search", 3)
+class SearchSettings(SeedSettings, TemplatesSettings):
+    """How a prompt search is made."""
+
+    iterations: Annotated[int, at_least(1)] = 20
+    """Rounds of proposals."""
+    candidates: Annotated[int, at_least(1)] = 8
+    """Proposals in each."""
+    keep: Annotated[int, at_least(1)] = 15
+    """Best templates that the optimizer is shown."""
+    test_size: Annotated[int, at_least(2)] = 25
+    """Rows that every template is scored on."""
+    held_out: Annotated[int, at_least(0)] = 100
+    """Other rows, to confirm the winner with in the end."""
+    problems: Annotated[int, at_least(1)] = 3
+    """Other rows, shown to the optimizer with their labels."""
+    temperature: Annotated[float, at_least(0)] = 1.0
+    """Of the optimizer."""
+    race: Annotated[bool, Parameter(negative="--no-race")] = True
+    """Stop hopeless candidates early."""
+    templates: Annotated[tuple[str, ...], NAMES] = ()
+    """Where to begin, by id, as a,b,c; default: all of the task, less what was found."""
+
+
+@as_options
+@dataclass(frozen=True)
+class OptimizeSettings(
+    HtmlSettings,
+    SearchSettings,
+    SplitSettings,
+    CeilingSettings,
+    PriceSettings,
+    AskSettings,
+    DataSettings,
+    TeacherSettings,
+    StoreSettings,
+    TaskSettings,
+):
+    """One `annotate optimize`."""
+
+    optimizer: str | None = None
+    """The model that proposes templates; default: --teacher."""
+    optimizer_base_url: str | None = None
+    """Where that one is served; default: as --base-url."""
+    write_templates: Literal["confirmed", "always", "never"] | None = None
+    """Append the winner to the task's templates.yaml: confirmed (the default: if it is better on
+    held-out rows), always or never (the default where the teacher is simulated)."""
+    out: Path = _SEARCH
+    """For history and scores."""
+
+    def check(self) -> None:
+        super().check()
+        if self.out == _SEARCH:
+            self.set_default("out", OUT / self.task / "search")
+
+    def asking(self) -> RunSettings:
+        """How the teacher is asked."""
+        return taken_from(
+            self,
+            RunSettings,
+            splits=(self.split,),
+            out=OUT / self.task,
+        )
+
+    def optimizing(self) -> RunSettings:
+        """How the optimizer is asked. A template needs more room than a label and its reasons."""
+        here = None if self.optimizer == SIMULATED else self.base_url
+        return replace(
+            self.asking(),
+            teacher=self.optimizer or self.teacher,
+            base_url=self.optimizer_base_url or here,
+            max_tokens=max(self.max_tokens, _OPTIMIZER_TOKENS),
+        )
+
+
+@as_options
+@dataclass(frozen=True, kw_only=True)
+@option_group("Output", 8)
+class PlotsSettings(Settings):
+    """One `annotate plots`."""
+
+    out: Path
+    """Folder for the figures."""
+    task: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """A task; may be repeated; default: all that something is known of."""
+    metadata: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)] = ()
+    """In place of runs/TASK/metadata.yaml and the search's; may be repeated."""
+    few_shot: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)] = ()
+    """In place of runs/TASK/few-shot.json; may be repeated."""
+    history: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)] = ()
+    """In place of runs/TASK/search/history.jsonl; may be repeated."""
+    prompts: Path = field(default_factory=known_tasks)
+    """Folder of tasks; default: ./prompts where one stands, else the shipped ones."""
