@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.annotator.settings.run import RunSettings

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.importing.files import folder_of
 from stepdistill.annotator.importing.recorded import Recorded, compare_recorded
 from stepdistill.annotator.prompt.task import load_task

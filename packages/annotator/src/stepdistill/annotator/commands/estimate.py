@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.estimate.few_shot import compare_few_shot, shots_of
 from stepdistill.annotator.estimate.kept import keep_estimate
 from stepdistill.annotator.estimate.probe import probe_plans

@@ -1,7 +1,7 @@
 """`annotate experiment`."""
 
 from stepdistill.annotator.commands.ranking import show_report, write_reports
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.study import ExperimentSettings
 from stepdistill.annotator.study.experiment import run_experiment

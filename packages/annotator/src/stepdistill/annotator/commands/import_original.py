@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.importing.original import Imported, import_original
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import ImportSettings

@@ -4,7 +4,7 @@ from collections import Counter
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.importing.new_task import Labels, count_labels, find_columns, write_task
 from stepdistill.annotator.importing.splitting import SPLITS, write_splits
 from stepdistill.annotator.settings.console import JSON, JsonSettings

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.rows import OUT

@@ -1,13 +1,14 @@
 """`annotate prompts`: a task's templates and mixes, looked at before anybody is asked."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Self
 
 from rich.table import Table
 
-from stepdistill.annotator.commands.known_scores import Known
 from stepdistill.annotator.commands.render import render_command
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.check import PromptProblem, check_prompts
 from stepdistill.annotator.prompt.leak import leaks
 from stepdistill.annotator.prompt.mix import Mix, assign, load_mix, mix_files
@@ -18,10 +19,51 @@ from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.prompts import ShowSettings
 from stepdistill.annotator.settings.rows import TaskSettings
 from stepdistill.annotator.settings.study import MetadataSettings
-from stepdistill.annotator.study.metadata import known_results
+from stepdistill.annotator.study.metadata import Setting, TemplateResult, known_results
+from stepdistill.annotator.study.score import TemplateScore
 from stepdistill.common.command_line import add_command, make_app
 from stepdistill.common.errors import PromptError
 from stepdistill.common.task import TaskSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Every score of each template, the one on most rows last."""
+
+    scores: Mapping[str, list[tuple[Setting, TemplateScore]]]
+
+    @classmethod
+    def of(cls, results: Iterable[TemplateResult]) -> Self:
+        """Sorted by template."""
+        found: dict[str, list[tuple[Setting, TemplateScore]]] = {}
+        for result in results:
+            for name, score in result.templates.items():
+                found.setdefault(name, []).append((result.setting, score))
+        for scores in found.values():
+            scores.sort(key=lambda pair: pair[1].rows)
+        return cls(scores=found)
+
+    def outdated(self, template: Template) -> bool:
+        """Whether the template has been edited since it was measured."""
+        scores = self.scores.get(template.id)
+        return scores is not None and scores[-1][1].prompt != template.digest
+
+    def shown(self, template: Template, mark: str) -> tuple[str, str]:
+        """Accuracy and rows as a table shows them; mark: what stands behind an outdated one."""
+        scores = self.scores.get(template.id)
+        if not scores:
+            return "-", "-"
+        _, score = scores[-1]
+        behind = mark if self.outdated(template) else ""
+        return f"{100 * score.accuracy:.1f} %{behind}", f"{score.rows:,}"
+
+    def facts(self, template: str) -> list[dict[str, object]]:
+        """All scores, for programs."""
+        return [
+            {"setting": setting.model_dump(), **score.model_dump()}
+            for setting, score in self.scores.get(template, [])
+        ]
+
 
 _LEAST_ROOM = 20
 # What the columns between the name and the words of a template take.

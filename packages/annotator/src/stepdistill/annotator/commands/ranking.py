@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.study import RankingSettings
 from stepdistill.annotator.study.columns import terminal_table
 from stepdistill.annotator.study.experiment import Report

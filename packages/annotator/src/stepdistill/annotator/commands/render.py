@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.run.planning import limit_name, make_plans, warnings

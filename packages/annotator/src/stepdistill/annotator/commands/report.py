@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.report.facts import as_csv, facts_of
 from stepdistill.annotator.report.html import as_html
 from stepdistill.annotator.report.report import Report, chosen, find_runs, report_run, report_store

@@ -1,6 +1,6 @@
 """`annotate run`."""
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.run.pipeline import run
 from stepdistill.annotator.run.summary import show_run, summary_of
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings

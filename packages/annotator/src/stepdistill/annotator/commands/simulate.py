@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.settings.run import RunSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
 from stepdistill.annotator.store.check import Contents, Verified, contents_of, verify_store

@@ -5,7 +5,7 @@ They are kept like all answers, and the run does not ask them again.
 
 import uvloop
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.estimate.run_estimate import rated
 from stepdistill.annotator.money.spending import Spender, noted
 from stepdistill.annotator.plan.plan import Unanswered, name_of

@@ -5,7 +5,7 @@ from datetime import date
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.estimate.estimate import Estimate
 from stepdistill.annotator.estimate.few_shot import FewShotComparison
 from stepdistill.annotator.estimate.span import Span

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.money.run_notes import RunNote
 from stepdistill.annotator.page import percent, usd
 from stepdistill.annotator.report.account import Account, CostPlace, Paid

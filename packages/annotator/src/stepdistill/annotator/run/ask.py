@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 
 from stepdistill.annotator.console.batch_table import batch_line, batch_table
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.rates import CostMeter
-from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.errors import BatchesLeft, Interrupted, RunStopped
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd

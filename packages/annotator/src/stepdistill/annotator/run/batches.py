@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from itertools import groupby
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import endpoint_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import uvloop
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import BatchesLeft
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.spending import Spender, noted

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 from rich.table import Table
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.run.pipeline import RunResult
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvloop
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.spending import Spender, Spending, noted
 from stepdistill.annotator.plan.plan import Unanswered, name_of

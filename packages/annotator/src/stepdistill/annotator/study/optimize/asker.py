@@ -6,7 +6,7 @@ from typing import Self
 
 import uvloop
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.money.bill import Bill, spent_usd
 from stepdistill.annotator.money.spending import Spending
 from stepdistill.annotator.money.tariff import Tariff

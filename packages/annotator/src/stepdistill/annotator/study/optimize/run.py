@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import CeilingReached
 from stepdistill.annotator.money.spending import Spender, Spending, noted
 from stepdistill.annotator.reading.readers import VERDICT, VERSIONS
