@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import openai
+import orjson
 import pytest
 
 from stepdistill.annotator.simulator.batch.books import BatchBooks, CallKind
@@ -45,6 +46,8 @@ async def test_the_books_of_a_file_say_what_those_in_memory_say(tmp_path: Path):
     assert read.entries == log.entries
     assert read.paid() == log.paid()
     assert b"sk-test" not in path.read_bytes()
+    events = {orjson.loads(line).get("event") for line in path.read_bytes().splitlines()}
+    assert events == {None, "call", "uploaded", "created", "paidrow", "ended"}
 
 
 def check(books: BatchBooks) -> None:

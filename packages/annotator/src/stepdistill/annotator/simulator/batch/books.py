@@ -95,7 +95,15 @@ class Ended:
 
 
 Event = BatchCall | Uploaded | Created | PaidRow | Ended
-_EVENTS = {kind.__name__.lower(): kind for kind in (BatchCall, Uploaded, Created, PaidRow, Ended)}
+# By the names that they have in a log file.
+_EVENTS: dict[str, type[Event]] = {
+    "call": BatchCall,
+    "uploaded": Uploaded,
+    "created": Created,
+    "paidrow": PaidRow,
+    "ended": Ended,
+}
+_NAMES = {kind: name for name, kind in _EVENTS.items()}
 
 
 @dataclass(slots=True)
@@ -217,5 +225,5 @@ def _line(event: Event) -> bytes:
     fields = {name: getattr(event, name) for name in type(event).__slots__}
     if isinstance(event, PaidRow):
         fields["digest"] = event.digest.hex()
-    named = {"event": type(event).__name__.lower(), **fields}
+    named = {"event": _NAMES[type(event)], **fields}
     return orjson.dumps(named, option=orjson.OPT_APPEND_NEWLINE)
