@@ -18,8 +18,8 @@ from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
+from stepdistill.annotator.simulator.search_teacher import Taste
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
-from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import ANNOTATE, Annotate
 from tests.journeys.money import with_prices

@@ -30,11 +30,11 @@ def answers(teacher: SimulatedTeacher) -> list[str]:
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.3, 0.9, 1.0])
 def test_it_errs_as_often_as_told(accuracy: float):
-    said = answers(teacher_of("bare", accuracy=accuracy))
+    texts = answers(teacher_of("bare", accuracy=accuracy))
 
-    right = sum(text.rstrip(".") == KNOWN.label for text in said)
-    assert right / len(said) == pytest.approx(accuracy, abs=0.06)
-    assert {text.rstrip(".") for text in said} <= {KNOWN.label, *KNOWN.alternatives}
+    right = sum(text.rstrip(".") == KNOWN.label for text in texts)
+    assert right / len(texts) == pytest.approx(accuracy, abs=0.06)
+    assert {text.rstrip(".") for text in texts} <= {KNOWN.label, *KNOWN.alternatives}
 
 
 def test_a_wrong_label_never_goes_with_the_true_reasons():
@@ -73,12 +73,12 @@ def test_another_seed_errs_elsewhere():
 
 @pytest.mark.parametrize("style", PLAIN_STYLES)
 def test_every_style_says_the_label(style: PlainStyle):
-    said = answers(teacher_of(style))
+    texts = answers(teacher_of(style))
 
-    assert all(KNOWN.label in text for text in said)
-    assert all("{" not in text or style == "json" for text in said)
+    assert all(KNOWN.label in text for text in texts)
+    assert all("{" not in text or style == "json" for text in texts)
     if style != "bare":
-        assert all("apples of both children are counted together" in text for text in said)
+        assert all("apples of both children are counted together" in text for text in texts)
 
 
 @pytest.mark.parametrize("style", ["sentence", "reason-first"])
@@ -87,10 +87,10 @@ def test_prose_comes_in_several_wordings(style: Style):
 
 
 def test_a_sentence_flows():
-    said = Counter(answers(teacher_of("sentence")))
+    texts = Counter(answers(teacher_of("sentence")))
 
     assert (
-        "The answer is addition because the apples of both children are counted together." in said
+        "The answer is addition because the apples of both children are counted together." in texts
     )
 
 
@@ -127,11 +127,11 @@ def test_mixed_takes_every_style():
 
 
 def test_an_unknown_prompt_gets_a_sentence_without_a_verdict():
-    said = a_teacher().answer(chat_body("nobody told the book"))
+    text = a_teacher().answer(chat_body("a prompt outside the book"))
 
-    assert said == a_teacher().answer(chat_body("nobody told the book"))
-    assert said.endswith(".")
-    assert not any(label in said for label in (KNOWN.label, *KNOWN.alternatives))
+    assert text == a_teacher().answer(chat_body("a prompt outside the book"))
+    assert text.endswith(".")
+    assert not any(label in text for label in (KNOWN.label, *KNOWN.alternatives))
 
 
 def test_the_system_message_is_part_of_the_prompt():
@@ -139,7 +139,7 @@ def test_the_system_message_is_part_of_the_prompt():
     book.add(messages("one", system="Be brief."), KNOWN)
     teacher = SimulatedTeacher(book=book)
 
-    heard = teacher.answer({"messages": messages("one", system="Be brief.")})
-    assert "Label: addition" in heard
+    reply = teacher.answer({"messages": messages("one", system="Be brief.")})
+    assert "Label: addition" in reply
     assert "Label" not in teacher.answer({"messages": messages("one")})
     assert len(book) == 1

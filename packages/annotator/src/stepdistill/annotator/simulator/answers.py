@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from stepdistill.annotator.simulator.chance import chance, pick
 from stepdistill.annotator.simulator.phrasing import (
     PLAIN_STYLES,
     Phrased,
@@ -13,6 +12,7 @@ from stepdistill.annotator.simulator.phrasing import (
     json_only,
     phrase,
 )
+from stepdistill.annotator.simulator.uniform import pick, uniform
 from stepdistill.annotator.simulator.wire import prompt_digest, read_messages
 
 # Reasons that would go with any label: what a teacher gives who has guessed.
@@ -30,20 +30,14 @@ _KNOWS_NOTHING = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAnswer:
-    """The truth about one prompt.
-
-    alternatives: the other labels that the row could have had; a wrong answer is one of them.
-    options: all labels of the row in their own order, where letters stand for them.
-    accuracy: how likely this prompt is answered right, None for the teacher's own.
-    facts: sentences of the row that are said before the reason.
-    """
+    """The truth about one prompt."""
 
     label: str
     rationale: str
-    alternatives: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    accuracy: float | None = None
-    facts: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()  # the row's other labels; a wrong answer is one of them
+    options: tuple[str, ...] = ()  # all labels in their own order, where letters stand for them
+    accuracy: float | None = None  # how likely it is answered right, 0 to 1; None: the teacher's
+    facts: tuple[str, ...] = ()  # sentences of the row that come before the reason
 
 
 class AnswerBook:
@@ -56,56 +50,58 @@ class AnswerBook:
         return len(self._known)
 
     def add(self, messages: Sequence[Mapping[str, object]], known: KnownAnswer) -> None:
-        """Know the answer to these messages; raises ValueError where they are no messages."""
+        """Know the answer to these messages; raises ValueError where they are none."""
         self._known[prompt_digest(read_messages(list(messages)))] = known
 
     def find(self, digest: bytes) -> KnownAnswer | None:
-        """The answer to the prompt of this digest, None when nobody told the book."""
+        """The answer to the prompt of this digest, None where it is unknown."""
         return self._known.get(digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedTeacher:
-    """Answers from its book, and errs on a share of 1 - accuracy of the prompts.
+    """A teacher who answers from a book, and errs on a share of 1 - accuracy of the prompts.
 
     Which prompts it errs on, and its words, follow from the seed and the prompt alone. A request
     with a JSON response_format gets {"label", "rationale"} whatever the style.
     """
 
     book: AnswerBook = field(default_factory=AnswerBook)
-    accuracy: float = 1.0
+    accuracy: float = 1.0  # 0 to 1; of prompts whose answer names none
     seed: int = 0
     style: Style = "label-first"
 
     def answer(self, body: Mapping[str, object]) -> str:
         """The text for this request; raises ValueError when its messages cannot be read."""
         digest = prompt_digest(read_messages(body.get("messages")))
-        return self.say(self.book.find(digest), body, digest)
+        return self.answer_from(self.book.find(digest), body, digest)
 
-    def say(self, known: KnownAnswer | None, body: Mapping[str, object], digest: bytes) -> str:
+    def answer_from(
+        self, known: KnownAnswer | None, body: Mapping[str, object], digest: bytes
+    ) -> str:
         """The text for a request of which this is known. digest: of its prompt."""
-        roll = chance(self.seed, b"words", digest)
+        # Each draw has a part of its own, so that none of them tells anything about another.
+        wording = uniform(self.seed, b"words", digest)
         if known is None:
-            return pick(_KNOWS_NOTHING, roll)
-        said = self._judged(known, digest)
+            return pick(_KNOWS_NOTHING, wording)
+        answer = self._judge(known, digest)
         if _wants_json(body):
-            return json_only(said)
-        return phrase(self._style(digest), said, roll)
+            return json_only(answer)
+        return phrase(self._style(digest), answer, wording)
 
-    def _judged(self, known: KnownAnswer, digest: bytes) -> Phrased:
+    def _judge(self, known: KnownAnswer, digest: bytes) -> Phrased:
         accuracy = self.accuracy if known.accuracy is None else known.accuracy
-        if chance(self.seed, b"right", digest) < accuracy or not known.alternatives:
+        if uniform(self.seed, b"right", digest) < accuracy or not known.alternatives:
             label, reason = known.label, known.rationale
         else:
-            label = pick(known.alternatives, chance(self.seed, b"which", digest))
-            reason = pick(_WRONG_RATIONALES, chance(self.seed, b"excuse", digest))
-        return Phrased(
-            label=label, rationale=" ".join((*known.facts, reason)), options=known.options
-        )
+            label = pick(known.alternatives, uniform(self.seed, b"which", digest))
+            reason = pick(_WRONG_RATIONALES, uniform(self.seed, b"excuse", digest))
+        rationale = " ".join((*known.facts, reason))
+        return Phrased(label=label, rationale=rationale, options=known.options)
 
     def _style(self, digest: bytes) -> PlainStyle:
         if self.style == "mixed":
-            return pick(PLAIN_STYLES, chance(self.seed, b"style", digest))
+            return pick(PLAIN_STYLES, uniform(self.seed, b"style", digest))
         return self.style
 
 

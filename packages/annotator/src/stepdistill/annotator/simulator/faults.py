@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from stepdistill.annotator.simulator.chance import chance
+from stepdistill.annotator.simulator.uniform import pick_by_share, uniform
 from stepdistill.common.errors import ConfigError
 
 
@@ -35,19 +35,15 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """When each fault is served.
+    """When each fault is served."""
 
-    rates: the share of attempts that meet each fault; together at most 1.
-    max_in_a_row: so many faults at most that one body meets one after the other.
-    retry_after_s: what RATE_LIMITED names, in seconds.
-    script: the faults of the first requests in order of arrival (None: all is well), then calm;
-        a script stands in place of rates.
-    """
-
+    # Shares of the attempts that meet each fault; together at most 1.
     rates: Mapping[Fault, float] = field(default_factory=dict[Fault, float])
     seed: int = 0
-    max_in_a_row: int = 2
-    retry_after_s: float = 1.0
+    max_in_a_row: int = 2  # faults that one body meets, one after the other, at most
+    retry_after_s: float = 1.0  # what RATE_LIMITED names
+    # The faults of the first requests in order of arrival (None: all is well), then none; a script
+    # stands in place of rates.
     script: tuple[Fault | None, ...] = ()
 
     def __post_init__(self) -> None:
@@ -61,14 +57,9 @@ class FaultPlan:
         """The fault for a request; ordinal and attempt count from 0."""
         if self.script:
             return self.script[ordinal] if ordinal < len(self.script) else None
-        # Every (max_in_a_row + 1)th attempt is calm: a bound that needs no memory.
-        if attempt % (self.max_in_a_row + 1) == self.max_in_a_row:
+        # Every (max_in_a_row + 1)th attempt goes well: a bound that needs no memory.
+        if not self.rates or attempt % (self.max_in_a_row + 1) == self.max_in_a_row:
             return None
-        return self._drawn(chance(self.seed, b"fault", digest, str(attempt).encode()))
-
-    def _drawn(self, roll: float) -> Fault | None:
-        for fault in Fault:
-            roll -= self.rates.get(fault, 0.0)
-            if roll < 0:
-                return fault
-        return None
+        # In the order of the enum, whatever the order of rates: the same seed, the same faults.
+        shares = ((fault, self.rates.get(fault, 0.0)) for fault in Fault)
+        return pick_by_share(shares, uniform(self.seed, b"fault", digest, str(attempt).encode()))

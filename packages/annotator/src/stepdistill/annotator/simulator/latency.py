@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from stepdistill.annotator.simulator.chance import chance
+from stepdistill.annotator.simulator.uniform import uniform
 from stepdistill.common.errors import ConfigError
 
 _NORMAL = NormalDist()
@@ -13,10 +13,10 @@ _LEAST = 2.0**-53  # a normal quantile is defined above 0 only
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """median_ms: milliseconds an answer takes; sigma: 0 for no spread, else that of the log."""
+    """The time that answers take."""
 
-    median_ms: float = 0.0
-    sigma: float = 0.0
+    median_ms: float = 0.0  # at least 0
+    sigma: float = 0.0  # spread of the time's logarithm; 0 for none
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -28,5 +28,5 @@ class Latency:
         """How long this attempt takes, in seconds."""
         if not self.sigma:
             return self.median_ms / 1000
-        roll = max(_LEAST, chance(self.seed, b"latency", digest, str(attempt).encode()))
-        return self.median_ms / 1000 * math.exp(self.sigma * _NORMAL.inv_cdf(roll))
+        u = max(_LEAST, uniform(self.seed, b"latency", digest, str(attempt).encode()))
+        return self.median_ms / 1000 * math.exp(self.sigma * _NORMAL.inv_cdf(u))

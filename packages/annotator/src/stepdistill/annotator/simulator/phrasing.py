@@ -1,95 +1,87 @@
-"""How teachers put a label and their reasons into words: one function per habit."""
+"""How teachers put a label and their reasons into words, in which style and at what length."""
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, get_args
 
 import orjson
 
-from stepdistill.annotator.simulator.chance import pick
+from stepdistill.annotator.simulator.uniform import pick
 
 PlainStyle = Literal["sentence", "label-first", "reason-first", "bare", "letter", "json"]
 Style = PlainStyle | Literal["mixed"]
 PLAIN_STYLES: tuple[PlainStyle, ...] = get_args(PlainStyle)
 STYLES: tuple[Style, ...] = (*PLAIN_STYLES, "mixed")
 
-_SENTENCES = (
-    "The answer is {label} because {reason}.",
-    "The correct answer is {label}, since {reason}.",
-    "I would say {label}, because {reason}.",
-    "It is {label}: {reason}.",
-    "The answer is {label}. {rationale}",
-    "Based on the text, the answer is {label}, as {reason}.",
-)
 _LABEL_FIRST = (
     "Label: {label}\nRationale: {rationale}",
     "Label: {label}\n\nRationale: {rationale}",
 )
-_REASON_FIRST = (
-    "{rationale} Therefore, the answer is {label}.",
-    "{rationale} So the answer is {label}.",
-    "Let's think step by step. {rationale} Therefore, the answer is {label}.",
-)
+# {reason} is the rationale as it stands inside a sentence.
+_WORDINGS: dict[PlainStyle, tuple[str, ...]] = {
+    "sentence": (
+        "The answer is {label} because {reason}.",
+        "The correct answer is {label}, since {reason}.",
+        "I would say {label}, because {reason}.",
+        "It is {label}: {reason}.",
+        "The answer is {label}. {rationale}",
+        "Based on the text, the answer is {label}, as {reason}.",
+    ),
+    "label-first": _LABEL_FIRST,
+    "reason-first": (
+        "{rationale} Therefore, the answer is {label}.",
+        "{rationale} So the answer is {label}.",
+        "Let's think step by step. {rationale} Therefore, the answer is {label}.",
+    ),
+    "letter": _LABEL_FIRST,  # where the row has no options that letters could stand for
+}
 # A sentence that opens with one of these loses its capital after "because"; a name keeps it.
 _OPENERS = {
     *("A", "An", "As", "Both", "Each", "Every", "He", "Her", "His", "If", "In", "It", "Its"),
     *("On", "She", "Since", "Some", "The", "Their", "There", "These", "They", "This", "We"),
 }
+_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_LENGTH_WISH = re.compile(  # "in two short sentences", "4 sentences"
+    rf"\b({'|'.join(_NUMBERS)}|[1-9]) (?:\w+ )?sentences?\b", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"[^.!?]+[.!?]+")  # "She gave 4 to Tom." with its full stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrased:
-    """What is to be said; options are the row's labels in their own order, where they have one."""
+    """An answer before it is put into words."""
 
     label: str
     rationale: str
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # the row's labels in their own order, where it has such
 
 
-def phrase(style: PlainStyle, said: Phrased, roll: float) -> str:
-    """The answer's text; a roll in [0, 1) chooses among the wordings of the style."""
-    return _STYLES[style](said, roll)
+def phrase(style: PlainStyle, answer: Phrased, u: float) -> str:
+    """The answer's text; u in [0, 1) chooses among the wordings of the style."""
+    match style:
+        case "bare":
+            return answer.label if u < 0.5 else f"{answer.label}."
+        case "json":
+            text = json_only(answer)
+            return text if u < 0.75 else f"```json\n{text}\n```"
+        case "sentence" if not answer.rationale:
+            return f"The answer is {answer.label}."
+        case "letter" if answer.label in answer.options:
+            letter = chr(ord("a") + answer.options.index(answer.label))
+            return f"({letter}) {answer.label}\n{answer.rationale}".rstrip()
+        case _:
+            reason = _inside_a_sentence(answer.rationale)
+            return (
+                pick(_WORDINGS[style], u)
+                .format(label=answer.label, rationale=answer.rationale, reason=reason)
+                .strip()
+            )
 
 
-def _sentence(said: Phrased, roll: float) -> str:
-    if not said.rationale:
-        return f"The answer is {said.label}."
-    return _filled(_SENTENCES, said, roll)
-
-
-def _label_first(said: Phrased, roll: float) -> str:
-    return _filled(_LABEL_FIRST, said, roll)
-
-
-def _reason_first(said: Phrased, roll: float) -> str:
-    return _filled(_REASON_FIRST, said, roll)
-
-
-def _bare(said: Phrased, roll: float) -> str:
-    return said.label if roll < 0.5 else f"{said.label}."
-
-
-def _letter(said: Phrased, roll: float) -> str:
-    if said.label not in said.options:
-        return _label_first(said, roll)
-    letter = chr(ord("a") + said.options.index(said.label))
-    return f"({letter}) {said.label}\n{said.rationale}".rstrip()
-
-
-def _json(said: Phrased, roll: float) -> str:
-    text = orjson.dumps({"label": said.label, "rationale": said.rationale}).decode()
-    return text if roll < 0.75 else f"```json\n{text}\n```"
-
-
-def json_only(said: Phrased) -> str:
+def json_only(answer: Phrased) -> str:
     """Nothing but the object, as a response_format demands."""
-    return _json(said, 0.0)
-
-
-def _filled(wordings: tuple[str, ...], said: Phrased, roll: float) -> str:
-    text = pick(wordings, roll)
-    reason = _inside_a_sentence(said.rationale)
-    return text.format(label=said.label, rationale=said.rationale, reason=reason).strip()
+    return orjson.dumps({"label": answer.label, "rationale": answer.rationale}).decode()
 
 
 def _inside_a_sentence(rationale: str) -> str:
@@ -97,11 +89,19 @@ def _inside_a_sentence(rationale: str) -> str:
     return (first.lower() if first in _OPENERS else first) + space + rest
 
 
-_STYLES: dict[PlainStyle, Callable[[Phrased, float], str]] = {
-    "sentence": _sentence,
-    "label-first": _label_first,
-    "reason-first": _reason_first,
-    "bare": _bare,
-    "letter": _letter,
-    "json": _json,
-}
+def facts_asked_for(words: str) -> int:
+    """How many sentences are to come before the one that gives the reason; 0 without a wish.
+
+    words: of the prompt, without the row's.
+    """
+    wish = _LENGTH_WISH.search(words)
+    if wish is None:
+        return 0
+    number = wish[1].lower()
+    return (_NUMBERS.get(number) or int(number)) - 1
+
+
+def facts_of(text: str, most: int | None = None) -> tuple[str, ...]:
+    """The first sentences of a row's text that tell something: those that ask are left out."""
+    sentences = (found.group().strip() for found in _SENTENCE.finditer(text))
+    return tuple(islice((each for each in sentences if not each.endswith("?")), most))

@@ -11,12 +11,8 @@ from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
-from stepdistill.annotator.simulator.phrasing import Style
-from stepdistill.annotator.simulator.proposer import Proposer
-from stepdistill.annotator.simulator.row_book import RowBook
-from stepdistill.annotator.simulator.taste import Taste
-from stepdistill.annotator.simulator.taste_teacher import TasteTeacher
-from stepdistill.annotator.simulator.verbosity import facts_asked_for, facts_of
+from stepdistill.annotator.simulator.phrasing import Style, facts_asked_for, facts_of
+from stepdistill.annotator.simulator.search_teacher import Proposer, RowBook, Taste, TasteTeacher
 from stepdistill.common.labels import value_of
 from stepdistill.common.task import TaskSpec
 
@@ -32,23 +28,24 @@ def rehearse(
 ) -> SimulatedTeacher:
     """A teacher who knows the rows of these plans, and errs on a share of 1 - accuracy of them.
 
-    by_template: the accuracies of templates that lead it to other ones.
+    by_template: template -> accuracy, for templates that do better or worse.
     """
-    planted = by_template or {}
+    accuracies = by_template or {}
     book = AnswerBook()
     for plan in plans:
-        wishes = {
+        n_facts = {
             name: facts_asked_for(f"{each.system} {each.user}")
             for name, each in plan.templates.items()
         }
         for planned in plan.rows():
             known = _known(plan.task, planned.row)
-            if known is not None:
-                for request in planned.requests:
-                    name = _template(planned, request)
-                    facts = facts_of(_longest(planned.row), wishes[name])
-                    led_to = planted.get(name)
-                    book.add(request.messages, replace(known, accuracy=led_to, facts=facts))
+            if known is None:
+                continue
+            for request in planned.requests:
+                name = _template(planned, request)
+                facts = facts_of(_longest(planned.row), n_facts[name])
+                answer = replace(known, accuracy=accuracies.get(name), facts=facts)
+                book.add(request.messages, answer)
     return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
 
 
@@ -63,6 +60,7 @@ def rehearse_search(
         for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
             known = _known(plan.task, row)
             if known is not None:
+                # All facts: how many are wanted is known once a prompt comes.
                 rows.add(row.fields, replace(known, facts=facts_of(_longest(row))))
     return TasteTeacher(
         rows=rows,
@@ -92,6 +90,7 @@ def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:
     elif task.label.kind == "equation":
         value = value_of(label)
         label = label if value is None else f"{value:g}"
+        # Slips of a calculation: one too many, and twice as much with something on top.
         others = () if value is None else (f"{value + 1:g}", f"{value * 2 + 3:g}")
     rationale = row.gold_rationale or _made_up(row, label)
     return KnownAnswer(label=label, rationale=rationale, alternatives=others, options=options)
@@ -102,5 +101,5 @@ def _longest(row: Row) -> str:
 
 
 def _made_up(row: Row, label: str) -> str:
-    said = " ".join(_longest(row).split()[:8])
-    return f"The text begins with {said}, and all of it taken together leads to {label}."
+    opening = " ".join(_longest(row).split()[:8])
+    return f"The text begins with {opening}, and all of it taken together leads to {label}."

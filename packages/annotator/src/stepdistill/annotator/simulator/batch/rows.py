@@ -18,11 +18,11 @@ from stepdistill.annotator.simulator.batch.books import PaidRow
 from stepdistill.annotator.simulator.batch.file_shelf import Sink
 from stepdistill.annotator.simulator.batch.plan import BatchPlan
 from stepdistill.annotator.simulator.batch.scan import InputScan
-from stepdistill.annotator.simulator.chance import chance
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.log import RequestOutcome
 from stepdistill.annotator.simulator.refusals import REFUSALS
 from stepdistill.annotator.simulator.reply import AnswerSource, reply_with_answer
+from stepdistill.annotator.simulator.uniform import uniform
 from stepdistill.annotator.simulator.wire import ChatRequest, ErrorReply, body_digest, read_body
 
 _NEVER_RUN = {
@@ -187,7 +187,7 @@ class _Answering:
 
     def _drawn(self, what: bytes, row: _Row, share: float) -> bool:
         where = f"{self._job.ordinal} {row.number}".encode()
-        return bool(share) and chance(self._job.seed, what, where) < share
+        return bool(share) and uniform(self._job.seed, what, where) < share
 
 
 def _response(name: str, status: int, body: bytes) -> dict[str, object]:

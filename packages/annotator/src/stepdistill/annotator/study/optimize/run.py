@@ -13,7 +13,7 @@ from stepdistill.annotator.run.planning import make_tariff
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
-from stepdistill.annotator.simulator.taste import Taste
+from stepdistill.annotator.simulator.search_teacher import Taste
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import (
     METADATA_NAME,

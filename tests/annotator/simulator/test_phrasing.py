@@ -5,9 +5,9 @@ from statistics import fmean
 
 import pytest
 
+from stepdistill.annotator.simulator.phrasing import facts_asked_for, facts_of
 from stepdistill.annotator.simulator.rehearsal import rehearse, rehearse_search
-from stepdistill.annotator.simulator.taste import Taste
-from stepdistill.annotator.simulator.verbosity import facts_asked_for, facts_of
+from stepdistill.annotator.simulator.search_teacher import Taste
 from tests.annotator.simulator.demo_plan import demo_plan
 
 PROBLEM = "Mia had 12 shells. An uncle ate 3 pears. She gave 4 to Tom. How many has she left?"

@@ -3,11 +3,13 @@
 from collections import Counter
 
 from stepdistill.annotator.simulator.answers import KnownAnswer
-from stepdistill.annotator.simulator.proposer import shows_templates
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
-from stepdistill.annotator.simulator.row_book import RowBook
-from stepdistill.annotator.simulator.taste import Taste
-from stepdistill.annotator.simulator.taste_teacher import TasteTeacher
+from stepdistill.annotator.simulator.search_teacher import (
+    RowBook,
+    Taste,
+    TasteTeacher,
+    shows_templates,
+)
 from tests.annotator.simulator.demo_plan import demo_plan
 
 SHOWN = """Improve these.
@@ -35,10 +37,10 @@ def asked(text: str) -> dict[str, object]:
 
 
 def test_a_wording_is_as_good_as_the_share_it_leads_to() -> None:
-    pupil, words = teacher(), "Consider {problem} and say which operation settles the question."
+    judged, words = teacher(), "Consider {problem} and say which operation settles the question."
     right = [
         f"Label: {planned.row.gold}"
-        in pupil.answer(asked(words.replace("{problem}", planned.row.fields["problem"])))
+        in judged.answer(asked(words.replace("{problem}", planned.row.fields["problem"])))
         for planned in demo_plan().rows()
     ]
     expected = Taste(seed=1).accuracy(words)
@@ -60,18 +62,19 @@ def test_of_rows_that_share_a_text_the_one_that_fits_is_found() -> None:
         book.add({"premise": premise, "hypothesis": hypothesis}, known)
     found = book.find(f"Text: {premise} Claim: A man walks. He sings. True?")
     assert found is not None
-    assert found.known.label == "A man walks. He sings."
-    assert found.words.split() == ["Text:", "Claim:", "True?"]
+    known, words = found
+    assert known.label == "A man walks. He sings."
+    assert words.split() == ["Text:", "Claim:", "True?"]
     assert book.find("Text: another one, which nobody knows.") is None
 
 
 def test_as_the_optimizer_it_has_other_ideas_each_time_and_bad_habits() -> None:
     assert shows_templates(SHOWN)
     assert not shows_templates("Between <template> and </template>: what is 1 + 1?")
-    said = [teacher().answer(asked(SHOWN)) for _ in range(2)]
-    assert said[0] == said[1]
-    pupil = teacher()
-    ideas = [pupil.answer(asked(SHOWN)) for _ in range(200)]
+    first, again = [teacher().answer(asked(SHOWN)) for _ in range(2)]
+    assert first == again
+    optimizer = teacher()
+    ideas = [optimizer.answer(asked(SHOWN)) for _ in range(200)]
     assert len(set(ideas)) > 100
     habits = Counter(
         {
