@@ -32,7 +32,7 @@ import orjson
 from annotate_command import Annotate
 from made_task import LABELS, MadeTask, make_task
 from measuring import Figure, Results, environment, parser, report, rss_mb
-from stepdistill.annotator.simulator.batch.books import BatchCall, CallKind
+from stepdistill.annotator.simulator.batch.log import BatchCall, CallKind
 from stepdistill.annotator.simulator.server import Simulator
 
 ROWS, PER_PART = 120_000, 50_000

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Annotate, Done, digests
 from tests.journeys.test_row_to_shard import simulator

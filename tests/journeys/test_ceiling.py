@@ -12,7 +12,11 @@ import pytest
 
 from stepdistill.annotator.money.book import AccountsBook
 from stepdistill.annotator.money.budget import BudgetState
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings

@@ -11,7 +11,7 @@ import pytest
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.limits import SimulatedLimits
-from stepdistill.annotator.simulator.log import Entry
+from stepdistill.annotator.simulator.log import LogEntry
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import Annotate
 
@@ -32,9 +32,9 @@ def write_rows(path: Path) -> None:
                 file.write(json.dumps(row) + "\n")
 
 
-def least_s(entries: list[Entry]) -> float:
+def least_s(entries: list[LogEntry]) -> float:
     """How long requests like these take at least, in seconds, at both limits."""
-    tokens = sum(entry.limit_tokens for entry in entries)
+    tokens = sum(entry.outcome.limit_tokens for entry in entries)
     return 60 * max(len(entries) / RPM, tokens / TPM)
 
 
@@ -56,9 +56,9 @@ async def test_both_limits_bind_in_turn_and_each_is_used_to_97_percent(
         )
         assert done.code == 0, done.err
         entries = sorted(teacher.log.entries, key=lambda entry: entry.arrival_s)
-    refused = sum(entry.status == 429 for entry in entries)
+    refused = sum(entry.outcome.status == 429 for entry in entries)
     assert refused < 0.005 * len(entries)
-    served = [entry for entry in entries if entry.status == 200]
+    served = [entry for entry in entries if entry.outcome.status == 200]
     bounds = [0]
     for n, _ in PHASES:
         bounds.append(bounds[-1] + n)
@@ -67,6 +67,6 @@ async def test_both_limits_bind_in_turn_and_each_is_used_to_97_percent(
     assert took_s > 110
     assert sum(least_s(phase) for phase in phases) / took_s >= 0.97
     for phase, scarce in zip(phases, ("requests", "tokens", "requests", "tokens"), strict=True):
-        tokens = sum(entry.limit_tokens for entry in phase)
+        tokens = sum(entry.outcome.limit_tokens for entry in phase)
         assert (tokens / TPM > len(phase) / RPM) == (scarce == "tokens")
         assert least_s(phase) / (phase[-1].arrival_s - phase[0].arrival_s) >= 0.95

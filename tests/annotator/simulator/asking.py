@@ -18,7 +18,7 @@ KNOWN = KnownAnswer(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Received:
     """What came back."""
 
     status: int
@@ -54,7 +54,9 @@ def a_teacher(prompts: Sequence[str] = ("one",), accuracy: float = 1.0) -> Simul
     return SimulatedTeacher(book=book, accuracy=accuracy)
 
 
-async def ask(simulator: Simulator, body: object, *, key: str = "", timeout_s: float = 5) -> Heard:
+async def ask(
+    simulator: Simulator, body: object, *, key: str = "", timeout_s: float = 5
+) -> Received:
     """Post a body (bytes go as they are) and read the whole answer, on a connection of its own."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -64,6 +66,6 @@ async def ask(simulator: Simulator, body: object, *, key: str = "", timeout_s: f
             f"{simulator.base_url}/chat/completions", data=raw, headers=headers
         ) as response,
     ):
-        return Heard(
+        return Received(
             status=response.status, headers=response.headers.copy(), raw=await response.read()
         )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.simulator.limits import Limiter, SimulatedLimits, duration
+from stepdistill.annotator.simulator.limits import Limiter, SimulatedLimits, reset_text
 from stepdistill.common.errors import ConfigError
 
 
@@ -124,8 +124,8 @@ def test_whoever_waits_as_told_gets_through(cost: int, spent: list[int]):
     ("seconds", "text"),
     [(0, "0ms"), (0.12, "120ms"), (1, "1s"), (1.5, "1.5s"), (59.9999, "1m0s"), (360, "6m0s")],
 )
-def test_durations_look_like_those_of_openai(seconds: float, text: str):
-    assert duration(seconds) == text
+def test_reset_times_look_like_those_of_openai(seconds: float, text: str):
+    assert reset_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""The books: complete, readable after a kill, and without secrets."""
+"""The log: complete, readable after a kill, and without secrets."""
 
 from pathlib import Path
 
 from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.log import RequestLog, RequestOutcome, ServerLoad, fingerprint
+from stepdistill.annotator.simulator.log import RequestLog, RequestOutcome, fingerprint
 
 ONE, TWO = b"1" * 16, b"2" * 16
 ANSWERED = RequestOutcome(
@@ -47,7 +47,7 @@ def check(log: RequestLog) -> None:
     assert [entry.ordinal for entry in log.entries] == [1, 0, 2, 3, 4]
 
 
-def test_the_books_add_up():
+def test_the_log_adds_up():
     log = RequestLog(Time())
 
     fill(log)
@@ -56,11 +56,10 @@ def test_the_books_add_up():
     assert log.in_flight == 0
 
 
-def test_an_empty_book_answers_too():
+def test_an_empty_log_answers_too():
     log = RequestLog(Time())
 
     assert (log.served_count(), log.peak_in_flight(), log.billed_tokens()) == (0, 0, (0, 0))
-    assert log.busiest() == ServerLoad(requests=0, tokens=0)
 
 
 def test_every_line_is_on_disk_before_anything_is_closed(tmp_path: Path):
@@ -93,17 +92,6 @@ def test_a_second_simulator_appends(tmp_path: Path):
         log.close()
 
     assert RequestLog.read(path).served() == {ONE: 4, TWO: 2}
-
-
-def test_the_busiest_window():
-    log = RequestLog(Time())
-    for arrival_s in (0.0, 1.0, 58.0, 60.5, 61.0):
-        outcome = REFUSED if arrival_s == 58.0 else ANSWERED
-        log.leave(log.arrive(ONE, "", arrival_s), outcome)
-
-    assert log.busiest(60.0) == ServerLoad(requests=3, tokens=36)
-    assert log.busiest(1.0) == ServerLoad(requests=2, tokens=24)
-    assert log.busiest(0.1) == ServerLoad(requests=1, tokens=12)
 
 
 def test_keys_are_told_apart_and_not_told():

@@ -13,23 +13,23 @@ from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, Si
 from stepdistill.annotator.simulator.wire import token_count
 from tests.annotator.simulator.asking import KNOWN, a_teacher, ask, chat_body
 
-SAID = f"Label: {KNOWN.label}\nRationale: {KNOWN.rationale}"
+TEXT = f"Label: {KNOWN.label}\nRationale: {KNOWN.rationale}"
 
 
 async def test_an_answer_is_a_chat_completion():
     async with Simulator(a_teacher()) as simulator:
-        heard = await ask(simulator, chat_body("one"), key="sk-secret")
+        reply = await ask(simulator, chat_body("one"), key="sk-secret")
 
-    assert heard.status == 200
-    assert heard.headers["x-request-id"].startswith("req_")
-    assert heard.headers["Content-Type"] == "application/json"
-    assert heard.json["object"] == "chat.completion"
-    assert heard.json["model"] == "any-model"
-    assert heard.json["choices"][0]["finish_reason"] == "stop"
-    assert heard.text.split() == SAID.split()
-    usage = heard.json["usage"]
+    assert reply.status == 200
+    assert reply.headers["x-request-id"].startswith("req_")
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.json["object"] == "chat.completion"
+    assert reply.json["model"] == "any-model"
+    assert reply.json["choices"][0]["finish_reason"] == "stop"
+    assert reply.text.split() == TEXT.split()
+    usage = reply.json["usage"]
     assert usage["prompt_tokens"] == token_count(len("one"))
-    assert usage["completion_tokens"] == token_count(len(heard.text))
+    assert usage["completion_tokens"] == token_count(len(reply.text))
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
 
 
@@ -45,22 +45,22 @@ async def test_the_same_request_gets_the_same_bytes_from_any_simulator():
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
 async def test_a_limit_cuts_the_answer_and_says_so(limit: str):
     async with Simulator(a_teacher()) as simulator:
-        heard = await ask(simulator, chat_body("one", **{limit: 3}))
+        reply = await ask(simulator, chat_body("one", **{limit: 3}))
 
-    assert heard.text == "Label: addit"
-    assert heard.json["choices"][0]["finish_reason"] == "length"
-    assert heard.json["usage"]["completion_tokens"] == 3
+    assert reply.text == "Label: addit"
+    assert reply.json["choices"][0]["finish_reason"] == "length"
+    assert reply.json["usage"]["completion_tokens"] == 3
 
 
-async def test_the_books_record_who_asked_but_not_with_which_key(tmp_path: Path):
+async def test_the_log_records_who_asked_but_not_with_which_key(tmp_path: Path):
     path = tmp_path / "log.jsonl"
     async with Simulator(a_teacher(), SimulatorSettings(log_file=path)) as simulator:
-        heard = await ask(simulator, chat_body("one"), key="sk-secret")
+        reply = await ask(simulator, chat_body("one"), key="sk-secret")
         (entry,) = simulator.log.entries
 
     assert entry.served
     assert entry.arrival_s <= entry.end_s
-    assert entry.completion_tokens == heard.json["usage"]["completion_tokens"]
+    assert entry.outcome.completion_tokens == reply.json["usage"]["completion_tokens"]
     assert RequestLog.read(path).entries == [entry]
     assert b"secret" not in path.read_bytes()
 
@@ -78,10 +78,10 @@ async def test_a_request_without_a_key_is_refused_where_one_is_wanted():
 
 async def test_what_is_no_request_is_refused_and_not_billed():
     async with Simulator(a_teacher()) as simulator:
-        heard = await ask(simulator, b"{")
+        reply = await ask(simulator, b"{")
 
-    assert heard.status == 400
-    assert set(heard.error) == {"message", "type", "param", "code"}
+    assert reply.status == 400
+    assert set(reply.error) == {"message", "type", "param", "code"}
     assert simulator.log.billed_count() == 0
 
 
@@ -125,7 +125,7 @@ async def test_limits_are_enforced_and_reported():
     assert refused.status == 429
     assert refused.error["code"] == "rate_limit_exceeded"
     assert refused.headers["Retry-After"] == "60"
-    assert [entry.limit_tokens for entry in simulator.log.entries] == [200, 1]
+    assert [entry.outcome.limit_tokens for entry in simulator.log.entries] == [200, 1]
     assert simulator.log.served_count() == 1
 
 
@@ -133,9 +133,9 @@ async def test_many_at_once_are_all_answered_and_counted():
     prompts = [f"prompt {number}" for number in range(40)]
     settings = SimulatorSettings(latency=Latency(median_ms=30))
     async with Simulator(a_teacher(prompts), settings) as simulator:
-        heard = await asyncio.gather(*(ask(simulator, chat_body(p)) for p in prompts))
+        replies = await asyncio.gather(*(ask(simulator, chat_body(p)) for p in prompts))
 
-    assert all(answer.status == 200 for answer in heard)
+    assert all(reply.status == 200 for reply in replies)
     assert len(simulator.log.served()) == 40
     assert set(simulator.log.served().values()) == {1}
     assert 10 < simulator.log.peak_in_flight() <= 40

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepdistill.annotator.simulator.wire import (
-    ChatRequest,
-    ErrorReply,
+    RefusedRequest,
     cut_answer,
     prompt_digest,
     read_chat,
     read_messages,
+    read_object,
     token_count,
 )
 from tests.annotator.simulator.asking import chat_body
@@ -20,20 +20,19 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 MESSAGES = st.lists(st.tuples(st.sampled_from(["system", "user"]), TEXTS), min_size=1, max_size=4)
 
 
-@given(said=MESSAGES)
-def test_a_request_is_read_back_as_it_was_meant(said: list[tuple[str, str]]):
+@given(messages=MESSAGES)
+def test_a_request_is_read_back_as_it_was_meant(messages: list[tuple[str, str]]):
     body = {
         "model": "m",
-        "messages": [{"role": role, "content": text} for role, text in said],
+        "messages": [{"role": role, "content": text} for role, text in messages],
         "max_completion_tokens": 7,
     }
 
-    asked = read_chat(orjson.dumps(body))
+    asked = read_chat(read_object(orjson.dumps(body)))
 
-    assert isinstance(asked, ChatRequest)
     assert (asked.model, asked.max_tokens) == ("m", 7)
-    assert read_messages(asked.body["messages"]) == said
-    assert asked.prompt_tokens == token_count(sum(len(text) for _, text in said))
+    assert read_messages(asked.body["messages"]) == messages
+    assert asked.prompt_tokens == token_count(sum(len(text) for _, text in messages))
 
 
 @given(one=MESSAGES, other=MESSAGES)
@@ -70,18 +69,20 @@ def test_a_text_in_parts_is_the_same_prompt():
     ],
 )
 def test_what_is_no_request_is_refused_by_name(raw: bytes, message: str, param: str | None):
-    refusal = read_chat(raw)
+    with pytest.raises(RefusedRequest) as refused:
+        read_chat(read_object(raw))
 
-    assert isinstance(refusal, ErrorReply)
-    assert refusal.status == 400
-    assert refusal.type == "invalid_request_error"
-    assert message in refusal.message
-    assert refusal.param == param
+    error = refused.value.error
+    assert error.status == 400
+    assert error.type == "invalid_request_error"
+    assert message in error.message
+    assert error.param == param
 
 
 @given(raw=st.binary(max_size=80))
-def test_no_bytes_at_all_make_the_reader_raise(raw: bytes):
-    assert isinstance(read_chat(raw), ErrorReply)
+def test_any_bytes_that_are_no_request_are_refused(raw: bytes):
+    with pytest.raises(RefusedRequest):
+        read_chat(read_object(raw))
 
 
 @given(text=st.text(max_size=200), limit=st.integers(1, 60))

@@ -7,29 +7,33 @@ import aiohttp
 import openai
 import pytest
 
-from stepdistill.annotator.simulator.batch.books import BatchCall, CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.log import BatchCall, CallKind
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.common.errors import ConfigError
 from tests.annotator.simulator.asking import a_teacher
-from tests.annotator.simulator.batch.batching import (
+from tests.annotator.simulator.batch.harness import (
     AT_ONCE,
     NAMES,
     PROMPTS,
-    House,
+    BatchHarness,
+    batch_harness,
     client_of,
-    house,
+    failing_calls,
     input_lines,
-    trouble,
 )
 
 CONTENT = input_lines(PROMPTS)
 SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=100, finalizing_s=0))
 
 
-async def call(home: House, kind: CallKind, file_id: str, batch_id: str) -> object:
-    files, batches = home.client.files, home.client.batches
+async def call(harness: BatchHarness, kind: CallKind, file_id: str, batch_id: str) -> object:
+    files, batches = harness.client.files, harness.client.batches
     match kind:
         case CallKind.UPLOAD:
             return await files.create(file=("in.jsonl", CONTENT), purpose="batch")
@@ -42,7 +46,7 @@ async def call(home: House, kind: CallKind, file_id: str, batch_id: str) -> obje
         case CallKind.DOWNLOAD:
             return await files.content(file_id)
         case CallKind.CREATE:
-            return await home.create_from(file_id)
+            return await harness.create_from(file_id)
         case CallKind.BATCHES:
             return await batches.list()
         case CallKind.BATCH:
@@ -64,29 +68,29 @@ FAILURES = {
 
 @pytest.mark.parametrize("kind", CallKind)
 @pytest.mark.parametrize(("fault", "error"), FAILURES.items())
-async def test_any_call_can_fail_and_is_in_the_books(
+async def test_any_call_can_fail_and_is_in_the_log(
     kind: CallKind, fault: Fault, error: type[openai.OpenAIError]
 ):
     settings = SimulatedBatchSettings(plan=SLOW, calls={kind: FaultPlan(script=(None, fault))})
-    async with house(settings) as home:
-        file_id = await home.upload()
-        batch = await home.create_from(file_id)
+    async with batch_harness(settings) as harness:
+        file_id = await harness.upload()
+        batch = await harness.create_from(file_id)
         if kind not in (CallKind.UPLOAD, CallKind.CREATE):
-            await call(home, kind, await home.upload(), batch.id)
+            await call(harness, kind, await harness.upload(), batch.id)
         with pytest.raises(error):
-            await call(home, kind, file_id, batch.id)
-        (entry,) = [entry for entry in home.simulator.log.batch.calls if entry.fault]
+            await call(harness, kind, file_id, batch.id)
+        (entry,) = [entry for entry in harness.simulator.log.batch.calls if entry.fault]
 
     assert (entry.kind, entry.fault, entry.ordinal) == (kind, fault, 1)
     assert (entry.status == 200) == (fault is Fault.LOST)
 
 
 async def test_a_creation_that_its_client_never_heard_of_is_found_by_its_metadata():
-    async with house(trouble(CallKind.CREATE, Fault.LOST)) as home:
+    async with batch_harness(failing_calls(CallKind.CREATE, Fault.LOST)) as harness:
         with pytest.raises(openai.APIConnectionError):
-            await home.create(part="7")
-        (found,) = [batch async for batch in home.client.batches.list()]
-        log = home.simulator.log.batch
+            await harness.create(part="7")
+        (found,) = [batch async for batch in harness.client.batches.list()]
+        log = harness.simulator.log.batch
         (made,) = log.batches
 
     assert (found.id, found.metadata) == (made.batch_id, {"part": "7"})
@@ -94,19 +98,19 @@ async def test_a_creation_that_its_client_never_heard_of_is_found_by_its_metadat
 
 
 async def test_an_upload_that_its_client_never_heard_of_stays_unused():
-    async with house(trouble(CallKind.UPLOAD, Fault.LOST)) as home:
+    async with batch_harness(failing_calls(CallKind.UPLOAD, Fault.LOST)) as harness:
         with pytest.raises(openai.APIConnectionError):
-            await home.upload()
-        await home.create()
-        log = home.simulator.log.batch
+            await harness.upload()
+        await harness.create()
+        log = harness.simulator.log.batch
         (lost,) = log.unused_files()
-        await home.client.files.delete(lost)
+        await harness.client.files.delete(lost)
         assert log.unused_files() == []
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing():
-    async with house() as home:
-        url = home.simulator.base_url + "/files"
+    async with batch_harness() as harness:
+        url = harness.simulator.base_url + "/files"
         form = aiohttp.FormData()
         form.add_field("purpose", "batch")
         form.add_field("file", never_ending(), filename="in.jsonl")
@@ -114,12 +118,12 @@ async def test_an_upload_that_breaks_off_leaves_nothing():
         async with aiohttp.ClientSession(timeout=timeout) as session:
             with suppress(TimeoutError, aiohttp.ClientError):
                 await session.post(url, data=form)
-        log = home.simulator.log.batch
+        log = harness.simulator.log.batch
         for _ in range(100):
             await asyncio.sleep(0.02)
             if log.calls:
                 break
-        assert [file async for file in home.client.files.list()] == []
+        assert [file async for file in harness.client.files.list()] == []
 
     assert log.calls[0].status == 0
     assert log.uploads == []
@@ -132,18 +136,20 @@ async def never_ending():
 
 
 async def test_a_file_cannot_be_found_for_a_moment():
-    async with house(SimulatedBatchSettings(hidden_s=3, plan=BatchPlan(pace=AT_ONCE))) as home:
-        file_id = await home.upload()
+    async with batch_harness(
+        SimulatedBatchSettings(hidden_s=3, plan=BatchPlan(pace=AT_ONCE))
+    ) as harness:
+        file_id = await harness.upload()
         with pytest.raises(openai.BadRequestError, match="Cannot find file"):
-            await home.create_from(file_id)
-        home.clock.now_s += 3
-        assert (await home.create_from(file_id)).status == "completed"
+            await harness.create_from(file_id)
+        harness.clock.now_s += 3
+        assert (await harness.create_from(file_id)).status == "completed"
 
 
 async def test_a_file_that_cannot_be_found_makes_a_batch_that_fails():
     settings = SimulatedBatchSettings(hidden_s=3, hidden_fails=True, plan=BatchPlan(pace=AT_ONCE))
-    async with house(settings) as home:
-        batch = await home.create()
+    async with batch_harness(settings) as harness:
+        batch = await harness.create()
 
     assert batch.status == "failed"
     assert batch.errors
@@ -152,26 +158,28 @@ async def test_a_file_that_cannot_be_found_makes_a_batch_that_fails():
 
 
 async def test_output_files_are_gone_after_their_time():
-    async with house(SimulatedBatchSettings(kept_s=50, plan=BatchPlan(pace=AT_ONCE))) as home:
-        batch = await home.create()
-        await home.later(batch, 49)
-        assert len(await home.output(batch)) == len(NAMES)
-        batch = await home.later(batch, 1)
+    async with batch_harness(
+        SimulatedBatchSettings(kept_s=50, plan=BatchPlan(pace=AT_ONCE))
+    ) as harness:
+        batch = await harness.create()
+        await harness.later(batch, 49)
+        assert len(await harness.output(batch)) == len(NAMES)
+        batch = await harness.later(batch, 1)
         with pytest.raises(openai.NotFoundError, match="No such File object"):
-            await home.output(batch)
+            await harness.output(batch)
 
     assert (batch.status, bool(batch.output_file_id)) == ("completed", True)
 
 
 async def test_how_long_an_output_is_kept_can_be_asked_for():
-    async with house() as home:
-        batch = await home.client.batches.create(
-            input_file_id=await home.upload(),
+    async with batch_harness() as harness:
+        batch = await harness.client.batches.create(
+            input_file_id=await harness.upload(),
             endpoint="/v1/chat/completions",
             completion_window="24h",
             output_expires_after={"anchor": "created_at", "seconds": 3600},
         )
-        file = await home.client.files.retrieve(batch.output_file_id or "")
+        file = await harness.client.files.retrieve(batch.output_file_id or "")
 
     assert file.expires_at == (batch.completed_at or 0) + 3600
 
@@ -179,8 +187,11 @@ async def test_how_long_an_output_is_kept_can_be_asked_for():
 @pytest.mark.parametrize("one_project", [False, True])
 async def test_another_key_sees_nothing_unless_its_project_is_the_same(one_project: bool):
     settings = SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE), one_project=one_project)
-    async with house(settings) as home, client_of(home.simulator, "sk-other") as other:
-        batch = await home.create()
+    async with (
+        batch_harness(settings) as harness,
+        client_of(harness.simulator, "sk-other") as other,
+    ):
+        batch = await harness.create()
         assert len([b async for b in other.batches.list()]) == one_project
         assert len([f async for f in other.files.list()]) == 2 * one_project
         if not one_project:
@@ -192,35 +203,35 @@ async def test_another_key_sees_nothing_unless_its_project_is_the_same(one_proje
 
 
 async def test_a_client_can_be_cut_off_when_its_call_is_served():
-    heard: list[BatchCall] = []
-    async with house() as home:
-        home.simulator.log.batch.on_call = heard.append
-        batch = await home.create()
-        await home.output(batch)
+    calls: list[BatchCall] = []
+    async with batch_harness() as harness:
+        harness.simulator.log.batch.on_call = calls.append
+        batch = await harness.create()
+        await harness.output(batch)
 
-    assert [entry.kind for entry in heard] == [
+    assert [entry.kind for entry in calls] == [
         CallKind.UPLOAD,
         CallKind.CREATE,
         CallKind.DOWNLOAD,
     ]
-    assert heard[1].target == batch.id
-    assert heard[2].to_end
+    assert calls[1].target == batch.id
+    assert calls[2].to_end
 
 
 async def test_no_answer_at_all_ends_with_the_client():
-    async with house(trouble(CallKind.BATCHES, Fault.NEVER)) as home:
+    async with batch_harness(failing_calls(CallKind.BATCHES, Fault.NEVER)) as harness:
         with pytest.raises(openai.APITimeoutError):
-            await home.client.with_options(timeout=0.2).batches.list()
-        await home.client.batches.list()
+            await harness.client.with_options(timeout=0.2).batches.list()
+        await harness.client.batches.list()
 
 
 async def test_faults_can_be_drawn():
     calls = {CallKind.BATCHES: FaultPlan(rates={Fault.SERVER_ERROR: 0.5})}
-    async with house(SimulatedBatchSettings(calls=calls)) as home:
+    async with batch_harness(SimulatedBatchSettings(calls=calls)) as harness:
         for _ in range(30):
             with suppress(openai.InternalServerError):
-                await home.client.batches.list()
-        statuses = [entry.status for entry in home.simulator.log.batch.calls]
+                await harness.client.batches.list()
+        statuses = [entry.status for entry in harness.simulator.log.batch.calls]
 
     assert 3 < statuses.count(500) < 25
 

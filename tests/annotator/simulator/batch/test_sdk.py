@@ -1,24 +1,36 @@
 """The openai SDK's own client drives every call of the Files and Batches endpoints."""
 
+from collections import Counter
+
 import openai
 import pytest
 
-from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.log import CallKind
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from tests.annotator.simulator.asking import ask, chat_body
-from tests.annotator.simulator.batch.batching import NAMES, PROMPTS, StepClock, house, input_lines
+from tests.annotator.simulator.batch.harness import (
+    NAMES,
+    PROMPTS,
+    StepClock,
+    batch_harness,
+    input_lines,
+)
 
 
 async def test_a_batch_answers_what_the_online_teacher_answers():
-    async with house() as home:
-        batch = await home.create(run="one")
-        rows = await home.output(batch)
-        online = [await ask(home.simulator, chat_body(prompt)) for prompt in PROMPTS]
-        log = home.simulator.log
+    async with batch_harness() as harness:
+        batch = await harness.create(run="one")
+        rows = await harness.output(batch)
+        online = [await ask(harness.simulator, chat_body(prompt)) for prompt in PROMPTS]
+        log = harness.simulator.log
 
     assert batch.status == "completed"
     by_name = {row["custom_id"]: row["response"]["body"] for row in rows}
-    assert [by_name[name] for name in NAMES] == [heard.json for heard in online]
+    assert [by_name[name] for name in NAMES] == [reply.json for reply in online]
     assert list(by_name) != NAMES
     assert all(row["error"] is None and row["response"]["status_code"] == 200 for row in rows)
     assert len({row["id"] for row in rows}) == len(NAMES)
@@ -27,9 +39,9 @@ async def test_a_batch_answers_what_the_online_teacher_answers():
 
 
 async def test_a_finished_batch_has_every_field_of_the_protocol():
-    async with house() as home:
-        batch = await home.create(run="one", part="7")
-        log = home.simulator.log
+    async with batch_harness() as harness:
+        batch = await harness.create(run="one", part="7")
+        log = harness.simulator.log
 
     assert batch.completed_at == batch.created_at == batch.in_progress_at == batch.finalizing_at
     assert batch.expires_at == batch.created_at + 86_400
@@ -45,12 +57,12 @@ async def test_a_finished_batch_has_every_field_of_the_protocol():
 
 
 async def test_lists_are_read_page_by_page():
-    async with house() as home:
-        made = [(await home.create(number=str(number))).id for number in range(5)]
-        batches = [batch async for batch in home.client.batches.list(limit=2)]
-        files = [file async for file in home.client.files.list(limit=3, order="asc")]
-        inputs = [file async for file in home.client.files.list(purpose="batch")]
-        calls = home.simulator.log.batch.calls_by_kind()
+    async with batch_harness() as harness:
+        made = [(await harness.create(number=str(number))).id for number in range(5)]
+        batches = [batch async for batch in harness.client.batches.list(limit=2)]
+        files = [file async for file in harness.client.files.list(limit=3, order="asc")]
+        inputs = [file async for file in harness.client.files.list(purpose="batch")]
+        calls = Counter(call.kind for call in harness.simulator.log.batch.calls)
 
     assert [batch.id for batch in batches] == made[::-1]
     assert [batch.metadata for batch in batches][-1] == {"number": "0"}
@@ -61,18 +73,18 @@ async def test_lists_are_read_page_by_page():
 
 
 async def test_files_are_got_and_deleted():
-    async with house() as home:
+    async with batch_harness() as harness:
         content = input_lines(PROMPTS)
-        file = await home.client.files.create(
+        file = await harness.client.files.create(
             file=("in.jsonl", content),
             purpose="batch",
             expires_after={"anchor": "created_at", "seconds": 3600},
         )
-        got = await home.client.files.retrieve(file.id)
-        back = await home.client.files.content(file.id)
-        assert (await home.client.files.delete(file.id)).deleted
+        got = await harness.client.files.retrieve(file.id)
+        back = await harness.client.files.content(file.id)
+        assert (await harness.client.files.delete(file.id)).deleted
         with pytest.raises(openai.NotFoundError, match="No such File object"):
-            await home.client.files.retrieve(file.id)
+            await harness.client.files.retrieve(file.id)
 
     assert got == file
     assert back.content == content
@@ -82,23 +94,23 @@ async def test_files_are_got_and_deleted():
 
 async def test_a_batch_whose_input_is_deleted_runs_on():
     pace = BatchPace(validating_s=0, running_s=10, finalizing_s=0)
-    async with house(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as home:
-        batch = await home.create()
-        await home.client.files.delete(batch.input_file_id)
-        batch = await home.later(batch, 10)
+    async with batch_harness(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as harness:
+        batch = await harness.create()
+        await harness.client.files.delete(batch.input_file_id)
+        batch = await harness.later(batch, 10)
 
     assert batch.status == "completed"
 
 
 async def test_a_batch_is_cancelled():
     pace = BatchPace(validating_s=0, running_s=10, cancelling_s=600)
-    async with house(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as home:
-        batch = await home.later(await home.create(), 5)
-        cancelling = await home.client.batches.cancel(batch.id)
-        again = await home.client.batches.cancel(batch.id)
-        cancelled = await home.later(batch, 600)
+    async with batch_harness(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as harness:
+        batch = await harness.later(await harness.create(), 5)
+        cancelling = await harness.client.batches.cancel(batch.id)
+        again = await harness.client.batches.cancel(batch.id)
+        cancelled = await harness.later(batch, 600)
         with pytest.raises(openai.BadRequestError, match="Cannot cancel"):
-            await home.client.batches.cancel(batch.id)
+            await harness.client.batches.cancel(batch.id)
 
     assert (batch.status, cancelling.status, cancelled.status) == (
         "in_progress",
@@ -121,12 +133,12 @@ class RunningClock(StepClock):
 async def test_a_batch_is_cancelled_before_its_end_or_not_at_all(running_s: int):
     pace = BatchPace(validating_s=0, running_s=running_s, finalizing_s=0, cancelling_s=0)
     settings = SimulatedBatchSettings(plan=BatchPlan(pace=pace))
-    async with house(settings, clock=RunningClock()) as home:
-        batch = await home.create()
+    async with batch_harness(settings, clock=RunningClock()) as harness:
+        batch = await harness.create()
         try:
-            batch = await home.client.batches.cancel(batch.id)
+            batch = await harness.client.batches.cancel(batch.id)
         except openai.BadRequestError:
-            batch = await home.client.batches.retrieve(batch.id)
+            batch = await harness.client.batches.retrieve(batch.id)
 
     ended_at = batch.completed_at or batch.cancelling_at or 0
     assert ended_at - batch.created_at <= running_s
@@ -134,5 +146,5 @@ async def test_a_batch_is_cancelled_before_its_end_or_not_at_all(running_s: int)
 
 
 async def test_one_model_is_got_by_its_name():
-    async with house() as home:
-        assert (await home.client.models.retrieve("gpt/any")).id == "gpt/any"
+    async with batch_harness() as harness:
+        assert (await harness.client.models.retrieve("gpt/any")).id == "gpt/any"

@@ -11,7 +11,11 @@ from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.settings.batch import BatchSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.group_commit import GroupCommit

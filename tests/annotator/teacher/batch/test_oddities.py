@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.errors import BatchLost
-from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.log import CallKind
+from stepdistill.annotator.simulator.batch.settings import BatchPace, BatchPlan
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.store.answer import Answer, Failure

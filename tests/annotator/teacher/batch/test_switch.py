@@ -6,8 +6,8 @@ import pytest
 
 from stepdistill.annotator.errors import BatchesRunning, NotAuthorised
 from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.log import CallKind
+from stepdistill.annotator.simulator.batch.settings import BatchPace, BatchPlan
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.group_commit import GroupCommit

@@ -7,8 +7,8 @@ import pytest
 
 from stepdistill.annotator.errors import BatchRefused, ModelGone, NotAuthorised, QuotaSpent
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
-from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchLimits, BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.log import CallKind
+from stepdistill.annotator.simulator.batch.settings import BatchLimits, BatchPace, BatchPlan
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Failure

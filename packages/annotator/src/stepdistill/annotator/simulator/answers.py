@@ -50,7 +50,7 @@ class AnswerBook:
         return len(self._known)
 
     def add(self, messages: Sequence[Mapping[str, object]], known: KnownAnswer) -> None:
-        """Know the answer to these messages; raises ValueError where they are none."""
+        """Know the answer to these messages; raises RefusedRequest where they are none."""
         self._known[prompt_digest(read_messages(list(messages)))] = known
 
     def find(self, digest: bytes) -> KnownAnswer | None:
@@ -72,7 +72,7 @@ class SimulatedTeacher:
     style: Style = "label-first"
 
     def answer(self, body: Mapping[str, object]) -> str:
-        """The text for this request; raises ValueError when its messages cannot be read."""
+        """The text for this request; raises RefusedRequest when its messages cannot be read."""
         digest = prompt_digest(read_messages(body.get("messages")))
         return self.answer_from(self.book.find(digest), body, digest)
 

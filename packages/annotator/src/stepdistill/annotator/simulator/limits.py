@@ -8,21 +8,17 @@ from dataclasses import dataclass
 from stepdistill.common.errors import ConfigError
 
 _MINUTE_S = 60.0
-_LEAST_S = 1e-6
+_LEAST_S = 1e-6  # a wait that is told is never 0, which would mean now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedLimits:
-    """Limits per minute; None means no limit.
-
-    window_s: they are enforced over windows of so many seconds: 1 makes 60 a minute 1 a second.
-    refused_count: a refused request still counts as a request, as it does at OpenAI.
-    """
+    """Limits per minute, all above 0; None means no limit."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
-    window_s: float = _MINUTE_S
-    refused_count: bool = True
+    window_s: float = _MINUTE_S  # over how long they are enforced: 1 makes 60 a minute 1 a second
+    refused_count: bool = True  # a refused request counts as a request, as it does at OpenAI
 
     def __post_init__(self) -> None:
         """Raises ConfigError unless every limit and the window are above zero."""
@@ -33,14 +29,11 @@ class SimulatedLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Whether a request may pass.
-
-    over: the limit that it broke, None when it passes. retry_after_s: the least to wait, seconds.
-    """
+    """Whether a request may pass, and what its reply tells of the limits."""
 
     headers: dict[str, str]
-    over: str | None = None
-    retry_after_s: float = 0.0
+    over: str | None = None  # the limit that it broke, `requests` or `tokens`
+    retry_after_s: float = 0.0  # the least to wait; 0 when it passes
 
 
 class Limiter:
@@ -49,13 +42,9 @@ class Limiter:
     def __init__(self, limits: SimulatedLimits, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._refused_count = limits.refused_count
+        named = {"requests": limits.requests_per_minute, "tokens": limits.tokens_per_minute}
         self._windows = {
-            name: SlidingWindow(per_minute=limit, window_s=limits.window_s)
-            for name, limit in (
-                ("requests", limits.requests_per_minute),
-                ("tokens", limits.tokens_per_minute),
-            )
-            if limit is not None
+            name: SlidingWindow(limit, limits.window_s) for name, limit in named.items() if limit
         }
 
     def admit(self, tokens: int) -> Admission:
@@ -67,44 +56,43 @@ class Limiter:
         waits = {name: window.wait_s(costs[name], now) for name, window in self._windows.items()}
         over = next((name for name, wait in waits.items() if wait > 0), None)
         for name, window in self._windows.items():
+            # A refused request was no work: it may count as a request, never by its tokens.
             if over is None or (name == "requests" and self._refused_count):
                 window.spend(costs[name], now)
-        return Admission(
-            headers=self._headers(now),
-            over=over,
-            retry_after_s=max(waits.values()) if over else 0.0,
-        )
+        return Admission(headers=self._headers(now), over=over, retry_after_s=max(waits.values()))
 
     def _headers(self, now: float) -> dict[str, str]:
         headers: dict[str, str] = {}
         for name, window in self._windows.items():
             headers[f"x-ratelimit-limit-{name}"] = str(window.per_minute)
             headers[f"x-ratelimit-remaining-{name}"] = str(window.remaining(now))
-            headers[f"x-ratelimit-reset-{name}"] = duration(window.reset_s(now))
+            headers[f"x-ratelimit-reset-{name}"] = reset_text(window.reset_s(now))
         return headers
 
 
 class SlidingWindow:
     """What was spent in the last window_s seconds; never more than the limit's share of it."""
 
-    def __init__(self, *, per_minute: int, window_s: float) -> None:
+    def __init__(self, per_minute: int, window_s: float) -> None:
         self.per_minute = per_minute
         self._window_s = window_s
         # At least one: a limit of 1 a minute over a second would let nothing through for ever.
         self._capacity = max(1, math.floor(per_minute * window_s / _MINUTE_S))
-        self._spent: deque[tuple[float, int]] = deque()
+        self._spent: deque[tuple[float, int]] = deque()  # (when, how much), oldest first
         self._total = 0
 
     def wait_s(self, cost: int, now: float) -> float:
         """Seconds until so much may be spent, 0 for now; a whole window when it never may."""
         self._forget(now)
-        if self._total + cost <= self._capacity or self._fits_alone(cost):
+        # Larger than a short window holds, yet within the minute: it passes when nothing else did.
+        alone = not self._spent and cost <= self.per_minute
+        if alone or self._total + cost <= self._capacity:
             return 0.0
         excess = self._total + cost - self._capacity
         for time, amount in self._spent:
             excess -= amount
             if excess <= 0:
-                # Above zero, whatever the rounding: it is still in the window.
+                # This one must leave first; whatever the rounding, it is still in the window.
                 return max(_LEAST_S, time + self._window_s - now)
         return self._last_leaves_s(now)
 
@@ -122,10 +110,6 @@ class SlidingWindow:
         """Seconds until everything may be spent again."""
         return self._last_leaves_s(now) if self._spent else 0.0
 
-    def _fits_alone(self, cost: int) -> bool:
-        # Larger than a short window holds, yet within the minute: it passes when nothing else did.
-        return not self._spent and cost <= self.per_minute
-
     def _last_leaves_s(self, now: float) -> float:
         last = self._spent[-1][0] if self._spent else now
         return last + self._window_s - now
@@ -135,9 +119,9 @@ class SlidingWindow:
             self._total -= self._spent.popleft()[1]
 
 
-def duration(seconds: float) -> str:
+def reset_text(seconds: float) -> str:
     """Seconds as OpenAI's reset headers write them: `120ms`, `1s`, `6m0s`."""
-    milliseconds = math.ceil(round(seconds * 1000, 3))
+    milliseconds = math.ceil(round(seconds * 1000, 3))  # a difference of times is off by a hair
     if milliseconds < 1000:
         return f"{milliseconds}ms"
     minutes, rest = divmod(milliseconds / 1000, 60)

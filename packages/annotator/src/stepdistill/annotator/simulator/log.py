@@ -1,4 +1,4 @@
-"""The simulator's books: every request it got, judged from the server's side.
+"""The simulator's log: every request it got, judged from the server's side.
 
 An entry is made when a request's fate is decided, just before the answer goes to the socket: an
 answer that its client did not live to read was still served, and paid for.
@@ -7,78 +7,46 @@ answer that its client did not live to read was still served, and paid for.
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
-from stepdistill.annotator.simulator.batch.books import BatchBooks
+from stepdistill.annotator.simulator.batch.log import BatchLog, fields_of
 from stepdistill.annotator.simulator.faults import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """A request that has come and has no entry yet."""
-
-    ordinal: int
-    arrival_s: float
-    digest: bytes
-    attempt: int
-    in_flight: int
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOutcome:
-    """What became of a request; status 0 means that nothing was answered."""
+    """What became of a request."""
 
-    status: int = 0
+    status: int = 0  # HTTP status; 0: nothing was answered
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    limit_tokens: int = 0
+    limit_tokens: int = 0  # what it counts toward tokens per minute, refused or not
     billed: bool = False
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One request in the books.
+@dataclass(slots=True, kw_only=True)
+class LogEntry:
+    """One request; its end and its outcome are known once it leaves."""
 
-    ordinal: its number in order of arrival, from 0.
-    arrival_s, end_s: by the simulator's clock.
-    digest: blake2b of the body, 16 bytes; attempt: how often that body had come before.
-    in_flight: requests in the house at its arrival, itself included.
-    key: the first digits of the API key's sha256, empty for none; the key is nowhere.
-    limit_tokens: what it counts toward tokens per minute, refused or not.
-    """
-
-    ordinal: int
-    arrival_s: float
-    end_s: float
-    digest: bytes
-    attempt: int
-    in_flight: int
-    key: str
-    status: int
-    prompt_tokens: int
-    completion_tokens: int
-    limit_tokens: int
-    billed: bool
-    fault: Fault | None
+    ordinal: int  # its number in order of arrival, from 0
+    arrival_s: float  # by the simulator's clock, as end_s
+    end_s: float = 0.0
+    digest: bytes  # blake2b of the body, 16 bytes
+    attempt: int  # how often that body had come before
+    in_flight: int  # requests that were being served at its arrival, itself included
+    key: str  # the API key's fingerprint, empty for none; the key itself is nowhere
+    outcome: RequestOutcome = field(default_factory=RequestOutcome)
 
     @property
     def served(self) -> bool:
         """Whether a teacher's whole answer went out."""
-        return self.status == 200 and self.billed and self.fault not in (Fault.TORN, Fault.LOST)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerLoad:
-    """The most that one window saw."""
-
-    requests: int
-    tokens: int
+        spoiled = self.outcome.fault in (Fault.TORN, Fault.LOST)
+        return self.outcome.status == 200 and self.outcome.billed and not spoiled
 
 
 class RequestLog:
@@ -86,17 +54,17 @@ class RequestLog:
 
     def __init__(self, clock: Callable[[], float], path: Path | None = None) -> None:
         """Raises OSError when the path cannot be appended to."""
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
         self.in_flight = 0
-        self._clock = clock
+        self.now = clock  # the simulator's clock, in seconds
         self._arrived = 0
         self._attempts: Counter[bytes] = Counter()
         self._file = path.open("ab", buffering=0) if path else None
-        self.batch = BatchBooks(self._file.write if self._file else None)
+        self.batch = BatchLog(self._file.write if self._file else None)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The books of a file; raises OSError. A last line cut by a kill is left out."""
+        """The log in a file; raises OSError. A last line cut by a kill is left out."""
         log = cls(clock=lambda: 0.0)
         for line in path.read_bytes().split(b"\n")[:-1]:
             fields = orjson.loads(line)
@@ -106,14 +74,10 @@ class RequestLog:
                 log.entries.append(_entry(fields))
         return log
 
-    def now(self) -> float:
-        """The time by the simulator's clock, in seconds."""
-        return self._clock()
-
-    def arrive(self, digest: bytes, key: str, arrival_s: float) -> Visit:
+    def arrive(self, digest: bytes, key: str, arrival_s: float) -> LogEntry:
         """A request has come."""
         self.in_flight += 1
-        visit = Visit(
+        entry = LogEntry(
             ordinal=self._arrived,
             arrival_s=arrival_s,
             digest=digest,
@@ -123,26 +87,12 @@ class RequestLog:
         )
         self._arrived += 1
         self._attempts[digest] += 1
-        return visit
+        return entry
 
-    def leave(self, visit: Visit, outcome: RequestOutcome) -> None:
+    def leave(self, entry: LogEntry, outcome: RequestOutcome) -> None:
         """Its fate is decided."""
         self.in_flight -= 1
-        entry = Entry(
-            ordinal=visit.ordinal,
-            arrival_s=visit.arrival_s,
-            end_s=self._clock(),
-            digest=visit.digest,
-            attempt=visit.attempt,
-            in_flight=visit.in_flight,
-            key=visit.key,
-            status=outcome.status,
-            prompt_tokens=outcome.prompt_tokens,
-            completion_tokens=outcome.completion_tokens,
-            limit_tokens=outcome.limit_tokens,
-            billed=outcome.billed,
-            fault=outcome.fault,
-        )
+        entry.end_s, entry.outcome = self.now(), outcome
         self.entries.append(entry)
         if self._file:
             self._file.write(_line(entry))
@@ -163,46 +113,31 @@ class RequestLog:
 
     def billed_count(self) -> int:
         """Answers made online and charged, whether or not they went out whole."""
-        return sum(entry.billed for entry in self.entries)
+        return sum(entry.outcome.billed for entry in self.entries)
 
     def paid(self) -> Counter[bytes]:
         """Body digest -> how often its answer was charged, online and in batches together."""
-        paid = Counter(entry.digest for entry in self.entries if entry.billed)
+        paid = Counter(entry.digest for entry in self.entries if entry.outcome.billed)
         paid.update(row.digest for row in self.batch.paid_rows())
         return paid
 
     def statuses(self) -> Counter[int]:
         """HTTP status -> requests that ended with it; 0 for no answer."""
-        return Counter(entry.status for entry in self.entries)
+        return Counter(entry.outcome.status for entry in self.entries)
 
     def faults(self) -> Counter[Fault]:
         """Fault -> requests that met it."""
-        return Counter(entry.fault for entry in self.entries if entry.fault)
+        return Counter(fault for entry in self.entries if (fault := entry.outcome.fault))
 
     def peak_in_flight(self) -> int:
-        """The most requests in the house at a time, of those that have ended."""
+        """The most requests that were served at a time, of those that have ended."""
         return max((entry.in_flight for entry in self.entries), default=0)
 
     def billed_tokens(self) -> tuple[int, int]:
         """(prompt, completion) tokens charged."""
-        billed = [entry for entry in self.entries if entry.billed]
-        return (
-            sum(entry.prompt_tokens for entry in billed),
-            sum(entry.completion_tokens for entry in billed),
-        )
-
-    def busiest(self, window_s: float = 60.0) -> ServerLoad:
-        """The most requests, and the most limit_tokens, that came within any window_s seconds."""
-        entries = sorted(self.entries, key=lambda entry: entry.arrival_s)
-        most_requests = most_tokens = tokens = oldest = 0
-        for number, entry in enumerate(entries):
-            tokens += entry.limit_tokens
-            while entries[oldest].arrival_s <= entry.arrival_s - window_s:
-                tokens -= entries[oldest].limit_tokens
-                oldest += 1
-            most_requests = max(most_requests, number - oldest + 1)
-            most_tokens = max(most_tokens, tokens)
-        return ServerLoad(requests=most_requests, tokens=most_tokens)
+        billed = [entry.outcome for entry in self.entries if entry.outcome.billed]
+        prompt_tokens = sum(outcome.prompt_tokens for outcome in billed)
+        return prompt_tokens, sum(outcome.completion_tokens for outcome in billed)
 
 
 def fingerprint(authorization: str) -> str:
@@ -213,12 +148,15 @@ def fingerprint(authorization: str) -> str:
     return hashlib.sha256(key.strip().encode()).hexdigest()[:12]
 
 
-def _line(entry: Entry) -> bytes:
-    fields = {name: getattr(entry, name) for name in Entry.__slots__}
-    return orjson.dumps({**fields, "digest": entry.digest.hex()}, option=orjson.OPT_APPEND_NEWLINE)
+def _line(entry: LogEntry) -> bytes:
+    # One flat object, so that a line can be read without knowing what is an outcome's field.
+    fields = fields_of(entry)
+    fields |= fields_of(fields.pop("outcome"))
+    return orjson.dumps(fields, default=bytes.hex, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _entry(fields: dict[str, Any]) -> Entry:
+def _entry(fields: dict[str, Any]) -> LogEntry:
+    outcome = {name: fields.pop(name) for name in RequestOutcome.__slots__}
+    outcome["fault"] = outcome["fault"] and Fault(outcome["fault"])
     fields["digest"] = bytes.fromhex(fields["digest"])
-    fields["fault"] = Fault(fields["fault"]) if fields["fault"] else None
-    return Entry(**fields)
+    return LogEntry(**fields, outcome=RequestOutcome(**outcome))

@@ -211,7 +211,7 @@ class TasteTeacher:
     voice: SimulatedTeacher  # how answers are worded, and the seed of which are wrong
 
     def answer(self, body: Mapping[str, object]) -> str:
-        """The text for this request; raises ValueError when its messages cannot be read."""
+        """The text for this request; raises RefusedRequest when its messages cannot be read."""
         messages = read_messages(body.get("messages"))
         prompt = "\n".join(text for _, text in messages)
         if shows_templates(prompt):

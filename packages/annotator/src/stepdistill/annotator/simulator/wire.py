@@ -8,99 +8,120 @@ from typing import Any, Literal, cast
 import orjson
 
 CREATED_S = 1_700_000_000  # fixed, so that the same request always gets the same bytes
+INVALID = "invalid_request_error"  # the type of most errors
 _CHARS_PER_TOKEN = 4
 
-FinishReason = Literal["stop", "length", "content_filter"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ErrorReply:
     """A refusal: its HTTP status and the parts of OpenAI's error body."""
 
     status: int
-    message: str
     type: str
+    message: str
     code: str | None = None
-    param: str | None = None
+    param: str | None = None  # the part of the request that is wrong
 
     def body(self) -> bytes:
         """The JSON body."""
-        error = {
-            "message": self.message,
-            "type": self.type,
-            "param": self.param,
-            "code": self.code,
-        }
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return orjson.dumps({"error": error})
+
+
+class RefusedRequest(Exception):
+    """Raised by whoever cannot do what was asked, with the reply to that."""
+
+    def __init__(self, error: ErrorReply, retry_after_s: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.retry_after_s = retry_after_s
+
+
+def invalid(
+    message: str, param: str | None = None, code: str | None = None, status: int = 400
+) -> RefusedRequest:
+    """A refusal of what was sent, as OpenAI words it."""
+    return RefusedRequest(ErrorReply(status, INVALID, message, code, param))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """What the simulator needs of a request that it could read; max_tokens None means no limit."""
+    """What the simulator needs of a request that it could read."""
 
     body: Mapping[str, object]
     model: str
     prompt_tokens: int
-    max_tokens: int | None
+    max_tokens: int | None  # None: no limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatAnswer:
-    """The teacher's text as it goes out, after any cut, with its length in tokens."""
+    """The teacher's text as it goes out, after any cut."""
 
     text: str
     tokens: int
-    finish_reason: FinishReason
+    finish_reason: Literal["stop", "length", "content_filter"]
 
 
-def read_chat(raw: bytes) -> ChatRequest | ErrorReply:
-    """The request in these bytes, or what OpenAI would answer to bytes that are none."""
+def read_object(raw: bytes) -> dict[str, object]:
+    """The JSON object in these bytes; raises RefusedRequest."""
     try:
         body: Any = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return _invalid("We could not parse the JSON body of your request.")
+        raise invalid("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
-        return _invalid("The JSON body of your request must be an object.")
-    return read_body(cast(dict[str, object], body))
+        raise invalid("The JSON body of your request must be an object.")
+    return cast(dict[str, object], body)
 
 
-def read_body(body: dict[str, object]) -> ChatRequest | ErrorReply:
-    """The request in a body that is JSON, or what OpenAI would answer to one that is none."""
-    model, limit = body.get("model"), max_tokens_of(body)
+def read_chat(body: dict[str, object]) -> ChatRequest:
+    """The chat request in a body; raises RefusedRequest as OpenAI would refuse it."""
+    model, limit = body.get("model"), _max_tokens(body)
     if not isinstance(model, str) or not model:
-        return _invalid("you must provide a model parameter")
+        raise invalid("you must provide a model parameter")
     if not body.get("messages"):
-        return _missing("messages")
-    try:
-        said = read_messages(body["messages"])
-    except ValueError as error:
-        return _invalid(str(error), "messages")
+        raise missing("messages")
+    messages = read_messages(body["messages"])
     if body.get("stream"):
-        return _invalid("The simulator does not stream.", "stream")
+        raise invalid("The simulator does not stream.", "stream")
     if limit is not None and limit < 1:
-        return _invalid("max_tokens must be at least 1.", "max_tokens")
-    tokens = token_count(sum(len(text) for _, text in said))
+        raise invalid("max_tokens must be at least 1.", "max_tokens")
+    tokens = token_count(sum(len(text) for _, text in messages))
     return ChatRequest(body=body, model=model, prompt_tokens=tokens, max_tokens=limit)
 
 
+def _max_tokens(body: Mapping[str, object]) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):  # its new and its old name
+        limit = body.get(name)
+        if isinstance(limit, int):
+            return limit
+    return None
+
+
+def missing(param: str) -> RefusedRequest:
+    """A refusal for a field that is not there."""
+    code = "missing_required_parameter"
+    return invalid(f"Missing required parameter: '{param}'.", param, code)
+
+
 def read_messages(messages: object) -> list[tuple[str, str]]:
-    """(role, text) of every message; raises ValueError where something is no message."""
+    """(role, text) of every message; raises RefusedRequest where something is no message."""
     if not isinstance(messages, list):
-        raise ValueError("'messages' must be a list.")
+        raise invalid("'messages' must be a list.", "messages")
     return [_read_message(message) for message in cast(list[object], messages)]
 
 
 def _read_message(message: object) -> tuple[str, str]:
     if not isinstance(message, dict):
-        raise ValueError("Every message must be an object.")
+        raise invalid("Every message must be an object.", "messages")
     fields = cast(dict[str, object], message)
     role, content = fields.get("role"), fields.get("content")
     if not isinstance(role, str):
-        raise ValueError("Every message needs a 'role'.")
+        raise invalid("Every message needs a 'role'.", "messages")
     if isinstance(content, list):
         return role, "".join(_text_parts(cast(list[object], content)))
     if not isinstance(content, str):
-        raise ValueError("Every message needs a 'content' of text.")
+        raise invalid("Every message needs a 'content' of text.", "messages")
     return role, content
 
 
@@ -108,7 +129,7 @@ def _text_parts(parts: Iterable[object]) -> Iterable[str]:
     for part in parts:
         text = cast(dict[str, object], part).get("text") if isinstance(part, dict) else None
         if not isinstance(text, str):
-            raise ValueError("Every part of a 'content' must be text.")
+            raise invalid("Every part of a 'content' must be text.", "messages")
         yield text
 
 
@@ -120,15 +141,6 @@ def prompt_digest(messages: Iterable[tuple[str, str]]) -> bytes:
 def body_digest(raw: bytes) -> bytes:
     """16 bytes that name a request body as it came."""
     return hashlib.blake2b(raw, digest_size=16).digest()
-
-
-def max_tokens_of(body: Mapping[str, object]) -> int | None:
-    """The limit in tokens under its new or its old name; None where there is none."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        limit = body.get(name)
-        if isinstance(limit, int):
-            return limit
-    return None
 
 
 def token_count(characters: int) -> int:
@@ -147,36 +159,21 @@ def cut_answer(text: str, limit: int | None) -> ChatAnswer:
 def completion(request: ChatRequest, answer: ChatAnswer, ident: str) -> dict[str, object]:
     """A chat.completion object with usage, ready to be written as JSON."""
     message = {"role": "assistant", "content": answer.text, "refusal": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": answer.finish_reason,
+    }
     return {
         "id": f"chatcmpl-{ident}",
         "object": "chat.completion",
         "created": CREATED_S,
         "model": request.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": message,
-                "logprobs": None,
-                "finish_reason": answer.finish_reason,
-            }
-        ],
+        "choices": [choice],
         "usage": {
             "prompt_tokens": request.prompt_tokens,
             "completion_tokens": answer.tokens,
             "total_tokens": request.prompt_tokens + answer.tokens,
         },
     }
-
-
-def _invalid(message: str, param: str | None = None) -> ErrorReply:
-    return ErrorReply(status=400, message=message, type="invalid_request_error", param=param)
-
-
-def _missing(param: str) -> ErrorReply:
-    return ErrorReply(
-        status=400,
-        message=f"Missing required parameter: '{param}'.",
-        type="invalid_request_error",
-        code="missing_required_parameter",
-        param=param,
-    )

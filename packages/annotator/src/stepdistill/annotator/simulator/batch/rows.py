@@ -1,209 +1,283 @@
-"""Answering the rows of a batch: an input file in, an output and an error file out, as streams.
+"""The rows of a batch: an input file checked line by line, and answered, as streams.
 
 Lines come out in an order drawn by seed. Only where lines begin is held in memory, never a line
 beyond the one at hand.
 """
 
 import random
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import orjson
 
-from stepdistill.annotator.simulator.batch.books import PaidRow
-from stepdistill.annotator.simulator.batch.file_shelf import Sink
-from stepdistill.annotator.simulator.batch.plan import BatchPlan
-from stepdistill.annotator.simulator.batch.scan import InputScan
+from stepdistill.annotator.simulator.batch.files import FileWriter
+from stepdistill.annotator.simulator.batch.log import PaidRow
+from stepdistill.annotator.simulator.batch.settings import BatchPlan
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.log import RequestOutcome
-from stepdistill.annotator.simulator.refusals import REFUSALS
-from stepdistill.annotator.simulator.reply import AnswerSource, reply_with_answer
+from stepdistill.annotator.simulator.reply import REFUSALS, AnswerSource, reply_with_answer
 from stepdistill.annotator.simulator.uniform import uniform
-from stepdistill.annotator.simulator.wire import ChatRequest, ErrorReply, body_digest, read_body
+from stepdistill.annotator.simulator.wire import (
+    ChatRequest,
+    ErrorReply,
+    RefusedRequest,
+    body_digest,
+    read_chat,
+)
 
-_NEVER_RUN = {
-    "expired": (
-        "batch_expired",
-        "This request could not be executed before the completion window expired.",
-    ),
-    "cancelled": ("batch_cancelled", "This request was not executed: the batch was cancelled."),
+ENDPOINT = "/v1/chat/completions"
+_MOST_ERRORS = 50  # that are told of one file
+# The errors of rows that were never got to, by how their batch ended.
+_EXPIRED = {
+    "code": "batch_expired",
+    "message": "This request could not be executed before the completion window expired.",
+}
+_CANCELLED = {
+    "code": "batch_cancelled",
+    "message": "This request was not executed: the batch was cancelled.",
 }
 _NO_ANSWER = {"code": "server_error", "message": "This request got no answer."}
 _REPEATED_SOON = 0.5  # a row that comes twice waits for a few others in between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowJob:
-    """What is to be answered: so large a share of this file's rows, for a batch that ends so.
+class BatchError:
+    """One of a failed batch's errors."""
 
-    failed_before: body digest -> faults that such a row has met; it is written to.
-    pay: is told of every answered row, from the thread.
-    """
-
-    batch_id: str
-    ordinal: int
-    status: str
-    input_path: Path
-    scan: InputScan
-    plan: BatchPlan
-    seed: int
-    share: float
-    teacher: AnswerSource
-    failed_before: Counter[bytes]
-    pay: Callable[[PaidRow], object]
+    code: str
+    message: str
+    line: int | None = None  # from 1; None where it is no line's fault
+    param: str | None = None
 
 
 @dataclass(slots=True)
-class RowsDone:
-    """What came of it; a sink is None where nothing was written to it. Tokens are those billed."""
+class InputScan:
+    """What an input file holds, and what is wrong with it."""
 
-    output: Sink | None = None
-    errors: Sink | None = None
+    starts: "array[int]" = field(default_factory=lambda: array("Q"))  # of its lines, in bytes
+    model: str = ""  # of its first request that names one
+    prompt_tokens: int = 0
+    errors: list[BatchError] = field(default_factory=list[BatchError])
+
+    @classmethod
+    def of(cls, path: Path, most_requests: int) -> Self:
+        """Read a file through, a line at a time; empty ones do not count. Raises OSError."""
+        scan, start = cls(), 0
+        seen: set[bytes] = set()  # digests of custom_ids, which may be long
+        with path.open("rb") as file:
+            for line in file:
+                if line.strip():
+                    scan.starts.append(start)
+                    scan._check_line(line, seen)
+                start += len(line)
+        n_requests = len(scan.starts)
+        if not n_requests:
+            scan.errors.append(BatchError(code="empty_file", message="The input file is empty."))
+        if n_requests > most_requests:
+            message = f"The batch has {n_requests} requests, the limit is {most_requests}."
+            scan.errors.insert(0, BatchError(code="too_many_tasks", message=message))
+        del scan.errors[_MOST_ERRORS:]
+        return scan
+
+    def _check_line(self, line: bytes, seen: set[bytes]) -> None:
+        try:
+            row: Any = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            row = None
+        if isinstance(row, dict):
+            self._check(cast(dict[str, object], row), seen)
+        else:
+            self._add("invalid_json_line", "This line is not parseable as valid JSON.")
+
+    def _check(self, row: dict[str, object], seen: set[bytes]) -> None:
+        name, body = row.get("custom_id"), row.get("body")
+        if not isinstance(name, str) or not name:
+            self._add("missing_required_parameter", "Missing: 'custom_id'.", "custom_id")
+        elif (digest := body_digest(name.encode())) in seen:
+            message = f"The custom_id '{name}' is a duplicate of another request."
+            self._add("duplicate_custom_id", message, "custom_id")
+        else:
+            seen.add(digest)
+        if row.get("method") != "POST":
+            self._add("invalid_method", "The method must be POST.", "method")
+        if row.get("url") != ENDPOINT:
+            message = "The URL provided for this request does not match the batch's endpoint."
+            self._add("url_mismatch", message, "url")
+        if isinstance(body, dict):
+            self._check_body(cast(dict[str, object], body))
+        else:
+            self._add("missing_required_parameter", "Missing: 'body'.", "body")
+
+    def _check_body(self, body: dict[str, object]) -> None:
+        model = body.get("model")
+        if isinstance(model, str):
+            self.model = self.model or model
+            if model != self.model:
+                message = f"The model '{model}' is not that of the first request, '{self.model}'."
+                self._add("model_mismatch", message, "body.model")
+        # A body that is no chat request is its row's failure, not the file's.
+        with suppress(RefusedRequest):
+            self.prompt_tokens += read_chat(body).prompt_tokens
+
+    def _add(self, code: str, message: str, param: str | None = None) -> None:
+        if len(self.errors) < _MOST_ERRORS:
+            line = len(self.starts)
+            self.errors.append(BatchError(code=code, message=message, line=line, param=param))
+
+
+@dataclass(slots=True)
+class AnsweredRows:
+    """What came of a batch's rows."""
+
+    output: FileWriter | None = None  # None: nothing was written to it
+    errors: FileWriter | None = None  # likewise
     completed: int = 0
     failed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-def answer_rows(job: RowJob, new_sink: Callable[[], Sink]) -> RowsDone:
-    """Answer the rows and write the files; raises OSError. Made to run in a thread."""
-    return _Answering(job, new_sink).run()
+    prompt_tokens: int = 0  # billed
+    completion_tokens: int = 0  # billed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    number: int
-    name: str
-    digest: bytes
-    asked: ChatRequest | ErrorReply
+    line: int  # of the input file, from 0
+    name: str  # its custom_id
+    digest: bytes  # of its body, as online
+    body: dict[str, object]
 
 
-class _Answering:
-    def __init__(self, job: RowJob, new_sink: Callable[[], Sink]) -> None:
-        self._job = job
-        self._new_sink = new_sink
-        self._done = RowsDone()
-        self._again: deque[tuple[int, Fault | None]] = deque()
-        self._random = random.Random(f"{job.seed} {job.ordinal}")
+@dataclass(slots=True, kw_only=True)
+class RowAnswerer:
+    """Answers a share of an input file's rows, once; made to run in a thread."""
 
-    def run(self) -> RowsDone:
-        finished, rest = self._order()
-        with self._job.input_path.open("rb") as file:
-            for number in finished:
-                self._answer(self._read(file, number))
-                if self._again and self._random.random() < _REPEATED_SOON:
-                    self._repeat(file)
-            while self._again:
-                self._repeat(file)
-            for number in rest if self._job.plan.unfinished_listed else ():
-                self._leave(self._read(file, number))
-            self._add_strangers(file, finished)
+    batch_id: str
+    ordinal: int  # of the batch
+    status: str  # with which the batch ends
+    share: float  # of its rows that are answered, 0 to 1
+    input_path: Path
+    scan: InputScan
+    plan: BatchPlan
+    seed: int
+    teacher: AnswerSource
+    failed_before: Counter[bytes]  # body digest -> faults that such a row has met; is written to
+    log_paid: Callable[[PaidRow], object]  # is told of every answered row, from the thread
+    new_file: Callable[[], FileWriter]
+    _done: AnsweredRows = field(default_factory=AnsweredRows)
+    _repeats: deque[tuple[int, Fault | None]] = field(
+        default_factory=deque[tuple[int, Fault | None]]
+    )
+
+    def run(self) -> AnsweredRows:
+        """Answer the rows and write the files; raises OSError."""
+        # Its own source of numbers: every line's turn depends on those before it.
+        draws = random.Random(f"{self.seed} {self.ordinal}")
+        order = list(range(len(self.scan.starts)))
+        draws.shuffle(order)
+        # A hair is added: 0.29 of 100 rows are 29, though the product falls short of it.
+        n_finished = int(len(order) * self.share + 1e-9)
+        with self.input_path.open("rb") as file:
+            for line in order[:n_finished]:
+                self._answer(self._read(file, line))
+                if self._repeats and draws.random() < _REPEATED_SOON:
+                    self._write_again(file)
+            while self._repeats:
+                self._write_again(file)
+            for line in order[n_finished:] if self.plan.unfinished_listed else ():
+                error = _CANCELLED if self.status == "cancelled" else _EXPIRED
+                self._fail(self._read(file, line).name, error)
+            for number in range(self.plan.strangers if n_finished else 0):
+                row = self._read(file, order[0])
+                with suppress(RefusedRequest):  # a row that is no chat request has no answer
+                    name = f"stranger-{number}"
+                    self._write_answer(name, row.digest, read_chat(row.body), None)
         return self._done
 
-    def _order(self) -> tuple[list[int], list[int]]:
-        """Line numbers in the order of answering, and those that are never got to."""
-        order = list(range(len(self._job.scan.starts)))
-        self._random.shuffle(order)
-        count = int(len(order) * self._job.share + 1e-9)
-        return order[:count], order[count:]
-
-    def _read(self, file: BufferedReader, number: int) -> _Row:
-        file.seek(self._job.scan.starts[number])
-        line = cast(dict[str, Any], orjson.loads(file.readline()))
-        return _Row(
-            number=number,
-            name=line["custom_id"],
-            digest=body_digest(orjson.dumps(line["body"])),
-            asked=read_body(line["body"]),
-        )
+    def _read(self, file: BufferedReader, line: int) -> _Row:
+        file.seek(self.scan.starts[line])
+        row: dict[str, Any] = orjson.loads(file.readline())
+        digest = body_digest(orjson.dumps(row["body"]))
+        return _Row(line=line, name=row["custom_id"], digest=digest, body=row["body"])
 
     def _answer(self, row: _Row) -> None:
-        if self._drawn(b"left out", row, self._job.plan.left_out):
+        if self._drawn(b"left out", row, self.plan.left_out):
             return
-        if isinstance(row.asked, ErrorReply):
-            self._fail(row.name, row.asked)
+        try:
+            chat = read_chat(row.body)
+        except RefusedRequest as refused:
+            self._fail(row.name, refused.error)
             return
-        fault = self._job.plan.rows.fault(
-            row.number, row.digest, self._job.failed_before[row.digest]
-        )
+        fault = self.plan.rows.fault(row.line, row.digest, self.failed_before[row.digest])
         if fault and (fault is Fault.DROPPED or fault in REFUSALS):
-            self._job.failed_before[row.digest] += 1
-            self._fail(row.name, REFUSALS.get(fault))
+            self.failed_before[row.digest] += 1
+            self._fail(row.name, REFUSALS.get(fault, _NO_ANSWER))
             return
-        self._pay(row, self._write_output(row, row.asked, fault))
-        if self._drawn(b"repeated", row, self._job.plan.repeated):
-            self._again.append((row.number, fault))
+        self._bill(row, self._write_answer(row.name, row.digest, chat, fault))
+        if self._drawn(b"repeated", row, self.plan.repeated):
+            self._repeats.append((row.line, fault))
 
-    def _repeat(self, file: BufferedReader) -> None:
-        number, fault = self._again.popleft()
-        row = self._read(file, number)
-        if isinstance(row.asked, ChatRequest):
-            self._write_output(row, row.asked, fault)
+    def _write_again(self, file: BufferedReader) -> None:
+        line, fault = self._repeats.popleft()
+        row = self._read(file, line)
+        self._write_answer(row.name, row.digest, read_chat(row.body), fault)
 
-    def _add_strangers(self, file: BufferedReader, finished: list[int]) -> None:
-        for number in range(self._job.plan.strangers if finished else 0):
-            row = replace(self._read(file, finished[0]), name=f"stranger-{number}")
-            if isinstance(row.asked, ChatRequest):
-                self._write_output(row, row.asked, None)
-
-    def _pay(self, row: _Row, outcome: RequestOutcome) -> None:
-        paid = PaidRow(
-            batch_id=self._job.batch_id,
-            custom_id=row.name,
-            digest=row.digest,
-            prompt_tokens=outcome.prompt_tokens,
-            completion_tokens=outcome.completion_tokens,
-        )
+    def _bill(self, row: _Row, outcome: RequestOutcome) -> None:
         self._done.completed += 1
-        self._done.prompt_tokens += paid.prompt_tokens
-        self._done.completion_tokens += paid.completion_tokens
-        self._job.pay(paid)
+        self._done.prompt_tokens += outcome.prompt_tokens
+        self._done.completion_tokens += outcome.completion_tokens
+        self.log_paid(
+            PaidRow(
+                batch_id=self.batch_id,
+                custom_id=row.name,
+                digest=row.digest,
+                prompt_tokens=outcome.prompt_tokens,
+                completion_tokens=outcome.completion_tokens,
+            )
+        )
 
-    def _fail(self, name: str, refusal: ErrorReply | None) -> None:
-        self._done.failed += 1
-        if refusal is None:
-            self._write_error(name, None, _NO_ANSWER)
-        else:
-            self._write_error(name, _response(name, refusal.status, refusal.body()), None)
-
-    def _leave(self, row: _Row) -> None:
-        code, message = _NEVER_RUN.get(self._job.status, _NEVER_RUN["expired"])
-        self._done.failed += 1
-        self._write_error(row.name, None, {"code": code, "message": message})
-
-    def _write_output(self, row: _Row, asked: ChatRequest, fault: Fault | None) -> RequestOutcome:
-        reply = reply_with_answer(asked, self._job.teacher, row.digest.hex(), fault)
-        self._done.output = self._done.output or self._new_sink()
-        self._done.output.write(_line(row.name, _response(row.name, 200, reply.body), None))
+    def _write_answer(
+        self, name: str, digest: bytes, chat: ChatRequest, fault: Fault | None
+    ) -> RequestOutcome:
+        reply = reply_with_answer(chat, self.teacher, digest.hex(), fault)
+        self._done.output = self._done.output or self.new_file()
+        self._done.output.write(_line(name, response=(200, reply.body)))
         return reply.outcome
 
-    def _write_error(self, name: str, response: object, error: object) -> None:
-        self._done.errors = self._done.errors or self._new_sink()
-        self._done.errors.write(_line(name, response, error))
+    def _fail(self, name: str, failure: ErrorReply | dict[str, str]) -> None:
+        """Write a row to the error file: the refusal that it got, or why it has no response."""
+        self._done.failed += 1
+        self._done.errors = self._done.errors or self.new_file()
+        if isinstance(failure, ErrorReply):
+            line = _line(name, response=(failure.status, failure.body()))
+        else:
+            line = _line(name, error=failure)
+        self._done.errors.write(line)
 
     def _drawn(self, what: bytes, row: _Row, share: float) -> bool:
-        where = f"{self._job.ordinal} {row.number}".encode()
-        return bool(share) and uniform(self._job.seed, what, where) < share
+        where = f"{self.ordinal} {row.line}".encode()
+        return bool(share) and uniform(self.seed, what, where) < share
 
 
-def _response(name: str, status: int, body: bytes) -> dict[str, object]:
-    written = orjson.Fragment(body)
-    return {"status_code": status, "request_id": f"req_{_ident(name)}", "body": written}
-
-
-def _line(name: str, response: object, error: object) -> bytes:
+def _line(
+    name: str,
+    *,
+    response: tuple[int, bytes] | None = None,  # HTTP status and body
+    error: dict[str, str] | None = None,
+) -> bytes:
+    ident = body_digest(name.encode()).hex()
     line = {
-        "id": f"batch_req_{_ident(name)}",
+        "id": f"batch_req_{ident}",
         "custom_id": name,
-        "response": response,
+        "response": response
+        and {
+            "status_code": response[0],
+            "request_id": f"req_{ident}",
+            "body": orjson.Fragment(response[1]),
+        },
         "error": error,
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _ident(name: str) -> str:
-    return body_digest(name.encode()).hex()

@@ -1,34 +1,46 @@
-"""Where a batch stands at a time: a pure function of when it was made, cancelled, and its pace."""
+"""The state of a batch at a time: a pure function of its pace and of what was asked, and when."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from stepdistill.annotator.simulator.batch.plan import BatchPlan
+from stepdistill.annotator.simulator.batch.settings import BatchPlan
 
+# In the order in which a batch shows when it took each on.
 Status = Literal[
     "validating",
-    "failed",
     "in_progress",
     "finalizing",
     "completed",
+    "failed",
     "expired",
     "cancelling",
     "cancelled",
 ]
-LAST: frozenset[Status] = frozenset({"failed", "completed", "expired", "cancelled"})
+_LAST: frozenset[Status] = frozenset({"failed", "completed", "expired", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
-    """What decides a batch's course: times in seconds of the simulator's clock.
+class BatchState:
+    """A batch at one time."""
 
-    cancelled_s: when its cancellation was asked for. failed: its input was found wanting.
-    """
+    status: Status
+    stamps: dict[Status, float]  # when it took on each status, in order
+    share: float  # of its rows that are answered, 0 to 1
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in _LAST
+
+
+@dataclass(slots=True, kw_only=True)
+class Timeline:
+    """What decides when a batch is in which state; times in seconds of the simulator's clock."""
 
     plan: BatchPlan
     created_s: float
-    cancelled_s: float | None = None
-    failed: bool = False
+    cancelled_s: float | None = None  # when its cancellation was asked for
+    failed: bool = False  # its input has errors
 
     @property
     def validated_s(self) -> float:
@@ -40,61 +52,36 @@ class Life:
         """When its window ends."""
         return self.created_s + self.plan.pace.window_s
 
+    def at(self, now: float) -> BatchState:
+        """Where the batch stands now."""
+        stamps: dict[Status, float] = {status: at for status, at in self._states() if at <= now}
+        return BatchState(status=list(stamps)[-1], stamps=stamps, share=self._share(now))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """A batch at one time: its status, when it took on each, and the share of rows answered."""
+    def _states(self) -> list[tuple[Status, float]]:
+        """The states that it will have gone through, in order, each with its time."""
+        pace, validated_s = self.plan.pace, self.validated_s
+        states: list[tuple[Status, float]] = [("validating", self.created_s)]
+        if self.cancelled_s is not None:
+            if validated_s <= self.cancelled_s:
+                states.append(("in_progress", validated_s))
+            gone_s = self.cancelled_s + pace.cancelling_s
+            return [*states, ("cancelling", self.cancelled_s), ("cancelled", gone_s)]
+        if self.failed:
+            return [*states, ("failed", validated_s)]
+        states.append(("in_progress", validated_s))
+        # A batch that is to stand still never has all of its answers.
+        answered_s = validated_s + pace.running_s if self.plan.finished >= 1 else float("inf")
+        closed_s = answered_s + pace.finalizing_s
+        if closed_s > self.expires_s:
+            before = [state for state in states if state[1] < self.expires_s]
+            return [*before, ("expired", self.expires_s)]
+        return [*states, ("finalizing", answered_s), ("completed", closed_s)]
 
-    status: Status
-    stamps: dict[Status, float]
-    share: float
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.status in LAST
-
-
-def moment(life: Life, now: float) -> Moment:
-    """Where the batch stands now."""
-    course = _course(life)
-    stamps: dict[Status, float] = {status: at for status, at in course if at <= now}
-    status = list(stamps)[-1]
-    return Moment(status=status, stamps=stamps, share=_share(life, min(now, _halted_s(life))))
-
-
-def _course(life: Life) -> list[tuple[Status, float]]:
-    """The states that it will have gone through, in order, each with its time."""
-    pace, start = life.plan.pace, life.created_s
-    course: list[tuple[Status, float]] = [("validating", start)]
-    if life.cancelled_s is not None:
-        if life.validated_s <= life.cancelled_s:
-            course.append(("in_progress", life.validated_s))
-        cancelled_s = life.cancelled_s + pace.cancelling_s
-        return [*course, ("cancelling", life.cancelled_s), ("cancelled", cancelled_s)]
-    if life.failed:
-        return [*course, ("failed", life.validated_s)]
-    course.append(("in_progress", life.validated_s))
-    answered_s = _answered_s(life)
-    if answered_s + pace.finalizing_s > life.expires_s:
-        return [*(step for step in course if step[1] < life.expires_s), ("expired", life.expires_s)]
-    closed_s = answered_s + pace.finalizing_s
-    return [*course, ("finalizing", answered_s), ("completed", closed_s)]
-
-
-def _answered_s(life: Life) -> float:
-    if life.plan.finished < 1:
-        return float("inf")
-    return life.validated_s + life.plan.pace.running_s
-
-
-def _halted_s(life: Life) -> float:
-    return life.expires_s if life.cancelled_s is None else life.cancelled_s
-
-
-def _share(life: Life, at: float) -> float:
-    if life.failed or at < life.validated_s:
-        return 0.0
-    running_s = life.plan.pace.running_s
-    passed = (at - life.validated_s) / running_s if running_s else 1.0
-    return min(passed, life.plan.finished)
+    def _share(self, now: float) -> float:
+        """The share of rows that are answered: none after its window or its cancellation."""
+        at = min(now, self.expires_s if self.cancelled_s is None else self.cancelled_s)
+        if self.failed or at < self.validated_s:
+            return 0.0
+        running_s = self.plan.pace.running_s
+        passed = (at - self.validated_s) / running_s if running_s else 1.0
+        return min(passed, self.plan.finished)

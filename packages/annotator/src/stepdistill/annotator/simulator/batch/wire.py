@@ -1,60 +1,41 @@
-"""The Files and Batches protocol as plain functions: objects and pages written, orders read."""
+"""The Files and Batches protocol as plain functions: objects and pages written, orders read.
 
-from collections.abc import Callable, Mapping, Sequence
+Each reader raises RefusedRequest with what OpenAI would say to a call that is not in order.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast, get_args
 
-import orjson
+from stepdistill.annotator.simulator.batch.files import StoredFile
+from stepdistill.annotator.simulator.batch.jobs import SimulatedBatch
+from stepdistill.annotator.simulator.batch.rows import ENDPOINT
+from stepdistill.annotator.simulator.batch.timeline import BatchState, Status
+from stepdistill.annotator.simulator.wire import invalid, missing, read_object
 
-from stepdistill.annotator.simulator.batch.desk import SimulatedBatch
-from stepdistill.annotator.simulator.batch.file_shelf import StoredFile
-from stepdistill.annotator.simulator.batch.scan import ENDPOINT
-from stepdistill.annotator.simulator.batch.timeline import Moment, Status
-from stepdistill.annotator.simulator.reply import RefusedRequest
-from stepdistill.annotator.simulator.wire import ErrorReply
+_STAMPED: tuple[Status, ...] = get_args(Status)[1:]  # validating is stamped as created_at
+_MOST_PAIRS, _LONGEST_NAME, _LONGEST_VALUE = 16, 64, 512  # of metadata
 
-T = TypeVar("T")
-ToUnix = Callable[[float], int]
-
-_STAMPS: tuple[Status, ...] = (
-    "in_progress",
-    "finalizing",
-    "completed",
-    "failed",
-    "expired",
-    "cancelling",
-    "cancelled",
-)
-_MOST_PAIRS, _LONGEST_NAME, _LONGEST_VALUE = 16, 64, 512
+T = TypeVar("T", StoredFile, SimulatedBatch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedBatch:
-    """The body of a creation, found in order; output_kept_s None: as long as usual."""
+    """The body of a creation, found in order."""
 
     input_file_id: str
     metadata: Mapping[str, str] | None
-    output_kept_s: float | None
+    output_kept_s: float | None  # None: as long as usual
 
 
-def invalid(
-    message: str, param: str | None = None, code: str | None = None, status: int = 400
-) -> RefusedRequest:
-    """A refusal as OpenAI words it."""
-    error = ErrorReply(
-        status=status, message=message, type="invalid_request_error", code=code, param=param
-    )
-    return RefusedRequest(error)
-
-
-def file_object(file: StoredFile, unix: ToUnix) -> dict[str, object]:
-    """A file as the protocol shows it."""
+def file_object(file: StoredFile, epoch_s: float) -> dict[str, object]:
+    """A file as the protocol shows it. epoch_s: the calendar's time when the clock was 0."""
     return {
         "id": file.id,
         "object": "file",
         "bytes": file.size,
-        "created_at": unix(file.created_s),
-        "expires_at": unix(file.expires_s),
+        "created_at": int(epoch_s + file.created_s),
+        "expires_at": int(epoch_s + file.expires_s),
         "filename": file.filename,
         "purpose": file.purpose,
         "status": "processed",
@@ -62,47 +43,41 @@ def file_object(file: StoredFile, unix: ToUnix) -> dict[str, object]:
     }
 
 
-def batch_object(batch: SimulatedBatch, reached: Moment, unix: ToUnix) -> dict[str, object]:
-    """A batch as the protocol shows it, with every field it has."""
-    blank = "" if batch.plan.blank_error_file_id else None
-    stamps = {
-        f"{status}_at": unix(reached.stamps[status]) if status in reached.stamps else None
-        for status in _STAMPS
-    }
+def batch_object(batch: SimulatedBatch, state: BatchState, epoch_s: float) -> dict[str, object]:
+    """A batch as the protocol shows it, with every field it has. epoch_s: as for a file."""
+    timeline, stamps = batch.timeline, state.stamps
+    errors = [asdict(error) for error in batch.errors or ()]
+    blank = "" if timeline.plan.blank_error_file_id else None
     return {
         "id": batch.id,
         "object": "batch",
         "endpoint": ENDPOINT,
         "model": batch.scan.model if batch.scan and batch.scan.model else None,
-        "errors": _errors(batch, reached),
+        "errors": {"object": "list", "data": errors} if state.status == "failed" else None,
         "input_file_id": batch.order.input.id,
         "completion_window": "24h",
-        "status": reached.status,
+        "status": state.status,
         "output_file_id": batch.output.id if batch.output else None,
         "error_file_id": batch.error_file.id if batch.error_file else blank,
-        "created_at": unix(batch.created_s),
-        "expires_at": unix(batch.life.expires_s),
-        **stamps,
-        "request_counts": _counts(batch, reached),
+        "created_at": int(epoch_s + timeline.created_s),
+        "expires_at": int(epoch_s + timeline.expires_s),
+        **{
+            f"{name}_at": int(epoch_s + stamps[name]) if name in stamps else None
+            for name in _STAMPED
+        },
+        "request_counts": _counts(batch, state),
         "usage": _usage(batch),
         "metadata": batch.order.metadata,
     }
 
 
-def _errors(batch: SimulatedBatch, reached: Moment) -> dict[str, object] | None:
-    if reached.status != "failed":
-        return None
-    return {"object": "list", "data": [asdict(error) for error in batch.errors or ()]}
-
-
-def _counts(batch: SimulatedBatch, reached: Moment) -> dict[str, int]:
-    if batch.rows and reached.status != "failed":
-        total = len(batch.scan.starts) if batch.scan else 0
-        return {"total": total, "completed": batch.rows.completed, "failed": batch.rows.failed}
-    if batch.scan is None or reached.status in ("validating", "failed"):
+def _counts(batch: SimulatedBatch, state: BatchState) -> dict[str, int]:
+    total = len(batch.scan.starts) if batch.scan else 0
+    if state.status in ("validating", "failed") or not batch.scan:
         return {"total": 0, "completed": 0, "failed": 0}
-    total = len(batch.scan.starts)
-    return {"total": total, "completed": int(total * reached.share), "failed": 0}
+    if batch.rows:
+        return {"total": total, "completed": batch.rows.completed, "failed": batch.rows.failed}
+    return {"total": total, "completed": int(total * state.share), "failed": 0}
 
 
 def _usage(batch: SimulatedBatch) -> dict[str, object] | None:
@@ -118,59 +93,57 @@ def _usage(batch: SimulatedBatch) -> dict[str, object] | None:
     }
 
 
-def read_limit(query: Mapping[str, str], default: int, most: int) -> int:
-    """`limit` of a list; raises Refused outside 1 to most."""
-    word = query.get("limit", str(default))
-    if not word.isdecimal():
-        raise invalid(f"Invalid 'limit': not an integer: '{word}'.", "limit", "invalid_type")
-    if not 1 <= int(word) <= most:
-        message = f"Invalid 'limit': expected a value from 1 to {most}, but got {word} instead."
+def read_page(
+    items: Sequence[T], query: Mapping[str, str], usual: int, most: int
+) -> tuple[Sequence[T], bool]:
+    """The items that a list call asks for, by `limit` and `after`, and whether more follow.
+
+    usual: the limit where none is asked for. most: its upper bound.
+    """
+    limit = query.get("limit", str(usual))
+    if not limit.isdecimal():
+        raise invalid(f"Invalid 'limit': not an integer: '{limit}'.", "limit", "invalid_type")
+    if not 1 <= int(limit) <= most:
+        message = f"Invalid 'limit': expected a value from 1 to {most}, but got {limit} instead."
         raise invalid(message, "limit", "integer_out_of_range")
-    return int(word)
+    start, after = 0, query.get("after")
+    if after is not None:
+        ids = [item.id for item in items]
+        if after not in ids:
+            raise invalid(f"Invalid 'after': no object with id '{after}'.", "after")
+        start = ids.index(after) + 1
+    end = start + int(limit)
+    return items[start:end], len(items) > end
 
 
-def page(items: Sequence[T], ids: Sequence[str], query: Mapping[str, str], limit: int) -> list[T]:
-    """The items after the cursor and one more than limit, if there are; raises Refused."""
-    after = query.get("after")
-    if after is not None and after not in ids:
-        raise invalid(f"Invalid 'after': no object with id '{after}'.", "after")
-    start = ids.index(after) + 1 if after else 0
-    return list(items[start : start + limit + 1])
-
-
-def list_object(objects: Sequence[Mapping[str, object]], *, more: bool) -> bytes:
+def list_object(objects: Sequence[Mapping[str, object]], *, more: bool) -> dict[str, object]:
     """A page as the protocol shows it."""
-    body = {
+    return {
         "object": "list",
         "data": objects,
         "first_id": objects[0]["id"] if objects else None,
         "last_id": objects[-1]["id"] if objects else None,
         "has_more": more,
     }
-    return orjson.dumps(body)
 
 
 def read_creation(raw: bytes) -> AskedBatch:
-    """The creation in these bytes; raises Refused with what OpenAI would say to it."""
-    try:
-        body: Any = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise invalid("We could not parse the JSON body of your request.") from None
-    if not isinstance(body, dict):
-        raise invalid("The JSON body of your request must be an object.")
-    fields = cast(dict[str, object], body)
-    _only(fields, "endpoint", ENDPOINT)
-    _only(fields, "completion_window", "24h")
-    input_file_id = _text(fields, "input_file_id")
+    """The creation in these bytes."""
+    fields = read_object(raw)
+    for name, supported in (("endpoint", ENDPOINT), ("completion_window", "24h")):
+        value = _text(fields, name)
+        if value != supported:
+            message = f"Invalid value: '{value}'. Supported values are: '{supported}'."
+            raise invalid(message, name, "invalid_value")
     return AskedBatch(
-        input_file_id=input_file_id,
+        input_file_id=_text(fields, "input_file_id"),
         metadata=_metadata(fields.get("metadata")),
         output_kept_s=read_kept_s(fields.get("output_expires_after"), "output_expires_after"),
     )
 
 
 def read_kept_s(value: object, param: str) -> float | None:
-    """Seconds in an expires_after object, None for none; raises Refused."""
+    """Seconds in an expires_after object, None for none."""
     if value is None:
         return None
     fields = cast(dict[str, object], value) if isinstance(value, dict) else {}
@@ -185,18 +158,10 @@ def read_kept_s(value: object, param: str) -> float | None:
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     if value is None:
-        message = f"Missing required parameter: '{name}'."
-        raise invalid(message, name, "missing_required_parameter")
+        raise missing(name)
     if not isinstance(value, str):
         raise invalid(f"Invalid type for '{name}': expected a string.", name, "invalid_type")
     return value
-
-
-def _only(fields: Mapping[str, object], name: str, supported: str) -> None:
-    value = _text(fields, name)
-    if value != supported:
-        message = f"Invalid value: '{value}'. Supported values are: '{supported}'."
-        raise invalid(message, name, "invalid_value")
 
 
 def _metadata(value: object) -> Mapping[str, str] | None:
@@ -210,13 +175,13 @@ def _metadata(value: object) -> Mapping[str, str] | None:
         message = f"Invalid 'metadata': {len(pairs)} pairs, at most {_MOST_PAIRS} are allowed."
         raise invalid(message, "metadata", "object_above_max_properties")
     for name, text in pairs.items():
+        param = f"metadata.{name}"
         if not isinstance(text, str):
-            message = f"Invalid type for 'metadata.{name}': expected a string."
-            raise invalid(message, f"metadata.{name}", "invalid_type")
+            raise invalid(f"Invalid type for '{param}': expected a string.", param, "invalid_type")
         if len(name) > _LONGEST_NAME or len(text) > _LONGEST_VALUE:
             message = (
-                f"Invalid 'metadata.{name}': string too long: a key has at most {_LONGEST_NAME} "
+                f"Invalid '{param}': string too long: a key has at most {_LONGEST_NAME} "
                 f"characters, a value {_LONGEST_VALUE}."
             )
-            raise invalid(message, f"metadata.{name}", "string_above_max_length")
+            raise invalid(message, param, "string_above_max_length")
     return cast(dict[str, str], pairs)

@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.common.errors import ConfigError
-from tests.annotator.simulator.batch.batching import (
+from tests.annotator.simulator.batch.harness import (
     AT_ONCE,
     NAMES,
     PROMPTS,
-    House,
+    BatchHarness,
     as_lines,
-    house,
+    batch_harness,
     input_line,
     input_lines,
     names,
@@ -32,10 +36,12 @@ def failing(**rates: float) -> FaultPlan:
 
 
 async def test_when_all_rows_fail_there_is_no_output_file():
-    async with house(odd(BatchPlan(pace=AT_ONCE, rows=failing(server_error=1.0)))) as home:
-        batch = await home.create()
-        errors = await home.errors(batch)
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(
+        odd(BatchPlan(pace=AT_ONCE, rows=failing(server_error=1.0)))
+    ) as harness:
+        batch = await harness.create()
+        errors = await harness.errors(batch)
+        paid = harness.simulator.log.batch.paid()
 
     assert (batch.status, batch.output_file_id) == ("completed", None)
     assert batch.request_counts
@@ -46,8 +52,8 @@ async def test_when_all_rows_fail_there_is_no_output_file():
 
 
 async def test_an_error_file_that_is_not_there_has_a_blank_id():
-    async with house(odd(BatchPlan(pace=AT_ONCE, blank_error_file_id=True))) as home:
-        assert (await home.create()).error_file_id == ""
+    async with batch_harness(odd(BatchPlan(pace=AT_ONCE, blank_error_file_id=True))) as harness:
+        assert (await harness.create()).error_file_id == ""
 
 
 @pytest.mark.parametrize(
@@ -61,11 +67,11 @@ async def test_an_error_file_that_is_not_there_has_a_blank_id():
 )
 async def test_single_rows_fail(fault: Fault, status: int, code: str | None):
     plan = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(None, fault)))
-    async with house(odd(plan)) as home:
-        batch = await home.create()
-        (row,) = await home.errors(batch)
-        output = await home.output(batch)
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(odd(plan)) as harness:
+        batch = await harness.create()
+        (row,) = await harness.errors(batch)
+        output = await harness.output(batch)
+        paid = harness.simulator.log.batch.paid()
 
     assert (row["custom_id"], row["error"]) == ("row-1", None)
     assert (row["response"]["status_code"], row["response"]["body"]["error"]["code"]) == (
@@ -77,18 +83,20 @@ async def test_single_rows_fail(fault: Fault, status: int, code: str | None):
 
 async def test_a_row_without_any_response():
     plan = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(Fault.DROPPED,)))
-    async with house(odd(plan)) as home:
-        (row,) = await home.errors(await home.create())
+    async with batch_harness(odd(plan)) as harness:
+        (row,) = await harness.errors(await harness.create())
 
     assert (row["response"], row["error"]["code"]) == (None, "server_error")
 
 
 async def test_answers_that_are_spoiled_are_billed():
     script = (Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE)
-    async with house(odd(BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=script)))) as home:
-        batch = await home.create()
-        by_name = {row["custom_id"]: row["response"]["body"] for row in await home.output(batch)}
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(
+        odd(BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=script)))
+    ) as harness:
+        batch = await harness.create()
+        by_name = {row["custom_id"]: row["response"]["body"] for row in await harness.output(batch)}
+        paid = harness.simulator.log.batch.paid()
 
     assert [by_name[name]["choices"][0]["finish_reason"] for name in NAMES[:3]] == [
         "content_filter",
@@ -101,8 +109,8 @@ async def test_answers_that_are_spoiled_are_billed():
 
 async def test_a_failed_row_that_is_asked_again_gets_through_in_the_end():
     plan = BatchPlan(pace=AT_ONCE, rows=failing(server_error=1.0))
-    async with house(odd(plan)) as home:
-        failed = [len(await home.errors(await home.create())) for _ in range(3)]
+    async with batch_harness(odd(plan)) as harness:
+        failed = [len(await harness.errors(await harness.create())) for _ in range(3)]
 
     assert failed == [40, 40, 0]
 
@@ -110,12 +118,12 @@ async def test_a_failed_row_that_is_asked_again_gets_through_in_the_end():
 @pytest.mark.parametrize("listed", [True, False])
 async def test_an_expired_batch_keeps_and_bills_its_finished_rows(listed: bool):
     plan = BatchPlan(pace=SHORT, finished=0.3, unfinished_listed=listed)
-    async with house(odd(plan)) as home:
-        batch = await home.create()
-        running = await home.later(batch, 19)
-        expired = await home.later(batch, 1)
-        output, errors = await home.output(expired), await home.errors(expired)
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(odd(plan)) as harness:
+        batch = await harness.create()
+        running = await harness.later(batch, 19)
+        expired = await harness.later(batch, 1)
+        output, errors = await harness.output(expired), await harness.errors(expired)
+        paid = harness.simulator.log.batch.paid()
 
     assert running.status == "in_progress"
     assert running.request_counts
@@ -128,12 +136,12 @@ async def test_an_expired_batch_keeps_and_bills_its_finished_rows(listed: bool):
 
 
 async def test_a_cancelled_batch_keeps_and_bills_its_finished_rows():
-    async with house(odd(BatchPlan(pace=SHORT))) as home:
-        batch = await home.later(await home.create(), 5)
-        cancelling = await home.client.batches.cancel(batch.id)
-        cancelled = await home.later(batch, 2)
-        output, errors = await home.output(cancelled), await home.errors(cancelled)
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(odd(BatchPlan(pace=SHORT))) as harness:
+        batch = await harness.later(await harness.create(), 5)
+        cancelling = await harness.client.batches.cancel(batch.id)
+        cancelled = await harness.later(batch, 2)
+        output, errors = await harness.output(cancelled), await harness.errors(cancelled)
+        paid = harness.simulator.log.batch.paid()
 
     assert (cancelling.status, cancelling.output_file_id) == ("cancelling", None)
     assert cancelled.status == "cancelled"
@@ -145,9 +153,9 @@ async def test_a_cancelled_batch_keeps_and_bills_its_finished_rows():
 
 async def test_a_batch_that_is_cancelled_at_once_bills_nothing():
     pace = BatchPace(validating_s=5, cancelling_s=0)
-    async with house(odd(BatchPlan(pace=pace, unfinished_listed=False))) as home:
-        batch = await home.client.batches.cancel((await home.create()).id)
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(odd(BatchPlan(pace=pace, unfinished_listed=False))) as harness:
+        batch = await harness.client.batches.cancel((await harness.create()).id)
+        paid = harness.simulator.log.batch.paid()
 
     assert (batch.status, batch.output_file_id, batch.error_file_id) == ("cancelled", None, None)
     assert paid == {}
@@ -155,10 +163,10 @@ async def test_a_batch_that_is_cancelled_at_once_bills_nothing():
 
 async def test_rows_that_come_twice_are_billed_once():
     plan = BatchPlan(pace=AT_ONCE, repeated=0.5, rows=FaultPlan(script=(Fault.LENGTH,)))
-    async with house(odd(plan)) as home:
-        batch = await home.create()
-        output = await home.output(batch)
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(odd(plan)) as harness:
+        batch = await harness.create()
+        output = await harness.output(batch)
+        paid = harness.simulator.log.batch.paid()
 
     times = names(output)
     assert set(times.values()) == {1, 2}
@@ -171,13 +179,13 @@ async def test_rows_that_come_twice_are_billed_once():
 
 async def test_rows_that_are_nowhere_are_not_billed_and_others_in_the_next_batch():
     plan = BatchPlan(pace=AT_ONCE, left_out=0.5)
-    async with house(odd(plan)) as home:
+    async with batch_harness(odd(plan)) as harness:
         missing: list[set[str]] = []
         for _ in range(2):
-            batch = await home.create()
+            batch = await harness.create()
             assert (batch.status, batch.error_file_id) == ("completed", None)
-            missing.append(set(NAMES) - set(names(await home.output(batch))))
-        paid = home.simulator.log.batch.paid()
+            missing.append(set(NAMES) - set(names(await harness.output(batch))))
+        paid = harness.simulator.log.batch.paid()
 
     assert 5 < len(missing[0]) < 35
     assert missing[0] != missing[1]
@@ -185,10 +193,10 @@ async def test_rows_that_are_nowhere_are_not_billed_and_others_in_the_next_batch
 
 
 async def test_strangers_stand_among_the_answers():
-    async with house(odd(BatchPlan(pace=AT_ONCE, strangers=2))) as home:
-        batch = await home.create()
-        output = await home.output(batch)
-        paid = home.simulator.log.batch.paid()
+    async with batch_harness(odd(BatchPlan(pace=AT_ONCE, strangers=2))) as harness:
+        batch = await harness.create()
+        output = await harness.output(batch)
+        paid = harness.simulator.log.batch.paid()
 
     assert set(names(output)) - set(NAMES) == {"stranger-0", "stranger-1"}
     assert output[-1]["response"]["body"]["choices"]
@@ -198,8 +206,8 @@ async def test_strangers_stand_among_the_answers():
 async def test_the_seed_decides_the_order():
     orders: list[list[str]] = []
     for seed in (1, 1, 2):
-        async with house(odd(BatchPlan(pace=AT_ONCE), seed=seed)) as home:
-            orders.append([*names(await home.output(await home.create()))])
+        async with batch_harness(odd(BatchPlan(pace=AT_ONCE), seed=seed)) as harness:
+            orders.append([*names(await harness.output(await harness.create()))])
 
     assert orders[0] == orders[1] != orders[2]
 
@@ -209,19 +217,19 @@ async def test_a_script_goes_by_the_order_of_creation():
         plan=BatchPlan(pace=AT_ONCE),
         script=(BatchPlan(pace=AT_ONCE, fails="token_limit_exceeded"), None),
     )
-    async with house(settings) as home:
-        statuses = [(await home.create()).status for _ in range(3)]
+    async with batch_harness(settings) as harness:
+        statuses = [(await harness.create()).status for _ in range(3)]
 
     assert statuses == ["failed", "completed", "completed"]
 
 
 async def test_a_bad_row_is_never_a_stranger_nor_repeated():
     plan = BatchPlan(pace=AT_ONCE, repeated=1.0, strangers=3)
-    async with house(odd(plan)) as home:
-        batch = await home.create(as_lines([input_line("bad", "", body={"model": "any-model"})]))
+    async with batch_harness(odd(plan)) as harness:
+        batch = await harness.create(as_lines([input_line("bad", "", body={"model": "any-model"})]))
 
         assert batch.output_file_id is None
-        assert names(await home.errors(batch)) == {"bad": 1}
+        assert names(await harness.errors(batch)) == {"bad": 1}
 
 
 @pytest.mark.parametrize(
@@ -246,9 +254,9 @@ def test_a_pace_that_cannot_be(pace: dict[str, float]):
 
 
 async def test_a_batch_is_billed_when_it_ends_and_not_when_it_is_read():
-    async with house(odd(BatchPlan(pace=SHORT))) as home:
-        await poll(home)
-        log = home.simulator.log.batch
+    async with batch_harness(odd(BatchPlan(pace=SHORT))) as harness:
+        await poll(harness)
+        log = harness.simulator.log.batch
 
         assert log.paid() == Counter(NAMES)
         prompt_tokens, completion_tokens = log.billed_tokens()
@@ -256,9 +264,9 @@ async def test_a_batch_is_billed_when_it_ends_and_not_when_it_is_read():
     assert completion_tokens > 0
 
 
-async def poll(home: House) -> None:
-    batch = await home.create(input_lines(PROMPTS))
+async def poll(harness: BatchHarness) -> None:
+    batch = await harness.create(input_lines(PROMPTS))
     for _ in range(10):
-        batch = await home.later(batch, 2)
-        await home.output(batch)
-        await home.output(batch)
+        batch = await harness.later(batch, 2)
+        await harness.output(batch)
+        await harness.output(batch)

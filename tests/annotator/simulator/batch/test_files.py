@@ -3,21 +3,29 @@
 import aiohttp
 import pytest
 
-from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.log import CallKind
+from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
 from stepdistill.annotator.simulator.faults import Fault
-from tests.annotator.simulator.batch.batching import PROMPTS, House, house, input_lines, trouble
+from tests.annotator.simulator.batch.harness import (
+    PROMPTS,
+    BatchHarness,
+    batch_harness,
+    failing_calls,
+    input_lines,
+)
 
 CONTENT = input_lines(PROMPTS)
 
 
-async def download(home: House, file_id: str, from_byte: int | None = None) -> tuple[int, bytes]:
+async def download(
+    harness: BatchHarness, file_id: str, from_byte: int | None = None
+) -> tuple[int, bytes]:
     """(status, what arrived), however the download ended."""
     headers = {"Authorization": "Bearer sk-test"}
     if from_byte is not None:
         headers["Range"] = f"bytes={from_byte}-"
     got = b""
-    url = f"{home.simulator.base_url}/files/{file_id}/content"
+    url = f"{harness.simulator.base_url}/files/{file_id}/content"
     async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
         try:
             async for chunk in response.content.iter_any():
@@ -28,15 +36,15 @@ async def download(home: House, file_id: str, from_byte: int | None = None) -> t
 
 
 async def test_a_download_is_cut_in_a_line_and_resumed():
-    async with house(trouble(CallKind.DOWNLOAD, Fault.TORN, Fault.TORN)) as home:
-        batch = await home.create()
+    async with batch_harness(failing_calls(CallKind.DOWNLOAD, Fault.TORN, Fault.TORN)) as harness:
+        batch = await harness.create()
         output = batch.output_file_id or ""
-        log = home.simulator.log.batch
-        status, first = await download(home, output)
-        status_again, second = await download(home, output, len(first))
+        log = harness.simulator.log.batch
+        status, first = await download(harness, output)
+        status_again, second = await download(harness, output, len(first))
         assert log.orphans() == [batch.id]
-        status_last, third = await download(home, output, len(first + second))
-        _, whole = await download(home, output)
+        status_last, third = await download(harness, output, len(first + second))
+        _, whole = await download(harness, output)
         assert log.orphans() == []
 
     assert (status, status_again, status_last) == (-200, -206, 206)
@@ -47,20 +55,20 @@ async def test_a_download_is_cut_in_a_line_and_resumed():
 
 async def test_a_cut_never_falls_on_the_end_of_a_line():
     for width in range(1, 12):
-        async with house(trouble(CallKind.DOWNLOAD, Fault.TORN)) as home:
-            file_id = await home.upload((b"x" * width + b"\n") * 20)
-            _, got = await download(home, file_id)
+        async with batch_harness(failing_calls(CallKind.DOWNLOAD, Fault.TORN)) as harness:
+            file_id = await harness.upload((b"x" * width + b"\n") * 20)
+            _, got = await download(harness, file_id)
 
         assert not got.endswith(b"\n")
         assert 0 < len(got) < 20 * (width + 1)
 
 
 async def test_a_cut_that_looks_like_the_end():
-    settings = trouble(CallKind.DOWNLOAD, Fault.TORN, silent_cut=True)
-    async with house(settings) as home:
-        batch = await home.create()
-        status, got = await download(home, batch.output_file_id or "")
-        assert home.simulator.log.batch.orphans() == [batch.id]
+    settings = failing_calls(CallKind.DOWNLOAD, Fault.TORN, silent_cut=True)
+    async with batch_harness(settings) as harness:
+        batch = await harness.create()
+        status, got = await download(harness, batch.output_file_id or "")
+        assert harness.simulator.log.batch.orphans() == [batch.id]
 
     assert status == 200
     assert not got.endswith(b"\n")
@@ -78,6 +86,6 @@ async def test_a_cut_that_looks_like_the_end():
     ],
 )
 async def test_ranges(ranges: bool, from_byte: int | None, status: int, expected: bytes):
-    async with house(SimulatedBatchSettings(ranges=ranges)) as home:
-        file_id = await home.upload()
-        assert await download(home, file_id, from_byte) == (status, expected)
+    async with batch_harness(SimulatedBatchSettings(ranges=ranges)) as harness:
+        file_id = await harness.upload()
+        assert await download(harness, file_id, from_byte) == (status, expected)

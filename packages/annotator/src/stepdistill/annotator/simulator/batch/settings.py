@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
-from stepdistill.annotator.simulator.refusals import PAGES, REFUSALS
+from stepdistill.annotator.simulator.reply import PAGES, REFUSALS
 from stepdistill.common.errors import ConfigError
 
 _DAY_S = 86_400.0
@@ -17,17 +17,13 @@ _CALL_FAULTS = {*REFUSALS, *PAGES, Fault.DROPPED, Fault.LOST, Fault.TORN, Fault.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPace:
-    """How long a batch stays in each state, in seconds of the simulator's clock.
-
-    running_s: for all of its rows, which are answered evenly over that time.
-    window_s: what `24h` comes to: so long after its creation, an unfinished batch expires.
-    """
+    """How long a batch stays in each state, in seconds of the simulator's clock, at least 0."""
 
     validating_s: float = 0.05
-    running_s: float = 0.2
+    running_s: float = 0.2  # for all of its rows, which are answered evenly over that time
     finalizing_s: float = 0.05
     cancelling_s: float = 0.1
-    window_s: float = _DAY_S
+    window_s: float = _DAY_S  # what "24h" comes to: then an unfinished batch expires; above 0
 
     def __post_init__(self) -> None:
         """Raises ConfigError on a negative time."""
@@ -38,29 +34,23 @@ class BatchPace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPlan:
-    """What becomes of a batch. Shares are drawn by seed, the batch's ordinal and the line.
+    """What becomes of a batch. Shares are 0 to 1, drawn by seed, the batch's ordinal and the line.
 
-    rows: what befalls single rows, drawn by body; one that fails goes to the error file and is not
-        billed. Its script goes by line of the input file, from 0.
-    finished: the share of rows that it ever gets to; below 1, it stands still until it expires or
-        is cancelled, with its finished rows in the output, and billed.
-    unfinished_listed: the rest is in the error file (batch_expired); else it is nowhere.
-    fails: the code of the error with which it fails once it was created: token_limit_exceeded.
-    repeated: the share of rows that stand in the output twice (and are billed once).
-    left_out: the share of rows that were not answered and are nowhere.
-    strangers: so many lines of the output have a custom_id that nobody asked for.
-    blank_error_file_id: error_file_id is "" and not null where there is no error file.
+    rows: one that fails goes to the error file and is not billed. Its rates are drawn by body, its
+        script goes by line of the input file, from 0.
+    finished: below 1, the batch stands still there until it expires or is cancelled, with its
+        finished rows in the output, and billed.
     """
 
     pace: BatchPace = field(default_factory=BatchPace)
-    rows: FaultPlan = field(default_factory=FaultPlan)
-    finished: float = 1.0
-    unfinished_listed: bool = True
-    fails: str | None = None
-    repeated: float = 0.0
-    left_out: float = 0.0
-    strangers: int = 0
-    blank_error_file_id: bool = False
+    rows: FaultPlan = field(default_factory=FaultPlan)  # what befalls single rows
+    finished: float = 1.0  # share of rows that it ever gets to
+    unfinished_listed: bool = True  # the rest is in the error file (batch_expired); else nowhere
+    fails: str | None = None  # the code of the error with which it fails: token_limit_exceeded
+    repeated: float = 0.0  # share of rows that stand in the output twice (and are billed once)
+    left_out: float = 0.0  # share of rows that were not answered and are nowhere
+    strangers: int = 0  # lines of the output with a custom_id that nobody asked for
+    blank_error_file_id: bool = False  # error_file_id is "", not null, where there is no such file
 
     def __post_init__(self) -> None:
         """Raises ConfigError on what is no share, and on faults that cannot befall a row."""
@@ -73,18 +63,13 @@ class BatchPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """What is allowed, a pool apart from the limits on chat; the defaults are OpenAI's.
-
-    enqueued_tokens: prompt tokens of a model that may wait or run at a time; None for no limit.
-    enqueued_refused: over it, the creation is refused (429); else the batch fails after it.
-    creations: batches that may be created within creations_window_s seconds.
-    """
+    """What is allowed, a pool apart from the limits on chat; the defaults are OpenAI's."""
 
     requests_per_file: int = 50_000
     bytes_per_file: int = 200 * 2**20
-    enqueued_tokens: int | None = None
-    enqueued_refused: bool = False
-    creations: int = 2_000
+    enqueued_tokens: int | None = None  # prompt tokens of a model that wait or run; None: no limit
+    enqueued_refused: bool = False  # over it, the creation gets 429; else the batch fails after it
+    creations: int = 2_000  # batches that may be created within creations_window_s
     creations_window_s: float = 3_600.0
 
     def __post_init__(self) -> None:
@@ -99,28 +84,22 @@ class BatchLimits:
 class SimulatedBatchSettings:
     """The simulated Files and Batches endpoints.
 
-    plan: what becomes of a batch; script: of the first ones in order of creation (None: plan).
-    calls: what goes wrong with calls of each kind; a script counts the calls of that kind.
-        LOST does the work and loses the answer; TORN cuts a download in the middle of a line.
-    hidden_s: so long after its upload, a file cannot be found by a creation, which is refused, or,
-        with hidden_fails, makes a batch that fails.
-    kept_s: so long after they were made, files are gone (404).
-    ranges: whether downloads heed Range. silent_cut: a TORN download looks complete.
-    one_project: all API keys see the same files and batches; else each sees its own.
-    folder: where a temporary folder for the files is made; None for the system's place.
+    calls: a script counts the calls of that kind. LOST does the work and loses the answer; TORN
+        cuts a download in the middle of a line.
     """
 
-    plan: BatchPlan = field(default_factory=BatchPlan)
-    script: tuple[BatchPlan | None, ...] = ()
+    plan: BatchPlan = field(default_factory=BatchPlan)  # what becomes of a batch
+    script: tuple[BatchPlan | None, ...] = ()  # and of the first ones created (None: plan)
     limits: BatchLimits = field(default_factory=BatchLimits)
+    # What goes wrong with calls of each kind.
     calls: Mapping[CallKind, FaultPlan] = field(default_factory=dict[CallKind, FaultPlan])
-    hidden_s: float = 0.0
-    hidden_fails: bool = False
-    kept_s: float = 30 * _DAY_S
-    ranges: bool = True
-    silent_cut: bool = False
-    one_project: bool = False
-    folder: Path | None = None
+    hidden_s: float = 0.0  # so long after its upload, a creation cannot find a file and is refused,
+    hidden_fails: bool = False  # or, with this, makes a batch that fails
+    kept_s: float = 30 * _DAY_S  # so long after they were made, files are gone (404)
+    ranges: bool = True  # downloads heed Range
+    silent_cut: bool = False  # a TORN download looks complete
+    one_project: bool = False  # all API keys see the same files and batches; else each its own
+    folder: Path | None = None  # where a temporary folder for files is made; None: the system's
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Every fault as a client meets it, and as the books tell it."""
+"""Every fault as a client meets it, and as the log tells it."""
 
 import asyncio
 from contextlib import suppress
@@ -36,12 +36,12 @@ async def test_refusals_look_like_those_of_openai(
     fault: Fault, status: int, kind: str, code: str | None
 ):
     async with troubled(fault) as simulator:
-        heard = await ask(simulator, chat_body("one"))
+        reply = await ask(simulator, chat_body("one"))
         after = await ask(simulator, chat_body("one"))
 
-    assert (heard.status, heard.error["type"], heard.error["code"]) == (status, kind, code)
-    assert set(heard.error) == {"message", "type", "param", "code"}
-    assert heard.headers.get("Retry-After") == ("2" if fault is Fault.RATE_LIMITED else None)
+    assert (reply.status, reply.error["type"], reply.error["code"]) == (status, kind, code)
+    assert set(reply.error) == {"message", "type", "param", "code"}
+    assert reply.headers.get("Retry-After") == ("2" if fault is Fault.RATE_LIMITED else None)
     assert after.status == 200
     assert simulator.log.faults() == {fault: 1}
     assert simulator.log.billed_count() == 1
@@ -53,11 +53,11 @@ async def test_refusals_look_like_those_of_openai(
 )
 async def test_proxies_send_pages(fault: Fault, status: int):
     async with troubled(fault) as simulator:
-        heard = await ask(simulator, chat_body("one"))
+        reply = await ask(simulator, chat_body("one"))
 
-    assert heard.status == status
-    assert heard.headers["Content-Type"].startswith("text/html")
-    assert heard.raw.startswith(b"<html>")
+    assert reply.status == status
+    assert reply.headers["Content-Type"].startswith("text/html")
+    assert reply.raw.startswith(b"<html>")
     assert simulator.log.served_count() == simulator.log.billed_count() == 0
 
 
@@ -127,14 +127,14 @@ async def test_content_filter_length_and_missing_usage():
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_whatever_happens_the_request_is_in_the_books(fault: Fault):
+async def test_whatever_happens_the_request_is_in_the_log(fault: Fault):
     async with troubled(fault) as simulator:
         with suppress(aiohttp.ClientError, TimeoutError):
             await ask(simulator, chat_body("one"), timeout_s=0.5)
     (entry,) = simulator.log.entries
 
-    assert entry.fault is fault
-    assert entry.billed == (fault in SPOILED)
+    assert entry.outcome.fault is fault
+    assert entry.outcome.billed == (fault in SPOILED)
 
 
 async def test_with_faults_at_random_whoever_tries_again_is_answered():

@@ -10,8 +10,12 @@ import openai
 import orjson
 from openai.types import Batch
 
-from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import BatchPace, BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.log import CallKind
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPace,
+    BatchPlan,
+    SimulatedBatchSettings,
+)
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.annotator.simulator.asking import a_teacher, chat_body
@@ -33,7 +37,7 @@ class StepClock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class BatchHarness:
     """A running simulator, the SDK's client of it, and its clock."""
 
     simulator: Simulator
@@ -77,15 +81,15 @@ class House:
 
 
 @asynccontextmanager
-async def house(
+async def batch_harness(
     settings: SimulatedBatchSettings | None = None, clock: StepClock | None = None, **others: Any
-) -> AsyncGenerator[House]:
+) -> AsyncGenerator[BatchHarness]:
     """A simulator that answers the prompts; batches are done at once unless settings differ."""
     clock = clock or StepClock()
     batch = settings or SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE))
     simulator = Simulator(a_teacher(PROMPTS), SimulatorSettings(batch=batch, **others), clock=clock)
     async with simulator, client_of(simulator) as client:
-        yield House(simulator=simulator, client=client, clock=clock)
+        yield BatchHarness(simulator=simulator, client=client, clock=clock)
 
 
 def client_of(simulator: Simulator, key: str = "sk-test") -> openai.AsyncOpenAI:
@@ -110,7 +114,7 @@ def names(rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
     return Counter(row["custom_id"] for row in rows)
 
 
-def trouble(kind: CallKind, *script: Fault | None, **others: Any) -> SimulatedBatchSettings:
+def failing_calls(kind: CallKind, *script: Fault | None, **others: Any) -> SimulatedBatchSettings:
     """Batches done at once, and calls of this kind that go wrong in this order."""
     calls = {kind: FaultPlan(script=script)}
     plan = BatchPlan(pace=AT_ONCE)

@@ -1,4 +1,4 @@
-"""The books of the Batch API: every call, every batch, every row that was paid, server's side.
+"""The log of the Batch API: every call, every batch, every row that was paid, server's side.
 
 What happened is written as events, one after the other; the judgements are read off them. A row
 is paid when it is answered, once, whatever is polled or downloaded how often afterwards.
@@ -34,32 +34,27 @@ class CallKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCall:
-    """One call, written down when its fate is decided, before its answer goes to the socket.
-
-    ordinal: its number among the calls of its kind, from 0. target: the file or batch that it made
-    or asked for, empty for none. key: the API key's fingerprint. status: 0 for no answer; a LOST
-    answer has the status that nobody heard. to_end: a download that was given its file's last byte.
-    """
+    """One call, written down when its fate is decided, before its answer goes to the socket."""
 
     kind: CallKind
-    ordinal: int
-    target: str
-    key: str
-    start_s: float
+    ordinal: int  # its number among the calls of its kind, from 0
+    target: str  # the file or batch that it made or asked for, empty for none
+    key: str  # the API key's fingerprint
+    start_s: float  # by the simulator's clock, as end_s
     end_s: float
-    status: int
+    status: int  # HTTP status, 0 for no answer; of a LOST answer the one that nobody heard
     fault: Fault | None = None
-    to_end: bool = False
+    to_end: bool = False  # a download that was given its file's last byte
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uploaded:
-    """A file that a client sent; sha256 in hex, size in bytes."""
+    """A file that a client sent."""
 
     file_id: str
-    key: str
-    sha256: str
-    size: int
+    key: str  # the API key's fingerprint
+    sha256: str  # in hex
+    size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +62,7 @@ class Created:
     """A batch that was created, whether or not its client heard of it."""
 
     batch_id: str
-    key: str
+    key: str  # the API key's fingerprint
     input_file_id: str
     input_sha256: str
     metadata: Mapping[str, str]
@@ -75,23 +70,23 @@ class Created:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidRow:
-    """An answered row of a batch: digest is that of its body, as online; tokens as billed."""
+    """An answered row of a batch."""
 
     batch_id: str
     custom_id: str
-    digest: bytes
-    prompt_tokens: int
+    digest: bytes  # of its body, as online
+    prompt_tokens: int  # as billed
     completion_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A batch that reached its last state; file ids are empty where there is no such file."""
+    """A batch that reached its last state."""
 
     batch_id: str
     status: str
-    output_file_id: str
-    error_file_id: str
+    output_file_id: str  # empty where there is no such file
+    error_file_id: str  # likewise
 
 
 Event = BatchCall | Uploaded | Created | PaidRow | Ended
@@ -108,7 +103,7 @@ _NAMES = {kind: name for name, kind in _EVENTS.items()}
 
 @dataclass(slots=True)
 class _PaidRows:
-    """The paid rows of one batch in columns: a hundred bytes a row, not a thousand."""
+    """The paid rows of one batch, in columns: a hundred bytes a row, not a thousand."""
 
     custom_ids: bytearray = field(default_factory=bytearray)  # each ends in a zero byte
     digests: bytearray = field(default_factory=bytearray)
@@ -134,24 +129,22 @@ class _PaidRows:
             )
 
 
-class BatchBooks:
-    """Events of the Batch API, and what they come to.
-
-    on_call is told of every call before its answer is sent: the moment to kill a client whose
-    call was served and who has not heard.
-    """
+class BatchLog:
+    """Events of the Batch API, and what they come to."""
 
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
         self.calls: list[BatchCall] = []
         self.uploads: list[Uploaded] = []
         self.batches: list[Created] = []
         self.ended: list[Ended] = []
+        # Told of every call before its answer is sent: the moment to kill a client whose call was
+        # served and who has not heard.
         self.on_call: Callable[[BatchCall], object] | None = None
-        self._paid: defaultdict[str, _PaidRows] = defaultdict(_PaidRows)
+        self._paid: defaultdict[str, _PaidRows] = defaultdict(_PaidRows)  # by batch
         self._write = write
 
     def record(self, event: Event) -> None:
-        """Take an event into the books, and write it down if they have a file."""
+        """Take an event into the log, and write it down if that has a file."""
         match event:
             case BatchCall():
                 self.calls.append(event)
@@ -164,7 +157,8 @@ class BatchBooks:
             case Ended():
                 self.ended.append(event)
         if self._write:
-            self._write(_line(event))
+            named = {"event": _NAMES[type(event)], **fields_of(event)}
+            self._write(orjson.dumps(named, default=bytes.hex, option=orjson.OPT_APPEND_NEWLINE))
         if isinstance(event, BatchCall) and self.on_call:
             self.on_call(event)
 
@@ -175,7 +169,7 @@ class BatchBooks:
             fields["digest"] = bytes.fromhex(fields["digest"])
         if kind is BatchCall:
             fields["kind"] = CallKind(fields["kind"])
-            fields["fault"] = Fault(fields["fault"]) if fields["fault"] else None
+            fields["fault"] = fields["fault"] and Fault(fields["fault"])
         self.record(kind(**fields))
 
     def paid_rows(self) -> Iterator[PaidRow]:
@@ -194,17 +188,18 @@ class BatchBooks:
             sum(sum(rows.completion_tokens) for rows in self._paid.values()),
         )
 
-    def calls_by_kind(self) -> Counter[CallKind]:
-        """Kind -> calls that came, whatever became of them."""
-        return Counter(call.kind for call in self.calls)
-
     def created(self) -> Counter[str]:
         """sha256 of an input file's content -> batches that were created with it."""
         return Counter(batch.input_sha256 for batch in self.batches)
 
     def unused_files(self) -> list[str]:
         """Files that were uploaded, are in no batch and were not deleted."""
-        used = {batch.input_file_id for batch in self.batches} | self._targets(CallKind.DELETE)
+        used = {batch.input_file_id for batch in self.batches}
+        used |= {
+            call.target
+            for call in self.calls
+            if call.kind is CallKind.DELETE and call.status == 200
+        }
         return [upload.file_id for upload in self.uploads if upload.file_id not in used]
 
     def orphans(self) -> list[str]:
@@ -217,13 +212,7 @@ class BatchBooks:
         }
         return [batch.batch_id for batch in self.batches if batch.batch_id not in cared_for]
 
-    def _targets(self, kind: CallKind) -> set[str]:
-        return {call.target for call in self.calls if call.kind is kind and call.status == 200}
 
-
-def _line(event: Event) -> bytes:
-    fields = {name: getattr(event, name) for name in type(event).__slots__}
-    if isinstance(event, PaidRow):
-        fields["digest"] = event.digest.hex()
-    named = {"event": _NAMES[type(event)], **fields}
-    return orjson.dumps(named, option=orjson.OPT_APPEND_NEWLINE)
+def fields_of(record: Any) -> dict[str, Any]:
+    """The fields of a dataclass with slots, by name; asdict would copy what they hold."""
+    return {name: getattr(record, name) for name in record.__slots__}

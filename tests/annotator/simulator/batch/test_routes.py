@@ -7,19 +7,19 @@ import openai
 import orjson
 import pytest
 
-from stepdistill.annotator.simulator.batch.plan import (
+from stepdistill.annotator.simulator.batch.settings import (
     BatchLimits,
     BatchPlan,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.server import SimulatedModel
 from tests.annotator.simulator.asking import chat_body
-from tests.annotator.simulator.batch.batching import (
+from tests.annotator.simulator.batch.harness import (
     AT_ONCE,
     PROMPTS,
-    House,
+    BatchHarness,
     as_lines,
-    house,
+    batch_harness,
     input_line,
     input_lines,
 )
@@ -27,8 +27,8 @@ from tests.annotator.simulator.batch.batching import (
 GOOD = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
 
 
-async def post(home: House, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
-    url = home.simulator.base_url + path
+async def post(harness: BatchHarness, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
+    url = harness.simulator.base_url + path
     headers = {"Authorization": "Bearer sk-test"}
     async with (
         aiohttp.ClientSession() as session,
@@ -56,28 +56,28 @@ async def post(home: House, path: str, **options: Any) -> tuple[int, dict[str, A
     ],
 )
 async def test_a_creation_that_is_refused(changes: dict[str, Any], param: str | None):
-    async with house() as home:
-        body = {"input_file_id": await home.upload(), **GOOD, **changes}
-        status, said = await post(home, "/batches", json=body)
+    async with batch_harness() as harness:
+        body = {"input_file_id": await harness.upload(), **GOOD, **changes}
+        status, reply = await post(harness, "/batches", json=body)
 
-        assert home.simulator.log.batch.batches == []
+        assert harness.simulator.log.batch.batches == []
     assert status == 400
-    assert said["error"]["type"] == "invalid_request_error"
-    assert param is None or said["error"]["param"] == param
+    assert reply["error"]["type"] == "invalid_request_error"
+    assert param is None or reply["error"]["param"] == param
 
 
 async def test_metadata_up_to_its_limits_is_taken():
     metadata = {f"{number:064}": "v" * 512 for number in range(16)}
-    async with house() as home:
-        batch = await home.create(**metadata)
+    async with batch_harness() as harness:
+        batch = await harness.create(**metadata)
 
     assert batch.metadata == metadata
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[]"])
 async def test_a_creation_that_is_no_object(raw: bytes):
-    async with house() as home:
-        assert (await post(home, "/batches", data=raw))[0] == 400
+    async with batch_harness() as harness:
+        assert (await post(harness, "/batches", data=raw))[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -102,16 +102,16 @@ async def test_an_upload_that_is_refused_leaves_nothing(
         else:
             form.add_field(name, value[1], filename=value[0])
     limits = BatchLimits(bytes_per_file=1000)
-    async with house(SimulatedBatchSettings(limits=limits)) as home:
-        assert (await post(home, "/files", data=form))[0] == status
-        files = [file async for file in home.client.files.list()]
+    async with batch_harness(SimulatedBatchSettings(limits=limits)) as harness:
+        assert (await post(harness, "/files", data=form))[0] == status
+        files = [file async for file in harness.client.files.list()]
 
     assert len(files) == (status == 200)
 
 
 async def test_an_upload_that_is_no_form():
-    async with house() as home:
-        assert (await post(home, "/files", data=b"{}"))[0] == 400
+    async with batch_harness() as harness:
+        assert (await post(harness, "/files", data=b"{}"))[0] == 400
 
 
 BAD_LINES: list[tuple[bytes, str, int | None]] = [
@@ -133,9 +133,9 @@ async def test_a_batch_fails_for_what_is_in_its_file(bad: bytes, code: str, line
     settings = SimulatedBatchSettings(
         plan=BatchPlan(pace=AT_ONCE), limits=BatchLimits(requests_per_file=3)
     )
-    async with house(settings) as home:
-        batch = await home.create(input_lines(PROMPTS[:1]) + bad)
-        log = home.simulator.log
+    async with batch_harness(settings) as harness:
+        batch = await harness.create(input_lines(PROMPTS[:1]) + bad)
+        log = harness.simulator.log
 
     assert batch.status == "failed"
     assert batch.failed_at
@@ -150,9 +150,9 @@ async def test_a_batch_fails_for_what_is_in_its_file(bad: bytes, code: str, line
 
 
 async def test_an_empty_file_and_a_model_that_is_not_served():
-    async with house(models=(SimulatedModel(id="other"),)) as home:
-        empty = await home.create(b"\n")
-        gone = await home.create()
+    async with batch_harness(models=(SimulatedModel(id="other"),)) as harness:
+        empty = await harness.create(b"\n")
+        gone = await harness.create()
 
     assert empty.errors
     assert empty.errors.data
@@ -163,8 +163,8 @@ async def test_an_empty_file_and_a_model_that_is_not_served():
 
 
 async def test_errors_are_not_told_without_end():
-    async with house() as home:
-        batch = await home.create(b"{\n" * 1000)
+    async with batch_harness() as harness:
+        batch = await harness.create(b"{\n" * 1000)
 
     assert batch.errors
     assert batch.errors.data
@@ -173,9 +173,9 @@ async def test_errors_are_not_told_without_end():
 
 async def test_a_row_that_is_no_chat_request_fails_alone():
     bad = as_lines([input_line("bad", "", body={"model": "any-model", "messages": "?"})])
-    async with house() as home:
-        batch = await home.create(input_lines(PROMPTS) + bad)
-        (error,) = await home.errors(batch)
+    async with batch_harness() as harness:
+        batch = await harness.create(input_lines(PROMPTS) + bad)
+        (error,) = await harness.errors(batch)
 
     assert (batch.status, error["custom_id"]) == ("completed", "bad")
     assert error["response"]["status_code"] == 400
@@ -184,31 +184,31 @@ async def test_a_row_that_is_no_chat_request_fails_alone():
 
 @pytest.mark.parametrize("limit", [0, 101])
 async def test_lists_have_their_limits(limit: int):
-    async with house() as home:
+    async with batch_harness() as harness:
         with pytest.raises(openai.BadRequestError, match="limit"):
-            await home.client.batches.list(limit=limit)
+            await harness.client.batches.list(limit=limit)
         with pytest.raises(openai.BadRequestError, match="limit"):
-            await home.client.files.list(extra_query={"limit": "many"})
+            await harness.client.files.list(extra_query={"limit": "many"})
         with pytest.raises(openai.BadRequestError, match="after"):
-            await home.client.batches.list(after="batch_unknown")
+            await harness.client.batches.list(after="batch_unknown")
 
 
 async def test_a_key_is_wanted_where_anonymous_callers_are_not():
-    async with house(allow_anonymous=False) as home:
+    async with batch_harness(allow_anonymous=False) as harness:
         async with aiohttp.ClientSession() as session:
-            url = home.simulator.base_url + "/batches"
+            url = harness.simulator.base_url + "/batches"
             async with session.get(url) as response:
                 assert response.status == 401
-        await home.client.batches.list()
+        await harness.client.batches.list()
 
 
 async def test_what_is_not_there():
-    async with house() as home:
+    async with batch_harness() as harness:
         with pytest.raises(openai.NotFoundError, match="No batch found"):
-            await home.client.batches.retrieve("batch_unknown")
+            await harness.client.batches.retrieve("batch_unknown")
         with pytest.raises(openai.NotFoundError, match="No batch found"):
-            await home.client.batches.cancel("batch_unknown")
+            await harness.client.batches.cancel("batch_unknown")
         with pytest.raises(openai.NotFoundError, match="No such File object"):
-            await home.client.files.content("file-unknown")
+            await harness.client.files.content("file-unknown")
         with pytest.raises(openai.BadRequestError, match="purpose"):
-            await home.create_from((await home.create()).output_file_id or "")
+            await harness.create_from((await harness.create()).output_file_id or "")

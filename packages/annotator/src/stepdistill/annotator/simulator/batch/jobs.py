@@ -1,0 +1,238 @@
+"""The batches themselves: made, brought up to date with the clock whenever asked about, cancelled.
+
+No task runs in the background. Whoever asks for a batch whose time has come makes the simulator
+check its input or answer its rows, in a thread, so that other calls are served meanwhile.
+"""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepdistill.annotator.simulator.batch.files import FileStore, FileWriter, StoredFile
+from stepdistill.annotator.simulator.batch.log import Created, Ended
+from stepdistill.annotator.simulator.batch.rows import (
+    AnsweredRows,
+    BatchError,
+    InputScan,
+    RowAnswerer,
+)
+from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
+from stepdistill.annotator.simulator.batch.timeline import BatchState, Timeline
+from stepdistill.annotator.simulator.log import RequestLog
+from stepdistill.annotator.simulator.reply import AnswerSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """A batch as it was ordered."""
+
+    input: StoredFile
+    metadata: Mapping[str, str] | None
+    kept_s: float  # how long its files will be kept
+    found: bool = True  # its input can be found by now; else it will fail
+
+
+@dataclass(slots=True, kw_only=True)
+class SimulatedBatch:
+    """A batch and what is known of it so far."""
+
+    id: str
+    ordinal: int  # in order of creation, from 0
+    owner: str
+    order: BatchOrder
+    timeline: Timeline
+    scan: InputScan | None = None
+    errors: tuple[BatchError, ...] | None = None  # None: its input was not checked yet
+    rows: AnsweredRows | None = None  # None: it has not ended, as far as anybody asked
+    output: StoredFile | None = None
+    error_file: StoredFile | None = None
+    ending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchJobs:
+    """All batches of a simulator, oldest first."""
+
+    teacher: AnswerSource
+    settings: SimulatedBatchSettings
+    models: frozenset[str]  # that are served; empty: any
+    files: FileStore
+    log: RequestLog
+    _batches: dict[str, SimulatedBatch] = field(default_factory=dict[str, SimulatedBatch])
+    _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _failed_before: Counter[bytes] = field(default_factory=Counter[bytes])
+
+    def create(self, order: BatchOrder, owner: str, key: str) -> SimulatedBatch:
+        """Take an order that was found good. key: the API key's fingerprint."""
+        ordinal = len(self._batches)
+        batch = SimulatedBatch(
+            id=f"batch_{uuid.uuid4().hex}",
+            ordinal=ordinal,
+            owner=owner,
+            order=order,
+            timeline=Timeline(plan=self.settings.plan_of(ordinal), created_s=self.log.now()),
+        )
+        self._batches[batch.id] = batch
+        self.log.batch.record(
+            Created(
+                batch_id=batch.id,
+                key=key,
+                input_file_id=order.input.id,
+                input_sha256=order.input.sha256,
+                metadata=order.metadata or {},
+            )
+        )
+        return batch
+
+    def find(self, batch_id: str, owner: str) -> SimulatedBatch | None:
+        """The batch, None where this owner has none of this id."""
+        batch = self._batches.get(batch_id)
+        return batch if batch and batch.owner == owner else None
+
+    def all(self, owner: str) -> list[SimulatedBatch]:
+        """The owner's batches, oldest first."""
+        return [batch for batch in self._batches.values() if batch.owner == owner]
+
+    def wait_to_create_s(self, owner: str) -> float:
+        """Seconds until the owner may create one more batch, 0 for now."""
+        limits = self.settings.limits
+        since_s = self.log.now() - limits.creations_window_s
+        created = [batch.timeline.created_s for batch in self.all(owner)]
+        recent = [at for at in created if at > since_s]
+        return recent[-limits.creations] - since_s if len(recent) >= limits.creations else 0.0
+
+    async def over_tokens(self, order: BatchOrder, owner: str) -> BatchError | None:
+        """What an order would be refused with that asks for more tokens than are free now."""
+        await self._check(self.log.now())
+        scan = await self._scan(order)
+        return await self._token_error(scan, self.all(owner), self.log.now())
+
+    async def state(self, batch: SimulatedBatch, now: float | None = None) -> BatchState:
+        """Where the batch stands, once everything that is due has been done."""
+        now = self.log.now() if now is None else now
+        await self._check(now, batch)
+        state = batch.timeline.at(now)
+        if state.over:
+            async with batch.ending:  # whoever else asks waits until its rows are answered
+                if batch.rows is None:
+                    await self._end(batch, state)
+        return state
+
+    async def cancel(self, batch: SimulatedBatch) -> BatchState | None:
+        """Ask for its cancellation; None where it is too late for that."""
+        now = self.log.now()
+        state = await self.state(batch, now)
+        # Somebody who asked later may have been faster, and have seen it end.
+        if state.over or batch.rows is not None:
+            return None
+        if batch.timeline.cancelled_s is None:
+            batch.timeline.cancelled_s = now
+        return await self.state(batch, now)
+
+    async def settle(self) -> None:
+        """Do everything that is due, for the log."""
+        for batch in list(self._batches.values()):
+            await self.state(batch)
+
+    async def _scan(self, order: BatchOrder) -> InputScan:
+        most = self.settings.limits.requests_per_file
+        return await asyncio.to_thread(InputScan.of, order.input.path, most)
+
+    async def _check(self, now: float, last: SimulatedBatch | None = None) -> None:
+        """Find out what is wrong with the inputs that are due, up to this batch's."""
+        # In order of creation and one at a time: what is enqueued before decides what fits.
+        async with self._checking:
+            for batch in list(self._batches.values()):
+                if batch.errors is None and now >= batch.timeline.validated_s:
+                    batch.errors = await self._errors(batch)
+                    batch.timeline.failed = bool(batch.errors)
+                if batch is last:
+                    break
+
+    async def _errors(self, batch: SimulatedBatch) -> tuple[BatchError, ...]:
+        scan = batch.scan = batch.scan or await self._scan(batch.order)
+        fails = batch.timeline.plan.fails
+        if not batch.order.found:
+            message = f"Cannot find file {batch.order.input.id}."
+            return (BatchError(code="file_not_found", message=message, param="input_file_id"),)
+        if fails:
+            return (BatchError(code=fails, message="As the simulator's plan has it."),)
+        if scan.errors:
+            return tuple(scan.errors)
+        if self.models and scan.model not in self.models:
+            message = f"The model '{scan.model}' does not exist."
+            return (BatchError(code="model_not_found", message=message, param="body.model"),)
+        batches = self.all(batch.owner)
+        earlier = batches[: batches.index(batch)]
+        # As things stood when it was validated, however late somebody asks.
+        over = await self._token_error(scan, earlier, batch.timeline.validated_s)
+        return (over,) if over else ()
+
+    async def _token_error(
+        self, scan: InputScan, others: list[SimulatedBatch], at: float
+    ) -> BatchError | None:
+        limit = self.settings.limits.enqueued_tokens
+        if limit is None:
+            return None
+        tokens = scan.prompt_tokens
+        for other in others:
+            if not other.timeline.at(at).over:
+                other.scan = other.scan or await self._scan(other.order)
+                tokens += other.scan.prompt_tokens if other.scan.model == scan.model else 0
+        if tokens <= limit:
+            return None
+        message = (
+            f"Enqueued token limit reached for {scan.model}. Limit: {limit:,} enqueued tokens. "
+            "Please try again once some in_progress batches have been completed."
+        )
+        return BatchError(code="token_limit_exceeded", message=message)
+
+    async def _end(self, batch: SimulatedBatch, state: BatchState) -> None:
+        failed = state.status == "failed"
+        rows = AnsweredRows() if failed else await self._answer(batch, state)
+        ended_s = state.stamps[state.status]
+        batch.output = self._keep(batch, rows.output, "output", ended_s)
+        batch.error_file = self._keep(batch, rows.errors, "error", ended_s)
+        batch.rows = rows
+        self.log.batch.record(
+            Ended(
+                batch_id=batch.id,
+                status=state.status,
+                output_file_id=batch.output.id if batch.output else "",
+                error_file_id=batch.error_file.id if batch.error_file else "",
+            )
+        )
+
+    async def _answer(self, batch: SimulatedBatch, state: BatchState) -> AnsweredRows:
+        batch.scan = batch.scan or await self._scan(batch.order)
+        answerer = RowAnswerer(
+            batch_id=batch.id,
+            ordinal=batch.ordinal,
+            status=state.status,
+            share=state.share,
+            input_path=batch.order.input.path,
+            scan=batch.scan,
+            plan=batch.timeline.plan,
+            seed=self.settings.seed,
+            teacher=self.teacher,
+            failed_before=self._failed_before,
+            log_paid=self.log.batch.record,
+            new_file=self.files.writer,
+        )
+        return await asyncio.to_thread(answerer.run)
+
+    def _keep(
+        self, batch: SimulatedBatch, written: FileWriter | None, what: str, ended_s: float
+    ) -> StoredFile | None:
+        if written is None:
+            return None
+        return self.files.keep(
+            written,
+            owner=batch.owner,
+            purpose="batch_output",
+            filename=f"{batch.id}_{what}.jsonl",
+            created_s=ended_s,
+            kept_s=batch.order.kept_s,
+        )
