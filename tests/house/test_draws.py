@@ -16,7 +16,7 @@ from stepdistill.annotator.plan.key import Endpoint
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix, assign
 from stepdistill.annotator.prompt.original_shuffle import shuffled_parts
-from stepdistill.annotator.simulator.chance import chance as of_simulator
+from stepdistill.annotator.simulator.uniform import uniform as of_simulator
 from stepdistill.common.task import LabelSpec, StudentSpec, TaskSpec
 from stepdistill.trainer.data.shards import chance as of_trainer
 

@@ -4,7 +4,7 @@ import pytest
 
 from stepdistill.annotator.commands.simulate import batch_settings, simulator_settings
 from stepdistill.annotator.settings.simulate import SimulateSettings
-from stepdistill.annotator.simulator.batch.books import CallKind
+from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.server import SimulatedModel
 from stepdistill.common.errors import ConfigError

@@ -12,8 +12,8 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.simulate import SimulateSettings
-from stepdistill.annotator.simulator.batch.books import CallKind
-from stepdistill.annotator.simulator.batch.plan import (
+from stepdistill.annotator.simulator.batch.log import CallKind
+from stepdistill.annotator.simulator.batch.settings import (
     BatchLimits,
     BatchPace,
     BatchPlan,
@@ -25,8 +25,8 @@ from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.phrasing import STYLES, Style
 from stepdistill.annotator.simulator.rehearsal import rehearse, rehearse_search
 from stepdistill.annotator.simulator.reply import AnswerSource
+from stepdistill.annotator.simulator.search_teacher import Taste
 from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
-from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.common.errors import ConfigError
 
 # Of --batch-fault: the words that are no kinds of fault, and what they are where none says so.
