@@ -1,20 +1,27 @@
-"""Budgets of size: files, functions, parameters, import cycles, mocks.
+"""Budgets: sizes of files and functions, small modules, class names, comments, cycles, mocks.
 
     python scripts/measure.py              exit 1 and a line for everything over its budget
-    python scripts/measure.py --table      sizes of every package
+    python scripts/measure.py --table      sizes and comments of every package
 
 An exception stands beside its cause: `# budget: REASON` on the `def` line, or among a file's first
 lines.
 """
 
 import ast
+import io
 import re
 import sys
+import tokenize
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FILE_LINES, FUNCTION_LINES, PARAMETERS = 300, 40, 6
+FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 40, 6
+# A module this small belongs into its only importer, unless a test or another package uses it, too.
+SMALL_MODULE = 60
+PACKAGES_LINES = 30_500
+COMMENTS = 0.03
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "types.py", "base.py"}
 MOCKS = re.compile(r"\b(unittest[.]mock|Magic[M]ock|monkeypatch[.]setattr|mocke[r])\b")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -29,6 +36,7 @@ def main() -> int:
         return 0
     problems = [problem for file in [*files, *tests, *others] for problem in over_budget(file)]
     problems += [f"import cycle: {' -> '.join(cycle)}" for cycle in cycles(files)]
+    problems += [*same_names(files), *split_for_nothing(files, [*tests, *others]), *in_all(files)]
     for problem in problems:
         print(problem)
     return 1 if problems else 0
@@ -87,6 +95,55 @@ def cycles(files: list[Path]) -> list[list[str]]:
     return found
 
 
+def same_names(files: list[Path]) -> Iterator[str]:
+    """Public classes that share a name: one word for one thing, in the whole repository."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+                places[node.name].append(str(file.relative_to(ROOT)))
+    for name, found in places.items():
+        if len(found) > 1:
+            yield f"{found[0]}: class {name} is one of {found[1]}, too"
+
+
+def split_for_nothing(files: list[Path], others: list[Path]) -> Iterator[str]:
+    """Small modules with a single importer that are no seam: nothing else stands on them."""
+    importers: dict[str, set[str]] = defaultdict(set)
+    for file in [*files, *others]:
+        name = module_of(file) if "src" in file.parts else str(file.relative_to(ROOT))
+        for module in imports_of(file):
+            importers[module].add(name)
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        is_small = len(text.splitlines()) < SMALL_MODULE and file.name[:2] != "__"
+        alone = "src" in file.parts and len(importers[module_of(file)]) == 1
+        if is_small and alone and "# budget:" not in text:
+            (only,) = importers[module_of(file)]
+            yield f"{file.relative_to(ROOT)}: only {only} imports it, and it is small: merge them"
+
+
+def in_all(files: list[Path]) -> Iterator[str]:
+    """What holds for the packages as a whole."""
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    lines, comments = sum(map(lines_of, texts)), sum(map(comments_of, texts))
+    if lines > PACKAGES_LINES:
+        yield f"packages: {lines:,} lines, the budget is {PACKAGES_LINES:,}"
+    if comments < COMMENTS * lines:
+        yield f"packages: {comments / lines:.1%} of lines have a comment, at least {COMMENTS:.0%}"
+
+
+def lines_of(text: str) -> int:
+    return len(text.splitlines())
+
+
+def comments_of(text: str) -> int:
+    """Lines with a comment that tells a reader something: marks for tools do not count."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    return sum(not re.match(r"#\s*(noqa|pyright|budget|fmt|type):?", each) for each in comments)
+
+
 def module_of(file: Path) -> str:
     parts = file.with_suffix("").parts
     return ".".join(parts[parts.index("src") + 1 :]).removesuffix(".__init__")
@@ -103,9 +160,8 @@ def imports_of(file: Path) -> set[str]:
 
 
 def print_table(files: list[Path], tests: list[Path]) -> None:
-    print(
-        f"{'':12} {'files':>6} {'lines':>7} {'max file':>9} {'functions':>10} {'max function':>13}"
-    )
+    headings = ("files", "lines", "max file", "functions", "max function", "comments")
+    print(f"{'':12} {' '.join(f'{heading:>12}' for heading in headings)}")
     for name in ("common", "annotator", "trainer"):
         print_row(name, [file for file in files if f"packages/{name}/" in str(file)])
     print_row("tests", tests)
@@ -115,8 +171,9 @@ def print_row(name: str, files: list[Path]) -> None:
     texts = [file.read_text(encoding="utf-8") for file in files]
     sizes = [len(text.splitlines()) for text in texts] or [0]
     lengths = [(f.end_lineno or 0) - f.lineno + 1 for text in texts for f in functions(text)] or [0]
-    numbers = f"{len(files):6} {sum(sizes):7,} {max(sizes):9} {len(lengths):10} {max(lengths):13}"
-    print(f"{name:12} {numbers}")
+    share = sum(map(comments_of, texts)) / max(1, sum(sizes))
+    numbers = (len(files), sum(sizes), max(sizes), len(lengths), max(lengths))
+    print(f"{name:12} {' '.join(f'{number:12,}' for number in numbers)} {share:12.1%}")
 
 
 if __name__ == "__main__":
