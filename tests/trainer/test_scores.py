@@ -3,17 +3,11 @@
 import pytest
 
 from stepdistill.trainer.data.examples import EvalExample
-from stepdistill.trainer.scores import calibration, majority, mark, score, wilson
+from stepdistill.trainer.scores import calibration, majority, mark, score
 
 
 def _question(gold: str, teacher: str | None) -> EvalExample:
     return EvalExample(id=gold, input="", gold=gold, teacher=teacher)
-
-
-def test_wilson_as_published() -> None:
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
-    assert wilson(20, 20) == pytest.approx((0.8389, 1.0), abs=1e-4)
 
 
 def test_a_row_that_the_teacher_left_out_is_wrong() -> None:

@@ -1,17 +1,17 @@
 """How good some answers are: against gold labels, with a 95 % interval; what probabilities mean."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from stepdistill.common.intervals import wilson
 from stepdistill.common.labels import plain, same_label
 from stepdistill.common.task import LabelKind
 from stepdistill.trainer.data.examples import EvalExample
 
-_Z95 = 1.959964
+_Z_95 = 1.959964  # to six places: results.json has always had these intervals
 _BINS = 10
 
 
@@ -80,15 +80,7 @@ def score(right: Iterable[bool], classes: dict[str, ClassScore] | None = None) -
     """Count the rows that are right; at least one row."""
     rows = list(right)
     n, k = len(rows), sum(rows)
-    return Score(accuracy=k / n, interval=wilson(k, n), right=k, n=n, classes=classes)
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; unlike the plain one it stays within 0..1."""
-    share, z2 = right / n, _Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return Score(accuracy=k / n, interval=wilson(k, n, _Z_95), right=k, n=n, classes=classes)
 
 
 def calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibration:

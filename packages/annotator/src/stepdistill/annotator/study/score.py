@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
-from stepdistill.annotator.study.statistics import wilson
+from stepdistill.common.intervals import wilson
 from stepdistill.common.manifest import TokenTotals
 
 

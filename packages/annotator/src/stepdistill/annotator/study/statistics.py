@@ -1,23 +1,12 @@
-"""What can be said of shares and of pairs of them, and how far it may be trusted.
+"""What can be said of pairs of shares, and how far it may be trusted.
 
-Four formulas of a few lines each, held against published values by the tests; why no library
+Three formulas of a few lines each, held against published values by the tests; why no library
 does it is in docs/decisions.
 """
 
 from math import comb, sqrt
-from statistics import NormalDist
 
-_Z_95 = NormalDist().inv_cdf(0.975)
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share after Wilson (1927), for `right` of `n`; (0, 1) when n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = right / n, _Z_95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z_95 * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+from stepdistill.common.intervals import wilson
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
