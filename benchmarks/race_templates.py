@@ -25,7 +25,7 @@ import orjson
 
 from measuring import Figure, Results, parser, report
 from stepdistill.annotator.dataset.selection import lot
-from stepdistill.annotator.importing.files import as_template, read_templates
+from stepdistill.annotator.importing.original import read_templates
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
 from stepdistill.annotator.study.race import SLACK, RaceRules, Right, run_race
@@ -60,7 +60,7 @@ def recorded(task: str, reader: str) -> Whole:
     """A recorded experiment, as this reader reads its answers."""
     spec = load_task(ROOT / "prompts", task)
     originals = read_templates(REAL / "prompt-templates" / f"{task}.yaml")
-    templates = {str(number): as_template(each) for number, each in originals.items()}
+    templates = {str(number): each.as_template() for number, each in originals.items()}
     readers = make_readers(reader, spec.label, templates)
     golds = gold_labels(task, spec)
     right: dict[str, dict[str, bool]] = {}

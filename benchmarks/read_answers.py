@@ -22,7 +22,7 @@ from pathlib import Path
 import orjson
 
 from measuring import Figure, Results, parser, report
-from stepdistill.annotator.importing.files import as_template, read_templates
+from stepdistill.annotator.importing.original import read_templates
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import ORIGINAL, Reader, Readers, make_readers
 from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
@@ -118,7 +118,7 @@ def by_the_original(task: str) -> tuple[Readers, list[Given]] | None:
     path = REAL.parent / "prompt-templates" / f"{task}.yaml"
     if not path.is_file():
         return None
-    templates = {str(key): as_template(each) for key, each in read_templates(path).items()}
+    templates = {str(key): each.as_template() for key, each in read_templates(path).items()}
     readers = make_readers(ORIGINAL, load_task(ROOT / "prompts", task).label, templates)
     return readers, list(recorded(task))
 

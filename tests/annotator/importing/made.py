@@ -66,7 +66,7 @@ def results_file(src: Path, template: int, content: bytes, split: str = "train")
     return path
 
 
-def original_folder(src: Path) -> Path:
+def write_original(src: Path) -> Path:
     """Two templates, two mixes of which one is of another task, three answers."""
     write_yaml(src / "prompt-templates" / "sums.yaml", {"templates": TEMPLATES})
     write_yaml(src / "prompt-mixes" / "3.yaml", MIX)

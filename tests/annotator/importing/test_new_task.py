@@ -7,13 +7,14 @@ import orjson
 import pytest
 
 from stepdistill.annotator.importing.new_task import (
-    MOST_CLASSES,
+    MAX_CLASSES,
+    SPLITS,
     Columns,
     count_labels,
     find_columns,
+    write_splits,
     write_task,
 )
-from stepdistill.annotator.importing.splitting import SPLITS, write_splits
 from stepdistill.annotator.prompt.check import check_prompts
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import load_templates
@@ -62,9 +63,7 @@ def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
     assert check_prompts(tmp_path / "prompts", task, templates) == []
 
 
-@pytest.mark.parametrize(
-    ("labels", "kind"), [(MOST_CLASSES, "classes"), (MOST_CLASSES + 1, "text")]
-)
+@pytest.mark.parametrize(("labels", "kind"), [(MAX_CLASSES, "classes"), (MAX_CLASSES + 1, "text")])
 def test_too_many_labels_are_no_closed_set(tmp_path: Path, labels: int, kind: str) -> None:
     file = made(tmp_path / "rows.csv", lines(120, labels))
     columns = find_columns(file, "kind", ("text",), None)

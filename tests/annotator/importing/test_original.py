@@ -23,16 +23,16 @@ from tests.annotator.importing.made import (
     TEMPLATES,
     a_result,
     lines,
-    original_folder,
     own_prompts,
     results_file,
+    write_original,
     write_yaml,
 )
 
 
 @pytest.fixture
 def src(tmp_path: Path) -> Path:
-    return original_folder(tmp_path / "original")
+    return write_original(tmp_path / "original")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stepdistill.annotator.importing.files import as_template, read_templates
+from stepdistill.annotator.importing.original import read_templates
 from stepdistill.annotator.reading.readers import Readers, make_readers
 from tests.annotator.reading.tasks import task as the_task
 
@@ -70,5 +70,5 @@ def gold_labels(task: str) -> dict[tuple[str, int], str]:
 def original_readers(task: str) -> Readers:
     """The original's readers of all its templates of a task."""
     path = DATA / "prompt-templates" / f"{task}.yaml"
-    templates = {str(key): as_template(each) for key, each in read_templates(path).items()}
+    templates = {str(key): each.as_template() for key, each in read_templates(path).items()}
     return make_readers("original", the_task(task).label, templates)

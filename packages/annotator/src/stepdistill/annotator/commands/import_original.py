@@ -8,7 +8,7 @@ from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import ImportSettings
 from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.recorded_scores import import_scores
+from stepdistill.annotator.study.original_scores import import_scores
 
 _NAMED_LINES = 5
 

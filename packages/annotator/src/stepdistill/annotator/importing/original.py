@@ -1,113 +1,174 @@
-"""Importing the original's files: templates, mixes and query results of the 2023 thesis code.
+"""The original's files (the thesis code of 2023): how they are laid out, and how they are imported.
 
     SRC/prompt-templates/<task>.yaml                      -> PROMPTS/<task>/templates-original.yaml
     SRC/prompt-mixes/<n>.yaml                             -> PROMPTS/<task>/mixes/original-<n>.yaml
     SRC/query-results/<task>/<split>/<id>/responses.json  -> the store, as answers of gpt-3.5-turbo
 
-An answer is stored under the very request that its recorded prompt was, so an edited template never
-gets an older template's answers. Underscores or hyphens in the folders' names, and gzip, are fine.
+Folders may be named with underscores or hyphens, and files may be gzipped.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from stepdistill.annotator.dataset.files import open_bytes
-from stepdistill.annotator.importing.files import (
-    OriginalTemplate,
-    QueryResult,
-    as_template,
-    folder_of,
-    read_any_yaml,
-    read_templates,
-)
 from stepdistill.annotator.money.tokens import count_tokens
 from stepdistill.annotator.plan.key import RequestForm, endpoint_of
 from stepdistill.annotator.prompt.mix import Mix
+from stepdistill.annotator.prompt.template import OriginalParse, Template
+from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.annotator.store.answer import Answer, Usage
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, PromptError
 
 MODEL = "gpt-3.5-turbo"
 _ENDPOINT = endpoint_of("https://api.openai.com/v1")
-# Autumn 2023; the day decides the price only.
-_ASKED_AT = 1_696_118_400
-_TOKENS_OF_THE_FRAME = 10
-_PER_COMMIT = 1000
+_ASKED_AT = 1_696_118_400  # seconds since 1970, autumn 2023; the day decides the price only
+_CHAT_FRAME_TOKENS = 10  # what the original added to every prompt for the chat's markup
+_ANSWERS_PER_COMMIT = 1000
+
+RecordedNumbers = dict[str, dict[str, int | float]]  # section -> field -> number
 
 
-class _OriginalMix(BaseModel):
+class OriginalTemplate(BaseModel):
+    """One template of the original."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: int
+    system_message: str = ""
+    user_message: str
+    label_parse: str  # regex for the label
+    explanation_parse: str  # regex for the rationale
+    swap: bool = False  # whether the rationale's regex comes first
+
+    def as_template(self) -> Template:
+        """The same words and regexes as a template of this project."""
+        parse = OriginalParse(
+            label_parse=self.label_parse, explanation_parse=self.explanation_parse, swap=self.swap
+        )
+        return Template(
+            id=str(self.id), system=self.system_message, user=self.user_message, original=parse
+        )
+
+
+class QueryResult(BaseModel):
+    """One recorded answer."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    split: str
+    idx: int  # number of the row in its split
+    prompt_template_id: int
+    prompt_values: dict[str, str | int | float | None] = {}  # the row's values by placeholder
+    complete_prompt: str  # system message, a separator, user message
+    response: str
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The row's texts by placeholder."""
+        return {name: str(value) for name, value in self.prompt_values.items()}
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens as the original counted them; no server's count was recorded."""
+        return Usage(
+            prompt=count_tokens(self.complete_prompt) + _CHAT_FRAME_TOKENS,
+            completion=count_tokens(self.response),
+        )
+
+
+class _TemplatesFile(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    templates: dict[int, OriginalTemplate]
+
+
+class _MixFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 1
-    label: dict[int, float]
+    label: dict[int, float]  # template -> share of the rows
     explanation: dict[int, float]
 
 
 @dataclass(slots=True, kw_only=True)
 class Imported:
-    """What came in. answers: (task, split) -> stored. skipped: what was not, and why."""
+    """What was imported."""
 
-    templates: dict[str, int] = field(default_factory=dict[str, int])
-    mixes: dict[str, int] = field(default_factory=dict[str, int])
+    templates: dict[str, int] = field(default_factory=dict[str, int])  # task -> how many
+    mixes: dict[str, int] = field(default_factory=dict[str, int])  # task -> how many
+    # (task, split) -> how many
     answers: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    skipped: list[str] = field(default_factory=list[str])
+    skipped: list[str] = field(default_factory=list[str])  # a line for each answer left out, why
+
+
+def original_folder(src: Path, name: str) -> Path:
+    """A folder of the original's, with underscores or hyphens in its name."""
+    underscored = src / name.replace("-", "_")
+    return underscored if underscored.is_dir() else src / name
+
+
+def read_templates(path: Path) -> dict[int, OriginalTemplate]:
+    """The templates of a task by id. Raises PromptError."""
+    return read_yaml(path, _TemplatesFile).templates
+
+
+def read_recorded(path: Path) -> dict[int, RecordedNumbers]:
+    """A `prompt-metadata` file: the numbers recorded for each template. Raises PromptError."""
+    return read_yaml(path, RootModel[dict[int, RecordedNumbers]]).root
 
 
 def import_original(src: Path, prompts: Path, own_prompts: Path, store: ResponseStore) -> Imported:
-    """Bring everything in; doing it again changes nothing. Raises DatasetError, PromptError."""
-    files = sorted(folder_of(src, "prompt-templates").glob("*.yaml"))
+    """Import everything; to do it again changes nothing. Raises DatasetError, PromptError.
+
+    prompts: where templates and mixes go. own_prompts: where tasks are copied from that are missing
+    there.
+    """
+    files = sorted(original_folder(src, "prompt-templates").glob("*.yaml"))
     if not files:
         raise DatasetError(f"{src}: no prompt-templates/*.yaml here: is it the original's folder?")
-    done = Imported()
+    imported = Imported()
     for path in files:
-        task = path.stem
-        originals = read_templates(path)
-        _write_templates(prompts, own_prompts, task, originals)
-        done.templates[task] = len(originals)
-        done.mixes[task] = _import_mixes(src, prompts, task, originals)
-        _import_answers(src, task, originals, store, done)
-    return done
+        task, originals = path.stem, read_templates(path)
+        _copy_task(own_prompts / task, prompts / task)
+        templates = [each.as_template() for each in originals.values()]
+        content = {"templates": [each.model_dump(exclude_defaults=True) for each in templates]}
+        _write_yaml(prompts / task / "templates-original.yaml", content)
+        imported.templates[task] = len(originals)
+        imported.mixes[task] = _import_mixes(src, prompts / task / "mixes", originals)
+        _import_answers(src, task, originals, store, imported)
+    return imported
 
 
-def _write_templates(
-    prompts: Path, own: Path, task: str, originals: dict[int, OriginalTemplate]
-) -> None:
-    folder = prompts / task
+def _copy_task(source: Path, folder: Path) -> None:
+    """Copy what is missing of a task; a file that somebody has edited there is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("task.yaml", "templates.yaml", "mixes/default.yaml"):
-        source = own / task / name
-        if source.exists() and not (folder / name).exists():
+        if (source / name).exists() and not (folder / name).exists():
             (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(source.read_bytes())
-    templates = [as_template(original) for original in originals.values()]
-    content = {"templates": [t.model_dump(exclude_defaults=True) for t in templates]}
-    _write_yaml(folder / "templates-original.yaml", content)
+            (folder / name).write_bytes((source / name).read_bytes())
 
 
-def _import_mixes(
-    src: Path, prompts: Path, task: str, originals: dict[int, OriginalTemplate]
-) -> int:
-    """The mixes whose templates this task has; the original's mixes belong to no task."""
+def _import_mixes(src: Path, folder: Path, originals: Mapping[int, OriginalTemplate]) -> int:
+    """Write the mixes whose templates this task has: the original's mixes name no task."""
     n = 0
-    for path in sorted(folder_of(src, "prompt-mixes").glob("*.yaml")):
-        mix = _original_mix(path)
+    for path in sorted(original_folder(src, "prompt-mixes").glob("*.yaml")):
+        mix = read_yaml(path, _MixFile)
         if mix.label.keys() | mix.explanation.keys() <= originals.keys():
-            own = _own_mix(path, mix)
-            folder = prompts / task / "mixes"
             folder.mkdir(exist_ok=True)
-            _write_yaml(folder / f"original-{path.stem}.yaml", own.model_dump())
+            _write_yaml(folder / f"original-{path.stem}.yaml", _own_mix(path, mix).model_dump())
             n += 1
     return n
 
 
-def _own_mix(path: Path, mix: _OriginalMix) -> Mix:
+def _own_mix(path: Path, mix: _MixFile) -> Mix:
     try:
         return Mix(
             seed=mix.seed,
@@ -119,15 +180,6 @@ def _own_mix(path: Path, mix: _OriginalMix) -> Mix:
         raise PromptError(f"{path}: {error.errors()[0]['msg']}") from None
 
 
-def _original_mix(path: Path) -> _OriginalMix:
-    try:
-        return _OriginalMix.model_validate(read_any_yaml(path))
-    except ValidationError as error:
-        raise PromptError(
-            f"{path}: not the original's mix ({str(error).splitlines()[0]})"
-        ) from None
-
-
 def _write_yaml(path: Path, content: object) -> None:
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
@@ -135,61 +187,60 @@ def _write_yaml(path: Path, content: object) -> None:
 def _import_answers(
     src: Path,
     task: str,
-    originals: dict[int, OriginalTemplate],
+    originals: Mapping[int, OriginalTemplate],
     store: ResponseStore,
-    done: Imported,
+    imported: Imported,
 ) -> None:
-    for path in sorted(folder_of(src, "query-results").glob(f"{task}/*/*/responses.json*")):
+    files = original_folder(src, "query-results").glob(f"{task}/*/*/responses.json*")
+    for path in sorted(files):
         split = path.parent.parent.name
-        answers = _answers(path, originals, done)
+        answers = _answers(path, originals, imported.skipped)
         try:
-            while chunk := list(islice(answers, _PER_COMMIT)):
+            while chunk := list(islice(answers, _ANSWERS_PER_COMMIT)):
                 store.put(chunk, [])
-                done.answers[task, split] = done.answers.get((task, split), 0) + len(chunk)
+                n_before = imported.answers.get((task, split), 0)
+                imported.answers[task, split] = n_before + len(chunk)
         except (EOFError, OSError, zlib.error) as error:
             raise DatasetError(f"{path}: cannot be read to its end ({error})") from None
 
 
 def _answers(
-    path: Path, originals: dict[int, OriginalTemplate], done: Imported
+    path: Path, originals: Mapping[int, OriginalTemplate], skipped: list[str]
 ) -> Iterator[tuple[bytes, Answer]]:
+    """The answers of a file, each under the key of the request that its recorded prompt was: so an
+    edited template never gets an older template's answers."""
     form = RequestForm(_ENDPOINT, MODEL, options={})
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
+            where = f"{path} line {number}"
             try:
                 result = QueryResult.model_validate(orjson.loads(line))
             except (orjson.JSONDecodeError, ValidationError):
-                done.skipped.append(f"{path} line {number}: not a query result")
+                skipped.append(f"{where}: not a query result")
                 continue
             original = originals.get(result.prompt_template_id)
             user = original and _user_part(original, result.complete_prompt)
             if original is None or user is None:
-                done.skipped.append(
-                    f"{path} line {number}: its prompt is not one of its template's"
-                )
+                skipped.append(f"{where}: its prompt is not one of its template's")
                 continue
             yield form.request(original.system_message, user).key, _answer(result)
 
 
 def _user_part(original: OriginalTemplate, prompt: str) -> str | None:
-    """The user message in a recorded prompt: what follows the system message and its separator,
-    a line break, in the oldest runs a blank."""
+    """The user message in a recorded prompt; None where the prompt has another system message."""
     rest = prompt.removeprefix(original.system_message)
+    # The separator is a line break, in the oldest runs a blank.
     if not prompt.startswith(original.system_message) or rest[:1] not in ("\n", " "):
         return None
     return rest[1:]
 
 
 def _answer(result: QueryResult) -> Answer:
-    usage = Usage(
-        prompt=count_tokens(result.complete_prompt) + _TOKENS_OF_THE_FRAME,
-        completion=count_tokens(result.response),
-    )
     return Answer(
         text=result.response,
         finish="stop",
         model=MODEL,
-        usage=usage,
+        usage=result.usage,
         mode="import",
         asked_at=_ASKED_AT,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.study.metadata import load_metadata
-from stepdistill.annotator.study.recorded_scores import import_scores
+from stepdistill.annotator.study.original_scores import import_scores
 from stepdistill.common.errors import PromptError
 from tests.annotator.prompt.made import prompts_folder
 

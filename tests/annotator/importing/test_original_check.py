@@ -1,4 +1,4 @@
-"""Every number that the original recorded for a template comes out again from its answers."""
+"""Every number that the original recorded for a template is recomputed from its answers."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stepdistill.annotator.importing.recorded import Recorded, compare_recorded
+from stepdistill.annotator.importing.original_check import Recorded, compare_recorded
 from tests.annotator.reading.real_answers import DATA
 from tests.annotator.reading.tasks import task
 
@@ -83,8 +83,8 @@ def the_one(src: Path) -> Recorded:
 def test_equal_and_differing_fields(tmp_path: Path) -> None:
     found = the_one(folder(tmp_path, ["True.", "False.", "Perhaps."], accuracy=0.5))
     assert found.differing == ["performance.accuracy"]
-    assert found.again["performance.accuracy"] == 0.3333
-    assert math.isnan(found.again["characteristics.variance_length_of_explanations"])
+    assert found.recomputed["performance.accuracy"] == 0.3333
+    assert math.isnan(found.recomputed["characteristics.variance_length_of_explanations"])
 
 
 def test_without_gold_labels_the_accuracy_is_unknown(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The scores that the original recorded, as this project keeps them.
+"""The scores that the original recorded, imported as metadata of this project.
 
     SRC/prompt-metadata/<task>.yaml -> PROMPTS/<task>/metadata-original.yaml
 
@@ -8,10 +8,12 @@ They are what the original's own reader saw in gpt-3.5-turbo's answers of autumn
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from stepdistill.annotator.importing.files import folder_of, read_any_yaml
-from stepdistill.annotator.importing.original import MODEL
+from stepdistill.annotator.importing.original import (
+    MODEL,
+    RecordedNumbers,
+    original_folder,
+    read_recorded,
+)
 from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.reading.original import NAME, VERSION
 from stepdistill.annotator.study.metadata import Metadata, Setting, TemplateResult, save_metadata
@@ -23,51 +25,40 @@ _SETTING = Setting(teacher=MODEL, server="api.openai.com/v1", split="train", rea
 _UNKNOWN_DATA = "not recorded"
 
 
-class _Recorded(BaseModel):
-    """One template's record; older ones lack some characteristics."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    characteristics: dict[str, float]
-    costs: dict[str, float]
-    performance: dict[str, float]
-
-
 def import_scores(src: Path, prompts: Path) -> dict[str, int]:
     """Write the scores of every task that has templates here; how many each has.
 
     Raises PromptError where a file is not the original's.
     """
-    done: dict[str, int] = {}
-    for path in sorted(folder_of(src, "prompt-metadata").glob("*.yaml")):
-        templates = load_templates(prompts, path.stem)
-        scores = _scores(path, templates)
+    n_scores: dict[str, int] = {}
+    for path in sorted(original_folder(src, "prompt-metadata").glob("*.yaml")):
+        scores = _scores(path, load_templates(prompts, path.stem))
         if scores:
             result = TemplateResult(
                 setting=_SETTING, reader_version=VERSION, data=_UNKNOWN_DATA, templates=scores
             )
             metadata = Metadata(task=path.stem, results=[result])
             save_metadata(prompts / path.stem / "metadata-original.yaml", metadata)
-        done[path.stem] = len(scores)
-    return done
+        n_scores[path.stem] = len(scores)
+    return n_scores
 
 
 def _scores(path: Path, templates: Mapping[str, Template]) -> dict[str, TemplateScore]:
-    content = read_any_yaml(path)
+    recorded = {str(number): sections for number, sections in read_recorded(path).items()}
     try:
-        recorded = {str(key): _Recorded.model_validate(each) for key, each in content.items()}
         return {
-            name: _score(each, templates[name])
-            for name, each in recorded.items()
+            name: _score(sections, templates[name])
+            for name, sections in recorded.items()
             if name in templates
         }
-    except (ValidationError, KeyError, AttributeError) as error:
-        said = str(error).splitlines()[0]
-        raise PromptError(f"{path}: not the original's metadata ({said})") from None
+    except KeyError as error:
+        raise PromptError(f"{path}: not the original's metadata ({error} is missing)") from None
 
 
-def _score(recorded: _Recorded, template: Template) -> TemplateScore:
-    found, costs, performance = recorded.characteristics, recorded.costs, recorded.performance
+def _score(recorded: RecordedNumbers, template: Template) -> TemplateScore:
+    found, costs, performance = (
+        recorded[section] for section in ("characteristics", "costs", "performance")
+    )
     rows = round(performance["n_correct"] + performance["n_wrong"])
     # Costs count every query ever made, also those of rows that were judged elsewhere.
     part = rows / costs["total_performed_queries"] if costs["total_performed_queries"] else 0.0
@@ -96,5 +87,5 @@ def _style(found: Mapping[str, float]) -> Style | None:
         characters_variance=found["variance_length_of_explanations"],
         words=found["avg_nr_of_words"],
         sentences=found["avg_nr_of_sentences"],
-        reading_ease=found["flesch_reading_ease"] or None,
+        reading_ease=found["flesch_reading_ease"] or None,  # 0: it was not computed
     )

@@ -1,7 +1,7 @@
-"""What the original recorded for each template, beside the same numbers computed anew.
+"""The numbers that the original recorded for each template, beside the same numbers recomputed.
 
 SRC/prompt-metadata/<task>.yaml       recorded: characteristics, costs, performance by template
-SRC/query-results/<task>/train/<id>/  the answers they were computed from
+SRC/query-results/<task>/train/<id>/  the answers that they were computed from
 SRC/ground-truth/, SRC/datasets/      the gold labels, where one of them has the row
 """
 
@@ -17,88 +17,75 @@ from pydantic import ValidationError
 
 from stepdistill.annotator.dataset.files import open_bytes
 from stepdistill.annotator.dataset.rows import gold_label, place
-from stepdistill.annotator.importing.files import (
+from stepdistill.annotator.importing.original import (
     QueryResult,
-    as_template,
-    folder_of,
-    read_any_yaml,
+    RecordedNumbers,
+    original_folder,
+    read_recorded,
     read_templates,
 )
-from stepdistill.annotator.money.tokens import count_tokens
 from stepdistill.annotator.reading.characteristics import Characteristics, characteristics
 from stepdistill.annotator.reading.original import OriginalReader
 from stepdistill.annotator.reading.reading import Reading
-from stepdistill.common.errors import DatasetError, PromptError
+from stepdistill.common.errors import DatasetError
 from stepdistill.common.labels import same_label
 from stepdistill.common.task import TaskSpec
 
-Numbers = dict[str, float]
-TOKENS_OF_THE_FRAME = 10
-_USD_PER_1000_SENT, _USD_PER_1000_RECEIVED = 0.0015, 0.002
+Numbers = dict[str, int | float]
+_PROMPT_USD_PER_1000, _ANSWER_USD_PER_1000 = 0.0015, 0.002  # gpt-3.5-turbo's prices of 2023
 _SPLIT = "train"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """One template's numbers by section and field, as recorded and as computed anew.
-
-    A field that cannot be computed (no gold label is known) is missing from `again`.
-    """
+    """One template's numbers by `section.field`, as recorded and as recomputed."""
 
     task: str
     template: str
     recorded: Mapping[str, float]
-    again: Mapping[str, float]
+    recomputed: Mapping[str, float]  # without the fields that need an unknown gold label
 
     @property
     def differing(self) -> list[str]:
         """The fields whose two numbers are not equal."""
-        return [name for name, value in self.again.items() if not _same(value, self.recorded[name])]
+        pairs = ((name, value, self.recorded[name]) for name, value in self.recomputed.items())
+        # NaN (a variance over no rationale) equals nothing, not even itself.
+        return [name for name, a, b in pairs if a != b and not (math.isnan(a) and math.isnan(b))]
 
     @property
     def unknown(self) -> list[str]:
-        """The recorded fields that cannot be computed anew."""
-        return [name for name in self.recorded if name not in self.again]
+        """The recorded fields that cannot be recomputed."""
+        return [name for name in self.recorded if name not in self.recomputed]
 
 
 def compare_recorded(src: Path, task: TaskSpec) -> Iterator[Recorded]:
     """The templates that have both recorded numbers and recorded answers, in the file's order."""
-    recorded = _recorded(folder_of(src, "prompt-metadata") / f"{task.task}.yaml")
-    templates = read_templates(folder_of(src, "prompt-templates") / f"{task.task}.yaml")
+    metadata = read_recorded(original_folder(src, "prompt-metadata") / f"{task.task}.yaml")
+    templates = read_templates(original_folder(src, "prompt-templates") / f"{task.task}.yaml")
     golds = _golds(src, task)
-    for number, sections in recorded.items():
+    for number, sections in metadata.items():
         results = list(_results(src, task.task, number))
-        parse = as_template(templates[number]).original if number in templates else None
+        parse = templates[number].as_template().original if number in templates else None
         if not results or parse is None:
             continue
         reader = OriginalReader(task.label, parse)
         readings = [reader.read(result.response, result.fields) for result in results]
-        found = {
+        recomputed = {
             "characteristics": _characteristics(characteristics(readings)),
             "costs": _costs(results),
             "performance": _performance(task, readings, [golds.get(each.idx) for each in results]),
         }
+        recorded = _flat(sections)
         yield Recorded(
             task=task.task,
             template=str(number),
-            recorded=sections,
-            again={name: value for name, value in _flat(found).items() if name in sections},
+            recorded=recorded,
+            # Older records lack some fields: those are not compared.
+            recomputed={name: n for name, n in _flat(recomputed).items() if name in recorded},
         )
 
 
-def _recorded(path: Path) -> dict[int, Numbers]:
-    content = read_any_yaml(path)
-    try:
-        return {number: _flat(sections) for number, sections in content.items()}
-    except AttributeError:
-        raise PromptError(f"{path}: not the original's metadata (sections by template)") from None
-
-
-def _same(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _flat(sections: Mapping[str, Mapping[str, float]]) -> Numbers:
+def _flat(sections: RecordedNumbers) -> Numbers:
     return {
         f"{section}.{field}": value
         for section, fields in sections.items()
@@ -124,13 +111,12 @@ def _characteristics(found: Characteristics) -> Numbers:
 
 
 def _costs(results: Sequence[QueryResult]) -> Numbers:
-    """Tokens and money; added up an answer at a time, so that the last digit is the same, too."""
     n, sent, received, usd = len(results), 0, 0, 0.0
+    # Money is added up an answer at a time, as the original did: so the last digit is the same.
     for result in results:
-        prompt = count_tokens(result.complete_prompt) + TOKENS_OF_THE_FRAME
-        completion = count_tokens(result.response)
-        sent, received = sent + prompt, received + completion
-        usd += prompt / 1000 * _USD_PER_1000_SENT + completion / 1000 * _USD_PER_1000_RECEIVED
+        prompt, answer = result.usage.prompt, result.usage.completion
+        sent, received = sent + prompt, received + answer
+        usd += prompt / 1000 * _PROMPT_USD_PER_1000 + answer / 1000 * _ANSWER_USD_PER_1000
     return {
         "avg_cost_per_query": round(usd / n, 5),
         "avg_nr_tokens_received": round(received / n, 2),
@@ -145,7 +131,7 @@ def _costs(results: Sequence[QueryResult]) -> Numbers:
 def _performance(
     task: TaskSpec, readings: Sequence[Reading], golds: Sequence[str | None]
 ) -> Numbers:
-    """Nothing, where a gold label is not known; no label counts as a wrong one."""
+    """Nothing where a gold label is unknown; an answer without a label counts as wrong."""
     if any(gold is None for gold in golds):
         return {}
     n_correct = sum(
@@ -160,7 +146,7 @@ def _performance(
 
 
 def _results(src: Path, task: str, template: int) -> Iterator[QueryResult]:
-    folder = folder_of(src, "query-results") / task / _SPLIT / str(template)
+    folder = original_folder(src, "query-results") / task / _SPLIT / str(template)
     for path in sorted(folder.glob("responses.json*")):
         for where, row in _json_lines(path):
             try:
@@ -170,7 +156,7 @@ def _results(src: Path, task: str, template: int) -> Iterator[QueryResult]:
 
 
 def _golds(src: Path, task: TaskSpec) -> dict[int, str | None]:
-    """Gold labels by row number, from the queried rows' own file or else from the dataset's."""
+    """Gold labels by row number: of the queried rows' own file, or else of the dataset's."""
     queried = src / "ground-truth" / f"{task.task}_{_SPLIT}_queried.jsonl"
     if queried.is_file():
         return {row["idx"]: row["label"] for _, row in _json_lines(queried)}
@@ -178,10 +164,8 @@ def _golds(src: Path, task: TaskSpec) -> dict[int, str | None]:
     if not dataset.is_file() or task.gold is None:
         return {}
     gold_in = place(task.gold)
-    return {
-        number: gold_label(task.label, gold_in(row))
-        for number, (_, row) in enumerate(_json_lines(dataset))
-    }
+    rows = enumerate(_json_lines(dataset))
+    return {number: gold_label(task.label, gold_in(row)) for number, (_, row) in rows}
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
