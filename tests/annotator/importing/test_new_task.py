@@ -94,6 +94,17 @@ def test_a_row_without_a_label_goes_to_train(tmp_path: Path) -> None:
         write_splits(file, columns, tmp_path / "data", SHARES)
 
 
+def test_a_label_of_zero_is_a_label(tmp_path: Path) -> None:
+    columns = Columns(label="kind", texts=("text",), id="id")
+    file = tmp_path / "rows.jsonl"
+    rows = [{"id": f"r{i}", "text": f"word {i}", "kind": i % 2} for i in range(100)]
+    file.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    assert count_labels(file, columns).counts == {"0": 50, "1": 50}
+    counts = write_splits(file, columns, tmp_path / "data", SHARES)
+    assert sum(each["0"] for each in counts.values()) == 50
+    assert counts["valid"]["0"] and counts["test"]["0"]
+
+
 @pytest.mark.parametrize(
     ("label", "texts", "said"),
     [

@@ -160,7 +160,7 @@ def write_splits(
     with ExitStack() as stack:
         files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
         for row in reader_of(file)(file):
-            label = str(row.get(columns.label) or "").strip()
+            label = _text(row.get(columns.label))
             split = _split(columns.text_of(row), shares) if label else "train"
             counts[split][label] += 1
             files[split].write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE, default=str))
