@@ -28,7 +28,7 @@ from stepdistill.annotator.dataset.selection import lot
 from stepdistill.annotator.importing.original import read_templates
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
-from stepdistill.annotator.study.race import SLACK, RaceRules, Right, run_race
+from stepdistill.annotator.study.race import SLACK, Correct, RaceRules, run_race
 from stepdistill.common.labels import same_label
 from stepdistill.common.task import TaskSpec
 
@@ -111,7 +111,7 @@ def race(whole: Whole, seed: int) -> dict[str, float]:
     rows = sorted(whole.rows, key=lambda row: lot(seed, row))
     outcomes = {name: [each[row] for row in rows] for name, each in whole.right.items()}
 
-    def ask(names: Sequence[str], n_rows: int) -> dict[str, Right]:
+    def ask(names: Sequence[str], n_rows: int) -> dict[str, Correct]:
         return {name: outcomes[name][:n_rows] for name in names}
 
     done = run_race(list(outcomes), len(rows), RaceRules(), ask)

@@ -27,7 +27,7 @@ from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Mode, Usage
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.trial import plans_again
+from stepdistill.annotator.study.trial import plans_of_study
 from stepdistill.annotator.teacher.progress import Progress
 from tests.annotator.made import an_answer
 from tests.journeys.conftest import ROOT
@@ -94,7 +94,7 @@ def a_search(config: RunSettings, store: ResponseStore) -> Spending:
     with noted(store, spender(config, kind="search")) as spending:
         spending.tries(STUDY.model_copy(update={"templates": STUDY.templates[:1]}))
         spending.tries(STUDY)
-        for plan, rows in zip(plans_again(config, STUDY), (5, 2), strict=True):
+        for plan, rows in zip(plans_of_study(config, STUDY), (5, 2), strict=True):
             pay(store, plan, rows)
         now = int(time.time())
         said = an_answer(model="optimiser", usage=Usage(prompt=50_000), asked_at=now)
@@ -133,7 +133,7 @@ def test_what_a_killed_search_tried_is_known_when_it_goes_on(
     (study,) = note.studies
     assert [each.asked for each in note.starts] == [0, 3]
     assert note.starts[0].ended_at is None
-    assert [name for plan in plans_again(config, study) for name in plan.templates] == [
+    assert [name for plan in plans_of_study(config, study) for name in plan.templates] == [
         f"first@{STUDY.templates[0].digest[:6]}",
         "second",
         "first",

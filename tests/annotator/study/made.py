@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from stepdistill.annotator.study.experiment import Report
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.ranking import rank
-from stepdistill.annotator.study.score import Style, TemplateScore
-from stepdistill.annotator.study.score_template import Scored
+from stepdistill.annotator.study.report import Report
+from stepdistill.annotator.study.score import Scored, Style, TemplateScore
 from stepdistill.common.manifest import TokenTotals
 
 
@@ -40,11 +39,11 @@ def a_score(correct: int = 3, rows: int = 4, **changes: Any) -> TemplateScore:
     return TemplateScore(**{**parts, **changes})
 
 
-def scored(template: str, right: str, **changes: Any) -> Scored:
-    """right: a character for each row: 1 right, 0 wrong, - not answered."""
-    rows = {f"row-{n}": mark == "1" for n, mark in enumerate(right) if mark != "-"}
+def scored(template: str, correct: str, **changes: Any) -> Scored:
+    """correct: a character for each row: 1 right, 0 wrong, - not answered."""
+    rows = {f"row-{n}": mark == "1" for n, mark in enumerate(correct) if mark != "-"}
     score = a_score(sum(rows.values()), len(rows), **changes)
-    return Scored(template=template, score=score, right=rows)
+    return Scored(template=template, score=score, correct=rows)
 
 
 def a_report(*each: Scored, **changes: Any) -> Report:
@@ -54,7 +53,7 @@ def a_report(*each: Scored, **changes: Any) -> Report:
         "n_rows": 4,
         "without_gold": 0,
         "remarks": [],
-        "places": rank(list(each)),
+        "ranking": rank(list(each)),
         "metadata": Path("metadata.yaml"),
     }
     return Report(**{**parts, **changes})

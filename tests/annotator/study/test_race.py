@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepdistill.annotator.study.race import Race, RaceRules, Right, run_race
-from stepdistill.annotator.study.stop_risk import doubts
+from stepdistill.annotator.study.race import Correct, Race, RaceRules, run_race
+from stepdistill.annotator.study.stop_risk import stop_risks
 
 Outcomes = dict[str, list[bool]]
 
@@ -27,7 +27,7 @@ def raced(outcomes: Outcomes, rules: RaceRules | None = None) -> tuple[Race, lis
     """The race, and everything that it asked for: template and rows."""
     asked: list[tuple[str, int]] = []
 
-    def ask(names: Sequence[str], rows: int) -> dict[str, Right]:
+    def ask(names: Sequence[str], rows: int) -> dict[str, Correct]:
         asked.extend((name, rows) for name in names)
         return {name: outcomes[name][:rows] for name in names}
 
@@ -94,31 +94,31 @@ def test_any_race_ends_with_a_finalist_and_every_template_accounted_for(
 ) -> None:
     outcomes = planted(seed, [0.5] * n_templates, n_rows)
     race, _ = raced(outcomes, RaceRules(error=error, share=share))
-    assert race.right.keys() == outcomes.keys()
+    assert race.correct.keys() == outcomes.keys()
     assert sorted([*race.finalists, *race.stopped]) == sorted(outcomes)
     assert race.finalists
     assert 0 <= race.error <= 1
     assert 0 < race.share <= 1
-    for name, right in race.right.items():
-        assert right == outcomes[name][: len(right)]
+    for name, correct in race.correct.items():
+        assert correct == outcomes[name][: len(correct)]
 
 
 @pytest.mark.parametrize(
-    ("right", "low", "high"),
+    ("correct", "low", "high"),
     [
         ([True] * 10, 0.2, 1.0),  # did as well as the best, so far
         ([False] * 10, 0.0, 0.001),
     ],
 )
-def test_doubt_is_large_for_a_good_start_and_small_for_a_poor_one(
-    right: list[bool], low: float, high: float
+def test_the_risk_is_large_for_a_good_start_and_small_for_a_poor_one(
+    correct: list[bool], low: float, high: float
 ) -> None:
     chance = random.Random(4)
     field = {f"f{n}": [chance.random() < 0.5 for _ in range(10)] for n in range(20)}
     whole = {"best": [True] * 10 + [False, True] * 15}
-    found = doubts({**whole, **field, "it": right}, 40, 0)
+    found = stop_risks({**whole, **field, "it": correct}, 40, 0)
     assert low <= found["it"] <= high
 
 
-def test_nobody_is_doubted_who_was_asked_everything() -> None:
-    assert doubts({"a": [True, False], "b": [False, False]}, 2, 0) == {}
+def test_there_is_no_risk_where_everything_was_asked() -> None:
+    assert stop_risks({"a": [True, False], "b": [False, False]}, 2, 0) == {}

@@ -9,16 +9,16 @@ from tests.annotator.study.made import scored
 
 
 def test_the_most_accurate_leads_and_among_equals_the_cheaper() -> None:
-    places = rank(
+    ranking = rank(
         [
             scored("dear", "1110", cost_usd=4.0),
             scored("poor", "1000", cost_usd=0.1),
             scored("cheap", "0111", cost_usd=2.0),
         ]
     )
-    assert [place.scored.template for place in places] == ["cheap", "dear", "poor"]
-    assert [place.rank for place in places] == [1, 2, 3]
-    assert places[0].against_leader is None
+    assert [entry.scored.template for entry in ranking] == ["cheap", "dear", "poor"]
+    assert [entry.rank for entry in ranking] == [1, 2, 3]
+    assert ranking[0].against_leader is None
 
 
 def test_a_comparison_counts_the_rows_that_both_answered() -> None:
@@ -26,30 +26,30 @@ def test_a_comparison_counts_the_rows_that_both_answered() -> None:
     (_, second) = rank([other, leader])
     against = second.against_leader
     assert against is not None
-    assert (against.rows, against.only_leader_right, against.only_this_right) == (6, 5, 0)
+    assert (against.rows, against.only_other, against.only_one) == (6, 5, 0)
     assert against.difference == pytest.approx(-5 / 6)
-    assert against.p == against.p_holm == 2 / 2**5
+    assert against.p == second.p_holm == 2 / 2**5
 
 
 def test_more_templates_make_each_comparison_more_careful() -> None:
     leader, other = scored("a", "1" * 8), scored("b", "0" * 6 + "11")
-    alone = rank([leader, other])[1].against_leader
+    alone = rank([leader, other])[1]
     among = rank([leader, other, scored("c", "0" * 6 + "11"), scored("d", "0" * 8)])[1]
-    assert alone is not None
-    assert among.against_leader is not None
-    assert alone.p == among.against_leader.p
-    assert among.against_leader.p_holm > alone.p_holm
+    assert alone.against_leader is not None
+    assert alone.against_leader == among.against_leader
+    assert alone.p_holm is not None and among.p_holm is not None
+    assert among.p_holm > alone.p_holm
 
 
 @given(st.lists(st.text("01-", min_size=6, max_size=6), min_size=1, max_size=8))
 def test_any_outcomes_can_be_ranked(outcomes: list[str]) -> None:
-    places = rank([scored(f"t{n}", right) for n, right in enumerate(outcomes)])
-    accuracies = [place.scored.score.accuracy for place in places]
+    ranking = rank([scored(f"t{n}", correct) for n, correct in enumerate(outcomes)])
+    accuracies = [entry.scored.score.accuracy for entry in ranking]
     assert accuracies == sorted(accuracies, reverse=True)
-    for place in places[1:]:
-        against = place.against_leader
-        assert against is not None
-        assert 0 <= against.p <= against.p_holm <= 1
+    for entry in ranking[1:]:
+        against = entry.against_leader
+        assert against is not None and entry.p_holm is not None
+        assert 0 <= against.p <= entry.p_holm <= 1
         assert -1 <= against.difference <= 1
 
 

@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.study.columns import COLUMNS
-from stepdistill.annotator.study.report import as_csv, as_html, as_markdown, facts, write_report
+from stepdistill.annotator.study.report import (
+    COLUMNS,
+    as_csv,
+    as_html,
+    as_markdown,
+    facts,
+    terminal_table,
+    write_report,
+)
 from stepdistill.common.errors import ConfigError
 from tests.annotator.study.made import a_report, a_setting, scored
 
@@ -69,6 +76,13 @@ def test_json_has_the_same_values() -> None:
     assert isinstance(first, list)
     assert first[0]["template"] == "good"
     assert first[0]["usd_per_1000_correct"] == pytest.approx(1000 * 0.04 / 3)
+
+
+def test_a_terminal_shows_two_tables_that_both_name_the_template() -> None:
+    headings = [[heading for heading, _ in terminal_table(number)] for number in (1, 2)]
+    assert [len(each) for each in headings] == [9, 8]
+    assert headings[0][:3] == ["rank", "template", "accuracy\n%"]
+    assert headings[1][0] == "template"
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.study.statistics import holm, mcnemar, paired_interval
+from stepdistill.annotator.study.statistics import PairedComparison, holm, mcnemar
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,29 @@ def test_corrected_values_are_no_smaller_and_keep_their_order(p_values: list[flo
     assert by_p == sorted(by_p)
 
 
+def paired(both: int, only_one: int, only_other: int, neither: int) -> PairedComparison:
+    return PairedComparison(both=both, only_one=only_one, only_other=only_other, neither=neither)
+
+
 def test_paired_intervals_are_newcombes() -> None:
     # Newcombe (1998), the paper on paired data: method 10 for 36, 12, 2 and 0 of 50.
-    assert paired_interval(36, 12, 2, 0) == pytest.approx((0.0569, 0.3404), abs=5e-5)
-    assert paired_interval(0, 0, 0, 0) == (-1, 1)
+    assert paired(36, 12, 2, 0).interval == pytest.approx((0.0569, 0.3404), abs=5e-5)
+    assert paired(0, 0, 0, 0).interval == (-1, 1)
 
 
 @given(st.lists(st.integers(0, 60), min_size=4, max_size=4))
 def test_a_paired_interval_holds_its_difference_and_mirrors(table: list[int]) -> None:
     both, one, other, neither = table
-    low, high = paired_interval(both, one, other, neither)
-    assert -1 - 1e-9 <= low <= high <= 1 + 1e-9
-    if n := sum(table):
-        assert low - 1e-9 <= (one - other) / n <= high + 1e-9
-        mirrored = paired_interval(both, other, one, neither)
-        assert mirrored == pytest.approx((-high, -low))
+    found = paired(both, one, other, neither)
+    low, high = found.interval
+    assert -1 - 1e-9 <= low <= found.difference <= high + 1e-9
+    assert high <= 1 + 1e-9
+    if sum(table):
+        assert found.difference == pytest.approx((one - other) / sum(table))
+        assert paired(both, other, one, neither).interval == pytest.approx((-high, -low))
+
+
+def test_rows_that_both_answered_are_compared() -> None:
+    one = {"a": True, "b": True, "c": False, "d": False, "e": True}
+    other = {"a": True, "b": False, "c": True, "d": False, "f": True}
+    assert PairedComparison.of(one, other) == paired(1, 1, 1, 1)

@@ -43,8 +43,8 @@ def test_the_report_says_what_the_winner_is_worth_and_how_it_was_found(tmp_path:
     sure = found.confirmation
     assert found.found_better
     assert sure is not None
-    assert sure.held_out.n_rows == 40
-    assert not sure.held_out.winner.right.keys() & sure.searched.winner.right.keys()
+    assert sure.held_out.gain.rows == 40
+    assert not sure.held_out.winner.correct.keys() & sure.searched.winner.correct.keys()
     searched, held_out = sure.searched.winner.score, sure.held_out.winner.score
     assert sure.bias == pytest.approx(searched.accuracy - held_out.accuracy)
     counts = found.counts()

@@ -19,7 +19,7 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult
-from stepdistill.annotator.study.trial import plans_again
+from stepdistill.annotator.study.trial import plans_of_study
 from stepdistill.common.errors import DatasetError, PromptError, StoreError
 
 
@@ -175,7 +175,7 @@ class _Reporter:
 def _plans(note: RunNote, config: RunSettings) -> list[Plan]:
     """What was asked, made again."""
     if note.studies:
-        return [plan for study in note.studies for plan in plans_again(config, study)]
+        return [plan for study in note.studies for plan in plans_of_study(config, study)]
     return make_plans(config)
 
 

@@ -11,35 +11,85 @@ import uvloop
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.spending import Spender, Spending, noted
-from stepdistill.annotator.plan.plan import Unanswered, name_of
+from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.planning import warnings
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.metadata import Setting
-from stepdistill.annotator.study.race import Race, RaceRules, Right, run_race
-from stepdistill.annotator.study.ranking import Rank, rank
-from stepdistill.annotator.study.score_book import ScoreBook
+from stepdistill.annotator.study.metadata import TemplateResult, load_metadata, save_metadata
+from stepdistill.annotator.study.race import Correct, Race, RaceRules, run_race
+from stepdistill.annotator.study.ranking import rank
+from stepdistill.annotator.study.report import Report
+from stepdistill.annotator.study.score import Scored, score_template, total_usd
 from stepdistill.annotator.study.trial import Trial
 from stepdistill.annotator.teacher.progress import Progress
 
-_NOTE_EVERY_S = 1.0
+_SCORE_EVERY_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a study found. asked, cached: requests of this run; spent_usd: on them."""
+class ScoreBook:
+    """The scores of a trial's templates, in memory and in the task's metadata file.
 
-    task: str
-    setting: Setting
-    n_rows: int
-    without_gold: int
-    remarks: list[str]
-    places: list[Rank]
-    metadata: Path
-    asked: int = 0
-    cached: int = 0
-    spent_usd: float | None = 0.0
-    race: Race | None = None
+    The file is written whole after every template, as soon as its answers are in, so a kill loses
+    nothing that cannot be recomputed from the store in a moment.
+    """
+
+    def __init__(self, trial: Trial, store: ResponseStore, path: Path) -> None:
+        """Raises PromptError where the file at this path cannot be read."""
+        self._trial, self._store, self._path = trial, store, path
+        task = next(iter(trial.plans.values())).task.task
+        self._metadata = load_metadata(path, task)
+        self._pending = list(trial.plans)
+        self._keys: dict[str, list[bytes]] = {}
+        self.scored: dict[str, Scored] = {}
+
+    def score_answered(self) -> None:
+        """Score the templates whose last answer has come in since the last call."""
+        answered: list[str] = []
+        for name in self._pending:
+            stored = self._store.has(self._keys_of(name))
+            if all(stored):
+                answered.append(name)
+            elif not any(stored):
+                break  # they are asked in this order: nor will those behind it be complete
+        for name in answered:
+            self._pending.remove(name)
+            self._score(self._trial.plans[name])
+
+    def score_rest(self, tell: Callable[[int], None]) -> None:
+        """Score what is left with the answers there are; some may have failed.
+
+        tell: called with how many templates are scored so far.
+        """
+        while self._pending:
+            self._score(self._trial.plans[self._pending.pop(0)])
+            tell(len(self.scored))
+
+    def score_rows(self, names: Sequence[str], rows: int) -> dict[str, Correct]:
+        """Score templates on their first rows; which of these were right, in order."""
+        plans = {name: replace(self._trial.plans[name], samples=rows) for name in names}
+        return {name: self._score(plan).correct_rows(plan) for name, plan in plans.items()}
+
+    def _keys_of(self, name: str) -> list[bytes]:
+        if name not in self._keys:
+            rows = self._trial.plans[name].rows()
+            self._keys[name] = [planned.label.key for planned in rows]
+        return self._keys[name]
+
+    def _score(self, plan: Plan) -> Scored:
+        readers, tariff = self._trial.readers, self._trial.tariff
+        with self._store.reading() as stored:
+            scored = score_template(plan, stored, readers, tariff)
+        self.scored[scored.template] = scored
+        if scored.correct:
+            result = TemplateResult(
+                setting=self._trial.setting,
+                reader_version=readers.version,
+                data=plan.source.digest,
+                templates={scored.template: scored.score},
+            )
+            self._metadata = self._metadata.with_scores(result)
+            save_metadata(self._path, self._metadata)
+        return scored
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,57 +99,57 @@ class Experiment:
     config: RunSettings
     trial: Trial
     store: ResponseStore
-    notebook: ScoreBook
-    screen: ConsoleOutput
-    spending: Spending
-    asked: list[Progress] = field(default_factory=list[Progress])
-    asked_rows: dict[str, int] = field(default_factory=dict[str, int])
+    score_book: ScoreBook
+    console: ConsoleOutput
+    spending: Spending  # where the store remembers what is asked
+    progress: list[Progress] = field(default_factory=list[Progress])  # of each time that we ask
+    asked_rows: dict[str, int] = field(default_factory=dict[str, int])  # by template, in a race
 
-    def whole(self) -> None:
+    def ask_all(self) -> None:
         """Ask every template every row."""
-        rests = [Unanswered(plan=plan) for plan in self.trial.plans.values()]
-        self._ask(rests, self.notebook.note_answered)
-        tell = self.screen.pace("templates scored", total=len(self.trial.plans))
-        self.notebook.note_rest(tell)
+        self._ask(
+            [Unanswered(plan=plan) for plan in self.trial.plans.values()],
+            self.score_book.score_answered,
+        )
+        tell = self.console.pace("templates scored", total=len(self.trial.plans))
+        self.score_book.score_rest(tell)
 
-    def raced(self, rules: RaceRules) -> Race:
+    def race(self, rules: RaceRules) -> Race:
         """Ask in waves, and the lesser templates no further."""
-        return run_race(list(self.trial.plans), self.trial.n_rows, rules, self._wave)
+        return run_race(list(self.trial.plans), self.trial.n_rows, rules, self._ask_wave)
 
-    def _wave(self, names: Sequence[str], rows: int) -> dict[str, Right]:
-        self.screen.say(f"{len(names)} templates, {rows} of {self.trial.n_rows} rows")
-        rests = [
-            Unanswered(
-                plan=replace(self.trial.plans[name], samples=rows),
-                start=self.asked_rows.get(name, 0),
-            )
-            for name in names
-        ]
-        self._ask(rests, lambda: None)
+    def _ask_wave(self, names: Sequence[str], rows: int) -> dict[str, Correct]:
+        self.console.say(f"{len(names)} templates, {rows} of {self.trial.n_rows} rows")
+        plans = {name: replace(self.trial.plans[name], samples=rows) for name in names}
+        starts = {name: self.asked_rows.get(name, 0) for name in names}
+        self._ask(
+            [Unanswered(plan=plan, start=starts[name]) for name, plan in plans.items()],
+            lambda: None,  # scored when the wave is over
+        )
         self.asked_rows |= dict.fromkeys(names, rows)
-        return self.notebook.note_rows(names, rows)
+        return self.score_book.score_rows(names, rows)
 
-    def _ask(self, rests: list[Unanswered], note: Callable[[], None]) -> None:
+    def _ask(self, unanswered: list[Unanswered], score: Callable[[], None]) -> None:
         if self.config.offline:
             return
-        self.asked.append(Progress())
-        self.spending.count(self.asked[-1])
-        uvloop.run(self._ask_and_note(rests, note))
+        self.progress.append(Progress())
+        self.spending.count(self.progress[-1])
+        uvloop.run(self._ask_and_score(unanswered, score))
 
-    async def _ask_and_note(self, rests: list[Unanswered], note: Callable[[], None]) -> None:
+    async def _ask_and_score(self, unanswered: list[Unanswered], score: Callable[[], None]) -> None:
         from stepdistill.annotator.run.ask import (
             ask,  # half of all imports: only where somebody is asked
         )
 
-        async with _now_and_then(note):
-            await ask(self.config, rests, self.store, self.screen, self.asked[-1])
+        async with _now_and_then(score):
+            await ask(self.config, unanswered, self.store, self.console, self.progress[-1])
 
 
 def run_experiment(
     config: RunSettings,
     trial: Trial,
     metadata: Path,
-    screen: ConsoleOutput,
+    console: ConsoleOutput,
     rules: RaceRules | None = None,
 ) -> Report:
     """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
@@ -116,22 +166,21 @@ def run_experiment(
             config=config,
             trial=trial,
             store=store,
-            notebook=ScoreBook(trial, store, metadata),
-            screen=screen,
+            score_book=ScoreBook(trial, store, metadata),
+            console=console,
             spending=spending,
         )
-        race = experiment.raced(rules) if rules else None
+        race = experiment.race(rules) if rules else None
         if race is None:
-            experiment.whole()
+            experiment.ask_all()
     return _report(experiment, metadata, race)
 
 
 def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report:
-    trial, scored = experiment.trial, experiment.notebook.scored
-    answered = [each for each in scored.values() if each.right or each.score.unanswered]
-    spent = [spent_usd(trial.tariff, each) for each in experiment.asked]
-    told = [trial.plans[each.template] for each in answered]
-    remarks = [*trial.remarks, *(line for each in told for line in warnings([each]))]
+    trial, scored = experiment.trial, experiment.score_book.scored
+    answered = [each for each in scored.values() if each.correct or each.score.unanswered]
+    plans = [trial.plans[each.template] for each in answered]
+    remarks = [*trial.remarks, *(line for plan in plans for line in warnings([plan]))]
     if len(answered) < len(trial.plans):
         remarks.append(f"{len(trial.plans) - len(answered)} templates have no answers in the store")
     return Report(
@@ -140,11 +189,11 @@ def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report
         n_rows=trial.n_rows,
         without_gold=trial.without_gold,
         remarks=remarks,
-        places=rank(answered, race.stopped if race else ()),
+        ranking=rank(answered, race.stopped if race else ()),
         metadata=metadata,
-        asked=sum(each.asked for each in experiment.asked),
-        cached=sum(each.cached for each in experiment.asked),
-        spent_usd=None if None in spent else sum(each or 0.0 for each in spent),
+        asked=sum(each.asked for each in experiment.progress),
+        cached=sum(each.cached for each in experiment.progress),
+        spent_usd=total_usd(spent_usd(trial.tariff, each) for each in experiment.progress),
         race=race,
     )
 
@@ -155,7 +204,7 @@ async def _now_and_then(work: Callable[[], None]) -> AsyncGenerator[None]:
 
     async def repeat() -> None:
         while True:
-            await asyncio.sleep(_NOTE_EVERY_S)
+            await asyncio.sleep(_SCORE_EVERY_S)
             work()
 
     task = asyncio.create_task(repeat())

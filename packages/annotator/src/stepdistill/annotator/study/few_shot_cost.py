@@ -1,5 +1,7 @@
-"""What the same rows would cost with solved examples in the prompt: `OUT/few-shot.json`, which
-`annotate estimate --few-shot` keeps for the figures."""
+"""What the same rows would cost with solved examples in the prompt: `OUT/few-shot.json`.
+
+`annotate estimate --few-shot` writes it, `annotate plots` reads it: it stands below both.
+"""
 
 from pathlib import Path
 
@@ -9,26 +11,22 @@ from stepdistill.common.errors import ShardError
 from stepdistill.common.whole_file import write_whole
 
 FEW_SHOT_COST_NAME = "few-shot.json"
-Usd = tuple[float, float, float]
+Usd = tuple[float, float, float]  # low, likely, high; for all rows
 
 
 class FewShotCost(BaseModel):
-    """Estimates in USD for all rows, as (low, likely, high); nobody was asked.
-
-    zero: with the run's own prompts. few: behind the examples, with answers as long as theirs.
-    alike: behind the examples, with answers as long as without them.
-    """
+    """Estimates for all rows of a task; nobody was asked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: str
     teacher: str
-    price_date: str
+    price_date: str  # ISO 8601 day
     rows: int
-    shots: int
-    zero: Usd
-    few: Usd
-    alike: Usd
+    shots: int  # solved examples in the prompt
+    zero: Usd  # with the run's own prompts
+    few: Usd  # behind the examples, with answers as long as theirs
+    alike: Usd  # behind the examples, with answers as long as without them
 
 
 def keep_few_shot_cost(folder: Path, cost: FewShotCost) -> None:

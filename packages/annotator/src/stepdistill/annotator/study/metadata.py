@@ -1,7 +1,7 @@
 """What is known about a task's templates: `metadata.yaml`, kept by experiments and `evaluate`.
 
 The file is replaced as a whole, after every template, so whoever reads it finds a whole one. It
-holds nothing that could not be computed again from the store: `annotate evaluate` does.
+holds nothing that could not be recomputed from the store: `annotate evaluate` does.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.annotator.study.score import TemplateScore
 from stepdistill.common.whole_file import write_whole
 
-# The one in C is ten times as fast, and there but for rare platforms.
+# The dumper in C is ten times as fast, and there but for rare platforms.
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 METADATA_NAME = "metadata.yaml"
 _HEAD = (
@@ -22,20 +22,16 @@ _HEAD = (
 
 
 class Setting(BaseModel):
-    """What a template was judged by: who answered which rows, and who read the answers.
-
-    server: where the teacher is served from, with the URL's path.
-    test_size, seed: of the sample of rows; both None where every answered row was taken.
-    """
+    """What a template was judged by: who answered which rows, and who read the answers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     teacher: str
-    server: str
+    server: str  # where the teacher is served from: host and the URL's path
     split: str
     reader: str
-    test_size: int | float | None = None
-    seed: int | None = None
+    test_size: int | float | None = None  # rows, or a share of them; None: every answered row
+    seed: int | None = None  # None: no rows were drawn
 
     @property
     def rows(self) -> str:
@@ -46,14 +42,13 @@ class Setting(BaseModel):
 
 
 class TemplateResult(BaseModel):
-    """The scores of templates in one setting. reader_version: the rules that the answers were read
-    by; data: sha256 of the rows' source."""
+    """The scores of templates in one setting."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     setting: Setting
-    reader_version: int
-    data: str
+    reader_version: int  # of the rules that the answers were read by
+    data: str  # sha256 of the rows' source
     templates: dict[str, TemplateScore]
 
 
@@ -63,23 +58,18 @@ class Metadata(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: str
-    results: list[TemplateResult] = []
-
-    def of(self, setting: Setting) -> TemplateResult | None:
-        """The result in a setting, if there is one."""
-        return next((each for each in self.results if each.setting == setting), None)
+    results: list[TemplateResult] = []  # one for each setting
 
     def with_scores(self, result: TemplateResult) -> "Metadata":
         """These scores in the place of older ones of the same templates in the same setting."""
-        before = self.of(result.setting)
-        kept = before.templates if before and _same_measure(before, result) else {}
-        merged = result.model_copy(update={"templates": {**kept, **result.templates}})
+        before = next((each for each in self.results if each.setting == result.setting), None)
+        templates = dict(result.templates)
+        # Scores by other rules, or of other rows, cannot be compared: they do not stay beside.
+        if before and (before.reader_version, before.data) == (result.reader_version, result.data):
+            templates = {**before.templates, **templates}
+        merged = result.model_copy(update={"templates": templates})
         others = [each for each in self.results if each.setting != result.setting]
         return Metadata(task=self.task, results=[*others, merged])
-
-
-def _same_measure(one: TemplateResult, other: TemplateResult) -> bool:
-    return (one.reader_version, one.data) == (other.reader_version, other.data)
 
 
 def load_metadata(path: Path, task: str) -> Metadata:
@@ -88,7 +78,7 @@ def load_metadata(path: Path, task: str) -> Metadata:
 
 
 def known_results(prompts: Path, path: Path, task: str) -> list[TemplateResult]:
-    """What the task's metadata says, and what lies imported beside its templates."""
+    """What the task's metadata says, and what was imported beside its templates."""
     imported = sorted((prompts / task).glob("metadata-*.yaml"))
     files = [load_metadata(each, task) for each in [*imported, path]]
     return [result for metadata in files for result in metadata.results]

@@ -1,10 +1,10 @@
-"""A race: templates are asked in waves of rows, and the lesser ones stopped on the way.
+"""A race: templates are asked in waves of rows, and the lesser ones are stopped on the way.
 
 Waves halve the field (sequential halving, Karnin et al. 2013), every template on the same rows, so
 that easy and hard rows are nobody's luck. When the finalists have been asked everything, it is
-reckoned how likely it is that some stopped template would have ended ahead after all
-(`study/doubt.py`); the most doubtful are taken up again until that is unlikely enough, or the share
-of answers that the race may cost is used up.
+estimated how likely it is that some stopped template would have ended ahead after all
+(`study/stop_risk.py`); those with the highest risk are taken up again until it is low enough, or
+the share of answers that the race may cost is used up.
 
 Nothing here asks anybody: `ask` is given, so that a race over recorded answers is the same race.
 """
@@ -13,22 +13,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from stepdistill.annotator.study.stop_risk import doubts
+from stepdistill.annotator.study.stop_risk import stop_risks
 
-# Right or wrong, row by row in the order drawn; a stopped template has fewer rows.
-Right = list[bool]
-Ask = Callable[[Sequence[str], int], Mapping[str, Right]]
-_FEWEST_FINALISTS = 2
-# What a template may be behind the best and still be as good a find: a share of the rows.
-SLACK = 0.02
+# Whether each label is right, row by row in the order drawn; a stopped template has fewer rows.
+Correct = list[bool]
+# (templates, n) -> how each of them did on the first n rows.
+Ask = Callable[[Sequence[str], int], Mapping[str, Correct]]
+_MIN_FINALISTS = 2  # with one, nothing would be compared in the end
+SLACK = 0.02  # share of the rows that a template may be behind the best and be as good a find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """Until `rows` of all rows are asked; then `keep` of all templates go on."""
+    """One round of questions."""
 
-    rows: float
-    keep: float
+    rows: float  # share of all rows that are asked by its end, 0 to 1
+    keep: float  # share of all templates that go on after it, 0 to 1
 
 
 WAVES = (
@@ -41,41 +41,37 @@ WAVES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceRules:
-    """error: the chance that is accepted of having stopped a template that would have ended more
-    than SLACK ahead. share: of all answers, how many it may cost to come down to that chance."""
+    """How sure a race has to be, and how much that may cost."""
 
-    error: float = 0.05
-    share: float = 0.4
+    error: float = 0.05  # accepted chance that a stopped one would have ended over SLACK ahead
+    share: float = 0.4  # of all answers, how many may be asked to come down to that chance
 
 
 @dataclass(slots=True, kw_only=True)
 class Race:
-    """How a race ended. right: by template; finalists: those that were asked every row.
-
-    known: templates of earlier races with all their rows, that these have to beat.
-    error: the chance that some stopped template would have ended more than the slack ahead.
-    """
+    """How a race ended."""
 
     n_rows: int
-    known: Mapping[str, Right] = field(default_factory=dict[str, Right])
-    right: dict[str, Right] = field(default_factory=dict[str, Right])
-    error: float = 0.0
+    # Templates of earlier races with all their rows, that these have to beat.
+    known: Mapping[str, Correct] = field(default_factory=dict[str, Correct])
+    correct: dict[str, Correct] = field(default_factory=dict[str, Correct])  # by template
+    error: float = 0.0  # chance that a stopped one would have ended over SLACK ahead, 0 to 1
 
     @property
     def finalists(self) -> list[str]:
         """The templates that were asked every row, best first."""
-        whole = [name for name, right in self.right.items() if len(right) == self.n_rows]
-        return sorted(whole, key=lambda name: -sum(self.right[name]))
+        whole = [name for name, each in self.correct.items() if len(each) == self.n_rows]
+        return sorted(whole, key=lambda name: -sum(self.correct[name]))
 
     @property
     def stopped(self) -> list[str]:
         """The others."""
-        return [name for name, right in self.right.items() if len(right) < self.n_rows]
+        return [name for name, each in self.correct.items() if len(each) < self.n_rows]
 
     @property
     def share(self) -> float:
         """The answers that were asked, among those of a whole experiment."""
-        return sum(map(len, self.right.values())) / (self.n_rows * len(self.right))
+        return sum(map(len, self.correct.values())) / (self.n_rows * len(self.correct))
 
 
 def run_race(
@@ -83,40 +79,42 @@ def run_race(
     n_rows: int,
     rules: RaceRules,
     ask: Ask,
-    known: Mapping[str, Right] | None = None,
+    known: Mapping[str, Correct] | None = None,
 ) -> Race:
-    """Race these templates. ask: how they did on the first so many rows."""
+    """Race these templates over n_rows rows, against each other and those of earlier races."""
     race = Race(n_rows=n_rows, known=known or {})
-    alive, rows = list(templates), 0
+    running, rows = list(templates), 0
     for wave in WAVES:
+        # One row more at least: with few rows the shares of two waves round to the same number.
         rows = min(n_rows, max(rows + 1, round(wave.rows * n_rows)))
-        race.right |= ask(alive, rows)
-        keep = max(_FEWEST_FINALISTS, round(wave.keep * len(templates)))
-        alive = sorted(alive, key=lambda name: -sum(race.right[name]))[:keep]
+        race.correct |= ask(running, rows)
+        keep = max(_MIN_FINALISTS, round(wave.keep * len(templates)))
+        running = sorted(running, key=lambda name: -sum(race.correct[name]))[:keep]
     while True:
-        doubt = doubts({**race.known, **race.right}, n_rows, int(SLACK * n_rows + 1e-9))
-        race.error = _any(doubt.values())
-        again = _worth_asking(race, doubt, rules)
-        if not again:
+        # 1e-9: a product such as 0.02 * 50 may lie just below the whole number that it is.
+        slack_rows = int(SLACK * n_rows + 1e-9)
+        risks = stop_risks({**race.known, **race.correct}, n_rows, slack_rows)
+        race.error = _any_of(risks.values())
+        resumed = _to_resume(race, risks, rules)
+        if not resumed:
             return race
-        race.right |= ask(again, n_rows)
+        race.correct |= ask(resumed, n_rows)
 
 
-def _worth_asking(race: Race, doubt: Mapping[str, float], rules: RaceRules) -> list[str]:
-    """The most doubtful of the stopped templates, as many as bring the error down, or as may be."""
-    left = dict(sorted(doubt.items(), key=lambda pair: -pair[1]))
-    cost, may_cost = race.share, rules.share
-    chosen: list[str] = []
-    while left and _any(left.values()) > rules.error:
+def _to_resume(race: Race, risks: Mapping[str, float], rules: RaceRules) -> list[str]:
+    """The stopped templates of the highest risk: as many as bring the error down, or as may be."""
+    left = dict(sorted(risks.items(), key=lambda pair: -pair[1]))
+    share, chosen = race.share, list[str]()
+    while left and _any_of(left.values()) > rules.error:
         name = next(iter(left))
-        cost += (race.n_rows - len(race.right[name])) / (race.n_rows * len(race.right))
-        if cost > may_cost:
+        share += (race.n_rows - len(race.correct[name])) / (race.n_rows * len(race.correct))
+        if share > rules.share:
             break
         chosen.append(name)
         del left[name]
     return chosen
 
 
-def _any(chances: Iterable[float]) -> float:
+def _any_of(chances: Iterable[float]) -> float:
     """The chance that any of these happens."""
     return 1 - prod(1 - chance for chance in chances)

@@ -7,70 +7,36 @@ intervals say how much of it may be luck.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from stepdistill.annotator.study.score_template import Scored
-from stepdistill.annotator.study.statistics import holm, mcnemar
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedComparison:
-    """A template against the leader, on the rows that both answered.
-
-    difference: of the accuracies, negative when the leader is better. p: McNemar's exact,
-    p_holm: corrected for the number of templates.
-    """
-
-    rows: int
-    difference: float
-    only_leader_right: int
-    only_this_right: int
-    p: float
-    p_holm: float
+from stepdistill.annotator.study.score import Scored
+from stepdistill.annotator.study.statistics import PairedComparison, holm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rank:
-    """One template's place; the leader is compared with nobody."""
+    """One template's place in a ranking; the leader is compared with nobody."""
 
-    rank: int
+    rank: int  # 1 is the leader
     scored: Scored
-    against_leader: PairedComparison | None
+    against_leader: PairedComparison | None  # this template is the `one`, the leader the `other`
+    p_holm: float | None  # McNemar's p, corrected for the number of templates
 
 
 def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Rank]:
     """Best accuracy first; among equals the cheaper one. Those that a race stopped come last."""
     if not scored:
         return []
-    best_first = sorted(scored, key=_best_first)
-    leader, *others = sorted(best_first, key=lambda each: each.template in stopped)
-    pairs = [_discordant(leader, other) for other in others]
-    p_values = [mcnemar(lost, won) for _, lost, won in pairs]
-    compared = [
-        PairedComparison(
-            rows=rows,
-            difference=(won - lost) / rows if rows else 0.0,
-            only_leader_right=lost,
-            only_this_right=won,
-            p=p,
-            p_holm=corrected,
-        )
-        for (rows, lost, won), p, corrected in zip(pairs, p_values, holm(p_values), strict=True)
-    ]
+    ordered = sorted(sorted(scored, key=_best_first), key=lambda each: each.template in stopped)
+    leader = ordered[0].correct
+    against = [PairedComparison.of(each.correct, leader) for each in ordered[1:]]
+    corrected = holm([each.p for each in against])
     return [
-        Rank(rank=number, scored=each, against_leader=comparison)
-        for number, (each, comparison) in enumerate(
-            zip([leader, *others], [None, *compared], strict=True), start=1
+        Rank(rank=number, scored=each, against_leader=comparison, p_holm=p_holm)
+        for number, (each, comparison, p_holm) in enumerate(
+            zip(ordered, [None, *against], [None, *corrected], strict=True), start=1
         )
     ]
 
 
 def _best_first(scored: Scored) -> tuple[float, float, str]:
-    cost = scored.score.cost_per_row_usd
-    return -scored.score.accuracy, cost if cost is not None else 0.0, scored.template
-
-
-def _discordant(leader: Scored, other: Scored) -> tuple[int, int, int]:
-    """Rows in common, those that only the leader got right, those that only the other did."""
-    common = leader.right.keys() & other.right.keys()
-    lost = sum(leader.right[row] and not other.right[row] for row in common)
-    won = sum(other.right[row] and not leader.right[row] for row in common)
-    return len(common), lost, won
+    # An unknown price counts as none: it must not keep a template from the first place.
+    return -scored.score.accuracy, scored.score.cost_per_row_usd or 0.0, scored.template

@@ -1,19 +1,71 @@
-"""A study's result for people and programs: JSON, CSV, Markdown, and one HTML page."""
+"""What a study found, for people and programs: JSON, CSV, Markdown, and one HTML page.
+
+The columns of a ranking stand here once for every way of showing it.
+"""
 
 import csv
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 from stepdistill.annotator.page import rendered
-from stepdistill.annotator.study.columns import COLUMNS, Value
-from stepdistill.annotator.study.experiment import Report
+from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.race import SLACK, Race
 from stepdistill.annotator.study.ranking import Rank
+from stepdistill.annotator.study.score import Style, TemplateScore
+from stepdistill.annotator.study.statistics import PairedComparison
 from stepdistill.common.errors import ConfigError
 
-SLACK_POINTS = 100 * SLACK
+Value = str | int | float | None
 _TEMPLATES = Path(__file__).parent / "templates"
+_UNKNOWN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an experiment or an evaluation found."""
+
+    task: str
+    setting: Setting
+    n_rows: int  # that each template was asked
+    without_gold: int  # rows of the split that cannot be judged
+    remarks: list[str]  # what a person should know, a line each
+    ranking: list[Rank]
+    metadata: Path  # the file that keeps the scores
+    asked: int = 0  # requests of this run that the teacher answered
+    cached: int = 0  # requests of this run that the store answered
+    spent_usd: float | None = 0.0  # by this run; None: the model has no known price
+    race: Race | None = None  # None: every template was asked every row
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a ranking."""
+
+    name: str  # for programs
+    heading: str  # for people
+    value: Callable[[Rank], Value]  # None where there is none
+    text: Callable[[float], str] = "{:,.0f}".format  # how a number is shown
+
+    def shown(self, entry: Rank) -> str:
+        """The value as people read it."""
+        value = self.value(entry)
+        if value is None:
+            return _UNKNOWN
+        return value if isinstance(value, str) else self.text(value)
+
+
+def as_row(entry: Rank) -> dict[str, Value]:
+    """One template of a ranking, by the columns' names."""
+    return {column.name: column.value(entry) for column in COLUMNS}
+
+
+def terminal_table(number: int) -> list[tuple[str, Column]]:
+    """Headings and columns of the first or second table of a terminal."""
+    headings = _TERMINAL_TABLES[number - 1]
+    return [(headings[column.name], column) for column in COLUMNS if column.name in headings]
 
 
 def facts(report: Report) -> dict[str, object]:
@@ -29,7 +81,7 @@ def facts(report: Report) -> dict[str, object]:
         "cost_usd": report.spent_usd,
         "metadata": str(report.metadata),
         "race": _race_facts(report.race) if report.race else None,
-        "ranking": [_row(place) for place in report.places],
+        "ranking": [as_row(entry) for entry in report.ranking],
     }
 
 
@@ -38,7 +90,7 @@ def as_csv(report: Report) -> str:
     out = StringIO()
     writer = csv.DictWriter(out, [column.name for column in COLUMNS], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_row(place) for place in report.places)
+    writer.writerows(as_row(entry) for entry in report.ranking)
     return out.getvalue()
 
 
@@ -53,7 +105,7 @@ def as_html(report: Report) -> str:
 
 
 def write_report(path: str, content: str) -> None:
-    """Into a file, or to the screen where the path is `-`. Raises ConfigError."""
+    """Into a file, or to standard output where the path is `-`. Raises ConfigError."""
     if path == "-":
         sys.stdout.write(content)
         return
@@ -64,12 +116,12 @@ def write_report(path: str, content: str) -> None:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def outcome(race: Race) -> str:
-    """A race in one sentence."""
+def race_sentence(race: Race) -> str:
+    """How a race ended."""
     return (
-        f"Race: {len(race.stopped)} of {len(race.right)} templates were stopped early, "
+        f"Race: {len(race.stopped)} of {len(race.correct)} templates were stopped early, "
         f"{race.share:.1%} of the answers asked. The chance that one of them would have ended "
-        f"more than {SLACK_POINTS:g} points ahead of the first is put at {race.error:.1%}."
+        f"more than {100 * SLACK:g} points ahead of the first is put at {race.error:.1%}."
     )
 
 
@@ -78,19 +130,104 @@ def _race_facts(race: Race) -> dict[str, object]:
         "share": race.share,
         "error": race.error,
         "slack": SLACK,
-        "stopped": {name: len(race.right[name]) for name in race.stopped},
+        "stopped": {name: len(race.correct[name]) for name in race.stopped},
         "finalists": race.finalists,
     }
 
 
-def _row(place: Rank) -> dict[str, Value]:
-    return {column.name: column.value(place) for column in COLUMNS}
-
-
 def _rendered(name: str, report: Report) -> str:
-    return rendered(
-        _TEMPLATES / name,
-        report=report,
-        columns=COLUMNS,
-        outcome=outcome(report.race) if report.race else "",
-    )
+    race = race_sentence(report.race) if report.race else ""
+    return rendered(_TEMPLATES / name, report=report, columns=COLUMNS, race=race)
+
+
+def _score(get: Callable[[TemplateScore], Value]) -> Callable[[Rank], Value]:
+    return lambda entry: get(entry.scored.score)
+
+
+def _style(get: Callable[[Style], Value]) -> Callable[[Rank], Value]:
+    return _score(lambda score: None if score.style is None else get(score.style))
+
+
+def _against(get: Callable[[PairedComparison], Value]) -> Callable[[Rank], Value]:
+    return lambda entry: None if entry.against_leader is None else get(entry.against_leader)
+
+
+def _tokens(total: Callable[[TemplateScore], int]) -> Callable[[Rank], Value]:
+    return _score(lambda score: total(score) / score.rows if score.rows else None)
+
+
+def _usd(get: Callable[[TemplateScore], float | None]) -> Callable[[Rank], Value]:
+    return _score(lambda score: None if (usd := get(score)) is None else 1000 * usd)
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}".replace("%", " %")
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+_USD, _ONE = "{:.4f}".format, "{:.1f}".format
+COLUMNS = (
+    Column("rank", "rank", lambda entry: entry.rank),
+    Column("template", "template", lambda entry: entry.scored.template),
+    Column("accuracy", "accuracy", _score(lambda s: s.accuracy), _percent),
+    Column("accuracy_low", "from", _score(lambda s: s.interval[0]), _percent),
+    Column("accuracy_high", "to", _score(lambda s: s.interval[1]), _percent),
+    Column("difference", "points to leader", _against(lambda c: c.difference), _points),
+    Column("p", "p", _against(lambda c: c.p), _p),
+    Column("p_holm", "p (Holm)", lambda entry: entry.p_holm, _p),
+    Column("rows", "rows", _score(lambda s: s.rows)),
+    Column("unanswered", "unanswered", _score(lambda s: s.unanswered)),
+    Column("correct", "correct", _score(lambda s: s.correct)),
+    Column("parse_rate", "label read", _score(lambda s: s.parse_rate), _percent),
+    Column("rationale_rate", "with rationale", _score(lambda s: s.rationale_rate), _percent),
+    Column("rationale_characters", "characters", _style(lambda s: s.characters), _ONE),
+    Column(
+        "rationale_characters_variance",
+        "variance of characters",
+        _style(lambda s: s.characters_variance),
+        _ONE,
+    ),
+    Column("rationale_words", "words", _style(lambda s: s.words), _ONE),
+    Column("rationale_sentences", "sentences", _style(lambda s: s.sentences), _ONE),
+    Column("reading_ease", "reading ease", _style(lambda s: s.reading_ease), _ONE),
+    Column("prompt_tokens_per_row", "prompt tokens", _tokens(lambda s: s.tokens.prompt), _ONE),
+    Column("answer_tokens_per_row", "answer tokens", _tokens(lambda s: s.tokens.completion), _ONE),
+    Column("usd_per_1000_rows", "USD for 1,000 rows", _usd(lambda s: s.cost_per_row_usd), _USD),
+    Column(
+        "usd_per_1000_correct",
+        "USD for 1,000 right labels",
+        _usd(lambda s: s.cost_per_correct_usd),
+        _USD,
+    ),
+)
+# What a terminal shows, in two tables, as one would be too wide: a column's name and its heading.
+_TERMINAL_TABLES = (
+    {
+        "rank": "rank",
+        "template": "template",
+        "accuracy": "accuracy\n%",
+        "accuracy_low": "from\n%",
+        "accuracy_high": "to\n%",
+        "difference": "points\nto leader",
+        "p_holm": "p\n(Holm)",
+        "rows": "rows",
+        "parse_rate": "label\nread %",
+    },
+    {
+        "template": "template",
+        "rationale_rate": "with\nreasons %",
+        "rationale_words": "words",
+        "reading_ease": "reading\nease",
+        "prompt_tokens_per_row": "prompt\ntokens",
+        "answer_tokens_per_row": "answer\ntokens",
+        "usd_per_1000_rows": "USD/1,000\nrows",
+        "usd_per_1000_correct": "USD/1,000\nright",
+    },
+)

@@ -1,116 +1,163 @@
-"""The store's answers about a task's rows, to be read again: every template, every teacher."""
+"""Stored answers read again: every template, every teacher; and what two ways of reading change."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.annotator.dataset.rows import read_rows
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.reading.readers import ORIGINAL, make_readers
+from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.check import contents_of
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.reading_diff import Place
 from stepdistill.common.errors import ConfigError, DatasetError
 
 Tell = Callable[[int], None]
-_TELL_EVERY = 1_000
-_DATE = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")
+AnswerId = tuple[str, str, int]  # template, split, index of the row
+CHANGES = ("found", "lost", "other", "rationale")
+NOT_READ = "not read"
+_TELL_EVERY = 1_000  # rows
+_DATE = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")  # gpt-4-0613, gpt-4o-2024-08-06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """An answer and the row and template that it was asked with. index: the row's number.
+    """An answer, and the row and template that it was asked with.
 
     An answer to words that two templates share is there for each of them.
     """
 
-    template: str
-    split: str
-    index: int
-    fields: Mapping[str, str]
+    id: AnswerId
+    fields: Mapping[str, str]  # the row's texts by placeholder
     answer: Answer
 
     @property
-    def place(self) -> Place:
-        """What tells it from all others."""
-        return self.template, self.split, self.index
+    def template(self) -> str:
+        """The template's id."""
+        return self.id[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One answer that is read in two ways."""
+
+    id: AnswerId
+    # The label is `found` by the second way alone, `lost` in it, an `other` one, or the same and
+    # only the `rationale` differs.
+    kind: str
+    before: Reading | None  # None: a file of readings lacks the answer
+    after: Reading | None
+
+
+@dataclass(slots=True, kw_only=True)
+class ReadingTally:
+    """How many answers were compared, and the changes among them."""
+
+    compared: int = 0
+    by_rules: dict[tuple[str, str], Counter[str]] = field(  # (rule before, after) -> kind -> n
+        default_factory=dict[tuple[str, str], Counter[str]]
+    )
+
+    def changes(
+        self, pairs: Iterable[tuple[AnswerId, Reading | None, Reading | None]]
+    ) -> Iterator[Change]:
+        """The changes among pairs of readings, counted as they pass."""
+        for answer_id, before, after in pairs:
+            self.compared += 1
+            kind = kind_of(before, after)
+            if kind is not None:
+                rules = rule_name(before), rule_name(after)
+                self.by_rules.setdefault(rules, Counter())[kind] += 1
+                yield Change(id=answer_id, kind=kind, before=before, after=after)
+
+
+def kind_of(before: Reading | None, after: Reading | None) -> str | None:
+    """What kind of change it is; None for none."""
+    old, new = (reading and reading.label for reading in (before, after))
+    if old != new:
+        return "found" if old is None else "lost" if new is None else "other"
+    same = (before and before.rationale) == (after and after.rationale)
+    return None if same else "rationale"
+
+
+def rule_name(reading: Reading | None) -> str:
+    """The rule that read a label, or why there is none."""
+    if reading is None:
+        return NOT_READ
+    return reading.rule if reading.label is not None else f"none: {reading.reason}"
 
 
 def teachers_of(store: ResponseStore, tell: Tell) -> list[str]:
-    """Every model that the store has answers of, as it may have been asked for.
-
-    A server may answer with the name of a dated version of what was asked for.
-    """
+    """Every model that the store has answers of, as it may have been asked for."""
     named = contents_of(store, tell).by_model
+    # A server may answer with the name of a dated version of what was asked for.
     return sorted({*named, *(_DATE.sub("", name) for name in named)})
 
 
-def stored_answers(
-    plans: Sequence[Plan], store: ResponseStore, tell: Tell
-) -> Iterator[StoredAnswer]:
-    """Plan by plan and row by row, whatever of a plan's templates the store has an answer to."""
-    n_rows = 0
-    with store.reading() as stored:
-        for plan in plans:
-            asked = plan.asking()
-            for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
-                for template, request_of in asked.items():
-                    answer = stored.answer(request_of(row).key)
-                    if answer is not None:
-                        yield StoredAnswer(
-                            template=template,
-                            split=row.split,
-                            index=row.index,
-                            fields=row.fields,
-                            answer=answer,
-                        )
-                n_rows += 1
-                if n_rows % _TELL_EVERY == 0:
-                    tell(n_rows)
-
-
 class Rereading:
-    """The stored answers about one split, by any of these teachers, and who can read them.
-
-    templates: empty for all; those without regexes are then left out where `original` reads.
-    Raises PromptError, DatasetError and ConfigError.
-    """
+    """The stored answers about one split, by any of these teachers, and who can read them."""
 
     def __init__(
         self,
         config: RunSettings,
         teachers: Sequence[str],
         templates: Sequence[str],
-        names: set[str],
+        readers: set[str],
     ) -> None:
+        """templates: empty for all; those without regexes are then left out where `original` reads.
+
+        Raises PromptError, DatasetError and ConfigError.
+        """
         plans = [
             make_template_plan(replace(config, teacher=teacher), tuple(templates))
             for teacher in teachers
         ]
         self.left_out = 0
-        if ORIGINAL in names and not templates:
+        if ORIGINAL in readers and not templates:
             plans, self.left_out = _with_regexes(plans)
-        self._plans, self._store = plans, config.store
+        self._plans, self._store_path = plans, config.store
+        # All plans have the same templates; where there is no plan there is no answer to read.
         self.readers = {
             name: make_readers(name, plan.task.label, plan.templates)
-            for name in names
+            for name in readers
             for plan in plans[:1]
         }
 
     def answers(self, store: ResponseStore, tell: Tell) -> Iterator[StoredAnswer]:
         """All of them. Raises DatasetError where there is none."""
         found = None
-        for found in stored_answers(self._plans, store, tell):
+        for found in self._stored(store, tell):
             yield found
         if found is None:
             teachers = ", ".join(plan.model for plan in self._plans) or "anybody"
             raise DatasetError(
-                f"--store {self._store} has no answer to these rows by {teachers}: other rows "
+                f"--store {self._store_path} has no answer to these rows by {teachers}: other rows "
                 "(--data, --split), other --prompts, a --teacher or its --base-url?"
             )
+
+    def _stored(self, store: ResponseStore, tell: Tell) -> Iterator[StoredAnswer]:
+        """Plan by plan and row by row, whatever the store has of a plan's templates."""
+        n_rows = 0
+        with store.reading() as stored:
+            for plan in self._plans:
+                asked = plan.asking()
+                for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
+                    for template, request_of in asked.items():
+                        answer = stored.answer(request_of(row).key)
+                        if answer is not None:
+                            answer_id = template, row.split, row.index
+                            yield StoredAnswer(id=answer_id, fields=row.fields, answer=answer)
+                    n_rows += 1
+                    if n_rows % _TELL_EVERY == 0:
+                        tell(n_rows)
 
 
 def _with_regexes(plans: list[Plan]) -> tuple[list[Plan], int]:
@@ -125,3 +172,62 @@ def _with_regexes(plans: list[Plan]) -> tuple[list[Plan], int]:
             )
         kept.append(replace(plan, templates=templates))
     return kept, len(plans[0].templates) - len(kept[0].templates) if plans else 0
+
+
+class _Line(BaseModel):
+    """A line of `annotate parse --jsonl`: where the answer is from, and its Reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    template: str
+    split: str
+    index: int
+    label: str | None
+    rationale: str | None
+    rationale_span: tuple[int, int] | None
+    rule: str
+    confidence: float
+    reason: str | None
+
+
+def is_file(side: str) -> bool:
+    """Whether a side of a comparison is a file of lines, rather than a reader's name."""
+    return side.endswith((".jsonl", ".json")) or "/" in side
+
+
+def reading_line(answer_id: AnswerId, reading: Reading) -> bytes:
+    """One answer's reading as a JSON line."""
+    return orjson.dumps(_id_fields(answer_id) | reading._asdict()) + b"\n"
+
+
+def change_line(change: Change) -> bytes:
+    """One answer's two readings as a JSON line."""
+    sides = {
+        name: None if reading is None else reading._asdict()
+        for name, reading in (("before", change.before), ("after", change.after))
+    }
+    return orjson.dumps(_id_fields(change.id) | {"change": change.kind} | sides) + b"\n"
+
+
+def readings_in(path: Path) -> Mapping[AnswerId, Reading]:
+    """The readings of a file of JSON lines. Raises DatasetError."""
+    try:
+        with path.open("rb") as file:
+            return dict(_reading(path, number, line) for number, line in enumerate(file, start=1))
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _reading(path: Path, number: int, text: bytes) -> tuple[AnswerId, Reading]:
+    try:
+        line = _Line.model_validate_json(text)
+    except ValidationError:
+        raise DatasetError(
+            f"{path} line {number}: not a line of `annotate parse --jsonl`"
+        ) from None
+    fields = line.model_dump(exclude={"template", "split", "index"})
+    return (line.template, line.split, line.index), Reading(**fields)
+
+
+def _id_fields(answer_id: AnswerId) -> dict[str, object]:
+    return dict(zip(("template", "split", "index"), answer_id, strict=True))

@@ -1,48 +1,85 @@
-"""What can be said of pairs of shares, and how far it may be trusted.
+"""Templates compared in pairs on the rows that both answered, and how far that may be trusted.
 
-Three formulas of a few lines each, held against published values by the tests; why no library
-does it is in docs/decisions.
+Three formulas of a few lines each, held against published values by the tests; why no library does
+it is in docs/decisions.
 """
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import comb, sqrt
+from typing import Self
 
 from stepdistill.common.intervals import wilson
 
 
-def mcnemar(only_one: int, only_other: int) -> float:
-    """The exact two-sided p-value that two raters are equally good, by their discordant rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedComparison:
+    """One template against another, by how many of their common rows each got right."""
 
-    only_one, only_other: rows that one alone, and the other alone, got right.
-    """
+    both: int  # rows that both got right
+    only_one: int  # rows that the one alone got right
+    only_other: int
+    neither: int
+
+    @classmethod
+    def of(cls, one: Mapping[str, bool], other: Mapping[str, bool]) -> Self:
+        """one, other: whether each got a row right, by the row's id."""
+        pairs = Counter((one[row], other[row]) for row in one.keys() & other.keys())
+        return cls(
+            both=pairs[True, True],
+            only_one=pairs[True, False],
+            only_other=pairs[False, True],
+            neither=pairs[False, False],
+        )
+
+    @property
+    def rows(self) -> int:
+        """Rows that both answered."""
+        return self.both + self.only_one + self.only_other + self.neither
+
+    @property
+    def difference(self) -> float:
+        """The one's accuracy less the other's, -1 to 1."""
+        return (self.only_one - self.only_other) / self.rows if self.rows else 0.0
+
+    @property
+    def p(self) -> float:
+        """McNemar's exact two-sided p-value that both are equally good."""
+        return mcnemar(self.only_one, self.only_other)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The difference's 95 % interval: square-and-add from Wilson's intervals (Newcombe 1998,
+        method 10)."""
+        n = self.rows
+        if n == 0:
+            return -1.0, 1.0
+        n_one, n_other = self.both + self.only_one, self.both + self.only_other
+        (low, high), (other_low, other_high) = wilson(n_one, n), wilson(n_other, n)
+        together = self.both * self.neither - self.only_one * self.only_other
+        # Newcombe's continuity correction of the correlation: none where it is negative.
+        if together > 0:
+            together = max(together - n / 2, 0)
+        spread = n_one * (n - n_one) * n_other * (n - n_other)
+        phi = together / sqrt(spread) if spread else 0.0
+
+        def half(a: float, b: float) -> float:
+            return sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
+
+        one, other = n_one / n, n_other / n
+        return (
+            one - other - half(one - low, other_high - other),
+            one - other + half(high - one, other - other_low),
+        )
+
+
+def mcnemar(only_one: int, only_other: int) -> float:
+    """The exact two-sided p-value that two are equally good, by the rows that one alone, and the
+    other alone, got right (McNemar 1947): a sign test."""
     n, fewer = only_one + only_other, min(only_one, only_other)
     tail = sum(comb(n, k) for k in range(fewer + 1))
     return min(1.0, 2 * tail / 2**n)
-
-
-def paired_interval(both: int, only_one: int, only_other: int, neither: int) -> tuple[float, float]:
-    """The 95 % interval of one rater's accuracy less another's on the same rows, by how many each
-    got right: square-and-add from Wilson's intervals (Newcombe 1998, method 10)."""
-    n = both + only_one + only_other + neither
-    if n == 0:
-        return -1.0, 1.0
-    one, other = (both + only_one) / n, (both + only_other) / n
-    (low, high), (other_low, other_high) = wilson(both + only_one, n), wilson(both + only_other, n)
-    spread = (both + only_one) * (only_other + neither) * (both + only_other) * (only_one + neither)
-    together = both * neither - only_one * only_other
-    if together > n / 2:
-        together -= n / 2
-    elif together >= 0:
-        together = 0
-    phi = together / sqrt(spread) if spread else 0.0
-
-    def half(a: float, b: float) -> float:
-        return sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
-
-    difference = one - other
-    return (
-        difference - half(one - low, other_high - other),
-        difference + half(high - one, other - other_low),
-    )
 
 
 def holm(p_values: list[float]) -> list[float]:

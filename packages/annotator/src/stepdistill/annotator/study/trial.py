@@ -1,6 +1,6 @@
 """A trial: the same rows, asked of every template; made before anybody is asked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from stepdistill.annotator.dataset.selection import RowSample, draw_sample
@@ -9,10 +9,11 @@ from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.leak import leak_warning
 from stepdistill.annotator.prompt.mix import check_templates, single
+from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.reading.readers import ORIGINAL, Readers, make_readers
 from stepdistill.annotator.run.planning import make_tariff, make_template_plan, plan_of_templates
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.study.metadata import Setting
+from stepdistill.annotator.study.metadata import Metadata, Setting
 from stepdistill.common.errors import PromptError
 
 _CHAT = "/chat/completions"
@@ -20,33 +21,26 @@ _CHAT = "/chat/completions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is put to the test, and how it is judged.
+    """What is put to the test, and how it is judged."""
 
-    test_size: rows, or a fraction of them where it is a float; None for all. templates: empty for
-    all of the task. allow_leak: templates that may print the gold label or rationale; None: all.
-    """
-
-    test_size: int | float | None
-    seed: int | None
+    test_size: int | float | None  # rows; a float is a share of them, 0 to 1; None: all
+    seed: int | None  # draws the rows
     reader: str
-    templates: tuple[str, ...] = ()
-    allow_leak: tuple[str, ...] | None = ()
+    templates: tuple[str, ...] = ()  # empty: all of the task
+    allow_leak: tuple[str, ...] | None = ()  # that may print the gold label; None: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One plan per template, over rows that have a gold label and in the order they were drawn.
-
-    without_gold: rows of the split that nobody can judge. remarks: what a person should know.
-    """
+    """One plan per template, over rows that have a gold label and in the order they were drawn."""
 
     setting: Setting
-    plans: Mapping[str, Plan]
+    plans: Mapping[str, Plan]  # by template
     readers: Readers
     tariff: Tariff
-    n_rows: int
-    without_gold: int
-    remarks: list[str]
+    n_rows: int  # that each template is asked
+    without_gold: int  # rows of the split that cannot be judged
+    remarks: list[str]  # what a person should know, a line each
 
     @property
     def study(self) -> Study:
@@ -62,18 +56,25 @@ class Trial:
 def make_trial(config: RunSettings, choice: Choice) -> Trial:
     """The trial of a config's first split. Raises PromptError, DatasetError, ConfigError."""
     plan = make_template_plan(config, choice.templates)
-    names, remarks = _admitted(plan, choice)
+    names, remarks = _templates_to_ask(plan, choice)
     sample = draw_sample(plan.task, plan.source, plan.split, choice.test_size, choice.seed or 0)
-    plans = _apart(plan, names, sample)
     if sample.without_gold:
         remarks.append(f"{sample.without_gold:,} rows without a gold label are left out")
     if isinstance(choice.test_size, int) and sample.n < choice.test_size:
         remarks.append(f"only {sample.n:,} rows of {plan.split} have a gold label: all are taken")
-    used = {name: plan.templates[name] for name in names}
     return Trial(
-        setting=_setting(plan, choice),
-        plans=plans,
-        readers=make_readers(choice.reader, plan.task.label, used),
+        setting=Setting(
+            teacher=plan.model,
+            server=plan.endpoint.name + plan.endpoint.path.removesuffix(_CHAT),
+            split=plan.split,
+            reader=choice.reader,
+            test_size=choice.test_size,
+            seed=choice.seed if choice.test_size is not None else None,
+        ),
+        plans=_plans_by_template(plan, names, sample),
+        readers=make_readers(
+            choice.reader, plan.task.label, {name: plan.templates[name] for name in names}
+        ),
         tariff=make_tariff(config),
         n_rows=sample.n,
         without_gold=sample.without_gold,
@@ -81,9 +82,10 @@ def make_trial(config: RunSettings, choice: Choice) -> Trial:
     )
 
 
-def plans_again(config: RunSettings, study: Study) -> list[Plan]:
-    """The plans of a trial that the store remembers, one per template; of several that share an id
-    the last keeps it. Raises PromptError, DatasetError, ConfigError."""
+def plans_of_study(config: RunSettings, study: Study) -> list[Plan]:
+    """The plans of a trial that the store remembers, one per template. Raises PromptError,
+    DatasetError, ConfigError."""
+    # Of several wordings under one id the last keeps the id, the others get their digest with it.
     last = {each.id: each for each in study.templates}
     named = {
         each.id if last[each.id] is each else f"{each.id}@{each.digest[:6]}": each
@@ -91,10 +93,37 @@ def plans_again(config: RunSettings, study: Study) -> list[Plan]:
     }
     plan = plan_of_templates(replace(config, splits=(study.split,)), named)
     sample = draw_sample(plan.task, plan.source, plan.split, study.test_size, study.seed)
-    return list(_apart(plan, named, sample).values())
+    return list(_plans_by_template(plan, named, sample).values())
 
 
-def _apart(plan: Plan, names: Iterable[str], sample: RowSample) -> dict[str, Plan]:
+def choices_of_metadata(
+    config: RunSettings, metadata: Metadata
+) -> Iterator[tuple[RunSettings, Choice]]:
+    """What recomputes each result of a metadata file: templates that are gone are left out."""
+    known = load_templates(config.prompts, config.task)
+    for result in metadata.results:
+        setting = result.setting
+        templates = tuple(name for name in result.templates if name in known)
+        if templates:
+            yield (
+                replace(
+                    config,
+                    teacher=setting.teacher,
+                    splits=(setting.split,),
+                    # The scheme is no part of a request's key: any one finds the stored answers.
+                    base_url=f"https://{setting.server}",
+                ),
+                Choice(
+                    test_size=setting.test_size,
+                    seed=setting.seed,
+                    reader=setting.reader,
+                    templates=templates,
+                    allow_leak=None,
+                ),
+            )
+
+
+def _plans_by_template(plan: Plan, names: Iterable[str], sample: RowSample) -> dict[str, Plan]:
     over_sample = replace(plan, source=sample.source)
     return {
         name: replace(over_sample, mix=single(name), templates={name: plan.templates[name]})
@@ -102,8 +131,8 @@ def _apart(plan: Plan, names: Iterable[str], sample: RowSample) -> dict[str, Pla
     }
 
 
-def _admitted(plan: Plan, choice: Choice) -> tuple[list[str], list[str]]:
-    """The templates to ask, and what is to be said of those that are left out."""
+def _templates_to_ask(plan: Plan, choice: Choice) -> tuple[list[str], list[str]]:
+    """Their names, and a line for each template that is left out."""
     check_templates({*(choice.allow_leak or ())}, set(plan.templates), plan.task.task)
     names: list[str] = []
     remarks: list[str] = []
@@ -113,7 +142,7 @@ def _admitted(plan: Plan, choice: Choice) -> tuple[list[str], list[str]]:
             remarks.append(f"left out: template {name} has no regexes for --reader original")
         elif warning is None or choice.allow_leak is None or name in choice.allow_leak:
             names.append(name)
-        elif name in choice.templates:
+        elif name in choice.templates:  # asked for by name: not to be left out in silence
             raise PromptError(
                 f"{warning}: its score would mean nothing; --allow-leak {name}, if so"
             )
@@ -122,14 +151,3 @@ def _admitted(plan: Plan, choice: Choice) -> tuple[list[str], list[str]]:
     if not names:
         raise PromptError(f"task {plan.task.task} has no template to try")
     return names, remarks
-
-
-def _setting(plan: Plan, choice: Choice) -> Setting:
-    return Setting(
-        teacher=plan.model,
-        server=plan.endpoint.name + plan.endpoint.path.removesuffix(_CHAT),
-        split=plan.split,
-        reader=choice.reader,
-        test_size=choice.test_size,
-        seed=choice.seed if choice.test_size is not None else None,
-    )

@@ -16,7 +16,7 @@ from stepdistill.annotator.run.planning import make_tariff
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.score_template import Scored, score_template
+from stepdistill.annotator.study.score import Scored, score_template
 from stepdistill.annotator.teacher.progress import Progress
 
 
@@ -80,10 +80,9 @@ class Asker:
 
     def score(self, plan: Plan) -> Scored:
         """How the one template of a plan did on its rows."""
-        reader = make_readers(VERDICT, plan.task.label, plan.templates)
-        (name,) = plan.templates
+        readers = make_readers(VERDICT, plan.task.label, plan.templates)
         with self.desk.store.reading() as stored:
-            return score_template(plan, stored, reader.by_template[name], self.tariff)
+            return score_template(plan, stored, readers, self.tariff)
 
     @property
     def spent_usd(self) -> float | None:

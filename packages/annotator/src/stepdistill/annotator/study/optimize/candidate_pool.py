@@ -8,9 +8,9 @@ from stepdistill.annotator.plan.plan import Plan, Unanswered
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.study.optimize.asker import Asker
-from stepdistill.annotator.study.race import RaceRules, Right, run_race
-from stepdistill.annotator.study.score_template import Scored
-from stepdistill.annotator.study.stop_risk import expected
+from stepdistill.annotator.study.race import Correct, RaceRules, run_race
+from stepdistill.annotator.study.score import Scored
+from stepdistill.annotator.study.stop_risk import expected_shares
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class CandidatePool:
     rules: RaceRules | None
     asker: Asker
     templates: dict[str, Template] = field(default_factory=dict[str, Template])
-    right: dict[str, Right] = field(default_factory=dict[str, Right])
+    right: dict[str, Correct] = field(default_factory=dict[str, Correct])
     scored: dict[str, Scored] = field(default_factory=dict[str, Scored])
 
     def enter(self, templates: Sequence[Template]) -> None:
@@ -51,22 +51,22 @@ class CandidatePool:
 
     def expected(self) -> dict[str, float]:
         """What share of the rows each template is expected to get right, the best first."""
-        found = expected(self.right, self.n_rows)
+        found = expected_shares(self.right, self.n_rows)
         return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
-    def _whole(self) -> dict[str, Right]:
+    def _whole(self) -> dict[str, Correct]:
         return {name: each for name, each in self.right.items() if len(each) == self.n_rows}
 
     def _best_first(self, name: str) -> tuple[int, float, str]:
         return -sum(self.right[name]), self.scored[name].score.cost_per_row_usd or 0.0, name
 
-    def _ask(self, names: Sequence[str], rows: int) -> dict[str, Right]:
+    def _ask(self, names: Sequence[str], rows: int) -> dict[str, Correct]:
         plans = {name: replace(self._plan_of(name), samples=rows) for name in names}
         asked = {name: len(self.right.get(name, ())) for name in names}
         self.asker.ask([Unanswered(plan=plans[name], start=asked[name]) for name in names])
         for name, plan in plans.items():
             self.scored[name] = scored = self.asker.score(plan)
-            self.right[name] = [scored.right.get(each.row.id, False) for each in plan.rows()]
+            self.right[name] = scored.correct_rows(plan)
         return {name: self.right[name] for name in names}
 
     def _plan_of(self, name: str) -> Plan:

@@ -6,8 +6,8 @@ it is. On rows that had no say in the choice it is as good as it is, but for the
 
 from dataclasses import dataclass
 
-from stepdistill.annotator.study.score_template import Scored
-from stepdistill.annotator.study.statistics import mcnemar, paired_interval
+from stepdistill.annotator.study.score import Scored
+from stepdistill.annotator.study.statistics import PairedComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,36 +18,9 @@ class Pair:
     start: Scored
 
     @property
-    def gain(self) -> float:
-        """The winner's accuracy less the other's, on the rows that both answered."""
-        _, only_winner, only_start, _ = self._table
-        return (only_winner - only_start) / self.n_rows if self.n_rows else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The gain's 95 % interval."""
-        return paired_interval(*self._table)
-
-    @property
-    def p(self) -> float:
-        """McNemar's exact p-value that both are equally good."""
-        _, only_winner, only_start, _ = self._table
-        return mcnemar(only_winner, only_start)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows that both answered."""
-        return sum(self._table)
-
-    @property
-    def _table(self) -> tuple[int, int, int, int]:
-        """Both right, the winner alone, the start alone, neither."""
-        one, other = self.winner.right, self.start.right
-        rows = one.keys() & other.keys()
-        both = sum(one[row] and other[row] for row in rows)
-        only_one = sum(one[row] and not other[row] for row in rows)
-        only_other = sum(other[row] and not one[row] for row in rows)
-        return both, only_one, only_other, len(rows) - both - only_one - only_other
+    def gain(self) -> PairedComparison:
+        """The winner against the other, on the rows that both answered."""
+        return PairedComparison.of(self.winner.correct, self.start.correct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +33,7 @@ class Confirmation:
     @property
     def confirmed(self) -> bool:
         """Whether the gain on the held-out rows is above zero by its interval."""
-        return self.held_out.interval[0] > 0
+        return self.held_out.gain.interval[0] > 0
 
     @property
     def bias(self) -> float:
@@ -70,4 +43,4 @@ class Confirmation:
     @property
     def gain_bias(self) -> float:
         """By how much the search's own gain is above the confirmed one."""
-        return self.searched.gain - self.held_out.gain
+        return self.searched.gain.difference - self.held_out.gain.difference

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from stepdistill.annotator.page import percent, rendered
 from stepdistill.annotator.prompt.appending import as_yaml
-from stepdistill.annotator.study.columns import COLUMNS, Value
 from stepdistill.annotator.study.optimize.confirmation import Confirmation, Pair
 from stepdistill.annotator.study.optimize.outcome import SearchOutcome, Spent
-from stepdistill.annotator.study.ranking import Rank
+from stepdistill.annotator.study.report import COLUMNS, as_row
 
 _PAGE = Path(__file__).parent.parent / "templates" / "search.html.jinja"
 _SHOWN = 20
@@ -51,7 +50,7 @@ def facts(outcome: SearchOutcome) -> dict[str, object]:
         "history": str(outcome.history),
         "metadata": str(outcome.metadata),
         "written": str(outcome.written) if outcome.written else None,
-        "ranking": [_row(place) for place in outcome.places],
+        "ranking": [as_row(place) for place in outcome.places],
     }
 
 
@@ -89,11 +88,11 @@ def _confirmed(confirmation: Confirmation) -> str:
         confirmation.held_out,
         "confirmed" if confirmation.confirmed else ("not confirmed, as that may be luck"),
     )
-    low, high = (_points(each) for each in pair.interval)
+    gain, low, high = (_points(each) for each in (pair.gain.difference, *pair.gain.interval))
     return (
-        f"On {pair.n_rows} rows held out from the search: {percent(pair.winner.score.accuracy)} "
-        f"against {percent(pair.start.score.accuracy)}, a gain of {_points(pair.gain)} points "
-        f"(95 % interval {low} to {high}, p {_p(pair.p)}): {verdict}."
+        f"On {pair.gain.rows} rows held out from the search: {percent(pair.winner.score.accuracy)} "
+        f"against {percent(pair.start.score.accuracy)}, a gain of {gain} points "
+        f"(95 % interval {low} to {high}, p {_p(pair.gain.p)}): {verdict}."
     )
 
 
@@ -101,7 +100,7 @@ def _bias(confirmation: Confirmation) -> str:
     searched = confirmation.searched
     return (
         f"The search's own rows had said {percent(searched.winner.score.accuracy)} "
-        f"({_more(confirmation.bias)}) and a gain of {_points(searched.gain)} "
+        f"({_more(confirmation.bias)}) and a gain of {_points(searched.gain.difference)} "
         f"({_more(confirmation.gain_bias)}): whoever takes the best of many takes luck, too."
     )
 
@@ -127,20 +126,16 @@ def _confirmation_facts(confirmation: Confirmation) -> dict[str, object]:
 
 
 def _pair_facts(pair: Pair) -> dict[str, object]:
-    low, high = pair.interval
+    low, high = pair.gain.interval
     return {
-        "rows": pair.n_rows,
+        "rows": pair.gain.rows,
         "winner": pair.winner.score.accuracy,
         "start": pair.start.score.accuracy,
-        "gain": pair.gain,
+        "gain": pair.gain.difference,
         "gain_low": low,
         "gain_high": high,
-        "p": pair.p,
+        "p": pair.gain.p,
     }
-
-
-def _row(place: Rank) -> dict[str, Value]:
-    return {column.name: column.value(place) for column in COLUMNS}
 
 
 def _points(share: float) -> str:

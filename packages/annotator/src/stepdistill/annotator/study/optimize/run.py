@@ -67,7 +67,7 @@ def run_search(
         iterations=search.iterations,
         stopped=stopped,
         lines=search.lines,
-        places=rank([each for each in search.arena.whole() if each.right]),
+        places=rank([each for each in search.arena.whole() if each.correct]),
         winner=search.arena.templates[search.winner],
         start=search.best_of_start,
         confirmation=confirmation,

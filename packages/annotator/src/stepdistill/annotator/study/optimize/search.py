@@ -22,7 +22,8 @@ from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, Tried
 from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter, RefusedProposal
 from stepdistill.annotator.study.optimize.proposer import ProposalRequests
 from stepdistill.annotator.study.optimize.search_rows import SearchRows
-from stepdistill.annotator.study.score_template import Scored
+from stepdistill.annotator.settings.study import SearchSettings
+from stepdistill.annotator.study.score import Scored
 
 _Proposal = Template | RefusedProposal
 

@@ -6,11 +6,18 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.reading.reading import Reading, unread
-from stepdistill.annotator.study.reading_diff import ReadingTally, kind_of, rule_name
-from stepdistill.annotator.study.reading_lines import change_line, is_file, line_of, readings_in
+from stepdistill.annotator.study.rereading import (
+    ReadingTally,
+    change_line,
+    is_file,
+    kind_of,
+    reading_line,
+    readings_in,
+    rule_name,
+)
 from stepdistill.common.errors import DatasetError
 
-PLACE = ("plain", "train", 7)
+ANSWER = ("plain", "train", 7)
 
 
 def reading(label: str, rationale: str | None = None, rule: str = "statement") -> Reading:
@@ -44,9 +51,9 @@ def test_kinds_of_change(before: Reading | None, after: Reading | None, kind: st
 def test_changes_are_counted_by_both_rules() -> None:
     tally = ReadingTally()
     pairs = [
-        (PLACE, unread("no_match"), reading("b")),
-        (PLACE, reading("a"), reading("a")),
-        (PLACE, unread("no_match"), reading("a")),
+        (ANSWER, unread("no_match"), reading("b")),
+        (ANSWER, reading("a"), reading("a")),
+        (ANSWER, unread("no_match"), reading("a")),
     ]
     assert len(list(tally.changes(pairs))) == 2
     assert tally.compared == 3
@@ -56,18 +63,20 @@ def test_changes_are_counted_by_both_rules() -> None:
 
 def test_a_line_has_exactly_these_fields_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "readings.jsonl"
-    said = reading("a", "It is so.")
-    path.write_bytes(line_of(PLACE, said) + line_of(("plain", "train", 8), unread("refusal")))
+    first = reading("a", "It is so.")
+    path.write_bytes(
+        reading_line(ANSWER, first) + reading_line(("plain", "train", 8), unread("refusal"))
+    )
     assert list(json.loads(path.read_bytes().splitlines()[0])) == [
         *("template", "split", "index", "label", "rationale", "rationale_span", "rule"),
         *("confidence", "reason"),
     ]
-    assert readings_in(path)[PLACE] == said
+    assert readings_in(path)[ANSWER] == first
     assert readings_in(path)["plain", "train", 8] == unread("refusal")
 
 
 def test_a_changes_line() -> None:
-    (change,) = ReadingTally().changes([(PLACE, None, reading("a"))])
+    (change,) = ReadingTally().changes([(ANSWER, None, reading("a"))])
     line = json.loads(change_line(change))
     assert (line["template"], line["change"], line["before"]) == ("plain", "found", None)
     assert line["after"]["label"] == "a"
