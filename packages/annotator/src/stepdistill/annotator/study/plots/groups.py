@@ -1,21 +1,32 @@
-"""What figures are drawn of: the templates that were scored in one setting, and their measures."""
+"""What figures are drawn of: templates that were scored in one setting, their measures, panels."""
 
+# matplotlib types its keyword arguments in part only.
+# pyright: reportUnknownMemberType=false
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
 from stepdistill.annotator.study.metadata import Metadata, Setting
-from stepdistill.annotator.study.score import TemplateScore
+from stepdistill.annotator.study.score import Style, TemplateScore
 from stepdistill.common.figures import COLOURS, MARKERS
+
+WIDTH_IN = 8.0
+_ROW_IN = 3.0  # height of a row of panels
+_MAX_NAME = 45  # characters; longer names stand below one another in a legend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Templates of one task, by one teacher, on the same rows. number: of its colour and marker."""
+    """Templates of one task, by one teacher, on the same rows."""
 
     name: str
-    number: int
+    number: int  # decides colour and marker
     scores: tuple[TemplateScore, ...]
 
     @property
@@ -31,35 +42,34 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One number of a template. of: None where its answers do not have it. span: where it lies,
-    where that is known beforehand."""
+    """One number of a template."""
 
     name: str
-    axis: str
-    of: Callable[[TemplateScore], float | None]
-    span: tuple[float, float] | None = None
+    axis: str  # label of its axis, with the unit
+    of: Callable[[TemplateScore], float | None]  # None where its answers do not have it
+    span: tuple[float, float] | None = None  # lowest and highest value, where they are known
 
 
-def _ease(score: TemplateScore) -> float | None:
-    return score.style.reading_ease if score.style else None
+def _of_style(get: Callable[[Style], float | None]) -> Callable[[TemplateScore], float | None]:
+    return lambda score: get(score.style) if score.style else None
 
 
-def _words(score: TemplateScore) -> float | None:
-    return score.style.words if score.style else None
-
-
-def _deviation(score: TemplateScore) -> float | None:
-    variance = score.style.characters_variance if score.style else None
+def _deviation(style: Style) -> float | None:
+    variance = style.characters_variance
     return None if variance is None or not isfinite(variance) else sqrt(variance)
 
 
-EASE = Measure(name="reading ease", axis="reading ease (Flesch)", of=_ease)
+EASE = Measure(
+    name="reading ease", axis="reading ease (Flesch)", of=_of_style(lambda s: s.reading_ease)
+)
 DEVIATION = Measure(
-    name="length deviation", axis="standard deviation of length (characters)", of=_deviation
+    name="length deviation",
+    axis="standard deviation of length (characters)",
+    of=_of_style(_deviation),
 )
 MEASURES = (
     EASE,
-    Measure(name="words", axis="words in a rationale (mean)", of=_words),
+    Measure(name="words", axis="words in a rationale (mean)", of=_of_style(lambda s: s.words)),
     Measure(
         name="rationale rate",
         axis="answers with a rationale (%)",
@@ -71,7 +81,7 @@ MEASURES = (
 
 
 def groups_of(files: Iterable[Metadata]) -> list[Group]:
-    """One for each setting of each file; templates that nothing was answered with are no part."""
+    """One for each setting of each file; templates without an answered row are left out."""
     found = [
         (each.task, result.setting, [score for score in result.templates.values() if score.rows])
         for each in files
@@ -95,13 +105,8 @@ def values(group: Group, *measures: Measure) -> list[tuple[TemplateScore, list[f
     ]
 
 
-def known(groups: Sequence[Group], measures: Iterable[Measure]) -> list[Measure]:
-    """The measures that some template has."""
-    return [each for each in measures if any(values(group, each) for group in groups)]
-
-
 def selection(groups: Sequence[Group]) -> str:
-    """n, and how the templates were chosen: not at all."""
+    """For a caption: n, and how the templates were chosen, which is not at all."""
     counts = "; ".join(f"{group.name}: n = {len(group.scores)}" for group in groups)
     rows = sorted(score.rows for score in _scores(groups))
     each = f"{rows[0]:,}" if rows[0] == rows[-1] else f"{rows[0]:,} to {rows[-1]:,}"
@@ -112,12 +117,44 @@ def selection(groups: Sequence[Group]) -> str:
 
 
 def missing(groups: Sequence[Group], measures: Iterable[Measure]) -> str:
-    """How many templates some panel does not show; empty where it shows all."""
-    lacks: Mapping[str, int] = {
+    """For a caption: how many templates some panel does not show; empty where it shows all."""
+    lacks = {
         each.name: sum(each.of(score) is None for score in _scores(groups)) for each in measures
     }
-    said = ", ".join(f"{n} have no {name}" for name, n in lacks.items() if n)
-    return f" Not shown, as their answers lack it: {said}." if said else ""
+    counts = ", ".join(f"{n} have no {name}" for name, n in lacks.items() if n)
+    return f" Not shown, as their answers lack it: {counts}." if counts else ""
+
+
+def panels_height_in(measures: Sequence[Measure], groups: Sequence[Group]) -> float:
+    """Inches for the panels, the legend and a caption that names every group."""
+    return _ROW_IN * -(-len(measures) // 2) + 0.25 * len(groups) + 0.6
+
+
+def paint_panels(
+    figure: Figure, measures: Sequence[Measure], paint: Callable[[Axes, Measure], None]
+) -> None:
+    """A panel for each measure, two in a row."""
+    rows, columns = -(-len(measures) // 2), min(2, len(measures))
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, measure in zip(panels, measures, strict=False):
+        paint(axes, measure)
+    for axes in list(panels)[len(measures) :]:  # an odd number leaves one empty
+        axes.set_axis_off()
+
+
+def legend_above(
+    figure: Figure, groups: Sequence[Group], *, filled: bool, colour: str | None = None
+) -> None:
+    """Which mark is which group's; filled: as areas. colour: where it means something else."""
+    handles = [
+        Patch(facecolor=colour or group.colour)
+        if filled
+        else Line2D([], [], color=colour or group.colour, marker=group.marker, linestyle="none")
+        for group in groups
+    ]
+    names = [group.name for group in groups]
+    columns = 1 if max(map(len, names)) > _MAX_NAME else 2
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, fontsize="small")
 
 
 def _scores(groups: Sequence[Group]) -> Iterator[TemplateScore]:
@@ -126,11 +163,11 @@ def _scores(groups: Sequence[Group]) -> Iterator[TemplateScore]:
 
 def _names(settings: Sequence[tuple[str, Setting]]) -> list[str]:
     """As short as tells each from all others."""
-    ways = [[_name(task, setting, way) for task, setting in settings] for way in range(3)]
-    times = [Counter(way) for way in ways]
+    details = [[_name(task, setting, detail) for task, setting in settings] for detail in range(3)]
+    times = [Counter(names) for names in details]
     return [
         next((name for name, n in zip(each, times, strict=True) if n[name] == 1), each[-1])
-        for each in zip(*ways, strict=True)
+        for each in zip(*details, strict=True)
     ]
 
 

@@ -11,32 +11,32 @@ from matplotlib.figure import Figure
 from stepdistill.annotator.study.plots.groups import (
     DEVIATION,
     EASE,
+    WIDTH_IN,
     Group,
     Measure,
+    legend_above,
     missing,
+    paint_panels,
+    panels_height_in,
     selection,
     values,
 )
-from stepdistill.annotator.study.plots.panels import WIDTH_IN, height_in, legend_above, paint_panels
 from stepdistill.common.figures import SHADES, Picture
 
 _BINS = 14
-# A line through fewer points says nothing.
-_FEWEST_FOR_A_FIT = 4
+_MIN_POINTS = 4  # a line through fewer says nothing
 
 
 def histograms(groups: Sequence[Group], measures: Sequence[Measure]) -> Picture:
     """How many templates have how much of each measure."""
 
     def panel(axes: Axes, measure: Measure) -> None:
-        found = [[value for _, (value,) in values(group, measure)] for group in groups]
-        colours = [group.colour for group in groups]
         axes.hist(
-            found,
+            [[value for _, (value,) in values(group, measure)] for group in groups],
             bins=_BINS,
             range=measure.span,
             stacked=True,
-            color=colours,
+            color=[group.colour for group in groups],
             edgecolor="white",
             linewidth=0.5,
         )
@@ -51,7 +51,7 @@ def histograms(groups: Sequence[Group], measures: Sequence[Measure]) -> Picture:
         caption=f"{selection(groups)} Bars are stacked.{missing(groups, measures)}",
         paint=paint,
         width_in=WIDTH_IN,
-        height_in=height_in(measures, groups),
+        height_in=panels_height_in(measures, groups),
     )
 
 
@@ -62,7 +62,7 @@ def accuracy_by_style(groups: Sequence[Group], measures: Sequence[Measure]) -> P
         for group in groups:
             _scatter(axes, group, measure)
         axes.set(xlabel=measure.axis, ylabel="accuracy (%)")
-        if measure.span:
+        if measure.span:  # room for marks that lie on its ends
             axes.set_xlim(measure.span[0] - 4, measure.span[1] + 4)
         axes.legend(fontsize=6, handlelength=1.2, labelspacing=0.2, frameon=True, framealpha=0.7)
 
@@ -79,14 +79,15 @@ def accuracy_by_style(groups: Sequence[Group], measures: Sequence[Measure]) -> P
         ),
         paint=paint,
         width_in=WIDTH_IN,
-        height_in=height_in(measures, groups) + 0.8,
+        height_in=panels_height_in(measures, groups) + 0.8,
     )
 
 
 def ease_and_deviation(groups: Sequence[Group]) -> Picture:
     """Reading ease and length deviation, coloured by accuracy."""
     shown = [group for group in groups if values(group, EASE, DEVIATION)]
-    everywhere = [100 * score.accuracy for group in shown for score in group.scores]
+    # One scale for all groups, so that a colour means the same accuracy everywhere.
+    accuracies = [100 * score.accuracy for group in shown for score in group.scores]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -97,8 +98,8 @@ def ease_and_deviation(groups: Sequence[Group]) -> Picture:
                 [deviation for _, (_, deviation) in found],
                 c=[100 * score.accuracy for score, _ in found],
                 cmap=SHADES,
-                vmin=min(everywhere),
-                vmax=max(everywhere),
+                vmin=min(accuracies),
+                vmax=max(accuracies),
                 marker=group.marker,
                 edgecolors="0.4",
                 linewidths=0.4,
@@ -126,21 +127,18 @@ def _scatter(axes: Axes, group: Group, measure: Measure) -> None:
     axes.scatter(across, up, s=14, color=group.colour, marker=group.marker, alpha=0.6)
     fit = _fit(across, up)
     if fit is None:
+        # Drawn of nothing: only the legend is to say so.
         axes.plot([], [], color=group.colour, label=f"n = {len(found)}, no line")
         return
-    slope, start, r = fit
+    slope, intercept, r = fit
     ends = [min(across), max(across)]
-    axes.plot(
-        ends,
-        [start + slope * end for end in ends],
-        color=group.colour,
-        label=f"n = {len(found)}, r = {r:+.2f}",
-    )
+    line = [intercept + slope * end for end in ends]
+    axes.plot(ends, line, color=group.colour, label=f"n = {len(found)}, r = {r:+.2f}")
 
 
 def _fit(across: list[float], up: list[float]) -> tuple[float, float, float] | None:
     """Slope, intercept and correlation; None of too few points, or where nothing varies."""
-    if len(across) < _FEWEST_FOR_A_FIT:
+    if len(across) < _MIN_POINTS:
         return None
     try:
         line = linear_regression(across, up)
