@@ -4,8 +4,11 @@ import pytest
 
 from stepdistill.annotator.dataset.rows import Row
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, Tried
-from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter, RefusedProposal
+from stepdistill.annotator.study.optimize.proposal import (
+    MetaPrompt,
+    ProposalFilter,
+    RefusedProposal,
+)
 from stepdistill.common.task import TaskSpec
 
 TASK = TaskSpec.model_validate(
@@ -35,9 +38,9 @@ KNOWN = Template(
 GOOD = "Does it follow from {premise} that {hypothesis}? Say yes or no, and why."
 
 
-def gatekeeper() -> ProposalFilter:
-    words = "{tried_templates} {solved_problems}"
-    return ProposalFilter(MetaPrompt(words=words, task=TASK, problems=(PROBLEM,)), [KNOWN])
+def a_filter() -> ProposalFilter:
+    text = "{tried_templates} {solved_problems}"
+    return ProposalFilter(MetaPrompt(text=text, task=TASK, problems=(PROBLEM,)), [KNOWN])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def gatekeeper() -> ProposalFilter:
     ],
 )
 def test_a_good_one_is_let_in_whatever_is_said_around_it(answer: str) -> None:
-    found = gatekeeper().judge(answer, KNOWN)
+    found = a_filter().check(answer, KNOWN)
     assert isinstance(found, Template)
     assert (found.user, found.system, found.options) == (GOOD, "", {"temperature": 0})
     assert found.id.startswith("found-")
@@ -71,27 +74,26 @@ def test_a_good_one_is_let_in_whatever_is_said_around_it(answer: str) -> None:
     ],
 )
 def test_what_is_not_worth_paying_for_is_refused_with_its_reason(text: str, reason: str) -> None:
-    found = gatekeeper().judge(f"<template>{text}</template>", KNOWN)
+    found = a_filter().check(f"<template>{text}</template>", KNOWN)
     assert isinstance(found, RefusedProposal)
     assert found.reason == reason
 
 
 def test_unmarked_answers_and_second_helpings_are_refused() -> None:
-    gate = gatekeeper()
-    assert isinstance(refused := gate.judge(GOOD, KNOWN), RefusedProposal)
+    proposal_filter = a_filter()
+    assert isinstance(refused := proposal_filter.check(GOOD, KNOWN), RefusedProposal)
     assert refused.reason == "no_template"
-    assert isinstance(gate.judge(f"<template>{GOOD}</template>", KNOWN), Template)
-    again = gate.judge(f"<template>{GOOD.replace('?', ' ?')}</template>", KNOWN)
+    assert isinstance(proposal_filter.check(f"<template>{GOOD}</template>", KNOWN), Template)
+    again = proposal_filter.check(f"<template>{GOOD.replace('?', ' ?')}</template>", KNOWN)
     assert isinstance(again, RefusedProposal)
     assert again.reason == "duplicate"
 
 
 def test_the_optimizer_sees_templates_in_order_and_problems_as_they_are() -> None:
-    words = "Use {placeholders}, as {premise}. {label_words}\n{tried_templates}\n{solved_problems}"
-    meta_prompt = MetaPrompt(words=words, task=TASK, problems=(PROBLEM,))
+    text = "Use {placeholders}, as {premise}. {label_words}\n{tried_templates}\n{solved_problems}"
+    meta_prompt = MetaPrompt(text=text, task=TASK, problems=(PROBLEM,))
     other = Template(id="other", user=GOOD)
-    text = meta_prompt.text([Tried(template=KNOWN, score=0.4), Tried(template=other, score=0.52)])
-    assert text == (
+    assert meta_prompt.filled([(KNOWN, 0.4), (other, 0.52)]) == (
         "Use {premise} and {hypothesis}, as {premise}. The label is one of: yes, no.\n"
         f"<template>\nBe strict.\n\n{KNOWN.user}\n</template>\nscore: 40\n\n"
         f"<template>\n{GOOD}\n</template>\nscore: 52\n"

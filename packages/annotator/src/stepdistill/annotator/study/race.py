@@ -23,20 +23,8 @@ _MIN_FINALISTS = 2  # with one, nothing would be compared in the end
 SLACK = 0.02  # share of the rows that a template may be behind the best and be as good a find
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wave:
-    """One round of questions."""
-
-    rows: float  # share of all rows that are asked by its end, 0 to 1
-    keep: float  # share of all templates that go on after it, 0 to 1
-
-
-WAVES = (
-    Wave(rows=0.16, keep=0.5),
-    Wave(rows=0.32, keep=0.25),
-    Wave(rows=0.56, keep=0.125),
-    Wave(rows=1.0, keep=0.0),
-)
+# Of all rows, the share asked by the end of a wave; of all templates, the share that goes on.
+_WAVES = ((0.16, 0.5), (0.32, 0.25), (0.56, 0.125), (1.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +40,6 @@ class Race:
     """How a race ended."""
 
     n_rows: int
-    # Templates of earlier races with all their rows, that these have to beat.
-    known: Mapping[str, Correct] = field(default_factory=dict[str, Correct])
     correct: dict[str, Correct] = field(default_factory=dict[str, Correct])  # by template
     error: float = 0.0  # chance that a stopped one would have ended over SLACK ahead, 0 to 1
 
@@ -81,19 +67,19 @@ def run_race(
     ask: Ask,
     known: Mapping[str, Correct] | None = None,
 ) -> Race:
-    """Race these templates over n_rows rows, against each other and those of earlier races."""
-    race = Race(n_rows=n_rows, known=known or {})
+    """Race templates over n_rows rows; known: others that were asked all of them, to be beaten."""
+    race = Race(n_rows=n_rows)
     running, rows = list(templates), 0
-    for wave in WAVES:
+    for rows_share, keep_share in _WAVES:
         # One row more at least: with few rows the shares of two waves round to the same number.
-        rows = min(n_rows, max(rows + 1, round(wave.rows * n_rows)))
+        rows = min(n_rows, max(rows + 1, round(rows_share * n_rows)))
         race.correct |= ask(running, rows)
-        keep = max(_MIN_FINALISTS, round(wave.keep * len(templates)))
+        keep = max(_MIN_FINALISTS, round(keep_share * len(templates)))
         running = sorted(running, key=lambda name: -sum(race.correct[name]))[:keep]
     while True:
         # 1e-9: a product such as 0.02 * 50 may lie just below the whole number that it is.
         slack_rows = int(SLACK * n_rows + 1e-9)
-        risks = stop_risks({**race.known, **race.correct}, n_rows, slack_rows)
+        risks = stop_risks({**(known or {}), **race.correct}, n_rows, slack_rows)
         race.error = _any_of(risks.values())
         resumed = _to_resume(race, risks, rules)
         if not resumed:

@@ -1,36 +1,100 @@
-"""Where templates are tried: the same rows for all, in races, each against the best so far."""
+"""Asking models during a search, and the pool of templates that race on the same rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import uvloop
+
+from stepdistill.annotator.console.screen import ConsoleOutput
 from stepdistill.annotator.dataset.sources import Source
-from stepdistill.annotator.plan.plan import Plan, Unanswered
+from stepdistill.annotator.money.bill import Bill, spent_usd
+from stepdistill.annotator.money.spending import Spending
+from stepdistill.annotator.plan.plan import Plan, RequestSource, Unanswered
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.study.optimize.asker import Asker
+from stepdistill.annotator.reading.readers import VERDICT, make_readers
+from stepdistill.annotator.run.planning import make_tariff
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.simulator.reply import AnswerSource
+from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.race import Correct, RaceRules, run_race
-from stepdistill.annotator.study.score import Scored
+from stepdistill.annotator.study.score import Scored, score_template, total_usd
 from stepdistill.annotator.study.stop_risk import expected_shares
+from stepdistill.annotator.teacher.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """What all who ask in a search share."""
+
+    store: ResponseStore
+    console: ConsoleOutput
+    spending: Spending  # where the store remembers what is asked
+    simulated: AnswerSource  # who answers where a model is the embedded simulator
+
+
+class Asker:
+    """Asks the model of these settings, under their ceiling and limits."""
+
+    def __init__(self, config: RunSettings, context: SearchContext) -> None:
+        self.context = context
+        self.progress: list[Progress] = []  # of each time that we ask
+        self._config, self._tariff = config, make_tariff(config)
+        # Of all texts that the search has used, whichever run paid for them.
+        self.bill = Bill(tariff=self._tariff)
+
+    def ask(self, sources: Sequence[RequestSource]) -> None:
+        """Settle these. Raises RunStopped, StoreError, Interrupted; answers are stored."""
+        keys = [request.key for each in sources for request in each.requests()]
+        context, progress = self.context, Progress()
+        self.progress.append(progress)
+        context.spending.count(progress, self._tariff)
+        if all(context.store.has(keys)):  # a replay: no server, no connection
+            progress.cached = len(keys)
+            return
+        # Half of all imports: only where somebody is asked.
+        from stepdistill.annotator.run.ask import ask
+
+        store, console, simulated = context.store, context.console, context.simulated
+        uvloop.run(ask(self._config, sources, store, console, progress, lambda _: simulated))
+
+    def texts(self, source: RequestSource) -> list[str | None]:
+        """The answers in order, None where there is none."""
+        with self.context.store.reading() as stored:
+            answers = [stored.answer(request.key) for request in source.requests()]
+        for answer in answers:
+            if answer is not None:
+                self.bill.add(answer)
+        return [None if answer is None else answer.text for answer in answers]
+
+    def score(self, plan: Plan) -> Scored:
+        """How the one template of a plan did on its rows."""
+        readers = make_readers(VERDICT, plan.task.label, plan.templates)
+        with self.context.store.reading() as stored:
+            return score_template(plan, stored, readers, self._tariff)
+
+    @property
+    def spent_usd(self) -> float | None:
+        """What this run's own answers cost; None where no price is known."""
+        return total_usd(spent_usd(self._tariff, each) for each in self.progress)
 
 
 @dataclass(slots=True, kw_only=True)
 class CandidatePool:
-    """Rows in order, and how every template did on them.
+    """Rows in order, and how every template did on them."""
 
-    rules: None asks every template every row. right, scored: by template id.
-    """
-
-    plan: Plan
+    plan: Plan  # whom the rows go to
     rows: Source
     n_rows: int
-    rules: RaceRules | None
+    rules: RaceRules | None  # None: ask every template every row
     asker: Asker
+    # By template id:
     templates: dict[str, Template] = field(default_factory=dict[str, Template])
-    right: dict[str, Correct] = field(default_factory=dict[str, Correct])
+    correct: dict[str, Correct] = field(default_factory=dict[str, Correct])
     scored: dict[str, Scored] = field(default_factory=dict[str, Scored])
 
-    def enter(self, templates: Sequence[Template]) -> None:
-        """Try these templates. Raises RunStopped, StoreError, Interrupted; answers are stored."""
+    def add(self, templates: Sequence[Template]) -> None:
+        """Ask and score these, too. Raises RunStopped, StoreError, Interrupted."""
         if not templates:
             return
         self.templates |= {each.id: each for each in templates}
@@ -41,9 +105,9 @@ class CandidatePool:
             run_race(names, self.n_rows, self.rules, self._ask, self._whole())
 
     @property
-    def best(self) -> str | None:
+    def best(self) -> str:
         """The best of the templates that were asked every row: the cheapest of equals."""
-        return min(self._whole(), key=self._best_first, default=None)
+        return min(self._whole(), key=self._best_first)
 
     def whole(self) -> list[Scored]:
         """The templates that were asked every row."""
@@ -51,29 +115,27 @@ class CandidatePool:
 
     def expected(self) -> dict[str, float]:
         """What share of the rows each template is expected to get right, the best first."""
-        found = expected_shares(self.right, self.n_rows)
-        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+        shares = expected_shares(self.correct, self.n_rows)
+        return dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])))
 
     def _whole(self) -> dict[str, Correct]:
-        return {name: each for name, each in self.right.items() if len(each) == self.n_rows}
+        return {name: each for name, each in self.correct.items() if len(each) == self.n_rows}
 
     def _best_first(self, name: str) -> tuple[int, float, str]:
-        return -sum(self.right[name]), self.scored[name].score.cost_per_row_usd or 0.0, name
+        return -sum(self.correct[name]), self.scored[name].score.cost_per_row_usd or 0.0, name
 
     def _ask(self, names: Sequence[str], rows: int) -> dict[str, Correct]:
-        plans = {name: replace(self._plan_of(name), samples=rows) for name in names}
-        asked = {name: len(self.right.get(name, ())) for name in names}
-        self.asker.ask([Unanswered(plan=plans[name], start=asked[name]) for name in names])
+        plans = {name: self._plan(name, rows) for name in names}
+        n_asked = {name: len(self.correct.get(name, ())) for name in names}
+        self.asker.ask([Unanswered(plan=plans[name], start=n_asked[name]) for name in names])
         for name, plan in plans.items():
-            self.scored[name] = scored = self.asker.score(plan)
-            self.right[name] = scored.correct_rows(plan)
-        return {name: self.right[name] for name in names}
+            self.scored[name] = self.asker.score(plan)
+            self.correct[name] = self.scored[name].correct_rows(plan)
+        return {name: self.correct[name] for name in names}
 
-    def _plan_of(self, name: str) -> Plan:
-        """The rows, asked with one template."""
+    def _plan(self, name: str, rows: int) -> Plan:
+        """The first rows, asked with one template."""
+        template = {name: self.templates[name]}
         return replace(
-            self.plan,
-            source=self.rows,
-            mix=single(name),
-            templates={name: self.templates[name]},
+            self.plan, source=self.rows, samples=rows, mix=single(name), templates=template
         )

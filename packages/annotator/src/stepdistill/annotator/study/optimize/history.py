@@ -14,30 +14,25 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 
 HISTORY_NAME = "history.jsonl"
-State = Literal["scored", "stopped", "refused"]
 
 
 class HistoryLine(BaseModel):
-    """One template of the start (iteration 0), or one proposal.
-
-    state: `scored` on all rows, `stopped` by the race, or `refused` before it cost anything, and
-    why. expected: the share of right rows, where some were not asked what is to be expected.
-    best, best_score: the best so far, after this iteration, and its share of right rows.
-    """
+    """One template of the start, or one proposal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    iteration: int
-    candidate: int
-    state: State
-    template: str | None = None
-    reason: str | None = None
+    iteration: int  # 0: the templates of the start
+    candidate: int  # number in its iteration, from 0
+    # Asked every row, stopped by the race, or refused before it cost anything.
+    state: Literal["scored", "stopped", "refused"]
+    template: str | None = None  # id; None: refused
+    reason: str | None = None  # why it was refused
     detail: str | None = None
-    rows: int = 0
-    correct: int = 0
-    expected: float | None = None
-    best: str | None = None
-    best_score: float | None = None
+    rows: int = 0  # that were asked
+    correct: int = 0  # rows
+    expected: float | None = None  # share of right rows; of rows that were not asked, expected ones
+    best: str | None = None  # the best template so far, after this iteration
+    best_score: float | None = None  # its share of right rows
     text: str = ""
 
 
@@ -56,5 +51,5 @@ def read_history(path: Path) -> list[HistoryLine]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except ValidationError as error:
-        said = error.errors()[0]["msg"]
-        raise ConfigError(f"{path}: not a history of annotate optimize ({said})") from None
+        wrong = error.errors()[0]["msg"]
+        raise ConfigError(f"{path}: not a history of annotate optimize ({wrong})") from None

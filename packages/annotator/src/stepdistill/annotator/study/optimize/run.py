@@ -1,16 +1,16 @@
-"""The whole way of `annotate optimize` on one page: search, confirm, say what came of it."""
+"""The whole way of `annotate optimize` on one page: search, confirm, report."""
 
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import CeilingReached
-from stepdistill.annotator.money.spending import Spender, Spending, noted
+from stepdistill.annotator.money.spending import Spender, noted
 from stepdistill.annotator.reading.readers import VERDICT, VERSIONS
 from stepdistill.annotator.run.planning import make_tariff
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.search_teacher import Taste
@@ -21,20 +21,22 @@ from stepdistill.annotator.study.metadata import (
     TemplateResult,
     save_metadata,
 )
-from stepdistill.annotator.study.optimize.asker import Asker, SearchContext
-from stepdistill.annotator.study.optimize.candidate_pool import CandidatePool
-from stepdistill.annotator.study.optimize.confirmation import Confirmation
+from stepdistill.annotator.study.optimize.candidate_pool import (
+    Asker,
+    CandidatePool,
+    SearchContext,
+)
 from stepdistill.annotator.study.optimize.history import HISTORY_NAME, write_history
-from stepdistill.annotator.study.optimize.outcome import SearchOutcome, Spent
 from stepdistill.annotator.study.optimize.prepare import Prepared, prepare
-from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter
+from stepdistill.annotator.study.optimize.proposal import ProposalFilter
+from stepdistill.annotator.study.optimize.report import Confirmation, SearchOutcome, Spent
 from stepdistill.annotator.study.optimize.search import Search
 from stepdistill.annotator.study.race import RaceRules
 from stepdistill.annotator.study.ranking import rank
+from stepdistill.annotator.study.score import total_usd
 
-# What a search leaves of its ceiling, so that its winner can be confirmed.
-_KEPT = Decimal("0.25")
-_TASTE = Taste(seed=1)
+_CONFIRMATION_SHARE = Decimal("0.25")  # of the ceiling: kept so that the winner can be confirmed
+_TASTE = Taste(seed=1)  # of the embedded simulator
 
 
 def run_search(
@@ -42,96 +44,74 @@ def run_search(
     optimizer: RunSettings,
     settings: SearchSettings,
     folder: Path,
-    screen: ConsoleOutput,
+    console: ConsoleOutput,
 ) -> SearchOutcome:
-    """Raises DistillError; whatever was answered until then is stored.
+    """Search, and confirm the winner. Raises DistillError; what was answered until then is stored.
 
     config, optimizer: how the two models are reached, under one ceiling. folder: for the history.
     """
     prepared = prepare(config, optimizer, settings)
-    with ResponseStore.open(config.store, write=True) as store, _noted(prepared, store) as spending:
-        played = rehearse_search([prepared.plan], _TASTE)
-        desk = SearchContext(store=store, screen=screen, spending=spending, rehearsed=played)
-        search = _search(prepared, settings, folder, desk)
-        stopped = _play(search, screen)
+    tariff = make_tariff(prepared.config)
+    spender = Spender(plan=prepared.name, config=prepared.config, tariff=tariff, kind="search")
+    with ResponseStore.open(config.store, write=True) as store, noted(store, spender) as spending:
+        simulated = rehearse_search([prepared.plan], _TASTE)
+        search = _search(prepared, folder, SearchContext(store, console, spending, simulated))
+        stopped = _iterate(search, console)
         confirmation, unconfirmed = _confirm(search)
     write_history(search.history, search.lines, final=True)
-    _write_scores(search, prepared, folder / METADATA_NAME)
+    _write_scores(search, folder / METADATA_NAME)
     return SearchOutcome(
-        task=config.task,
-        optimizer=optimizer.teacher,
-        setting=prepared.setting,
-        settings=settings,
-        n_searched=search.ground.n_searched,
-        n_held_out=search.ground.n_held_out,
+        prepared=prepared,
         iterations=search.iterations,
         stopped=stopped,
         lines=search.lines,
-        places=rank([each for each in search.arena.whole() if each.correct]),
-        winner=search.arena.templates[search.winner],
+        ranking=rank([each for each in search.pool.whole() if each.correct]),
+        winner=search.pool.templates[search.winner],
         start=search.best_of_start,
         confirmation=confirmation,
         unconfirmed=unconfirmed,
         spent=_spent(search),
         history=search.history,
         metadata=folder / METADATA_NAME,
-        remarks=prepared.remarks,
     )
 
 
-def _noted(prepared: Prepared, store: ResponseStore) -> AbstractContextManager[Spending]:
-    tariff = make_tariff(prepared.config)
-    spender = Spender(plan=prepared.name, config=prepared.config, tariff=tariff, kind="search")
-    return noted(store, spender)
-
-
-def _search(
-    prepared: Prepared, settings: SearchSettings, folder: Path, desk: SearchContext
-) -> Search:
-    searching, optimizer, whole = (
-        Asker.of(config, desk)
-        for config in (_less(prepared.config), _less(prepared.optimizer), prepared.config)
-    )
-    ground = prepared.ground
+def _search(prepared: Prepared, folder: Path, context: SearchContext) -> Search:
     return Search(
-        settings=settings,
-        start=prepared.start,
-        ground=ground,
-        arena=CandidatePool(
+        prepared=prepared,
+        pool=CandidatePool(
             plan=prepared.plan,
-            rows=ground.searched,
-            n_rows=ground.n_searched,
-            rules=RaceRules() if settings.race else None,
-            asker=searching,
+            rows=prepared.rows.searched,
+            n_rows=prepared.rows.n_searched,
+            rules=RaceRules() if prepared.settings.race else None,
+            asker=Asker(_with_search_ceiling(prepared.config), context),
         ),
-        meta_prompt=prepared.meta_prompt,
-        optimizer=prepared.asking,
-        proposing=optimizer,
-        confirming=whole,
-        gatekeeper=ProposalFilter(prepared.meta_prompt, prepared.start),
+        optimizer=Asker(_with_search_ceiling(prepared.optimizer), context),
+        confirmer=Asker(prepared.config, context),
+        proposal_filter=ProposalFilter(prepared.meta_prompt, prepared.start),
         history=folder / HISTORY_NAME,
     )
 
 
-def _less(config: RunSettings) -> RunSettings:
-    """With the ceiling of the search itself."""
-    ceiling = config.max_cost_usd
-    return config if ceiling is None else replace(config, max_cost_usd=ceiling * (1 - _KEPT))
+def _with_search_ceiling(config: RunSettings) -> RunSettings:
+    if config.max_cost_usd is None:
+        return config
+    return replace(config, max_cost_usd=config.max_cost_usd * (1 - _CONFIRMATION_SHARE))
 
 
-def _play(search: Search, screen: ConsoleOutput) -> str | None:
+def _iterate(search: Search, console: ConsoleOutput) -> str | None:
     """Search to the end; why it was stopped before, if it was."""
-    settings = search.settings
-    tell = screen.pace("iterations done", total=settings.iterations)
+    n = search.prepared.settings.iterations
+    tell = console.pace("iterations done", total=n)
     try:
         search.begin()
-        screen.say(f"{len(search.start)} templates to begin with, {_best(search)}")
+        console.say(f"{len(search.prepared.start)} templates to begin with, {_best(search)}")
         while not search.is_over:
             search.iterate()
-            screen.say(f"iteration {search.iterations} of {settings.iterations}, {_best(search)}")
+            console.say(f"iteration {search.iterations} of {n}, {_best(search)}")
             tell(search.iterations)
     except CeilingReached:
-        if not search.lines:
+        if not search.lines:  # not even the start was tried: there is nothing to report
             raise
         return (
             f"--max-cost: the search has used its three quarters in iteration "
@@ -142,14 +122,14 @@ def _play(search: Search, screen: ConsoleOutput) -> str | None:
 
 def _best(search: Search) -> str:
     best = search.lines[-1].best_score or 0.0
-    return f"best {100 * best:.1f} % of {search.arena.n_rows} rows: {search.winner}"
+    return f"best {100 * best:.1f} % of {search.pool.n_rows} rows: {search.winner}"
 
 
 def _confirm(search: Search) -> tuple[Confirmation | None, str | None]:
     """The winner's confirmation, or why there is none."""
     if search.winner == search.best_of_start:
         return None, "no template did better than the best that the search began with"
-    if not search.ground.n_held_out:
+    if not search.prepared.rows.n_held_out:
         return None, "no rows are left to confirm the winner with"
     try:
         return search.confirm(), None
@@ -157,25 +137,25 @@ def _confirm(search: Search) -> tuple[Confirmation | None, str | None]:
         return None, "--max-cost came before the winner could be confirmed"
 
 
-def _write_scores(search: Search, prepared: Prepared, path: Path) -> None:
+def _write_scores(search: Search, path: Path) -> None:
+    prepared = search.prepared
     result = TemplateResult(
         setting=prepared.setting,
         reader_version=VERSIONS[VERDICT],
         data=prepared.plan.source.digest,
-        templates={name: each.score for name, each in search.arena.scored.items()},
+        templates={name: each.score for name, each in search.pool.scored.items()},
     )
     save_metadata(path, Metadata(task=prepared.plan.task.task, results=[result]))
 
 
 def _spent(search: Search) -> Spent:
-    askers = (search.arena.asker, search.proposing, search.confirming)
-    runs = [each.spent_usd for each in askers]
-    scores = [each.score.cost_usd for each in search.all_scored()]
-    proposals = search.proposing.bill.usd
+    askers = (search.pool.asker, search.optimizer, search.confirmer)
+    progress = [each for asker in askers for each in asker.progress]
+    proposals = search.optimizer.bill.usd
     return Spent(
-        asked=sum(progress.asked for each in askers for progress in each.progress),
-        cached=sum(progress.cached for each in askers for progress in each.progress),
-        run_usd=None if None in runs else sum(each or 0.0 for each in runs),
+        asked=sum(each.asked for each in progress),
+        cached=sum(each.cached for each in progress),
+        run_usd=total_usd(asker.spent_usd for asker in askers),
         proposals_usd=None if proposals is None else float(proposals),
-        answers_usd=None if None in scores else sum(each or 0.0 for each in scores),
+        answers_usd=total_usd(each.score.cost_usd for each in search.all_scored()),
     )
