@@ -82,6 +82,15 @@ def test_a_changes_line() -> None:
     assert line["after"]["label"] == "a"
 
 
+@pytest.mark.parametrize("change", [{"more": 1}, {"index": "x"}, {"rule": None}, {"split": ...}])
+def test_a_line_with_other_fields_is_named(tmp_path: Path, change: dict[str, object]) -> None:
+    line = json.loads(reading_line(ANSWER, reading("a", "It is so."))) | change
+    path = tmp_path / "other.jsonl"
+    path.write_text(json.dumps({name: value for name, value in line.items() if value != ...}))
+    with pytest.raises(DatasetError, match=r"other\.jsonl line 1: not a line of"):
+        readings_in(path)
+
+
 @pytest.mark.parametrize("content", ["{}\n", "no\n", '{"template": 1}\n'])
 def test_another_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "other.jsonl"

@@ -23,36 +23,7 @@ SPLITS = ("train", "valid", "test")
 MAX_CLASSES = 50  # a label with more values is free text: no prompt could list them
 _SEED = 1  # of the splits; fixed, so that the same file always makes the same splits
 _RESERVED = re.compile(r"[.\[\]{}]")  # `answer.text`, `choices[0]`: paths into a row, not columns
-_TEMPLATES = """\
-# First words, made from the columns' names. Make them yours: this is what the teacher reads.
-templates:
-  - id: label-first
-    about: The label on a line of its own, then the reasons.
-    user: |
-      {question}
-
-      {fields}
-
-      Answer in two lines:
-      Label: {answer}
-      Rationale: one or two sentences on what in the text shows it
-  - id: reason-first
-    about: Reasons first, then the label, as one thinks aloud.
-    user: |
-      {fields}
-
-      {question}
-
-      First give your reasons in one or two sentences about what in the text shows it. Then close
-      with the words "Therefore, the answer is" and {answer}.
-  - id: plain-sentence
-    about: One sentence with both; the shortest prompt, the cheapest.
-    user: |
-      {fields}
-
-      {question}
-      Say it and the reason in one sentence: "The answer is ... because ..."
-"""
+_TEMPLATES = Path(__file__).parent / "new-task-templates.txt"
 _MIX = """\
 # Label and rationale of a row come from the same answer: one request a row.
 label: {label-first: 1.0}
@@ -89,8 +60,7 @@ class Labels:
 def find_columns(file: Path, label: str, texts: Sequence[str], row_id: str | None) -> Columns:
     """Check the named columns against the file's first row. Raises DatasetError.
 
-    Without texts, every column but label and id is one; without row_id, `id` is taken if it is
-    there.
+    texts: empty for all columns but label and id. row_id: None for `id`, if it is there.
     """
     first = next(reader_of(file)(file), None)
     if first is None:
@@ -129,7 +99,7 @@ def write_task(folder: Path, file: Path, columns: Columns, labels: Labels) -> No
         question += f" One of: {', '.join(labels.counts)}."
     lines = wrap(question, 92, break_long_words=False, break_on_hyphens=False)
     indent = "\n      "  # of a text in _TEMPLATES
-    templates = _TEMPLATES.format(
+    templates = _TEMPLATES.read_text(encoding="utf-8").format(
         question=indent.join(lines),
         answer=f"the {columns.label}" + (", one of these words" if labels.are_classes else ""),
         fields=indent.join(f"{column}: {{{_placeholder(column)}}}" for column in columns.texts),

@@ -8,6 +8,7 @@ Folders may be named with underscores or hyphens, and files may be gzipped.
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -36,10 +37,12 @@ _ANSWERS_PER_COMMIT = 1000
 RecordedNumbers = dict[str, dict[str, int | float]]  # section -> field -> number
 
 
-class OriginalTemplate(BaseModel):
-    """One template of the original."""
-
+class _OriginalModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class OriginalTemplate(_OriginalModel):
+    """One template of the original."""
 
     id: int
     system_message: str = ""
@@ -58,10 +61,8 @@ class OriginalTemplate(BaseModel):
         )
 
 
-class QueryResult(BaseModel):
+class QueryResult(_OriginalModel):
     """One recorded answer."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     split: str
     idx: int  # number of the row in its split
@@ -84,9 +85,7 @@ class QueryResult(BaseModel):
         )
 
 
-class _TemplatesFile(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
+class _TemplatesFile(_OriginalModel):
     templates: dict[int, OriginalTemplate]
 
 
@@ -105,7 +104,7 @@ class Imported:
     templates: dict[str, int] = field(default_factory=dict[str, int])  # task -> how many
     mixes: dict[str, int] = field(default_factory=dict[str, int])  # task -> how many
     # (task, split) -> how many
-    answers: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     skipped: list[str] = field(default_factory=list[str])  # a line for each answer left out, why
 
 
@@ -128,8 +127,7 @@ def read_recorded(path: Path) -> dict[int, RecordedNumbers]:
 def import_original(src: Path, prompts: Path, own_prompts: Path, store: ResponseStore) -> Imported:
     """Import everything; to do it again changes nothing. Raises DatasetError, PromptError.
 
-    prompts: where templates and mixes go. own_prompts: where tasks are copied from that are missing
-    there.
+    prompts: where templates and mixes go, and tasks out of own_prompts that are missing there.
     """
     files = sorted(original_folder(src, "prompt-templates").glob("*.yaml"))
     if not files:
@@ -198,8 +196,7 @@ def _import_answers(
         try:
             while chunk := list(islice(answers, _ANSWERS_PER_COMMIT)):
                 store.put(chunk, [])
-                n_before = imported.answers.get((task, split), 0)
-                imported.answers[task, split] = n_before + len(chunk)
+                imported.answers[task, split] += len(chunk)
         except (EOFError, OSError, zlib.error) as error:
             raise DatasetError(f"{path}: cannot be read to its end ({error})") from None
 
@@ -223,7 +220,15 @@ def _answers(
             if original is None or user is None:
                 skipped.append(f"{where}: its prompt is not one of its template's")
                 continue
-            yield form.request(original.system_message, user).key, _answer(result)
+            answer = Answer(
+                text=result.response,
+                finish="stop",
+                model=MODEL,
+                usage=result.usage,
+                mode="import",
+                asked_at=_ASKED_AT,
+            )
+            yield form.request(original.system_message, user).key, answer
 
 
 def _user_part(original: OriginalTemplate, prompt: str) -> str | None:
@@ -233,14 +238,3 @@ def _user_part(original: OriginalTemplate, prompt: str) -> str | None:
     if not prompt.startswith(original.system_message) or rest[:1] not in ("\n", " "):
         return None
     return rest[1:]
-
-
-def _answer(result: QueryResult) -> Answer:
-    return Answer(
-        text=result.response,
-        finish="stop",
-        model=MODEL,
-        usage=result.usage,
-        mode="import",
-        asked_at=_ASKED_AT,
-    )

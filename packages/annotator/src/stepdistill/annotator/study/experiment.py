@@ -1,8 +1,7 @@
 """An experiment: every template is asked the same rows, and they are ranked by what came of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,10 +55,7 @@ class ScoreBook:
             self._score(self._trial.plans[name])
 
     def score_rest(self, tell: Callable[[int], None]) -> None:
-        """Score what is left with the answers there are; some may have failed.
-
-        tell: called with how many templates are scored so far.
-        """
+        """Score what is left, with the answers there are; tell: called with how many are scored."""
         while self._pending:
             self._score(self._trial.plans[self._pending.pop(0)])
             tell(len(self.scored))
@@ -71,19 +67,18 @@ class ScoreBook:
 
     def _keys_of(self, name: str) -> list[bytes]:
         if name not in self._keys:
-            rows = self._trial.plans[name].rows()
-            self._keys[name] = [planned.label.key for planned in rows]
+            self._keys[name] = [row.label.key for row in self._trial.plans[name].rows()]
         return self._keys[name]
 
     def _score(self, plan: Plan) -> Scored:
-        readers, tariff = self._trial.readers, self._trial.tariff
+        trial = self._trial
         with self._store.reading() as stored:
-            scored = score_template(plan, stored, readers, tariff)
+            scored = score_template(plan, stored, trial.readers, trial.tariff)
         self.scored[scored.template] = scored
         if scored.correct:
             result = TemplateResult(
-                setting=self._trial.setting,
-                reader_version=readers.version,
+                setting=trial.setting,
+                reader_version=trial.readers.version,
                 data=plan.source.digest,
                 templates={scored.template: scored.score},
             )
@@ -107,25 +102,18 @@ class Experiment:
 
     def ask_all(self) -> None:
         """Ask every template every row."""
-        self._ask(
-            [Unanswered(plan=plan) for plan in self.trial.plans.values()],
-            self.score_book.score_answered,
-        )
+        every_row = [Unanswered(plan=plan) for plan in self.trial.plans.values()]
+        self._ask(every_row, self.score_book.score_answered)
         tell = self.console.pace("templates scored", total=len(self.trial.plans))
         self.score_book.score_rest(tell)
 
-    def race(self, rules: RaceRules) -> Race:
-        """Ask in waves, and the lesser templates no further."""
-        return run_race(list(self.trial.plans), self.trial.n_rows, rules, self._ask_wave)
-
-    def _ask_wave(self, names: Sequence[str], rows: int) -> dict[str, Correct]:
+    def ask_wave(self, names: Sequence[str], rows: int) -> dict[str, Correct]:
+        """Ask some templates up to their first n rows, for a race."""
         self.console.say(f"{len(names)} templates, {rows} of {self.trial.n_rows} rows")
         plans = {name: replace(self.trial.plans[name], samples=rows) for name in names}
         starts = {name: self.asked_rows.get(name, 0) for name in names}
-        self._ask(
-            [Unanswered(plan=plan, start=starts[name]) for name, plan in plans.items()],
-            lambda: None,  # scored when the wave is over
-        )
+        new_rows = [Unanswered(plan=plan, start=starts[name]) for name, plan in plans.items()]
+        self._ask(new_rows, lambda: None)  # scored when the wave is over
         self.asked_rows |= dict.fromkeys(names, rows)
         return self.score_book.score_rows(names, rows)
 
@@ -137,12 +125,20 @@ class Experiment:
         uvloop.run(self._ask_and_score(unanswered, score))
 
     async def _ask_and_score(self, unanswered: list[Unanswered], score: Callable[[], None]) -> None:
-        from stepdistill.annotator.run.ask import (
-            ask,  # half of all imports: only where somebody is asked
-        )
+        # Half of all imports: only where somebody is asked.
+        from stepdistill.annotator.run.ask import ask
 
-        async with _now_and_then(score):
+        async def keep_scoring() -> None:
+            while True:
+                await asyncio.sleep(_SCORE_EVERY_S)
+                score()
+
+        scoring = asyncio.create_task(keep_scoring())
+        try:
             await ask(self.config, unanswered, self.store, self.console, self.progress[-1])
+        finally:  # however it ends, what has come in is scored
+            scoring.cancel()
+            score()
 
 
 def run_experiment(
@@ -170,17 +166,20 @@ def run_experiment(
             console=console,
             spending=spending,
         )
-        race = experiment.race(rules) if rules else None
-        if race is None:
+        race = None
+        if rules is None:
             experiment.ask_all()
+        else:
+            race = run_race(list(trial.plans), trial.n_rows, rules, experiment.ask_wave)
     return _report(experiment, metadata, race)
 
 
 def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report:
     trial, scored = experiment.trial, experiment.score_book.scored
     answered = [each for each in scored.values() if each.correct or each.score.unanswered]
-    plans = [trial.plans[each.template] for each in answered]
-    remarks = [*trial.remarks, *(line for plan in plans for line in warnings([plan]))]
+    remarks = list(trial.remarks)
+    for each in answered:
+        remarks += warnings([trial.plans[each.template]])
     if len(answered) < len(trial.plans):
         remarks.append(f"{len(trial.plans) - len(answered)} templates have no answers in the store")
     return Report(
@@ -196,20 +195,3 @@ def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report
         spent_usd=total_usd(spent_usd(trial.tariff, each) for each in experiment.progress),
         race=race,
     )
-
-
-@asynccontextmanager
-async def _now_and_then(work: Callable[[], None]) -> AsyncGenerator[None]:
-    """Do this every second, and once more at the end, however the body ends."""
-
-    async def repeat() -> None:
-        while True:
-            await asyncio.sleep(_SCORE_EVERY_S)
-            work()
-
-    task = asyncio.create_task(repeat())
-    try:
-        yield
-    finally:
-        task.cancel()
-        work()

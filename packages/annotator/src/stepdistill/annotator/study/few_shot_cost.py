@@ -1,7 +1,5 @@
-"""What the same rows would cost with solved examples in the prompt: `OUT/few-shot.json`.
-
-`annotate estimate --few-shot` writes it, `annotate plots` reads it: it stands below both.
-"""
+"""What the same rows would cost with solved examples in the prompt: `OUT/few-shot.json`, which
+`annotate estimate --few-shot` writes and `annotate plots` reads, so it stands below both."""
 
 from pathlib import Path
 

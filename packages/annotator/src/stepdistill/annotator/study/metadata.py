@@ -7,10 +7,10 @@ holds nothing that could not be recomputed from the store: `annotate evaluate` d
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
-from stepdistill.annotator.study.score import TemplateScore
+from stepdistill.annotator.study.score import KeptModel, TemplateScore
 from stepdistill.common.whole_file import write_whole
 
 # The dumper in C is ten times as fast, and there but for rare platforms.
@@ -21,10 +21,8 @@ _HEAD = (
 )
 
 
-class Setting(BaseModel):
+class Setting(KeptModel):
     """What a template was judged by: who answered which rows, and who read the answers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     teacher: str
     server: str  # where the teacher is served from: host and the URL's path
@@ -41,10 +39,8 @@ class Setting(BaseModel):
         return f"{self.test_size:g} rows drawn with seed {self.seed}"
 
 
-class TemplateResult(BaseModel):
+class TemplateResult(KeptModel):
     """The scores of templates in one setting."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     setting: Setting
     reader_version: int  # of the rules that the answers were read by
@@ -52,13 +48,11 @@ class TemplateResult(BaseModel):
     templates: dict[str, TemplateScore]
 
 
-class Metadata(BaseModel):
+class Metadata(KeptModel):
     """The content of a `metadata.yaml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     task: str
-    results: list[TemplateResult] = []  # one for each setting
+    results: list[TemplateResult] = Field(default_factory=list[TemplateResult])  # by setting
 
     def with_scores(self, result: TemplateResult) -> "Metadata":
         """These scores in the place of older ones of the same templates in the same setting."""

@@ -26,10 +26,7 @@ _UNKNOWN_DATA = "not recorded"
 
 
 def import_scores(src: Path, prompts: Path) -> dict[str, int]:
-    """Write the scores of every task that has templates here; how many each has.
-
-    Raises PromptError where a file is not the original's.
-    """
+    """Write the scores of every task that has templates here; how many. Raises PromptError."""
     n_scores: dict[str, int] = {}
     for path in sorted(original_folder(src, "prompt-metadata").glob("*.yaml")):
         scores = _scores(path, load_templates(prompts, path.stem))
@@ -44,12 +41,11 @@ def import_scores(src: Path, prompts: Path) -> dict[str, int]:
 
 
 def _scores(path: Path, templates: Mapping[str, Template]) -> dict[str, TemplateScore]:
-    recorded = {str(number): sections for number, sections in read_recorded(path).items()}
     try:
         return {
-            name: _score(sections, templates[name])
-            for name, sections in recorded.items()
-            if name in templates
+            str(number): _score(sections, templates[str(number)])
+            for number, sections in read_recorded(path).items()
+            if str(number) in templates
         }
     except KeyError as error:
         raise PromptError(f"{path}: not the original's metadata ({error} is missing)") from None

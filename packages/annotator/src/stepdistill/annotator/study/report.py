@@ -1,7 +1,4 @@
-"""What a study found, for people and programs: JSON, CSV, Markdown, and one HTML page.
-
-The columns of a ranking stand here once for every way of showing it.
-"""
+"""What a study found, for people and programs: JSON, CSV, Markdown, and one HTML page."""
 
 import csv
 import sys
@@ -42,7 +39,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a ranking."""
+    """One column of a ranking, the same for every way of showing it."""
 
     name: str  # for programs
     heading: str  # for people

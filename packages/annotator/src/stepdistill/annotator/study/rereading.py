@@ -1,13 +1,13 @@
 """Stored answers read again: every template, every teacher; and what two ways of reading change."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from stepdistill.annotator.dataset.rows import read_rows
 from stepdistill.annotator.plan.plan import Plan
@@ -16,11 +16,10 @@ from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.store.check import contents_of
+from stepdistill.annotator.store.check import Tell, contents_of
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import ConfigError, DatasetError
 
-Tell = Callable[[int], None]
 AnswerId = tuple[str, str, int]  # template, split, index of the row
 CHANGES = ("found", "lost", "other", "rationale")
 NOT_READ = "not read"
@@ -30,10 +29,7 @@ _DATE = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")  # gpt-4-0613, gpt-4o-2024-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """An answer, and the row and template that it was asked with.
-
-    An answer to words that two templates share is there for each of them.
-    """
+    """An answer with its row and template; twice, where two templates have the same words."""
 
     id: AnswerId
     fields: Mapping[str, str]  # the row's texts by placeholder
@@ -62,8 +58,9 @@ class ReadingTally:
     """How many answers were compared, and the changes among them."""
 
     compared: int = 0
-    by_rules: dict[tuple[str, str], Counter[str]] = field(  # (rule before, after) -> kind -> n
-        default_factory=dict[tuple[str, str], Counter[str]]
+    # (rule before, rule after) -> kind of change -> how many
+    by_rules: defaultdict[tuple[str, str], Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
     )
 
     def changes(
@@ -74,8 +71,7 @@ class ReadingTally:
             self.compared += 1
             kind = kind_of(before, after)
             if kind is not None:
-                rules = rule_name(before), rule_name(after)
-                self.by_rules.setdefault(rules, Counter())[kind] += 1
+                self.by_rules[rule_name(before), rule_name(after)][kind] += 1
                 yield Change(id=answer_id, kind=kind, before=before, after=after)
 
 
@@ -113,9 +109,7 @@ class Rereading:
         readers: set[str],
     ) -> None:
         """templates: empty for all; those without regexes are then left out where `original` reads.
-
-        Raises PromptError, DatasetError and ConfigError.
-        """
+        Raises PromptError, DatasetError and ConfigError."""
         plans = [
             make_template_plan(replace(config, teacher=teacher), tuple(templates))
             for teacher in teachers
@@ -175,19 +169,16 @@ def _with_regexes(plans: list[Plan]) -> tuple[list[Plan], int]:
 
 
 class _Line(BaseModel):
-    """A line of `annotate parse --jsonl`: where the answer is from, and its Reading."""
+    """A line of `annotate parse --jsonl`: where the answer is from, and the fields of a Reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     template: str
     split: str
     index: int
-    label: str | None
-    rationale: str | None
-    rationale_span: tuple[int, int] | None
-    rule: str
-    confidence: float
-    reason: str | None
+
+
+_READING = TypeAdapter(Reading)
 
 
 def is_file(side: str) -> bool:
@@ -221,12 +212,12 @@ def readings_in(path: Path) -> Mapping[AnswerId, Reading]:
 def _reading(path: Path, number: int, text: bytes) -> tuple[AnswerId, Reading]:
     try:
         line = _Line.model_validate_json(text)
+        reading = _READING.validate_python(line.model_extra)
     except ValidationError:
         raise DatasetError(
             f"{path} line {number}: not a line of `annotate parse --jsonl`"
         ) from None
-    fields = line.model_dump(exclude={"template", "split", "index"})
-    return (line.template, line.split, line.index), Reading(**fields)
+    return (line.template, line.split, line.index), reading
 
 
 def _id_fields(answer_id: AnswerId) -> dict[str, object]:

@@ -1,7 +1,4 @@
-"""A template's score: its stored answers are read, and held against the gold labels.
-
-The score is what the metadata file keeps. Shares and intervals follow from its counts.
-"""
+"""A template's score: its stored answers are read, and held against the gold labels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,10 +19,14 @@ from stepdistill.common.labels import same_label
 from stepdistill.common.manifest import TokenTotals
 
 
-class Style(BaseModel):
-    """How the rationales of a template are written: means over them, and a variance."""
+class KeptModel(BaseModel):
+    """A part of a file that studies keep: a field that is not known is a mistake in the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Style(KeptModel):
+    """How the rationales of a template are written: means over them, and a variance."""
 
     characters: float
     characters_variance: float | None  # None: there is no rationale to vary
@@ -34,10 +35,8 @@ class Style(BaseModel):
     reading_ease: float | None  # Flesch's, higher is easier; None: too little text
 
 
-class TemplateScore(BaseModel):
-    """What one template achieved on a set of rows with gold labels."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class TemplateScore(KeptModel):
+    """What one template achieved on a set of rows with gold labels: shares follow from counts."""
 
     prompt: str  # the template's digest: an edited template is not the one that was scored
     rows: int  # that were answered

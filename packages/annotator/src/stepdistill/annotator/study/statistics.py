@@ -1,7 +1,6 @@
 """Templates compared in pairs on the rows that both answered, and how far that may be trusted.
 
-Three formulas of a few lines each, held against published values by the tests; why no library does
-it is in docs/decisions.
+The formulas are held against published values by the tests; docs/decisions says why no library.
 """
 
 from collections import Counter
@@ -50,8 +49,7 @@ class PairedComparison:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The difference's 95 % interval: square-and-add from Wilson's intervals (Newcombe 1998,
-        method 10)."""
+        """The difference's 95 % interval: square-and-add of Wilson's (Newcombe 1998, method 10)."""
         n = self.rows
         if n == 0:
             return -1.0, 1.0
@@ -75,8 +73,7 @@ class PairedComparison:
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
-    """The exact two-sided p-value that two are equally good, by the rows that one alone, and the
-    other alone, got right (McNemar 1947): a sign test."""
+    """The exact two-sided p-value of a sign test on the rows that only one got right (1947)."""
     n, fewer = only_one + only_other, min(only_one, only_other)
     tail = sum(comb(n, k) for k in range(fewer + 1))
     return min(1.0, 2 * tail / 2**n)

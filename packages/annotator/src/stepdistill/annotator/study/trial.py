@@ -83,8 +83,7 @@ def make_trial(config: RunSettings, choice: Choice) -> Trial:
 
 
 def plans_of_study(config: RunSettings, study: Study) -> list[Plan]:
-    """The plans of a trial that the store remembers, one per template. Raises PromptError,
-    DatasetError, ConfigError."""
+    """The plans of a trial that the store remembers, one per template. Raises DistillError."""
     # Of several wordings under one id the last keeps the id, the others get their digest with it.
     last = {each.id: each for each in study.templates}
     named = {
@@ -104,23 +103,19 @@ def choices_of_metadata(
     for result in metadata.results:
         setting = result.setting
         templates = tuple(name for name in result.templates if name in known)
-        if templates:
-            yield (
-                replace(
-                    config,
-                    teacher=setting.teacher,
-                    splits=(setting.split,),
-                    # The scheme is no part of a request's key: any one finds the stored answers.
-                    base_url=f"https://{setting.server}",
-                ),
-                Choice(
-                    test_size=setting.test_size,
-                    seed=setting.seed,
-                    reader=setting.reader,
-                    templates=templates,
-                    allow_leak=None,
-                ),
-            )
+        if not templates:
+            continue
+        # The scheme is no part of a request's key: any one finds the stored answers.
+        url = f"https://{setting.server}"
+        choice = Choice(
+            test_size=setting.test_size,
+            seed=setting.seed,
+            reader=setting.reader,
+            templates=templates,
+            allow_leak=None,
+        )
+        changed = replace(config, teacher=setting.teacher, splits=(setting.split,), base_url=url)
+        yield changed, choice
 
 
 def _plans_by_template(plan: Plan, names: Iterable[str], sample: RowSample) -> dict[str, Plan]:
