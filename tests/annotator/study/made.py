@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from stepdistill.annotator.study.metadata import Setting
+from stepdistill.annotator.study.metadata import Setting, Style, TemplateScore
 from stepdistill.annotator.study.ranking import rank
 from stepdistill.annotator.study.report import Report
-from stepdistill.annotator.study.score import Scored, Style, TemplateScore
+from stepdistill.annotator.study.score import Scored
 from stepdistill.common.manifest import TokenTotals
 
 

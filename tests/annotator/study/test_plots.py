@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from stepdistill.annotator.study.few_shot_cost import FewShotCost
-from stepdistill.annotator.study.metadata import Metadata, TemplateResult
+from stepdistill.annotator.study.metadata import Metadata, Style, TemplateResult, TemplateScore
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.plots.drawing import draw
 from stepdistill.annotator.study.plots.groups import groups_of, selection
-from stepdistill.annotator.study.score import Style, TemplateScore
 from tests.annotator.study.made import a_score, a_setting
 
 
@@ -65,8 +64,8 @@ def test_every_figure_is_drawn_where_all_is_known(tmp_path: Path) -> None:
     assert drawn.left_out == []
     assert all(path.stat().st_size > 1000 for both in drawn.files.values() for path in both)
     svg = drawn.files["few-shot-costs"][1].read_text()
-    said = ("500 rows, 7 examples", "0.05, zero-shot saves 60%", "0.1, zero-shot saves 80%")
-    assert all(words in svg for words in said)
+    labels = ("500 rows, 7 examples", "0.05, zero-shot saves 60%", "0.1, zero-shot saves 80%")
+    assert all(label in svg for label in labels)
     svg = drawn.files["running-best"][1].read_text()
     assert "n = 3 proposals, all of them" in svg
     assert "1 refused unasked (not shown)" in svg
@@ -75,10 +74,10 @@ def test_every_figure_is_drawn_where_all_is_known(tmp_path: Path) -> None:
 def test_what_nobody_knows_is_left_out_and_said(tmp_path: Path) -> None:
     drawn = draw([metadata(3, style=None, cost_usd=0.0)], [], {}, tmp_path)
     assert list(drawn.files) == ["styles", "accuracy-by-style"]
-    said = "\n".join(drawn.left_out)
+    left_out = "\n".join(drawn.left_out)
     parts = ("reading ease", "words", "length deviation", "costs of sums, t", "few-shot-costs")
     for what in (*parts, "running-best"):
-        assert what in said
+        assert what in left_out
 
 
 def test_templates_that_are_all_alike_have_no_line(tmp_path: Path) -> None:
@@ -86,10 +85,10 @@ def test_templates_that_are_all_alike_have_no_line(tmp_path: Path) -> None:
     assert "n = 5, no line" in drawn.files["accuracy-by-style"][1].read_text()
 
 
-@pytest.mark.parametrize(("templates", "said"), [(1, "n = 1."), (12, "n = 12.")])
-def test_a_caption_says_n_and_that_none_was_selected(templates: int, said: str) -> None:
+@pytest.mark.parametrize(("templates", "count"), [(1, "n = 1."), (12, "n = 12.")])
+def test_a_caption_says_n_and_that_none_was_selected(templates: int, count: str) -> None:
     caption = selection(groups_of([metadata(templates)]))
-    assert said in caption
+    assert count in caption
     assert "none selected" in caption
 
 
@@ -100,7 +99,7 @@ def test_groups_are_named_as_shortly_as_tells_them_apart() -> None:
         result = known.results[0].model_copy(update={"setting": a_setting(**setting)})
         return known.model_copy(update={"results": [result]})
 
-    many, few, again = (
+    many, few, reread = (
         judged(test_size=200),
         judged(test_size=50),
         judged(test_size=50, reader="original"),
@@ -110,6 +109,6 @@ def test_groups_are_named_as_shortly_as_tells_them_apart() -> None:
         "sums, t, 200 rows",
         "sums, t, 50 rows",
     ]
-    names = [each.name for each in groups_of([many, few, again])]
+    names = [each.name for each in groups_of([many, few, reread])]
     assert names[0] == "sums, t, 200 rows"
     assert len(set(names)) == 3

@@ -8,8 +8,7 @@ from math import sqrt
 from stepdistill.annotator.estimate.span import Span, around
 from stepdistill.annotator.estimate.workload import AnswerLengths
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.study.metadata import Metadata
-from stepdistill.annotator.study.score import TemplateScore
+from stepdistill.annotator.study.metadata import Metadata, TemplateScore
 
 # Of gpt-3.5-turbo's recorded answers to 180 zero-shot templates of four tasks, tokens by template:
 # 5 % below, the mean, 5 % above. Within a template answers vary by about their mean.

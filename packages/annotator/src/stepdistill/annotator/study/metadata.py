@@ -5,12 +5,14 @@ holds nothing that could not be recomputed from the store: `annotate evaluate` d
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 import yaml
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
-from stepdistill.annotator.study.score import KeptModel, TemplateScore
+from stepdistill.common.intervals import wilson
+from stepdistill.common.manifest import TokenTotals
 from stepdistill.common.whole_file import write_whole
 
 # The dumper in C is ten times as fast, and there but for rare platforms.
@@ -21,7 +23,76 @@ _HEAD = (
 )
 
 
-class Setting(KeptModel):
+class _FilePart(BaseModel):
+    # An unknown field is a mistake in the file.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Style(_FilePart):
+    """How the rationales of a template are written: means over them, and a variance."""
+
+    characters: float
+    characters_variance: float | None  # None: there is no rationale to vary
+    words: float
+    sentences: float
+    reading_ease: float | None  # Flesch's, higher is easier; None: too little text
+
+
+class TemplateScore(_FilePart):
+    """What one template achieved on a set of rows with gold labels: shares follow from counts."""
+
+    prompt: str  # the template's digest: an edited template is not the one that was scored
+    rows: int  # that were answered
+    unanswered: int  # rows that were asked and failed
+    correct: int  # rows; one without a readable label counts as wrong
+    labels: int  # rows with a readable label
+    rationales: int  # rows with a rationale
+    style: Style | None  # None: there is no rationale
+    tokens: TokenTotals
+    cost_usd: float | None  # of all answers; None: the model has no known price
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_accuracy(cls, content: Any) -> Any:
+        # A file states the accuracy for its readers; here it follows from the counts.
+        if isinstance(content, dict):
+            stated = cast(dict[str, Any], content)
+            return {key: value for key, value in stated.items() if key != "accuracy"}
+        return content
+
+    @computed_field
+    @property
+    def accuracy(self) -> float:
+        """Share of the answered rows with the right label."""
+        return self.correct / self.rows if self.rows else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % interval."""
+        return wilson(self.correct, self.rows)
+
+    @property
+    def parse_rate(self) -> float:
+        """Share of the answered rows with a readable label."""
+        return self.labels / self.rows if self.rows else 0.0
+
+    @property
+    def rationale_rate(self) -> float:
+        """Share of the answered rows with a rationale."""
+        return self.rationales / self.rows if self.rows else 0.0
+
+    @property
+    def cost_per_row_usd(self) -> float | None:
+        """None where the price is not known, or nothing was answered."""
+        return None if self.cost_usd is None or not self.rows else self.cost_usd / self.rows
+
+    @property
+    def cost_per_correct_usd(self) -> float | None:
+        """None where the price is not known, or no label is right."""
+        return None if self.cost_usd is None or not self.correct else self.cost_usd / self.correct
+
+
+class Setting(_FilePart):
     """What a template was judged by: who answered which rows, and who read the answers."""
 
     teacher: str
@@ -39,7 +110,7 @@ class Setting(KeptModel):
         return f"{self.test_size:g} rows drawn with seed {self.seed}"
 
 
-class TemplateResult(KeptModel):
+class TemplateResult(_FilePart):
     """The scores of templates in one setting."""
 
     setting: Setting
@@ -48,7 +119,7 @@ class TemplateResult(KeptModel):
     templates: dict[str, TemplateScore]
 
 
-class Metadata(KeptModel):
+class Metadata(_FilePart):
     """The content of a `metadata.yaml`."""
 
     task: str

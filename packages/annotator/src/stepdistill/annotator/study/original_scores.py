@@ -16,8 +16,14 @@ from stepdistill.annotator.importing.original import (
 )
 from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.reading.original import NAME, VERSION
-from stepdistill.annotator.study.metadata import Metadata, Setting, TemplateResult, save_metadata
-from stepdistill.annotator.study.score import Style, TemplateScore
+from stepdistill.annotator.study.metadata import (
+    Metadata,
+    Setting,
+    Style,
+    TemplateResult,
+    TemplateScore,
+    save_metadata,
+)
 from stepdistill.common.errors import PromptError
 from stepdistill.common.manifest import TokenTotals
 

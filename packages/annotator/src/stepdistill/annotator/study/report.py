@@ -8,10 +8,9 @@ from io import StringIO
 from pathlib import Path
 
 from stepdistill.annotator.page import rendered
-from stepdistill.annotator.study.metadata import Setting
+from stepdistill.annotator.study.metadata import Setting, Style, TemplateScore
 from stepdistill.annotator.study.race import SLACK, Race
 from stepdistill.annotator.study.ranking import Rank
-from stepdistill.annotator.study.score import Style, TemplateScore
 from stepdistill.annotator.study.statistics import PairedComparison
 from stepdistill.common.errors import ConfigError
 

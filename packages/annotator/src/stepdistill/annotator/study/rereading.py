@@ -193,11 +193,9 @@ def reading_line(answer_id: AnswerId, reading: Reading) -> bytes:
 
 def change_line(change: Change) -> bytes:
     """One answer's two readings as a JSON line."""
-    sides = {
-        name: None if reading is None else reading._asdict()
-        for name, reading in (("before", change.before), ("after", change.after))
-    }
-    return orjson.dumps(_id_fields(change.id) | {"change": change.kind} | sides) + b"\n"
+    before, after = (each and each._asdict() for each in (change.before, change.after))
+    fields = {"change": change.kind, "before": before, "after": after}
+    return orjson.dumps(_id_fields(change.id) | fields) + b"\n"
 
 
 def readings_in(path: Path) -> Mapping[AnswerId, Reading]:

@@ -2,9 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
-
-from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
 from stepdistill.annotator.money.bill import Bill
 from stepdistill.annotator.money.tariff import Tariff
@@ -14,79 +11,8 @@ from stepdistill.annotator.reading.readers import Readers
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.store.snapshot import Snapshot
-from stepdistill.common.intervals import wilson
+from stepdistill.annotator.study.metadata import Style, TemplateScore
 from stepdistill.common.labels import same_label
-from stepdistill.common.manifest import TokenTotals
-
-
-class KeptModel(BaseModel):
-    """A part of a file that studies keep: a field that is not known is a mistake in the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Style(KeptModel):
-    """How the rationales of a template are written: means over them, and a variance."""
-
-    characters: float
-    characters_variance: float | None  # None: there is no rationale to vary
-    words: float
-    sentences: float
-    reading_ease: float | None  # Flesch's, higher is easier; None: too little text
-
-
-class TemplateScore(KeptModel):
-    """What one template achieved on a set of rows with gold labels: shares follow from counts."""
-
-    prompt: str  # the template's digest: an edited template is not the one that was scored
-    rows: int  # that were answered
-    unanswered: int  # rows that were asked and failed
-    correct: int  # rows; one without a readable label counts as wrong
-    labels: int  # rows with a readable label
-    rationales: int  # rows with a rationale
-    style: Style | None  # None: there is no rationale
-    tokens: TokenTotals
-    cost_usd: float | None  # of all answers; None: the model has no known price
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_accuracy(cls, content: Any) -> Any:
-        # A file states the accuracy for its readers; here it follows from the counts.
-        if isinstance(content, dict):
-            stated = cast(dict[str, Any], content)
-            return {key: value for key, value in stated.items() if key != "accuracy"}
-        return content
-
-    @computed_field
-    @property
-    def accuracy(self) -> float:
-        """Share of the answered rows with the right label."""
-        return self.correct / self.rows if self.rows else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % interval."""
-        return wilson(self.correct, self.rows)
-
-    @property
-    def parse_rate(self) -> float:
-        """Share of the answered rows with a readable label."""
-        return self.labels / self.rows if self.rows else 0.0
-
-    @property
-    def rationale_rate(self) -> float:
-        """Share of the answered rows with a rationale."""
-        return self.rationales / self.rows if self.rows else 0.0
-
-    @property
-    def cost_per_row_usd(self) -> float | None:
-        """None where the price is not known, or nothing was answered."""
-        return None if self.cost_usd is None or not self.rows else self.cost_usd / self.rows
-
-    @property
-    def cost_per_correct_usd(self) -> float | None:
-        """None where the price is not known, or no label is right."""
-        return None if self.cost_usd is None or not self.correct else self.cost_usd / self.correct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

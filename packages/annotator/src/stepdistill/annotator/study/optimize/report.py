@@ -63,8 +63,8 @@ class Confirmation:
 class Spent:
     """Requests and USD of a search; None where no price is known."""
 
-    asked: int  # by this run
-    cached: int  # answered by the store
+    asked: int  # requests of this run that a model answered
+    cached: int  # requests of this run that the store answered
     run_usd: float | None
     proposals_usd: float | None  # of all that the search used, whichever run paid for it
     answers_usd: float | None  # likewise
@@ -192,7 +192,7 @@ def _confirmed(confirmation: Confirmation) -> str:
 def _bias(confirmation: Confirmation) -> str:
     searched = confirmation.searched
     return (
-        f"The search's own rows had said {percent(searched.winner.score.accuracy)} "
+        f"The search's own rows gave {percent(searched.winner.score.accuracy)} "
         f"({_more(confirmation.bias)}) and a gain of {_points(searched.gain.difference)} "
         f"({_more(confirmation.gain_bias)}): whoever takes the best of many takes luck, too."
     )

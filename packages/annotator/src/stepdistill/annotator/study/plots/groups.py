@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from stepdistill.annotator.study.metadata import Metadata, Setting
-from stepdistill.annotator.study.score import Style, TemplateScore
+from stepdistill.annotator.study.metadata import Metadata, Setting, Style, TemplateScore
 from stepdistill.common.figures import COLOURS, MARKERS
 
 WIDTH_IN = 8.0
