@@ -75,14 +75,14 @@ def test_rows_that_say_the_same_share_a_split_and_new_rows_move_none(tmp_path: P
     columns = Columns(label="kind", texts=("text",), id="id")
     few = made(tmp_path / "few.csv", lines(100))
     write_splits(few, columns, tmp_path / "few", SHARES)
-    again = [(f"again {name}", text, kind) for name, text, kind in lines(100)]
-    many = made(tmp_path / "many.csv", lines(200) + again)
+    copies = [(f"copy of {name}", text, kind) for name, text, kind in lines(100)]
+    many = made(tmp_path / "many.csv", lines(200) + copies)
     write_splits(many, columns, tmp_path / "many", SHARES)
     before, after = ids(tmp_path / "few"), ids(tmp_path / "many")
     for split in SPLITS:
         assert 10 <= len(before[split]) <= 80
         assert set(before[split]) <= set(after[split])
-        assert {f"again {name}" for name in before[split]} <= set(after[split])
+        assert {f"copy of {name}" for name in before[split]} <= set(after[split])
 
 
 def test_a_row_without_a_label_goes_to_train(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_label_of_zero_is_a_label(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "texts", "said"),
+    ("label", "texts", "message"),
     [
         ("sort", (), "no column sort"),
         ("kind", ("body",), "no column body"),
@@ -114,10 +114,10 @@ def test_a_label_of_zero_is_a_label(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_column_is_named(
-    tmp_path: Path, label: str, texts: tuple[str, ...], said: str
+    tmp_path: Path, label: str, texts: tuple[str, ...], message: str
 ) -> None:
     file = made(tmp_path / "rows.csv", lines(4))
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=message):
         find_columns(file, label, texts, None)
 
 

@@ -1,4 +1,4 @@
-"""What was paid for in 2023 is found again by a plan with the same words, and nothing else is."""
+"""What was paid for in 2023 is found by a plan with the same words, and nothing else is."""
 
 import gzip
 from collections.abc import Callable
@@ -89,9 +89,9 @@ def test_answers_are_found_under_the_key_of_a_plan_with_their_template(
         template: [answer and answer.text for answer in asked(tmp_path, store, template)]
         for template in ("1", "7", "own")
     }
-    said = [a_result(1, idx)["response"] for idx in range(4)]
-    assert texts["1"] == [said[0], None, said[2], None]
-    assert texts["7"] == [None, said[1], None, None]
+    responses = [a_result(1, idx)["response"] for idx in range(4)]
+    assert texts["1"] == [responses[0], None, responses[2], None]
+    assert texts["7"] == [None, responses[1], None, None]
     assert texts["own"] == [None] * 4
 
 
@@ -212,9 +212,9 @@ def test_what_is_no_answer_to_its_template_is_skipped_and_named(
 def test_a_folder_that_is_not_the_original_s_is_said_so(
     tmp_path: Path, bring: Callable[[Path], Imported]
 ):
-    said = refusal(lambda: bring(tmp_path / "nowhere"), DatasetError)
+    message = refusal(lambda: bring(tmp_path / "nowhere"), DatasetError)
 
-    assert "prompt-templates" in said
+    assert "prompt-templates" in message
 
 
 @pytest.mark.parametrize("content", ["templates: [", "x: 1", "templates: {1: {id: 1}}", "", "[]"])

@@ -1,4 +1,4 @@
-"""Who leads, and what is said of the others: on common rows alone."""
+"""Which template leads, and how the others compare with it: on common rows alone."""
 
 import pytest
 from hypothesis import given

@@ -84,9 +84,9 @@ def test_unmarked_answers_and_second_helpings_are_refused() -> None:
     assert isinstance(refused := proposal_filter.check(GOOD, KNOWN), RefusedProposal)
     assert refused.reason == "no_template"
     assert isinstance(proposal_filter.check(f"<template>{GOOD}</template>", KNOWN), Template)
-    again = proposal_filter.check(f"<template>{GOOD.replace('?', ' ?')}</template>", KNOWN)
-    assert isinstance(again, RefusedProposal)
-    assert again.reason == "duplicate"
+    repeated = proposal_filter.check(f"<template>{GOOD.replace('?', ' ?')}</template>", KNOWN)
+    assert isinstance(repeated, RefusedProposal)
+    assert repeated.reason == "duplicate"
 
 
 def test_the_optimizer_sees_templates_in_order_and_problems_as_they_are() -> None:

@@ -1,4 +1,4 @@
-"""A search over a live teacher: stopped by its ceiling, taken further, played again for nothing."""
+"""A search over a live teacher: stopped by its ceiling, taken further, replayed for nothing."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -20,7 +20,7 @@ def test_a_ceiling_ends_a_search_and_a_higher_one_takes_it_further(tmp_path: Pat
         billed, before = billed_usd(teacher), read_history(low.history)
         high = search(tmp_path, teacher, 7, ceiling="1", iterations=3)
         n_asked = len(teacher.log.entries)
-        again = search(tmp_path, teacher, 7, ceiling="1", iterations=3)
+        replay = search(tmp_path, teacher, 7, ceiling="1", iterations=3)
         assert len(teacher.log.entries) == n_asked
     assert 0.05 < billed <= Decimal("0.08")
     assert low.stopped
@@ -29,8 +29,8 @@ def test_a_ceiling_ends_a_search_and_a_higher_one_takes_it_further(tmp_path: Pat
     with ResponseStore.open(tmp_path / "store", write=False) as store:
         assert len(store) == n_asked == low.spent.asked + high.spent.asked
     assert high.spent.search_usd == pytest.approx(float(billed_usd(teacher)))
-    assert again.spent.asked == 0
-    assert facts(again) == facts(high) | {
+    assert replay.spent.asked == 0
+    assert facts(replay) == facts(high) | {
         "asked": 0,
         "cached": n_asked,
         "cost_usd": 0.0,
