@@ -17,7 +17,6 @@ from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.search_teacher import Taste
 from stepdistill.annotator.simulator.server import Simulator
-from stepdistill.annotator.simulator.taste import Taste
 from stepdistill.annotator.study.optimize.report import SearchOutcome
 from stepdistill.annotator.study.optimize.run import run_search
 from tests.journeys.money import with_prices

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.importing.files import folder_of
-from stepdistill.annotator.importing.recorded import Recorded, compare_recorded
+from stepdistill.annotator.importing.original import original_folder
+from stepdistill.annotator.importing.original_check import Recorded, compare_recorded
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import CheckOriginalSettings
@@ -36,7 +36,7 @@ def check_original_command(settings: CheckOriginalSettings, console: JsonSetting
         annotate check-original thesis --json
     """
     src = settings.src
-    folder = folder_of(src, "prompt-metadata")
+    folder = original_folder(src, "prompt-metadata")
     names = settings.task or sorted(path.stem for path in folder.glob("*.yaml"))
     if not names:
         raise DatasetError(f"{src}: no prompt-metadata/*.yaml here: is it the original's folder?")
@@ -55,7 +55,7 @@ def _fields(found: Recorded) -> dict[str, object]:
         "task": found.task,
         "template": found.template,
         "recorded": dict(found.recorded),
-        "reproduced": dict(found.again),
+        "reproduced": dict(found.recomputed),
         "differing": found.differing,
         "unknown": found.unknown,
     }
@@ -81,16 +81,18 @@ def _both(found: Recorded, field: str) -> str:
     if field not in found.recorded:
         return "-"
     recorded = f"{found.recorded[field]:.5g}"
-    if field not in found.again:
+    if field not in found.recomputed:
         return f"{recorded} / ?"
-    again = found.again[field]
-    return recorded if field not in found.differing else f"{recorded} / {again:.5g}"
+    recomputed = found.recomputed[field]
+    return recorded if field not in found.differing else f"{recorded} / {recomputed:.5g}"
 
 
 def _differences(found: Iterable[Recorded]) -> Iterable[str]:
     for each in found:
         for field in each.differing:
-            numbers = f"recorded {each.recorded[field]:.7g}, reproduced {each.again[field]:.7g}"
+            numbers = (
+                f"recorded {each.recorded[field]:.7g}, reproduced {each.recomputed[field]:.7g}"
+            )
             yield f"template {each.template}: {field}: {numbers}"
         if each.unknown:
             unknown = ", ".join(each.unknown)

@@ -6,9 +6,8 @@ from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.study import EvaluateSettings
 from stepdistill.annotator.study.experiment import run_experiment
 from stepdistill.annotator.study.metadata import load_metadata
-from stepdistill.annotator.study.recompute import settings_again
 from stepdistill.annotator.study.report import facts
-from stepdistill.annotator.study.trial import Choice, make_trial
+from stepdistill.annotator.study.trial import Choice, choices_of_metadata, make_trial
 from stepdistill.common.command_line import taken_from
 from stepdistill.common.errors import ConfigError
 
@@ -28,7 +27,7 @@ def evaluate_command(settings: EvaluateSettings, console: JsonSettings = JSON) -
     asked = (
         [(config, choice)]
         if settings.teacher
-        else list(settings_again(config, load_metadata(settings.metadata, settings.task)))
+        else list(choices_of_metadata(config, load_metadata(settings.metadata, settings.task)))
     )
     if not asked:
         raise ConfigError(

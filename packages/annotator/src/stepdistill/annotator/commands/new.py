@@ -5,8 +5,14 @@ from collections import Counter
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.importing.new_task import Labels, count_labels, find_columns, write_task
-from stepdistill.annotator.importing.splitting import SPLITS, write_splits
+from stepdistill.annotator.importing.new_task import (
+    SPLITS,
+    Labels,
+    count_labels,
+    find_columns,
+    write_splits,
+    write_task,
+)
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
@@ -51,7 +57,7 @@ def _table(labels: Labels, counts: dict[str, Counter[str]]) -> Table:
         table.add_column(split, justify="right")
     for value in list(labels.counts)[:_LABELS_SHOWN]:
         table.add_row(value, *(f"{counts[split][value]:,}" for split in SPLITS))
-    if labels.without:
+    if labels.unlabelled:
         table.add_row("(none)", *(f"{counts[split]['']:,}" for split in SPLITS))
     table.add_row("all", *(f"{counts[split].total():,}" for split in SPLITS))
     return table

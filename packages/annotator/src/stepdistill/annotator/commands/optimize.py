@@ -9,8 +9,7 @@ from stepdistill.annotator.run.planning import uses_simulator
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import OptimizeSettings
-from stepdistill.annotator.study.optimize.outcome import SearchOutcome
-from stepdistill.annotator.study.optimize.report import as_html, facts, sentences
+from stepdistill.annotator.study.optimize.report import SearchOutcome, as_html, facts, sentences
 from stepdistill.annotator.study.optimize.run import run_search
 from stepdistill.annotator.study.report import write_report
 
@@ -64,14 +63,14 @@ def show_outcome(
     if as_json:
         screen.json(facts(outcome))
         return
-    for remark in outcome.remarks:
+    prepared, setting = outcome.prepared, outcome.prepared.setting
+    for remark in prepared.remarks:
         screen.warn(remark)
-    setting = outcome.setting
     screen.show(
-        f"{outcome.task}: {setting.rows} of {setting.split}, {setting.teacher} "
-        f"({setting.server}), templates by {outcome.optimizer}"
+        f"{prepared.config.task}: {setting.rows} of {setting.split}, {setting.teacher} "
+        f"({setting.server}), templates by {prepared.optimizer.teacher}"
     )
-    screen.table(ranking_table(outcome.places[:_SHOWN], 1))
+    screen.table(ranking_table(outcome.ranking[:_SHOWN], 1))
     screen.show("")
     if outcome.found_better:
         screen.show(as_yaml(outcome.winner))

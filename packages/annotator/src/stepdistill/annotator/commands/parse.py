@@ -12,9 +12,19 @@ from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.settings.study import ParseSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.study.reading_diff import KINDS, Change, ReadingTally, rule_name
-from stepdistill.annotator.study.reading_lines import change_line, is_file, line_of, readings_in
-from stepdistill.annotator.study.rereading import Rereading, StoredAnswer, teachers_of
+from stepdistill.annotator.study.rereading import (
+    CHANGES,
+    Change,
+    ReadingTally,
+    Rereading,
+    StoredAnswer,
+    change_line,
+    is_file,
+    reading_line,
+    readings_in,
+    rule_name,
+    teachers_of,
+)
 
 Reads = Callable[[StoredAnswer], Reading | None]
 
@@ -54,7 +64,7 @@ def _reads(side: str, rereading: Rereading) -> Reads:
     """How one side of a comparison reads: a reader by name, or what a file has."""
     if is_file(side):
         known = readings_in(Path(side))
-        return lambda answer: known.get(answer.place)
+        return lambda answer: known.get(answer.id)
     readers = rereading.readers.get(side)
     if readers is None:  # there is no teacher, so no answer either
         return lambda answer: None
@@ -71,7 +81,7 @@ def _read(
         reading = reads(answer)
         assert reading is not None
         if as_lines:
-            screen.data(line_of(answer.place, reading))
+            screen.data(reading_line(answer.id, reading))
         else:
             table.add(answer.template, reading)
     if not as_lines:
@@ -87,7 +97,7 @@ def _compare(
     as_lines: bool,
 ) -> None:
     tally = ReadingTally()
-    pairs = ((answer.place, before(answer), after(answer)) for answer in answers)
+    pairs = ((answer.id, before(answer), after(answer)) for answer in answers)
     changes = tally.changes(pairs)
     if as_lines:
         for change in changes:
@@ -147,10 +157,10 @@ def show_changes(changes: Iterable[Change], tally: ReadingTally, screen: Console
     table = Table(box=None, pad_edge=False)
     for name in ("rule before", "rule after"):
         table.add_column(name, no_wrap=True)
-    for name in KINDS:
+    for name in CHANGES:
         table.add_column(name, justify="right")
     for rules, kinds in sorted(tally.by_rules.items(), key=lambda each: -each[1].total()):
-        table.add_row(*rules, *(f"{kinds[kind]:,}" for kind in KINDS))
+        table.add_row(*rules, *(f"{kinds[kind]:,}" for kind in CHANGES))
     screen.table(table)
     screen.show(f"{tally.compared:,} answers, {n:,} read differently")
     if first:
@@ -164,7 +174,7 @@ def _rows(changes: list[Change]) -> Table:
     for name in ("template", "split", "index", "change", "before", "after"):
         table.add_column(name, no_wrap=name != "after", justify="left")
     for change in changes:
-        template, split, index = change.place
+        template, split, index = change.id
         sides = (_told(change, reading) for reading in (change.before, change.after))
         table.add_row(template, split, str(index), change.kind, *sides)
     return table

@@ -19,8 +19,12 @@ from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.prompts import ShowSettings
 from stepdistill.annotator.settings.rows import TaskSettings
 from stepdistill.annotator.settings.study import MetadataSettings
-from stepdistill.annotator.study.metadata import Setting, TemplateResult, known_results
-from stepdistill.annotator.study.score import TemplateScore
+from stepdistill.annotator.study.metadata import (
+    Setting,
+    TemplateResult,
+    TemplateScore,
+    known_results,
+)
 from stepdistill.common.command_line import add_command, make_app
 from stepdistill.common.errors import PromptError
 from stepdistill.common.task import TaskSpec

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import uvloop
 
-from stepdistill.annotator.console.screen import ConsoleOutput
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.money.bill import Bill, spent_usd
 from stepdistill.annotator.money.spending import Spending

@@ -12,9 +12,9 @@ from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.readers import VERDICT
 from stepdistill.annotator.run.planning import endpoint, make_door, make_tariff, uses_simulator
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.study.metadata import Setting
 from stepdistill.annotator.study.optimize.proposal import FOUND, MetaPrompt, load_meta_prompt
-from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.study.trial import Choice, Trial, make_trial
 from stepdistill.common.errors import DatasetError, PromptError
 
