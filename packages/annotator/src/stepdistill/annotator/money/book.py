@@ -1,4 +1,4 @@
-"""The book of what was spent, in the response store: a sealed JSON entry for each budget and run.
+"""The book of what was spent, in the response store: an entry for each budget and run.
 
 budget-NAME   Record: what was paid, lost, granted and held under a ceiling
 """
@@ -8,12 +8,10 @@ from decimal import Decimal
 from typing import cast
 
 import orjson
-from lmdb import Transaction
 
 from stepdistill.annotator.money.budget import BudgetState
+from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.store.value import DamagedValueError, sealed, unsealed
-from stepdistill.common.errors import StoreError
 
 _BUDGET = b"budget-"
 
@@ -22,7 +20,7 @@ class AccountsBook:
     """The book of one store. What is written is on the disk when the call returns."""
 
     def __init__(self, store: ResponseStore) -> None:
-        self._store = store
+        self._entries = SealedEntries(store, "accounts")
 
     def budget(self, name: str) -> BudgetState:
         """What was written of a budget last; an empty one before anything was."""
@@ -49,35 +47,14 @@ class AccountsBook:
 
     def entry(self, key: bytes) -> dict[str, object] | None:
         """One entry. Raises StoreError: it is damaged."""
-        database = self._store.accounts()
-        if database is None:
-            return None
-
-        def work(txn: Transaction) -> bytes | None:
-            value = txn.get(key, db=database)
-            return None if value is None else bytes(value)
-
-        value = self._store.read(work)
-        return None if value is None else self._opened(key, value)
+        body = self._entries.get(key)
+        return None if body is None else cast(dict[str, object], orjson.loads(body))
 
     def entries(self, prefix: bytes) -> list[dict[str, object]]:
         """All entries whose keys begin so, in the order of the keys. Raises StoreError."""
-        with self._store.reading() as stored:
-            found = [each for each in stored.values("accounts") if each[0].startswith(prefix)]
-        return [self._opened(key, value) for key, value in found]
+        bodies = self._entries.starting_with(prefix)
+        return [cast(dict[str, object], orjson.loads(body)) for body in bodies]
 
     def write_entry(self, key: bytes, fields: Mapping[str, object]) -> None:
         """Replace one entry. Raises StoreError."""
-        database = self._store.accounts()
-        assert database is not None, "a store that is open for writing has all its databases"
-        value = sealed(orjson.dumps(fields), key)
-        self._store.write(lambda txn: txn.put(key, value, db=database))
-
-    def _opened(self, key: bytes, value: bytes) -> dict[str, object]:
-        try:
-            return cast(dict[str, object], orjson.loads(unsealed(value, key)))
-        except DamagedValueError as error:
-            raise StoreError(
-                f"--store {self._store.path}: the accounts' {key.decode(errors='replace')} is "
-                f"damaged ({error}): put a copy of the store in its place"
-            ) from None
+        self._entries.write(key, orjson.dumps(fields))

@@ -6,25 +6,24 @@ from dataclasses import dataclass, field
 
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import PARTS, Part, Snapshot
-from stepdistill.annotator.store.value import DamagedValueError
+from stepdistill.annotator.store.value import KEY_BYTES, DamagedValueError
 
-KEY_BYTES = 32
 _TELL_EVERY = 1_000
 Tell = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """One entry that cannot be used. part: where it lies; why: what is wrong with it."""
+    """One entry that cannot be used."""
 
-    part: Part
+    part: Part  # where it lies
     key: bytes
-    why: str
+    why: str  # what is wrong with it
 
 
 @dataclass(slots=True, kw_only=True)
 class Verified:
-    """What was checked: entries by part, and the damaged ones among them."""
+    """What was checked, and the damaged entries among it."""
 
     checked: dict[Part, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     damaged: list[Damage] = field(default_factory=list[Damage])
@@ -32,17 +31,14 @@ class Verified:
 
 @dataclass(slots=True, kw_only=True)
 class Contents:
-    """What a store holds. value_bytes: of all answers, as they are stored.
-
-    tokens: of all answers, as the provider counted them.
-    """
+    """What a store holds, counted."""
 
     answers: int = 0
     failures: int = 0
-    value_bytes: int = 0
+    value_bytes: int = 0  # of all answers, as they are stored
     file_bytes: int = 0
     dictionary_bytes: int = 0
-    tokens: Counter[str] = field(default_factory=Counter[str])
+    tokens: Counter[str] = field(default_factory=Counter[str])  # as the provider counted them
     by_model: Counter[str] = field(default_factory=Counter[str])
     by_mode: Counter[str] = field(default_factory=Counter[str])
     by_finish: Counter[str] = field(default_factory=Counter[str])

@@ -4,7 +4,6 @@ The new files are made beside the old and put in their place at once; a reader t
 open goes on with them. The writer's lock is held all the time.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,9 +13,15 @@ from pathlib import Path
 
 import lmdb
 
-from stepdistill.annotator.store.lock import door, release, reserve_readers, take_lock
+from stepdistill.annotator.store.lock import (
+    folder_lock,
+    release,
+    reserve_readers,
+    sync_folder,
+    take_lock,
+)
 from stepdistill.annotator.store.response_store import (
-    LEDGER_DATABASES,
+    ENTRY_DATABASES,
     MAP_BYTES,
     N_DATABASES,
     SCHEMA_VERSION,
@@ -28,23 +33,20 @@ from stepdistill.common.errors import StoreError
 
 _PER_COMMIT = 10_000
 Tell = Callable[[int], None]
-Entries = Iterator[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted:
-    """Bytes of the store's file, before and after."""
+    """What a compaction has done."""
 
     answers: int
-    bytes_before: int
+    bytes_before: int  # of the store's file
     bytes_after: int
 
 
 def compact_store(path: Path, tell: Tell) -> Compacted:
-    """Write the store anew and exchange the files.
-
-    Raises StoreError: another writer, a damaged value, a full disk; the store is as it was then.
-    """
+    """Write the store anew and exchange the files. Raises StoreError: another writer, a damaged
+    value, a full disk; the store is as it was then."""
     if not (path / "data.mdb").exists():
         raise StoreError(f"--store {path}: no store here")
     lock = take_lock(path)
@@ -77,31 +79,24 @@ def _write(stored: Snapshot, folder: Path, map_bytes: int, tell: Tell) -> None:
     with closing(
         lmdb.open(str(folder), map_size=map_bytes, max_dbs=N_DATABASES, sync=False)
     ) as env:
-        notes = [(b"schema", SCHEMA_VERSION)]
+        meta = [(b"schema", SCHEMA_VERSION)]
         if stored.dictionary:
             key = dictionary_key(stored.dictionary[0])
-            notes.insert(0, (key, sealed(stored.dictionary[1], key)))
-        _fill(env, "meta", iter(notes), tell)
-        _fill(env, "failures", _failures(stored), tell)
-        _fill(env, "responses", _answers(stored), tell)
-        for name in LEDGER_DATABASES:
+            meta.insert(0, (key, sealed(stored.dictionary[1], key)))  # in the order of the keys
+        packer = Packer(stored.dictionary)
+        failures = ((key, packer.failure(key, failure)) for key, failure in stored.failures())
+        answers = ((key, packer.answer(key, answer)) for key, answer in stored.answers())
+        _fill(env, "meta", iter(meta), tell)
+        _fill(env, "failures", failures, tell)
+        _fill(env, "responses", answers, tell)
+        for name in ENTRY_DATABASES:
             _fill(env, name, stored.values(name), tell)
         env.sync(True)
 
 
-def _answers(stored: Snapshot) -> Entries:
-    packer = Packer(stored.dictionary)
-    for key, answer in stored.answers():
-        yield key, packer.answer(key, answer)
-
-
-def _failures(stored: Snapshot) -> Entries:
-    packer = Packer(stored.dictionary)
-    for key, failure in stored.failures():
-        yield key, packer.failure(key, failure)
-
-
-def _fill(env: lmdb.Environment, name: str, entries: Entries, tell: Tell) -> None:
+def _fill(
+    env: lmdb.Environment, name: str, entries: Iterator[tuple[bytes, bytes]], tell: Tell
+) -> None:
     database, done = env.open_db(name.encode()), 0
     while chunk := list(islice(entries, _PER_COMMIT)):
         with env.begin(database, write=True) as txn:
@@ -112,12 +107,8 @@ def _fill(env: lmdb.Environment, name: str, entries: Entries, tell: Tell) -> Non
 
 
 def _exchange(path: Path, new: Path) -> None:
-    with door(path, alone=True):
+    with folder_lock(path, alone=True):
         # LMDB's own lock file belongs to the old data; whoever opens the new makes a new one.
         (path / "lock.mdb").unlink(missing_ok=True)
         (new / "data.mdb").replace(path / "data.mdb")
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path)

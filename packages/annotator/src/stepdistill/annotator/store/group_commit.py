@@ -7,14 +7,15 @@ only once it is on the disk; nobody's slot is held until then.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.response_store import ResponseStore
 
 Landed = Callable[[BaseException | None], None]
-_Pending = tuple[bytes, Answer | Failure, Landed]
-_LARGEST = 1024
+_Outcome = tuple[bytes, Answer | Failure, Landed]
+_LARGEST = 1024  # outcomes in one transaction
 _BACKLOG = 4 * _LARGEST  # unless it is told another
 # A commit costs a thread and a sync, whatever it holds: wait for company, but not long.
 _ENOUGH = 256
@@ -22,16 +23,14 @@ _GATHER_S = 0.02
 
 
 class GroupCommit:
-    """The only writer of a running store; use it as an async context manager.
-
-    backlog: outcomes that may be on their way to the disk; what a kill of the process can cost.
-    """
+    """The only writer of a running store; use it as an async context manager. backlog: outcomes
+    that may be on their way to the disk; what a kill of the process can cost."""
 
     def __init__(self, store: ResponseStore, backlog: int = _BACKLOG) -> None:
         self._store, self._backlog = store, backlog
         self._enough = min(_ENOUGH, max(1, backlog // 2))
-        self._waiting: list[_Pending] = []
-        self._n_committing = 0
+        self._waiting: list[_Outcome] = []
+        self._n_committing = 0  # outcomes of the transaction that is being written
         self._arrived, self._full, self._landed = (asyncio.Event() for _ in range(3))
         self._is_leaving = False
 
@@ -48,30 +47,13 @@ class GroupCommit:
 
     async def submit(self, key: bytes, outcome: Answer | Failure, landed: Landed) -> None:
         """Queue an outcome; landed(None) is called once it is durable, landed(error) if it is not.
-
-        Returns at once, unless the disk is so far behind that the backlog is full.
-        """
+        Returns at once, unless the disk is so far behind that the backlog is full."""
         while len(self._waiting) + self._n_committing >= self._backlog:
             await self._next_landing()
         self._waiting.append((key, outcome, landed))
         self._arrived.set()
         if len(self._waiting) >= self._enough:
             self._full.set()
-
-    async def put(self, key: bytes, outcome: Answer | Failure) -> None:
-        """Return once the outcome is durable. Raises StoreError."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def landed(error: BaseException | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
-
-        await self.submit(key, outcome, landed)
-        await done
 
     async def flush(self) -> None:
         """Return once all that was submitted has landed."""
@@ -102,13 +84,11 @@ class GroupCommit:
     async def _gather(self) -> None:
         """Wait for company: a few milliseconds, or until there is enough."""
         self._full.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_GATHER_S):
                 await self._full.wait()
-        except TimeoutError:
-            return
 
-    async def _commit(self, group: list[_Pending]) -> None:
+    async def _commit(self, group: list[_Outcome]) -> None:
         answers = [(key, outcome) for key, outcome, _ in group if isinstance(outcome, Answer)]
         failures = [(key, outcome) for key, outcome, _ in group if isinstance(outcome, Failure)]
         failed: BaseException | None = None

@@ -26,9 +26,11 @@ _CHUNK_BYTES = 1 << 17
 Tell = Callable[[int], None]
 
 
-class _Usage(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+
+class _Usage(_Strict):
     prompt: int = Field(ge=0)
     completion: int = Field(ge=0)
     cached: int = Field(ge=0)
@@ -36,10 +38,8 @@ class _Usage(BaseModel):
     written: int = Field(default=0, ge=0)
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    key: str = Field(pattern=r"^[0-9a-f]{64}$")
+class _Line(_Strict):
+    key: str = Field(pattern=r"^[0-9a-f]{64}$")  # a SHA-256: 00ab...ff
     text: str
     finish: str
     model: str
@@ -51,10 +51,8 @@ class _Line(BaseModel):
 
 
 def export_answers(store: ResponseStore, path: Path, tell: Tell) -> int:
-    """Write every answer and return their number; the file appears when it is whole.
-
-    Raises StoreError: a damaged value, or a file that cannot be written.
-    """
+    """Write every answer and return their number; the file appears when it is whole. Raises
+    StoreError: a damaged value, or a file that cannot be written."""
     n = 0
     part = path.with_name(f"{path.name}.part")
     try:
@@ -73,9 +71,7 @@ def export_answers(store: ResponseStore, path: Path, tell: Tell) -> int:
 
 def import_answers(store: ResponseStore, path: Path, tell: Tell) -> tuple[int, int]:
     """Put the answers of a file beside those that are there: how many were new, how many kept.
-
-    Raises StoreError: a line that is no answer, a file cut off; what came before it is stored.
-    """
+    Raises StoreError: a line that is no answer, a file cut off; what came before it is stored."""
     new = n = 0
     lines = _answers(path)
     while chunk := list(islice(lines, _PER_COMMIT)):
@@ -113,16 +109,16 @@ def _writing(path: Path, suffix: str) -> Generator[BinaryIO]:
 def _answers(path: Path) -> Iterator[tuple[bytes, Answer]]:
     for number, line in enumerate(_lines(path), start=1):
         try:
-            said = _Line.model_validate(orjson.loads(line))
+            read = _Line.model_validate(orjson.loads(line))
         except (orjson.JSONDecodeError, ValidationError) as error:
             why = str(error).splitlines()
             raise StoreError(
                 f"{path} line {number}: not an answer as `annotate store export` writes it "
                 f"({' '.join(why[:3])}); the lines before it are stored"
             ) from None
-        fields = {name: getattr(said, name) for name in Answer._fields}
-        fields["usage"] = Usage(**said.usage.model_dump())
-        yield bytes.fromhex(said.key), Answer(**fields)
+        fields = {name: getattr(read, name) for name in Answer._fields}
+        fields["usage"] = Usage(**read.usage.model_dump())
+        yield bytes.fromhex(read.key), Answer(**fields)
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -13,11 +13,9 @@ _READERS_BYTES = 8 << 10
 
 
 @contextmanager
-def door(folder: Path, *, alone: bool = False) -> Generator[None]:
-    """Held while a store is opened; alone: while its files are exchanged for others.
-
-    A file system that cannot lock folders has no such door, and opens as it is.
-    """
+def folder_lock(folder: Path, *, alone: bool = False) -> Generator[None]:
+    """Held while a store is opened; alone: while its files are exchanged for others. A file system
+    that cannot lock folders has no such lock, and opens as it is."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
@@ -27,15 +25,22 @@ def door(folder: Path, *, alone: bool = False) -> Generator[None]:
         os.close(handle)
 
 
-def reserve_readers(folder: Path) -> None:
-    """Give LMDB's own lock file its blocks. Raises OSError, on a full disk for one.
+def sync_folder(folder: Path) -> None:
+    """Put on the disk which files a folder has. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
-    LMDB would leave it sparse and be killed by SIGBUS where a block cannot be had later.
-    """
+
+def reserve_readers(folder: Path) -> None:
+    """Give LMDB's own lock file its blocks. Raises OSError, on a full disk for one."""
+    # LMDB would leave it sparse and be killed by SIGBUS where a block cannot be had later.
     path = folder / "lock.mdb"
     if path.exists() or os.statvfs(folder).f_flag & os.ST_RDONLY:
         return
-    with door(folder, alone=True), suppress(FileExistsError), path.open("xb") as file:
+    with folder_lock(folder, alone=True), suppress(FileExistsError), path.open("xb") as file:
         try:
             file.write(bytes(_READERS_BYTES))
             file.flush()

@@ -1,10 +1,9 @@
 """The response store: every answer under its request's key, in LMDB; the only record of progress.
 
-    responses   key (32 bytes) -> Answer, as `store_value` lays it out
+    responses   key (32 bytes) -> Answer, as store/value.py lays it out
     failures    key -> Failure, removed once the request is answered
     meta        schema -> version; dictionary-N -> what values are compressed with
-    batches     what is known of batches, and claims: who has which request; see batch/ledger.py
-    accounts    what was spent, by budget and by run; see cost/accounts_book.py
+    and entries of other rooms: see store/entries.py
 
 One process writes, behind a lock that says who holds it; any number read. A commit is synced to
 disk before it returns, so what was committed survives a kill of the process and of the machine.
@@ -12,7 +11,7 @@ disk before it returns, so what was committed survives a kill of the process and
 
 import threading
 from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import lmdb
 
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.lock import door, release, reserve_readers, take_lock
+from stepdistill.annotator.store.lock import folder_lock, release, reserve_readers, take_lock
 from stepdistill.annotator.store.snapshot import Snapshot, dictionary_key
 from stepdistill.annotator.store.value import DICTIONARY_SAMPLES, Packer, sealed, train
 from stepdistill.common.errors import StoreError
@@ -29,15 +28,15 @@ if TYPE_CHECKING:
     from lmdb import _Database  # pyright: ignore[reportPrivateUsage]  # its only name
 
 SCHEMA_VERSION = b"2"
-MAP_BYTES = 1 << 34
+MAP_BYTES = 1 << 34  # of address space, not of the disk; it doubles where it is not enough
 N_DATABASES = 8
-LEDGER_DATABASES = ("batches", "claims", "accounts")
-TRAIN_AT = 1_000
+ENTRY_DATABASES = ("batches", "claims", "accounts")
+TRAIN_AT = 1_000  # answers that a dictionary is trained on at the earliest
 _T = TypeVar("_T")
 _SAFE = "all that was stored before is safe: make room and run this again"
 
 
-class ResponseStore:
+class ResponseStore(AbstractContextManager["ResponseStore"]):
     """Open with `ResponseStore.open`; close it, or use it as a context manager."""
 
     def __init__(self, env: lmdb.Environment, path: Path, lock: int | None) -> None:
@@ -49,7 +48,7 @@ class ResponseStore:
             name: env.open_db(name.encode(), create=lock is not None)
             for name in ("responses", "failures", "meta")
         }
-        for name in LEDGER_DATABASES:
+        for name in ENTRY_DATABASES:
             with suppress(lmdb.NotFoundError):  # a reader of a store from before there were any
                 self._databases[name] = env.open_db(name.encode(), create=lock is not None)
         self._responses, self._failures = self._databases["responses"], self._databases["failures"]
@@ -67,7 +66,7 @@ class ResponseStore:
                 raise StoreError(f"--store {path}: no store here")
             try:
                 reserve_readers(path)
-                with door(path):
+                with folder_lock(path):
                     env = lmdb.open(
                         str(path), map_size=map_bytes, max_dbs=N_DATABASES, readonly=not write
                     )
@@ -79,9 +78,6 @@ class ResponseStore:
             undo.pop_all()
             return store
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -92,17 +88,14 @@ class ResponseStore:
         self._lock = None
 
     def __contains__(self, key: bytes) -> bool:
-        with self._resizing, self._begin() as txn:
-            return txn.get(key, db=self._responses) is not None
+        return self.has([key])[0]
 
     def has(self, keys: Iterable[bytes]) -> list[bool]:
         """Which of these requests have an answer: one transaction for all."""
-        with self._resizing, self._begin() as txn:
-            return [txn.get(key, db=self._responses) is not None for key in keys]
+        return self.read(lambda txn: [txn.get(key, db=self._responses) is not None for key in keys])
 
     def __len__(self) -> int:
-        with self._resizing, self._begin() as txn:
-            return int(txn.stat(self._responses)["entries"])
+        return self.read(lambda txn: int(txn.stat(self._responses)["entries"]))
 
     @contextmanager
     def reading(self) -> Generator[Snapshot]:
@@ -114,26 +107,22 @@ class ResponseStore:
             with txn:
                 yield Snapshot(txn, self._databases, self.path)
         except lmdb.Error as error:
-            raise StoreError(
-                f"--store {self.path}: the database is damaged ({error}): put a copy in its place"
-            ) from None
+            raise self._damaged(error) from None
         finally:
             with self._resizing:
                 self._snapshots -= 1
 
-    def ledger(self) -> "tuple[_Database, _Database] | None":
-        """The databases of the ledger of batches; None where a reader finds none yet."""
-        batches, claims = self._databases.get("batches"), self._databases.get("claims")
-        return None if batches is None or claims is None else (batches, claims)
-
-    def accounts(self) -> "_Database | None":
-        """The database of what was spent; None where a reader finds none yet."""
-        return self._databases.get("accounts")
+    def database(self, name: str) -> "_Database | None":
+        """One of the databases; None where a reader finds none yet."""
+        return self._databases.get(name)
 
     def read(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
-        """Read in one short transaction."""
+        """Read in one short transaction. Raises StoreError: the database is damaged."""
         with self._resizing, self._begin() as txn:
-            return work(txn)
+            try:
+                return work(txn)
+            except lmdb.Error as error:
+                raise self._damaged(error) from None
 
     def write(self, work: Callable[[lmdb.Transaction], object]) -> None:
         """Commit work durably; it may be called twice. Raises StoreError: the disk is full."""
@@ -143,10 +132,8 @@ class ResponseStore:
     def put(
         self, answers: Iterable[tuple[bytes, Answer]], failures: Iterable[tuple[bytes, Failure]]
     ) -> None:
-        """Commit answers and failures together; one call at a time.
-
-        Raises StoreError when the disk is full or the store cannot grow.
-        """
+        """Commit answers and failures together; one call at a time. Raises StoreError when the disk
+        is full or the store cannot grow."""
         # In the order of the keys a commit touches its pages one after the other.
         new = sorted((key, self._packer.answer(key, answer)) for key, answer in answers)
         failed = sorted((key, self._packer.failure(key, failure)) for key, failure in failures)
@@ -174,11 +161,11 @@ class ResponseStore:
         self.write(commit)
 
     def _learn(self) -> None:
-        """Train a dictionary on what is stored; keys are hashes, so the first are any."""
-        with self.reading() as stored:
+        """Train a dictionary on what is stored."""
+        with self.reading() as stored:  # keys are hashes: the first in their order are any answers
             dictionary = train(list(islice(stored.payloads(), DICTIONARY_SAMPLES)))
         if dictionary is None:
-            self._train_at *= 4
+            self._train_at *= 4  # too short or too alike: tried again where there are many more
             return
         key = dictionary_key(1)
         self.write(lambda txn: txn.put(key, sealed(dictionary, key), db=self._databases["meta"]))
@@ -192,6 +179,11 @@ class ResponseStore:
             return self._env.begin()
         except lmdb.Error as error:
             raise StoreError(f"--store {self.path}: cannot be read ({error})") from None
+
+    def _damaged(self, error: lmdb.Error) -> StoreError:
+        return StoreError(
+            f"--store {self.path}: the database is damaged ({error}): put a copy in its place"
+        )
 
     def _write(self, work: Callable[[lmdb.Transaction], object]) -> None:
         while True:
@@ -228,8 +220,8 @@ def _check_schema(env: lmdb.Environment, path: Path, *, write: bool) -> None:
         if found is None and write:
             txn.put(b"schema", SCHEMA_VERSION)
         elif found != SCHEMA_VERSION:
-            said = bytes(found).decode() if found else "none"
+            version = bytes(found).decode() if found else "none"
             raise StoreError(
-                f"--store {path}: schema {said}, this program reads {SCHEMA_VERSION.decode()}: "
+                f"--store {path}: schema {version}, this program reads {SCHEMA_VERSION.decode()}: "
                 "name another store"
             )

@@ -1,10 +1,9 @@
 """The store as it was at one moment: lookups by key, and walks over all that it holds."""
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import lmdb
 
@@ -17,66 +16,52 @@ if TYPE_CHECKING:
 
 Part = Literal["responses", "failures"]
 PARTS: tuple[Part, ...] = ("responses", "failures")
+_T = TypeVar("_T")
 
 
 def dictionary_key(number: int) -> bytes:
-    """Where a dictionary lies among the store's own notes."""
+    """The key of a dictionary in the database `meta`."""
     return b"dictionary-%d" % number
 
 
 class Snapshot:
-    """Made by `ResponseStore.reading`, and used in one thread.
-
-    Whatever reads a value raises StoreError with its key where the value is damaged.
-    """
+    """Made by `ResponseStore.reading`, and used in one thread. Whatever reads a value raises
+    StoreError with its key where the value is damaged."""
 
     def __init__(
         self, txn: lmdb.Transaction, databases: Mapping[str, "_Database"], path: Path
     ) -> None:
         self._txn, self._databases, self._path = txn, databases, path
         self._responses, self._failures = databases["responses"], databases["failures"]
-        meta = databases["meta"]
         # Not a method of this object: in a cycle it would keep its reader's slot until the next
         # collection of garbage, and there are few slots.
-        self._dictionary = partial(_dictionary, txn, meta, path)
+        self._dictionary = partial(_dictionary, txn, databases["meta"], path)
         self.unpacker = Unpacker(self._dictionary)
 
     def answer(self, key: bytes) -> Answer | None:
         """The stored answer to the request of this key."""
         value = self._txn.get(key, db=self._responses)
-        if value is None:
-            return None
-        try:
-            return self.unpacker.answer(key, bytes(value))
-        except DamagedValueError as error:
-            raise self._damaged(key, error) from None
+        return None if value is None else self._read(self.unpacker.answer, key, bytes(value))
 
     def failure(self, key: bytes) -> Failure | None:
         """Why the request of this key has no answer, if it was ever asked."""
         value = self._txn.get(key, db=self._failures)
-        with self._said_damaged(key):
-            return None if value is None else self.unpacker.failure(key, bytes(value))
+        return None if value is None else self._read(self.unpacker.failure, key, bytes(value))
 
     def answers(self) -> Iterator[tuple[bytes, Answer]]:
         """Every answer, in the order of the keys."""
         for key, value in self.values("responses"):
-            with self._said_damaged(key):
-                answer = self.unpacker.answer(key, value)
-            yield key, answer
+            yield key, self._read(self.unpacker.answer, key, value)
 
     def failures(self) -> Iterator[tuple[bytes, Failure]]:
         """Every failure, in the order of the keys."""
         for key, value in self.values("failures"):
-            with self._said_damaged(key):
-                failure = self.unpacker.failure(key, value)
-            yield key, failure
+            yield key, self._read(self.unpacker.failure, key, value)
 
     def payloads(self) -> Iterator[bytes]:
         """Every answer's fields, as they were before they were compressed."""
         for key, value in self.values("responses"):
-            with self._said_damaged(key):
-                payload = self.unpacker.payload(key, value)
-            yield payload
+            yield self._read(self.unpacker.payload, key, value)
 
     def values(self, part: str) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values of a database as they lie on the disk, unchecked; nothing without it."""
@@ -86,29 +71,21 @@ class Snapshot:
             for key, value in cursor:
                 yield bytes(key), bytes(value)
 
-    def count(self, part: Part) -> int:
-        """How many entries a part has."""
-        return int(self._txn.stat(self._databases[part])["entries"])
-
     @property
     def dictionary(self) -> tuple[int, bytes] | None:
         """The dictionary that new values are compressed with, by number, if there is one."""
         content = self._dictionary(1)
         return None if content is None else (1, content)
 
-    @contextmanager
-    def _said_damaged(self, key: bytes) -> Generator[None]:
+    def _read(self, unpack: Callable[[bytes, bytes], _T], key: bytes, value: bytes) -> _T:
         try:
-            yield
+            return unpack(key, value)
         except DamagedValueError as error:
-            raise self._damaged(key, error) from None
-
-    def _damaged(self, key: bytes, error: DamagedValueError) -> StoreError:
-        return StoreError(
-            f"--store {self._path}: what is stored under {key.hex()} is damaged ({error}): put a "
-            "copy of the store in its place, or `annotate store verify --remove` what is damaged, "
-            "to be asked again"
-        )
+            raise StoreError(
+                f"--store {self._path}: what is stored under {key.hex()} is damaged ({error}): put "
+                "a copy of the store in its place, or `annotate store verify --remove` what is "
+                "damaged, to be asked again"
+            ) from None
 
 
 def _dictionary(txn: lmdb.Transaction, meta: "_Database", path: Path, number: int) -> bytes | None:

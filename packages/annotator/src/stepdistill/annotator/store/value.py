@@ -19,9 +19,10 @@ from stepdistill.annotator.store.answer import Answer, Failure, Usage
 if TYPE_CHECKING:
     from collections.abc import ByteString  # what zstandard's types ask for
 
-LEVEL = 3
-DICTIONARY_BYTES = 16 << 10
+KEY_BYTES = 32  # a SHA-256
 DICTIONARY_SAMPLES = 4_000
+_DICTIONARY_BYTES = 16 << 10
+_LEVEL = 3  # of zstd
 _CRC_BYTES = 4
 
 
@@ -30,15 +31,13 @@ class DamagedValueError(Exception):
 
 
 class Packer:
-    """Makes values. dictionary: its number, from 1 to 255, and its bytes; None before there is one.
-
-    Not to be shared between threads.
-    """
+    """Makes values; not to be shared between threads. dictionary: its number, from 1 to 255, and
+    its bytes; None before there is one."""
 
     def __init__(self, dictionary: tuple[int, bytes] | None = None) -> None:
         self.number, content = dictionary or (0, b"")
         self._zstd = zstandard.ZstdCompressor(
-            level=LEVEL,
+            level=_LEVEL,
             dict_data=zstandard.ZstdCompressionDict(content) if content else None,
             write_checksum=False,
             write_dict_id=False,
@@ -47,23 +46,19 @@ class Packer:
 
     def answer(self, key: bytes, answer: Answer) -> bytes:
         """The value of an answer."""
-        return self.pack(key, payload_of(answer))
+        return self._pack(key, payload_of(answer))
 
     def failure(self, key: bytes, failure: Failure) -> bytes:
         """The value of a failure."""
-        return self.pack(key, orjson.dumps([failure.reason, failure.detail]))
+        return self._pack(key, orjson.dumps([failure.reason, failure.detail]))
 
-    def pack(self, key: bytes, payload: bytes) -> bytes:
-        """Compress and seal a payload."""
-        body = self._head + self._zstd.compress(payload)
-        return sealed(body, key)
+    def _pack(self, key: bytes, payload: bytes) -> bytes:
+        return sealed(self._head + self._zstd.compress(payload), key)
 
 
 class Unpacker:
-    """Reads values. dictionary_of: the bytes of a dictionary by number, None where there is none.
-
-    Every method raises DamagedValueError. Not to be shared between threads.
-    """
+    """Reads values, or raises DamagedValueError; not to be shared between threads. dictionary_of:
+    the bytes of a dictionary by number, None where there is none."""
 
     def __init__(self, dictionary_of: Callable[[int], bytes | None]) -> None:
         self._dictionary_of = dictionary_of
@@ -126,6 +121,6 @@ def train(payloads: list[bytes]) -> bytes | None:
     """A dictionary for payloads like these; None where they are too few or too short for one."""
     samples: list[ByteString] = [*payloads]
     try:
-        return zstandard.train_dictionary(DICTIONARY_BYTES, samples, level=LEVEL).as_bytes()
+        return zstandard.train_dictionary(_DICTIONARY_BYTES, samples, level=_LEVEL).as_bytes()
     except zstandard.ZstdError:
         return None
