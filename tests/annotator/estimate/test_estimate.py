@@ -10,7 +10,7 @@ from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate
 from stepdistill.annotator.estimate.expectations import Expectations
 from stepdistill.annotator.estimate.span import Span
 from stepdistill.annotator.estimate.workload import AnswerSample, RequestLoad, Workload
-from stepdistill.annotator.money.price import Price
+from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.prompt.few_shot import load_few_shot
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.teacher.online.rate_limiter import RateLimits

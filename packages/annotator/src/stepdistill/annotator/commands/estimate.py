@@ -15,7 +15,7 @@ from stepdistill.annotator.estimate.run_estimate import (
     estimate_run,
 )
 from stepdistill.annotator.estimate.view import Answered, facts_of, show_estimate
-from stepdistill.annotator.money.own_prices import load_own_prices
+from stepdistill.annotator.money.prices import load_own_prices
 from stepdistill.annotator.plan.plan import name_of
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.run.planning import make_plans

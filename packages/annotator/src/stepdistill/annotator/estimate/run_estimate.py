@@ -8,8 +8,7 @@ from datetime import date
 from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate
 from stepdistill.annotator.estimate.expectations import Expectations, scores_of
 from stepdistill.annotator.estimate.workload import weigh
-from stepdistill.annotator.money.own_prices import OwnPrices
-from stepdistill.annotator.money.tariff import Tariff
+from stepdistill.annotator.money.prices import OwnPrices, Tariff
 from stepdistill.annotator.money.tokens import encoding_of
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_plans

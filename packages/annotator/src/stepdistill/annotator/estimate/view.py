@@ -9,7 +9,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.estimate.estimate import Estimate
 from stepdistill.annotator.estimate.few_shot import FewShotComparison
 from stepdistill.annotator.estimate.span import Span
-from stepdistill.annotator.money.price import Price
+from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.money.tokens import has_encoding
 
 _USD = "{:,.4f}"

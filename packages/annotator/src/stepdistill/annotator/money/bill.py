@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from stepdistill.annotator.money.price import Price
-from stepdistill.annotator.money.tariff import Tariff
+from stepdistill.annotator.money.prices import ZERO, Price, Tariff
 from stepdistill.annotator.store.answer import Answer, Mode, Usage
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.common.manifest import CostEntry, TokenTotals
@@ -27,24 +26,15 @@ class _Used:
 
     @property
     def usage(self) -> Usage:
-        return Usage(
-            prompt=self.prompt,
-            completion=self.completion,
-            cached=self.cached,
-            written=self.written,
-        )
+        return Usage(self.prompt, self.completion, self.cached, written=self.written)
 
 
 @dataclass(slots=True, kw_only=True)
 class Bill:
-    """Add answers, then read tokens and cost.
-
-    A price holds for a day and a mode, so tokens are summed by these and priced at the end.
-    uncounted: answers of which the teacher did not say how many tokens they took.
-    """
+    """Add answers, then read tokens and cost."""
 
     tariff: Tariff
-    uncounted: int = 0
+    # A price holds for a day and a mode, so tokens are summed by these and priced at the end.
     _used: defaultdict[_At, _Used] = field(default_factory=lambda: defaultdict(_Used))
 
     def add(self, answer: Answer) -> None:
@@ -55,8 +45,6 @@ class Bill:
         used.completion += usage.completion
         used.cached += usage.cached
         used.written += usage.written
-        if not usage.prompt and not usage.completion:
-            self.uncounted += 1
 
     @property
     def answers(self) -> int:
@@ -76,7 +64,7 @@ class Bill:
     @property
     def usd(self) -> Decimal | None:
         """What they cost; None when some answer's model has no known price."""
-        total = Decimal(0)
+        total = ZERO
         for at, used in self._used.items():
             price = self._price(at)
             if price is None:
@@ -95,11 +83,6 @@ class Bill:
         return CostEntry(
             usd=float(round(usd, 6)), price=", ".join(sorted(sources)) or "nothing asked"
         )
-
-    def prices(self) -> dict[str, Price]:
-        """The prices in words, as they were used."""
-        found = (self._price(at) for at in self._used)
-        return {price.stated: price for price in found if price is not None}
 
     def _price(self, at: _At) -> Price | None:
         day, mode = at

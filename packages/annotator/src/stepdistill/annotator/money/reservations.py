@@ -14,7 +14,7 @@ from decimal import Decimal
 from stepdistill.annotator.errors import CeilingReached, TeacherError
 from stepdistill.annotator.money.book import AccountsBook
 from stepdistill.annotator.money.budget import ZERO, Budget, Grant
-from stepdistill.annotator.money.price import Price
+from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.batch.part import BatchPart

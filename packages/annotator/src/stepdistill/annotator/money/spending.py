@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.book import AccountsBook
+from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.money.run_notes import RUN, Kind, RunNote, Start, Study, note_of
-from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress

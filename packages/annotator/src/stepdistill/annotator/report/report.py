@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepdistill.annotator.estimate.kept import Planned, kept_estimate
-from stepdistill.annotator.money.own_prices import load_own_prices
+from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.money.run_notes import RunNote, notes_in
-from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.report.account import Account, Accountant, CostPlace, Paid

@@ -4,8 +4,7 @@ What can be wrong with task, prompts, rows or key is found here, before a reques
 """
 
 from stepdistill.annotator.dataset.sources import open_source
-from stepdistill.annotator.money.own_prices import load_own_prices
-from stepdistill.annotator.money.tariff import Tariff
+from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import Endpoint, endpoint_of
 from stepdistill.annotator.plan.model_options import LimitName, load_options
 from stepdistill.annotator.plan.plan import Plan

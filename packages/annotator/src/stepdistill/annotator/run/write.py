@@ -11,7 +11,7 @@ from typing import Self
 import orjson
 
 from stepdistill.annotator.money.bill import Bill
-from stepdistill.annotator.money.tariff import Tariff, tariff_of
+from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.filters import filters_content, make_filters
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
@@ -58,7 +58,7 @@ class SplitWriter:
         """tariff: list prices where it is None. Raises ConfigError."""
         self.plan, self.folder = plan, folder
         self.rules = make_rules(plan, settings)
-        self.bill = Bill(tariff=tariff or tariff_of(plan))
+        self.bill = Bill(tariff=tariff or Tariff(model=plan.model, host=plan.endpoint.name))
         self.written = self._explained = 0
         self._settings = settings
         self._writer = JsonlWriter(folder, settings.rows_per_shard)

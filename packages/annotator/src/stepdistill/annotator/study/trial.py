@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from stepdistill.annotator.dataset.selection import RowSample, draw_sample
+from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.money.run_notes import Study
-from stepdistill.annotator.money.tariff import Tariff
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.leak import leak_warning
 from stepdistill.annotator.prompt.mix import check_templates, single

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepdistill.annotator.money.bill import Bill, spent_usd
-from stepdistill.annotator.money.price import FREE, Price
-from stepdistill.annotator.money.tariff import Tariff, price_of
+from stepdistill.annotator.money.prices import FREE, Price, Tariff, price_of
 from stepdistill.annotator.money.tokens import count_tokens
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.teacher.progress import Progress

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.money.own_prices import OwnPrices, load_own_prices
-from stepdistill.annotator.money.tariff import Tariff
+from stepdistill.annotator.money.prices import OwnPrices, Tariff, load_own_prices
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.common.errors import ConfigError, PromptError
 
