@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.money.run_notes import note_of
 from stepdistill.annotator.report.account import Account, Judged
 from stepdistill.annotator.report.breakdown import THIS_RUN, best_and_own, points
 from stepdistill.annotator.report.chart import AnswersOverTime, Chart
 from stepdistill.annotator.report.report import RunReport
+from stepdistill.annotator.run.run_notes import note_of
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import TemplateResult
 from tests.annotator.study.made import a_score, a_setting

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.money.run_notes import RunNote, Start, Study, note_of, notes_in
-from stepdistill.annotator.money.spending import Spender, Spending, noted
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.report.breakdown import grouped
@@ -24,6 +22,16 @@ from stepdistill.annotator.report.report import (
     report_store,
 )
 from stepdistill.annotator.run.planning import make_plans, make_tariff
+from stepdistill.annotator.run.run_notes import (
+    RunNote,
+    Spender,
+    Spending,
+    Start,
+    Study,
+    note_of,
+    noted,
+    notes_in,
+)
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Mode, Usage
 from stepdistill.annotator.store.response_store import ResponseStore

@@ -7,10 +7,10 @@ import uvloop
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.estimate.run_estimate import rated
-from stepdistill.annotator.money.spending import Spender, noted
 from stepdistill.annotator.plan.plan import Unanswered, name_of
 from stepdistill.annotator.run.ask import ask
 from stepdistill.annotator.run.planning import make_plans, make_tariff
+from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress

@@ -1,11 +1,7 @@
-"""The book of what was spent, in the response store: an entry for each budget and run.
+"""The book of what was spent under a ceiling, in the response store: an entry for each budget."""
 
-budget-NAME   Record: what was paid, lost, granted and held under a ceiling
-"""
-
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import cast
+from typing import Any
 
 import orjson
 
@@ -24,15 +20,15 @@ class AccountsBook:
 
     def budget(self, name: str) -> BudgetState:
         """What was written of a budget last; an empty one before anything was."""
-        found = self.entry(_BUDGET + name.encode())
-        if found is None:
+        body = self._entries.get(_BUDGET + name.encode())
+        if body is None:
             return BudgetState()
-        held = cast(dict[str, str], found["held"])
+        found: dict[str, Any] = orjson.loads(body)
         return BudgetState(
-            paid_usd=Decimal(str(found["paid_usd"])),
-            lost_usd=Decimal(str(found["lost_usd"])),
-            granted_usd=Decimal(str(found["granted_usd"])),
-            held={part: Decimal(usd) for part, usd in held.items()},
+            paid_usd=Decimal(found["paid_usd"]),
+            lost_usd=Decimal(found["lost_usd"]),
+            granted_usd=Decimal(found["granted_usd"]),
+            held={part: Decimal(usd) for part, usd in found["held"].items()},
         )
 
     def write_budget(self, name: str, record: BudgetState) -> None:
@@ -43,18 +39,4 @@ class AccountsBook:
             "granted_usd": str(record.granted_usd),
             "held": {part: str(usd) for part, usd in record.held.items()},
         }
-        self.write_entry(_BUDGET + name.encode(), fields)
-
-    def entry(self, key: bytes) -> dict[str, object] | None:
-        """One entry. Raises StoreError: it is damaged."""
-        body = self._entries.get(key)
-        return None if body is None else cast(dict[str, object], orjson.loads(body))
-
-    def entries(self, prefix: bytes) -> list[dict[str, object]]:
-        """All entries whose keys begin so, in the order of the keys. Raises StoreError."""
-        bodies = self._entries.starting_with(prefix)
-        return [cast(dict[str, object], orjson.loads(body)) for body in bodies]
-
-    def write_entry(self, key: bytes, fields: Mapping[str, object]) -> None:
-        """Replace one entry. Raises StoreError."""
-        self._entries.write(key, orjson.dumps(fields))
+        self._entries.write(_BUDGET + name.encode(), orjson.dumps(fields))

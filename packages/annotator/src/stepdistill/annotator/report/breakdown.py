@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from stepdistill.annotator.estimate.kept import Planned
-from stepdistill.annotator.money.run_notes import RunNote
 from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
 from stepdistill.annotator.report.report import RunReport
+from stepdistill.annotator.run.run_notes import RunNote
 from stepdistill.annotator.store.answer import Mode
 
 THIS_RUN = "this run"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
-from stepdistill.annotator.money.run_notes import RunNote
+from stepdistill.annotator.run.run_notes import RunNote
 from stepdistill.annotator.store.answer import Answer, Mode
 
 NO_RUN = "(no run)"

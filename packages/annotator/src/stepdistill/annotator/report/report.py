@@ -6,13 +6,13 @@ from pathlib import Path
 
 from stepdistill.annotator.estimate.kept import Planned, kept_estimate
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
-from stepdistill.annotator.money.run_notes import RunNote, notes_in
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.report.account import Account, Accountant, CostPlace, Paid
 from stepdistill.annotator.report.payers import NO_RUN, Payers
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.rationale_rate import ration
+from stepdistill.annotator.run.run_notes import RunNote, notes_in
 from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL

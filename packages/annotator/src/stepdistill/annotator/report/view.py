@@ -6,7 +6,6 @@ from datetime import datetime
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.money.run_notes import RunNote
 from stepdistill.annotator.page import percent, usd
 from stepdistill.annotator.report.account import Account, CostPlace, Paid
 from stepdistill.annotator.report.breakdown import (
@@ -21,6 +20,7 @@ from stepdistill.annotator.report.breakdown import (
     row_usd,
 )
 from stepdistill.annotator.report.report import Report, RunReport, StoreReport
+from stepdistill.annotator.run.run_notes import RunNote
 
 
 def show(report: Report, screen: ConsoleOutput) -> None:

@@ -15,10 +15,10 @@ import uvloop
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import BatchesLeft
 from stepdistill.annotator.money.bill import spent_usd
-from stepdistill.annotator.money.spending import Spender, noted
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.planning import make_plans, make_tariff, warnings
 from stepdistill.annotator.run.rationale_rate import ration
+from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.write import SplitWriter, finished
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore

@@ -9,9 +9,9 @@ import uvloop
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.money.bill import spent_usd
-from stepdistill.annotator.money.spending import Spender, Spending, noted
-from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
+from stepdistill.annotator.plan.plan import Unanswered, name_of
 from stepdistill.annotator.run.planning import warnings
+from stepdistill.annotator.run.run_notes import Spender, Spending, noted
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult, load_metadata, save_metadata

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from stepdistill.annotator.dataset.selection import RowSample, draw_sample
 from stepdistill.annotator.money.prices import Tariff
-from stepdistill.annotator.money.run_notes import Study
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.leak import leak_warning
 from stepdistill.annotator.prompt.mix import check_templates, single
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.reading.readers import ORIGINAL, Readers, make_readers
 from stepdistill.annotator.run.planning import make_tariff, make_template_plan, plan_of_templates
+from stepdistill.annotator.run.run_notes import Study
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import Metadata, Setting
 from stepdistill.common.errors import PromptError

@@ -1,0 +1,215 @@
+"""What the store remembers of runs: what each was asked to do, and when it was started and ended.
+
+    run-NAME   RunNote: the settings, what a study tries, and a line for every start
+
+That is all that cannot be computed again: what an answer was for follows from the plan, and which
+run paid for it from the time at which it was asked, as only one run writes to a store at a time.
+Every command that asks and pays leaves a note, by one call:
+
+    with noted(store, Spender(plan=name, config=config, tariff=tariff, kind="search")) as spending:
+        spending.tries(study)      # templates, before they are asked
+        spending.count(progress)   # of each time that the teacher is asked
+"""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from stepdistill.annotator.money.bill import spent_usd
+from stepdistill.annotator.money.prices import Tariff
+from stepdistill.annotator.plan.key import without_secrets
+from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.shards import ShardSettings
+from stepdistill.annotator.store.entries import SealedEntries
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.progress import Progress
+
+_RUN = b"run-"
+# What a note takes over from the settings as it is.
+_SETTINGS = (
+    *("task", "splits", "teacher", "prompts", "data", "samples", "template", "mix"),
+    *("models", "votes"),
+)
+_SHARDS = ("reader", "rationale_rate", "max_student_tokens", "student_tokenizer")
+Kind = Literal["run", "probe", "experiment", "search"]
+
+
+class _Note(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Start(_Note):
+    """One start of a run."""
+
+    at: float  # seconds since 1970
+    ended_at: float | None = None  # likewise; None after a kill
+    mode: Literal["online", "batch"] = "online"
+    asked: int = 0  # requests, as all counts here
+    cached: int = 0
+    failed: int = 0
+    retries: int = 0
+    usd: float | None = None  # of its own answers, None where no price was known
+
+
+class Study(_Note):
+    """Templates that are tried, as they were worded, on a choice of a split's rows."""
+
+    split: str
+    test_size: int | float | None  # rows, or a share of them where it is a float; None: all
+    seed: int  # of the draw of these rows
+    templates: tuple[Template, ...]
+
+    def with_templates(self, others: tuple[Template, ...]) -> "Study":
+        """Tried as well; other words under the same id are another template."""
+        by_words = {(each.id, each.digest): each for each in (*self.templates, *others)}
+        return self.model_copy(update={"templates": tuple(by_words.values())})
+
+    @property
+    def rows(self) -> tuple[str, int | float | None, int]:
+        """Which rows these are."""
+        return self.split, self.test_size, self.seed
+
+
+class RunNote(_Note):
+    """One run: its settings by the names that they have there. Paths are as its command line had
+    them; out is made absolute."""
+
+    name: str
+    kind: Kind = "run"
+    task: str
+    splits: tuple[str, ...]
+    teacher: str
+    prompts: Path
+    out: Path
+    data: str | None
+    samples: int | None
+    template: str | None
+    mix: str | None
+    base_url: str | None  # without what may be a secret
+    models: Path | None
+    votes: int
+    reader: str
+    rationale_rate: float
+    filters: tuple[str, ...]
+    max_student_tokens: int | None
+    student_tokenizer: Path | None
+    studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix
+    starts: tuple[Start, ...] = ()
+
+    def config(self, store: Path, prices: Path | None) -> RunSettings:
+        """The settings again, to read what its store holds."""
+        shards = {name: getattr(self, name) for name in _SHARDS}
+        return RunSettings(
+            **{name: getattr(self, name) for name in _SETTINGS},
+            store=store,
+            out=self.out,
+            base_url=self.base_url,
+            offline=True,
+            prices=prices,
+            shards=ShardSettings(**shards, filters=frozenset(self.filters)),
+        )
+
+
+def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
+    """The note of a run with these settings that was not started yet."""
+    return RunNote(
+        name=name,
+        kind=kind,
+        **{each: getattr(config, each) for each in _SETTINGS},
+        **{each: getattr(config.shards, each) for each in _SHARDS},
+        out=config.out.absolute(),
+        base_url=None if config.base_url is None else without_secrets(config.base_url),
+        filters=tuple(sorted(config.shards.filters)),
+    )
+
+
+def notes_in(store: ResponseStore) -> list[RunNote]:
+    """Every run that a store remembers, the latest start last."""
+    bodies = SealedEntries(store, "accounts").starting_with(_RUN)
+    found = [RunNote.model_validate_json(body) for body in bodies]
+    return sorted(found, key=lambda note: note.starts[-1].at if note.starts else 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spender:
+    """Who spends."""
+
+    plan: str  # the plans' name: the same whenever it is started again
+    config: RunSettings
+    tariff: Tariff  # of its teacher
+    kind: Kind = "run"
+
+    @property
+    def name(self) -> str:
+        """A run and an experiment may be of the very same plan."""
+        return self.plan if self.kind == "run" else f"{self.kind}-{self.plan}"
+
+
+class Spending:
+    """A run under way, and its note: kept in the store, or nowhere where nobody is asked."""
+
+    def __init__(self, store: ResponseStore, spender: Spender) -> None:
+        config, self._tariff = spender.config, spender.tariff
+        self._entries = None if config.offline else SealedEntries(store, "accounts")
+        self._key = _RUN + spender.name.encode()
+        self._start = Start(at=time.time(), mode="batch" if config.batch_api else "online")
+        self._note = note_of(config, spender.name, spender.kind)
+        self._asked: list[tuple[Progress, Tariff]] = []
+        kept = self._entries and self._entries.get(self._key)
+        if kept:
+            before = RunNote.model_validate_json(kept)
+            again = {"starts": before.starts, "studies": before.studies}
+            self._note = self._note.model_copy(update=again)
+
+    def count(self, progress: Progress, tariff: Tariff | None = None) -> None:
+        """Count this to the start. tariff: of another teacher than the run's."""
+        self._asked.append((progress, tariff or self._tariff))
+
+    def tries(self, study: Study) -> None:
+        """These templates are going to be asked: remembered before they are. Raises StoreError."""
+        studies = {each.rows: each for each in self._note.studies}
+        before = studies.get(study.rows)
+        studies[study.rows] = before.with_templates(study.templates) if before else study
+        self._note = self._note.model_copy(update={"studies": tuple(studies.values())})
+        self.write()
+
+    def write(self) -> None:
+        """Put the note, as it is now, on the disk. Raises StoreError."""
+        if self._entries is not None:
+            note = self._note.model_copy(update={"starts": (*self._note.starts, self._start)})
+            self._entries.write(self._key, orjson.dumps(note.model_dump(mode="json")))
+
+    def end(self) -> None:
+        """Note how it ended. Raises StoreError."""
+        if self._entries is None:
+            return
+        each = [progress for progress, _ in self._asked]
+        spent = [spent_usd(tariff, progress) for progress, tariff in self._asked]
+        ended = {
+            "ended_at": time.time(),
+            "asked": sum(progress.asked for progress in each),
+            "cached": sum(progress.cached for progress in each),
+            "failed": sum(progress.failed for progress in each),
+            "retries": sum(sum(progress.retries.values()) for progress in each),
+            "usd": None if None in spent else sum(usd or 0.0 for usd in spent),
+        }
+        self._start = self._start.model_copy(update=ended)
+        self.write()
+
+
+@contextmanager
+def noted(store: ResponseStore, spender: Spender) -> Generator[Spending]:
+    """Remember that a run was started, and how it ended. Raises StoreError."""
+    spending = Spending(store, spender)
+    spending.write()
+    try:
+        yield spending
+    finally:
+        spending.end()
