@@ -24,13 +24,16 @@ from itertools import islice
 from pathlib import Path
 
 import uvloop
+from pydantic import SecretStr
 
 from made_task import MAX_TOKENS, MODEL, prompt, row
 from measuring import Figure, Results, allow_many_files, parser, report, rss_mb, run_measured
 from static_server import serving
+from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import Request, RequestForm, endpoint_of
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.context import AskContext
 from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
 from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
 from stepdistill.annotator.teacher.online.engine import OnlineTeacher
@@ -83,19 +86,26 @@ async def watched(progress: Progress) -> AsyncGenerator[list[Look]]:
 async def soak(transport: str, base_url: str, n: int, folder: Path) -> list[Look]:
     """Ask all, and say what was seen meanwhile."""
     progress = Progress()
-    door = TeacherSpec(
+    spec = TeacherSpec(
+        model=MODEL,
         base_url=base_url,
-        key="bench",
+        api_key=SecretStr("bench"),
         concurrency=IN_FLIGHT,
         timeout_s=60.0,
         max_tokens=MAX_TOKENS,
-        limit_name="max_tokens",
     )
     async with AsyncExitStack() as stack:
         store = stack.enter_context(ResponseStore.open(folder, write=True))
-        committer = await stack.enter_async_context(GroupCommit(store, backlog=IN_FLIGHT))
+        group_commit = await stack.enter_async_context(GroupCommit(store, backlog=IN_FLIGHT))
+        context = AskContext(
+            teacher=spec,
+            store=store,
+            group_commit=group_commit,
+            progress=progress,
+            events=EventLog(None),
+        )
         teacher = await stack.enter_async_context(
-            OnlineTeacher(door, committer, progress, transport=TRANSPORTS[transport])
+            OnlineTeacher(context, transport=TRANSPORTS[transport])
         )
         seen = await stack.enter_async_context(watched(progress))
         await teacher.ask_all(requests(base_url, n))

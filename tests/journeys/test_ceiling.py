@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.money.book import AccountsBook
 from stepdistill.annotator.money.budget import BudgetState
 from stepdistill.annotator.simulator.batch.settings import (
     BatchPace,
@@ -20,6 +19,7 @@ from stepdistill.annotator.simulator.batch.settings import (
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import ANNOTATE, Annotate
 from tests.journeys.money import with_prices
@@ -100,15 +100,10 @@ def spent(teacher: Simulator) -> Decimal:
 
 
 def written(folder: Path) -> BudgetState:
-    """What the store's book says of the one budget there is."""
+    """What the store says of the one budget there is."""
     with ResponseStore.open(folder / "runs" / "store", write=False) as store:
-        (key,) = [key for key, _ in entries(store)]
-        return AccountsBook(store).budget(key.removeprefix(b"budget-").decode())
-
-
-def entries(store: ResponseStore) -> list[tuple[bytes, bytes]]:
-    with store.reading() as stored:
-        return [each for each in stored.values("accounts") if each[0].startswith(b"budget-")]
+        (body,) = SealedEntries(store, "accounts").starting_with(b"budget-")
+        return BudgetState.of(body)
 
 
 async def play(scene: Scene, folder: Path) -> tuple[Decimal, BudgetState]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -168,3 +170,31 @@ async def test_key_and_quota_errors_stop_the_run_with_one_line(
         assert "2 answers were stored" in done.err
         again = await asyncio.to_thread(annotate, *words, "--json")
     assert (again.json["asked"], again.json["cached"]) == (28, 2)
+
+
+@pytest.mark.timeout(60)
+def test_the_files_of_models_and_prices_are_read_once_in_a_run(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    """From pipes: whoever opened one a second time would wait for ever."""
+    files = {
+        "models.yaml": "models: {simulated: {body: {top_p: 0.5}}}",
+        "prices.yaml": "models: {simulated: [{valid_from: 2026-01-01, source: x, input: 1, "
+        "output: 4}]}",
+    }
+    writers: list[threading.Thread] = []
+    for name, content in files.items():
+        os.mkfifo(tmp_path / name)
+        writers.append(
+            threading.Thread(target=(tmp_path / name).write_text, args=(content,), daemon=True)
+        )
+        writers[-1].start()
+    paths = ("--models", "models.yaml", "--prices", "prices.yaml", "--max-cost", "1")
+    words = ("--teacher", "simulated", "--samples", "3", "--batch-api", "--json", "--quiet")
+    done = annotate("run", "demo", *words, *paths)
+
+    assert done.code == 0, done.err
+    assert done.json["cost_usd"] > 0
+    for writer in writers:
+        writer.join(5)
+        assert not writer.is_alive()

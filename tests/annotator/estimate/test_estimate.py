@@ -13,7 +13,7 @@ from stepdistill.annotator.estimate.workload import AnswerSample, RequestLoad, W
 from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.prompt.few_shot import load_few_shot
 from stepdistill.annotator.prompt.task import load_task
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
+from stepdistill.annotator.teacher.spec import RateLimits
 from stepdistill.common.errors import PromptError
 from tests.journeys.conftest import ROOT
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from stepdistill.annotator.money.budget import ZERO, Budget, BudgetState, Grant
+from stepdistill.annotator.money.budget import Budget, BudgetState, Grant
+from stepdistill.annotator.money.prices import ZERO
 
 CENTS = st.integers(1, 40).map(lambda n: Decimal(n) / 100)
 SHARE = st.integers(0, 100).map(lambda n: Decimal(n) / 100)
@@ -17,8 +18,13 @@ def a_budget(ceiling: str) -> Budget:
     return Budget(Decimal(ceiling))
 
 
+def left_usd(budget: Budget) -> Decimal:
+    """What may still be promised."""
+    return budget.ceiling_usd - budget.used_usd
+
+
 def granted(budget: Budget, amount: str) -> Budget:
-    budget.granted(budget.record(Decimal(amount)))
+    budget.granted(budget.state(Decimal(amount)))
     return budget
 
 
@@ -43,22 +49,22 @@ def test_what_does_not_fit_waits_for_what_is_in_flight_and_never_goes_without():
     budget.reserve(Decimal("0.8"))
     budget.lose(Decimal("0.8"))
     assert budget.judge(Decimal("0.4")) is Grant.NEVER
-    assert budget.left_usd == Decimal("0.1")
+    assert left_usd(budget) == Decimal("0.1")
 
 
 def test_a_kill_writes_off_what_was_granted_and_a_clean_end_does_not():
     budget = granted(a_budget("1"), "0.5")
     budget.reserve(Decimal("0.3"))
-    killed = Budget(budget.ceiling_usd, budget.record(ZERO))
+    killed = Budget(budget.ceiling_usd, budget.state(ZERO))
     budget.settle(Decimal("0.3"), Decimal("0.2"))
-    ended = Budget(budget.ceiling_usd, budget.final_record())
+    ended = Budget(budget.ceiling_usd, budget.final_state())
 
-    assert (killed.paid_usd, killed.lost_usd, killed.left_usd) == (
+    assert (killed.paid_usd, killed.lost_usd, left_usd(killed)) == (
         0,
         Decimal("0.5"),
         Decimal("0.5"),
     )
-    assert (ended.paid_usd, ended.lost_usd, ended.left_usd) == (Decimal("0.2"), 0, Decimal("0.8"))
+    assert (ended.paid_usd, ended.lost_usd, left_usd(ended)) == (Decimal("0.2"), 0, Decimal("0.8"))
 
 
 def test_so_little_is_in_flight_that_a_kill_writes_off_a_tenth():
@@ -74,7 +80,7 @@ def test_so_little_is_in_flight_that_a_kill_writes_off_a_tenth():
 def test_what_a_batch_holds_outlives_the_process_that_promised_it():
     budget = granted(a_budget("1"), "0.6")
     budget.hold("part-1", Decimal("0.6"))
-    again = Budget(budget.ceiling_usd, budget.final_record())
+    again = Budget(budget.ceiling_usd, budget.final_state())
     assert again.judge(Decimal("0.5")) is Grant.WAIT
 
     again.settle_held("part-1", paid_usd=Decimal("0.1"))
@@ -87,27 +93,27 @@ def test_a_kill_after_batches_were_settled_writes_nothing_off():
     budget = a_budget("1")
     for name in ("part-1", "part-2"):
         budget.hold(name, Decimal("0.4"))
-        budget.granted(budget.batch_record())
+        budget.granted(budget.batch_state())
     budget.settle_held("part-1", paid_usd=Decimal("0.1"))
-    disk = budget.batch_record()
+    disk = budget.batch_state()
 
     again = Budget(budget.ceiling_usd, disk)
     assert (again.paid_usd, again.lost_usd) == (Decimal("0.1"), 0)
-    assert again.left_usd == Decimal("0.5")
+    assert left_usd(again) == Decimal("0.5")
 
 
 def test_a_batch_takes_back_no_grant_that_requests_rely_on():
     budget = a_budget("1")
-    written = budget.record(Decimal("0.5"))  # a thread is writing it down
+    written = budget.state(Decimal("0.5"))  # a thread is writing it down
     budget.hold("part-1", Decimal("0.2"))
     for _ in range(2):  # however often batches write meanwhile
-        held = budget.batch_record()
+        held = budget.batch_state()
         budget.granted(held)
         assert held.granted_usd == Decimal("0.5")
     budget.granted(written)
     budget.reserve(Decimal("0.3"))
     budget.settle_held("part-1", paid_usd=Decimal("0.1"))
-    assert budget.batch_record().granted_usd == Decimal("0.5")
+    assert budget.batch_state().granted_usd == Decimal("0.5")
 
 
 @dataclass
@@ -137,7 +143,7 @@ class Spending(RuleBasedStateMachine):
 
     def _may(self, worst: Decimal) -> bool:
         if self.budget.judge(worst) is Grant.GRANT:
-            self.disk = self.budget.record(2 * worst)
+            self.disk = self.budget.state(2 * worst)
             self.budget.granted(self.disk)
         return self.budget.judge(worst) is Grant.YES
 
@@ -163,7 +169,7 @@ class Spending(RuleBasedStateMachine):
             return
         self.batch += 1
         self.budget.hold(str(self.batch), worst)
-        self.disk = self.budget.batch_record()  # held on the disk before it is sent
+        self.disk = self.budget.batch_state()  # held on the disk before it is sent
         self.budget.granted(self.disk)
         paid = worst * share
         self.world.paid += paid
@@ -176,14 +182,14 @@ class Spending(RuleBasedStateMachine):
         _, paid = self.world.batches[name]
         self.budget.settle_held(name, paid_usd=paid)
         if is_written:
-            self.disk = self.budget.batch_record()
+            self.disk = self.budget.batch_state()
             self.budget.granted(self.disk)
             del self.world.batches[name]
 
     @rule(cleanly=st.booleans())
     def end_and_start_again(self, cleanly: bool) -> None:
         if cleanly and not self.world.in_flight:
-            self.disk = self.budget.final_record()
+            self.disk = self.budget.final_state()
         self.world.in_flight.clear()
         self.budget = Budget(self.ceiling, self.disk)
 
@@ -205,4 +211,4 @@ def test_what_is_left_shrinks_by_what_was_paid_and_by_nothing_else(amounts: list
         budget.reserve(2 * amount)
         budget.settle(2 * amount, amount)
 
-    assert budget.left_usd == 100 - sum(amounts, ZERO)
+    assert left_usd(budget) == 100 - sum(amounts, ZERO)

@@ -95,7 +95,7 @@ def test_a_model_without_a_price_is_an_error_that_says_how_to_add_it(own: OwnPri
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [
         ("{valid_from: 2026-01-01, source: x, input: 1}", "needs input and output"),
         ("{valid_from: 2026-01-01, source: x, gpu_hour_usd: 1}", "needs input and output"),
@@ -109,10 +109,10 @@ def test_a_model_without_a_price_is_an_error_that_says_how_to_add_it(own: OwnPri
         ("{valid_from: 2026-01-01, source: x, input: 1, output: 1, euro: 1}", "not a field here"),
     ],
 )
-def test_a_price_that_says_half_of_it_is_refused(tmp_path: Path, entry: str, said: str):
+def test_a_price_that_says_half_of_it_is_refused(tmp_path: Path, entry: str, message: str):
     path = tmp_path / "prices.yaml"
     path.write_text(f"models: {{mine: [{entry}]}}")
 
-    with pytest.raises(PromptError, match=said) as caught:
+    with pytest.raises(PromptError, match=message) as caught:
         load_own_prices(path)
     assert str(path) in str(caught.value)

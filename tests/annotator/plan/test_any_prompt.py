@@ -12,10 +12,11 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix
 from stepdistill.annotator.prompt.task import placeholders
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.teacher.reply import sent_body
+from stepdistill.annotator.teacher.spec import TeacherSpec
 from tests.annotator.dataset.made import a_task
 from tests.annotator.made import ENDPOINT
 
+SPEC = TeacherSpec(model="any-model", base_url="http://localhost/v1", max_tokens=7)
 TASK = a_task(fields={"one": "one", "two": "deep[0].two"}, gold="label", gold_rationale="why")
 PIECES = st.lists(
     st.sampled_from(["{one}", "{two}", "{label}", "{why}", "{", "}", "{}", "{{one}}", "\\", "é "])
@@ -77,7 +78,7 @@ def test_every_row_is_asked_what_can_be_sent(
     assert [each.row.index for each in planned] == list(range(len(rows)))
     for each in planned:
         for request in each.requests:
-            body = orjson.loads(sent_body(request, "max_tokens", 7))
+            body = orjson.loads(SPEC.body(request))
             assert body.pop("max_tokens") == 7
             assert body["model"] == "any-model"
             assert [message["content"] for message in body["messages"]]

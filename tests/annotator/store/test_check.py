@@ -70,13 +70,13 @@ def test_a_run_that_meets_a_damaged_answer_hears_its_key_and_what_to_do(tmp_path
     flip(tmp_path / "store", keys[3])
     with opened(tmp_path / "store") as store, store.reading() as stored:
         assert stored.answer(keys[4]) is not None
-        with pytest.raises(StoreError) as said:
+        with pytest.raises(StoreError) as caught:
             stored.answer(keys[3])
         with pytest.raises(StoreError, match=keys[3].hex()):
             list(stored.answers())
 
-    assert keys[3].hex() in str(said.value)
-    assert "annotate store verify --remove" in str(said.value)
+    assert keys[3].hex() in str(caught.value)
+    assert "annotate store verify --remove" in str(caught.value)
 
 
 def test_what_is_removed_is_asked_again(tmp_path: Path):
@@ -101,9 +101,9 @@ def test_a_broken_page_of_the_database_is_one_line(tmp_path: Path):
         data[page + 10 : page + 12] = b"\0\0"  # the flags: neither branch nor leaf
     (path / "data.mdb").write_bytes(data)
 
-    with pytest.raises(StoreError) as said, opened(path) as store:
+    with pytest.raises(StoreError) as caught, opened(path) as store:
         verify_store(store, quiet)
-    assert str(path) in str(said.value)
+    assert str(path) in str(caught.value)
 
 
 def test_contents_are_counted(tmp_path: Path):

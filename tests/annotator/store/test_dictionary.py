@@ -88,6 +88,6 @@ def test_a_lost_dictionary_is_said_with_the_key_of_the_answer(tmp_path: Path):
     with lmdb.open(str(path), max_dbs=4) as env, env.begin(write=True) as txn:
         txn.delete(b"dictionary-1", db=env.open_db(b"meta", txn))
 
-    said = pytest.raises(StoreError, match=f"{key.hex()} is damaged .*no dictionary 1")
-    with opened(path, write=False) as store, store.reading() as stored, said:
+    damaged = pytest.raises(StoreError, match=f"{key.hex()} is damaged .*no dictionary 1")
+    with opened(path, write=False) as store, store.reading() as stored, damaged:
         stored.answer(key)

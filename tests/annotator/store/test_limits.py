@@ -58,14 +58,14 @@ def opened(path: Path, map_bytes: int = 1 << 24) -> ResponseStore:
 
 
 def fill(store: ResponseStore) -> tuple[int, str]:
-    """Put answers until the store refuses: how many were put, and what it said."""
+    """Put answers until the store refuses: how many were put, and its message."""
     n = 0
-    with pytest.raises(StoreError) as said:
+    with pytest.raises(StoreError) as caught:
         while True:
             store.put(answers(n, n + 100), [])
             n += 100
-    assert "\n" not in str(said.value)
-    return n, str(said.value)
+    assert "\n" not in str(caught.value)
+    return n, str(caught.value)
 
 
 def written(path: Path, map_bytes: int, limit: str, n: int = 20_000) -> list[str]:
@@ -79,10 +79,10 @@ def test_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(small_disk: Pa
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(ROOM // 2))
     with opened(small_disk / "store") as store:
-        n, said = fill(store)
+        n, message = fill(store)
         assert n > 0
-        assert "is the disk full?" in said
-        assert "all that was stored before is safe: make room and run this again" in said
+        assert "is the disk full?" in message
+        assert "all that was stored before is safe: make room and run this again" in message
         assert len(store) == n
         ballast.unlink()
         store.put(answers(n, n + 100), [])
@@ -123,9 +123,9 @@ def test_a_store_that_cannot_be_compacted_is_as_it_was(small_disk: Path):
 
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path):
     limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({ROOM // 2}, {ROOM // 2}))"
-    said, counts = written(tmp_path / "store", 1 << 24, limit)
+    message, counts = written(tmp_path / "store", 1 << 24, limit)
 
-    assert "is the disk full?" in said
+    assert "is the disk full?" in message
     n = int(counts.split()[0])
     assert counts == f"{n} {n}"
     with opened(tmp_path / "store") as store:
@@ -136,10 +136,10 @@ def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path):
 def test_a_map_that_cannot_grow_is_one_line_and_no_crash(tmp_path: Path):
     room = "int(Path('/proc/self/statm').read_text().split()[0]) * 4096 + (8 << 20)"
     limit = f"resource.setrlimit(resource.RLIMIT_AS, ({room},) * 2)"
-    said, counts = written(tmp_path / "store", 3 << 20, limit)
+    message, counts = written(tmp_path / "store", 3 << 20, limit)
 
-    assert "cannot grow beyond" in said
-    assert "all that was stored before is safe" in said
+    assert "cannot grow beyond" in message
+    assert "all that was stored before is safe" in message
     n, after = counts.split()
     assert after == "closed"
     with opened(tmp_path / "store") as store:
@@ -150,8 +150,8 @@ def test_a_store_does_not_grow_under_its_own_reader(tmp_path: Path):
     with opened(tmp_path / "store", 1 << 16) as store:
         store.put(answers(0, 10), [])
         with store.reading() as stored:
-            _, said = fill(store)
-            assert "cannot grow while it is read" in said
+            _, message = fill(store)
+            assert "cannot grow while it is read" in message
             assert dict(stored.answers()) == dict(answers(0, 10))
         store.put(answers(1000, 2000), [])
         assert len(store) >= 1010

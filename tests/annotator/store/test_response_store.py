@@ -41,10 +41,10 @@ def failure_in(store: ResponseStore, key: bytes = KEY) -> Failure | None:
 def refusal(path: Path, *, write: bool) -> str:
     with pytest.raises(StoreError) as refused:
         ResponseStore.open(path, write=write)
-    said = str(refused.value)
-    assert "\n" not in said
-    assert str(path) in said
-    return said
+    message = str(refused.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
 
 
 def test_answers_and_failures_survive_closing(tmp_path: Path):
@@ -110,10 +110,10 @@ def test_a_store_grows_beyond_the_size_it_was_opened_with(tmp_path: Path):
 
 def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path):
     with opened(tmp_path / "store"):
-        said = refusal(tmp_path / "store", write=True)
+        message = refusal(tmp_path / "store", write=True)
 
-    assert "process" in said
-    assert "is writing to it" in said
+    assert "process" in message
+    assert "is writing to it" in message
 
 
 def test_a_writer_elsewhere_is_refused_and_a_reader_elsewhere_is_not(tmp_path: Path):
@@ -168,9 +168,9 @@ def test_a_store_of_another_schema_is_refused_with_both_versions(tmp_path: Path,
     with lmdb.open(str(path), max_dbs=4) as env, env.begin(write=True) as txn:
         txn.put(b"schema", b"0", db=env.open_db(b"meta", txn))
 
-    said = refusal(path, write=write)
-    assert "schema 0" in said
-    assert "reads 2" in said
+    message = refusal(path, write=write)
+    assert "schema 0" in message
+    assert "reads 2" in message
 
 
 def test_a_database_of_another_program_is_not_read(tmp_path: Path):

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import SecretStr
 
+from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
@@ -16,7 +18,8 @@ from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.http.transport import Transport, open_transport
+from stepdistill.annotator.teacher.context import AskContext
+from stepdistill.annotator.teacher.http.transport import OpenTransport, open_transport
 from stepdistill.annotator.teacher.online.circuit_breaker import CircuitBreakerPolicy
 from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
@@ -63,20 +66,29 @@ def simulator(*script: Fault | None, retry_after_s: float = 0.01, **settings: An
     return Simulator(SimulatedTeacher(), SimulatorSettings(faults=plan, **settings))
 
 
-OpenTransport = Callable[[TeacherSpec], AbstractAsyncContextManager[Transport]]
 Asking = Callable[..., AbstractAsyncContextManager[Run]]
 
 
-def a_door(base_url: str, **changes: Any) -> TeacherSpec:
-    """A plain door with one request in flight, but for what is said."""
+def a_spec(base_url: str, key: str | None = None, **changes: Any) -> TeacherSpec:
+    """A teacher that is asked one request at a time, but for what is changed."""
     parts: dict[str, Any] = {
-        "key": None,
-        "concurrency": 1,
+        "model": "any-model",
+        "base_url": base_url,
+        "api_key": SecretStr(key) if key else None,
         "timeout_s": 5.0,
-        "max_tokens": 512,
-        "limit_name": "max_tokens",
     }
-    return TeacherSpec(base_url=base_url, **{**parts, **changes})
+    return TeacherSpec(**{**parts, **changes})
+
+
+def a_context(spec: TeacherSpec, store: ResponseStore, group_commit: GroupCommit) -> AskContext:
+    """What a run without a log and without a ceiling asks with."""
+    return AskContext(
+        teacher=spec,
+        store=store,
+        group_commit=group_commit,
+        progress=Progress(),
+        events=EventLog(None),
+    )
 
 
 @asynccontextmanager
@@ -87,22 +99,15 @@ async def a_run(
     transport: OpenTransport = open_transport,
     retry: RetryPolicy = QUICK,
     breaker: CircuitBreakerPolicy = BRIEF,
-    **door: Any,
+    **spec: Any,
 ) -> AsyncGenerator[Run]:
-    """door: what differs from a plain door with one request in flight."""
-    progress, patience = Progress(), FailurePolicy(retry=retry, breaker=breaker)
+    """spec: what differs from a teacher that is asked one request at a time."""
+    failures = FailurePolicy(retry=retry, breaker=breaker)
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 24) as store:
-        async with (
-            GroupCommit(store) as committer,
-            OnlineTeacher(
-                a_door(base_url, **door),
-                committer,
-                progress,
-                patience=patience,
-                transport=transport,
-            ) as teacher,
-        ):
-            yield Run(teacher=teacher, store=store, progress=progress)
+        async with GroupCommit(store) as group_commit:
+            context = a_context(a_spec(base_url, **spec), store, group_commit)
+            async with OnlineTeacher(context, failures=failures, transport=transport) as teacher:
+                yield Run(teacher=teacher, store=store, progress=context.progress)
 
 
 async def each(requests: Iterable[Request]) -> AsyncIterator[list[Request]]:

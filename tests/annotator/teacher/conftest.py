@@ -6,8 +6,9 @@ import pytest
 
 from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
 from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from stepdistill.annotator.teacher.http.transport import OpenTransport
 from tests.annotator.teacher import asking
-from tests.annotator.teacher.asking import Asking, OpenTransport
+from tests.annotator.teacher.asking import Asking
 
 
 @pytest.fixture(params=[PlainTransport, AiohttpTransport], ids=["plain", "aiohttp"])

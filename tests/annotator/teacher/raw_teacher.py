@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import orjson
 
-from stepdistill.annotator.teacher.http.transport import Transport
+from stepdistill.annotator.teacher.http.transport import OpenTransport, Transport
 from tests.annotator.made import a_request
-from tests.annotator.teacher.asking import OpenTransport, a_door
+from tests.annotator.teacher.asking import a_spec
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -106,16 +106,16 @@ class RawTeacher:
             writer.close()
 
 
-async def _answer(said: Say, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(said.first_s)
-    for piece in said.pieces:
+async def _answer(script: Say, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(script.first_s)
+    for piece in script.pieces:
         writer.write(piece)
         await asyncio.sleep(0.002)
-    while said.for_ever:
-        writer.write(said.pieces[-1])
+    while script.for_ever:
+        writer.write(script.pieces[-1])
         await writer.drain()
         await asyncio.sleep(0)
-    if said.close:
+    if script.close:
         writer.close()
 
 
@@ -124,10 +124,11 @@ async def asked(
     transport: OpenTransport, *script: Say, **changes: Any
 ) -> AsyncGenerator[tuple[RawTeacher, Transport]]:
     """The teacher with its script, and a transport to it."""
-    async with RawTeacher(list(script)) as teacher:
-        door = a_door(teacher.base_url, **changes)
-        async with transport(door) as opened:
-            yield teacher, opened
+    async with (
+        RawTeacher(list(script)) as teacher,
+        transport(a_spec(teacher.base_url, **changes)) as opened,
+    ):
+        yield teacher, opened
 
 
 async def text_of(opened: Transport) -> str:

@@ -25,7 +25,7 @@ from stepdistill.annotator.teacher.reply import error_of, retry_after_s
 QUOTA = "insufficient_quota"
 
 
-def said(status: int, code: Any = None, kind: str = "some_error") -> TeacherError:
+def an_error(status: int, code: Any = None, kind: str = "some_error") -> TeacherError:
     error = {"message": "The words.", "type": kind, "param": None, "code": code}
     return error_of(status, orjson.dumps({"error": error}), {})
 
@@ -33,24 +33,24 @@ def said(status: int, code: Any = None, kind: str = "some_error") -> TeacherErro
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (said(401, "invalid_api_key"), NotAuthorised),
-        (said(403), NotAuthorised),
-        (said(429), RateLimited),
-        (said(429, "rate_limit_exceeded"), RateLimited),
-        (said(429, "slow_down"), RateLimited),
-        (said(429, QUOTA), QuotaSpent),
-        (said(429, None, QUOTA), QuotaSpent),
-        (said(429, "organization_spend_limit_exceeded"), QuotaSpent),
-        (said(404), ModelGone),
-        (said(404, "model_not_found"), ModelGone),
-        (said(400, "model_not_found"), ModelGone),
-        (said(400, "content_filter"), ContentRefused),
-        (said(400, "content_policy_violation"), ContentRefused),
-        (said(400, "invalid_value"), BadRequest),
-        (said(400, 400), BadRequest),
-        (said(413), BadRequest),
-        (said(422), BadRequest),
-        *((said(status), Overloaded) for status in (408, 409, 500, 502, 503, 504, 529)),
+        (an_error(401, "invalid_api_key"), NotAuthorised),
+        (an_error(403), NotAuthorised),
+        (an_error(429), RateLimited),
+        (an_error(429, "rate_limit_exceeded"), RateLimited),
+        (an_error(429, "slow_down"), RateLimited),
+        (an_error(429, QUOTA), QuotaSpent),
+        (an_error(429, None, QUOTA), QuotaSpent),
+        (an_error(429, "organization_spend_limit_exceeded"), QuotaSpent),
+        (an_error(404), ModelGone),
+        (an_error(404, "model_not_found"), ModelGone),
+        (an_error(400, "model_not_found"), ModelGone),
+        (an_error(400, "content_filter"), ContentRefused),
+        (an_error(400, "content_policy_violation"), ContentRefused),
+        (an_error(400, "invalid_value"), BadRequest),
+        (an_error(400, 400), BadRequest),
+        (an_error(413), BadRequest),
+        (an_error(422), BadRequest),
+        *((an_error(status), Overloaded) for status in (408, 409, 500, 502, 503, 504, 529)),
     ],
 )
 def test_a_status_and_a_code_are_one_kind_of_error(error: TeacherError, kind: type[TeacherError]):
@@ -59,8 +59,8 @@ def test_a_status_and_a_code_are_one_kind_of_error(error: TeacherError, kind: ty
 
 
 def test_a_spent_quota_ends_the_run_as_resumable():
-    assert said(429, QUOTA).exit_code == 3
-    assert said(401).exit_code == 2
+    assert an_error(429, QUOTA).exit_code == 3
+    assert an_error(401).exit_code == 2
 
 
 @pytest.mark.parametrize(

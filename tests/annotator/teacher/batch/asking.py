@@ -1,9 +1,10 @@
 """Runs of the batch teacher against a live simulator; each is a process of its own, so to speak."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,14 @@ from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.batch.collect import BatchContext
+from stepdistill.annotator.teacher.batch.context import BatchContext, BatchReporter
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.part_files import Addressee
-from stepdistill.annotator.teacher.batch.report import BatchReporter
-from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
+from stepdistill.annotator.teacher.online.engine import FailurePolicy
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
-from tests.annotator.made import ENDPOINT
-from tests.annotator.teacher.asking import QUICK, each
+from tests.annotator.teacher.asking import QUICK, a_spec, each
 
 AT_ONCE = BatchPace(validating_s=0, running_s=0, finalizing_s=0, cancelling_s=0)
 SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=3600, finalizing_s=0, cancelling_s=0))
@@ -49,14 +47,23 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRun:
-    """One run: its teacher, what it knows, and what it said."""
+    """One run: its teacher, what it works with, and what it told people."""
 
     teacher: BatchTeacher
-    store: ResponseStore
-    ledger: Ledger
-    desk: BatchContext
-    progress: Progress
-    said: list[str] = field(default_factory=list[str])
+    context: BatchContext
+    told: list[str]
+
+    @property
+    def store(self) -> ResponseStore:
+        return self.context.store
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.context.ledger
+
+    @property
+    def progress(self) -> Progress:
+        return self.context.progress
 
     async def ask(self, requests: Iterable[Request]) -> None:
         await asyncio.wait_for(self.teacher.ask_all(each(requests)), 30)
@@ -71,8 +78,8 @@ class BatchRun:
     def answered(self, requests: Iterable[Request]) -> int:
         return sum(self.store.has([request.key for request in requests]))
 
-    def has_said(self, words: str) -> bool:
-        return any(words in line for line in self.said)
+    def has_told(self, words: str) -> bool:
+        return any(words in line for line in self.told)
 
     @property
     def part(self) -> BatchPart:
@@ -100,31 +107,27 @@ def serving(
     return Simulator(SimulatedTeacher(), settings, **how)
 
 
-def a_door(base_url: str, key: str | None = "sk-test") -> TeacherSpec:
-    """A teacher at this address."""
-    return TeacherSpec(
-        base_url=base_url,
-        key=key,
-        concurrency=4,
-        timeout_s=5.0,
-        max_tokens=512,
-        limit_name="max_tokens",
-    )
-
-
-def an_addressee(
-    base_url: str = "http://localhost/v1", run: str = "run-1", *, is_passing: bool = False
-) -> Addressee:
-    """Whom the requests of these tests are for."""
-    return Addressee(
-        run=run,
+def a_batch_context(
+    store: ResponseStore,
+    spec: TeacherSpec | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    say: Callable[[str], None] = lambda line: None,
+    group_commit: GroupCommit | None = None,
+    **settings: Any,
+) -> BatchContext:
+    """What a run asks in batches with. settings: what differs from the usual BatchSettings."""
+    return BatchContext(
+        teacher=spec or a_spec("http://localhost/v1"),
+        store=store,
+        group_commit=group_commit or GroupCommit(store),
+        progress=Progress(),
+        events=EventLog(None),
+        run="run-1",
         task="demo",
-        model="any-model",
-        endpoint=ENDPOINT.name + ENDPOINT.path,
-        base_url=base_url,
-        limit=512,
-        limit_name="max_tokens",
-        is_passing=is_passing,
+        settings=BatchSettings(**settings),
+        ledger=Ledger(store, clock),
+        report=BatchReporter(EventLog(None), say),
     )
 
 
@@ -135,31 +138,17 @@ async def a_batch_run(
     *,
     run: str = "run-1",
     key: str | None = "sk-test",
-    clock: Clock | None = None,
-    is_passing: bool = False,
+    clock: Callable[[], float] = time.time,
+    is_embedded: bool = False,
     **settings: Any,
 ) -> AsyncGenerator[BatchRun]:
     """settings: what differs from the usual BatchSettings."""
-    door, to = a_door(base_url, key), an_addressee(base_url, run, is_passing=is_passing)
-    said: list[str] = []
-    progress = Progress()
+    spec = a_spec(base_url, key, concurrency=4, is_embedded=is_embedded)
+    told: list[str] = []
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 25) as store:
-        async with GroupCommit(store) as committer:
-            ledger = Ledger(store, clock) if clock else Ledger(store)
-            desk = BatchContext(
-                store=store,
-                committer=committer,
-                progress=progress,
-                report=BatchReporter(EventLog(None), said.append),
-            )
-            quick = FailurePolicy(retry=QUICK)
-            online = lambda: OnlineTeacher(door, committer, progress, patience=quick)  # noqa: E731
-            teacher = BatchTeacher(door, to, BatchSettings(**settings), ledger, desk, online)
-            yield BatchRun(
-                teacher=teacher,
-                store=store,
-                ledger=ledger,
-                desk=desk,
-                progress=progress,
-                said=said,
-            )
+        async with GroupCommit(store) as group_commit:
+            how: dict[str, Any] = {"clock": clock, "say": told.append, **settings}
+            context = a_batch_context(store, spec, group_commit=group_commit, **how)
+            context = replace(context, run=run)
+            teacher = BatchTeacher(context, online_failures=FailurePolicy(retry=QUICK))
+            yield BatchRun(teacher=teacher, context=context, told=told)

@@ -6,9 +6,9 @@ from stepdistill.annotator.errors import QuotaSpent
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.collect import CollectCounts, Collector
-from stepdistill.annotator.teacher.batch.protocol import RemoteBatch
-from tests.annotator.teacher.asking import several
-from tests.annotator.teacher.batch.asking import BatchRun, a_batch_run, a_door, serving
+from stepdistill.annotator.teacher.batch.part import RemoteBatch
+from tests.annotator.teacher.asking import a_spec, several
+from tests.annotator.teacher.batch.asking import BatchRun, a_batch_run, serving
 from tests.annotator.teacher.batch.test_resolving import a_part
 from tests.annotator.teacher.batch.test_result_lines import a_line, error_body
 
@@ -35,24 +35,24 @@ async def collect(
         ids.append((await api.upload(path, "file.jsonl")).id if content else None)
     batch = RemoteBatch(id="b", status="completed", output_file_id=ids[0], error_file_id=ids[1])
     part = run.ledger.parts()[0] if run.ledger.parts() else a_part(run, ROWS)
-    return await Collector(api, run.ledger, run.desk).collect(part, batch)
+    return await Collector(api, run.context).collect(part, batch)
 
 
 async def states(tmp_path: Path, output: bytes, errors: bytes = b"") -> tuple[list[str], str]:
-    """What became of the four requests, and what was said of it."""
+    """What became of the four requests, and what was told of it."""
     async with (
         serving() as simulator,
-        BatchApi(a_door(simulator.base_url)) as api,
+        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url) as run,
     ):
-        tally = await collect(run, api, output, errors)
-        return [state(run, n, tally) for n in range(ROWS)], " / ".join(run.said)
+        counts = await collect(run, api, output, errors)
+        return [state(run, n, counts) for n in range(ROWS)], " / ".join(run.told)
 
 
-def state(run: BatchRun, number: int, tally: CollectCounts) -> str:
+def state(run: BatchRun, number: int, counts: CollectCounts) -> str:
     request = several(ROWS)[number]
     outcome = run.outcome(request)
-    if request.key in tally.again:
+    if request.key in counts.again:
         assert not isinstance(outcome, Answer)
         return "again"
     if isinstance(outcome, Failure):
@@ -63,25 +63,25 @@ def state(run: BatchRun, number: int, tally: CollectCounts) -> str:
 
 async def test_output_and_errors_and_what_is_in_neither(tmp_path: Path):
     errors = b"\n".join([error(B), error(C, 400, "bad")])
-    found, said = await states(tmp_path, answer(A) + b"\n", errors + b"\n")
+    found, told = await states(tmp_path, answer(A) + b"\n", errors + b"\n")
 
     assert found == ["answered", "again", "bad_request", "again"]
-    assert "requests missing: 1" in said
+    assert "requests missing: 1" in told
 
 
 async def test_an_answer_counts_whatever_else_is_said_of_its_request(tmp_path: Path):
     output = b"\n".join([error(A), answer(A), error(B, 400, "bad"), answer(B), answer(C)])
-    found, said = await states(tmp_path, output + b"\n", error(C) + b"\n" + error(D) + b"\n")
+    found, told = await states(tmp_path, output + b"\n", error(C) + b"\n" + error(D) + b"\n")
 
     assert found == ["answered", "answered", "answered", "again"]
-    assert "duplicate lines: 3" in said
+    assert "duplicate lines: 3" in told
 
 
 async def test_a_file_that_ends_within_a_line_each_time_it_is_fetched(tmp_path: Path):
-    found, said = await states(tmp_path, answer(A) + b"\n" + answer(B)[:50])
+    found, told = await states(tmp_path, answer(A) + b"\n" + answer(B)[:50])
 
     assert found == ["answered", "again", "again", "again"]
-    assert "files cut off: 1" in said
+    assert "files cut off: 1" in told
 
 
 async def test_a_last_line_without_its_end_counts_if_it_is_whole(tmp_path: Path):
@@ -92,10 +92,10 @@ async def test_a_last_line_without_its_end_counts_if_it_is_whole(tmp_path: Path)
 
 async def test_lines_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path):
     lines = [answer(A)[:60], b"", b"<html>", answer(B), b'{"custom_id": 7}', answer(C)]
-    found, said = await states(tmp_path, b"\n".join(lines) + b"\n")
+    found, told = await states(tmp_path, b"\n".join(lines) + b"\n")
 
     assert found == ["again", "answered", "answered", "again"]
-    assert "unreadable lines: 4" in said
+    assert "unreadable lines: 4" in told
 
 
 async def test_an_empty_file_answers_nothing(tmp_path: Path):
@@ -107,7 +107,7 @@ async def test_an_empty_file_answers_nothing(tmp_path: Path):
 async def test_collected_twice_everything_counts_once(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_door(simulator.base_url)) as api,
+        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url) as run,
     ):
         output = b"\n".join([answer(A), answer(B)]) + b"\n"
@@ -122,11 +122,11 @@ async def test_collected_twice_everything_counts_once(tmp_path: Path):
 async def test_a_quota_used_up_is_told_to_whoever_goes_on(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_door(simulator.base_url)) as api,
+        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url) as run,
     ):
-        tally = await collect(run, api, answer(A), error(B, 429, "insufficient_quota"))
+        counts = await collect(run, api, answer(A), error(B, 429, "insufficient_quota"))
 
-        assert isinstance(tally.stop, QuotaSpent)
-        assert tally.again[bytes.fromhex(B)] == 0  # nobody asked it: it is no try
-        assert tally.again[bytes.fromhex(D)] == 1
+        assert isinstance(counts.stop, QuotaSpent)
+        assert counts.again[bytes.fromhex(B)] == 0  # nobody asked it: it is no try
+        assert counts.again[bytes.fromhex(D)] == 1

@@ -1,6 +1,8 @@
 """The ledger says the same after any crash, beside the answers and without disturbing them."""
 
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
@@ -11,8 +13,6 @@ from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import (
-    Addressee,
-    PartLimits,
     PartWriter,
     is_whole,
     read_requests,
@@ -21,9 +21,7 @@ from stepdistill.annotator.teacher.batch.part_files import (
 from stepdistill.common.errors import StoreError
 from tests.annotator.made import a_key, an_answer
 from tests.annotator.teacher.asking import several
-from tests.annotator.teacher.batch.asking import Clock, an_addressee
-
-LIMITS = PartLimits(requests=10, bytes=1 << 20)
+from tests.annotator.teacher.batch.asking import Clock, a_batch_context
 
 
 def opened(path: Path, *, write: bool = True) -> ResponseStore:
@@ -34,8 +32,8 @@ def raw(path: Path) -> lmdb.Environment:
     return lmdb.open(str(path / "store"), max_dbs=8, map_size=1 << 24)
 
 
-def a_part(ledger: Ledger, n: int = 3, to: Addressee | None = None) -> BatchPart:
-    with PartWriter(ledger, LIMITS, to or an_addressee()) as writer:
+def a_part(store: ResponseStore, n: int = 3, clock: Callable[[], float] = time.time) -> BatchPart:
+    with PartWriter(a_batch_context(store, clock=clock)) as writer:
         for request in several(n):
             assert writer.add(request) is None
         part = writer.finish()
@@ -45,7 +43,7 @@ def a_part(ledger: Ledger, n: int = 3, to: Addressee | None = None) -> BatchPart
 
 def test_a_part_and_its_claims_are_there_in_the_next_process(tmp_path: Path):
     with opened(tmp_path) as store:
-        part = a_part(Ledger(store, Clock(now=5.0)))
+        part = a_part(store, clock=Clock(now=5.0))
     with opened(tmp_path, write=False) as store:
         ledger = Ledger(store)
         assert ledger.parts() == [part]
@@ -60,7 +58,7 @@ def test_every_move_is_stamped(tmp_path: Path):
     clock = Clock(now=1.0)
     with opened(tmp_path) as store:
         ledger = Ledger(store, clock)
-        part = a_part(ledger)
+        part = a_part(store, clock=clock)
         clock.now = 2.0
         ledger.move(part, "uploading")
         assert [(s.state, s.at) for s in ledger.part(1).history] == [
@@ -73,13 +71,13 @@ def test_settled_requests_are_free_or_forgotten(tmp_path: Path):
     keys = [request.key for request in several(3)]
     with opened(tmp_path) as store:
         ledger = Ledger(store)
-        part = a_part(ledger)
+        part = a_part(store)
         ledger.settle(part, "collected", {keys[0]: 1})
         assert ledger.claims(keys) == [0, 0, 0]
         assert ledger.tries(keys) == [1, 0, 0]
         assert ledger.keys(part.number) == []
         assert ledger.open_parts() == []
-        again = a_part(ledger)
+        again = a_part(store)
         assert again.number == 2
         assert ledger.tries(keys) == [2, 1, 1]
 
@@ -88,7 +86,7 @@ def test_a_claim_that_another_part_has_is_not_settled_with_this_one(tmp_path: Pa
     keys = [request.key for request in several(3)]
     with opened(tmp_path) as store:
         ledger = Ledger(store)
-        first, second = a_part(ledger), a_part(ledger)
+        first, second = a_part(store), a_part(store)
         ledger.settle(first, "released", {})
         assert ledger.claims(keys) == [second.number] * 3
 
@@ -105,12 +103,12 @@ def test_a_reader_of_a_store_from_before_sees_no_batches(tmp_path: Path):
         assert ledger.claims([a_key(1)]) == [0]
         assert store.has([a_key(1)]) == [True]
     with opened(tmp_path) as store:
-        assert a_part(Ledger(store)).number == 1
+        assert a_part(store).number == 1
 
 
 def test_a_damaged_entry_is_named(tmp_path: Path):
     with opened(tmp_path) as store:
-        a_part(Ledger(store))
+        a_part(store)
     with raw(tmp_path) as env, env.begin(write=True) as txn:
         batches = env.open_db(b"batches", txn)
         value = bytearray(txn.get(b"part-0000000001", db=batches) or b"")
@@ -122,7 +120,7 @@ def test_a_damaged_entry_is_named(tmp_path: Path):
 
 def test_a_compacted_store_keeps_its_ledger(tmp_path: Path):
     with opened(tmp_path) as store:
-        part = a_part(Ledger(store))
+        part = a_part(store)
     compact_store(tmp_path / "store", lambda _: None)
     with opened(tmp_path) as store:
         ledger = Ledger(store)
@@ -134,14 +132,14 @@ def test_a_full_map_grows_under_the_ledger(tmp_path: Path):
     with ResponseStore.open(tmp_path / "store", write=True, map_bytes=1 << 16) as store:
         ledger = Ledger(store)
         for _ in range(40):
-            ledger.settle(a_part(ledger, 10), "collected", {})
+            ledger.settle(a_part(store, 10), "collected", {})
         assert len(ledger.parts()) == 40
 
 
 def test_requests_are_read_back_as_they_were_written(tmp_path: Path):
     with opened(tmp_path) as store:
         ledger = Ledger(store)
-        path = ledger.folder / a_part(ledger, 10).file_name
+        path = ledger.folder / a_part(store, 10).file_name
         wanted = several(10)[3:5]
         found = list(read_requests(path, {request.key for request in wanted}, "max_tokens"))
         assert [(f.key, f.messages, f.body) for f in found] == [
@@ -152,9 +150,9 @@ def test_requests_are_read_back_as_they_were_written(tmp_path: Path):
 def test_a_part_that_was_being_written_at_a_crash_is_written_again_and_no_other(tmp_path: Path):
     with opened(tmp_path) as store:
         ledger = Ledger(store)
-        whole = ledger.folder / a_part(ledger, 10).file_name
+        whole = ledger.folder / a_part(store, 10).file_name
         before = whole.stat()
-        with PartWriter(ledger, LIMITS, an_addressee()) as writer:
+        with PartWriter(a_batch_context(store)) as writer:
             for request in several(14)[10:]:
                 writer.add(request)
             # the process is killed here: nothing is finished
@@ -173,7 +171,7 @@ def test_a_part_that_was_being_written_at_a_crash_is_written_again_and_no_other(
 def test_a_part_file_that_was_touched_is_seen(tmp_path: Path):
     with opened(tmp_path) as store:
         ledger = Ledger(store)
-        part = a_part(ledger)
+        part = a_part(store)
         path = ledger.folder / part.file_name
         assert is_whole(path, part)
         path.write_bytes(path.read_bytes().replace(b"question 1", b"question 7"))
@@ -184,7 +182,7 @@ def test_a_part_file_that_was_touched_is_seen(tmp_path: Path):
 
 def test_neither_file_nor_ledger_holds_a_secret(tmp_path: Path):
     with opened(tmp_path) as store:
-        a_part(Ledger(store))
+        a_part(store)
     held = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
     assert b"question 1" in held
     assert b"sk-test" not in held

@@ -11,13 +11,12 @@ from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from tests.annotator.teacher.asking import several
+from tests.annotator.teacher.asking import a_spec, several
 from tests.annotator.teacher.batch.asking import (
     AT_ONCE,
     SLOW,
     Clock,
     a_batch_run,
-    a_door,
     missing,
     serving,
 )
@@ -69,7 +68,7 @@ async def test_an_expired_batch_keeps_its_rows_and_the_rest_is_asked_again(
 
         assert run.answered(several(ROWS)) == ROWS
         assert len(run.ledger.parts()) == 2
-        assert run.has_said("is expired")
+        assert run.has_told("is expired")
     assert paid_once(simulator)
 
 
@@ -132,7 +131,7 @@ async def test_missing_rows_are_asked_again(tmp_path: Path):
         await run.ask(several(ROWS))
 
         assert run.answered(several(ROWS)) == ROWS
-        assert run.has_said("requests missing")
+        assert run.has_told("requests missing")
     assert paid_once(simulator)
 
 
@@ -142,8 +141,8 @@ async def test_lines_in_any_order_twice_and_about_strangers(tmp_path: Path):
         await run.ask(several(ROWS))
 
         assert run.progress.asked == run.answered(several(ROWS)) == ROWS
-        assert run.has_said("lines about unknown requests: 3")
-        assert run.has_said("duplicate lines")
+        assert run.has_told("lines about unknown requests: 3")
+        assert run.has_told("duplicate lines")
     prompt, completion = simulator.log.batch.billed_tokens()
     assert (run.progress.batch.prompt, run.progress.batch.completion) == (prompt, completion)
 
@@ -162,7 +161,7 @@ async def test_a_download_that_breaks_within_a_line_goes_on(
 
         assert run.progress.asked == run.answered(several(ROWS)) == ROWS
         assert len(run.ledger.parts()) == 1
-        assert run.has_said("going on")
+        assert run.has_told("going on")
     assert paid_once(simulator)
 
 
@@ -174,13 +173,13 @@ async def test_files_that_are_gone_are_named_and_their_rows_asked_again(tmp_path
             assert run.progress.waiting == ROWS
         async with a_batch_run(tmp_path, simulator.base_url) as run:
             batch_id = run.part.batch_id
-            async with BatchApi(a_door(simulator.base_url)) as api:
+            async with BatchApi(a_spec(simulator.base_url, "sk-test")) as api:
                 assert (await api.batch(str(batch_id))).status == "completed"
             clock.now += 31 * 86_400
             await run.ask(missing(run.store, several(ROWS)))
 
             assert run.answered(several(ROWS)) == ROWS
-            assert run.has_said("not kept any more")
+            assert run.has_told("not kept any more")
 
 
 async def test_a_batch_that_this_key_does_not_see_is_not_asked_again(tmp_path: Path):

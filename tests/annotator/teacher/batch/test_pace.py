@@ -3,7 +3,8 @@
 import asyncio
 
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from tests.annotator.teacher.batch.asking import a_door, serving
+from tests.annotator.teacher.asking import a_spec
+from tests.annotator.teacher.batch.asking import serving
 
 PER_S, CALLS = 20, 60
 
@@ -11,7 +12,7 @@ PER_S, CALLS = 20, 60
 async def test_no_second_sees_more_calls_than_two_seconds_worth():
     async with (
         serving() as simulator,
-        BatchApi(a_door(simulator.base_url), calls_per_s=PER_S) as api,
+        BatchApi(a_spec(simulator.base_url, "sk-test"), calls_per_s=PER_S) as api,
     ):
         await asyncio.gather(*(_files(api) for _ in range(CALLS)))
 

@@ -2,31 +2,27 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.part_files import PartLimits, PartWriter
-from stepdistill.annotator.teacher.batch.protocol import PART, RUN, SUBMISSION
-from tests.annotator.teacher.asking import several
+from stepdistill.annotator.teacher.batch.part import PART, RUN, SUBMISSION, BatchPart
+from stepdistill.annotator.teacher.batch.part_files import PartWriter
+from tests.annotator.teacher.asking import a_spec, several
 from tests.annotator.teacher.batch.asking import (
     BatchRun,
     a_batch_run,
-    a_door,
-    an_addressee,
     missing,
     serving,
 )
 from tests.annotator.teacher.batch.test_oddities import ROWS, is_tidy, paid_once
 
-LIMITS = PartLimits(requests=ROWS, bytes=1 << 20)
-
 
 def a_part(run: BatchRun, rows: int = ROWS) -> BatchPart:
     """A part with so many rows, that a run before this one has written."""
-    with PartWriter(run.ledger, LIMITS, an_addressee()) as writer:
+    with PartWriter(replace(run.context, run="run-1")) as writer:
         for request in several(rows):
             writer.add(request)
         part = writer.finish()
@@ -39,7 +35,7 @@ async def in_doubt(tmp_path: Path) -> AsyncGenerator[tuple[BatchApi, BatchRun, B
     """A part of a run that was killed; in the end all is asked, paid once, and nothing left."""
     async with (
         serving() as simulator,
-        BatchApi(a_door(simulator.base_url)) as api,
+        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url, run="run-2") as run,
     ):
         yield api, run, a_part(run)
@@ -71,7 +67,7 @@ async def test_a_file_of_another_size_is_not_ours(tmp_path: Path):
 
 
 async def test_files_of_others_are_left_alone(tmp_path: Path):
-    async with serving() as simulator, BatchApi(a_door(simulator.base_url)) as api:
+    async with serving() as simulator, BatchApi(a_spec(simulator.base_url, "sk-test")) as api:
         theirs = tmp_path / "theirs.jsonl"
         theirs.write_text("{}\n")
         for name in ("theirs.jsonl", "stepdistill-another-run-0123.jsonl"):
@@ -96,7 +92,7 @@ async def test_a_batch_that_was_created_is_waited_for(tmp_path: Path, keeps_meta
 async def test_a_batch_of_the_same_content_that_another_store_created_is_not_ours(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_door(simulator.base_url)) as api,
+        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url, run="run-2") as run,
     ):
         part = a_part(run)
@@ -114,13 +110,13 @@ async def test_a_damaged_part_file_is_never_sent(tmp_path: Path):
     async with in_doubt(tmp_path) as (_, run, part):
         path = run.ledger.folder / part.file_name
         path.write_bytes(path.read_bytes().replace(b"question 1", b"question 7"))
-    assert run.has_said("is written again")
+    assert run.has_told("is written again")
 
 
 async def test_answers_to_requests_of_another_part_are_named_and_left_alone(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_door(simulator.base_url)) as api,
+        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url, run="run-2") as run,
     ):
         larger = a_part(run)
@@ -132,4 +128,4 @@ async def test_answers_to_requests_of_another_part_are_named_and_left_alone(tmp_
         await run.teacher.collect()
 
         assert run.answered(several(ROWS)) == 3
-        assert run.has_said(f"lines about unknown requests: {ROWS - 3}")
+        assert run.has_told(f"lines about unknown requests: {ROWS - 3}")

@@ -19,8 +19,8 @@ from stepdistill.annotator.errors import (
     TeacherError,
 )
 from stepdistill.annotator.store.answer import Answer, Usage
-from stepdistill.annotator.teacher.batch.protocol import BatchProblem, RemoteBatch
-from stepdistill.annotator.teacher.batch.result_lines import problem_of, read_result
+from stepdistill.annotator.teacher.batch.collect import problem_of, read_result
+from stepdistill.annotator.teacher.batch.part import BatchProblem, RemoteBatch
 
 KEY = bytes(range(32))
 REPLY = {

@@ -13,14 +13,13 @@ from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
 from stepdistill.annotator.teacher.progress import Progress
-from tests.annotator.teacher.asking import QUICK, each, several
+from tests.annotator.teacher.asking import QUICK, a_context, a_spec, each, several
 from tests.annotator.teacher.batch.asking import (
     AT_ONCE,
     SLOW,
     BatchRun,
     Clock,
     a_batch_run,
-    a_door,
     missing,
     serving,
 )
@@ -31,15 +30,11 @@ HALF_DONE = BatchPlan(pace=BatchPace(validating_s=0, running_s=0, cancelling_s=0
 
 async def ask_online(run: BatchRun, base_url: str, requests: list[Request]) -> Progress:
     """What an online run over the same store does."""
-    progress = Progress()
-    async with (
-        GroupCommit(run.store) as committer,
-        OnlineTeacher(
-            a_door(base_url), committer, progress, patience=FailurePolicy(retry=QUICK)
-        ) as teacher,
-    ):
-        await teacher.ask_all(each(missing(run.store, requests)))
-    return progress
+    async with GroupCommit(run.store) as group_commit:
+        context = a_context(a_spec(base_url, "sk-test", concurrency=4), run.store, group_commit)
+        async with OnlineTeacher(context, failures=FailurePolicy(retry=QUICK)) as teacher:
+            await teacher.ask_all(each(missing(run.store, requests)))
+    return context.progress
 
 
 async def test_what_was_answered_online_goes_into_no_part(tmp_path: Path):
@@ -160,12 +155,12 @@ async def test_a_request_whose_tries_are_used_up_in_batches_is_still_asked_onlin
 async def test_batches_of_a_simulator_that_is_gone_are_given_up(tmp_path: Path, is_online: bool):
     async with (
         serving(SLOW) as gone,
-        a_batch_run(tmp_path, gone.base_url, wait=False, is_passing=True) as run,
+        a_batch_run(tmp_path, gone.base_url, wait=False, is_embedded=True) as run,
     ):
         await run.ask(several(ROWS))
     async with (
         serving() as simulator,
-        a_batch_run(tmp_path, simulator.base_url, is_passing=True) as run,
+        a_batch_run(tmp_path, simulator.base_url, is_embedded=True) as run,
     ):
         if is_online:
             await run.make_way(several(ROWS))

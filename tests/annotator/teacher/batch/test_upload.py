@@ -31,7 +31,7 @@ def paid_once(simulator: Simulator) -> bool:
 async def test_parts_keep_within_requests_and_bytes(tmp_path: Path):
     async with (
         serving() as simulator,
-        a_batch_run(tmp_path, simulator.base_url, max_requests=15, max_bytes=3_000) as run,
+        a_batch_run(tmp_path, simulator.base_url, max_requests=15, max_mb=0.003) as run,
     ):
         await run.ask(several(ROWS))
 
@@ -68,7 +68,7 @@ async def test_a_part_for_which_there_is_no_room_waits_and_is_not_lost(
         await run.ask(requests)
 
         assert run.answered(requests) == ROWS
-        assert run.has_said("queue is full")
+        assert run.has_told("queue is full")
     assert paid_once(simulator)
 
 
@@ -81,7 +81,7 @@ async def test_a_part_that_no_room_could_hold_is_split(tmp_path: Path):
         await run.ask(several(ROWS))
 
         assert run.answered(several(ROWS)) == ROWS
-        assert run.has_said("is split for the token limit")
+        assert run.has_told("is split for the token limit")
     assert paid_once(simulator)
     assert is_tidy(simulator)
 

@@ -7,7 +7,7 @@ import pytest
 from stepdistill.annotator.errors import ConnectionLost
 from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
 from tests.annotator.made import a_request
-from tests.annotator.teacher.asking import a_door
+from tests.annotator.teacher.asking import a_spec
 from tests.annotator.teacher.raw_teacher import (
     FINE,
     RawTeacher,
@@ -25,8 +25,8 @@ WHOLE = reply(completion())
 async def test_only_a_connection_that_lay_idle_is_tried_anew_and_once():
     async def ask_twice(stale_after_s: float, *script: Say) -> tuple[str, list[int]]:
         async with RawTeacher([FINE, *script]) as teacher:
-            door = a_door(teacher.base_url)
-            async with PlainTransport(door, stale_after_s=stale_after_s) as opened:
+            spec = a_spec(teacher.base_url)
+            async with PlainTransport(spec, stale_after_s=stale_after_s) as opened:
                 await opened.ask(a_request())
                 try:
                     how = await text_of(opened)
@@ -48,8 +48,8 @@ async def test_only_a_connection_that_lay_idle_is_tried_anew_and_once():
 @pytest.mark.parametrize("apart", [False, True])
 async def test_what_nobody_asked_for_is_nobody_s_answer(extra: bytes, apart: bool):
     # aiohttp gives a reply that comes unasked to whoever asks next; ours does not.
-    said = say(WHOLE, extra) if apart else say(WHOLE + extra)
-    async with asked(PlainTransport, said) as (_, opened):
+    script = say(WHOLE, extra) if apart else say(WHOLE + extra)
+    async with asked(PlainTransport, script) as (_, opened):
         assert await text_of(opened) == "yes"
         await asyncio.sleep(0.02)
         assert await text_of(opened) == "yes"

@@ -17,8 +17,9 @@ from stepdistill.annotator.errors import (
 )
 from stepdistill.annotator.simulator.latency import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.teacher.http.transport import OpenTransport
 from tests.annotator.made import a_request
-from tests.annotator.teacher.asking import Echo, OpenTransport, a_door, several, until
+from tests.annotator.teacher.asking import Echo, a_spec, several, until
 from tests.annotator.teacher.raw_teacher import (
     FINE,
     RawTeacher,
@@ -37,7 +38,7 @@ HEAD_END = WHOLE.index(b"\r\n\r\n") + 4
 
 
 @pytest.mark.parametrize(
-    "said",
+    "script",
     [
         say(WHOLE),
         say(*(WHOLE[at : at + 7] for at in range(0, len(WHOLE), 7))),
@@ -57,15 +58,15 @@ HEAD_END = WHOLE.index(b"\r\n\r\n") + 4
     ],
 )
 async def test_a_reply_is_whole_however_it_comes_and_the_connection_is_kept(
-    transport: OpenTransport, said: Say
+    transport: OpenTransport, script: Say
 ):
-    async with asked(transport, said) as (teacher, opened):
+    async with asked(transport, script) as (teacher, opened):
         assert [await text_of(opened), await text_of(opened)] == ["yes", "yes"]
         assert [number for number, _, _ in teacher.requests] == [1, 1]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "script",
     [
         say(reply(completion(), "Connection: close"), close=True),
         say(reply(completion(), "Connection: close")),
@@ -76,15 +77,15 @@ async def test_a_reply_is_whole_however_it_comes_and_the_connection_is_kept(
     ids=["close", "close-announced", "to-the-end", "http-1.0", "http-1.0-length"],
 )
 async def test_where_the_connection_ends_with_the_reply_the_next_has_its_own(
-    transport: OpenTransport, said: Say
+    transport: OpenTransport, script: Say
 ):
-    async with asked(transport, said) as (teacher, opened):
+    async with asked(transport, script) as (teacher, opened):
         assert [await text_of(opened), await text_of(opened)] == ["yes", "yes"]
         assert [number for number, _, _ in teacher.requests] == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("script", "kind"),
     [
         (say(WHOLE[:-1], close=True), ConnectionLost),
         (say(WHOLE[: HEAD_END - 2], close=True), ConnectionLost),
@@ -107,9 +108,9 @@ async def test_where_the_connection_ends_with_the_reply_the_next_has_its_own(
     ],
 )
 async def test_what_is_no_answer_is_an_error_of_its_kind_and_the_next_is_fine(
-    transport: OpenTransport, said: Say, kind: type[TeacherError]
+    transport: OpenTransport, script: Say, kind: type[TeacherError]
 ):
-    async with asked(transport, said) as (teacher, opened):
+    async with asked(transport, script) as (teacher, opened):
         with pytest.raises(kind) as caught:
             await opened.ask(a_request())
         assert await text_of(opened) == "yes"
@@ -119,8 +120,8 @@ async def test_what_is_no_answer_is_an_error_of_its_kind_and_the_next_is_fine(
 
 
 async def test_headers_are_read_whatever_their_case(transport: OpenTransport):
-    said = say(reply(completion(), "X-Request-ID: req_7", "X-RateLimit-Limit-Requests: 60"))
-    async with asked(transport, said) as (_, opened):
+    script = say(reply(completion(), "X-Request-ID: req_7", "X-RateLimit-Limit-Requests: 60"))
+    async with asked(transport, script) as (_, opened):
         answer, headers = await opened.ask(a_request())
     assert answer.request_id == "req_7"
     assert headers["x-ratelimit-limit-requests"] == "60"
@@ -140,30 +141,30 @@ async def test_the_request_is_what_a_server_expects(transport: OpenTransport):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "script",
     [
         Say(pieces=[chunked(), b"fffff\r\n" + b" " * 0xFFFFF + b"\r\n"], for_ever=True),
         Say(pieces=[b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536], for_ever=True),
     ],
     ids=["chunks", "to-the-end"],
 )
-async def test_a_reply_without_end_is_given_up(transport: OpenTransport, said: Say):
-    async with asked(transport, said) as (_, opened):
+async def test_a_reply_without_end_is_given_up(transport: OpenTransport, script: Say):
+    async with asked(transport, script) as (_, opened):
         with pytest.raises(Overloaded, match="larger than"):
             await opened.ask(a_request())
         assert await text_of(opened) == "yes"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "script",
     [
         Say(first_s=3.0),
         Say(pieces=[chunked(), b"1\r\n \r\n"], for_ever=True),
     ],
     ids=["silence", "drip"],
 )
-async def test_an_answer_has_its_time_and_no_more(transport: OpenTransport, said: Say):
-    async with asked(transport, said, timeout_s=0.15) as (_, opened):
+async def test_an_answer_has_its_time_and_no_more(transport: OpenTransport, script: Say):
+    async with asked(transport, script, timeout_s=0.15) as (_, opened):
         start_s = asyncio.get_running_loop().time()
         with pytest.raises(TimedOut, match=r"0\.15 s"):
             await opened.ask(a_request())
@@ -183,20 +184,20 @@ async def test_each_of_many_has_its_own_time(transport: OpenTransport):
 async def test_nobody_there_is_a_lost_connection(transport: OpenTransport):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    async with transport(a_door(f"http://127.0.0.1:{port}/v1")) as opened:
+    async with transport(a_spec(f"http://127.0.0.1:{port}/v1")) as opened:
         with pytest.raises(ConnectionLost):
             await opened.ask(a_request())
 
 
-async def test_a_door_that_nobody_opens_is_given_up_in_time(transport: OpenTransport):
+async def test_an_address_that_nobody_answers_at_is_given_up_in_time(transport: OpenTransport):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
         address = deaf.getsockname()
         callers = [socket.socket() for _ in range(3)]
         for caller in callers:  # the queue is full, and the kernel drops who knocks
             caller.setblocking(False)
             caller.connect_ex(address)
-        door = a_door(f"http://127.0.0.1:{address[1]}/v1", timeout_s=0.2)
-        async with transport(door) as opened:
+        spec = a_spec(f"http://127.0.0.1:{address[1]}/v1", timeout_s=0.2)
+        async with transport(spec) as opened:
             with pytest.raises(TimedOut):
                 await opened.ask(a_request())
         for caller in callers:
@@ -232,8 +233,7 @@ async def test_a_connection_that_the_teacher_closed_meanwhile_is_not_used(
 async def test_many_at_once_each_get_their_own_answer(transport: OpenTransport):
     settings = SimulatorSettings(latency=Latency(median_ms=50))
     async with Simulator(Echo(), settings) as server:
-        door = a_door(server.base_url, concurrency=50)
-        async with transport(door) as opened:
+        async with transport(a_spec(server.base_url, concurrency=50)) as opened:
             for _ in range(3):
                 answers = await asyncio.gather(*(opened.ask(each) for each in several(50)))
                 texts = [orjson.loads(answer.text)["messages"] for answer, _ in answers]
@@ -250,7 +250,7 @@ async def test_a_long_question_goes_out_whole(transport: OpenTransport):
 
 async def test_leaving_hangs_up(transport: OpenTransport):
     async with RawTeacher([FINE]) as teacher:
-        async with transport(a_door(teacher.base_url)) as opened:
+        async with transport(a_spec(teacher.base_url)) as opened:
             await opened.ask(a_request())
         async with asyncio.timeout(1):
             await until(lambda: not teacher.is_visited)

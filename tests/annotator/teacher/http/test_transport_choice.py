@@ -4,7 +4,7 @@ import pytest
 
 from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
 from stepdistill.annotator.teacher.http.transport import open_transport
-from tests.annotator.teacher.asking import a_door
+from tests.annotator.teacher.asking import a_spec
 from tests.annotator.teacher.raw_teacher import RawTeacher, text_of
 
 
@@ -34,7 +34,7 @@ async def test_ours_is_for_plain_addresses_without_a_proxy(
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in proxies.items():
         monkeypatch.setenv(name, value)
-    assert isinstance(open_transport(a_door(base_url)), PlainTransport) is plain
+    assert isinstance(open_transport(a_spec(base_url)), PlainTransport) is plain
 
 
 async def test_a_teacher_behind_a_proxy_is_asked_through_it(monkeypatch: pytest.MonkeyPatch):
@@ -42,6 +42,6 @@ async def test_a_teacher_behind_a_proxy_is_asked_through_it(monkeypatch: pytest.
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        async with open_transport(a_door("http://gpu-3.example:8000/v1")) as opened:
+        async with open_transport(a_spec("http://gpu-3.example:8000/v1")) as opened:
             assert await text_of(opened) == "yes"
     assert proxy.requests[0][1].startswith(b"POST http://gpu-3.example:8000/v1/chat/completions ")

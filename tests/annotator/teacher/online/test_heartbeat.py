@@ -40,13 +40,13 @@ async def test_no_stall_over_50_ms_while_answers_are_committed(tmp_path: Path):
     stop = asyncio.Event()
     beats = asyncio.create_task(longest_gap_s(stop))
     with ResponseStore.open(tmp_path / "store", write=True) as store:
-        async with GroupCommit(store) as committer:
+        async with GroupCommit(store) as group_commit:
             for number in range(N):
                 key = number.to_bytes(32, "big")
-                await committer.submit(key, an_answer(number), lambda error: None)
+                await group_commit.submit(key, an_answer(number), lambda error: None)
                 if number % 64 == 0:
                     await asyncio.sleep(0)
-            await committer.flush()
+            await group_commit.flush()
         stop.set()
         assert len(store) == N
     assert await beats < 0.05

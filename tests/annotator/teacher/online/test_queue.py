@@ -1,4 +1,4 @@
-"""The agenda: order, another try in its time, and no request twice."""
+"""The queue: order, another try in its time, and no request twice."""
 
 from collections.abc import AsyncIterator
 
@@ -14,77 +14,77 @@ async def groups_of(*groups: str) -> AsyncIterator[list[Request]]:
         yield [a_request(letter) for letter in group]
 
 
-def agenda(clock: Clock, *groups: str) -> RequestQueue:
+def a_queue(clock: Clock, *groups: str) -> RequestQueue:
     return RequestQueue(groups_of(*groups), lambda request: 7, clock, most_waiting=3)
 
 
-def question(ticket: PendingRequest | None) -> str:
-    assert ticket is not None
-    return ticket.request.messages[-1]["content"]
+def question(pending: PendingRequest | None) -> str:
+    assert pending is not None
+    return pending.request.messages[-1]["content"]
 
 
 async def test_requests_come_in_order_group_by_group_and_then_nothing():
-    todo = agenda(Clock(), "ab", "", "c")
-    assert todo.draw() is None, "no group is in hand yet"
-    assert await todo.refill()
-    first = todo.draw()
+    queue = a_queue(Clock(), "ab", "", "c")
+    assert queue.draw() is None, "no group is in hand yet"
+    assert await queue.refill()
+    first = queue.draw()
     assert first and first.tokens == 7
-    assert [question(first), question(todo.draw()), todo.draw()] == ["a", "b", None]
-    assert await todo.refill()
-    assert todo.draw() is None
-    assert await todo.refill()
-    assert question(todo.draw()) == "c"
-    assert not await todo.refill()
-    assert todo.draw() is None
+    assert [question(first), question(queue.draw()), queue.draw()] == ["a", "b", None]
+    assert await queue.refill()
+    assert queue.draw() is None
+    assert await queue.refill()
+    assert question(queue.draw()) == "c"
+    assert not await queue.refill()
+    assert queue.draw() is None
 
 
-async def test_a_ticket_put_off_comes_back_in_its_time_and_before_new_ones():
+async def test_a_request_put_off_comes_back_in_its_time_and_before_new_ones():
     clock = Clock()
-    todo = agenda(clock, "abc")
-    await todo.refill()
-    ticket = todo.draw()
-    assert ticket
-    todo.put_off(ticket, 5)
-    assert todo.next_in_s == 5
-    assert question(todo.draw()) == "b"
+    queue = a_queue(clock, "abc")
+    await queue.refill()
+    pending = queue.draw()
+    assert pending
+    queue.put_off(pending, 5)
+    assert queue.next_in_s == 5
+    assert question(queue.draw()) == "b"
     clock.now_s += 5
-    again = todo.draw()
-    assert again and again is ticket
+    again = queue.draw()
+    assert again and again is pending
     assert (again.attempt, again.waited_s) == (2, 5)
-    assert todo.next_in_s is None
+    assert queue.next_in_s is None
 
 
 async def test_a_request_on_its_way_is_not_drawn_again():
-    todo = agenda(Clock(), "aab", "a")
-    await todo.refill()
-    assert [question(todo.draw()), question(todo.draw())] == ["a", "b"]
-    await todo.refill()
-    assert todo.draw() is None
+    queue = a_queue(Clock(), "aab", "a")
+    await queue.refill()
+    assert [question(queue.draw()), question(queue.draw())] == ["a", "b"]
+    await queue.refill()
+    assert queue.draw() is None
 
 
 async def test_nor_is_one_that_was_settled_after_its_twin_was_looked_up():
-    todo = agenda(Clock(), "aba", "a", "a")
-    await todo.refill()
-    first = todo.draw()
+    queue = a_queue(Clock(), "aba", "a", "a")
+    await queue.refill()
+    first = queue.draw()
     assert first
-    todo.settle(first)
-    assert question(todo.draw()) == "b"
-    assert todo.draw() is None, "in the same group"
-    await todo.refill()
-    assert question(todo.draw()) == "a", "the store was asked after it was settled"
+    queue.settle(first)
+    assert question(queue.draw()) == "b"
+    assert queue.draw() is None, "in the same group"
+    await queue.refill()
+    assert question(queue.draw()) == "a", "the store was asked after it was settled"
 
 
 async def test_while_many_wait_for_another_try_no_new_one_is_drawn_and_none_is_lost():
     clock = Clock()
-    todo = agenda(clock, "abcd", "e")
-    await todo.refill()
+    queue = a_queue(clock, "abcd", "e")
+    await queue.refill()
     for wait_s in (5, 6, 7):
-        ticket = todo.draw()
-        assert ticket
-        todo.put_off(ticket, wait_s)
-    assert todo.draw() is None
-    assert not await todo.refill()
+        pending = queue.draw()
+        assert pending
+        queue.put_off(pending, wait_s)
+    assert queue.draw() is None
+    assert not await queue.refill()
     clock.now_s += 5
-    assert [question(todo.draw()), question(todo.draw()), todo.draw()] == ["a", "d", None]
-    assert await todo.refill()
-    assert question(todo.draw()) == "e"
+    assert [question(queue.draw()), question(queue.draw()), queue.draw()] == ["a", "d", None]
+    assert await queue.refill()
+    assert question(queue.draw()) == "e"

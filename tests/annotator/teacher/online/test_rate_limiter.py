@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimiter, RateLimits
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimiter
+from stepdistill.annotator.teacher.spec import RateLimits
 from stepdistill.common.errors import ConfigError
 
 

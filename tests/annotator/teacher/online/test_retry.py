@@ -1,4 +1,4 @@
-"""When to ask again: later each time, never before the teacher said, never beyond the budgets."""
+"""When to ask again: later each time, not before the teacher wants it, within the budgets."""
 
 from hypothesis import given
 from hypothesis import strategies as st

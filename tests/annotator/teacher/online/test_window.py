@@ -123,7 +123,7 @@ def test_slow_start_ends_where_width_only_makes_answers_slower():
     clock = Clock()
     window = opened(1024, clock)
     for _ in range(3000):
-        # A teacher that serves 50 a second, however many wait at its door.
+        # A teacher that serves 50 a second, however many wait.
         answers(window, clock, 1, latency_s=window.level / 50)
     assert window.level < 200
 

@@ -1,4 +1,4 @@
-"""What can go wrong at the teacher's door, and what each means for the run.
+"""What can go wrong with the teacher, and what each means for the run.
 
     TeacherError
       Transient(retry_after_s)   tried again
@@ -10,7 +10,7 @@
                                            the run stops: one line, resumable
         BatchRefused  BatchLost
 
-`request/wire.py` turns status codes and bodies into these; everybody else catches classes.
+`teacher/reply.py` turns status codes and bodies into these; everybody else catches classes.
 """
 
 from typing import Self

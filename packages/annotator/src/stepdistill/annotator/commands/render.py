@@ -9,12 +9,12 @@ import orjson
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
-from stepdistill.annotator.run.planning import limit_name, make_plans, warnings
+from stepdistill.annotator.run.planning import make_plans, teacher_spec, warnings
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.prompts import RenderSettings
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.reply import sent_body
+from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.errors import ConfigError
 
 
@@ -39,12 +39,13 @@ def render_command(settings: RenderSettings, console: JsonSettings = JSON) -> No
         annotate prompts render demo --row 3 --body | jq .messages
     """
     config = settings.asking()
-    (plan,) = make_plans(config)
+    spec = teacher_spec(config)
+    (plan,) = make_plans(config, spec)
     output = ConsoleOutput(quiet=console.is_quiet or settings.body)
     for line in warnings([plan]):
         output.warn(line)
     planned = _planned(plan, settings.row)
-    rendered = [_rendered(config, planned, request) for request in planned.requests]
+    rendered = [_rendered(spec, config.store, planned, request) for request in planned.requests]
     if settings.body:
         for each in rendered:
             output.data(each.body + b"\n")
@@ -62,7 +63,7 @@ def _planned(plan: Plan, number: int) -> PlannedRow:
     return found
 
 
-def _rendered(config: RunSettings, planned: PlannedRow, request: Request) -> Rendered:
+def _rendered(spec: TeacherSpec, store: Path, planned: PlannedRow, request: Request) -> Rendered:
     both = planned.rationale is request and planned.label is request
     is_label = planned.label is request
     assigned = planned.assignment
@@ -70,8 +71,8 @@ def _rendered(config: RunSettings, planned: PlannedRow, request: Request) -> Ren
         part="label and rationale" if both else "label" if is_label else "rationale",
         template=assigned.label if is_label else assigned.rationale or "",
         request=request,
-        body=sent_body(request, limit_name(config), config.max_tokens),
-        stored=_state(config.store, request.key),
+        body=spec.body(request),
+        stored=_state(store, request.key),
     )
 
 

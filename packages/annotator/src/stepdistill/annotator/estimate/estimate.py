@@ -9,7 +9,7 @@ from stepdistill.annotator.estimate.parts import Part
 from stepdistill.annotator.estimate.span import NOTHING, Span, exactly
 from stepdistill.annotator.estimate.workload import RequestLoad, Workload
 from stepdistill.annotator.money.prices import Price
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
+from stepdistill.annotator.teacher.spec import RateLimits
 
 _CHARACTERS_PER_TOKEN = 4
 _BATCH_REQUESTS = 50_000

@@ -15,7 +15,7 @@ from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Metadata
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
+from stepdistill.annotator.teacher.spec import RateLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@
     reserved  promised to requests in flight, at their worst
     granted   how far all of these may go before somebody writes down a larger grant
 
-Before a request goes, its worst case is reserved. The record on the disk says how far reservations
-may reach, so a process that is killed has spent at most what the record granted: whoever opens it
+Before a request goes, its worst case is reserved. The state on the disk says how far reservations
+may reach, so a process that is killed has spent at most what the state granted: whoever opens it
 again writes off the difference. What was really spent is never above the ceiling, whatever happens.
 """
 
@@ -15,55 +15,71 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, auto
+from typing import Any
 
-ZERO = Decimal(0)
+import orjson
+
+from stepdistill.annotator.money.prices import ZERO
+
 # What a kill may write off at most, but for a little headroom and for a single request's worst.
 _FLIGHT_SHARE = Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
-    """What is written down. held: by the batch's name."""
+    """What is written down of a budget, in USD, each amount >= 0."""
 
     paid_usd: Decimal = ZERO
     lost_usd: Decimal = ZERO
     granted_usd: Decimal = ZERO
-    held: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    held: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])  # by the batch's name
+
+    @classmethod
+    def of(cls, body: bytes | None) -> "BudgetState":
+        """The state that was written; an empty one before anything was."""
+        if body is None:
+            return cls()
+        fields: dict[str, Any] = orjson.loads(body)
+        held = {part: Decimal(usd) for part, usd in fields.pop("held").items()}
+        return cls(held=held, **{name: Decimal(usd) for name, usd in fields.items()})
+
+    @property
+    def body(self) -> bytes:
+        """As it is written: JSON with amounts as text, so that none is rounded."""
+        return orjson.dumps(
+            {
+                "paid_usd": str(self.paid_usd),
+                "lost_usd": str(self.lost_usd),
+                "granted_usd": str(self.granted_usd),
+                "held": {part: str(usd) for part, usd in self.held.items()},
+            }
+        )
 
     @property
     def bound_usd(self) -> Decimal:
         """What is gone, and what is promised to batches."""
         return self.paid_usd + self.lost_usd + sum(self.held.values(), ZERO)
 
-    def recovered(self) -> "BudgetState":
-        """After a kill: what was granted and is not accounted for may have been spent."""
-        missing = max(ZERO, self.granted_usd - self.bound_usd)
-        return BudgetState(
-            paid_usd=self.paid_usd,
-            lost_usd=self.lost_usd + missing,
-            granted_usd=max(self.granted_usd, self.bound_usd),
-            held=dict(self.held),
-        )
-
 
 class Grant(Enum):
-    """Whether an amount may be promised: yes; once a larger grant is written; once some of what is
-    promised comes back; never."""
+    """Whether an amount may be promised."""
 
     YES = auto()
-    GRANT = auto()
-    WAIT = auto()
+    GRANT = auto()  # once a larger grant is written
+    WAIT = auto()  # once some of what is promised comes back
     NEVER = auto()
 
 
 class Budget:
     """What was spent of a ceiling, and what is promised. Amounts are USD, at least 0."""
 
-    def __init__(self, ceiling_usd: Decimal, record: BudgetState | None = None) -> None:
+    def __init__(self, ceiling_usd: Decimal, state: BudgetState | None = None) -> None:
         self.ceiling_usd = ceiling_usd
-        before = (record or BudgetState()).recovered()
-        self.paid_usd, self.lost_usd = before.paid_usd, before.lost_usd
-        self.granted_usd = before.granted_usd
+        before = state or BudgetState()
+        # After a kill: what was granted and is not accounted for may have been spent.
+        missing = max(ZERO, before.granted_usd - before.bound_usd)
+        self.paid_usd, self.lost_usd = before.paid_usd, before.lost_usd + missing
+        self.granted_usd = max(before.granted_usd, before.bound_usd)
         self.held = dict(before.held)
         self.reserved_usd = ZERO
         self._writing: list[Decimal] = []  # grants on their way to the disk
@@ -73,11 +89,6 @@ class Budget:
         """All that is gone or promised."""
         held = sum(self.held.values(), ZERO)
         return self.paid_usd + self.lost_usd + held + self.reserved_usd
-
-    @property
-    def left_usd(self) -> Decimal:
-        """What may still be promised."""
-        return self.ceiling_usd - self.used_usd
 
     def judge(self, worst_usd: Decimal) -> Grant:
         """Whether this much may be promised now."""
@@ -117,39 +128,35 @@ class Budget:
             self.paid_usd += paid_usd
             self.lost_usd += lost_usd
 
-    def record(self, headroom_usd: Decimal) -> BudgetState:
-        """What to write down so that this much more may be promised; `granted` says it is.
-
-        It grants no less than before: what was judged YES meanwhile stays below it.
-        """
+    def state(self, headroom_usd: Decimal) -> BudgetState:
+        """What to write down so that this much more may be promised; `granted` says it is."""
         wanted = min(self.used_usd + headroom_usd, self.ceiling_usd)
+        # It grants no less than before: what was judged YES meanwhile stays below it.
         granted = max(wanted, self.used_usd, self.granted_usd, *self._writing)
         self._writing.append(granted)
-        return self._record(granted)
+        return self._state(granted)
 
-    def batch_record(self) -> BudgetState:
-        """What to write down once a batch is held or settled.
-
-        Batches are known by name after a kill. So where nothing goes online, no more is granted
-        than is used: else what settled batches did not cost would be written off.
-        """
+    def batch_state(self) -> BudgetState:
+        """What to write down once a batch is held or settled."""
+        # Batches are known by name after a kill. So where nothing goes online, no more is granted
+        # than is used: else what settled batches did not cost would be written off.
         is_asking = self.reserved_usd or self._writing
-        return self.record(ZERO) if is_asking else self.final_record()
+        return self.state(ZERO) if is_asking else self.final_state()
 
-    def final_record(self) -> BudgetState:
+    def final_state(self) -> BudgetState:
         """What to write down when nothing is in flight any more: it grants what is used."""
-        return self._record(self.used_usd)
+        return self._state(self.used_usd)
 
-    def _record(self, granted_usd: Decimal) -> BudgetState:
+    def granted(self, state: BudgetState) -> None:
+        """This state is on the disk."""
+        self.granted_usd = state.granted_usd
+        if state.granted_usd in self._writing:
+            self._writing.remove(state.granted_usd)
+
+    def _state(self, granted_usd: Decimal) -> BudgetState:
         return BudgetState(
             paid_usd=self.paid_usd,
             lost_usd=self.lost_usd,
             granted_usd=granted_usd,
             held=dict(self.held),
         )
-
-    def granted(self, record: BudgetState) -> None:
-        """This record is on the disk."""
-        self.granted_usd = record.granted_usd
-        if record.granted_usd in self._writing:
-            self._writing.remove(record.granted_usd)

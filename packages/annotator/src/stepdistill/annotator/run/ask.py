@@ -1,10 +1,12 @@
 """Ask: what the store cannot answer goes to the teacher, and what comes back is stored.
 
-Ctrl-C and SIGTERM end it early, without loss.
+The teacher is asked online or through the Batch API, over the same plans and store. Ctrl-C and
+SIGTERM end it early, without loss.
 """
 
 import asyncio
 import os
+import secrets
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import (
@@ -14,45 +16,55 @@ from contextlib import (
     contextmanager,
 )
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import chain, islice
+from typing import Protocol
 
 from stepdistill.annotator.console.batch_table import batch_line, batch_table
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.console.rates import CostMeter
 from stepdistill.annotator.errors import BatchesLeft, Interrupted, RunStopped
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd
-from stepdistill.annotator.money.book import AccountsBook
-from stepdistill.annotator.money.budget import Budget
-from stepdistill.annotator.money.reservations import RequestPrices, Reservations
+from stepdistill.annotator.money.prices import Tariff
+from stepdistill.annotator.money.reservations import reservations_under
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
-from stepdistill.annotator.run.planning import make_door, make_tariff, uses_simulator
-from stepdistill.annotator.run.teachers import Asking, Teacher, the_teacher
-from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.run.planning import PreparedRun, ready_to_ask
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.batch.collect import BatchContext
+from stepdistill.annotator.teacher.batch.context import BatchContext, BatchReporter
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.report import BatchReporter
+from stepdistill.annotator.teacher.batch.part import BatchPart
+from stepdistill.annotator.teacher.online.engine import OnlineTeacher
+from stepdistill.annotator.teacher.online.queue import Groups
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
 
-_GROUP = 256
+_GROUP = 256  # requests that are looked up in the store together
 _NOTE_EVERY_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Teacher(Protocol):
+    """Settles all requests; `stop` ends it early, without loss."""
+
+    async def ask_all(self, groups: Groups) -> None:
+        """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""
+        ...
+
+    def stop(self) -> None:
+        """Start nothing else."""
+        ...
+
+
 async def ask(
-    config: RunSettings,
-    rests: Sequence[RequestSource],
+    run: PreparedRun,
+    unanswered: Sequence[RequestSource],
     store: ResponseStore,
-    screen: ConsoleOutput,
+    console: ConsoleOutput,
     progress: Progress,
     rehearsed: Callable[[list[Plan]], AnswerSource] = rehearse,
 ) -> None:
@@ -60,100 +72,124 @@ async def ask(
 
     rehearsed: who answers where the teacher is the embedded simulator.
     """
-    progress.total = _n_requests(rests, progress.cached)
+    progress.total = _n_requests(unanswered, progress.cached)
+    settings = run.settings
     async with AsyncExitStack() as stack:
-        events = stack.enter_context(EventLog(config.log))
-        events.emit("asking", task=config.task, splits=config.splits, teacher=config.teacher)
+        events = stack.enter_context(EventLog(settings.log))
+        events.emit("asking", task=settings.task, splits=settings.splits, teacher=settings.teacher)
         simulator_url = None
-        if uses_simulator(config):
-            answers = rehearsed([rest.plan for rest in rests])
+        if run.teacher.is_embedded:
+            answers = rehearsed([each.plan for each in unanswered])
             simulator_url = (await stack.enter_async_context(Simulator(answers))).base_url
-        door = make_door(config, simulator_url)
-        committer = await stack.enter_async_context(GroupCommit(store, backlog=door.concurrency))
-        report = BatchReporter(events, screen.say)
-        purse = stack.enter_context(_purse(config, door, store))
-        desk = BatchContext(
-            store=store, committer=committer, progress=progress, report=report, purse=purse
+        spec = ready_to_ask(run.teacher, simulator_url)
+        context = await stack.enter_async_context(
+            _context(run, spec, store, console, progress, events)
         )
-        asking = Asking(
-            config=config,
-            plan=rests[0].plan,
-            door=door,
-            desk=desk,
-            events=events,
-            missing=lambda: _missing(rests, store, Progress()),
-            purse=purse,
+        teacher = await stack.enter_async_context(
+            _teacher(context, lambda: _missing(unanswered, store, Progress()), settings.batch_api)
         )
-        teacher = await stack.enter_async_context(the_teacher(asking))
-        await stack.enter_async_context(_shown(teacher, screen, progress, _meter(config)))
+        await stack.enter_async_context(_shown(teacher, console, progress, run.tariff))
         await stack.enter_async_context(_noted(events, progress))
-        await _settle(teacher, rests, store, progress)
+        await _settle(teacher, _missing(unanswered, store, progress), progress)
 
 
-async def _settle(
-    teacher: Teacher, rests: Sequence[RequestSource], store: ResponseStore, progress: Progress
-) -> None:
+@asynccontextmanager
+async def _context(
+    run: PreparedRun,
+    teacher: TeacherSpec,
+    store: ResponseStore,
+    console: ConsoleOutput,
+    progress: Progress,
+    events: EventLog,
+) -> AsyncGenerator[BatchContext]:
+    """What either teacher works with: an online one looks after earlier batches, too."""
+    settings = run.settings
+    budget = settings.budget or settings.task
+    async with GroupCommit(store, backlog=teacher.concurrency) as group_commit:
+        with reservations_under(
+            settings.max_cost_usd, budget, teacher, run.tariff, store
+        ) as reservations:
+            yield BatchContext(
+                teacher=teacher,
+                store=store,
+                group_commit=group_commit,
+                progress=progress,
+                events=events,
+                reservations=reservations,
+                run=secrets.token_hex(8),
+                task=settings.task,
+                settings=settings.batch,
+                ledger=Ledger(store),
+                report=BatchReporter(events, console.say),
+            )
+
+
+@asynccontextmanager
+async def _teacher(
+    context: BatchContext, missing: Callable[[], Groups], is_batch: bool
+) -> AsyncGenerator[Teacher]:
+    """The teacher that the settings name. missing: a fresh pass over what the store lacks."""
+    if is_batch:
+        yield BatchTeacher(context)
+        return
+    async with OnlineTeacher(context) as online:
+        if context.ledger.open_parts():
+            yield _AroundBatches(BatchTeacher(context), online, missing)
+        else:
+            yield online
+
+
+class _AroundBatches:
+    """Asks online, but nothing that a batch of an earlier run already asks."""
+
+    def __init__(
+        self, batches: BatchTeacher, online: OnlineTeacher, missing: Callable[[], Groups]
+    ) -> None:
+        self._batches, self._online, self._missing = batches, online, missing
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._batches.stop()
+        self._online.stop()
+
+    async def ask_all(self, groups: Groups) -> None:
+        await self._batches.make_way(self._missing())
+        if not self._stopped:
+            await self._online.ask_all(groups)
+
+
+async def _settle(teacher: Teacher, missing: Groups, progress: Progress) -> None:
     with _stopped_by_signals(teacher.stop) as received:
         try:
-            await teacher.ask_all(_missing(rests, store, progress))
+            await teacher.ask_all(missing)
         except RunStopped as error:
             error.args = (f"{error}; {progress.asked} answers were stored by this run",)
             raise
+    batches = teacher if isinstance(teacher, BatchTeacher) else None
     if received:
         raise Interrupted(
             f"stopped by {received[0].name}: {progress.asked} answers were stored by this run"
-            f"{_left_behind(teacher)}; the same command goes on from there"
+            f"{_left_behind(batches.parts) if batches else ''}; the same command goes on from there"
         )
-    if progress.waiting:
-        raise BatchesLeft(f"{progress.waiting:,} requests are in batches that still run")
+    if batches and batches.waiting:
+        raise BatchesLeft(f"{batches.waiting:,} requests are in batches that still run")
 
 
-@contextmanager
-def _purse(
-    config: RunSettings, door: TeacherSpec, store: ResponseStore
-) -> Generator[Reservations | None]:
-    """What may be spent, where there is a ceiling. Raises ConfigError: no price is known.
-
-    It is opened and closed while nothing is in flight. A kill in between leaves what was granted.
-    """
-    if config.max_cost_usd is None:
-        yield None
-        return
-    tariff, today = make_tariff(config), datetime.now(UTC).date()
-    rates = RequestPrices(
-        online=tariff.known_price(today),
-        batch=tariff.known_price(today, mode="batch"),
-        door=door,
-    )
-    book, name = AccountsBook(store), config.budget or config.task
-    purse = Reservations(Budget(config.max_cost_usd, book.budget(name)), rates, book, name)
-    purse.forget_but(part.number for part in Ledger(store).open_parts())
-    try:
-        yield purse
-    finally:
-        purse.close()
-
-
-def _shown(
-    teacher: Teacher, screen: ConsoleOutput, progress: Progress, meter: CostMeter
-) -> AbstractAsyncContextManager[None]:
-    """What a person sees meanwhile: of batches their table, else how far the requests are."""
-    if isinstance(teacher, BatchTeacher):
-        return screen.waiting(lambda: batch_line(teacher.parts), lambda: batch_table(teacher.parts))
-    return screen.asking(progress, meter)
-
-
-def _left_behind(teacher: Teacher) -> str:
-    if not isinstance(teacher, BatchTeacher):
-        return ""
-    n = sum(part.may_be_paid for part in teacher.parts if part.is_open)
+def _left_behind(parts: list[BatchPart]) -> str:
+    n = sum(part.may_be_paid for part in parts if part.is_open)
     return f", {n} batch{'' if n == 1 else 'es'} go on at the teacher's" if n else ""
 
 
-def _meter(config: RunSettings) -> CostMeter:
-    """What the requests of this run cost so far, in USD."""
-    tariff = make_tariff(config)
-    return lambda progress: spent_usd(tariff, progress)
+def _shown(
+    teacher: Teacher, console: ConsoleOutput, progress: Progress, tariff: Tariff
+) -> AbstractAsyncContextManager[None]:
+    """What a person sees meanwhile: of batches their table, else how far the requests are."""
+    if isinstance(teacher, BatchTeacher):
+        return console.waiting(
+            lambda: batch_line(teacher.parts), lambda: batch_table(teacher.parts)
+        )
+    return console.asking(progress, lambda told: spent_usd(tariff, told))
 
 
 @asynccontextmanager
@@ -174,10 +210,10 @@ async def _noted(events: EventLog, progress: Progress) -> AsyncGenerator[None]:
 
 
 async def _missing(
-    rests: Sequence[RequestSource], store: ResponseStore, progress: Progress
+    unanswered: Sequence[RequestSource], store: ResponseStore, progress: Progress
 ) -> AsyncIterator[list[Request]]:
     """What the store does not have, by groups. Between them the loop gets to its sockets."""
-    requests = chain.from_iterable(rest.requests() for rest in rests)
+    requests = chain.from_iterable(each.requests() for each in unanswered)
     while group := list(islice(requests, _GROUP)):
         stored = store.has([each.key for each in group])
         missing = [each for each, is_stored in zip(group, stored, strict=True) if not is_stored]
@@ -186,9 +222,9 @@ async def _missing(
         await asyncio.sleep(0)
 
 
-def _n_requests(rests: Sequence[RequestSource], settled: int) -> int | None:
+def _n_requests(unanswered: Sequence[RequestSource], settled: int) -> int | None:
     """How many requests this run settles, those that are settled already among them."""
-    counts = [rest.count() for rest in rests]
+    counts = [each.count() for each in unanswered]
     return None if None in counts else settled + sum(count or 0 for count in counts)
 
 

@@ -8,7 +8,7 @@ Two steps over the same plan: *ask* what the store lacks, then *write* the shard
 import gc
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvloop
 
@@ -16,7 +16,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import BatchesLeft
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
-from stepdistill.annotator.run.planning import make_plans, make_tariff, warnings
+from stepdistill.annotator.run.planning import PreparedRun, make_plans, prepare_run, warnings
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.write import SplitWriter, finished
@@ -44,24 +44,24 @@ class RunResult:
 
 def run(config: RunSettings, screen: ConsoleOutput) -> RunResult:
     """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
-    progress = Progress()
+    progress, prepared = Progress(), prepare_run(config)
     try:
-        return _run(config, screen, progress)
+        return _run(prepared, screen, progress)
     except BatchesLeft:
-        spent = spent_usd(make_tariff(config), progress)
         return RunResult(
             manifests={},
             asked=progress.asked,
             cached=progress.cached,
-            spent_usd=spent,
+            spent_usd=spent_usd(prepared.tariff, progress),
             waiting=progress.waiting,
         )
 
 
-def _run(config: RunSettings, screen: ConsoleOutput, progress: Progress) -> RunResult:
+def _run(prepared: PreparedRun, screen: ConsoleOutput, progress: Progress) -> RunResult:
     _spare_the_collector()
-    plans, tariff = make_plans(config), make_tariff(config)
-    config = config.under(name_of(plans))
+    tariff, plans = prepared.tariff, make_plans(prepared.settings, prepared.teacher)
+    config = prepared.settings.under(name_of(plans))
+    prepared = replace(prepared, settings=config)
     for line in warnings(plans):
         screen.warn(line)
     done = _already_done(config, plans)
@@ -75,7 +75,7 @@ def _run(config: RunSettings, screen: ConsoleOutput, progress: Progress) -> RunR
             stack.enter_context(SplitWriter(plan, config.out / plan.split, config.shards, tariff))
             for plan in plans
         ]
-        _settle(config, splits, store, screen, progress)
+        _settle(prepared, splits, store, screen, progress)
         manifests = {split.plan.split: _finish(split, store, screen) for split in splits}
     answers = sum(manifest.answers for manifest in manifests.values())
     return RunResult(
@@ -87,13 +87,14 @@ def _run(config: RunSettings, screen: ConsoleOutput, progress: Progress) -> RunR
 
 
 def _settle(
-    config: RunSettings,
+    prepared: PreparedRun,
     splits: list[SplitWriter],
     store: ResponseStore,
     screen: ConsoleOutput,
     progress: Progress,
 ) -> None:
     """Write as far as the store's answers reach, and ask for the rest."""
+    config = prepared.settings
 
     def settle(rests: list[Unanswered]) -> None:
         if rests and not config.offline:
@@ -101,7 +102,7 @@ def _settle(
                 ask,  # half of all imports: only where it is used
             )
 
-            uvloop.run(ask(config, rests, store, screen, progress))
+            uvloop.run(ask(prepared, rests, store, screen, progress))
 
     if config.shards.rationale_rate < 1:
         for line in ration(splits, config.shards.rationale_rate, store, settle):

@@ -1,12 +1,16 @@
-"""From a run's settings to its plans, one per split.
+"""From a run's settings to its teacher and its plans, one per split.
 
-What can be wrong with task, prompts, rows or key is found here, before a request is sent.
+What can be wrong with task, prompts, rows or address is found here, before a request is sent.
 """
+
+from dataclasses import dataclass, replace
+
+from pydantic import SecretStr
 
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
-from stepdistill.annotator.plan.key import Endpoint, endpoint_of
-from stepdistill.annotator.plan.model_options import LimitName, load_options
+from stepdistill.annotator.plan.key import endpoint_of
+from stepdistill.annotator.plan.model_options import load_options
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.leak import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.mix import Mix, check_templates, load_mix, single
@@ -15,8 +19,7 @@ from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.secrets import Secrets
 from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY, OPENAI_BASE_URL, SIMULATED
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
-from stepdistill.annotator.teacher.spec import TeacherSpec, connections_allowed
+from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec, connections_allowed
 from stepdistill.common.errors import ConfigError, PromptError
 from stepdistill.common.task import TaskSpec
 
@@ -25,18 +28,107 @@ _SIMULATOR_URL = "http://localhost/v1"
 DEFAULT_MIX = "default"
 
 
-def make_plans(config: RunSettings) -> list[Plan]:
-    """The plan of each split. Raises PromptError, DatasetError and ConfigError."""
-    task = load_task(config.prompts, config.task)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRun:
+    """A run's settings, with what is made of them and of the files that they name, once."""
+
+    settings: RunSettings
+    teacher: TeacherSpec
+    tariff: Tariff  # what the teacher costs
+
+
+def prepare_run(config: RunSettings) -> PreparedRun:
+    """Read `models.yaml` and `prices.yaml`. Raises ConfigError, PromptError: a file is wrong."""
+    teacher = teacher_spec(config)
+    return PreparedRun(settings=config, teacher=teacher, tariff=make_tariff(config, teacher))
+
+
+def teacher_spec(config: RunSettings) -> TeacherSpec:
+    """Who is asked: the one place where settings become a teacher.
+
+    Raises ConfigError: the address is none; PromptError: `models.yaml` cannot be read.
+    """
+    is_embedded = uses_simulator(config)
+    url = config.base_url or (_SIMULATOR_URL if is_embedded else OPENAI_BASE_URL)
+    _check_url(url)
+    options = load_options(config.models, config.teacher)
+    # OpenAI's newer models refuse the old name, most other servers know only that one.
+    usual = "max_tokens" if config.base_url or is_embedded else "max_completion_tokens"
+    return TeacherSpec(
+        model=config.teacher,
+        base_url=url.rstrip("/"),
+        # Whoever asks nobody needs no key, and reads none.
+        api_key=None if config.offline or is_embedded else Secrets().openai_api_key,
+        options=options,
+        max_tokens=config.max_tokens,
+        limit_name=options.limit_name or usual,
+        timeout_s=config.timeout_s,
+        concurrency=config.concurrency or AUTO_CONCURRENCY,
+        # Who names a number knows the teacher: one round at half of it sees that it is borne.
+        first_concurrency=-(-config.concurrency // 2) if config.concurrency else None,
+        rate_limits=RateLimits(
+            requests_per_minute=config.requests_per_minute,
+            tokens_per_minute=config.tokens_per_minute,
+        ),
+        is_embedded=is_embedded,
+    )
+
+
+def ready_to_ask(teacher: TeacherSpec, simulator_url: str | None = None) -> TeacherSpec:
+    """The same as this process can ask it: at the embedded simulator's address if it is that, with
+    a clean key, and no more at once than there may be open files.
+
+    Raises ConfigError when there is neither key nor server.
+    """
+    secret = teacher.api_key
+    key = secret.get_secret_value().strip() if secret else ""
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            "OPENAI_API_KEY: it has a character that no key has (a line break, a typographic "
+            "quote?): copy it again"
+        )
+    if teacher.base_url == OPENAI_BASE_URL and not key:
+        raise ConfigError(
+            "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a server "
+            "of your own with --base-url http://..., or try for free with --teacher simulated"
+        )
+    return replace(
+        teacher,
+        base_url=simulator_url or teacher.base_url,
+        api_key=SecretStr(key) if key else None,
+        concurrency=connections_allowed(teacher.concurrency),
+    )
+
+
+def uses_simulator(config: RunSettings) -> bool:
+    """Whether this run asks the embedded simulated teacher."""
+    return config.teacher == SIMULATED and config.base_url is None
+
+
+def make_tariff(config: RunSettings, teacher: TeacherSpec | None = None) -> Tariff:
+    """What the teacher costs. Raises PromptError: the file of one's own prices is wrong."""
+    host = (teacher or teacher_spec(config)).endpoint.name
+    return Tariff(model=config.teacher, host=host, own=load_own_prices(config.prices))
+
+
+def make_plans(config: RunSettings, teacher: TeacherSpec | None = None) -> list[Plan]:
+    """The plan of each split. Raises PromptError, DatasetError and ConfigError.
+
+    teacher: as `teacher_spec` has made it, where it has; so do the functions below.
+    """
+    task, teacher = load_task(config.prompts, config.task), teacher or teacher_spec(config)
     templates = load_templates(config.prompts, config.task)
     mix = _mix(config)
     check_templates(mix.templates, set(templates), config.task)
     used = {name: templates[name] for name in sorted(mix.templates)}
     _check_words(config, task, used)
-    return [_plan(config, task, split, mix, used) for split in dict.fromkeys(config.splits)]
+    splits = dict.fromkeys(config.splits)
+    return [_plan(config, teacher, task, split, mix, used) for split in splits]
 
 
-def make_template_plan(config: RunSettings, names: tuple[str, ...]) -> Plan:
+def make_template_plan(
+    config: RunSettings, names: tuple[str, ...], teacher: TeacherSpec | None = None
+) -> Plan:
     """A plan over the first split that knows these templates, or all of the task; its mix is the
     first of them alone. Raises PromptError, DatasetError and ConfigError."""
     templates = load_templates(config.prompts, config.task)
@@ -44,19 +136,27 @@ def make_template_plan(config: RunSettings, names: tuple[str, ...]) -> Plan:
     used = {name: templates[name] for name in dict.fromkeys(names or templates)}
     if not used:
         raise PromptError(f"{config.prompts / config.task}: no templates*.yaml with a template")
-    return plan_of_templates(config, used)
+    return plan_of_templates(config, used, teacher)
 
 
-def plan_of_templates(config: RunSettings, templates: dict[str, Template]) -> Plan:
+def plan_of_templates(
+    config: RunSettings, templates: dict[str, Template], teacher: TeacherSpec | None = None
+) -> Plan:
     """A plan over the first split that knows these; its mix is the first of them alone. Raises
     PromptError, DatasetError and ConfigError."""
-    task = load_task(config.prompts, config.task)
+    task, teacher = load_task(config.prompts, config.task), teacher or teacher_spec(config)
     _check_words(config, task, templates)
-    return _plan(config, task, config.splits[0], single(next(iter(templates))), templates)
+    mix = single(next(iter(templates)))
+    return _plan(config, teacher, task, config.splits[0], mix, templates)
 
 
 def _plan(
-    config: RunSettings, task: TaskSpec, split: str, mix: Mix, templates: dict[str, Template]
+    config: RunSettings,
+    teacher: TeacherSpec,
+    task: TaskSpec,
+    split: str,
+    mix: Mix,
+    templates: dict[str, Template],
 ) -> Plan:
     return Plan(
         task=task,
@@ -65,9 +165,9 @@ def _plan(
         samples=config.samples,
         mix=mix,
         templates=templates,
-        model=config.teacher,
-        options=load_options(config.models, config.teacher),
-        endpoint=endpoint(config),
+        model=teacher.model,
+        options=teacher.options,
+        endpoint=teacher.endpoint,
         votes=config.votes,
     )
 
@@ -85,72 +185,13 @@ def warnings(plans: list[Plan]) -> list[str]:
     return [line for line in told if line is not None]
 
 
-def uses_simulator(config: RunSettings) -> bool:
-    """Whether this run asks the embedded simulated teacher."""
-    return config.teacher == SIMULATED and config.base_url is None
-
-
-def api_key() -> str | None:
-    """The key that the environment or `.env` names. Raises ConfigError: no header can carry it."""
-    secret = Secrets().openai_api_key
-    key = secret.get_secret_value().strip() if secret else ""
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(
-            "OPENAI_API_KEY: it has a character that no key has (a line break, a typographic "
-            "quote?): copy it again"
-        )
-    return key or None
-
-
-def make_door(config: RunSettings, simulator_url: str | None) -> TeacherSpec:
-    """How the teacher is reached. Raises ConfigError when there is neither key nor server."""
-    key = api_key()
-    base_url = simulator_url or config.base_url
-    if base_url is None and not key:
-        raise ConfigError(
-            "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a server "
-            "of your own with --base-url http://..., or try for free with --teacher simulated"
-        )
-    return TeacherSpec(
-        base_url=(base_url or OPENAI_BASE_URL).rstrip("/"),
-        key=None if simulator_url else key,
-        concurrency=connections_allowed(config.concurrency or AUTO_CONCURRENCY),
-        # Who names a number knows the teacher: one round at half of it sees that it is borne.
-        first=-(-config.concurrency // 2) if config.concurrency else None,
-        timeout_s=config.timeout_s,
-        max_tokens=config.max_tokens,
-        limits=RateLimits(
-            requests_per_minute=config.requests_per_minute,
-            tokens_per_minute=config.tokens_per_minute,
-        ),
-        limit_name=limit_name(config),
-    )
-
-
-def make_tariff(config: RunSettings) -> Tariff:
-    """What the teacher costs. Raises PromptError: the file of one's own prices is wrong."""
-    own = load_own_prices(config.prices)
-    return Tariff(model=config.teacher, host=endpoint(config).name, own=own)
-
-
-def limit_name(config: RunSettings) -> LimitName:
-    """What the limit on the answer's length is called in a request."""
-    own_server = config.base_url is not None or uses_simulator(config)
-    # OpenAI's newer models refuse the old name, most other servers know only that one.
-    usual: LimitName = "max_tokens" if own_server else "max_completion_tokens"
-    return load_options(config.models, config.teacher).limit_name or usual
-
-
-def endpoint(config: RunSettings) -> Endpoint:
-    """Who serves the teacher. Raises ConfigError: the address is none."""
-    url = config.base_url or (_SIMULATOR_URL if uses_simulator(config) else OPENAI_BASE_URL)
+def _check_url(url: str) -> None:
     try:
-        endpoint = endpoint_of(url)
+        host = endpoint_of(url).name
     except ValueError as error:
         raise ConfigError(f"--base-url {url}: {error}") from None
-    if not url.startswith(("http://", "https://")) or not endpoint.name:
+    if not url.startswith(("http://", "https://")) or not host:
         raise ConfigError(f"--base-url {url}: not a URL such as http://localhost:8000/v1")
-    return endpoint
 
 
 def _mix(config: RunSettings) -> Mix:

@@ -1,4 +1,4 @@
-"""What a run has done so far: counted by the teacher, shown by the screen."""
+"""What a run has done so far: told by the teacher, shown on the console; nobody decides by it."""
 
 from dataclasses import dataclass, field
 
@@ -7,14 +7,11 @@ from stepdistill.annotator.store.answer import Answer, Failure, Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """The run is paused because the teacher fails.
+    """The run is paused because the teacher fails."""
 
-    seconds: until the next probe. probes: in vain so far. cause: the last failure.
-    """
-
-    seconds: float
-    probes: int
-    cause: str
+    seconds: float  # until the next probe
+    probes: int  # in vain so far
+    cause: str  # the last failure
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,29 +30,22 @@ class TokenCounts:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Requests, not rows: a row whose label and rationale come from two templates has two.
+    """Requests, not rows: a row whose label and rationale come from two templates has two."""
 
-    total: requests to settle, None while unknown. asked: answered by the teacher in this run.
-    cached: found in the store. waiting: in batches that this run does not wait for.
-    online, batch: tokens of this run's own answers. retries: tries made again, by cause.
-    sent: tries in all; sent_tokens: as the teacher's limit counts them; requests_limit and
-    tokens_limit: in a minute.
-    """
-
-    total: int | None = None
-    asked: int = 0
-    cached: int = 0
+    total: int | None = None  # to settle; None while unknown
+    asked: int = 0  # answered by the teacher in this run
+    cached: int = 0  # found in the store
     failed: int = 0
     in_flight: int = 0
-    waiting: int = 0
-    online: TokenCounts = field(default_factory=TokenCounts)
-    batch: TokenCounts = field(default_factory=TokenCounts)
-    sent: int = 0
-    sent_tokens: int = 0
-    requests_limit: float | None = None
-    tokens_limit: float | None = None
+    waiting: int = 0  # in batches that this run does not wait for
+    online: TokenCounts = field(default_factory=TokenCounts)  # of this run's own answers
+    batch: TokenCounts = field(default_factory=TokenCounts)  # likewise
+    sent: int = 0  # tries in all
+    sent_tokens: int = 0  # as the teacher's limit counts them
+    requests_limit: float | None = None  # in a minute
+    tokens_limit: float | None = None  # in a minute
     pause: Pause | None = None
-    retries: dict[str, int] = field(default_factory=dict[str, int])
+    retries: dict[str, int] = field(default_factory=dict[str, int])  # made again, by cause
 
     @property
     def settled(self) -> int:

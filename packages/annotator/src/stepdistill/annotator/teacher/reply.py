@@ -20,7 +20,6 @@ from stepdistill.annotator.errors import (
     RateLimited,
     TeacherError,
 )
-from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer, Mode, Usage
 
 _QUOTA_CODES = {
@@ -83,11 +82,6 @@ class _Reply(_Wire):
 
 
 _Said = tuple[str, str, str, Usage]  # text, finish, model, usage
-
-
-def sent_body(request: Request, limit_name: str, max_tokens: int) -> bytes:
-    """The bytes that go out: what only limits the answer is added to what the key was made of."""
-    return orjson.dumps({**request.body, limit_name: max_tokens})
 
 
 def read_answer(

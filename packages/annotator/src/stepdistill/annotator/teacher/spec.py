@@ -1,52 +1,77 @@
-"""The teacher's door: where it is, what is handed in, and what a reply means, however it came."""
+"""Who the teacher is: what it is called, where it is, what it is asked with; made once in a run."""
 
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
-from stepdistill.annotator.teacher.reply import error_of, read_answer, sent_body
+import orjson
+from pydantic import SecretStr
 
-LARGEST_REPLY = 8 << 20
+from stepdistill.annotator.plan.key import Endpoint, Request, endpoint_of
+from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
+from stepdistill.annotator.store.answer import Answer
+from stepdistill.annotator.teacher.reply import error_of, read_answer
+
+LARGEST_REPLY = 8 << 20  # bytes: more than any answer has
 CONNECT_S = 10.0
 _CHARACTERS_PER_TOKEN = 4
-_OTHER_FILES = 64
+_OTHER_FILES = 64  # open files that are no connections: the store, logs, the terminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """What may be sent in a minute; None for no limit of our own."""
+
+    requests_per_minute: float | None = None  # > 0
+    tokens_per_minute: float | None = None  # > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherSpec:
-    """How the teacher is reached, and how much it is asked at once.
+    """Who the teacher is, how it is reached, and how much it is asked at once. Of all this only
+    model, endpoint and options are part of a request's key."""
 
-    key: the API key, None where none is needed. concurrency: requests in flight at most.
-    first: how many to begin with; None: one, which hears the teacher's limits, then 64.
-    timeout_s: for one answer. max_tokens: the longest answer asked for, sent as limit_name.
-    """
+    model: str
+    base_url: str  # without a slash at its end
+    api_key: SecretStr | None = None  # None where none is needed
+    options: ModelOptions = field(default_factory=ModelOptions)  # of models.yaml
+    max_tokens: int = 512  # the longest answer asked for
+    limit_name: LimitName = "max_tokens"  # the field of a request that says so
+    timeout_s: float = 120.0  # for one answer, > 0
+    concurrency: int = 1  # requests in flight at most, >= 1
+    first_concurrency: int | None = None  # to begin with; None: one probe, then 64
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    is_embedded: bool = False  # the simulator within this process, which ends with it
 
-    base_url: str
-    key: str | None
-    concurrency: int
-    timeout_s: float
-    max_tokens: int
-    limit_name: str
-    first: int | None = None
-    limits: RateLimits = field(default_factory=RateLimits)
+    @property
+    def endpoint(self) -> Endpoint:
+        """Who serves it, as a request's key has it."""
+        return endpoint_of(self.base_url)
+
+    @property
+    def endpoint_name(self) -> str:
+        """The same in one word, as it is written down."""
+        return f"{self.endpoint.name}{self.endpoint.path}"
+
+    @property
+    def may_use_proxy(self) -> bool:
+        """Whether a proxy could reach it: not where it is on this machine."""
+        return self.endpoint.name != "localhost"
 
     @property
     def url(self) -> str:
-        """Where questions go."""
+        """Where requests go."""
         return f"{self.base_url}/chat/completions"
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with each of them."""
-        headers = {"Content-Type": "application/json"}
-        return {**headers, "Authorization": f"Bearer {self.key}"} if self.key else headers
+        """What goes with every call."""
+        key = self.api_key
+        return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
 
     def body(self, request: Request) -> bytes:
-        """What is sent."""
-        return sent_body(request, self.limit_name, self.max_tokens)
+        """The bytes that go out: what the key was made of, and what only limits the answer."""
+        return orjson.dumps({**request.body, self.limit_name: self.max_tokens})
 
     def weigh(self, request: Request) -> int:
         """Tokens as the teacher counts them toward its limit: the larger of answer and estimate."""
@@ -61,10 +86,8 @@ class TeacherSpec:
 
 
 def connections_allowed(wanted: int) -> int:
-    """How many connections this process may hold; its limit of open files is raised as needed.
-
-    A limit of 1,024 is usual, and as many requests in flight would break it.
-    """
+    """How many connections this process may hold; its limit of open files is raised as needed."""
+    # A limit of 1,024 is usual, and as many requests in flight would break it.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:

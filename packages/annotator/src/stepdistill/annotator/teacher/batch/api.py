@@ -1,10 +1,9 @@
-"""Files and Batches over HTTP: one method a call, no memory of what was called before.
+"""Files and Batches over HTTP: one method a call, no memory of what was called before. Bodies are
+streamed, up and down: a part file of 200 MB never lies in memory."""
 
-Bodies are streamed, up and down: a part file of 200 MB never lies in memory.
-"""
-
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -21,47 +20,49 @@ from stepdistill.annotator.errors import (
     NotFound,
     Overloaded,
     TimedOut,
+    Transient,
 )
-from stepdistill.annotator.plan.key import endpoint_of
-from stepdistill.annotator.teacher.batch.protocol import (
-    CHAT,
-    WINDOW,
-    ModelCards,
-    RemoteBatch,
-    RemoteFile,
-)
+from stepdistill.annotator.teacher.batch.part import RemoteBatch, RemoteFile, RemoteObject
+from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.reply import error_of
-from stepdistill.annotator.teacher.spec import TeacherSpec
+from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
+CHAT = "/v1/chat/completions"
 _PER_PAGE = 100
+# A run of hundreds of parts looks after each of them, but not at the same moment.
 _CALLS_PER_S = 20
-_CONNECT_S = 10.0
 _CHUNK_BYTES = 1 << 17
 _GOOD = (200, 201, 206, 416)
+_UNKNOWN = (BadRequest, NotFound, ModelGone)  # how servers refuse a call that they do not know
+# How servers say in a 400 that they do not see a file yet.
 _NO_FILE = ("file_not_found", "no such file", "cannot find file", "file not found")
-_Said = TypeVar("_Said", bound=BaseModel)
+_Wire = TypeVar("_Wire", bound=BaseModel)
+
+
+class _RemoteModel(RemoteObject):
+    id: str
+    shutdown_date: str | None = None  # e.g. 2027-01-14
+
+
+class _RemoteModels(RemoteObject):
+    data: tuple[_RemoteModel, ...] = ()
 
 
 class BatchApi:
-    """The teacher's Files and Batches; an async context manager. Every call raises TeacherError.
+    """The teacher's Files and Batches; an async context manager. Every call raises TeacherError."""
 
-    calls_per_s: a run of hundreds of parts looks after each of them, but not at the same moment.
-    """
-
-    def __init__(self, door: TeacherSpec, *, calls_per_s: int = _CALLS_PER_S) -> None:
-        self._pace = AsyncLimiter(calls_per_s, 1.0)
-        self._url = door.base_url
-        self._headers = {"Authorization": f"Bearer {door.key}"} if door.key else {}
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=_CONNECT_S, sock_read=door.timeout_s
-        )
+    def __init__(self, teacher: TeacherSpec, *, calls_per_s: int = _CALLS_PER_S) -> None:
+        self._teacher, self._rate = teacher, AsyncLimiter(calls_per_s, 1.0)
 
     async def __aenter__(self) -> Self:
+        teacher = self._teacher
         self._session = aiohttp.ClientSession(
-            headers=self._headers,
-            timeout=self._timeout,
-            # A proxy is for teachers elsewhere; it could not reach one on this machine.
-            trust_env=endpoint_of(self._url).name != "localhost",
+            headers=teacher.headers,
+            # No limit for the whole: a large file takes its time, as long as it moves.
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_S, sock_read=teacher.timeout_s
+            ),
+            trust_env=teacher.may_use_proxy,
         )
         return self
 
@@ -78,29 +79,26 @@ class BatchApi:
 
     async def files(self) -> AsyncIterator[RemoteFile]:
         """The files for batches that this key sees."""
-        async for said in self._pages("/files", {"purpose": "batch"}):
-            yield _valid(RemoteFile, said)
+        async for item in self._pages("/files", {"purpose": "batch"}):
+            yield _valid(RemoteFile, item)
 
-    async def size_of(self, ident: str) -> int | None:
+    async def size_of(self, file_id: str) -> int | None:
         """A file's length in bytes; None where the server does not say."""
-        try:
-            return (await self._read(RemoteFile, "GET", f"/files/{ident}")).bytes
-        except (BadRequest, NotFound, ModelGone):
-            return None
+        with suppress(*_UNKNOWN):
+            return (await self._read(RemoteFile, "GET", f"/files/{file_id}")).bytes
+        return None
 
-    async def delete_file(self, ident: str) -> None:
+    async def delete_file(self, file_id: str) -> None:
         """Remove a file; one that is not there is no error."""
-        try:
-            await self._json("DELETE", f"/files/{ident}")
-        except NotFound:
-            return
+        with suppress(NotFound):
+            await self._json("DELETE", f"/files/{file_id}")
 
     async def create(self, file_id: str, metadata: Mapping[str, str]) -> RemoteBatch:
         """Start a batch. Raises NotFound while the teacher does not see the file yet."""
         body = {
             "input_file_id": file_id,
             "endpoint": CHAT,
-            "completion_window": WINDOW,
+            "completion_window": "24h",
             "metadata": dict(metadata),
         }
         try:
@@ -110,21 +108,19 @@ class BatchApi:
                 raise NotFound(str(error)) from None
             raise
 
-    async def batch(self, ident: str) -> RemoteBatch:
+    async def batch(self, batch_id: str) -> RemoteBatch:
         """A batch as it is now."""
-        return await self._read(RemoteBatch, "GET", f"/batches/{ident}")
+        return await self._read(RemoteBatch, "GET", f"/batches/{batch_id}")
 
     async def batches(self) -> AsyncIterator[RemoteBatch]:
         """The batches that this key sees, the newest first."""
-        async for said in self._pages("/batches", {}):
-            yield _valid(RemoteBatch, said)
+        async for item in self._pages("/batches", {}):
+            yield _valid(RemoteBatch, item)
 
-    async def cancel(self, ident: str) -> None:
+    async def cancel(self, batch_id: str) -> None:
         """Ask for an end; one that has ended already stays as it is."""
-        try:
-            await self._json("POST", f"/batches/{ident}/cancel")
-        except BadRequest:
-            return
+        with suppress(BadRequest):
+            await self._json("POST", f"/batches/{batch_id}/cancel")
 
     @asynccontextmanager
     async def content(self, file_id: str, offset: int) -> AsyncGenerator[AsyncIterator[bytes]]:
@@ -136,15 +132,11 @@ class BatchApi:
 
     async def shutdown_date(self, model: str) -> date | None:
         """The day on which a model goes; None where the server says nothing of it."""
-        try:
-            cards = (await self._read(ModelCards, "GET", "/models")).data
-        except (BadRequest, NotFound, ModelGone):
-            return None
-        day = next((card.shutdown_date for card in cards if card.id == model), None)
-        try:
+        with suppress(*_UNKNOWN, ValueError):  # no such call, or no such day
+            models = (await self._read(_RemoteModels, "GET", "/models")).data
+            day = next((each.shutdown_date for each in models if each.id == model), None)
             return datetime.fromisoformat(day).date() if day else None
-        except ValueError:
-            return None
+        return None
 
     async def _pages(self, path: str, query: dict[str, str]) -> AsyncIterator[Any]:
         query = {"limit": str(_PER_PAGE), **query}
@@ -157,7 +149,7 @@ class BatchApi:
                 return
             query["after"] = str(items[-1]["id"])
 
-    async def _read(self, kind: type[_Said], method: str, path: str, **how: Any) -> _Said:
+    async def _read(self, kind: type[_Wire], method: str, path: str, **how: Any) -> _Wire:
         return _valid(kind, await self._json(method, path, **how))
 
     async def _json(self, method: str, path: str, **how: Any) -> Any:
@@ -172,27 +164,59 @@ class BatchApi:
     async def _reply(
         self, method: str, path: str, **how: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        await self._pace.acquire()
+        await self._rate.acquire()
+        url = self._teacher.base_url + path
         try:
-            async with self._session.request(
-                method, self._url + path, allow_redirects=False, **how
-            ) as reply:
+            async with self._session.request(method, url, allow_redirects=False, **how) as reply:
                 if reply.status not in _GOOD:
-                    raise _refusal(reply, await reply.read(), path)
+                    error = error_of(reply.status, await reply.read(), reply.headers)
+                    raise NotFound(f"{path}: {error}") if reply.status == 404 else error
                 if reply.status == 416:
                     await reply.read()
                 yield reply
         except TimeoutError:
-            raise TimedOut(
-                f"{method} {path}: no reply within {self._timeout.sock_read} s"
-            ) from None
+            timeout_s = self._teacher.timeout_s
+            raise TimedOut(f"{method} {path}: no reply within {timeout_s} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionLost(f"{method} {path}: {type(error).__name__}: {error}") from None
 
 
-def _refusal(reply: aiohttp.ClientResponse, said: bytes, path: str) -> Exception:
-    error = error_of(reply.status, said, reply.headers)
-    return NotFound(f"{path}: {error}") if reply.status == 404 else error
+class CutOffError(ConnectionLost):
+    """A download that looked complete ends too early."""
+
+
+async def download_lines(
+    api: BatchApi, file_id: str, retry: RetryPolicy, tell: Callable[[str], None]
+) -> AsyncGenerator[bytes]:
+    """Each line of a file once; a torn download is taken up where it broke, of which `tell` hears.
+    Raises TeacherError when it stays broken: CutOffError where it has no end, however often."""
+    size = await api.size_of(file_id)
+    attempt, waited_s, offset, reached = 1, 0.0, 0, 0
+    while True:
+        rest = b""
+        try:
+            async with api.content(file_id, offset) as chunks:
+                async for chunk in chunks:
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    for line in whole:
+                        offset += len(line) + 1
+                        yield line
+            got = offset + len(rest)
+            if (size is not None and got < size) or not _is_json(rest or b"{}"):
+                raise CutOffError(f"it ends at byte {got:,}, within a line or before its end")
+        except Transient as error:
+            attempt = 1 if offset > reached else attempt  # it moves: it may go on for long
+            reached = offset
+            wait_s = retry.wait_s(attempt, waited_s, error)
+            if wait_s is None:
+                raise
+            tell(f"download of {file_id} broke at byte {reached:,} ({error}): going on")
+            attempt, waited_s = attempt + 1, waited_s + wait_s
+            await asyncio.sleep(wait_s)
+        else:
+            if rest:
+                yield rest
+            return
 
 
 async def _chunks(reply: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
@@ -202,9 +226,17 @@ async def _chunks(reply: aiohttp.ClientResponse, skip: int) -> AsyncIterator[byt
         skip = max(0, skip - len(chunk))
 
 
-def _valid(kind: type[_Said], said: Any) -> _Said:
+def _valid(kind: type[_Wire], content: Any) -> _Wire:
     try:
-        return kind.model_validate(said)
+        return kind.model_validate(content)
     except ValidationError as error:
         where = ", ".join(str(problem["loc"][0]) for problem in error.errors() if problem["loc"])
-        raise Overloaded(f"the reply is not a {kind.__name__} ({where}): {said!r:.80}") from None
+        raise Overloaded(f"the reply is not a {kind.__name__} ({where}): {content!r:.80}") from None
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False
+    return True

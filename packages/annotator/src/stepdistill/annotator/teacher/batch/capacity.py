@@ -6,19 +6,16 @@ waiting is the teacher's.
 
 from collections.abc import Callable, Iterable
 
-from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.protocol import ENDED
+from stepdistill.annotator.teacher.batch.part import ENDED, BatchPart
 
 CREATIONS_PER_HOUR = 2_000
 _HOUR_S = 3600.0
-_FIRST_S, _CAP_S = 2.0, 600.0
+_FIRST_S, _CAP_S = 2.0, 600.0  # waits after refusals: they double
 
 
 class Capacity:
-    """limit_tokens: of the user, None for none; the teacher may name a tighter one.
-
-    clock: seconds since 1970, as in the ledger's stamps.
-    """
+    """limit_tokens: of the user, None for none; the teacher may name a tighter one. clock: seconds
+    since 1970, as in the ledger's stamps."""
 
     def __init__(self, limit_tokens: int | None, clock: Callable[[], float]) -> None:
         self.limit_tokens = limit_tokens
@@ -26,20 +23,18 @@ class Capacity:
         self._wait_s = _FIRST_S
         self._not_before = 0.0
 
-    def has_room(self, part: BatchPart, parts: Iterable[BatchPart]) -> bool:
+    def has_room(self, part: BatchPart, parts: list[BatchPart]) -> bool:
         """Whether a batch for this part may be created now. parts: all that the ledger knows."""
-        known = list(parts)
-        if self._clock() < self._not_before or _created(known, self._clock()) >= CREATIONS_PER_HOUR:
+        now = self._clock()
+        if now < self._not_before or _created(parts, now) >= CREATIONS_PER_HOUR:
             return False
         if self.limit_tokens is None:
             return True
-        return enqueued(part, known) + part.tokens <= self.limit_tokens
+        return enqueued(part, parts) + part.tokens <= self.limit_tokens
 
     def refused(self, named: int | None, wait_s: float | None = None) -> None:
-        """The teacher takes no more now: wait for longer each time, and for wait_s at least.
-
-        named: the limit of its pool, if it said.
-        """
+        """The teacher takes no more now: wait for longer each time, and for wait_s at least. named:
+        the limit of its pool, where the teacher said it."""
         if named is not None:
             self.limit_tokens = min(named, self.limit_tokens or named)
         self._not_before = self._clock() + max(self._wait_s, wait_s or 0.0)
@@ -47,8 +42,7 @@ class Capacity:
 
     def freed(self) -> None:
         """A batch has ended: there is room, as far as one can tell."""
-        self._wait_s = _FIRST_S
-        self._not_before = 0.0
+        self._wait_s, self._not_before = _FIRST_S, 0.0
 
     def is_too_large(self, part: BatchPart) -> bool:
         """Whether a part would not fit into an empty pool."""
@@ -68,6 +62,6 @@ def enqueued(part: BatchPart, parts: Iterable[BatchPart]) -> int:
 
 
 def _created(parts: Iterable[BatchPart], now: float) -> int:
-    """Batches created in the last hour, or tried to be."""
+    """Batches created in the last hour, or tried to be, by whatever process."""
     stamps = (stamp for part in parts for stamp in part.history)
     return sum(stamp.state == "creating" and now - stamp.at < _HOUR_S for stamp in stamps)

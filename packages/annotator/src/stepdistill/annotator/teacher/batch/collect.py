@@ -11,27 +11,32 @@ broken off is done again from the start: what is in the store already is passed 
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
+
+import orjson
+from pydantic import JsonValue, ValidationError
 
 from stepdistill.annotator.errors import (
     ConnectionLost,
     NotFound,
+    Overloaded,
     RunStopped,
     TeacherError,
     Transient,
 )
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.group_commit import GroupCommit
-from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.batch.api import BatchApi
-from stepdistill.annotator.teacher.batch.download import Download
-from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.protocol import RemoteBatch
-from stepdistill.annotator.teacher.batch.report import BatchReporter
-from stepdistill.annotator.teacher.batch.reservations import BatchReservations
-from stepdistill.annotator.teacher.batch.result_lines import read_result
+from stepdistill.annotator.store.value import KEY_BYTES
+from stepdistill.annotator.teacher.batch.api import BatchApi, CutOffError, download_lines
+from stepdistill.annotator.teacher.batch.context import BatchContext
+from stepdistill.annotator.teacher.batch.part import (
+    BatchPart,
+    BatchProblem,
+    RemoteBatch,
+    RemoteObject,
+)
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.annotator.teacher.reply import error_of, read_answer
 
 TRIES, ANY_TRIES = 3, 255
 # A file that is not found may only be late; one that was not found so often is gone.
@@ -39,171 +44,220 @@ LOOKS = 3
 _RETRY = RetryPolicy(attempts=4, first_s=0.5, cap_s=5.0)
 
 
+class _Response(RemoteObject):
+    status_code: int
+    request_id: str | None = None
+    body: JsonValue = None
+
+
+class _Error(RemoteObject):
+    code: str | None = None  # e.g. batch_expired
+    message: str | None = None
+
+
+class _Line(RemoteObject):
+    custom_id: str
+    response: _Response | None = None
+    error: _Error | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineResult:
+    """What one line of an output or error file says."""
+
+    key: bytes | None  # of the request; None for a line that is about none
+    outcome: Answer | TeacherError
+
+
+def read_result(line: bytes, limit: int) -> LineResult | None:
+    """What a line says; None for one that cannot be read. limit: tokens that were asked for."""
+    try:
+        read = _Line.model_validate_json(line)
+    except ValidationError:
+        return None
+    try:
+        key = bytes.fromhex(read.custom_id) if len(read.custom_id) == 2 * KEY_BYTES else None
+    except ValueError:
+        key = None
+    return LineResult(key=key, outcome=_outcome(read, limit))
+
+
+def _outcome(line: _Line, limit: int) -> Answer | TeacherError:
+    reply = line.response
+    if reply is None:
+        code = (line.error and line.error.code) or "no response"
+        text = (line.error and line.error.message) or ""
+        return Overloaded(f"{code}: {text}" if text else code)
+    body = orjson.dumps(reply.body)
+    if reply.status_code != 200:
+        return error_of(reply.status_code, body, {})
+    try:
+        return read_answer(body, limit=limit, request_id=reply.request_id, mode="batch")
+    except TeacherError as error:
+        return error
+
+
+def problem_of(problem: BatchProblem) -> TeacherError:
+    """The error that a reason for which a whole batch failed means."""
+    error = {"code": problem.code, "message": problem.message}
+    if problem.code == "file_not_found":
+        return NotFound(f"{problem.code}: {problem.message}")
+    return error_of(400, orjson.dumps({"error": error}), {})
+
+
 @dataclass(slots=True, kw_only=True)
 class CollectCounts:
-    """What became of a part's requests. again: key -> how often it was asked.
+    """What becomes of a part's requests. Pure: its methods say what is to be stored of each."""
 
-    waiting: the part's requests, in the order of its lines -> how often each was asked.
-    seen: those that a line was about. causes: why, of those to be asked again. odd: what ought not
-    to be. stop: a reason for which the run cannot go on, e.g. a quota used up within the batch.
-    """
-
-    tries: int
-    waiting: dict[bytes, int]
-    seen: set[bytes] = field(default_factory=set[bytes])
+    max_tries: int  # how often a request may be asked in batches
+    tries: dict[bytes, int]  # the requests in the order of their lines -> how often each was asked
+    progress: Progress  # is told what is asked again
+    seen: set[bytes] = field(default_factory=set[bytes])  # those that a line was about
     answered: set[bytes] = field(default_factory=set[bytes])
     failed: set[bytes] = field(default_factory=set[bytes])
-    again: dict[bytes, int] = field(default_factory=dict[bytes, int])
-    causes: Counter[str] = field(default_factory=Counter[str])
-    odd: Counter[str] = field(default_factory=Counter[str])
-    stop: RunStopped | None = None
+    again: dict[bytes, int] = field(default_factory=dict[bytes, int])  # -> how often it was asked
+    causes: Counter[str] = field(default_factory=Counter[str])  # why, of those to be asked again
+    odd: Counter[str] = field(default_factory=Counter[str])  # what ought not to be
+    stop: RunStopped | None = None  # why the run cannot go on, e.g. a quota is used up
+
+    def take(self, key: bytes, outcome: Answer | TeacherError) -> Answer | Failure | None:
+        """An answer always counts, an error only where nothing was heard before."""
+        if key in self.answered:
+            return None
+        if isinstance(outcome, Answer):
+            self.again.pop(key, None)
+            self.failed.discard(key)
+            self.answered.add(key)
+            return outcome
+        if key in self.failed or key in self.again:
+            return None
+        cause = type(outcome).__name__
+        if isinstance(outcome, RunStopped):
+            self.stop = self.stop or outcome
+            self.again[key] = self.tries[key] - 1  # nobody asked it: it is no try
+            self.causes[cause] += 1
+            return None
+        if isinstance(outcome, Transient):
+            return self.ask_again(key, str(outcome), cause)
+        return self.fail(key, outcome.reason, str(outcome))
+
+    def ask_again(self, key: bytes, detail: str, cause: str) -> Failure | None:
+        """Once more, while there are tries left."""
+        tries = self.tries[key]
+        if tries >= self.max_tries:
+            detail = f"asked in {tries} batches in vain: {detail}"
+            return self.fail(key, Transient.reason, detail)
+        self.again[key] = tries
+        self.causes[cause] += 1
+        self.progress.retry(cause)
+        return None
+
+    def fail(self, key: bytes, reason: str, detail: str) -> Failure:
+        """No other try."""
+        self.failed.add(key)
+        return Failure(reason=reason, detail=detail)
+
+    @property
+    def missing(self) -> list[bytes]:
+        """Requests that nothing was heard of yet."""
+        heard = (self.answered, self.failed, self.again)
+        return [key for key in self.tries if not any(key in each for each in heard)]
 
     @property
     def line(self) -> str:
         """The counts in words."""
         causes = ", ".join(f"{n:,} {cause}" for cause, n in self.causes.most_common())
-        said = f"{len(self.answered):,} answered, {len(self.failed):,} failed"
-        return f"{said}, {len(self.again):,} to be asked again" + (f" ({causes})" if causes else "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchContext:
-    """What a teacher works at: where answers go, who hears of it, and what may be spent."""
-
-    store: ResponseStore
-    committer: GroupCommit
-    progress: Progress
-    report: BatchReporter
-    purse: BatchReservations | None = None
+        settled = f"{len(self.answered):,} answered, {len(self.failed):,} failed"
+        again = f"{len(self.again):,} to be asked again"
+        return f"{settled}, {again}" + (f" ({causes})" if causes else "")
 
 
 class Collector:
     """Takes in what ended batches hold."""
 
-    def __init__(self, api: BatchApi, ledger: Ledger, desk: BatchContext) -> None:
-        self._api, self._ledger, self._desk = api, ledger, desk
+    def __init__(self, api: BatchApi, context: BatchContext) -> None:
+        self._api, self._context, self._report = api, context, context.report
         self._error: BaseException | None = None
-        self._not_there: Counter[str] = Counter()
+        self._not_there: Counter[str] = Counter()  # how often a file was not found
 
     async def collect(
-        self, part: BatchPart, batch: RemoteBatch, tries: int = TRIES
+        self, part: BatchPart, batch: RemoteBatch, max_tries: int = TRIES
     ) -> CollectCounts:
-        """Bring what the batch holds into the store. Raises TeacherError, StoreError.
-
-        tries: how often a request may be asked in batches.
-        The part's claims stay until the caller settles them with the tally.
-        """
-        keys = self._ledger.keys(part.number)
-        stored = self._desk.store.has(keys)
-        tally = CollectCounts(
-            tries=tries,
-            waiting=dict(zip(keys, self._ledger.tries(keys), strict=True)),
-            answered={key for key, is_there in zip(keys, stored, strict=True) if is_there},
+        """Bring what the batch holds into the store. Raises TeacherError, StoreError. The part's
+        claims stay until the caller settles them with the counts."""
+        context, keys = self._context, self._context.ledger.keys(part.number)
+        stored = zip(keys, context.store.has(keys), strict=True)
+        counts = CollectCounts(
+            max_tries=max_tries,
+            tries=dict(zip(keys, context.ledger.tries(keys), strict=True)),
+            progress=context.progress,
+            answered={key for key, is_there in stored if is_there},
         )
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is not None:
-                await self._take_file(file_id, part, tally)
-        await self._take_problems(batch, tally)
-        await self._take_missing(batch, tally)
-        await self._desk.committer.flush()
+                await self._take_file(file_id, part.limit, counts)
+        await self._take_problems(batch, counts)
+        await self._take_missing(batch, counts)
+        await context.group_commit.flush()
         if self._error is not None:
             raise self._error
-        for what, n in tally.odd.items():
+        for what, n in counts.odd.items():
             if n:
-                self._desk.report.oddity(what.replace(" ", "_"), f"{batch.id}: {what}: {n:,}")
-        return tally
+                self._report.oddity(what.replace(" ", "_"), f"{batch.id}: {what}: {n:,}")
+        return counts
 
-    async def _take_file(self, file_id: str, part: BatchPart, tally: CollectCounts) -> None:
-        report = self._desk.report
-        download = Download(self._api, file_id, _RETRY)
+    async def _take_file(self, file_id: str, limit: int, counts: CollectCounts) -> None:
+        torn = partial(self._report.oddity, "torn_download")
         try:
-            async with aclosing(
-                download.lines(lambda line: report.oddity("torn_download", line))
-            ) as lines:
+            async with aclosing(download_lines(self._api, file_id, _RETRY, torn)) as lines:
                 async for line in lines:
-                    await self._take_line(line, part.limit, tally)
+                    await self._take_line(line, limit, counts)
+        except CutOffError:
+            counts.odd["files cut off"] += 1
         except NotFound as error:
             self._not_there[file_id] += 1
             if self._not_there[file_id] < LOOKS:
                 raise ConnectionLost(f"{file_id} is not there: {error}") from None
-            report.oddity("file_gone", f"{file_id} is not kept any more: its answers are lost")
-        tally.odd["files cut off"] += download.cut_off
+            gone = f"{file_id} is not kept any more: its answers are lost"
+            self._report.oddity("file_gone", gone)
 
-    async def _take_line(self, line: bytes, limit: int, tally: CollectCounts) -> None:
+    async def _take_line(self, line: bytes, limit: int, counts: CollectCounts) -> None:
         result = read_result(line, limit)
         if result is None:
-            tally.odd["unreadable lines"] += 1
-        elif result.key is None or result.key not in tally.waiting:
-            tally.odd["lines about unknown requests"] += 1
+            counts.odd["unreadable lines"] += 1
+        elif result.key is None or result.key not in counts.tries:
+            counts.odd["lines about unknown requests"] += 1
         else:
-            tally.odd["duplicate lines"] += result.key in tally.seen
-            tally.seen.add(result.key)
-            await self._take(result.key, result.outcome, tally)
+            counts.odd["duplicate lines"] += result.key in counts.seen
+            counts.seen.add(result.key)
+            await self._keep(result.key, counts.take(result.key, result.outcome))
 
-    async def _take(self, key: bytes, outcome: Answer | TeacherError, tally: CollectCounts) -> None:
-        """An answer always counts, an error only where nothing was said before."""
-        if key in tally.answered:
-            return
-        if isinstance(outcome, Answer):
-            tally.again.pop(key, None)
-            tally.failed.discard(key)
-            tally.answered.add(key)
-            await self._keep(key, outcome)
-        elif key not in tally.failed and key not in tally.again:
-            await self._refused(key, outcome, tally)
-
-    async def _refused(self, key: bytes, error: TeacherError, tally: CollectCounts) -> None:
-        tries = tally.waiting[key]
-        if isinstance(error, RunStopped):
-            tally.stop = tally.stop or error
-            tally.again[key] = tries - 1
-            tally.causes[type(error).__name__] += 1
-        elif not isinstance(error, Transient):
-            await self._fail(key, Failure(reason=error.reason, detail=str(error)), tally)
-        else:
-            await self._again(key, str(error), type(error).__name__, tally)
-
-    async def _again(self, key: bytes, detail: str, cause: str, tally: CollectCounts) -> None:
-        """Once more, while there are tries left."""
-        tries = tally.waiting[key]
-        if tries < tally.tries:
-            tally.again[key] = tries
-            tally.causes[cause] += 1
-            self._desk.progress.retry(cause)
-            return
-        detail = f"asked in {tries} batches in vain: {detail}"
-        await self._fail(key, Failure(reason=Transient.reason, detail=detail), tally)
-
-    async def _take_problems(self, batch: RemoteBatch, tally: CollectCounts) -> None:
-        """Requests for whose sake the whole batch was refused fail; the others are asked again."""
-        keys = list(tally.waiting)
+    async def _take_problems(self, batch: RemoteBatch, counts: CollectCounts) -> None:
+        """Requests because of which a whole batch was refused fail; the others are asked again."""
+        keys = list(counts.tries)
         for problem in batch.problems:
             if problem.line is not None and 0 < problem.line <= len(keys):
                 key = keys[problem.line - 1]
                 detail = f"line {problem.line}: {problem.code}: {problem.message}"
-                if key not in tally.answered and key not in tally.failed:
-                    await self._fail(key, Failure(reason="bad_request", detail=detail), tally)
+                if key not in counts.answered and key not in counts.failed:
+                    await self._keep(key, counts.fail(key, "bad_request", detail))
 
-    async def _take_missing(self, batch: RemoteBatch, tally: CollectCounts) -> None:
-        missing = [
-            key
-            for key in tally.waiting
-            if key not in tally.answered and key not in tally.failed and key not in tally.again
-        ]
-        cause = batch.status if batch.status != "completed" else "missing"
+    async def _take_missing(self, batch: RemoteBatch, counts: CollectCounts) -> None:
+        missing, is_complete = counts.missing, batch.status == "completed"
+        cause = "missing" if is_complete else batch.status
         for key in missing:
-            await self._again(key, f"{batch.id} is {batch.status} without it", cause, tally)
-        if batch.status == "completed":
-            tally.odd["requests missing"] += len(missing)
+            detail = f"{batch.id} is {batch.status} without it"
+            await self._keep(key, counts.ask_again(key, detail, cause))
+        if is_complete:
+            counts.odd["requests missing"] += len(missing)
 
-    async def _fail(self, key: bytes, failure: Failure, tally: CollectCounts) -> None:
-        tally.failed.add(key)
-        await self._keep(key, failure)
+    async def _keep(self, key: bytes, outcome: Answer | Failure | None) -> None:
+        if outcome is None:
+            return
 
-    async def _keep(self, key: bytes, outcome: Answer | Failure) -> None:
         def landed(error: BaseException | None) -> None:
             if error is None:
-                self._desk.progress.count(outcome)
+                self._context.progress.count(outcome)
             self._error = self._error or error
 
-        await self._desk.committer.submit(key, outcome, landed)
+        await self._context.group_commit.submit(key, outcome, landed)

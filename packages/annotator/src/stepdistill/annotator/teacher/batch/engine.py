@@ -1,125 +1,109 @@
 """The batch teacher: a plan's requests through the Batch API, until every one is settled.
 
-    part_files   what the store lacks, on the disk, once
-    ledger       what is meant, before it is done
-    capacity     how much may lie at the teacher's
-    sending      a part up, a batch created; or found again after a kill
-    collect      what an ended batch holds, into the store
-    online       asks what a slow batch was taken back from
+    planner     which parts hold its requests, and what is asked again
+    part_files  what the store lacks, on the disk, once
+    ledger      what is meant, before it is done
+    capacity    how much may lie at the teacher's
+    upload      a part up, a batch created; or found again after a kill
+    collect     what an ended batch holds, into the store
+    lifecycle   one step of one part
+    online      asks what a slow batch was taken back from
 
 One loop does one thing after the other: resolve what is in doubt, send what there is room for, look
 at what is running, take in what has ended. It may be killed anywhere and started again.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 
 from stepdistill.annotator.errors import BatchesRunning, BatchLost
-from stepdistill.annotator.settings.batch import BatchSettings
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from stepdistill.annotator.teacher.batch.collect import BatchContext
-from stepdistill.annotator.teacher.batch.ledger import Ledger
+from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.lifecycle import PartLifecycle
-from stepdistill.annotator.teacher.batch.model_guard import ModelGuard
 from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.part_files import Addressee, remove_strays
+from stepdistill.annotator.teacher.batch.part_files import remove_strays
 from stepdistill.annotator.teacher.batch.planner import BatchPlanner
-from stepdistill.annotator.teacher.online.engine import OnlineTeacher
+from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
 from stepdistill.annotator.teacher.online.queue import Groups
-from stepdistill.annotator.teacher.spec import TeacherSpec
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.25, 60.0, 1.5
-
-Online = Callable[[], OnlineTeacher]
 
 
 class BatchTeacher:
     """`ask_all` settles every request, as the online teacher does; `stop` ends it early.
-
-    online: makes the teacher that is asked when batches are too slow.
-    """
+    online_failures: for what is asked online when batches are too slow."""
 
     def __init__(
-        self,
-        door: TeacherSpec,
-        to: Addressee,
-        settings: BatchSettings,
-        ledger: Ledger,
-        desk: BatchContext,
-        online: Online,
+        self, context: BatchContext, *, online_failures: FailurePolicy | None = None
     ) -> None:
-        self._door, self._to, self._settings = door, to, settings
-        self._ledger, self._desk, self._online = ledger, desk, online
-        self._intake = BatchPlanner(ledger, settings, to, desk.report, desk.purse)
+        self._context, self._ledger = context, context.ledger
+        self._online_failures = online_failures
+        self._planner = BatchPlanner(context)
         self._task: asyncio.Task[object] | None = None
-        self._asked_online: OnlineTeacher | None = None
+        self._online: OnlineTeacher | None = None
         self._stopped = False
+        self.waiting = 0  # requests in batches that a run without `wait` leaves behind
 
     def stop(self) -> None:
         """Leave; batches go on at the teacher's, and what is on its way lands or is found again."""
         self._stopped = True
-        if self._asked_online is not None:
-            self._asked_online.stop()
+        if self._online is not None:
+            self._online.stop()
         elif self._task is not None:
             self._task.cancel()
 
     @property
     def parts(self) -> list[BatchPart]:
         """The parts that this run waits for, or has waited for."""
-        return [part for part in self._ledger.parts() if part.number in self._intake.mine]
+        return [part for part in self._ledger.parts() if part.number in self._planner.mine]
 
     async def ask_all(self, groups: Groups) -> None:
-        """Ask each request and store what comes of it. Raises RunStopped, StoreError, ...
-
-        With `wait` off it returns once all is sent; progress.waiting counts what is on its way.
-        """
+        """Ask each request and store what comes of it. Raises RunStopped, StoreError, ... With
+        `wait` off it returns once all is sent; `waiting` counts what is on its way."""
         if self._stopped:
             return
         async with self._at_work() as steps:
-            if not self._to.is_passing:
+            if not self._context.teacher.is_embedded:
                 await steps.persistence.insist(steps.resolve_doubts)
-            self._intake.drop_unusable()
+            self._planner.drop_unusable()
             remove_strays(self._ledger)
-            await self._intake.take(groups, partial(steps.persistence.insist, steps.guard.check))
+            check = partial(steps.persistence.insist, steps.uploader.check_model)
+            await self._planner.take(groups, check)
             await self._go_round(steps)
             await self._ask_online()
             remove_strays(self._ledger)
 
     async def make_way(self, groups: Groups) -> None:
         """Before these are asked online: take in what has ended, take back what was never sent.
-
-        Raises BatchesRunning when some are in batches that still run: they would be paid twice.
-        """
-        self._intake.goes_online = True
-        self._intake.drop_unusable()
-        asked_by = await self._intake.recognise(groups)
+        Raises BatchesRunning when some are in batches that still run: they would be paid twice."""
+        self._planner.goes_online = True
+        self._planner.drop_unusable()
+        asked_by = await self._planner.recognise(groups)
         if not asked_by:
             return
         async with self._at_work() as steps:
-            await steps.persistence.insist(steps.resolve_doubts)
-            await steps.persistence.insist(steps.look_at_all)
-            await steps.persistence.insist(steps.take_back_unsent)
+            for step in (steps.resolve_doubts, steps.look_at_all, steps.take_back_unsent):
+                await steps.persistence.insist(step)
             remove_strays(self._ledger)
         running = [part for part in self.parts if part.is_open]
         if running:
             n = sum(asked_by[part.number] for part in running)
+            batches = "1 batch" if len(running) == 1 else f"{len(running)} batches"
             raise BatchesRunning(
-                f"{n:,} of these requests are in {_batches(len(running))} that still run, and "
-                "would be paid for twice: add --batch-api to wait for them, or --batch-api "
-                "--fallback-online-after 0s to cancel them and ask online what they leave"
+                f"{n:,} of these requests are in {batches} that still run, and would be paid for "
+                "twice: add --batch-api to wait for them, or --batch-api --fallback-online-after "
+                "0s to cancel them and ask online what they leave"
             )
 
     async def collect(self) -> None:
         """Take in what has ended, of whatever run, and leave."""
-        async with self._at_work() as steps:
-            await steps.persistence.insist(steps.resolve_doubts)
-            await steps.persistence.insist(steps.look_at_all)
-            remove_strays(self._ledger)
+        await self.cancel((), forget=False)
 
     async def cancel(self, numbers: Collection[int], *, forget: bool) -> None:
-        """Ask for an end of these parts, or, to forget them, give their requests free at once."""
+        """Ask for an end of these parts, or, to forget them, give their requests free at once;
+        then take in what has ended."""
         async with self._at_work() as steps:
             await steps.persistence.insist(steps.resolve_doubts)
             for number in numbers:
@@ -131,32 +115,32 @@ class BatchTeacher:
     async def _at_work(self) -> AsyncGenerator[PartLifecycle]:
         self._task = asyncio.current_task()
         try:
-            async with BatchApi(self._door) as api:
-                guard = ModelGuard(api, self._to.model, self._ledger.now)
-                yield PartLifecycle(api, self._ledger, self._desk, self._intake, guard)
+            async with BatchApi(self._context.teacher) as api:
+                yield PartLifecycle(api, self._context, self._planner)
         except asyncio.CancelledError:
             if not self._stopped or self._task is None:
                 raise
-            self._task.uncancel()
+            self._task.uncancel()  # by `stop`: this is not the end of the task
         finally:
             self._task = None
 
     async def _go_round(self, steps: PartLifecycle) -> None:
         """Rounds with growing pauses, until nothing is left to wait for."""
-        pause_s, purse = _FIRST_PAUSE_S, self._desk.purse
+        pause_s, reservations = _FIRST_PAUSE_S, self._context.reservations
         while True:
-            steps.unaffordable.clear()
             has_moved = await steps.round()
             waited_for = [part for part in self.parts if part.is_open]
-            self._desk.progress.in_flight = sum(part.requests for part in waited_for)
+            in_flight = sum(part.requests for part in waited_for)
+            self._context.progress.in_flight = in_flight
             lost = [part for part in waited_for if part.number in steps.lost]
             if len(lost) == len(waited_for):
                 break
-            if purse and steps.unaffordable and not any(part.may_be_paid for part in waited_for):
+            is_broke = steps.unaffordable and not any(part.may_be_paid for part in waited_for)
+            if reservations is not None and is_broke:
                 await steps.take_back_unsent()
-                raise purse.exhausted()
-            if not self._settings.wait and not steps.can_send(waited_for):
-                self._desk.progress.waiting = self._desk.progress.in_flight
+                raise reservations.exhausted()
+            if not self._context.settings.wait and not steps.can_send(waited_for):
+                self.waiting = self._context.progress.waiting = in_flight
                 return
             pause_s = _FIRST_PAUSE_S if has_moved else min(_LONGEST_PAUSE_S, _LONGER * pause_s)
             await asyncio.sleep(pause_s)
@@ -168,12 +152,9 @@ class BatchTeacher:
             )
 
     async def _ask_online(self) -> None:
-        if not self._intake.for_online:
+        if not self._planner.n_for_online:
             return
-        self._desk.report.tell(f"{self._intake.n_for_online:,} requests are asked online now")
-        async with self._online() as self._asked_online:
-            await self._asked_online.ask_all(self._intake.online_requests())
-
-
-def _batches(n: int) -> str:
-    return "1 batch" if n == 1 else f"{n} batches"
+        self._context.report.tell(f"{self._planner.n_for_online:,} requests are asked online now")
+        online = OnlineTeacher(self._context, failures=self._online_failures)
+        async with online as self._online:
+            await online.ask_all(self._planner.online_requests())

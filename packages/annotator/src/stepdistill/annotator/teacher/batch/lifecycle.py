@@ -19,47 +19,34 @@ from stepdistill.annotator.teacher.batch.collect import (
     ANY_TRIES,
     LOOKS,
     TRIES,
-    BatchContext,
     Collector,
+    problem_of,
 )
-from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.model_guard import ModelGuard
-from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.persistence import Persistence
+from stepdistill.annotator.teacher.batch.context import BatchContext, Persistence
+from stepdistill.annotator.teacher.batch.part import BatchPart, RemoteBatch
 from stepdistill.annotator.teacher.batch.planner import BatchPlanner
-from stepdistill.annotator.teacher.batch.protocol import RemoteBatch
-from stepdistill.annotator.teacher.batch.result_lines import problem_of
 from stepdistill.annotator.teacher.batch.upload import Uploader
 
 
 class PartLifecycle:
-    """lost: parts whose batch this key does not see, by number -> the batch's id.
+    """Takes the open parts of one teacher further, over an open connection to it."""
 
-    unaffordable: parts for which too little of the ceiling was left when it was their turn.
-    """
-
-    def __init__(
-        self,
-        api: BatchApi,
-        ledger: Ledger,
-        desk: BatchContext,
-        intake: BatchPlanner,
-        guard: ModelGuard,
-    ) -> None:
-        self._api, self._ledger, self._intake, self.guard = api, ledger, intake, guard
-        self._report, self._desk = desk.report, desk
-        self.unaffordable: set[int] = set()
-        self._sender = Uploader(api, ledger, desk.report)
-        self._collector = Collector(api, ledger, desk)
-        self._capacity = Capacity(intake.settings.enqueued_tokens, ledger.now)
-        self.persistence = Persistence(desk.report)
-        self.lost: dict[int, str] = {}
-        self._not_seen: Counter[int] = Counter()
+    def __init__(self, api: BatchApi, context: BatchContext, planner: BatchPlanner) -> None:
+        self._api, self._context, self._planner = api, context, planner
+        self._ledger, self._report = context.ledger, context.report
+        self._reservations = context.reservations
+        self.uploader = Uploader(api, context)
+        self._collector = Collector(api, context)
+        self._capacity = Capacity(context.settings.enqueued_tokens, context.ledger.now)
+        self.persistence = Persistence(context.report)
+        self.lost: set[int] = set()  # numbers of parts whose batch this key does not see
+        self.unaffordable: set[int] = set()  # of parts for which too little was left in this round
+        self._not_seen: Counter[int] = Counter()  # how often a part's batch was not seen
 
     async def resolve_doubts(self) -> None:
         """Find out what became of calls that were under way when a run ended."""
         for part in self._parts():
-            await self._sender.resolve(part)
+            await self.uploader.resolve(part)
 
     async def look_at_all(self) -> None:
         """Look at every batch once, and take in what has ended."""
@@ -71,7 +58,7 @@ class PartLifecycle:
         """End one part early; forget: without asking the teacher, and its requests are free."""
         part = self._ledger.part(number)
         if forget:
-            self._intake.give_back(part)
+            self._planner.give_back(part)
             self._report.tell(
                 f"part {number}: {part.requests:,} requests are free to be asked again"
             )
@@ -83,13 +70,14 @@ class PartLifecycle:
 
     async def take_back_unsent(self) -> None:
         """Give back the parts of this run that no batch was created for."""
-        for part in self._mine():
-            if part.state in ("prepared", "uploaded"):
+        for part in self._parts():
+            if part.number in self._planner.mine and part.is_unsent:
                 await self._give_back(part)
 
     async def round(self) -> bool:
         """Take each part as far as it goes now; whether anything has moved. Raises RunStopped."""
         has_moved, in_a_row = False, 0
+        self.unaffordable.clear()
         for number in [part.number for part in self._parts()]:
             try:
                 has_moved |= await self._advance(number)
@@ -103,23 +91,22 @@ class PartLifecycle:
         return has_moved
 
     def can_send(self, parts: list[BatchPart]) -> bool:
-        """Whether some part could be sent now."""
+        """Whether some of these parts could be sent now."""
         known = self._ledger.parts()
         return any(
             part.state in ("uploading", "creating")
-            or (part.state in ("prepared", "uploaded") and self._capacity.has_room(part, known))
+            or (part.is_unsent and self._capacity.has_room(part, known))
             for part in parts
             if part.number not in self.unaffordable
         )
 
     async def _advance(self, number: int) -> bool:
-        part = self._ledger.part(number)
-        if part.state in ("uploading", "creating"):
-            part = await self._sender.resolve(part)
-        if part.number in self._intake.mine and self._is_overdue():
+        part = await self.uploader.resolve(self._ledger.part(number))
+        is_mine = part.number in self._planner.mine
+        if is_mine and self._is_overdue():
             return await self._take_back(part)
-        if part.state in ("prepared", "uploaded"):
-            return part.number in self._intake.mine and await self._send(part)
+        if part.is_unsent:
+            return is_mine and await self._send(part)
         return part.number not in self.lost and await self._look(part)
 
     async def _send(self, part: BatchPart) -> bool:
@@ -129,11 +116,12 @@ class PartLifecycle:
             return True
         if not self._capacity.has_room(part, self._ledger.parts()):
             return False
-        await self.guard.check()
-        if not self._can_afford(part):
+        await self.uploader.check_model()
+        if self._reservations is not None and not self._reservations.hold(part):
+            self.unaffordable.add(part.number)
             return False
         try:
-            await self._sender.send(part)
+            await self.uploader.send(part)
         except BatchQueueFull as error:
             self._wait_for_room(part, error)
             return False
@@ -142,7 +130,7 @@ class PartLifecycle:
             self._report.once("creations", f"{part.file_name} waits: {error}")
             return False
         except FileNotFoundError:
-            self._intake.give_back(part)
+            self._planner.give_back(part)
         return True
 
     async def _look(self, part: BatchPart) -> bool:
@@ -167,34 +155,26 @@ class PartLifecycle:
 
     async def _take_in(self, part: BatchPart, batch: RemoteBatch) -> None:
         # What is asked online next has no tries to use up.
-        tries = ANY_TRIES if self._intake.goes_online else TRIES
-        tally = await self._collector.collect(part, batch, tries)
-        self._pay(part, batch, len(tally.answered))
-        self._ledger.settle(part, "collected", tally.again)
+        max_tries = ANY_TRIES if self._planner.goes_online else TRIES
+        counts = await self._collector.collect(part, batch, max_tries)
+        # Money is settled before the claims are: done twice it counts once, left out it is lost.
+        self._pay(part, batch, len(counts.answered))
+        self._ledger.settle(part, "collected", counts.again)
         self._report.event("collected", part, batch=batch.id, status=batch.status)
-        self._report.tell(f"{batch.id} is {batch.status}: {tally.line}")
-        self._intake.settled(part, tally.again)
-        if tally.stop is not None:
-            raise tally.stop
-
-    def _can_afford(self, part: BatchPart) -> bool:
-        purse = self._desk.purse
-        if purse is None or purse.hold(part):
-            self.unaffordable.discard(part.number)
-            return True
-        self.unaffordable.add(part.number)
-        return False
+        self._report.tell(f"{batch.id} is {batch.status}: {counts.line}")
+        self._planner.settled(part, counts.again)
+        if counts.stop is not None:
+            raise counts.stop
 
     def _pay(self, part: BatchPart, batch: RemoteBatch, n_answered: int) -> None:
-        """Settle what was promised, before the part is: done twice it counts once."""
-        if self._desk.purse is None:
+        if self._reservations is None:
             return
-        with self._desk.store.reading() as stored:
+        with self._context.store.reading() as stored:
             found = (stored.answer(key) for key in self._ledger.keys(part.number))
             answers = [each for each in found if each is not None and each.mode == "batch"]
         # Where the teacher does not count, all that it ended without an answer may be billed.
         done = part.requests if batch.request_counts is None else batch.counts.completed
-        self._desk.purse.settle(part, answers, max(0, done - n_answered))
+        self._reservations.settle(part, answers, max(0, done - n_answered))
 
     def _is_put_back(self, part: BatchPart, batch: RemoteBatch) -> bool:
         """Whether a failed batch is to be created again. Raises RunStopped: it never could be."""
@@ -209,8 +189,8 @@ class PartLifecycle:
             self._report.oddity("file_unseen", f"{batch.id} did not see its file: created again")
             return True
         if errors and all(problem.line is None for problem in batch.problems):
-            self._intake.mine.discard(part.number)
-            self._intake.give_back(part)
+            self._planner.mine.discard(part.number)
+            self._planner.give_back(part)
             raise _stop(batch, errors[0])
         return False
 
@@ -219,7 +199,7 @@ class PartLifecycle:
 
     def _wait_for_room(self, part: BatchPart, error: BatchQueueFull) -> None:
         self._capacity.refused(error.limit_tokens)
-        self._intake.limit_tokens = self._capacity.limit_tokens
+        self._planner.limit_tokens = self._capacity.limit_tokens
         others = enqueued(part, self._ledger.parts())
         self._report.once(
             "queue_full",
@@ -229,8 +209,8 @@ class PartLifecycle:
 
     async def _take_back(self, part: BatchPart) -> bool:
         """Time is up: what was not sent comes back, batches are cancelled, the rest goes online."""
-        self._intake.goes_online = True
-        if part.state in ("prepared", "uploaded"):
+        self._planner.goes_online = True
+        if part.is_unsent:
             await self._give_back(part)
             return True
         if not part.cancelled:
@@ -247,32 +227,27 @@ class PartLifecycle:
         return self._ledger.save(part.model_copy(update={"cancelled": True}))
 
     async def _give_back(self, part: BatchPart) -> None:
-        await self._sender.withdraw(part)
-        self._intake.give_back(part)
+        await self.uploader.withdraw(part)
+        self._planner.give_back(part)
 
     def _is_overdue(self) -> bool:
-        """Whether the time for batches is up. Where money decides too, it is asked about here."""
-        after_s = self._intake.settings.fallback_online_after_s
+        """Whether the time for batches is up, counted from the oldest part of this run."""
+        after_s = self._context.settings.fallback_online_after_s
         if after_s is None:
             return False
-        began_at = min(
-            part.began_at for part in self._ledger.parts() if part.number in self._intake.mine
-        )
-        return self._ledger.now() - began_at >= after_s
+        mine = (part for part in self._ledger.parts() if part.number in self._planner.mine)
+        return self._ledger.now() - min(part.began_at for part in mine) >= after_s
 
     def _lose(self, part: BatchPart) -> None:
-        self.lost[part.number] = part.batch_id or ""
+        self.lost.add(part.number)
         self._report.once(
             f"lost {part.number}",
             f"this key does not see {part.batch_id}, which holds {part.requests:,} requests",
         )
 
-    def _mine(self) -> list[BatchPart]:
-        return [part for part in self._parts() if part.number in self._intake.mine]
-
     def _parts(self) -> list[BatchPart]:
         """The open parts of this teacher, of this run and of others."""
-        return [part for part in self._ledger.open_parts() if self._intake.asks(part)]
+        return [part for part in self._ledger.open_parts() if self._planner.asks(part)]
 
 
 def _stop(batch: RemoteBatch, error: TeacherError) -> TeacherError:

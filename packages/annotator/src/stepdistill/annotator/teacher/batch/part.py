@@ -8,57 +8,120 @@ not know whether the call reached the teacher, and asks there. A part is release
 are given back unasked, and collected when each has its state.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from stepdistill.annotator.teacher.batch.protocol import PART, RUN, SUBMISSION, RemoteBatch
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+# The names under which a batch at the teacher's says whose it is.
+RUN, PART, SUBMISSION = "stepdistill_run", "stepdistill_part", "stepdistill_submission"
 
 State = Literal[
     "prepared", "uploading", "uploaded", "creating", "submitted", "collected", "released"
 ]
 
 
-class Stamp(BaseModel):
-    """state: of ours or the teacher's. at: seconds since 1970."""
+class RemoteObject(BaseModel):
+    """Something that the teacher's server says; what it says besides is passed over."""
 
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class RemoteFile(RemoteObject):
+    """A file at the teacher's."""
+
+    id: str
+    filename: str = ""
+    bytes: int | None = None
+
+
+class BatchProblem(RemoteObject):
+    """Why a batch failed."""
+
+    code: str | None = None
+    message: str | None = None
+    line: int | None = None  # of the input file, from 1, where it is one request's fault
+
+
+class _Problems(RemoteObject):
+    data: list[BatchProblem] | None = None
+
+
+class _Counts(RemoteObject):
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+def _none_if_empty(value: object) -> object:
+    return value or None
+
+
+_FileId = Annotated[str | None, BeforeValidator(_none_if_empty)]  # "" is met where there is none
+
+
+class RemoteBatch(RemoteObject):
+    """A batch as the teacher sees it."""
+
+    id: str
+    status: str
+    created_at: int = 0  # seconds since 1970
+    input_file_id: _FileId = None
+    output_file_id: _FileId = None
+    error_file_id: _FileId = None
+    errors: _Problems | None = None
+    request_counts: _Counts | None = None
+    metadata: dict[str, str] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.status in ENDED
+
+    @property
+    def problems(self) -> list[BatchProblem]:
+        """Why it failed, if it did."""
+        return (self.errors and self.errors.data) or []
+
+    @property
+    def counts(self) -> _Counts:
+        """How many of its requests are done; zeros where the teacher does not say."""
+        return self.request_counts or _Counts()
+
+
+class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    state: str
-    at: float
+
+class Stamp(_Entry):
+    """One step of a part's history."""
+
+    state: str  # of ours, or the teacher's word
+    at: float  # seconds since 1970
 
 
-class BatchPart(BaseModel):
-    """What the ledger knows of one part. It holds no secret.
-
-    run: the run that made it. sha256: of the file. tokens: of all prompts, estimated.
-    model, endpoint: whom it asks. base_url: where that was reached.
-    limit: the longest answer asked for, in tokens. remote: the batch's state as last seen.
-    submission: how often a batch was started for it. done, failed: requests, as last seen.
-    cancelled: an end was asked for.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class BatchPart(_Entry):
+    """What the ledger knows of one part. It holds no secret."""
 
     number: int
-    run: str
+    run: str  # that made it
     task: str
-    sha256: str
+    sha256: str  # of the file
     requests: int
     bytes: int
-    tokens: int
+    tokens: int  # of all prompts, estimated
     model: str
-    endpoint: str
-    base_url: str
-    limit: int
+    endpoint: str  # whom it asks, as in a request's key
+    base_url: str  # where that was reached
+    limit: int  # the longest answer asked for, in tokens
     state: State = "prepared"
-    remote: str | None = None
+    remote: str | None = None  # the batch's state as last seen
     file_id: str | None = None
     batch_id: str | None = None
-    submission: int = 0
-    done: int = 0
-    failed: int = 0
-    cancelled: bool = False
+    submission: int = 0  # how often a batch was started for it
+    done: int = 0  # requests, as last seen
+    failed: int = 0  # likewise
+    cancelled: bool = False  # an end was asked for
     history: tuple[Stamp, ...] = ()
 
     @property
@@ -72,15 +135,24 @@ class BatchPart(BaseModel):
         return f"{remote_prefix(self.run)}{self.sha256[:16]}.jsonl"
 
     @property
+    def tags(self) -> dict[str, str]:
+        """Which submission of which part a batch is of, as its metadata has it."""
+        return {RUN: self.run, PART: self.sha256, SUBMISSION: str(self.submission)}
+
+    @property
     def metadata(self) -> dict[str, str]:
         """What goes with the batch, so that a restart finds it."""
-        said = {RUN: self.run, PART: self.sha256, SUBMISSION: str(self.submission)}
-        return {**said, "task": self.task[:512]}
+        return {**self.tags, "task": self.task[:512]}  # as long as a value may be
 
     @property
     def is_open(self) -> bool:
         """Whether its requests wait for it."""
         return self.state not in ("collected", "released")
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether no batch was started for it, for all that is known."""
+        return self.state in ("prepared", "uploaded")
 
     @property
     def may_be_paid(self) -> bool:
@@ -94,25 +166,16 @@ class BatchPart(BaseModel):
 
     def moved(self, state: State, at: float, **changes: object) -> "BatchPart":
         """The part in its next state."""
-        stamp = Stamp(state=state, at=at)
-        return self.model_copy(
-            update={"state": state, "history": (*self.history, stamp), **changes}
-        )
+        history = (*self.history, Stamp(state=state, at=at))
+        return self.model_copy(update={"state": state, "history": history, **changes})
 
     def seen(self, batch: RemoteBatch, at: float) -> "BatchPart":
         """The part with what the teacher says of its batch."""
-        history = self.history
-        if batch.status != self.remote:
-            history = (*history, Stamp(state=batch.status, at=at))
-        counts = batch.counts
-        return self.model_copy(
-            update={
-                "remote": batch.status,
-                "done": counts.completed,
-                "failed": counts.failed,
-                "history": history,
-            }
-        )
+        is_new = batch.status != self.remote
+        stamps = (Stamp(state=batch.status, at=at),) if is_new else ()
+        seen = {"done": batch.counts.completed, "failed": batch.counts.failed}
+        history = (*self.history, *stamps)
+        return self.model_copy(update={"remote": batch.status, "history": history, **seen})
 
 
 def remote_prefix(run: str) -> str:

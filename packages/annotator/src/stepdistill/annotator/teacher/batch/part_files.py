@@ -8,72 +8,45 @@ Memory holds one line and the keys of one part.
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import orjson
 
-from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
+from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm, without_secrets
+from stepdistill.annotator.store.lock import sync_folder
+from stepdistill.annotator.teacher.batch.api import CHAT
+from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.protocol import CHAT
-from stepdistill.annotator.teacher.reply import sent_body
+from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.errors import ConfigError, StoreError
 
 _WRITING = "writing.jsonl"
 _BUFFER_BYTES = 1 << 20
+# Rather too many than too few: a part above the teacher's limit is refused.
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
 _ANYWHERE = Endpoint(name="", path="")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartLimits:
-    """How large a part may be; tokens: of its prompts together, None for any number.
-
-    fits: whether so many requests of so many bytes are few enough to be afforded at once.
-    """
-
-    requests: int
-    bytes: int
-    tokens: int | None = None
-    fits: Callable[[int, int], bool] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Addressee:
-    """Whom the parts of a run ask, and how. limit: tokens of an answer, sent as limit_name.
-
-    is_passing: it ends with this process, and its files and batches with it.
-    """
-
-    run: str
-    task: str
-    model: str
-    endpoint: str
-    base_url: str
-    limit: int
-    limit_name: str
-    is_passing: bool = False
 
 
 class PartWriter:
     """Takes requests one by one; `add` and `finish` return a part whenever one is whole.
 
     A context manager: what is not finished at its end is given up.
+    limit_tokens: of a part's prompts together, None for any number; what else bounds a part, the
+    settings and the reservations say.
     """
 
-    def __init__(self, ledger: Ledger, limits: PartLimits, to: Addressee) -> None:
-        self._ledger, self._limits, self._to = ledger, limits, to
-        self._path = ledger.folder / _WRITING
-        self._file: BinaryIO | None = None
+    def __init__(self, context: BatchContext, limit_tokens: int | None = None) -> None:
+        self._context, self._limit_tokens = context, limit_tokens
+        self._path = context.ledger.folder / _WRITING
         self._begin()
 
     def _begin(self) -> None:
-        self._file = None
+        self._file: BinaryIO | None = None
         self._keys: dict[bytes, None] = {}
         self._sha256 = hashlib.sha256()
         self._bytes = self._tokens = 0
@@ -90,7 +63,7 @@ class PartWriter:
 
     def add(self, request: Request) -> BatchPart | None:
         """Write a request. Raises StoreError: a full disk; ConfigError: it is too large."""
-        line, tokens = line_of(request, self._to), tokens_of(request)
+        line, tokens = _line_of(request, self._context.teacher), _tokens_of(request)
         self._check(len(line), tokens)
         done = self.finish() if self._is_full_for(len(line), tokens) else None
         try:
@@ -115,53 +88,54 @@ class PartWriter:
         return part
 
     def _seal(self, file: BinaryIO) -> BatchPart:
-        to = self._to
+        context, ledger, teacher = self._context, self._context.ledger, self._context.teacher
         part = BatchPart(
-            number=self._ledger.next_number(),
-            run=to.run,
-            task=to.task,
+            number=ledger.next_number(),
+            run=context.run,
+            task=context.task,
             sha256=self._sha256.hexdigest(),
             requests=len(self._keys),
             bytes=self._bytes,
             tokens=self._tokens,
-            model=to.model,
-            endpoint=to.endpoint,
-            base_url=to.base_url,
-            limit=to.limit,
+            model=teacher.model,
+            endpoint=teacher.endpoint_name,
+            base_url=without_secrets(teacher.base_url),
+            limit=teacher.max_tokens,
         )
         try:
             file.flush()
             os.fsync(file.fileno())
             file.close()
-            self._path.replace(self._ledger.folder / part.file_name)
-            _sync_folder(self._ledger.folder)
+            self._path.replace(ledger.folder / part.file_name)
+            sync_folder(ledger.folder)
         except OSError as error:
             raise self._unwritable(error) from None
-        return self._ledger.add(part, list(self._keys))
+        # Only now: a part in the ledger has its file, whatever happens between the two.
+        return ledger.add(part, list(self._keys))
 
     def _is_full_for(self, n_bytes: int, tokens: int) -> bool:
-        limits = self._limits
-        return self._file is not None and (
-            len(self._keys) >= limits.requests
-            or self._bytes + n_bytes > limits.bytes
-            or (limits.tokens is not None and self._tokens + tokens > limits.tokens)
-            or (
-                limits.fits is not None
-                and not limits.fits(len(self._keys) + 1, self._bytes + n_bytes)
-            )
+        if self._file is None:
+            return False
+        settings, reservations = self._context.settings, self._context.reservations
+        n_bytes, n = self._bytes + n_bytes, len(self._keys) + 1
+        return (
+            n > settings.max_requests
+            or n_bytes > settings.max_bytes
+            or (self._limit_tokens is not None and self._tokens + tokens > self._limit_tokens)
+            or (reservations is not None and not reservations.fits(n, n_bytes))
         )
 
     def _check(self, n_bytes: int, tokens: int) -> None:
-        limits = self._limits
-        if n_bytes > limits.bytes:
+        most = self._context.settings.max_bytes
+        if n_bytes > most:
             raise ConfigError(
-                f"one request has {n_bytes:,} bytes and a part may have {limits.bytes:,}: raise "
+                f"one request has {n_bytes:,} bytes and a part may have {most:,}: raise "
                 "--max-batch-mb"
             )
-        if limits.tokens is not None and tokens > limits.tokens:
+        if self._limit_tokens is not None and tokens > self._limit_tokens:
             raise ConfigError(
-                f"one prompt has about {tokens:,} tokens and {limits.tokens:,} may be enqueued: "
-                "raise --enqueued-tokens"
+                f"one prompt has about {tokens:,} tokens and {self._limit_tokens:,} may be "
+                "enqueued: raise --enqueued-tokens"
             )
 
     def _unwritable(self, error: OSError) -> StoreError:
@@ -171,19 +145,17 @@ class PartWriter:
         )
 
 
-def line_of(request: Request, to: Addressee) -> bytes:
-    """A request as a line of a part file."""
+def _line_of(request: Request, teacher: TeacherSpec) -> bytes:
     line = {
         "custom_id": request.key.hex(),
         "method": "POST",
         "url": CHAT,
-        "body": orjson.Fragment(sent_body(request, to.limit_name, to.limit)),
+        "body": orjson.Fragment(teacher.body(request)),
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def tokens_of(request: Request) -> int:
-    """About how many tokens a prompt has; rather too many than too few."""
+def _tokens_of(request: Request) -> int:
     n_bytes = sum(len(message["content"].encode()) for message in request.messages)
     return -(-n_bytes // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(request.messages)
 
@@ -193,20 +165,20 @@ def read_requests(path: Path, keys: Collection[bytes], limit_name: str) -> Itera
     try:
         with path.open("rb") as file:
             for line in file:
-                said: dict[str, Any] = orjson.loads(line)
-                key = bytes.fromhex(said["custom_id"])
+                fields: dict[str, Any] = orjson.loads(line)
+                key = bytes.fromhex(fields["custom_id"])
                 if key in keys:
-                    yield _request(key, said["body"], limit_name)
+                    yield _request(key, fields["body"], limit_name)
     except FileNotFoundError:
         return
 
 
 def _request(key: bytes, body: dict[str, Any], limit_name: str) -> Request:
-    said = {message["role"]: message["content"] for message in body.pop("messages")}
+    texts = {message["role"]: message["content"] for message in body.pop("messages")}
     body.pop(limit_name, None)
     model = str(body.pop("model"))
     form = RequestForm(_ANYWHERE, model, body)  # its own key is known, and not made again
-    return Request(key=key, system=said.get("system", ""), user=said["user"], form=form)
+    return Request(key=key, system=texts.get("system", ""), user=texts["user"], form=form)
 
 
 def is_whole(path: Path, part: BatchPart) -> bool:
@@ -225,11 +197,3 @@ def remove_strays(ledger: Ledger) -> None:
         if path.name not in named:
             with suppress(OSError):
                 path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,48 +6,65 @@ batch is neither lost nor created twice.
 """
 
 import asyncio
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
 
 from stepdistill.annotator.errors import (
     BadRequest,
     BatchQueueFull,
     BatchRefused,
     ConnectionLost,
+    ModelGone,
     NotFound,
     RateLimited,
     RunStopped,
 )
 from stepdistill.annotator.teacher.batch.api import BatchApi
-from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import BatchPart, remote_prefix
-from stepdistill.annotator.teacher.batch.part_files import is_whole
-from stepdistill.annotator.teacher.batch.protocol import (
-    PART,
-    RUN,
-    SUBMISSION,
+from stepdistill.annotator.teacher.batch.context import BatchContext
+from stepdistill.annotator.teacher.batch.part import (
+    BatchPart,
     RemoteBatch,
     RemoteFile,
+    remote_prefix,
 )
-from stepdistill.annotator.teacher.batch.report import BatchReporter
+from stepdistill.annotator.teacher.batch.part_files import is_whole
 
 # A teacher may need a moment until it lists what it has just made: pauses between looks.
 _LOOK_AGAIN_S = (1.0, 5.0)
 # Clocks differ: a batch is looked for among those created since a day before it was meant to be.
 _SLACK_S = 86_400.0
 _FILE_TRIES = 8
+_LONGEST_BATCH = timedelta(hours=24)
 
 
 class Uploader:
     """Carries parts to the teacher. Methods raise TeacherError, and StoreError of the ledger."""
 
-    def __init__(self, api: BatchApi, ledger: Ledger, report: BatchReporter) -> None:
-        self._api, self._ledger, self._report = api, ledger, report
-        self._not_seen: dict[int, int] = {}
+    def __init__(self, api: BatchApi, context: BatchContext) -> None:
+        self._api, self._model = api, context.teacher.model
+        self._ledger, self._report = context.ledger, context.report
+        self._not_seen: Counter[int] = Counter()  # how often a part's file was not seen
+        self._knows_shutdown = False
+        self._shutdown: date | None = None  # the day on which the model goes
+
+    async def check_model(self) -> None:
+        """Raises ModelGone when a batch that begins now could outlive its model."""
+        if not self._knows_shutdown:
+            self._shutdown = await self._api.shutdown_date(self._model)
+            self._knows_shutdown = True
+        day = self._shutdown
+        if day is None:
+            return
+        now = datetime.fromtimestamp(self._ledger.now(), UTC)
+        if datetime.combine(day, time(), UTC) < now + _LONGEST_BATCH:
+            raise ModelGone(
+                f"{self._model} is shut down on {day}, and a batch may take 24 h: name another "
+                "--teacher, or leave out --batch-api while it lasts"
+            )
 
     async def send(self, part: BatchPart) -> BatchPart:
-        """Upload a part's file if need be, and create its batch.
-
-        Raises FileNotFoundError when the part's file is not there as it was written.
-        """
+        """Upload a part's file if need be, and create its batch. Raises FileNotFoundError when the
+        part's file is not there as it was written."""
         if part.state == "prepared":
             part = await self._upload(part)
         return await self._create(part)
@@ -73,12 +90,11 @@ class Uploader:
         self._report.event("uploading", part)
         try:
             file = await self._api.upload(path, part.remote_name)
-        except (BadRequest, NotFound) as error:
-            self._ledger.move(part, "prepared")
+        except (BadRequest, NotFound, RateLimited, RunStopped) as error:
+            self._ledger.move(part, "prepared")  # these say for sure that it is not there
+            if isinstance(error, (RateLimited, RunStopped)):
+                raise
             raise BatchRefused(f"the teacher does not take files for batches ({error})") from None
-        except (RateLimited, RunStopped):
-            self._ledger.move(part, "prepared")
-            raise
         return self._ledger.move(part, "uploaded", file_id=file.id)
 
     async def _create(self, part: BatchPart) -> BatchPart:
@@ -91,14 +107,12 @@ class Uploader:
             batch = await self._api.create(file_id, part.metadata)
         except NotFound as error:
             raise self._file_not_seen(part, error) from None
-        except (RateLimited, BatchQueueFull, RunStopped):
+        except (BadRequest, RateLimited, BatchQueueFull, RunStopped) as error:
             self._ledger.move(part, "uploaded")
-            raise
-        except BadRequest as error:
-            self._ledger.move(part, "uploaded")
-            raise BatchRefused(
-                f"the teacher refused the batch of {part.file_name}: {error}"
-            ) from None
+            if not isinstance(error, BadRequest):
+                raise
+            refused = f"the teacher refused the batch of {part.file_name}: {error}"
+            raise BatchRefused(refused) from None
         return self._submitted(part, batch)
 
     def _submitted(self, part: BatchPart, batch: RemoteBatch) -> BatchPart:
@@ -110,7 +124,7 @@ class Uploader:
 
     def _file_not_seen(self, part: BatchPart, error: NotFound) -> ConnectionLost:
         """Its file is not seen: for a moment, or because it is gone, then it goes up again."""
-        self._not_seen[part.number] = self._not_seen.get(part.number, 0) + 1
+        self._not_seen[part.number] += 1
         if self._not_seen[part.number] < _FILE_TRIES:
             self._ledger.move(part, "uploaded")
             return ConnectionLost(f"the teacher does not see {part.remote_name} yet ({error})")
@@ -123,9 +137,9 @@ class Uploader:
     async def _find_file(self, part: BatchPart) -> BatchPart:
         """The part's file among those at the teacher's; what else lies there of ours goes."""
         found: RemoteFile | None = None
-        for file in await self._ours():
-            whole = file.bytes is None or file.bytes == part.bytes
-            if file.filename == part.remote_name and whole and found is None:
+        for file in await self._unused_files():
+            is_whole_there = file.bytes is None or file.bytes == part.bytes
+            if file.filename == part.remote_name and is_whole_there and found is None:
                 found = file
             else:
                 await self._api.delete_file(file.id)
@@ -135,7 +149,7 @@ class Uploader:
         self._report.oddity("found_file", f"{part.remote_name} had been uploaded: it is used")
         return self._ledger.move(part, "uploaded", file_id=found.id)
 
-    async def _ours(self) -> list[RemoteFile]:
+    async def _unused_files(self) -> list[RemoteFile]:
         """Files that runs of this ledger put there and that no part uses."""
         parts = self._ledger.parts()
         prefixes = tuple({remote_prefix(part.run) for part in parts})
@@ -147,31 +161,29 @@ class Uploader:
         ]
 
     async def _find_batch(self, part: BatchPart) -> BatchPart:
-        found = await self._batches_of(part)
+        """The batch that was created for this submission of this part: one, or none."""
+        found = await self._look_for_batch(part)
         for pause_s in _LOOK_AGAIN_S:
-            if not found:
+            if found is None:
                 await asyncio.sleep(pause_s)
-                found = await self._batches_of(part)
-        if not found:
+                found = await self._look_for_batch(part)
+        if found is None:
             return self._ledger.move(part, "uploaded")
-        self._report.oddity("found_batch", f"{found[0].id} had been created: it is waited for")
-        return self._submitted(part, found[0])
+        self._report.oddity("found_batch", f"{found.id} had been created: it is waited for")
+        return self._submitted(part, found)
 
-    async def _batches_of(self, part: BatchPart) -> list[RemoteBatch]:
-        """The batches that were created for this submission of this part: one, or none."""
+    async def _look_for_batch(self, part: BatchPart) -> RemoteBatch | None:
         since = part.history[-1].at - _SLACK_S
-        found: list[RemoteBatch] = []
-        async for batch in self._api.batches():
+        async for batch in self._api.batches():  # the newest first
             if batch.created_at and batch.created_at < since:
                 break
             if _is_of(batch, part):
-                found.append(batch)
-        return found
+                return batch
+        return None
 
 
 def _is_of(batch: RemoteBatch, part: BatchPart) -> bool:
     """Whether a batch was created for this submission of this part."""
     if not batch.metadata:  # a server that does not keep it
         return batch.input_file_id == part.file_id and batch.status != "failed"
-    wanted = {RUN: part.run, PART: part.sha256, SUBMISSION: str(part.submission)}
-    return wanted.items() <= batch.metadata.items()
+    return part.tags.items() <= batch.metadata.items()

@@ -6,17 +6,138 @@ the latter by one timer for all connections.
 
 import asyncio
 import math
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self, cast
 from urllib.parse import urlsplit
 
-from stepdistill.annotator.errors import ConnectionLost, TimedOut
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from stepdistill.annotator.errors import ConnectionLost, Overloaded, TeacherError, TimedOut
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.http.plain_connection import HttpReply, PlainConnection
-from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
+from stepdistill.annotator.teacher.spec import CONNECT_S, LARGEST_REPLY, TeacherSpec
 
 _STALE_AFTER_S = 1.0
+# A reply with neither of these ends where the stream ends.
+_FRAMED = {"content-length", "transfer-encoding"}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A whole reply."""
+
+    status: int
+    headers: dict[str, str]  # by their names in lower case
+    body: bytes
+
+
+class PlainConnection(asyncio.Protocol):
+    """Carries one request at a time; says so to `lost` when it is gone.
+
+    httptools (a C parser) takes the bytes apart, so that chunked bodies, folded lines, interim 1xx
+    replies and `Connection: close` are as the standard has them. What the pieces mean is here:
+
+        data_received -> on_header, on_body, on_message_complete -> the reply of who waits
+        connection_lost -> an error for who waits, unless the stream's end was the body's end
+    """
+
+    def __init__(self, lost: Callable[["PlainConnection"], None]) -> None:
+        self._loop, self._lost = asyncio.get_running_loop(), lost
+        self._parser = HttpResponseParser(self)
+        self._waiter: asyncio.Future[HttpReply] | None = None
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._reply: HttpReply | None = None
+        self.due_s = math.inf  # when the reply has taken too long, by the loop's clock
+        self.received = 0  # bytes since the last request
+        self.idle_since_s = 0.0  # when the last reply was whole, by the loop's clock
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another request may be sent, as far as one can know."""
+        return not self._transport.is_closing()
+
+    def send(self, request: bytes, due_s: float) -> asyncio.Future[HttpReply]:
+        """Send a whole request; its reply, or the TeacherError that came instead."""
+        self._headers, self._body, self._reply = {}, [], None
+        self.received, self.due_s = 0, due_s
+        self._waiter = self._loop.create_future()
+        self._transport.write(request)
+        return self._waiter
+
+    def fail(self, error: TeacherError) -> None:
+        """End the wait with an error. The connection goes too: the rest of a reply may come."""
+        self.close()
+        self._settle(error)
+
+    def close(self) -> None:
+        """Hang up at once."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None:  # nobody asked: what follows cannot be trusted either
+            return self.close()
+        self.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self.close()
+            if self._reply is None:
+                return self._settle(ConnectionLost(f"the reply is not HTTP: {error}"))
+        if self._reply is not None:
+            return self._settle(self._reply)
+        if self.received > LARGEST_REPLY:
+            message = f"the reply is larger than {LARGEST_REPLY} bytes"
+            self.fail(Overloaded(message).paid(maybe=True))
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost(self)
+        if exc is None and self._body and not self._headers.keys() & _FRAMED:
+            return self._settle(self._whole())
+        what = "the reply was torn" if self.received else "the connection was dropped"
+        why = "closed by the teacher" if exc is None else f"{type(exc).__name__}: {exc}"
+        return self._settle(ConnectionLost(f"{what} ({why})"))
+
+    def on_message_begin(self) -> None:
+        """A message starts. One after the reply was not asked for."""
+        if self._reply is not None:
+            self.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; a repeated one replaces the earlier."""
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """A reply is whole; an interim one (1xx) is not it yet."""
+        if self._parser.get_status_code() < 200:
+            self._headers = {}
+        elif self._reply is None:
+            self._reply = self._whole()
+            if not self._parser.should_keep_alive():
+                self.close()
+
+    def _whole(self) -> HttpReply:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        return HttpReply(self._parser.get_status_code(), self._headers, body)
+
+    def _settle(self, outcome: HttpReply | TeacherError) -> None:
+        waiter, self._waiter, self.due_s = self._waiter, None, math.inf
+        self.idle_since_s = self._loop.time()
+        if waiter is None or waiter.done():  # who waited has gone
+            return
+        if isinstance(outcome, HttpReply):
+            waiter.set_result(outcome)
+        else:
+            waiter.set_exception(outcome)
 
 
 class PlainTransport:
@@ -30,11 +151,11 @@ class PlainTransport:
     A connection that was busy a moment ago was not closed for lying idle: its loss is an error.
     """
 
-    def __init__(self, door: TeacherSpec, *, stale_after_s: float = _STALE_AFTER_S) -> None:
-        self._door, self._stale_after_s = door, stale_after_s
-        url = urlsplit(door.url)
+    def __init__(self, teacher: TeacherSpec, *, stale_after_s: float = _STALE_AFTER_S) -> None:
+        self._teacher, self._stale_after_s = teacher, stale_after_s
+        url = urlsplit(teacher.url)
         self._host, self._port = url.hostname or "", url.port or 80
-        self._head = _head(door, f"{url.path}?{url.query}" if url.query else url.path)
+        self._head = _head(teacher, f"{url.path}?{url.query}" if url.query else url.path)
         self._connections: set[PlainConnection] = set()
         self._idle: list[PlainConnection] = []
         self._sweep_at_s = math.inf
@@ -51,10 +172,10 @@ class PlainTransport:
 
     async def ask(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
         """The answer and the reply's headers. Raises TeacherError."""
-        body = self._door.body(request)
-        due_s = self._loop.time() + self._door.timeout_s
+        body = self._teacher.body(request)
+        due_s = self._loop.time() + self._teacher.timeout_s
         reply = await self._exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body), due_s)
-        return self._door.answer(reply.status, reply.headers, reply.body), reply.headers
+        return self._teacher.answer(reply.status, reply.headers, reply.body), reply.headers
 
     async def _exchange(self, request: bytes, due_s: float) -> HttpReply:
         while self._idle:
@@ -90,11 +211,11 @@ class PlainTransport:
                     lambda: PlainConnection(self._connections.discard), self._host, self._port
                 )
         except TimeoutError:
-            longest_s = min(CONNECT_S, self._door.timeout_s)
+            longest_s = min(CONNECT_S, self._teacher.timeout_s)
             raise TimedOut(f"no connection within {longest_s:g} s").paid(maybe=False) from None
         except OSError as error:
-            said = f"{type(error).__name__}: {error}"
-            raise ConnectionLost(said).paid(maybe=False) from None
+            message = f"{type(error).__name__}: {error}"
+            raise ConnectionLost(message).paid(maybe=False) from None
         self._connections.add(connection)
         return connection
 
@@ -108,15 +229,16 @@ class PlainTransport:
             return  # an earlier look was planned since, and will plan the next
         now = self._loop.time()
         for connection in [each for each in self._connections if each.due_s <= now]:
-            connection.fail(TimedOut(f"no answer within {self._door.timeout_s:g} s"))
+            connection.fail(TimedOut(f"no answer within {self._teacher.timeout_s:g} s"))
         self._sweep_at_s = min((each.due_s for each in self._connections), default=math.inf)
         if self._sweep_at_s < math.inf:
             self._sweep_at(self._sweep_at_s)
 
 
-def _head(door: TeacherSpec, target: str) -> bytes:
+def _head(teacher: TeacherSpec, target: str) -> bytes:
     """All of a request's head but the length of its body."""
-    lines = [f"POST {target} HTTP/1.1", f"Host: {urlsplit(door.url).netloc}"]
-    lines += [f"{name}: {value}" for name, value in door.headers.items()]
+    lines = [f"POST {target} HTTP/1.1", f"Host: {urlsplit(teacher.url).netloc}"]
+    headers = {"Content-Type": "application/json", **teacher.headers}
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += ["Accept: application/json", "Accept-Encoding: identity", "Content-Length: "]
     return "\r\n".join(lines).encode("latin-1")

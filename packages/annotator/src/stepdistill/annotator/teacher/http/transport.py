@@ -5,14 +5,16 @@ between, as a fleet of local servers is; over aiohttp, at five times the cost, w
 has to be spoken (decision 16).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from stepdistill.annotator.plan.key import Request, endpoint_of
+from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
+from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
+from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
 from stepdistill.annotator.teacher.spec import TeacherSpec
 
 
@@ -24,22 +26,19 @@ class Transport(Protocol):
         ...
 
 
-def open_transport(door: TeacherSpec) -> AbstractAsyncContextManager[Transport]:
+OpenTransport = Callable[[TeacherSpec], AbstractAsyncContextManager[Transport]]
+
+
+def open_transport(teacher: TeacherSpec) -> AbstractAsyncContextManager[Transport]:
     """The transport that suits the teacher's address and this machine's proxies."""
-    if is_plain(door.base_url):
-        from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
-
-        return PlainTransport(door)
-    from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
-
-    return AiohttpTransport(door)
+    return PlainTransport(teacher) if _is_plain(teacher) else AiohttpTransport(teacher)
 
 
-def is_plain(base_url: str) -> bool:
-    """Whether a URL is http://, in ASCII, without a user's name, and reached without a proxy."""
-    url = urlsplit(base_url)
-    if url.scheme != "http" or "@" in url.netloc or not base_url.isascii():
+def _is_plain(teacher: TeacherSpec) -> bool:
+    """Whether it is at http://, in ASCII, without a user's name, and reached without a proxy."""
+    url = urlsplit(teacher.base_url)
+    if url.scheme != "http" or "@" in url.netloc or not teacher.base_url.isascii():
         return False
-    if endpoint_of(base_url).name == "localhost":
+    if not teacher.may_use_proxy:
         return True
     return "http" not in getproxies() or bool(proxy_bypass(url.netloc))

@@ -5,8 +5,8 @@
     probing  one request is on its way: an answer closes the breaker, a failure opens it again
 
 429s count too, where nothing else comes. Whoever answers at all, a refusal of one row included, is
-there. The run ends when so many probes were in vain, or nothing was answered for so long; a teacher
-that has not answered once in this run gets less patience: its address is probably wrong.
+there. The run ends when a number of probes were in vain, or after a time without an answer; for a
+teacher that has not answered once in this run it ends sooner: its address is probably wrong.
 """
 
 import math
@@ -19,19 +19,16 @@ from stepdistill.annotator.errors import TeacherDown, Transient
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreakerPolicy:
-    """opens_after: failures in a row, or as many as the window is wide if that is more, and
-    opens_after_s: seconds without an answer; where one in ten comes through it stays closed.
-    first_s, cap_s: the first and the longest pause. probes, longest_s: the budgets, in probes and
-    in seconds without an answer. first_probes: instead of probes, before a run's first answer.
-    """
+    """When it opens, how long pauses are, and when a run is given up. Where one request in ten is
+    answered it stays closed."""
 
-    opens_after: int = 20
-    opens_after_s: float = 5.0
-    first_s: float = 1.0
-    cap_s: float = 60.0
-    probes: int = 20
-    longest_s: float = 900.0
-    first_probes: int = 3
+    opens_after: int = 20  # failures in a row, or as many as the window is wide if that is more
+    opens_after_s: float = 5.0  # without an answer, at the least
+    first_s: float = 1.0  # the first pause; it doubles
+    cap_s: float = 60.0  # the longest pause
+    probes: int = 20  # in vain: the run ends
+    longest_s: float = 900.0  # without an answer: the run ends
+    first_probes: int = 3  # instead of probes, before a run's first answer
 
 
 class CircuitBreaker:
@@ -43,10 +40,10 @@ class CircuitBreaker:
         self._policy, self._where, self._clock = policy, where, clock
         self._ever_answered = False
         self._answered_at_s = clock()
-        self._in_a_row = 0
-        self._open_until_s: float | None = None
+        self._in_a_row = 0  # failures since the last answer
+        self._open_until_s: float | None = None  # None: closed
         self._is_probing = False
-        self.probes = 0
+        self.probes = 0  # in vain, since it opened
 
     @property
     def is_open(self) -> bool:
@@ -72,10 +69,8 @@ class CircuitBreaker:
             self._open_until_s, self._is_probing = None, False
 
     def failed(self, error: Transient, started_s: float, width: int) -> bool:
-        """A request that was sent at started_s failed: whether a pause begins with that.
-
-        width: of the window. Raises TeacherDown when a budget is spent.
-        """
+        """A request that was sent at started_s failed: whether a pause begins with that. width: of
+        the window. Raises TeacherDown when a budget is spent."""
         self._in_a_row += 1
         if self._open_until_s is None:
             silent_s = self._clock() - self._answered_at_s

@@ -1,43 +1,43 @@
 """The online teacher: as many requests in flight as window and limits allow, until all are done.
 
-    agenda      what to ask next: new requests, and those whose wait for another try is over
-    gate        whether it may go now: requests and tokens per minute, the circuit breaker
-    purse       whether it can be afforded, where a ceiling is set
-    window      how many may be in flight: found by itself, or capped
-    transport   one request out, one answer or error back
-    committer   the outcome into the store; only then it counts
+    queue         what to ask next: new requests, and those whose wait for another try is over
+    limiter       whether it may go now, by requests and tokens per minute
+    breaker       whether it may go at all: not while the teacher fails
+    reservations  whether it can be afforded, where a ceiling is set
+    window        how many may be in flight: found by itself, or capped
+    transport     one request out, one answer or error back
+    group commit  the outcome into the store; only then it counts
 
-A pool of workers as large as the window draws from one agenda, so memory holds what is in flight
-and not the dataset. A failed try goes back to the agenda with a time before which it is not drawn,
-so no slot is held by waiting.
+A pool of workers as large as the window draws from one queue, so memory holds what is in flight
+and not the dataset. A failed try goes back to the queue with a time before which it is not drawn,
+so no slot is held by waiting. All of these decide; only the engine waits.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-from stepdistill.annotator.errors import Final, RateLimited, RunStopped, Transient
-from stepdistill.annotator.events import EventLog
+from stepdistill.annotator.errors import RateLimited, RunStopped, TeacherError, Transient
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.group_commit import GroupCommit
-from stepdistill.annotator.teacher.http.transport import Transport, open_transport
-from stepdistill.annotator.teacher.online.circuit_breaker import CircuitBreakerPolicy
-from stepdistill.annotator.teacher.online.gate import AdmissionControl
+from stepdistill.annotator.teacher.context import AskContext
+from stepdistill.annotator.teacher.http.transport import OpenTransport, open_transport
+from stepdistill.annotator.teacher.online.circuit_breaker import (
+    CircuitBreaker,
+    CircuitBreakerPolicy,
+)
 from stepdistill.annotator.teacher.online.queue import Groups, PendingRequest, RequestQueue
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimiter
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
-from stepdistill.annotator.teacher.online.window import SCOUT_S, ConcurrencyWindow
-from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.annotator.teacher.reservations import OnlineReservations
-from stepdistill.annotator.teacher.spec import TeacherSpec
+from stepdistill.annotator.teacher.online.window import FIRST_PROBE_S, ConcurrencyWindow
+from stepdistill.annotator.teacher.progress import Pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailurePolicy:
-    """With one request, and with the teacher as a whole."""
+    """What is done where one request fails, and where all of them do."""
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: CircuitBreakerPolicy = field(default_factory=CircuitBreakerPolicy)
@@ -46,30 +46,28 @@ class FailurePolicy:
 class OnlineTeacher:
     """Use as an async context manager; `ask_all` returns when every request is settled."""
 
-    def __init__(  # budget: the parts that it is made of; each is real in its tests
+    def __init__(
         self,
-        door: TeacherSpec,
-        committer: GroupCommit,
-        progress: Progress,
+        context: AskContext,
         *,
-        patience: FailurePolicy | None = None,
-        events: EventLog | None = None,
-        transport: Callable[[TeacherSpec], AbstractAsyncContextManager[Transport]] = open_transport,
-        purse: OnlineReservations | None = None,
+        failures: FailurePolicy | None = None,
+        transport: OpenTransport = open_transport,
     ) -> None:
-        self._door, self._committer, self._progress = door, committer, progress
-        patience = patience or FailurePolicy()
-        self._retry, self._clock = patience.retry, time.monotonic
-        self._events = events or EventLog(None)
-        self._window = ConcurrencyWindow(door.concurrency, self._clock, door.first)
-        self._gate = AdmissionControl(door, patience.breaker, progress, self._events, self._clock)
-        self._opened = transport(door)
-        self._purse = purse
-        self._turn = asyncio.Lock()
-        self._changed = asyncio.Event()
-        self._held: PendingRequest | None = None
+        failures, teacher, clock = failures or FailurePolicy(), context.teacher, time.monotonic
+        self._teacher, self._progress, self._events = teacher, context.progress, context.events
+        self._group_commit, self._reservations = context.group_commit, context.reservations
+        self._retry, self._clock = failures.retry, clock
+        self._window = ConcurrencyWindow(teacher.concurrency, clock, teacher.first_concurrency)
+        self._limiter = RateLimiter(teacher.rate_limits, clock)
+        self._breaker = CircuitBreaker(failures.breaker, teacher.base_url, clock)
+        self._opened = transport(teacher)
+        self._turn = asyncio.Lock()  # one worker waits for the next request, the others behind it
+        self._changed = asyncio.Event()  # what somebody waits for may have come
+        self._held: PendingRequest | None = None  # drawn, and may not go yet: it keeps its place
+        self._in_flight = 0  # sent, and nothing heard yet
         self._stopped = False
         self._error: BaseException | None = None
+        self._show_limits()
 
     async def __aenter__(self) -> Self:
         self._transport = await self._opened.__aenter__()
@@ -85,13 +83,14 @@ class OnlineTeacher:
 
     async def ask_all(self, groups: Groups) -> None:
         """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""
-        self._agenda = RequestQueue(groups, self._door.weigh, self._clock)
+        self._queue = RequestQueue(groups, self._teacher.weigh, self._clock)
         async with asyncio.TaskGroup() as self._workers:
             self._n_workers = 0
             self._hire()
-            scout = asyncio.get_running_loop().call_later(SCOUT_S, self._hire)
-        scout.cancel()
-        await self._committer.flush()
+            # Where the first probe is not answered by then, the others go without it.
+            without_probe = asyncio.get_running_loop().call_later(FIRST_PROBE_S, self._hire)
+        without_probe.cancel()
+        await self._group_commit.flush()
         if self._error is not None:
             raise self._error
 
@@ -104,10 +103,10 @@ class OnlineTeacher:
     async def _work(self) -> None:
         try:
             while self._n_workers <= self._window.level:
-                ticket = self._ready() or await self._next()
-                if ticket is None:
+                pending = self._ready() or await self._next()
+                if pending is None:
                     break
-                await self._try(ticket)
+                await self._try(pending)
         except Exception as error:  # noqa: BLE001  # raised by ask_all, once what is in flight has landed
             self._fail(error)
         finally:
@@ -118,118 +117,152 @@ class OnlineTeacher:
         self.stop()
 
     def _ready(self) -> PendingRequest | None:
-        """The next ticket, if one is at hand and may go now. It keeps its place until it may."""
+        """The next request, if one is at hand and may go now; else it is held."""
         if self._stopped:
             return None
-        ticket = self._held or self._agenda.draw()
-        if ticket is not None and self._gate.wait_s(ticket.tokens):
-            self._held, ticket = ticket, None
-        elif ticket is not None:
-            if self._purse is not None and not self._purse.reserve(ticket.request):
-                self._held = ticket
-                return None
-            self._held = None
-            self._gate.let_through(ticket.tokens)
-        return ticket
+        pending = self._held or self._queue.draw()
+        if pending is None:
+            return None
+        self._held = pending
+        if self._wait_s(pending.tokens):
+            return None
+        if self._reservations is not None and not self._reservations.reserve(pending.request):
+            return None
+        self._held = None
+        self._let_go(pending.tokens)
+        return pending
+
+    def _wait_s(self, tokens: int) -> float:
+        """Seconds until a request of this many tokens may go, infinite until a reply comes. Raises
+        ConfigError if it never may."""
+        return self._breaker.wait_s() or self._limiter.wait_s(tokens)
+
+    def _let_go(self, tokens: int) -> None:
+        self._limiter.take(tokens)
+        self._breaker.sent()
+        self._in_flight += 1
+        progress = self._progress
+        progress.in_flight = self._in_flight
+        progress.sent += 1
+        progress.sent_tokens += tokens
 
     async def _next(self) -> PendingRequest | None:
-        """The next ticket, once there is one that may go; None when nothing is left to do.
-
-        One worker waits at a time, the others behind it.
-        """
+        """The next request, once there is one that may go; None when nothing is left to do."""
         async with self._turn:
             while not self._stopped:
                 self._changed.clear()
-                ticket = self._ready()
-                if ticket is not None:
-                    return ticket
+                pending = self._ready()
+                if pending is not None:
+                    return pending
                 if self._held is not None:
-                    await self._clear(self._held)
-                elif not await self._agenda.refill():
-                    if self._agenda.next_in_s is None and not self._progress.in_flight:
+                    await self._wait_for(self._held)
+                elif not await self._queue.refill():
+                    if self._queue.next_in_s is None and not self._in_flight:
                         return None
-                    await self._pause(self._agenda.next_in_s)
+                    await self._pause(self._queue.next_in_s)
             return None
 
-    async def _clear(self, ticket: PendingRequest) -> None:
-        """Until gate or purse may have changed their mind about a ticket."""
-        wait_s = self._gate.wait_s(ticket.tokens)
-        if wait_s or self._purse is None:
+    async def _wait_for(self, pending: PendingRequest) -> None:
+        """Until limits, breaker or reservations may have changed their mind about a request."""
+        wait_s = self._wait_s(pending.tokens)
+        if wait_s or self._reservations is None:
             await self._pause(wait_s)
-        elif not await self._purse.make_room(ticket.request):
+        elif not await self._reservations.make_room(pending.request):
             await self._pause(None)
 
     async def _pause(self, seconds: float | None) -> None:
         """Wait for a time, or until something changes."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(None if seconds == math.inf else seconds):
                 await self._changed.wait()
-        except TimeoutError:
-            return
 
-    async def _try(self, ticket: PendingRequest) -> None:
+    async def _try(self, pending: PendingRequest) -> None:
         started_s = self._clock()
         outcome: Answer | Failure | None = None
         try:
-            outcome, headers = await self._transport.ask(ticket.request)
-            full = self._progress.in_flight >= self._window.level
-            self._window.answered(started_s, was_full=full)
-            self._gate.settle(ticket.tokens, outcome.usage, headers)
+            outcome, headers = await self._transport.ask(pending.request)
+            if self._reservations is not None:
+                self._reservations.answered(pending.request, outcome)
+            self._window.answered(started_s, was_full=self._in_flight >= self._window.level)
+            if (used := outcome.usage.prompt) > pending.tokens:  # longer than was estimated
+                self._limiter.settle(pending.tokens, used)
+                self._progress.sent_tokens += used - pending.tokens
+            if self._limiter.heed(headers):
+                self._show_limits()
             self._heard()
-        except Transient as error:
-            outcome = self._put_off(ticket, error, started_s)
-        except RunStopped:
-            raise
-        except Final as error:
-            self._heard()
-            outcome = Failure(reason=error.reason, detail=str(error))
+        except TeacherError as error:
+            if self._reservations is not None:
+                self._reservations.failed(pending.request, error)
+            outcome = self._failed(pending, error, started_s)
         finally:
-            self._progress.in_flight -= 1
+            self._in_flight -= 1
+            self._progress.in_flight = self._in_flight
             self._changed.set()
         if outcome is not None:
-            await self._keep(ticket, outcome)
+            await self._keep(pending, outcome)
 
     def _heard(self) -> None:
-        """The teacher said something, so it is there."""
-        if self._gate.answered():
+        """The teacher has replied, so it is there."""
+        was_paused = self._breaker.is_open
+        self._breaker.answered()
+        if was_paused:
             self._window.reopen()
+            self._progress.pause = None
+            self._events.emit("resumed")
         self._hire()
 
-    async def _keep(self, ticket: PendingRequest, outcome: Answer | Failure) -> None:
+    async def _keep(self, pending: PendingRequest, outcome: Answer | Failure) -> None:
         def landed(error: BaseException | None) -> None:
-            self._agenda.settle(ticket)
-            if error is None:
-                self._progress.count(outcome)
-                if isinstance(outcome, Failure):
-                    key, detail = ticket.request.key.hex(), outcome.detail
-                    self._events.emit("failed", key=key, reason=outcome.reason, detail=detail)
-            else:
-                self._fail(error)
+            self._queue.settle(pending)
+            if error is not None:
+                return self._fail(error)
+            self._progress.count(outcome)
+            if isinstance(outcome, Failure):
+                key, detail = pending.request.key.hex(), outcome.detail
+                self._events.emit("failed", key=key, reason=outcome.reason, detail=detail)
+            return None
 
-        await self._committer.submit(ticket.request.key, outcome, landed)
+        await self._group_commit.submit(pending.request.key, outcome, landed)
 
-    def _put_off(
-        self, ticket: PendingRequest, error: Transient, started_s: float
+    def _failed(
+        self, pending: PendingRequest, error: TeacherError, started_s: float
     ) -> Failure | None:
-        """Another try later, or, when the tries are used up, the failure that is left."""
-        if isinstance(error, RateLimited):
-            self._window.refused(started_s, slow_down=error.slow_down)
+        """Another try later, or, where there is none, the failure that is left."""
+        if isinstance(error, RunStopped):
+            raise error
+        wait_s = None
+        if isinstance(error, Transient):
+            self._slow_down(error, started_s)
+            wait_s = self._retry.wait_s(pending.attempt, pending.waited_s, error)
         else:
-            self._window.faltered()
-        self._gate.failed(error, started_s, self._window.level)
-        wait_s = self._retry.wait_s(ticket.attempt, ticket.waited_s, error)
+            self._heard()
         if wait_s is None:
             return Failure(reason=error.reason, detail=str(error))
         cause = type(error).__name__
         self._progress.retry(cause)
         self._events.emit(
             "retry",
-            key=ticket.request.key.hex(),
+            key=pending.request.key.hex(),
             cause=cause,
-            attempt=ticket.attempt,
+            attempt=pending.attempt,
             wait_s=round(wait_s, 3),
             window=self._window.level,
             message=str(error),
         )
-        self._agenda.put_off(ticket, wait_s)
+        self._queue.put_off(pending, wait_s)
         return None
+
+    def _slow_down(self, error: Transient, started_s: float) -> None:
+        """Tell window and breaker. Raises TeacherDown: the teacher is given up."""
+        if isinstance(error, RateLimited):
+            self._window.refused(started_s, slow_down=error.slow_down)
+        else:
+            self._window.faltered()
+        if self._breaker.failed(error, started_s, self._window.level):
+            wait_s, probes = self._breaker.wait_s(), self._breaker.probes
+            self._progress.pause = Pause(seconds=wait_s, probes=probes, cause=str(error))
+            self._events.emit("paused", wait_s=round(wait_s, 3), probes=probes, message=str(error))
+
+    def _show_limits(self) -> None:
+        self._progress.requests_limit = self._limiter.requests.per_minute
+        self._progress.tokens_limit = self._limiter.tokens.per_minute

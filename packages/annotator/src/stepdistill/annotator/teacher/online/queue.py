@@ -1,6 +1,6 @@
 """What to ask next: new requests in order, and those that failed once their time has come.
 
-A request that is on the agenda, in flight or on its way to the store is not drawn a second time:
+A request that is in the queue, in flight or on its way to the store is not drawn a second time:
 rows that ask the same share one answer. What was settled is remembered until the next group comes,
 whose requests were looked up in the store after that.
 """
@@ -18,20 +18,21 @@ _MOST_WAITING = 2048
 
 @dataclass(slots=True, kw_only=True)
 class PendingRequest:
-    """A request on its way. attempt: from 1. waited_s: spent between tries so far."""
+    """A request on its way."""
 
     request: Request
-    tokens: int
-    attempt: int = 1
-    waited_s: float = 0.0
+    tokens: int  # that it counts toward the teacher's limit
+    attempt: int = 1  # the number of the try that comes next, or is under way
+    waited_s: float = 0.0  # spent between tries so far
 
 
 class RequestQueue:
     """Holds the group of requests at hand and what waits for another try, and no more.
 
     groups: the requests in order, some at a time, so that drawing one costs no turn of the loop.
-    weigh: how many tokens a request counts toward the teacher's limit. While most_waiting wait for
-    another try, no new one is drawn: a teacher that fails must not bring all rows into memory.
+    weigh: how many tokens a request counts toward the teacher's limit.
+    most_waiting: while as many wait for another try, no new one is drawn: a teacher that fails must
+    not bring all rows into memory.
     """
 
     def __init__(
@@ -44,13 +45,13 @@ class RequestQueue:
         self._groups, self._weigh, self._clock = groups, weigh, clock
         self._most_waiting = most_waiting
         self._at_hand: Iterator[Request] = iter(())
-        self._later: list[tuple[float, int, PendingRequest]] = []
-        self._order = count()
-        self._known: set[bytes] = set()
-        self._settled: set[bytes] = set()
+        self._later: list[tuple[float, int, PendingRequest]] = []  # a heap, by the time it is due
+        self._order = count()  # between those that are due at the same time
+        self._known: set[bytes] = set()  # keys that are not drawn
+        self._settled: set[bytes] = set()  # of these, the ones that are over
 
     def draw(self) -> PendingRequest | None:
-        """The next ticket: one whose wait is over, else a new one from the group at hand."""
+        """The next request: one whose wait is over, else a new one from the group at hand."""
         if self._later and self._later[0][0] <= self._clock():
             return heapq.heappop(self._later)[2]
         if self._is_full:
@@ -62,10 +63,8 @@ class RequestQueue:
         return None
 
     async def refill(self) -> bool:
-        """Take the next group in hand; False when there is none, or too much is waiting.
-
-        For when draw gave nothing; one call at a time.
-        """
+        """Take the next group in hand; False when there is none, or too much is waiting. For when
+        draw gave nothing; one call at a time."""
         if self._is_full:
             return False
         stored, self._settled = self._settled, set()
@@ -74,15 +73,15 @@ class RequestQueue:
         self._at_hand = iter(group or ())
         return group is not None
 
-    def put_off(self, ticket: PendingRequest, wait_s: float) -> None:
-        """Draw this ticket again, no sooner than in wait_s seconds."""
-        ticket.attempt += 1
-        ticket.waited_s += wait_s
-        heapq.heappush(self._later, (self._clock() + wait_s, next(self._order), ticket))
+    def put_off(self, pending: PendingRequest, wait_s: float) -> None:
+        """Draw this request again, no sooner than in wait_s seconds."""
+        pending.attempt += 1
+        pending.waited_s += wait_s
+        heapq.heappush(self._later, (self._clock() + wait_s, next(self._order), pending))
 
-    def settle(self, ticket: PendingRequest) -> None:
-        """Nothing more is to be done for this ticket's request."""
-        self._settled.add(ticket.request.key)
+    def settle(self, pending: PendingRequest) -> None:
+        """Nothing more is to be done for this request."""
+        self._settled.add(pending.request.key)
 
     @property
     def _is_full(self) -> bool:
@@ -90,5 +89,5 @@ class RequestQueue:
 
     @property
     def next_in_s(self) -> float | None:
-        """Seconds until the next put-off ticket is due, None if there is none."""
+        """Seconds until the next request that was put off is due, None if there is none."""
         return max(0.0, self._later[0][0] - self._clock()) if self._later else None

@@ -1,6 +1,6 @@
 """Requests and tokens per minute: spread evenly, on short windows, at the teacher's own count.
 
-Each limit is a level that starts empty, fills steadily and holds half a second's worth at most, so
+Each limit is a bucket that starts empty, fills steadily and holds half a second's worth at most, so
 that no minute sees more than its allowance: providers enforce shorter windows than they name. The
 engine asks for one request at a time and in order, so a long prompt waits its turn and then goes;
 it never starves behind short ones. Deciding is here, waiting is the engine's.
@@ -8,8 +8,8 @@ it never starves behind short ones. Deciding is here, waiting is the engine's.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from stepdistill.annotator.teacher.spec import RateLimits
 from stepdistill.common.errors import ConfigError
 
 _BURST_S = 0.5
@@ -18,18 +18,10 @@ _SHARE = 0.99
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimits:
-    """What may be sent in a minute; None for no limit of our own."""
-
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-
-
 class TokenBucket:
     """One limit: `per_minute` flows in steadily, up to half a second's worth.
 
-    A demand larger than that goes once the level is full and leaves a debt, which later demands
+    A demand larger than that goes once the bucket is full and leaves a debt, which later demands
     wait out: no minute sees more than its allowance and one such demand; nothing waits for ever.
     """
 
@@ -37,7 +29,7 @@ class TokenBucket:
         self._clock = clock
         self._at_s = clock()
         self._per_s = self._room = self._level = 0.0
-        self.per_minute: float | None = None
+        self.per_minute: float | None = None  # None: no limit
         if per_minute is not None:
             self.resize(per_minute)
 
@@ -55,7 +47,7 @@ class TokenBucket:
             return 0.0
         self._fill()
         missing = min(amount, self._room) - self._level
-        return missing / self._per_s if missing > 1e-9 else 0.0
+        return missing / self._per_s if missing > 1e-9 else 0.0  # less is the float's own error
 
     def take(self, amount: float) -> None:
         """Spend an amount."""
@@ -70,14 +62,14 @@ class TokenBucket:
 class RateLimiter:
     """Both limits of one model at one teacher."""
 
-    def __init__(self, settings: RateLimits, clock: Clock) -> None:
-        self._own = settings
+    def __init__(self, limits: RateLimits, clock: Clock) -> None:
+        self._own = limits
         self._heard: tuple[str | None, str | None] = (None, None)
-        self.requests = TokenBucket(settings.requests_per_minute, clock)
-        self.tokens = TokenBucket(settings.tokens_per_minute, clock)
+        self.requests = TokenBucket(limits.requests_per_minute, clock)
+        self.tokens = TokenBucket(limits.tokens_per_minute, clock)
 
     def wait_s(self, tokens: int) -> float:
-        """Seconds until a request of so many tokens may go. Raises ConfigError if it never may."""
+        """Seconds until a request of this many tokens may go. Raises ConfigError: it never may."""
         limit = self.tokens.per_minute
         if limit is not None and tokens > limit:
             raise ConfigError(
@@ -87,7 +79,7 @@ class RateLimiter:
         return max(self.requests.wait_s(1), self.tokens.wait_s(tokens))
 
     def take(self, tokens: int) -> None:
-        """A request of so many tokens goes now."""
+        """A request of this many tokens goes now."""
         self.requests.take(1)
         self.tokens.take(tokens)
 
@@ -97,10 +89,8 @@ class RateLimiter:
             self.tokens.take(used - reserved)
 
     def heed(self, headers: Mapping[str, str]) -> bool:
-        """Take the limits that the teacher names, where they are tighter than the user's own.
-
-        True when that changed something.
-        """
+        """Take the limits that the teacher names, where they are tighter than the user's own. True
+        when that changed something."""
         named = (
             headers.get("x-ratelimit-limit-requests"),
             headers.get("x-ratelimit-limit-tokens"),
@@ -108,17 +98,15 @@ class RateLimiter:
         if named == self._heard:
             return False
         self._heard = named
-        requests, tokens = named
-        _heed(self.requests, requests, self._own.requests_per_minute)
-        _heed(self.tokens, tokens, self._own.tokens_per_minute)
+        _tighten(self.requests, named[0], self._own.requests_per_minute)
+        _tighten(self.tokens, named[1], self._own.tokens_per_minute)
         return True
 
 
-def _heed(level: TokenBucket, said: str | None, own: float | None) -> None:
+def _tighten(bucket: TokenBucket, named: str | None, own: float | None) -> None:
     try:
-        named = float(said or "")
-    except ValueError:
+        limit = min(float(named or ""), own or math.inf)
+    except ValueError:  # none is named, or nothing that is a number
         return
-    limit = min(named, own or math.inf)
-    if limit > 0 and limit != level.per_minute:
-        level.resize(limit)
+    if limit > 0 and limit != bucket.per_minute:
+        bucket.resize(limit)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 _FIRST = 64
 # However long the first answer takes, the others do not wait longer than this for it.
-SCOUT_S = 2.0
-_CUT = 0.8
-_PAUSE_S = 5.0
+FIRST_PROBE_S = 2.0
+_CUT = 0.8  # what a 429 leaves of the window
+_PAUSE_S = 5.0  # without growth after a 5xx
 _SLOW_DOWN_S = 15 * 60.0
 _SLOW_DOWN_GROWTH = 1.5
 # Where an answer takes longer by what the window gained in width, width gains nothing.
@@ -23,31 +23,29 @@ _USELESS = 0.9
 
 
 class ConcurrencyWindow:
-    """ceiling: never more than so many. clock: in seconds.
-
-    first: where slow start begins; None: at one, and at 64 once that has its answer.
-    """
+    """ceiling: requests in flight at most. clock: in seconds. first: where slow start begins; None:
+    with one first probe, and at 64 once that has its answer."""
 
     def __init__(self, ceiling: int, clock: Callable[[], float], first: int | None = None) -> None:
         self._ceiling, self._first = ceiling, min(first or _FIRST, ceiling)
         self._clock = clock
         self._level = float(self._first)
-        self._scout_until_s = clock() + SCOUT_S if first is None else 0.0
+        self._probe_until_s = clock() + FIRST_PROBE_S if first is None else 0.0
         self._slow_start = True
         self._cut_at_s = -math.inf
         self._paused_until_s = -math.inf
-        self._slow_from: tuple[float, float] | None = None
-        self._last_round: tuple[float, float] | None = None
+        self._slow_from: tuple[float, float] | None = None  # when `slow_down` was said, the level
+        self._last_round: tuple[float, float] | None = None  # its level, its mean latency
         self._new_round()
 
     @property
     def level(self) -> int:
         """Requests that may be in flight now."""
-        return 1 if self._is_scouting() else max(1, int(self._level))
+        return 1 if self._is_probing() else max(1, int(self._level))
 
     def answered(self, started_s: float, *, was_full: bool) -> None:
         """A good answer came to a request that was sent at started_s."""
-        self._scout_until_s = 0.0
+        self._probe_until_s = 0.0
         now = self._clock()
         self._round_latency_s += now - started_s
         self._round_answers += 1
@@ -59,8 +57,8 @@ class ConcurrencyWindow:
 
     def refused(self, started_s: float, *, slow_down: bool = False) -> None:
         """A 429 came to a request that was sent at started_s."""
-        if started_s < self._cut_at_s or self._is_scouting():
-            return
+        if started_s < self._cut_at_s or self._is_probing():
+            return  # of the same episode; or the probe's, which says nothing about how many may go
         now = self._clock()
         self._slow_start = False
         self._cut_at_s = now
@@ -80,8 +78,8 @@ class ConcurrencyWindow:
         self._paused_until_s, self._last_round = -math.inf, None
         self._new_round()
 
-    def _is_scouting(self) -> bool:
-        return self._scout_until_s > 0 and self._clock() < self._scout_until_s
+    def _is_probing(self) -> bool:
+        return self._probe_until_s > 0 and self._clock() < self._probe_until_s
 
     def _end_round(self, now: float) -> None:
         latency_s = self._round_latency_s / self._round_answers

@@ -1,0 +1,129 @@
+"""Settings become one teacher: what it is called, where it is, and what is never shown."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from stepdistill.annotator.plan.key import endpoint_of
+from stepdistill.annotator.run.planning import make_plans, prepare_run, ready_to_ask, teacher_spec
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
+from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
+from stepdistill.common.errors import ConfigError
+from tests.journeys.conftest import ROOT
+
+MODELS = "models: {o-large: {limit_name: max_tokens, leave_out: [temperature], body: {top_p: 1}}}"
+PRICES = "models: {o-large: [{valid_from: 2026-01-01, source: offer, input: 1, output: 2}]}"
+OWN = "http://gpu-3.example:8000/v1"
+
+
+def settings(**changes: Any) -> RunSettings:
+    parts: dict[str, Any] = {
+        "task": "demo",
+        "splits": ("train",),
+        "teacher": "o-large",
+        "prompts": ROOT / "prompts",
+        "store": Path("store"),
+        "out": Path("out"),
+    }
+    return RunSettings(**{**parts, **changes})
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A key in the environment, and a folder without `.env`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", " sk-very-secret\n")
+    return "sk-very-secret"
+
+
+@pytest.mark.parametrize(
+    ("changes", "base_url", "limit_name", "is_embedded"),
+    [
+        ({}, OPENAI_BASE_URL, "max_completion_tokens", False),
+        ({"base_url": f"{OWN}/"}, OWN, "max_tokens", False),
+        ({"teacher": SIMULATED}, "http://localhost/v1", "max_tokens", True),
+        ({"teacher": SIMULATED, "base_url": OWN}, OWN, "max_tokens", False),
+    ],
+)
+def test_settings_say_who_the_teacher_is(
+    changes: dict[str, Any], base_url: str, limit_name: str, is_embedded: bool
+):
+    teacher = teacher_spec(settings(max_tokens=7, requests_per_minute=60.0, **changes))
+
+    assert (teacher.base_url, teacher.limit_name) == (base_url, limit_name)
+    assert (teacher.endpoint, teacher.is_embedded) == (endpoint_of(base_url), is_embedded)
+    assert (teacher.max_tokens, teacher.rate_limits) == (7, RateLimits(requests_per_minute=60.0))
+    assert (teacher.concurrency, teacher.first_concurrency) == (1024, None)
+
+
+def test_who_names_a_concurrency_begins_with_half_of_it():
+    teacher = teacher_spec(settings(concurrency=9))
+    assert (teacher.concurrency, teacher.first_concurrency) == (9, 5)
+
+
+def test_the_key_is_sent_clean_and_never_shown(key: str):
+    teacher = ready_to_ask(teacher_spec(settings()))
+
+    assert teacher.headers == {"Authorization": f"Bearer {key}"}
+    assert key not in repr(teacher) and key not in f"{teacher}"
+
+
+@pytest.mark.parametrize("changes", [{"offline": True}, {"teacher": SIMULATED}])
+def test_who_asks_nobody_elsewhere_reads_no_key(changes: dict[str, Any]):
+    assert teacher_spec(settings(**changes)).api_key is None
+
+
+@pytest.mark.parametrize(
+    ("secret", "base_url", "words"),
+    [
+        ("", OPENAI_BASE_URL, "no teacher can be reached: set OPENAI_API_KEY"),
+        ("sk-tw\no", OPENAI_BASE_URL, "a character that no key has"),
+        ("sk-“quoted”", OWN, "a character that no key has"),
+    ],
+)
+def test_what_no_request_could_be_sent_with_is_refused(secret: str, base_url: str, words: str):
+    teacher = teacher_spec(settings(base_url=base_url))
+    with pytest.raises(ConfigError, match=words):
+        ready_to_ask(_with_key(teacher, secret))
+    assert ready_to_ask(_with_key(teacher, "sk-1")).headers
+
+
+def _with_key(teacher: TeacherSpec, secret: str) -> TeacherSpec:
+    return replace(teacher, api_key=SecretStr(secret))
+
+
+@pytest.mark.parametrize("url", ["gpu-3:8000/v1", "http:///v1", "http://gpu-3:port/v1"])
+def test_an_address_that_is_none_is_refused(url: str):
+    with pytest.raises(ConfigError, match=f"--base-url {url}"):
+        teacher_spec(settings(base_url=url))
+
+
+def test_the_embedded_simulator_is_asked_where_it_is_under_the_same_keys():
+    config = settings(teacher=SIMULATED)
+    before = teacher_spec(config)
+    ready = ready_to_ask(before, "http://127.0.0.1:4711/v1")
+
+    assert ready.url == "http://127.0.0.1:4711/v1/chat/completions"
+    assert ready.endpoint == before.endpoint == make_plans(config)[0].endpoint
+
+
+def test_a_plan_has_of_the_teacher_what_a_key_is_made_of(tmp_path: Path):
+    (tmp_path / "models.yaml").write_text(MODELS)
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    config = settings(models=tmp_path / "models.yaml", prices=tmp_path / "prices.yaml")
+    run = prepare_run(config)
+    (plan,) = make_plans(config, run.teacher)
+
+    assert (plan.model, plan.endpoint, plan.options) == (
+        run.teacher.model,
+        run.teacher.endpoint,
+        run.teacher.options,
+    )
+    assert run.teacher.limit_name == "max_tokens"
+    request = next(iter(plan.rows())).label
+    assert b'"top_p":1' in run.teacher.body(request)
+    assert run.tariff.host == "api.openai.com" and "o-large" in run.tariff.own.models
