@@ -15,7 +15,7 @@ USAGE = {
     "prompt_tokens": 12,
     "completion_tokens": 7,
     "total_tokens": 19,
-    "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+    "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2, "audio_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": 3},
 }
 
@@ -38,7 +38,7 @@ def test_a_whole_reply_is_read_whole():
     answer = read(a_reply())
 
     assert (answer.text, answer.finish, answer.model) == ("yes", "stop", "m-1")
-    assert answer.usage == Usage(prompt=12, completion=7, cached=4, reasoning=3)
+    assert answer.usage == Usage(prompt=12, completion=7, cached=4, reasoning=3, written=2)
     assert (answer.mode, answer.limit, answer.request_id) == ("online", 512, "req_1")
     assert answer.asked_at > 1_700_000_000
 
@@ -74,6 +74,23 @@ def test_what_is_new_on_the_wire_does_no_harm():
     assert read(a_reply({"annotations": []}, service_tier="default", new=[1])).text == "yes"
 
 
+def test_a_number_that_json_does_not_know_does_no_harm_where_nobody_looks():
+    body = a_reply(logprobs="nan").replace(b'"nan"', b"NaN")
+
+    assert read(body) == read(a_reply())
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": "12", "completion_tokens": 7.0},
+        {"prompt_tokens": 12, "completion_tokens": 7, "prompt_tokens_details": {}},
+    ],
+)
+def test_tokens_are_counted_however_their_number_is_written(usage: dict[str, Any]):
+    assert read(a_reply(usage=usage)).usage == Usage(prompt=12, completion=7)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -88,6 +105,14 @@ def test_what_is_new_on_the_wire_does_no_harm():
         b"\xff\xfe",
         a_reply()[:-20],
         a_reply({"content": 7}),
+        a_reply({"content": None, "refusal": ["no"]}),
+        a_reply(finish_reason=1),
+        a_reply(model=None),
+        a_reply(usage=[1]),
+        a_reply(usage={"prompt_tokens": "many"}),
+        a_reply(usage={"prompt_tokens": 1, "prompt_tokens_details": "few"}),
+        a_reply(usage={"prompt_tokens": "inf"}).replace(b'"inf"', b"Infinity"),
+        b"[" * 100_000,
     ],
 )
 def test_a_body_that_is_no_answer_is_asked_for_again(body: bytes):
