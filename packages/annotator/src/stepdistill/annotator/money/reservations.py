@@ -24,8 +24,8 @@ from stepdistill.annotator.teacher.spec import TeacherSpec
 
 # A token has a byte at least; a chat adds a few of its own.
 _FRAME_TOKENS = 16
-# Granted ahead: so many requests' worst, but no more than this share of the ceiling: a kill loses
-# what was granted, and each grant costs a write.
+# Granted ahead: the worst of this many requests, but no more than this share of the ceiling. A kill
+# loses what was granted, and each grant costs a write.
 _GRANT_REQUESTS = 64
 _GRANT_SHARE = Decimal("0.02")
 # What is left of a ceiling in the end is less than a part: small ones use it up.

@@ -105,6 +105,7 @@ async def _context(
     """What either teacher works with: an online one looks after earlier batches, too."""
     settings = run.settings
     budget = settings.budget or settings.task
+    # What is on its way to the disk is lost by a kill, as what is in flight is: no more than that.
     async with GroupCommit(store, backlog=teacher.concurrency) as group_commit:
         with reservations_under(
             settings.max_cost_usd, budget, teacher, run.tariff, store

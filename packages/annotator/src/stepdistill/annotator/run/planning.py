@@ -57,7 +57,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     return TeacherSpec(
         model=config.teacher,
         base_url=url.rstrip("/"),
-        # Whoever asks nobody needs no key, and reads none.
+        # Where nobody else is asked no key is needed, and none is read.
         api_key=None if config.offline or is_embedded else Secrets().openai_api_key,
         options=options,
         max_tokens=config.max_tokens,

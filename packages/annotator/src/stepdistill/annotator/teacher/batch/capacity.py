@@ -1,7 +1,7 @@
-"""How much may lie at the teacher's: enqueued prompt tokens, and batches created in an hour.
+"""How much may be enqueued on the server: prompt tokens, and batches created in an hour.
 
 Prompt tokens of batches that have not ended count toward a pool of each model. Deciding is here,
-waiting is the teacher's.
+waiting is for the engine.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,8 +14,8 @@ _FIRST_S, _CAP_S = 2.0, 600.0  # waits after refusals: they double
 
 
 class Capacity:
-    """limit_tokens: of the user, None for none; the teacher may name a tighter one. clock: seconds
-    since 1970, as in the ledger's stamps."""
+    """What the server has room for. limit_tokens: of the user, None for none; the server may name a
+    tighter one. clock: seconds since 1970, as in the ledger's stamps."""
 
     def __init__(self, limit_tokens: int | None, clock: Callable[[], float]) -> None:
         self.limit_tokens = limit_tokens

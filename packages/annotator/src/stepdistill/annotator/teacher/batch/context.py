@@ -20,8 +20,7 @@ _T = TypeVar("_T")
 
 
 class BatchReporter:
-    """Says what happens to batches, once: a line for people, and an event in the log. say: a line
-    for whoever looks on."""
+    """Says what happens to batches, once: an event in the log, and by `say` a line for people."""
 
     def __init__(self, events: EventLog, say: Callable[[str], None]) -> None:
         self._events, self._say = events, say
@@ -56,7 +55,7 @@ class BatchReporter:
 class BatchContext(AskContext):
     """What one run asks in batches with."""
 
-    run: str  # a name of its own, for what it puts at the teacher's
+    run: str  # a name of its own, for what it puts on the server
     task: str
     settings: BatchSettings
     ledger: Ledger  # of the context's store

@@ -3,7 +3,7 @@
     planner     which parts hold its requests, and what is asked again
     part_files  what the store lacks, on the disk, once
     ledger      what is meant, before it is done
-    capacity    how much may lie at the teacher's
+    capacity    how much may be enqueued on the server
     upload      a part up, a batch created; or found again after a kill
     collect     what an ended batch holds, into the store
     lifecycle   one step of one part
@@ -47,7 +47,7 @@ class BatchTeacher:
         self.waiting = 0  # requests in batches that a run without `wait` leaves behind
 
     def stop(self) -> None:
-        """Leave; batches go on at the teacher's, and what is on its way lands or is found again."""
+        """Leave; batches go on without us, and what is on its way lands or is found again."""
         self._stopped = True
         if self._online is not None:
             self._online.stop()

@@ -4,7 +4,7 @@
                                                                -> released
 
 `uploading` and `creating` are written before the call is made: whoever finds a part in them does
-not know whether the call reached the teacher, and asks there. A part is released when its requests
+not know whether the call reached the server, and asks there. A part is released when its requests
 are given back unasked, and collected when each has its state.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
-# The names under which a batch at the teacher's says whose it is.
+# Names in the metadata of a batch, which say whose it is.
 RUN, PART, SUBMISSION = "stepdistill_run", "stepdistill_part", "stepdistill_submission"
 
 State = Literal[
@@ -22,13 +22,13 @@ State = Literal[
 
 
 class RemoteObject(BaseModel):
-    """Something that the teacher's server says; what it says besides is passed over."""
+    """An object that the server returns; fields that nobody reads here are passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class RemoteFile(RemoteObject):
-    """A file at the teacher's."""
+    """A file on the server."""
 
     id: str
     filename: str = ""
@@ -96,7 +96,7 @@ class _Entry(BaseModel):
 class Stamp(_Entry):
     """One step of a part's history."""
 
-    state: str  # of ours, or the teacher's word
+    state: str  # one of ours, or what the server calls the batch's
     at: float  # seconds since 1970
 
 
@@ -131,7 +131,7 @@ class BatchPart(_Entry):
 
     @property
     def remote_name(self) -> str:
-        """Its file at the teacher's: how it is found again."""
+        """Its file's name on the server, by which it is found again."""
         return f"{remote_prefix(self.run)}{self.sha256[:16]}.jsonl"
 
     @property
@@ -179,5 +179,5 @@ class BatchPart(_Entry):
 
 
 def remote_prefix(run: str) -> str:
-    """How the names of a run's files begin, at the teacher's."""
+    """How the names of a run's files on the server begin."""
     return f"stepdistill-{run}-"

@@ -100,7 +100,7 @@ class Uploader:
     async def _create(self, part: BatchPart) -> BatchPart:
         file_id = part.file_id
         if file_id is None:
-            raise ValueError(f"part {part.number} has no file at the teacher's")
+            raise ValueError(f"part {part.number} has no file on the server")
         part = self._ledger.move(part, "creating", submission=part.submission + 1)
         self._report.event("creating", part)
         try:
@@ -135,7 +135,7 @@ class Uploader:
         )
 
     async def _find_file(self, part: BatchPart) -> BatchPart:
-        """The part's file among those at the teacher's; what else lies there of ours goes."""
+        """The part's file among those on the server; what else is there of ours and unused goes."""
         found: RemoteFile | None = None
         for file in await self._unused_files():
             is_whole_there = file.bytes is None or file.bytes == part.bytes

@@ -32,7 +32,7 @@ class CircuitBreakerPolicy:
 
 
 class CircuitBreaker:
-    """where: the teacher's URL, for the error. clock: seconds, monotonic."""
+    """Whether the teacher is there. where: its URL, for the error. clock: seconds, monotonic."""
 
     def __init__(
         self, policy: CircuitBreakerPolicy, where: str, clock: Callable[[], float]

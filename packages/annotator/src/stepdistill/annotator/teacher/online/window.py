@@ -23,8 +23,8 @@ _USELESS = 0.9
 
 
 class ConcurrencyWindow:
-    """ceiling: requests in flight at most. clock: in seconds. first: where slow start begins; None:
-    with one first probe, and at 64 once that has its answer."""
+    """How many requests may be in flight, at most `ceiling`. clock: seconds, monotonic. first:
+    where slow start begins; None: with one first probe, and at 64 once that has its answer."""
 
     def __init__(self, ceiling: int, clock: Callable[[], float], first: int | None = None) -> None:
         self._ceiling, self._first = ceiling, min(first or _FIRST, ceiling)
