@@ -9,7 +9,7 @@ import uvloop
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.money.bill import spent_usd
-from stepdistill.annotator.plan.plan import Unanswered, name_of
+from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.planning import warnings
 from stepdistill.annotator.run.run_notes import Spender, Spending, noted
 from stepdistill.annotator.settings.run import RunSettings
@@ -135,7 +135,8 @@ class Experiment:
 
         scoring = asyncio.create_task(keep_scoring())
         try:
-            await ask(self.config, unanswered, self.store, self.console, self.progress[-1])
+            run = replace(self.trial.run, settings=self.config)
+            await ask(run, unanswered, self.store, self.console, self.progress[-1])
         finally:  # however it ends, what has come in is scored
             scoring.cancel()
             score()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stepdistill.annotator.money.bill import Bill
-from stepdistill.annotator.money.tariff import Tariff
+from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.reading.characteristics import Characteristics, characteristics
 from stepdistill.annotator.reading.readers import Readers

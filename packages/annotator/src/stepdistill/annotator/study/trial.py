@@ -10,7 +10,12 @@ from stepdistill.annotator.prompt.leak import leak_warning
 from stepdistill.annotator.prompt.mix import check_templates, single
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.reading.readers import ORIGINAL, Readers, make_readers
-from stepdistill.annotator.run.planning import make_tariff, make_template_plan, plan_of_templates
+from stepdistill.annotator.run.planning import (
+    PreparedRun,
+    make_template_plan,
+    plan_of_templates,
+    prepare_run,
+)
 from stepdistill.annotator.run.run_notes import Study
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import Metadata, Setting
@@ -35,12 +40,17 @@ class Trial:
     """One plan per template, over rows that have a gold label and in the order they were drawn."""
 
     setting: Setting
+    run: PreparedRun  # whom it asks
     plans: Mapping[str, Plan]  # by template
     readers: Readers
-    tariff: Tariff
     n_rows: int  # that each template is asked
     without_gold: int  # rows of the split that cannot be judged
     remarks: list[str]  # what a person should know, a line each
+
+    @property
+    def tariff(self) -> Tariff:
+        """What the teacher costs."""
+        return self.run.tariff
 
     @property
     def study(self) -> Study:
@@ -55,7 +65,8 @@ class Trial:
 
 def make_trial(config: RunSettings, choice: Choice) -> Trial:
     """The trial of a config's first split. Raises PromptError, DatasetError, ConfigError."""
-    plan = make_template_plan(config, choice.templates)
+    run = prepare_run(config)
+    plan = make_template_plan(config, choice.templates, run.teacher)
     names, remarks = _templates_to_ask(plan, choice)
     sample = draw_sample(plan.task, plan.source, plan.split, choice.test_size, choice.seed or 0)
     if sample.without_gold:
@@ -71,11 +82,11 @@ def make_trial(config: RunSettings, choice: Choice) -> Trial:
             test_size=choice.test_size,
             seed=choice.seed if choice.test_size is not None else None,
         ),
+        run=run,
         plans=_plans_by_template(plan, names, sample),
         readers=make_readers(
             choice.reader, plan.task.label, {name: plan.templates[name] for name in names}
         ),
-        tariff=make_tariff(config),
         n_rows=sample.n,
         without_gold=sample.without_gold,
         remarks=remarks,

@@ -8,12 +8,12 @@ import uvloop
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.money.bill import Bill, spent_usd
-from stepdistill.annotator.money.spending import Spending
 from stepdistill.annotator.plan.plan import Plan, RequestSource, Unanswered
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.readers import VERDICT, make_readers
-from stepdistill.annotator.run.planning import make_tariff
+from stepdistill.annotator.run.planning import prepare_run
+from stepdistill.annotator.run.run_notes import Spending
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -39,16 +39,16 @@ class Asker:
     def __init__(self, config: RunSettings, context: SearchContext) -> None:
         self.context = context
         self.progress: list[Progress] = []  # of each time that we ask
-        self._config, self._tariff = config, make_tariff(config)
+        self._run = prepare_run(config)
         # Of all texts that the search has used, whichever run paid for them.
-        self.bill = Bill(tariff=self._tariff)
+        self.bill = Bill(tariff=self._run.tariff)
 
     def ask(self, sources: Sequence[RequestSource]) -> None:
         """Settle these. Raises RunStopped, StoreError, Interrupted; answers are stored."""
         keys = [request.key for each in sources for request in each.requests()]
         context, progress = self.context, Progress()
         self.progress.append(progress)
-        context.spending.count(progress, self._tariff)
+        context.spending.count(progress, self._run.tariff)
         if all(context.store.has(keys)):  # a replay: no server, no connection
             progress.cached = len(keys)
             return
@@ -56,7 +56,7 @@ class Asker:
         from stepdistill.annotator.run.ask import ask
 
         store, console, simulated = context.store, context.console, context.simulated
-        uvloop.run(ask(self._config, sources, store, console, progress, lambda _: simulated))
+        uvloop.run(ask(self._run, sources, store, console, progress, lambda _: simulated))
 
     def texts(self, source: RequestSource) -> list[str | None]:
         """The answers in order, None where there is none."""
@@ -71,12 +71,12 @@ class Asker:
         """How the one template of a plan did on its rows."""
         readers = make_readers(VERDICT, plan.task.label, plan.templates)
         with self.context.store.reading() as stored:
-            return score_template(plan, stored, readers, self._tariff)
+            return score_template(plan, stored, readers, self._run.tariff)
 
     @property
     def spent_usd(self) -> float | None:
         """What this run's own answers cost; None where no price is known."""
-        return total_usd(spent_usd(self._tariff, each) for each in self.progress)
+        return total_usd(spent_usd(self._run.tariff, each) for each in self.progress)
 
 
 @dataclass(slots=True, kw_only=True)

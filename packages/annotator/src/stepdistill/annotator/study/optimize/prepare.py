@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.selection import stretch
 from stepdistill.annotator.dataset.sources import Source
-from stepdistill.annotator.plan.model_options import load_options
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.readers import VERDICT
-from stepdistill.annotator.run.planning import endpoint, make_door, make_tariff, uses_simulator
+from stepdistill.annotator.run.planning import PreparedRun, prepare_run, ready_to_ask
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.study.metadata import Setting
@@ -58,14 +57,13 @@ def prepare(config: RunSettings, optimizer: RunSettings, settings: SearchSetting
     """Raises PromptError, DatasetError and ConfigError."""
     trial = _trial(config, settings)
     plan = next(iter(trial.plans.values()))
+    proposing = prepare_run(optimizer)
+    proposer = proposing.teacher
     optimizer_plan = replace(
-        plan,
-        model=optimizer.teacher,
-        endpoint=endpoint(optimizer),
-        options=load_options(optimizer.models, optimizer.teacher),
+        plan, model=proposer.model, endpoint=proposer.endpoint, options=proposer.options
     )
     name = name_of([*trial.plans.values(), optimizer_plan])
-    for each in (config, optimizer):
+    for each in (trial.run, proposing):
         _check(each)
     rows = _share_out(plan, trial.n_rows, settings)
     return Prepared(
@@ -101,12 +99,11 @@ def _trial(config: RunSettings, settings: SearchSettings) -> Trial:
     return replace(trial, plans=own)
 
 
-def _check(config: RunSettings) -> None:
+def _check(run: PreparedRun) -> None:
     """What would end the search at its first request to this model."""
-    if not uses_simulator(config):
-        make_door(config, None)
-    if config.max_cost_usd is not None:
-        make_tariff(config).known_price(datetime.now(UTC).date())
+    ready_to_ask(run.teacher)
+    if run.settings.max_cost_usd is not None:
+        run.tariff.known_price(datetime.now(UTC).date())
 
 
 def _share_out(plan: Plan, n_rows: int, settings: SearchSettings) -> SearchRows:

@@ -8,7 +8,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import CeilingReached
 from stepdistill.annotator.reading.readers import VERDICT, VERSIONS
 from stepdistill.annotator.run.planning import make_tariff
-from stepdistill.annotator.run.run_notes import Spender, Spending, noted
+from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search

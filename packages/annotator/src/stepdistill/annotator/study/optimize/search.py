@@ -11,19 +11,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.run.run_notes import Study
-from stepdistill.annotator.settings.study import SearchSettings
-from stepdistill.annotator.study.optimize.asker import Asker
-from stepdistill.annotator.study.optimize.candidate_pool import CandidatePool
-from stepdistill.annotator.study.optimize.confirmation import Confirmation, Pair
-from stepdistill.annotator.study.optimize.history import HistoryLine, State, write_history
-from stepdistill.annotator.study.optimize.meta_prompt import MetaPrompt, Tried
-from stepdistill.annotator.study.optimize.proposal_filter import ProposalFilter, RefusedProposal
-from stepdistill.annotator.study.optimize.proposer import ProposalRequests
-from stepdistill.annotator.study.optimize.search_rows import SearchRows
-from stepdistill.annotator.study.score_template import Scored
+from stepdistill.annotator.study.optimize.candidate_pool import Asker, CandidatePool
+from stepdistill.annotator.study.optimize.history import HistoryLine, write_history
+from stepdistill.annotator.study.optimize.prepare import Prepared
+from stepdistill.annotator.study.optimize.proposal import (
+    ProposalFilter,
+    ProposalRequests,
+    RefusedProposal,
+)
+from stepdistill.annotator.study.optimize.report import Confirmation, Pair
+from stepdistill.annotator.study.score import Scored
 
 _Proposal = Template | RefusedProposal
 
