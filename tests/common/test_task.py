@@ -28,6 +28,8 @@ def test_a_task_needs_only_name_fields_label_and_student():
         ({"task": "No Spaces"}, "task"),
         ({"task": "-x"}, "task"),
         ({"fields": {}}, "fields"),
+        ({"fields": {"question": "a", "choice-b": "b"}}, "fields"),
+        ({"fields": {"1": "question"}}, "fields"),
         ({"student": {}}, "student.input"),
         ({"label": {"kind": "colours"}}, "label.kind"),
         ({"label": {"kind": "options"}}, "label"),
@@ -47,6 +49,13 @@ def test_a_wrong_task_is_refused_by_field(changes: dict[str, Any], field: str):
         TaskSpec.model_validate({**GOOD, **changes})
 
     assert ".".join(str(part) for part in refused.value.errors()[0]["loc"]) == field
+
+
+@pytest.mark.parametrize("name", ["question", "_2", "Choice_A", "größe", "ä", "質問"])
+def test_a_field_has_any_name_that_a_placeholder_can_have(name: str):
+    task = TaskSpec.model_validate({**GOOD, "fields": {name: "text"}})
+
+    assert list(task.fields) == [name]
 
 
 def test_gold_values_keep_their_type():

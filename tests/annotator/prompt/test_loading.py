@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.prompt.task import check_placeholders, load_task
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.common.errors import PromptError
+from tests.annotator.dataset.made import a_task
 from tests.annotator.prompt.made import TASK_YAML, TEMPLATES_YAML, prompts_folder
+
+TASK = a_task(fields={"problem": "problem", "hint_2": "hint"})
 
 
 def refusal(action: Callable[[], object]) -> str:
@@ -48,6 +51,8 @@ def test_an_unknown_task_is_told_those_there_are(tmp_path: Path):
         ("kind: text", "kind: options, options: [choice]", "`choice` is not among the fields"),
         ("{input: ", "{input: 1, text: ", "`student."),
         ('"{problem}"', '"{problem} {question}"', "student.input has {question}"),
+        ('"{problem}"', '"{problem} {ä}"', "student.input has {ä}"),
+        ("{problem: text, ", '{problem: text, "1": number, ', "`fields`: Value error, `1` is not"),
         ("task: sums", "task: [sums", "not YAML"),
         ("task: sums", "task: 2023-99-99", "not YAML"),
         (TASK_YAML, "", "`the whole file`"),
@@ -105,3 +110,14 @@ def test_templates_of_all_files_are_read_and_an_id_used_twice_is_refused(tmp_pat
     other.write_text("templates: [{id: long, user: x}]")
     said = refusal(lambda: load_templates(prompts, "sums"))
     assert "template id long is used twice in task sums" in said
+
+
+def test_an_unknown_placeholder_is_named_with_those_there_are():
+    with pytest.raises(PromptError) as refused:
+        check_placeholders("here", "{problem} {hint}", TASK)
+
+    assert str(refused.value) == "here has {hint}, but task sums has only {problem}, {hint_2}"
+
+
+def test_known_placeholders_and_other_braces_pass():
+    check_placeholders("here", '{problem}{hint_2}{} {"a": 1} {two words}', TASK)

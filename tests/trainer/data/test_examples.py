@@ -4,12 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stepdistill.common.errors import ShardError
 from stepdistill.common.record import Record
-from stepdistill.trainer.data.examples import TaskText, TrainSet, exam, fill, lesson
+from stepdistill.trainer.data.examples import TaskText, TrainSet, exam, lesson
 from stepdistill.trainer.data.shards import DataSplit, read_data
 from stepdistill.trainer.settings.train import TrainSettings, parse
 from tests.trainer.made_rows import arguments, word_problems, write_split
@@ -33,12 +31,6 @@ def _learn(folder: Path, records: list[Record], **options: object) -> TrainSet:
 
 def _split(folder: Path, records: list[Record]) -> DataSplit:
     return read_data(_config(write_split(folder / "rows", records))).train
-
-
-@given(st.text(), st.text())
-def test_a_value_is_never_filled_in_again(question: str, hint: str) -> None:
-    filled = fill("{question} / {hint}", {"question": question, "hint": hint})
-    assert filled == f"{question} / {hint}"
 
 
 def test_braces_in_a_value_stay(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ A manifest carries the label and student parts, so the trainer needs no prompts 
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from stepdistill.common.placeholders import is_name
 
 LabelKind = Literal["classes", "options", "equation", "text"]
 Scalar = str | int | float | bool | None
@@ -85,3 +87,11 @@ class TaskSpec(BaseModel):
     gold: str | None = None
     gold_rationale: str | None = None
     student: StudentSpec
+
+    @field_validator("fields")
+    @classmethod
+    def _placeholders_can_name_them(cls, fields: dict[str, str]) -> dict[str, str]:
+        for name in fields:
+            if not is_name(name):
+                raise ValueError(f"`{name}` is not a letter or _, then letters, digits and _")
+        return fields

@@ -12,7 +12,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.check import PromptProblem, check_prompts
 from stepdistill.annotator.prompt.leak import leaks
 from stepdistill.annotator.prompt.mix import Mix, assign, load_mix, mix_files
-from stepdistill.annotator.prompt.task import load_task, placeholders
+from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.run.planning import DEFAULT_MIX
 from stepdistill.annotator.settings.console import JSON, JsonSettings
@@ -27,6 +27,7 @@ from stepdistill.annotator.study.metadata import (
 )
 from stepdistill.common.command_line import add_command, make_app
 from stepdistill.common.errors import PromptError
+from stepdistill.common.placeholders import placeholders
 from stepdistill.common.task import TaskSpec
 
 

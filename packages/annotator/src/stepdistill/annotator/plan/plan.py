@@ -16,8 +16,8 @@ from stepdistill.annotator.plan.model_options import ModelOptions
 from stepdistill.annotator.prompt.leak import gold_words, leaks
 from stepdistill.annotator.prompt.mix import Assignment, Mix, assign
 from stepdistill.annotator.prompt.structured import response_format
-from stepdistill.annotator.prompt.task import filler
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.common.placeholders import filler
 from stepdistill.common.task import TaskSpec
 
 Asked = Callable[[Row], Request]

@@ -10,9 +10,9 @@ from typing import Literal
 from stepdistill.annotator.prompt.leak import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.likeness import ALIKE, likeness, words_of
 from stepdistill.annotator.prompt.mix import Mix, load_mix, mix_files
-from stepdistill.annotator.prompt.task import filler, placeholders
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.errors import PromptError
+from stepdistill.common.placeholders import filler, placeholders, unknown_placeholders
 from stepdistill.common.task import TaskSpec
 
 
@@ -60,8 +60,7 @@ def _original_patterns(task: TaskSpec, template: Template, where: str) -> Iterat
         ("label_parse", original.label_parse),
         ("explanation_parse", original.explanation_parse),
     ):
-        unknown = [each for each in placeholders(pattern) if each not in fields]
-        if unknown:
+        if unknown := unknown_placeholders(pattern, fields):
             yield _error(where, f"original.{name} has {{{unknown[0]}}}, which is not a field")
             continue
         try:

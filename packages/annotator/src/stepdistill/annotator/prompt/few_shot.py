@@ -16,10 +16,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stepdistill.annotator.prompt.task import check_placeholders, filler, placeholders
+from stepdistill.annotator.prompt.task import check_placeholders
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
+from stepdistill.common.placeholders import filler, placeholders, unknown_placeholders
 from stepdistill.common.task import TaskSpec
 
 FEW_SHOT_NAME = "few-shot.yaml"
@@ -74,12 +75,10 @@ def load_few_shot(path: Path, task: TaskSpec) -> FewShot:
         )
     found = read_yaml(path, FewShot)
     check_placeholders(f"{path}: question", found.question, task)
-    for name in placeholders(found.answer):
-        if name not in _ANSWER:
-            raise PromptError(f"{path}: answer has {{{name}}}, but only rationale and label")
+    for name in unknown_placeholders(found.answer, _ANSWER):
+        raise PromptError(f"{path}: answer has {{{name}}}, but only rationale and label")
     for number, shot in enumerate(found.shots, start=1):
-        missing = [name for name in placeholders(found.question) if name not in shot.fields]
-        if missing:
+        if missing := unknown_placeholders(found.question, shot.fields):
             raise PromptError(f"{path}: shot {number} lacks the field {missing[0]}")
         said = (*shot.fields.values(), shot.rationale, shot.label)
         if any(placeholders(text) for text in said):

@@ -4,14 +4,10 @@ A teacher that is shown the label repeats it, and its template looks better than
 can have their use (reasons for a known label), so they are allowed, but never in silence.
 """
 
-import re
-
 from stepdistill.annotator.dataset.rows import Row
-from stepdistill.annotator.prompt.task import placeholders
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.common.placeholders import is_name, placeholders
 from stepdistill.common.task import TaskSpec
-
-_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def gold_placeholders(task: TaskSpec) -> dict[str, str]:
@@ -23,7 +19,7 @@ def gold_placeholders(task: TaskSpec) -> dict[str, str]:
     for place, what in ((task.gold_rationale, "gold rationale"), (task.gold, "gold label")):
         if place is None:
             continue
-        if _NAME.fullmatch(place) and place not in task.fields:
+        if is_name(place) and place not in task.fields:
             found[place] = what
         inside = f"{{{place}}}"
         fields = task.fields.items()

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from stepdistill.annotator.prompt.task import filler
 from stepdistill.annotator.reading.readers import Readers
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.labels import same_label
+from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
 from stepdistill.common.task import TaskSpec
 

@@ -4,10 +4,11 @@ A pattern goes to RE2, which takes time in step with the text whatever the patte
 not know (lookaround, references back) goes to `regex` with a time limit.
 """
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
+
+from stepdistill.common.placeholders import PLACEHOLDER
 
 if TYPE_CHECKING:
     import regex
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 LONGEST_PATTERN = 20_000
 TIME_LIMIT_S = 0.05
 Groups = tuple[tuple[int, int], ...]
-
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 class PatternError(Exception):
@@ -31,7 +30,7 @@ def filled(pattern: str, fields: Mapping[str, str]) -> str:
     """The pattern with a row's texts in place of `{name}`, as they stand: not escaped."""
     if "{" not in pattern:
         return pattern
-    return _PLACEHOLDER.sub(lambda found: fields.get(found[1], found[0]), pattern)
+    return PLACEHOLDER.sub(lambda found: fields.get(found[1], found[0]), pattern)
 
 
 class Pattern:

@@ -1,17 +1,15 @@
 """record -> example: what the student reads, and what it is to say."""
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from stepdistill.common.errors import ShardError
+from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
 from stepdistill.trainer.data.shards import DataSplit, SplitPart, chance
 from stepdistill.trainer.settings.tasks import explaining
 from stepdistill.trainer.settings.train import Labels, TrainSettings
-
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +70,6 @@ class EvalSet:
     without_gold: int
 
 
-def fill(template: str, fields: Mapping[str, str]) -> str:
-    """Put the fields into {placeholders}, once: braces inside a value stay as they are.
-
-    >>> fill("{question} {hint}", {"question": "{hint}?", "hint": "none"})
-    '{hint}? none'
-    """
-    return _PLACEHOLDER.sub(lambda match: fields[match[1]], template)
-
-
 def lesson(split: DataSplit, config: TrainSettings) -> TrainSet:
     """The split's rows as training examples. Raises ShardError when not one row has a label.
 
@@ -131,7 +120,7 @@ def exam(split: DataSplit) -> EvalSet:
 def input_of(part: SplitPart, record: Record) -> str:
     """What the student reads. Raises ShardError when the record lacks a field."""
     try:
-        return fill(part.manifest.student.input, record.input)
+        return filler(part.manifest.student.input)(record.input)
     except KeyError as error:
         raise ShardError(
             f"{part.folder}: the student's template asks for {{{error.args[0]}}}, which row "

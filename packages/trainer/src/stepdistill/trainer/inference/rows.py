@@ -8,7 +8,7 @@ from typing import cast
 import orjson
 
 from stepdistill.common.errors import DatasetError
-from stepdistill.trainer.data.examples import fill
+from stepdistill.common.placeholders import filler
 from stepdistill.trainer.model.use import InferenceSettings
 
 
@@ -46,7 +46,7 @@ def row_of(content: object, where: str, name: str, use: InferenceSettings) -> As
         raise DatasetError(f"{where}: input must be a text or an object of the task's fields")
     values = {key: str(value) for key, value in cast(dict[str, object], given).items()}
     try:
-        text = fill(use.student.input, values)
+        text = filler(use.student.input)(values)
         options = [values[option] for option in use.label.options]
     except KeyError as error:
         raise DatasetError(f"{where}: the field {error.args[0]} is missing") from None

@@ -16,9 +16,9 @@ from stepdistill.annotator.plan.key import Request, RequestForm
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.leak import gold_placeholders
 from stepdistill.annotator.prompt.likeness import ALIKE, Words, likeness, words_of
-from stepdistill.annotator.prompt.task import filler, placeholders
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.errors import PromptError
+from stepdistill.common.placeholders import filler, placeholders, unknown_placeholders
 from stepdistill.common.task import TaskSpec
 
 FOUND = "found-"  # what a search finds is called so; the next one leaves it out unless named
@@ -69,10 +69,9 @@ def load_meta_prompt(prompts: Path, task: TaskSpec, problems: tuple[Row, ...]) -
         if name not in named:
             raise PromptError(f"{path}: {{{name}}} is missing: a meta-prompt shows both")
     known = (*_REQUIRED, *_OPTIONAL, *task.fields)
-    for name in named:
-        if name not in known:
-            has = ", ".join(f"{{{each}}}" for each in known)
-            raise PromptError(f"{path} has {{{name}}}, but only {has} mean something there")
+    for name in unknown_placeholders(text, known):
+        has = ", ".join(f"{{{each}}}" for each in known)
+        raise PromptError(f"{path} has {{{name}}}, but only {has} mean something there")
     return MetaPrompt(text=text.strip(), task=task, problems=problems)
 
 

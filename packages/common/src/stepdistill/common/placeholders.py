@@ -1,0 +1,44 @@
+"""Placeholders: `{question}` in a prompt or a student's input stands for the field of that name.
+
+A field's name is a letter (of any alphabet) or `_`, then letters, digits and `_`. All other braces
+are text: the JSON of `{"label": ...}`, a regex's `\\d{2}`, `{}`, `{two words}`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Container, Mapping
+from functools import lru_cache
+
+PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")  # `{question}`, `{choice_2}`, `{größe}`; not `{2}`
+
+
+def is_name(text: str) -> bool:
+    """Whether a field may be called this, so that a placeholder can name it."""
+    return PLACEHOLDER.fullmatch(f"{{{text}}}") is not None
+
+
+def placeholders(text: str) -> Counter[str]:
+    """How often each placeholder stands in a text, in the order in which they first appear."""
+    return Counter(PLACEHOLDER.findall(text))
+
+
+def unknown_placeholders(text: str, known: Container[str]) -> list[str]:
+    """The placeholders of a text that are not among the known names, in order."""
+    return [name for name in placeholders(text) if name not in known]
+
+
+@lru_cache(1024)  # a run has few texts to fill and many rows to fill them with
+def filler(text: str) -> Callable[[Mapping[str, str]], str]:
+    """What fills a text's placeholders from a row's fields; it raises KeyError where one lacks.
+
+    It fills in one pass, so braces inside a value stay as they are.
+
+    >>> filler('{question} {hint} {"a": 1}')({"question": "{hint}?", "hint": "none"})
+    '{hint}? none {"a": 1}'
+    """
+    # An odd piece is a name, an even one is the text between two names, whose braces are doubled:
+    # str.format_map then fills all names in one call of C, faster than re.sub with a function.
+    pieces = PLACEHOLDER.split(text)
+    pieces[::2] = [piece.replace("{", "{{").replace("}", "}}") for piece in pieces[::2]]
+    pieces[1::2] = [f"{{{name}}}" for name in pieces[1::2]]
+    return "".join(pieces).format_map
