@@ -24,13 +24,13 @@ from typing import Any
 import orjson
 
 from measuring import Figure, Results, parser, report
-from stepdistill.annotator.dataset.selection import lot
 from stepdistill.annotator.importing.original import read_templates
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
 from stepdistill.annotator.study.race import SLACK, Correct, RaceRules, run_race
 from stepdistill.common.labels import same_label
 from stepdistill.common.task import TaskSpec
+from stepdistill.common.uniform import uniform_of
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data"
@@ -108,7 +108,7 @@ def made_up(seed: int) -> Whole:
 
 def race(whole: Whole, seed: int) -> dict[str, float]:
     """One race: whether it found a good one, and its figures in percent."""
-    rows = sorted(whole.rows, key=lambda row: lot(seed, row))
+    rows = sorted(whole.rows, key=lambda row: uniform_of(seed, row.encode()))
     outcomes = {name: [each[row] for row in rows] for name, each in whole.right.items()}
 
     def ask(names: Sequence[str], n_rows: int) -> dict[str, Correct]:

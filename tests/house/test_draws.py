@@ -10,15 +10,19 @@ from itertools import islice
 import pytest
 
 from stepdistill.annotator.dataset.rows import Row
-from stepdistill.annotator.dataset.selection import lot as of_sample
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.key import Endpoint
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix, assign
 from stepdistill.annotator.prompt.original_shuffle import shuffled_parts
-from stepdistill.annotator.simulator.uniform import uniform as of_simulator
 from stepdistill.common.task import LabelSpec, StudentSpec, TaskSpec
-from stepdistill.trainer.data.shards import chance as of_trainer
+from stepdistill.common.uniform import uniform_of as of_simulator
+from stepdistill.common.uniform import uniform_of_text as of_trainer
+
+
+def of_sample(seed: int, row_id: str) -> float:
+    """Which rows are in a sample of this seed."""
+    return of_simulator(seed, row_id.encode())
 
 
 def of_rationale_rate(seed: int, row_id: str) -> float:
@@ -39,7 +43,7 @@ def of_rationale_rate(seed: int, row_id: str) -> float:
         model="any",
         endpoint=Endpoint(name="localhost", path="/v1/chat/completions"),
     )
-    return plan.draw(
+    return plan.uniform(
         Row(id=row_id, split="train", index=0, fields={}, gold=None, gold_rationale=None)
     )
 

@@ -125,12 +125,12 @@ def test_a_structured_template_asks_for_an_object(tmp_path: Path):
     assert "response_format" not in next(left_out.rows()).label.body
 
 
-def test_lots_decide_who_is_asked_for_reasons_of_their_own(tmp_path: Path):
+def test_uniform_numbers_decide_who_is_asked_for_reasons_of_their_own(tmp_path: Path):
     plan = a_plan(tmp_path, APART)
-    lots = [plan.draw(planned.row) for planned in plan.rows()]
-    middle = sorted(lots)[1]
+    numbers = [plan.uniform(planned.row) for planned in plan.rows()]
+    middle = sorted(numbers)[1]
 
     some = a_plan(tmp_path, APART, rationales_below=middle)
     asked = [planned.rationale is not None for planned in some.rows()]
-    assert asked == [lot < middle for lot in lots]
-    assert 0 <= min(lots) < max(lots) < 1
+    assert asked == [number < middle for number in numbers]
+    assert 0 <= min(numbers) < max(numbers) < 1

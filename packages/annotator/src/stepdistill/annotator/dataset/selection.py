@@ -1,10 +1,9 @@
 """Choosing rows by a seed, so that every larger choice holds the smaller ones.
 
-Each row has a lot, drawn from the seed and the row's id alone: the rows with the lowest lots are
-taken. So the 50 of a seed are among its 100, and rows that come or go move no others.
+Each row has a uniform number, by the seed and its id alone; the rows with the lowest are taken. So
+the 50 of a seed are among its 100, and rows that come or go move no others.
 """
 
-import hashlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.task import TaskSpec
+from stepdistill.common.uniform import uniform_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +29,11 @@ class RowSample:
     without_gold: int
 
 
-def lot(seed: int, row_id: str) -> float:
-    """A number in [0, 1) that belongs to this row under this seed."""
-    digest = hashlib.blake2b(f"{seed}\0{row_id}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest, "big") >> 11) / 2**53
-
-
 def draw_sample(
     task: TaskSpec, source: Source, split: str, size: float | None, seed: int
 ) -> RowSample:
     """`size` rows with a gold label, or that fraction of them where size is a float, held in memory
-    and in the order of their lots; None: all rows of the source, in its own order.
+    and in the order of their numbers; None: all rows of the source, in its own order.
 
     Raises DatasetError where no row has a gold label.
     """
@@ -53,9 +47,9 @@ def draw_sample(
     if size is None:
         return RowSample(source=source, n=n_gold, without_gold=n_rows - n_gold)
     wanted = _wanted(size, n_gold)
-    lots = heapq.nsmallest(wanted, ((lot(seed, row.id), row.index) for row in with_gold()))
-    chosen = only(source, [index for _, index in lots])
-    return RowSample(source=chosen, n=len(lots), without_gold=n_rows - n_gold)
+    numbered = ((uniform_of(seed, row.id.encode()), row.index) for row in with_gold())
+    chosen = [index for _, index in heapq.nsmallest(wanted, numbered)]
+    return RowSample(source=only(source, chosen), n=len(chosen), without_gold=n_rows - n_gold)
 
 
 def only(source: Source, indices: list[int]) -> Source:

@@ -16,8 +16,8 @@ import orjson
 import yaml
 
 from stepdistill.annotator.dataset.files import RawRow, reader_of
-from stepdistill.annotator.dataset.selection import lot
 from stepdistill.common.errors import DatasetError, PromptError
+from stepdistill.common.uniform import uniform_of
 
 SPLITS = ("train", "valid", "test")
 MAX_CLASSES = 50  # a label with more values is free text: no prompt could list them
@@ -140,7 +140,7 @@ def write_splits(
 
 
 def _split(text: str, shares: Mapping[str, float]) -> str:
-    drawn = lot(_SEED, text)
+    drawn = uniform_of(_SEED, text.encode())
     for split in SPLITS[1:]:
         if drawn < shares[split]:
             return split

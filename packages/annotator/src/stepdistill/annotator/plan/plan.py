@@ -19,6 +19,7 @@ from stepdistill.annotator.prompt.structured import response_format
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.placeholders import filler
 from stepdistill.common.task import TaskSpec
+from stepdistill.common.uniform import uniform_of_text
 
 Asked = Callable[[Row], Request]
 
@@ -98,13 +99,12 @@ class Plan:
             votes = tuple([each[assignment.label](row) for each in again]) if again else ()
             yield PlannedRow(row, assignment, label, rationale, votes)
 
-    def draw(self, row: Row) -> float:
-        """A row's lot, from 0 to 1: seeded by the mix, the same whatever other rows there are."""
-        digest = hashlib.sha256(f"{self.mix.seed} {row.id}".encode()).digest()
-        return int.from_bytes(digest[:8]) / 2**64
+    def uniform(self, row: Row) -> float:
+        """A row's number in [0, 1), seeded by the mix: the same whatever other rows there are."""
+        return uniform_of_text(f"{self.mix.seed} {row.id}")
 
     def _explained(self, row: Row) -> bool:
-        return self.rationales_below >= 1 or self.draw(row) < self.rationales_below
+        return self.rationales_below >= 1 or self.uniform(row) < self.rationales_below
 
     def asking(self, sample: int = 0) -> dict[str, Asked]:
         """How each template asks for a row, the so-manieth time."""
@@ -174,7 +174,7 @@ class Unanswered:
         return (
             planned.rationale
             for planned in self.plan.rows(self.start)
-            if planned.rationale is not None and self.plan.draw(planned.row) >= self.above
+            if planned.rationale is not None and self.plan.uniform(planned.row) >= self.above
         )
 
     def count(self) -> int | None:

@@ -90,5 +90,5 @@ def explained(plan: Plan, store: ResponseStore, rules: Rules) -> Explained:
             if isinstance(result, Record):
                 records += 1
                 if result.rationale is not None:
-                    lots.append(plan.draw(planned.row))
+                    lots.append(plan.uniform(planned.row))
     return Explained(records=records, lots=array("d", sorted(lots)))

@@ -133,7 +133,7 @@ class SplitWriter:
         """The record as the rate wants it."""
         dropped = outcome.dropped
         if record.rationale is not None:
-            if self._below >= 1 or self.plan.draw(planned.row) < self._below:
+            if self._below >= 1 or self.plan.uniform(planned.row) < self._below:
                 self._explained += 1
             else:
                 record, dropped = replace(record, rationale=None), _OVER_THE_RATE

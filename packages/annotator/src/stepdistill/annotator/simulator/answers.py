@@ -12,8 +12,9 @@ from stepdistill.annotator.simulator.phrasing import (
     json_only,
     phrase,
 )
-from stepdistill.annotator.simulator.uniform import pick, uniform
+from stepdistill.annotator.simulator.pick import pick
 from stepdistill.annotator.simulator.wire import prompt_digest, read_messages
+from stepdistill.common.uniform import uniform_of
 
 # Reasons that would go with any label: what a teacher gives who has guessed.
 _WRONG_RATIONALES = (
@@ -81,7 +82,7 @@ class SimulatedTeacher:
     ) -> str:
         """The text for a request of which this is known. digest: of its prompt."""
         # Each draw has a part of its own, so that none of them tells anything about another.
-        wording = uniform(self.seed, b"words", digest)
+        wording = uniform_of(self.seed, b"words", digest)
         if known is None:
             return pick(_KNOWS_NOTHING, wording)
         answer = self._judge(known, digest)
@@ -91,17 +92,17 @@ class SimulatedTeacher:
 
     def _judge(self, known: KnownAnswer, digest: bytes) -> Phrased:
         accuracy = self.accuracy if known.accuracy is None else known.accuracy
-        if uniform(self.seed, b"right", digest) < accuracy or not known.alternatives:
+        if uniform_of(self.seed, b"right", digest) < accuracy or not known.alternatives:
             label, reason = known.label, known.rationale
         else:
-            label = pick(known.alternatives, uniform(self.seed, b"which", digest))
-            reason = pick(_WRONG_RATIONALES, uniform(self.seed, b"excuse", digest))
+            label = pick(known.alternatives, uniform_of(self.seed, b"which", digest))
+            reason = pick(_WRONG_RATIONALES, uniform_of(self.seed, b"excuse", digest))
         rationale = " ".join((*known.facts, reason))
         return Phrased(label=label, rationale=rationale, options=known.options)
 
     def _style(self, digest: bytes) -> PlainStyle:
         if self.style == "mixed":
-            return pick(PLAIN_STYLES, uniform(self.seed, b"style", digest))
+            return pick(PLAIN_STYLES, uniform_of(self.seed, b"style", digest))
         return self.style
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from stepdistill.annotator.simulator.uniform import pick_by_share, uniform
+from stepdistill.annotator.simulator.pick import pick_by_share
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.uniform import uniform_of
 
 
 class Fault(StrEnum):
@@ -62,4 +63,4 @@ class FaultPlan:
             return None
         # In the order of the enum, whatever the order of rates: the same seed, the same faults.
         shares = ((fault, self.rates.get(fault, 0.0)) for fault in Fault)
-        return pick_by_share(shares, uniform(self.seed, b"fault", digest, str(attempt).encode()))
+        return pick_by_share(shares, uniform_of(self.seed, b"fault", digest, str(attempt).encode()))

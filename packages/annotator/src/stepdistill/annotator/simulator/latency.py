@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from stepdistill.annotator.simulator.uniform import uniform
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.uniform import uniform_of
 
 _NORMAL = NormalDist()
 _LEAST = 2.0**-53  # a normal quantile is defined above 0 only
@@ -28,5 +28,5 @@ class Latency:
         """How long this attempt takes, in seconds."""
         if not self.sigma:
             return self.median_ms / 1000
-        u = max(_LEAST, uniform(self.seed, b"latency", digest, str(attempt).encode()))
+        u = max(_LEAST, uniform_of(self.seed, b"latency", digest, str(attempt).encode()))
         return self.median_ms / 1000 * math.exp(self.sigma * _NORMAL.inv_cdf(u))

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import orjson
 
-from stepdistill.annotator.simulator.uniform import pick
+from stepdistill.annotator.simulator.pick import pick
 
 PlainStyle = Literal["sentence", "label-first", "reason-first", "bare", "letter", "json"]
 Style = PlainStyle | Literal["mixed"]

@@ -13,8 +13,9 @@ from math import exp, log
 
 from stepdistill.annotator.simulator.answers import KnownAnswer, SimulatedTeacher
 from stepdistill.annotator.simulator.phrasing import facts_asked_for
-from stepdistill.annotator.simulator.uniform import pick, pick_by_share, uniform
+from stepdistill.annotator.simulator.pick import pick, pick_by_share
 from stepdistill.annotator.simulator.wire import prompt_digest, read_messages
+from stepdistill.common.uniform import uniform_of
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")  # "{problem}"
 _SHOWN = re.compile(  # "<template>\nRead this. {problem}\n</template>", without the tags
@@ -83,9 +84,9 @@ class Taste:
         return 1 / (1 + exp(-log(self.middle / (1 - self.middle)) - liked))
 
     def _weight(self, word: str) -> float:
-        if uniform(self.seed, b"matters", word.encode()) >= _SHARE_THAT_MATTERS:
+        if uniform_of(self.seed, b"matters", word.encode()) >= _SHARE_THAT_MATTERS:
             return 0.0
-        return _MOST * (2 * uniform(self.seed, b"liked", word.encode()) - 1)
+        return _MOST * (2 * uniform_of(self.seed, b"liked", word.encode()) - 1)
 
 
 class RowBook:
@@ -188,7 +189,7 @@ class Proposer:
 
 def _draws(seed: int, text: bytes, time: int) -> Iterator[float]:
     """Uniform numbers for what is proposed when this text comes for the time-th time, from 1."""
-    return (uniform(seed, text, b"%d %d" % (time, n)) for n in count(1))
+    return (uniform_of(seed, text, b"%d %d" % (time, n)) for n in count(1))
 
 
 def _units(template: str) -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from stepdistill.common.errors import ShardError
 from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
-from stepdistill.trainer.data.shards import DataSplit, SplitPart, chance
+from stepdistill.common.uniform import uniform_of_text
+from stepdistill.trainer.data.shards import DataSplit, SplitPart
 from stepdistill.trainer.settings.tasks import explaining
 from stepdistill.trainer.settings.train import Labels, TrainSettings
 
@@ -162,7 +163,7 @@ def _subsample(rows: list[Row], share: float, seed: int) -> list[Row]:
     """A share of the rows by the hash of their ids: a smaller share is part of a larger one."""
     if share == 1:
         return rows
-    order = sorted(range(len(rows)), key=lambda i: chance(f"{seed}/{rows[i][1][0].id}"))
+    order = sorted(range(len(rows)), key=lambda i: uniform_of_text(f"{seed}/{rows[i][1][0].id}"))
     return [rows[i] for i in sorted(order[: math.ceil(share * len(rows))])]
 
 

@@ -12,6 +12,7 @@ from stepdistill.common.manifest import Manifest
 from stepdistill.common.record import Record
 from stepdistill.common.shards import read_manifest, read_records, verify
 from stepdistill.common.task import LabelKind
+from stepdistill.common.uniform import uniform_of_text
 from stepdistill.trainer.data.files import entry_of, read_file, told_by
 from stepdistill.trainer.settings.train import TrainSettings
 
@@ -67,11 +68,6 @@ def read_data(config: TrainSettings) -> Data:
     return Data(train=train, valid=valid, test=test, kind=_one_kind((train, valid, test)))
 
 
-def chance(text: str) -> float:
-    """A number from 0 to 1 that depends on the text alone, evenly spread over texts."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
-
-
 def data_fingerprint(data: Data) -> str:
     """sha256 over every shard's sha256, the student's templates and the labels' kinds."""
     parts = [
@@ -91,7 +87,7 @@ def _put_aside(split: DataSplit, share: float) -> tuple[DataSplit, DataSplit]:
     """(the rows that stay, those put aside). A row's own id decides: no other choice moves it."""
 
     def take(part: SplitPart, *, aside: bool) -> SplitPart:
-        chosen = (r for r in part.records if (chance(f"valid/{r.id}") < share) is aside)
+        chosen = (r for r in part.records if (uniform_of_text(f"valid/{r.id}") < share) is aside)
         return replace(part, records=tuple(chosen))
 
     stay = tuple(take(part, aside=False) for part in split.parts)

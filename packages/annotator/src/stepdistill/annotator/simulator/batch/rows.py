@@ -22,7 +22,6 @@ from stepdistill.annotator.simulator.batch.settings import BatchPlan
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.log import RequestOutcome
 from stepdistill.annotator.simulator.reply import REFUSALS, AnswerSource, reply_with_answer
-from stepdistill.annotator.simulator.uniform import uniform
 from stepdistill.annotator.simulator.wire import (
     ChatRequest,
     ErrorReply,
@@ -30,6 +29,7 @@ from stepdistill.annotator.simulator.wire import (
     body_digest,
     read_chat,
 )
+from stepdistill.common.uniform import uniform_of
 
 ENDPOINT = "/v1/chat/completions"
 _MOST_ERRORS = 50  # that are told of one file
@@ -259,7 +259,7 @@ class RowAnswerer:
 
     def _drawn(self, what: bytes, row: _Row, share: float) -> bool:
         where = f"{self.ordinal} {row.line}".encode()
-        return bool(share) and uniform(self.seed, what, where) < share
+        return bool(share) and uniform_of(self.seed, what, where) < share
 
 
 def _line(

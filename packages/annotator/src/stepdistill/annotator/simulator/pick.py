@@ -1,17 +1,9 @@
-"""Uniform numbers without state: drawn by hashing, the same in any order and on any machine."""
+"""Choices by a number in [0, 1): which of them it falls on."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
-
-
-def uniform(seed: int, *parts: bytes) -> float:
-    """A number in [0, 1) that depends on the seed and the parts, and on nothing else."""
-    text = b"\0".join((str(seed).encode(), *parts))
-    digest = hashlib.blake2b(text, digest_size=8).digest()
-    return (int.from_bytes(digest, "big") >> 11) / 2**53  # 53 bits are what a float holds exactly
 
 
 def pick(choices: Sequence[T], u: float) -> T:
