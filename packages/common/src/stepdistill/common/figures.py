@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 # Okabe and Ito (2008): told apart with any colour vision, and in grey by the markers beside them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# A map of colours that rises evenly in lightness.
-SHADES = "cividis"
+SHADES = "cividis"  # a map of colours that rises evenly in lightness
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -36,20 +35,16 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
 }
 _CAPTION_SIZE = 8
-_LETTERS_PER_INCH = 17
+_LETTERS_PER_INCH = 17  # of the caption, at that size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One figure before it is drawn.
+    """One figure before it is drawn; sizes are in inches."""
 
-    name: of its files, without an ending. caption: says n and how its data were chosen.
-    paint: puts axes and marks on an empty figure. width_in, height_in: inches.
-    """
-
-    name: str
-    caption: str
-    paint: Callable[[Figure], None]
+    name: str  # of its files, without an ending
+    caption: str  # says n and how its data were chosen
+    paint: Callable[[Figure], None]  # puts axes and marks on an empty figure
     width_in: float = 6.4
     height_in: float = 4.2
 

@@ -1,10 +1,14 @@
-"""The manifest of one split's shards: what they hold and what they came from. Written last."""
+"""The manifest of one split's shards: what they hold and what they came from. Written last.
 
-from pydantic import BaseModel, ConfigDict, Field
+It is the public format of a folder of shards, with the records (`record.py`). It holds no time and
+no path of a machine, so the same inputs give the same bytes. A sha256 is 64 hex digits.
+"""
+
+from pydantic import BaseModel, ConfigDict
 
 from stepdistill.common.task import LabelSpec, StudentSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # raised when a reader of an older version would misread the fields
 MANIFEST_NAME = "manifest.json"
 REJECTS_NAME = "rejects.jsonl"
 
@@ -14,85 +18,82 @@ class _Part(BaseModel):
 
 
 class Counts(_Part):
-    """rows = records + the sum of rejected: every row ends in exactly one state."""
+    """How many rows ended how: every row is a record or rejected for one reason."""
 
-    rows: int
-    records: int
-    rejected: dict[str, int]
+    rows: int  # of the split that were to be done; records + the sum of rejected
+    records: int  # lines of all shards
+    rejected: dict[str, int]  # reason -> lines of rejects.jsonl, e.g. {"no_answer": 3}
 
 
 class ShardEntry(_Part):
-    """One shard file, relative to the manifest's folder."""
+    """One shard file."""
 
-    file: str
-    rows: int
+    file: str  # its name in the manifest's folder, e.g. shard-00000.jsonl
+    rows: int  # records, one a line
     bytes: int
-    sha256: str
+    sha256: str  # of the file
 
 
 class Hashes(_Part):
-    """sha256 of what the shards were made from."""
+    """What the shards were made from, as sha256."""
 
-    task: str
-    prompts: str
-    data: str
+    task: str  # of task.yaml's content
+    prompts: str  # of the mix, the templates it uses and the model's own body fields
+    data: str  # of the file of rows; of a hub dataset's or the generator's name and split
 
 
 class TeacherEntry(_Part):
-    """Who was asked: the model's name and the host it is served from."""
+    """Who was asked."""
 
-    model: str
-    endpoint: str
+    model: str  # as given to --teacher
+    endpoint: str  # host, and port but for this machine's own (`localhost`)
 
 
 class ReaderEntry(_Part):
     """Which reader turned answers into labels and rationales."""
 
-    name: str
-    version: int
+    name: str  # `verdict` or `original`
+    version: int  # raised when it reads some answer in another way
 
 
 class Rationales(_Part):
-    """records: how many have one. asked_rate: the share of records that was asked for.
+    """Which records have the teacher's reasons."""
 
-    dropped: reason -> rationales that a filter, or the rate, took from their records.
-    """
-
-    records: int
-    asked_rate: float = 1.0
-    dropped: dict[str, int] = {}
+    records: int  # that have some
+    asked_rate: float = 1.0  # 0..1, the share of all records that was to have some
+    dropped: dict[str, int] = {}  # reason -> rationales taken from a record: a filter, or the rate
 
 
 class TokenTotals(_Part):
-    """Summed over the answers of all rows; rows that share an answer count it each."""
+    """Tokens as the teacher counted them, summed over `Manifest.answers`; 0 where it did not."""
 
     prompt: int = 0
-    completion: int = 0
-    cached: int = 0
+    completion: int = 0  # reasoning included
+    cached: int = 0  # of the prompt's: read from the teacher's cache
 
 
 class CostEntry(_Part):
-    """What those answers cost. usd is None when the model has no known price."""
+    """What `Manifest.answers` cost, on the days on which they were asked."""
 
-    usd: float | None
-    price: str
+    usd: float | None  # >= 0, rounded to 1e-6; None where the model has no known price
+    price: str  # where the price is from; why there is none
 
 
 class Manifest(_Part):
-    """Holds no time and no path of a machine: same inputs, same bytes."""
+    """The content of `manifest.json`. Its existence proves that the folder is complete."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION)
-    task: str
-    split: str
+    schema_version: int = SCHEMA_VERSION
+    task: str  # its name
+    split: str  # e.g. train
     counts: Counts
-    shards: list[ShardEntry]
+    shards: list[ShardEntry]  # in row order, which is the dataset's
     hashes: Hashes
-    fingerprint: str
+    fingerprint: str  # sha256 of all that decides what the shards hold, the answers excepted
     teacher: TeacherEntry
     reader: ReaderEntry
-    rationales: Rationales | None = None
-    answers: int
+    rationales: Rationales | None = None  # None in shards from before it was counted
+    answers: int  # that the rows were read from; one that several rows share counts for each
     tokens: TokenTotals
     cost: CostEntry
-    label: LabelSpec
-    student: StudentSpec
+    label: LabelSpec  # what the trainer needs of task.yaml,
+    student: StudentSpec  # so that it does without the prompts folder

@@ -22,41 +22,33 @@ class PartRef:
 
 @dataclass(kw_only=True)
 class Record:
-    """One line of a shard.
+    """One line of a shard, with these fields in this order.
 
-    id: unique within the task and split; what answers, labels and rationales are joined by.
-    index: the row's number in the source split, from 0.
-    input: the task's fields, placeholder -> text.
-    label: the teacher's, in the task's own words (class name, option text, number or equation).
-    rationale: the teacher's reasons, None where none were asked for or found.
-    gold: the dataset's own label in the same words, None where unknown.
-    gold_rationale: the dataset's own reasons, None where there are none.
-    templates, keys: which template, and which stored answer, label and rationale came from.
-    confidence: 0..1, how sure the reader is of the label.
-    label_votes: label -> how many answers name it, where the teacher was asked several times.
-    label_confidence: 0..1, the label's share of all votes, those included that name none.
+    Labels are in the task's own words: a class's name, an option's text, a number or an equation.
+    Where the teacher was asked several times, label_votes counts the answers that name each label,
+    and label_confidence is the share of the label's votes in all answers, unreadable ones included.
     """
 
     __pydantic_config__ = _STRICT
 
-    id: Final[str]
-    split: Final[str]
-    index: Final[int]
-    input: Final[dict[str, str]]
-    label: Final[str | None]
-    rationale: Final[str | None]
-    gold: Final[str | None]
-    gold_rationale: Final[str | None] = None
-    templates: Final[PartRef]
-    keys: Final[PartRef]
-    confidence: Final[float | None]
-    label_votes: Final[dict[str, int] | None] = None
-    label_confidence: Final[float | None] = None
+    id: Final[str]  # unique in task and split; answers, labels and rationales are joined by it
+    split: Final[str]  # e.g. train
+    index: Final[int]  # the row's number in the source split, from 0
+    input: Final[dict[str, str]]  # the task's fields: placeholder -> text
+    label: Final[str | None]  # the teacher's; None in no shard of `annotate`, but in files of rows
+    rationale: Final[str | None]  # the teacher's reasons; None where none were asked for or found
+    gold: Final[str | None]  # the dataset's own label; None where unknown
+    gold_rationale: Final[str | None] = None  # the dataset's own reasons; None where it has none
+    templates: Final[PartRef]  # ids of the templates that asked
+    keys: Final[PartRef]  # 64 hex digits: the keys of the stored answers that were read
+    confidence: Final[float | None]  # 0..1, how sure the reader is of the label; None: not known
+    label_votes: Final[dict[str, int] | None] = None  # label -> answers; None where asked once
+    label_confidence: Final[float | None] = None  # 0..1; None where asked once
 
 
-_DOOR = TypeAdapter(Record)
+_READER = TypeAdapter(Record)
 
 
 def read_record(line: bytes) -> Record:
     """The record in a line. Raises pydantic's ValidationError."""
-    return _DOOR.validate_json(line)
+    return _READER.validate_json(line)

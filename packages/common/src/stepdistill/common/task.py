@@ -27,12 +27,12 @@ Scalar = str | int | float | bool | None
 
 
 class ClassSpec(BaseModel):
-    """One class of a closed set: the gold values that mean it, other names a teacher uses."""
+    """One class of a closed set of labels."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    gold: list[Scalar] = []
-    aliases: list[str] = []
+    gold: list[Scalar] = []  # values of the dataset that mean it, besides its name
+    aliases: list[str] = []  # other words that a teacher uses for it
 
 
 class LabelSpec(BaseModel):
@@ -41,8 +41,8 @@ class LabelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: LabelKind
-    classes: dict[str, ClassSpec] = {}
-    options: list[str] = []
+    classes: dict[str, ClassSpec] = {}  # by name; for kind `classes` alone
+    options: list[str] = []  # fields that hold the choices; for kind `options` alone
 
     @model_validator(mode="after")
     def _parts_fit_the_kind(self) -> Self:
@@ -54,11 +54,11 @@ class LabelSpec(BaseModel):
 
 
 class StudentSpec(BaseModel):
-    """How a row's fields become the student's input text."""
+    """How a row's fields become what the student reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input: str
+    input: str  # a text with the fields as placeholders
 
 
 class DataSpec(BaseModel):
@@ -66,22 +66,22 @@ class DataSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    hub: str | None = None
-    config: str | None = None
+    hub: str | None = None  # a dataset's name on the Hugging Face hub
+    config: str | None = None  # the hub's name for a subset of it
     generator: Literal["demo"] | None = None
-    splits: dict[str, str] = {}
+    splits: dict[str, str] = {}  # our name of a split -> the hub's, or a file's in --data
 
 
 class TaskSpec(BaseModel):
-    """A task as its `task.yaml` states it; see the module's docstring for the fields."""
+    """A task as its `task.yaml` states it; the module's docstring has an example."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    task: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")  # `anli1`, `my-task`
     title: str = ""
-    source: str = ""
+    source: str = ""  # where the dataset is from, for people
     data: DataSpec = DataSpec()
-    id: str | None = None
+    id: str | None = None  # where a row's id lies; None: rows are named by split and number
     fields: dict[str, str] = Field(min_length=1)
     label: LabelSpec
     gold: str | None = None

@@ -10,11 +10,11 @@ def write_whole(path: Path, content: bytes) -> None:
     A kill or a power cut at any moment leaves the old file or the new one. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.part")  # beside it: only within a disk is renaming atomic
     with part.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(file.fileno())  # or a power cut may keep the new name and lose the content
     if path.is_file():
         part.chmod(path.stat().st_mode)
     part.replace(path)
