@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepdistill.annotator.dataset.demo import DEFAULT_SIZES, demo_rows
-from stepdistill.annotator.dataset.demo_stories import OPERATIONS, STORIES
+from stepdistill.annotator.dataset.demo import DEFAULT_SIZES, OPERATIONS, demo_rows, demo_words
 from stepdistill.annotator.prompt.mix import check_templates, load_mix
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import load_templates
@@ -115,7 +114,7 @@ def test_the_vocabulary_is_small():
 
 
 def test_no_rationale_names_an_operation():
-    told = [story.rationale for stories in STORIES.values() for story in stories]
+    told = [story.rationale for stories in demo_words().stories.values() for story in stories]
 
     assert not any(operation in rationale for rationale in told for operation in OPERATIONS)
 

@@ -6,34 +6,58 @@
     rationale  one sentence of reasons about this very story
 
 Row i of a split follows from (seed, split, i) alone, so it is the same however many are asked for.
+The words are data: `demo.yaml`.
 """
 
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
 
-from stepdistill.annotator.dataset.demo_stories import (
-    ASIDES,
-    CHILDREN,
-    OPERATIONS,
-    OTHER_PEOPLE,
-    OTHER_THINGS,
-    PLACES,
-    STORIES,
-    THINGS,
-    Operation,
-)
+import yaml
+from pydantic import BaseModel
+
 from stepdistill.common.errors import DatasetError
 
 T = TypeVar("T")
+Operation = Literal["addition", "subtraction", "multiplication", "division"]
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 
 VERSION = 1  # raised when the same (seed, split, i) would give another row
-TRAIN_ROWS, VALID_ROWS, TEST_ROWS = 1200, 200, 300
-DEFAULT_SIZES = {"train": TRAIN_ROWS, "valid": VALID_ROWS, "test": TEST_ROWS}
+DEFAULT_SIZES = {"train": 1200, "valid": 200, "test": 300}  # rows
 
-# A text is at home in one split for ever, by its hash: so no text is ever in two of them.
-_HOMES = ("train", "train", "train", "train", "valid", "test")
+# A text belongs to one split for ever, by its hash: so no text is ever in two of them.
+_SPLIT_OF_HASH = ("train", "train", "train", "train", "valid", "test")
+
+
+class Story(BaseModel):
+    """How a problem is told; {a} and {b} are its numbers, in the order of the operation."""
+
+    opening: str
+    turn: str
+    question: str
+    rationale: str
+
+
+class DemoWords(BaseModel):
+    """The content of `demo.yaml`, whose comments say what is what. Its order decides the rows."""
+
+    children: list[tuple[str, str, str]]  # name, subject, possessive
+    things: list[str]
+    places: list[str]
+    other_people: list[str]
+    other_things: list[str]
+    stories: dict[Operation, list[Story]]
+    asides: dict[Operation, list[str]]
+
+
+@cache
+def demo_words() -> DemoWords:
+    """What the rows are made of."""
+    text = Path(__file__).with_name("demo.yaml").read_text(encoding="utf-8")
+    return DemoWords.model_validate(yaml.safe_load(text))
 
 
 def demo_rows(split: str, n: int | None = None, seed: int = 0) -> Iterator[dict[str, object]]:
@@ -50,9 +74,9 @@ def demo_rows(split: str, n: int | None = None, seed: int = 0) -> Iterator[dict[
 def _row(split: str, index: int, seed: int) -> dict[str, object]:
     draw = _Draw(f"{seed}/{split}/{index}")
     operation = draw.one(OPERATIONS)
-    problem, rationale = _story(operation, draw)
-    while _home(problem) != split:
-        problem, rationale = _story(operation, draw)
+    problem, rationale = _problem(operation, draw)
+    while _split_of(problem) != split:
+        problem, rationale = _problem(operation, draw)
     return {
         "id": f"{split}-{index}",
         "problem": problem,
@@ -61,24 +85,27 @@ def _row(split: str, index: int, seed: int) -> dict[str, object]:
     }
 
 
-def _story(operation: Operation, draw: "_Draw") -> tuple[str, str]:
-    told = draw.one(STORIES[operation])
+def _problem(operation: Operation, draw: "_Draw") -> tuple[str, str]:
+    known = demo_words()
+    story = draw.one(known.stories[operation])
     first, second = _numbers(operation, draw)
-    (name, she, her), (friend, _, _) = draw.two(CHILDREN)
+    (name, she, her), (friend, _, _) = draw.two(known.children)
     words = {"name": name, "she": she, "She": she.capitalize(), "her": her, "friend": friend}
-    words |= {"a": first, "b": second, "things": draw.one(THINGS), "place": draw.one(PLACES)}
-    parts = [text.format_map(words) for text in (told.opening, told.turn, told.question)]
+    words |= {"a": first, "b": second}
+    words |= {"things": draw.one(known.things), "place": draw.one(known.places)}
+    parts = [text.format_map(words) for text in (story.opening, story.turn, story.question)]
     # Never last: the question stays the last word, as in a school book.
-    parts.insert(int(draw.chance() * 3), _aside(operation, draw))
-    return " ".join(parts), told.rationale.format_map(words)
+    parts.insert(int(draw.uniform() * 3), _aside(operation, draw))
+    return " ".join(parts), story.rationale.format_map(words)
 
 
 def _aside(operation: Operation, draw: "_Draw") -> str:
+    known = demo_words()
     others: list[Operation] = [name for name in OPERATIONS if name != operation]
     other = draw.one(others)
     first, second = _numbers(other, draw)
-    words = {"who": draw.one(OTHER_PEOPLE), "things": draw.one(OTHER_THINGS)}
-    return draw.one(ASIDES[other]).format(a=first, b=second, **words)
+    words = {"who": draw.one(known.other_people), "things": draw.one(known.other_things)}
+    return draw.one(known.asides[other]).format(a=first, b=second, **words)
 
 
 def _numbers(operation: Operation, draw: "_Draw") -> tuple[str, str]:
@@ -95,8 +122,9 @@ def _numbers(operation: Operation, draw: "_Draw") -> tuple[str, str]:
             return str(large * small), str(small)
 
 
-def _home(problem: str) -> str:
-    return _HOMES[hashlib.blake2b(problem.encode(), digest_size=1).digest()[0] % len(_HOMES)]
+def _split_of(problem: str) -> str:
+    byte = hashlib.blake2b(problem.encode(), digest_size=1).digest()[0]
+    return _SPLIT_OF_HASH[byte % len(_SPLIT_OF_HASH)]
 
 
 class _Draw:
@@ -105,16 +133,16 @@ class _Draw:
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
 
-    def chance(self) -> float:
+    def uniform(self) -> float:
         return self._random.random()
 
     def between(self, low: int, high: int) -> int:
-        return low + int(self.chance() * (high - low + 1))
+        return low + int(self.uniform() * (high - low + 1))
 
     def one(self, choices: Sequence[T]) -> T:
-        return choices[int(self.chance() * len(choices))]
+        return choices[int(self.uniform() * len(choices))]
 
     def two(self, choices: Sequence[T]) -> tuple[T, T]:
-        first = int(self.chance() * len(choices))
+        first = int(self.uniform() * len(choices))
         second = (first + self.between(1, len(choices) - 1)) % len(choices)
         return choices[first], choices[second]
