@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.dataset.rows import gold_label, place
+from stepdistill.annotator.dataset.rows import getter, gold_label
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.task import LabelSpec
 from tests.annotator.dataset.made import RAW, a_task, rows_of, write_rows
@@ -45,7 +45,7 @@ NLI = LabelSpec.model_validate(
     ],
 )
 def test_a_path_leads_to_its_value(path: str, value: object):
-    assert place(path)(DEEP) == value
+    assert getter(path)(DEEP) == value
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_path_leads_to_its_value(path: str, value: object):
 )
 def test_a_path_that_leads_nowhere_finds_nothing(path: str):
     with pytest.raises((LookupError, TypeError)):
-        place(path)(DEEP)
+        getter(path)(DEEP)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import orjson
 from stepdistill.common.errors import DatasetError
 
 RawRow = dict[str, object]
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 18  # of a file at a time
+_PARQUET_ROWS = 1024  # likewise: memory stays small however large the file is
 SUFFIXES = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".csv", ".parquet")
 
 
@@ -45,7 +46,7 @@ def _json_lines(path: Path) -> Iterator[RawRow]:
     try:
         with open_bytes(path) as file:
             for number, line in enumerate(file, start=1):
-                if not line.isspace():
+                if not line.isspace():  # files end with an empty line at times
                     yield _json_object(line, f"{path} line {number}")
     except (EOFError, zlib.error):
         raise DatasetError(
@@ -68,11 +69,11 @@ def _json_object(line: bytes, where: str) -> RawRow:
 
 
 def _csv(path: Path) -> Iterator[RawRow]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
         rows = csv.DictReader(file, strict=True)
         try:
             for row in rows:
-                if None in row or None in row.values():
+                if None in row or None in row.values():  # how csv marks cells too many, too few
                     raise DatasetError(
                         f"{path} line {rows.line_num}: not the header's number of columns"
                     )
@@ -86,7 +87,7 @@ def _parquet(path: Path) -> Iterator[RawRow]:
 
     try:
         with cast(Any, pyarrow.parquet).ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024):
+            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 yield from batch.to_pylist()
     except ValueError as error:  # ArrowInvalid is one
         raise DatasetError(f"{path}: not readable Parquet ({error})") from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import count, islice
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.dataset.sources import Source
@@ -14,28 +14,27 @@ from stepdistill.common.errors import DatasetError
 from stepdistill.common.labels import plain
 from stepdistill.common.task import LabelSpec, TaskSpec
 
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
-_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
-# What a raw row without the place answers with.
-_NOT_THERE = (LookupError, TypeError)
-Place = Callable[[RawRow], object]
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")  # the steps of `answers.text[1]`: answers, text, 1
+_PATH = re.compile(r"\{([^{}]+)\}")  # `{answers.text[1]}` in "{question} ({answers.text[1]})"
+_NOT_THERE = (LookupError, TypeError)  # what a raw row without the path answers with
+Getter = Callable[[RawRow], object]
 
 
 @dataclass(slots=True, kw_only=True)
 class Row:
-    """One row of a split. index: its number in the source, from 0. fields: placeholder -> text."""
+    """One row of a split."""
 
-    id: Final[str]
+    id: Final[str]  # unique in task and split
     split: Final[str]
-    index: Final[int]
-    fields: Final[dict[str, str]]
-    gold: Final[str | None]
+    index: Final[int]  # its number in the source, from 0
+    fields: Final[dict[str, str]]  # placeholder -> text
+    gold: Final[str | None]  # in the task's words; None where the dataset does not say
     gold_rationale: Final[str | None]
 
 
 def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -> Iterator[Row]:
     """The first `samples` rows (all if None), in the source's order. Raises DatasetError."""
-    maker = RowMaker(task, split)
+    maker = _RowMaker(task, split)
     numbers = count() if source.indices is None else source.indices
     for index, raw in zip(numbers, islice(source.rows(), samples), strict=False):
         try:
@@ -43,20 +42,20 @@ def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -
         except _NOT_THERE:
             where, has = f"{source.name} row {index}", ", ".join(raw)
             raise DatasetError(
-                f"{where}: task {task.task} wants {maker.missing(raw)}; the row has: {has}"
+                f"{where}: task {task.task} wants {_missing(task, raw)}; the row has: {has}"
             ) from None
         yield row
 
 
-class RowMaker:
-    """Makes rows of one task; where in a raw row each value lies is worked out once for all."""
+class _RowMaker:
+    """Makes rows of one task; how to get each value from a raw row is worked out once for all."""
 
     def __init__(self, task: TaskSpec, split: str) -> None:
-        self._task, self._split = task, split
-        self._fields = [(name, place(path)) for name, path in task.fields.items()]
-        self._id = place(task.id) if task.id else None
-        self._gold = place(task.gold) if task.gold else None
-        self._gold_rationale = place(task.gold_rationale) if task.gold_rationale else None
+        self._split = split
+        self._fields = [(name, getter(path)) for name, path in task.fields.items()]
+        self._id = getter(task.id) if task.id else None
+        self._gold = getter(task.gold) if task.gold else None
+        self._gold_rationale = _text_or_none(task.gold_rationale) if task.gold_rationale else None
         # A closed set of labels is worth remembering, open ones are taken as they are.
         self._label_of = lru_cache(1024)(partial(gold_label, task.label))
 
@@ -66,35 +65,21 @@ class RowMaker:
             id=_text(self._id(raw)) if self._id else f"{self._split}-{index}",
             split=self._split,
             index=index,
-            fields={name: _text(value_in(raw)) for name, value_in in self._fields},
+            fields={name: _text(get(raw)) for name, get in self._fields},
             gold=self._label_of(_text(self._gold(raw))) if self._gold else None,
-            gold_rationale=self._optional_rationale(raw) if self._gold_rationale else None,
+            gold_rationale=self._gold_rationale(raw) if self._gold_rationale else None,
         )
 
-    def missing(self, raw: RawRow) -> str:
-        """The first place that raw lacks, as the task's file names it."""
-        task = self._task
-        wanted = [*task.fields.items(), ("id", task.id), ("gold", task.gold)]
-        return next(
-            f"`{name}: {path}`" for name, path in wanted if path and not _has(raw, place(path))
-        )
 
-    def _optional_rationale(self, raw: RawRow) -> str | None:
-        try:
-            return _text(cast(Place, self._gold_rationale)(raw)).strip() or None
-        except _NOT_THERE:
-            return None
+def getter(path: str) -> Getter:
+    """How to get the value at `choices[0]` or `a.b` from a raw row; a path with braces is a text
+    that is filled from the paths inside them.
 
-
-def place(path: str) -> Place:
-    """How to get the value at `choices[0]` or `a.b`; a path with braces is a text filled from such
-    paths.
-
-    What it returns raises LookupError or TypeError when a row has no such place.
+    What it returns raises LookupError or TypeError when a row has no such path.
     """
     if "{" in path:
-        inner = {found[1]: place(found[1]) for found in _PLACEHOLDER.finditer(path)}
-        return lambda raw: _PLACEHOLDER.sub(lambda found: _text(inner[found[1]](raw)), path)
+        inner = {found[1]: getter(found[1]) for found in _PATH.finditer(path)}
+        return lambda raw: _PATH.sub(lambda found: _text(inner[found[1]](raw)), path)
     steps = [int(number) if number else key for key, number in _STEP.findall(path)]
     if len(steps) == 1:
         return itemgetter(steps[0])
@@ -108,9 +93,28 @@ def place(path: str) -> Place:
     return walk
 
 
-def _has(raw: RawRow, value_in: Place) -> bool:
+def _text_or_none(path: str) -> Callable[[RawRow], str | None]:
+    """Gets a text that a row may lack."""
+    get = getter(path)
+
+    def text(raw: RawRow) -> str | None:
+        try:
+            return _text(get(raw)).strip() or None
+        except _NOT_THERE:
+            return None
+
+    return text
+
+
+def _missing(task: TaskSpec, raw: RawRow) -> str:
+    """The first path that raw lacks, as the task's file names it."""
+    wanted = [*task.fields.items(), ("id", task.id), ("gold", task.gold)]
+    return next(f"`{name}: {path}`" for name, path in wanted if path and not _has(raw, path))
+
+
+def _has(raw: RawRow, path: str) -> bool:
     try:
-        value_in(raw)
+        getter(path)(raw)
     except _NOT_THERE:
         return False
     return True

@@ -19,14 +19,11 @@ from stepdistill.common.uniform import uniform_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSample:
-    """Rows that are judged, as a source.
-
-    n: how many have a gold label. without_gold: rows of the split of which nobody knows theirs.
-    """
+    """Rows that templates are judged by."""
 
     source: Source
-    n: int
-    without_gold: int
+    n: int  # rows with a gold label
+    without_gold: int  # rows of the whole split that have none
 
 
 def draw_sample(
@@ -46,13 +43,13 @@ def draw_sample(
         raise DatasetError(f"{source.name}: no row has a gold label, so nothing can be judged")
     if size is None:
         return RowSample(source=source, n=n_gold, without_gold=n_rows - n_gold)
-    wanted = _wanted(size, n_gold)
+    n = min(n_gold, size if isinstance(size, int) else max(1, round(size * n_gold)))
     numbered = ((uniform_of(seed, row.id.encode()), row.index) for row in with_gold())
-    chosen = [index for _, index in heapq.nsmallest(wanted, numbered)]
-    return RowSample(source=only(source, chosen), n=len(chosen), without_gold=n_rows - n_gold)
+    chosen = _only(source, [index for _, index in heapq.nsmallest(n, numbered)])
+    return RowSample(source=chosen, n=n, without_gold=n_rows - n_gold)
 
 
-def only(source: Source, indices: list[int]) -> Source:
+def _only(source: Source, indices: list[int]) -> Source:
     """The rows with these numbers, in this order; they keep their numbers."""
     wanted = set(indices)
     held = {index: raw for index, raw in enumerate(source.rows()) if index in wanted}
@@ -72,7 +69,3 @@ def stretch(source: Source, start: int, stop: int) -> Source:
 
     indices = source.indices[start:stop]
     return replace(source, rows=rows, count=lambda: len(indices), indices=indices)
-
-
-def _wanted(size: float, n_gold: int) -> int:
-    return min(n_gold, size if isinstance(size, int) else max(1, round(size * n_gold)))

@@ -19,19 +19,13 @@ from stepdistill.common.task import TaskSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A split's rows.
+    """A split's rows."""
 
-    name: for messages. rows: opens a fresh pass. count: reads all of them and says how many there
-    are, None where that cannot be known beforehand.
-    digest: sha256 of the content, or of what names it where the content is not at hand.
-    indices: the rows' numbers, where they are a choice out of a larger source.
-    """
-
-    name: str
-    rows: Callable[[], Iterator[RawRow]]
-    count: Callable[[], int | None]
-    digest: str
-    indices: tuple[int, ...] | None = None
+    name: str  # for messages
+    rows: Callable[[], Iterator[RawRow]]  # opens a fresh pass
+    count: Callable[[], int | None]  # reads all rows; None where nobody knows how many beforehand
+    digest: str  # sha256 of the content, or of what names it where that is not at hand
+    indices: tuple[int, ...] | None = None  # the rows' numbers, where they are a choice of a source
 
 
 def open_source(task: TaskSpec, data: str | None, split: str) -> Source:
@@ -70,6 +64,7 @@ def find_file(data: Path, task: TaskSpec, split: str) -> Path:
 
 
 def _split_of(file: Path) -> str:
+    """`train` of `train.jsonl`, `cqa_train.json` and `my-train.csv`."""
     stem = file.name.removesuffix(suffix_of(file) or "")
     return stem.replace("-", "_").rsplit("_", 1)[-1]
 
@@ -127,5 +122,6 @@ def _hub(name: str, task: TaskSpec, split: str) -> Source:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise DatasetError(f"hub dataset {name}, split {hub_split}: {line}") from None
 
+    # A stream has no content to hash before it is read: the name stands for it.
     digest = hashlib.sha256(f"hub {name} {config} {hub_split}".encode()).hexdigest()
     return Source(name=f"hub:{name}", rows=rows, count=lambda: None, digest=digest)

@@ -16,7 +16,7 @@ import orjson
 from pydantic import ValidationError
 
 from stepdistill.annotator.dataset.files import open_bytes
-from stepdistill.annotator.dataset.rows import gold_label, place
+from stepdistill.annotator.dataset.rows import getter, gold_label
 from stepdistill.annotator.importing.original import (
     QueryResult,
     RecordedNumbers,
@@ -163,7 +163,7 @@ def _golds(src: Path, task: TaskSpec) -> dict[int, str | None]:
     dataset = src / "datasets" / task.task / f"{task.task}_{_SPLIT}.json"
     if not dataset.is_file() or task.gold is None:
         return {}
-    gold_in = place(task.gold)
+    gold_in = getter(task.gold)
     rows = enumerate(_json_lines(dataset))
     return {number: gold_label(task.label, gold_in(row)) for number, (_, row) in rows}
 
