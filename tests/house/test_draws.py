@@ -13,8 +13,7 @@ from stepdistill.annotator.dataset.rows import Row
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.key import Endpoint
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.prompt.mix import Mix, assign
-from stepdistill.annotator.prompt.original_shuffle import shuffled_parts
+from stepdistill.annotator.prompt.mix import Mix, assign, shuffled_parts
 from stepdistill.common.task import LabelSpec, StudentSpec, TaskSpec
 from stepdistill.common.uniform import uniform_of as of_simulator
 from stepdistill.common.uniform import uniform_of_text as of_trainer

@@ -1,6 +1,11 @@
-"""A prompts folder with one task, written anew for each test."""
+"""A prompts folder with one task, written anew for each test, and what is refused of it."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from stepdistill.common.errors import PromptError
 
 TASK_YAML = """\
 task: sums
@@ -26,3 +31,12 @@ def prompts_folder(
     for name, text in mixes.items():
         (place / "mixes" / f"{name}.yaml").write_text(text, encoding="utf-8")
     return folder
+
+
+def refusal(action: Callable[[], object]) -> str:
+    """The one line that something is refused with."""
+    with pytest.raises(PromptError) as refused:
+        action()
+    message = str(refused.value)
+    assert "\n" not in message
+    return message

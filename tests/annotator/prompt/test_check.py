@@ -37,7 +37,7 @@ def test_what_we_ship_has_nothing_to_report(task: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "level", "said"),
+    ("template", "level", "says"),
     [
         (Template(id="a", user="{problem} {hint} {colour}"), "error", "{colour} is not a field"),
         (Template(id="a", user="{problem}"), "warning", "does not mention {hint}"),
@@ -47,11 +47,11 @@ def test_what_we_ship_has_nothing_to_report(task: str) -> None:
     ],
 )
 def test_a_planted_fault_is_found(
-    tmp_path: Path, template: Template, level: str, said: str
+    tmp_path: Path, template: Template, level: str, says: str
 ) -> None:
     ((found_level, where, what),) = found(prompts_folder(tmp_path, task=GOLD), template)
     assert (found_level, where) == (level, "template a")
-    assert said in what
+    assert says in what
 
 
 def test_templates_that_say_the_same_are_named_and_others_not(tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_mix_that_is_missing_is_told_which_there_are(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "says"),
     [
         ("{label: {plain: 0.5}}", "the label shares sum to 0.5, not to 1"),
         ("{label: {plain: 1}, rationale: {plain: 2}}", "the rationale shares sum to 2"),
@@ -182,14 +182,14 @@ def test_a_mix_that_is_missing_is_told_which_there_are(tmp_path: Path):
         ("{label: ", "not YAML"),
     ],
 )
-def test_a_wrong_mix_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, said: str):
+def test_a_wrong_mix_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, says: str):
     prompts = prompts_folder(tmp_path, wrong=text)
 
     with pytest.raises(PromptError) as refused:
         load_mix(prompts, "sums", "wrong")
 
     assert "wrong.yaml" in str(refused.value)
-    assert said in str(refused.value)
+    assert says in str(refused.value)
 
 
 def test_a_template_that_the_task_lacks_is_named_with_those_it_has():

@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.prompt.mix import Assignment, Mix, assign
-from stepdistill.annotator.prompt.original_shuffle import shuffled_parts
+from stepdistill.annotator.prompt.mix import Assignment, Mix, assign, shuffled_parts
 from stepdistill.common.errors import PromptError
 
 ANSWERS = Path(__file__).parents[4] / "shared" / "data" / "query-results"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from stepdistill.annotator.commands.ranking import ranking_table
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.prompt.appending import append_template, as_yaml
+from stepdistill.annotator.prompt.template import append_template, as_yaml
 from stepdistill.annotator.run.planning import uses_simulator
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.run import RunSettings

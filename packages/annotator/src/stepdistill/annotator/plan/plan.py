@@ -13,9 +13,8 @@ from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
 from stepdistill.annotator.plan.model_options import ModelOptions
-from stepdistill.annotator.prompt.leak import gold_words, leaks
 from stepdistill.annotator.prompt.mix import Assignment, Mix, assign
-from stepdistill.annotator.prompt.structured import response_format
+from stepdistill.annotator.prompt.render import response_format, values_for
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.placeholders import filler
 from stepdistill.common.task import TaskSpec
@@ -116,14 +115,13 @@ class Plan:
             options["response_format"] = response_format(self.task.label)
         form = RequestForm(self.endpoint, self.model, self.options.apply(options), sample)
         system, user = filler(template.system), filler(template.user)
-        if not leaks(self.task, template):
-            return lambda row: form.request(system(row.fields), user(row.fields))
+        values_of = values_for(self.task, template)
 
-        def ask_and_tell(row: Row) -> Request:
-            words = {**row.fields, **gold_words(self.task, row)}
-            return form.request(system(words), user(words))
+        def ask(row: Row) -> Request:
+            values = values_of(row)
+            return form.request(system(values), user(values))
 
-        return ask_and_tell
+        return ask
 
     @cached_property
     def prompts_hash(self) -> str:

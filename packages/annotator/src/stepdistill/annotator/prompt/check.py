@@ -1,27 +1,33 @@
 """What is wrong with a task's templates and mixes, or looks so, before anybody is asked."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from stepdistill.annotator.prompt.leak import gold_placeholders, leak_warning
-from stepdistill.annotator.prompt.likeness import ALIKE, likeness, words_of
 from stepdistill.annotator.prompt.mix import Mix, load_mix, mix_files
+from stepdistill.annotator.prompt.render import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.errors import PromptError
 from stepdistill.common.placeholders import filler, placeholders, unknown_placeholders
 from stepdistill.common.task import TaskSpec
 
+# Two templates of which so many words agree, in order, are likely to be one and a half ideas.
+ALIKE = 0.95
+_WORD = re.compile(r"[\w{}]+")  # `answer`, `{question}`
+Words = tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptProblem:
-    """An error cannot be run; a warning can. where: a template or a mix, by its name."""
+    """What is wrong with a template or a mix."""
 
-    level: Literal["error", "warning"]
-    where: str
+    level: Literal["error", "warning"]  # what has an error cannot be run
+    where: str  # `template NAME` or `mix NAME`
     what: str
 
 
@@ -77,6 +83,20 @@ def _look_alikes(templates: Mapping[str, Template]) -> Iterator[PromptProblem]:
                 yield _warning(f"template {other}", f"says the same as template {one}")
         elif (alike := likeness(words[one], words[other])) >= ALIKE:
             yield _warning(f"template {other}", f"is {alike:.0%} like template {one}")
+
+
+def words_of(template: Template) -> Words:
+    """What a template says, without case, punctuation and spacing."""
+    return tuple(_WORD.findall(f"{template.system}\n{template.user}".casefold()))
+
+
+def likeness(one: Words, other: Words) -> float:
+    """How alike two prompts are: 2 x words in common, in order / all words, 0..1."""
+    # A cheap upper bound first, which settles most pairs: the words in common in any order.
+    common = (Counter(one) & Counter(other)).total()
+    if 2 * common < ALIKE * (len(one) + len(other)):
+        return 0.0
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 def _mix(

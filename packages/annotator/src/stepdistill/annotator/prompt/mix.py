@@ -7,7 +7,7 @@ original` and are drawn as the original drew them.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from math import ceil, isclose
@@ -19,22 +19,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
 
-Shares = dict[str, float]
-_ROUNDING = 1e-9
+Shares = dict[str, float]  # template id -> its share of the rows, 0..1; they sum to 1
+_ROUNDING = 1e-9  # what a product of shares and rows may be off
 
 
 class Mix(BaseModel):
-    """A mix as its file states it; each part's shares sum to one. rationale may be left out.
-
-    assignment: `stable` moves nobody when rows are added, `original` shuffles all of them.
-    """
+    """A mix as its file states it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 1
+    # `stable` moves nobody when rows are added, `original` shuffles all of them.
     assignment: Literal["stable", "original"] = "stable"
     label: Shares = Field(min_length=1)
-    rationale: Shares = {}
+    rationale: Shares = {}  # empty where no rationale is asked for
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:
@@ -57,7 +55,7 @@ class Assignment:
     """The templates that one row's label and rationale come from."""
 
     label: str
-    rationale: str | None
+    rationale: str | None  # None where none is asked for
 
 
 def single(template: str) -> Mix:
@@ -94,14 +92,31 @@ def _original(mix: Mix, n_rows: int | None) -> Iterator[Assignment]:
             "a mix with `assignment: original` shuffles all rows, but their number is not known "
             "beforehand here: give --samples"
         )
-    from stepdistill.annotator.prompt.original_shuffle import (
-        shuffled_parts,  # numpy: only where it is used
-    )
-
     labels = shuffled_parts(mix.seed, mix.label, n_rows)
     rationales = shuffled_parts(mix.seed, mix.rationale, n_rows) if mix.rationale else repeat(None)
     for label, rationale in zip(labels, rationales, strict=False):
         yield Assignment(label=label, rationale=rationale)
+
+
+def shuffled_parts(seed: int, shares: Mapping[str, float], n_rows: int) -> list[str]:
+    """The template of each row as the original assigned them: rows are shuffled once and cut into
+    runs by share; the last template takes what rounding leaves.
+
+    Label and rationale are shuffled with the same seed, so their runs overlap as far as the order
+    of their templates lets them. Every row moves when the number of rows changes: that is why this
+    serves imported mixes alone.
+    """
+    import numpy as np  # a tenth of a second to import: only where it is used
+
+    order = np.arange(n_rows)
+    np.random.RandomState(seed).shuffle(order)
+    names = list(shares)
+    cuts = np.cumsum([int(n_rows * share) for share in shares.values()][:-1])
+    templates = [names[-1]] * n_rows
+    for name, rows in zip(names, np.split(order, cuts), strict=True):
+        for row in rows:
+            templates[row] = name
+    return templates
 
 
 def _stable(mix: Mix) -> Iterator[Assignment]:

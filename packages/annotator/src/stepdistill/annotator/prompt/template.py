@@ -2,40 +2,40 @@
 `templates-<origin>.yaml` beside it those that were imported."""
 
 import hashlib
+import textwrap
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
+from stepdistill.common.whole_file import write_whole
 
 
 class OriginalParse(BaseModel):
-    """How the original read this template's answers: two regexes and their order."""
+    """How the original read this template's answers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    label_parse: str
-    explanation_parse: str
-    swap: bool = False
+    label_parse: str  # a regex whose first group is the label
+    explanation_parse: str  # a regex whose first group is the rationale
+    swap: bool = False  # the rationale comes before the label
 
 
 class Template(BaseModel):
-    """One zero-shot prompt.
-
-    options: extra fields of the request body, e.g. {temperature: 0}. structured: the answer is to
-    be a JSON object of rationale and label.
-    """
+    """One zero-shot prompt."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")  # `label-first`, `179`
     about: str = ""
-    system: str = ""
+    system: str = ""  # the system message; none is sent where it is empty
     user: str = Field(min_length=1)
-    options: dict[str, JsonValue] = {}
-    structured: bool = False
-    original: OriginalParse | None = None
+    options: dict[str, JsonValue] = {}  # extra fields of the request body, e.g. {temperature: 0}
+    structured: bool = False  # the answer is to be a JSON object of rationale and label
+    original: OriginalParse | None = None  # of imported templates
 
     @property
     def digest(self) -> str:
@@ -61,3 +61,66 @@ def load_templates(prompts: Path, task: str) -> dict[str, Template]:
                 raise PromptError(f"{path}: template id {template.id} is used twice in task {task}")
             found[template.id] = template
     return found
+
+
+def append_template(prompts: Path, task: str, template: Template) -> Path:
+    """The task's `templates.yaml` with the template added; the words and comments that are there
+    stay as they are, and a template that is there already is not added again.
+
+    Raises PromptError: the file cannot be read or added to; then it is as it was.
+    """
+    path = prompts / task / "templates.yaml"
+    try:
+        before = path.read_text(encoding="utf-8") if path.is_file() else "templates:\n"
+        known = _templates_in(before)
+        if template in known:
+            return path
+        after = before + ("" if before.endswith("\n") else "\n") + _entry(before, template)
+        # Read back before it takes the file's place: a file that is written in another way is
+        # left alone rather than damaged.
+        if _templates_in(after) != [*known, template]:
+            raise ValueError("its templates are not the last thing in it, or not one to a dash")
+        write_whole(path, after.encode())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise PromptError(
+            f"{path}: template {template.id} cannot be added ({why}): copy it from the report"
+        ) from None
+    return path
+
+
+def _templates_in(text: str) -> list[Template]:
+    content = yaml.safe_load(text)
+    if content == {"templates": None}:
+        return []
+    try:
+        return TemplateFile.model_validate(content).templates
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"]) from None
+
+
+def _entry(before: str, template: Template) -> str:
+    """The entry, its dash below the other dashes."""
+    node: Any = yaml.compose(before, Loader=yaml.SafeLoader)
+    entries = next((value for key, value in node.value if key.value == "templates"), None)
+    in_blocks = isinstance(entries, yaml.SequenceNode) and not entries.flow_style
+    column = entries.start_mark.column if entries is not None and in_blocks else 2
+    return textwrap.indent(as_yaml(template), " " * column)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def _block(dumper: Any, text: str) -> Any:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _block)
+
+
+def as_yaml(template: Template) -> str:
+    """A template as an entry of the file, without indentation."""
+    content = template.model_dump(exclude_defaults=True)
+    return yaml.dump([content], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)

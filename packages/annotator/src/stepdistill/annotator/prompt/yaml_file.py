@@ -1,4 +1,4 @@
-"""YAML files of the prompts folder, read into models; what is wrong is said with file and field."""
+"""YAML files read into models; what is wrong is said with file and field."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
 
 
 def _first(error: ValidationError) -> str:
+    """`label.kind`: Input should be 'classes', ..."""
     wrong = error.errors()[0]
     where = ".".join(str(part) for part in wrong["loc"]) or "the whole file"
     unknown = wrong["type"] == "extra_forbidden"

@@ -12,8 +12,8 @@ from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.model_options import load_options
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.prompt.leak import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.mix import Mix, check_templates, load_mix, single
+from stepdistill.annotator.prompt.render import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.task import check_placeholders, load_task
 from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.settings.run import RunSettings

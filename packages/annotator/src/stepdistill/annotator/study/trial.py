@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from stepdistill.annotator.dataset.selection import RowSample, draw_sample
 from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.prompt.leak import leak_warning
 from stepdistill.annotator.prompt.mix import check_templates, single
+from stepdistill.annotator.prompt.render import leak_warning
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.reading.readers import ORIGINAL, Readers, make_readers
 from stepdistill.annotator.run.planning import (

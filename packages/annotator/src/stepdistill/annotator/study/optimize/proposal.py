@@ -14,8 +14,8 @@ from pathlib import Path
 from stepdistill.annotator.dataset.rows import Row
 from stepdistill.annotator.plan.key import Request, RequestForm
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.prompt.leak import gold_placeholders
-from stepdistill.annotator.prompt.likeness import ALIKE, Words, likeness, words_of
+from stepdistill.annotator.prompt.check import ALIKE, Words, likeness, words_of
+from stepdistill.annotator.prompt.render import gold_placeholders
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.errors import PromptError
 from stepdistill.common.placeholders import filler, placeholders, unknown_placeholders

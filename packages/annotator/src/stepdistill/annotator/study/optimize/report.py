@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepdistill.annotator.page import percent, rendered
-from stepdistill.annotator.prompt.appending import as_yaml
-from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.prompt.template import Template, as_yaml
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.optimize.prepare import Prepared
 from stepdistill.annotator.study.ranking import Rank

@@ -1,4 +1,5 @@
-"""A template is added to a file in the file's own manner, or the file stays as it was."""
+"""Templates are checked when they are read; one is added to a file in the file's own manner, or the
+file stays as it was."""
 
 from pathlib import Path
 
@@ -6,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.prompt.appending import append_template, as_yaml
-from stepdistill.annotator.prompt.template import Template, TemplateFile, load_templates
+from stepdistill.annotator.prompt.template import (
+    Template,
+    TemplateFile,
+    append_template,
+    as_yaml,
+    load_templates,
+)
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
+from tests.annotator.prompt.made import TEMPLATES_YAML, prompts_folder, refusal
 
 NEW = Template(id="found-1", user="Solve {problem}.\n\nThen: say why.\n", options={"top_p": 0.5})
 INDENTED = """\
@@ -22,6 +29,52 @@ templates:
 """
 FLUSH = "templates:\n- {id: first, user: '{problem}'}"
 CLOSED = "templates: [{id: first, user: '{problem}'}]\n"
+
+
+def test_templates_are_read(tmp_path: Path):
+    templates = load_templates(prompts_folder(tmp_path), "sums")
+
+    assert list(templates) == ["plain", "long"]
+    assert templates["plain"].system == ""
+    assert templates["long"].options == {"temperature": 0}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("id: plain", "id: Plain One", "`templates.0.id`"),
+        ("id: long", "name: long", "`templates.1.id`"),
+        ('user: "{problem}"', 'user: ""', "`templates.0.user`"),
+        ("system: Be kind.", "sytem: Be kind.", "`templates.1.sytem` is not a field here"),
+        ("id: plain", "id: 1", "`templates.0.id`"),
+        ("templates:", "template:", "`templates`"),
+    ],
+)
+def test_a_wrong_template_is_named_by_file_and_field(tmp_path: Path, old: str, new: str, says: str):
+    prompts = prompts_folder(tmp_path, templates=TEMPLATES_YAML.replace(old, new))
+
+    error = refusal(lambda: load_templates(prompts, "sums"))
+    assert "templates.yaml" in error
+    assert says in error
+
+
+def test_an_option_that_cannot_be_sent_as_json_is_refused(tmp_path: Path):
+    # Token ids are the one kind of key that is written as a number, and JSON has none such.
+    templates = TEMPLATES_YAML.replace("temperature: 0", "logit_bias: {50256: -100}")
+    prompts = prompts_folder(tmp_path, templates=templates)
+
+    assert "`templates.1.options." in refusal(lambda: load_templates(prompts, "sums"))
+
+
+def test_templates_of_all_files_are_read_and_an_id_used_twice_is_refused(tmp_path: Path):
+    prompts = prompts_folder(tmp_path)
+    other = prompts / "sums" / "templates-original.yaml"
+    other.write_text("templates: [{id: '7', user: x}]")
+    assert set(load_templates(prompts, "sums")) == {"plain", "long", "7"}
+
+    other.write_text("templates: [{id: long, user: x}]")
+    message = refusal(lambda: load_templates(prompts, "sums"))
+    assert "template id long is used twice in task sums" in message
 
 
 def in_folder(folder: Path, content: str) -> Path:
@@ -62,9 +115,9 @@ def test_a_file_in_another_manner_is_left_alone(tmp_path: Path, before: str) -> 
     st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"), min_size=1)
 )
 def test_whatever_a_template_says_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, said: str
+    tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
-    template = Template(id="found-2", user=said, system=said)
+    template = Template(id="found-2", user=text, system=text)
     path = tmp_path_factory.mktemp("any") / "file.yaml"
     path.write_text(f"templates:\n{as_yaml(template)}", encoding="utf-8")
     assert read_yaml(path, TemplateFile).templates == [template]
