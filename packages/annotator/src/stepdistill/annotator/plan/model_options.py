@@ -18,16 +18,14 @@ LimitName = Literal["max_tokens", "max_completion_tokens"]
 
 
 class ModelOptions(BaseModel):
-    """One model's own. limit_name: what its limit on the answer is called, None for the usual.
-
-    leave_out and body change what is asked, so they are part of a request's key.
-    """
+    """What one model wants otherwise than most."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit_name: LimitName | None = None
-    leave_out: list[str] = []
-    body: dict[str, JsonValue] = {}
+    limit_name: LimitName | None = None  # of the limit on the answer's length; None for the usual
+    # These two change what is asked, so they are part of a request's key.
+    leave_out: list[str] = []  # body fields of templates that it refuses
+    body: dict[str, JsonValue] = {}  # body fields of its own
 
     def apply(self, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """A template's extra body fields as this model takes them."""

@@ -1,4 +1,4 @@
-"""The plan of a run: for every row, who is asked what. Asking and writing both walk over it."""
+"""The plan of a run: for every row, what is asked of whom. Asking and writing both walk over it."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -20,20 +20,17 @@ from stepdistill.common.placeholders import filler
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.uniform import uniform_of_text
 
-Asked = Callable[[Row], Request]
+RequestMaker = Callable[[Row], Request]
 
 
 class PlannedRow(NamedTuple):
-    """A row with its requests; one object serves both parts where they share a template.
-
-    votes: the label's question, asked again.
-    """
+    """A row with its requests."""
 
     row: Row
     assignment: Assignment
     label: Request
-    rationale: Request | None
-    votes: tuple[Request, ...] = ()
+    rationale: Request | None  # the very object of `label` where one template serves both parts
+    votes: tuple[Request, ...] = ()  # the label's question again, as samples 1, 2, ...
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -45,23 +42,20 @@ class PlannedRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked about one split: rows, words, and the teacher that answers.
-
-    samples: the first so many rows, None for all. votes: how often each label is asked for.
-    rationales_below: a rationale of its own template is asked for where the row's draw (0 to 1) is
-    below this.
-    """
+    """What is asked about one split: rows, words, and the teacher that answers."""
 
     task: TaskSpec
     split: str
     source: Source
-    samples: int | None
+    samples: int | None  # the first rows of the source; None for all
     mix: Mix
     templates: dict[str, Template]
     model: str
     endpoint: Endpoint
     options: ModelOptions = field(default_factory=ModelOptions)
-    votes: int = 1
+    votes: int = 1  # how often each label is asked for, >= 1
+    # 0..1: where a rationale has a template of its own, it is asked for of rows whose uniform
+    # number is below this.
     rationales_below: float = 1.0
 
     def count_rows(self) -> int | None:
@@ -86,17 +80,17 @@ class Plan:
 
     def rows(self, start: int = 0) -> Iterator[PlannedRow]:
         """A fresh pass over the rows from number `start` on, in the source's order."""
-        asked, *again = [self.asking(sample) for sample in range(self.votes)]
+        makers, *votes = [self.request_makers(sample) for sample in range(self.votes)]
         rows = read_rows(self.task, self.source, self.split, self.samples)
         n_rows = self.count_rows() if self.mix.assignment == "original" else None
         pairs = zip(rows, assign(self.mix, n_rows), strict=False)
         for row, assignment in islice(pairs, start, None):
-            label = asked[assignment.label](row)
+            label = makers[assignment.label](row)
             rationale = label if assignment.rationale == assignment.label else None
             if assignment.rationale is not None and rationale is None and self._explained(row):
-                rationale = asked[assignment.rationale](row)
-            votes = tuple([each[assignment.label](row) for each in again]) if again else ()
-            yield PlannedRow(row, assignment, label, rationale, votes)
+                rationale = makers[assignment.rationale](row)
+            again = tuple([vote[assignment.label](row) for vote in votes]) if votes else ()
+            yield PlannedRow(row, assignment, label, rationale, again)
 
     def uniform(self, row: Row) -> float:
         """A row's number in [0, 1), seeded by the mix: the same whatever other rows there are."""
@@ -105,11 +99,11 @@ class Plan:
     def _explained(self, row: Row) -> bool:
         return self.rationales_below >= 1 or self.uniform(row) < self.rationales_below
 
-    def asking(self, sample: int = 0) -> dict[str, Asked]:
-        """How each template asks for a row, the so-manieth time."""
-        return {name: self._asked(template, sample) for name, template in self.templates.items()}
+    def request_makers(self, sample: int = 0) -> dict[str, RequestMaker]:
+        """By template: what makes a row's request; sample: 0 for the first time it is asked."""
+        return {name: self._maker(template, sample) for name, template in self.templates.items()}
 
-    def _asked(self, template: Template, sample: int) -> Asked:
+    def _maker(self, template: Template, sample: int) -> RequestMaker:
         options = dict(template.options)
         if template.structured:
             options["response_format"] = response_format(self.task.label)
@@ -117,11 +111,11 @@ class Plan:
         system, user = filler(template.system), filler(template.user)
         values_of = values_for(self.task, template)
 
-        def ask(row: Row) -> Request:
+        def make(row: Row) -> Request:
             values = values_of(row)
             return form.request(system(values), user(values))
 
-        return ask
+        return make
 
     @cached_property
     def prompts_hash(self) -> str:
@@ -137,10 +131,12 @@ class Plan:
 
 
 class RequestSource(Protocol):
-    """Requests to settle. plan: whom they go to, and about which rows."""
+    """Requests to settle."""
 
     @property
-    def plan(self) -> Plan: ...
+    def plan(self) -> Plan:
+        """Whom they go to, and about which rows."""
+        ...
 
     def requests(self) -> Iterator[Request]:
         """A fresh pass over them."""
@@ -153,16 +149,12 @@ class RequestSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unanswered:
-    """What is left to settle of a plan: its rows from number `start` on.
-
-    above: only the reasons of rows whose lot is at least this; all else has been settled.
-    every: only one of so many rows, for a look at what answers are like.
-    """
+    """What is left to settle of a plan."""
 
     plan: Plan
-    start: int = 0
-    above: float | None = None
-    every: int = 1
+    start: int = 0  # the first row
+    above: float | None = None  # a uniform number: only rationales of rows that have at least this
+    every: int = 1  # one row of so many, for a look at what answers are like
 
     def requests(self) -> Iterator[Request]:
         """In the order of the rows."""

@@ -142,7 +142,7 @@ class Rereading:
         n_rows = 0
         with store.reading() as stored:
             for plan in self._plans:
-                asked = plan.asking()
+                asked = plan.request_makers()
                 for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
                     for template, request_of in asked.items():
                         answer = stored.answer(request_of(row).key)
