@@ -40,7 +40,7 @@ def test_without_a_probe_it_is_a_guess_that_says_so_and_nobody_is_asked(
     assert "400 rows: 400 requests to ask, 0 answered by the store (free)" in done.out
     assert "guessed: --probe 50 would tell (label-first)" in done.out
     assert "1 in, 4 out USD for 1M tokens (made up, since 2026-01-01), as of 20" in done.out
-    assert "online at least 10 min at these limits" in done.out
+    assert "online at least 10 min 00 s at these limits" in done.out
     assert not (tmp_path / "runs" / "store").exists()
 
 

@@ -1,20 +1,16 @@
-"""The work of a run: requests counted exactly, tokens within 2 % of the real count, and the length
-of answers from what is known of them."""
+"""The work of a run: requests counted exactly, tokens within 2 % of the real count."""
 
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stepdistill.annotator.estimate.expectations import GUESS, Expectations
 from stepdistill.annotator.estimate.span import Span
 from stepdistill.annotator.estimate.workload import (
     COUNTED,
-    AnswerLengths,
-    AnswerSample,
+    PromptSample,
     Workload,
-    weigh,
+    workload_of,
 )
 from stepdistill.annotator.money.tokens import (
     CL100K,
@@ -32,12 +28,11 @@ from stepdistill.annotator.store.response_store import ResponseStore
 from tests.annotator.made import an_answer
 from tests.annotator.plan.test_plan import APART, a_plan
 from tests.annotator.run.test_rationale_rate import N, a_plan_of_many
-from tests.annotator.study.made import a_score
 from tests.journeys.conftest import REAL_DATA, ROOT
 
 
 def work_of(plan: Plan, store: ResponseStore | None = None) -> Workload:
-    return weigh([plan], store, CL100K)
+    return workload_of([plan], store, CL100K)
 
 
 def put(store: ResponseStore, plan: Plan, n: int, **usage: int) -> None:
@@ -81,9 +76,9 @@ def test_votes_are_asked_and_counted_apart(tmp_path: Path):
 
 def test_rows_that_ask_the_same_are_paid_for_once(tmp_path: Path):
     plan = a_plan_of_many(tmp_path, single("plain"))
-    work = weigh([plan, plan], None, CL100K)
+    work = workload_of([plan, plan], None, CL100K)
 
-    assert (work.rows, work.twice, work.to_ask) == (2 * N, N, N)
+    assert (work.rows, work.repeated, work.to_ask) == (2 * N, N, N)
 
 
 def test_prompts_of_a_small_plan_are_counted_to_the_token(tmp_path: Path):
@@ -95,7 +90,7 @@ def test_prompts_of_a_small_plan_are_counted_to_the_token(tmp_path: Path):
 
 
 def test_a_sample_says_how_far_it_may_be_off():
-    sample = AnswerSample()
+    sample = PromptSample()
     for n in range(1, 101):
         sample.add(tokens=n * 10 + (5 if n % 2 else -5), n_bytes=n * 40)
     whole = sample.scaled(10_000, 40 * 505 * 1_000)
@@ -122,33 +117,6 @@ def test_an_answer_without_a_count_teaches_nothing(tmp_path: Path):
     assert (work.loads["plain", "both"].answers.n, work.prompt_factor) == (0, 1)
 
 
-def expected(answers: int = 0, **changes: Any) -> tuple[Span, str]:
-    parts: dict[str, Any] = {"max_tokens": 512, "scores": {}}
-    given = AnswerLengths()
-    for n in range(answers):
-        given.add(Usage(prompt=1, completion=90 + 20 * (n % 2)))
-    found = Expectations(**{**parts, **changes}).of("plain", given)
-    return found.tokens, found.basis
-
-
-def test_answers_in_the_store_tell_most():
-    tokens, basis = expected(answers=100, scores={"plain": a_score()})
-
-    assert (tokens.likely, basis) == (100, "by 100 answers in the store")
-    assert 97 < tokens.low < 100 < tokens.high < 103
-
-
-def test_a_few_answers_tell_less_than_the_metadata():
-    tokens, basis = expected(answers=3, scores={"plain": a_score(rows=100)})
-
-    assert (tokens.likely, basis) == (10, "by 100 answers in metadata.yaml")
-
-
-def test_without_either_it_is_a_guess_that_says_so_and_no_answer_is_longer_than_allowed():
-    assert expected() == (GUESS, "guessed: --probe 50 would tell")
-    assert expected(max_tokens=60)[0] == Span(8, 55, 60)
-
-
 def test_each_model_has_its_vocabulary():
     models = ("gpt-3.5-turbo", "gpt-4", "gpt-4-turbo", "gpt-4o-mini", "gpt-4.1", "gpt-6-luna", "x")
 
@@ -173,9 +141,9 @@ def test_a_sample_of_real_prompts_is_within_2_percent(task: str, encoding: str):
         base_url="http://localhost/v1",
     )
     plans = make_plans(config)
-    (load,) = weigh(plans, None, encoding).loads.values()
+    (load,) = workload_of(plans, None, encoding).loads.values()
     every = (count_prompt(row.label.system, row.label.user, encoding) for row in plans[0].rows())
-    few = AnswerSample()
+    few = PromptSample()
     for n, row in enumerate(plans[0].rows()):
         if n % 25 == 0:
             tokens = count_prompt(row.label.system, row.label.user, encoding)

@@ -1,60 +1,75 @@
-"""From settings to estimates: over the very plans that a run would carry out; nobody is asked."""
+"""From settings to estimates, over the very plans that a run would carry out. Nobody is asked, but
+by a probe."""
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 
+import uvloop
+from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.estimate.estimate import (
+    Estimate,
+    Expectations,
+    Terms,
+    estimate,
+    known_scores,
+)
+from stepdistill.annotator.estimate.workload import Workload, workload_of
 from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate
-from stepdistill.annotator.estimate.expectations import Expectations, scores_of
 from stepdistill.annotator.estimate.workload import weigh
 from stepdistill.annotator.money.prices import OwnPrices, Tariff
 from stepdistill.annotator.money.tokens import encoding_of
-from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
+from stepdistill.annotator.run.ask import ask
+from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Metadata
-from stepdistill.annotator.teacher.spec import RateLimits
+from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
+from stepdistill.annotator.teacher.progress import Progress
+
+NamedEstimate = tuple[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What is known before anybody is asked. day: whose prices hold."""
+    """What is known before anybody is asked."""
 
     own: OwnPrices
     metadata: Metadata
-    day: date
+    day: date  # whose prices hold
 
 
-def estimate_run(config: RunSettings, known: Knowledge) -> Estimate:
-    """What `annotate run` with these settings would cost. Raises DistillError: a model without a
-    known price, and whatever is wrong with task, prompts or rows."""
-    return estimate_plans(config, rated(config, make_plans(config)), known)
-
-
-def rated(config: RunSettings, plans: list[Plan]) -> list[Plan]:
+def rated_plans(config: RunSettings) -> list[Plan]:
     """The plans as a rationale rate has them asked: reasons of their own for some rows only."""
     rate = config.shards.rationale_rate
-    return [replace(plan, rationales_below=rate) if plan.explains_apart else plan for plan in plans]
+    return [
+        replace(plan, rationales_below=rate) if plan.explains_apart else plan
+        for plan in make_plans(config)
+    ]
 
 
-def estimate_plans(
-    config: RunSettings, plans: list[Plan], known: Knowledge, *, is_new: bool = False
-) -> Estimate:
-    """What these plans would cost; is_new: as if the store had no answer, but with what its answers
-    say of their length."""
-    terms = terms_of(config, plans[0], known)
+def estimate_run(config: RunSettings, known: Knowledge, *, is_new: bool = False) -> Estimate:
+    """What `annotate run` with these settings would cost; is_new: as if the store had no answer,
+    but with what its answers say of their length.
+
+    Raises DistillError: a model without a known price, whatever is wrong with prompts or rows.
+    """
+    plans = rated_plans(config)
     encoding = encoding_of(config.teacher)
-    with ExitStack() as stack:
-        store = _store(config, stack)
-        work = weigh(plans, store, encoding)
-        if is_new and work.stored:
-            learned = work
-            work = weigh(plans, None, encoding)
-            for place, load in learned.loads.items():
-                work.loads[place].answers, work.loads[place].counted = load.answers, load.counted
-    return estimate(work, terms)
+    work = _stored_workload(config, plans, encoding)
+    if is_new and work.stored:
+        learned, work = work, workload_of(plans, None, encoding)
+        for place, load in learned.loads.items():
+            work.loads[place].answers, work.loads[place].counted = load.answers, load.counted
+    return estimate(work, terms_of(config, plans[0], known))
+
+
+def _stored_workload(config: RunSettings, plans: list[Plan], encoding: str) -> Workload:
+    if not (config.store / "data.mdb").exists():
+        return workload_of(plans, None, encoding)
+    with ResponseStore.open(config.store, write=False) as store:
+        return workload_of(plans, store, encoding)
 
 
 def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
@@ -66,7 +81,7 @@ def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
         batch=tariff.known_price(known.day, mode="batch"),
         expectations=Expectations(
             max_tokens=config.max_tokens,
-            scores=scores_of(known.metadata, plan, config.teacher),
+            scores=known_scores(known.metadata, plan, config.teacher),
         ),
         limits=RateLimits(
             requests_per_minute=config.requests_per_minute,
@@ -87,33 +102,39 @@ def check_estimable(
         make_plans(replace(config, template=name, mix=None))
 
 
-def by_model(
-    config: RunSettings, models: Iterable[str], known: Knowledge
-) -> list[tuple[str, Estimate]]:
+def by_model(config: RunSettings, models: Iterable[str], known: Knowledge) -> list[NamedEstimate]:
     """The same run by other teachers."""
     return [(name, estimate_run(replace(config, teacher=name), known)) for name in models]
 
 
-def by_template(
-    config: RunSettings, names: Iterable[str], known: Knowledge
-) -> list[tuple[str, Estimate]]:
+def by_template(config: RunSettings, names: Iterable[str], known: Knowledge) -> list[NamedEstimate]:
     """The same rows, every one asked with one template for label and rationale."""
     alone = [(name, replace(config, template=name, mix=None)) for name in names]
     return [(name, estimate_run(each, known)) for name, each in alone]
 
 
-def by_rate(
-    config: RunSettings, rates: Iterable[float], known: Knowledge
-) -> list[tuple[str, Estimate]]:
+def by_rate(config: RunSettings, rates: Iterable[float], known: Knowledge) -> list[NamedEstimate]:
     """The same run with reasons for a share of its records."""
-    found: list[tuple[str, Estimate]] = []
-    for rate in rates:
-        shards = replace(config.shards, rationale_rate=rate)
-        found.append((f"{rate:g}", estimate_run(replace(config, shards=shards), known)))
-    return found
+    shards = [(rate, replace(config.shards, rationale_rate=rate)) for rate in rates]
+    return [(f"{rate:g}", estimate_run(replace(config, shards=s), known)) for rate, s in shards]
 
 
-def _store(config: RunSettings, stack: ExitStack) -> ResponseStore | None:
-    if not (config.store / "data.mdb").exists():
-        return None
-    return stack.enter_context(ResponseStore.open(config.store, write=False))
+def probe_plans(config: RunSettings, rows: int, screen: ConsoleOutput) -> Progress:
+    """Ask the requests of about this many rows, spread evenly, so that an estimate knows how long
+    answers are. They are kept like all answers, and the run does not ask them again.
+
+    Raises DistillError.
+    """
+    plans = rated_plans(config)
+    n_rows = sum(plan.count_rows() or rows for plan in plans)
+    unanswered = [Unanswered(plan=plan, every=max(1, n_rows // rows)) for plan in plans]
+    progress = Progress()
+    spender = Spender(plan=name_of(plans), config=config, tariff=make_tariff(config), kind="probe")
+    with (
+        ResponseStore.open(config.store, write=True) as store,
+        noted(store, spender) as spending,
+    ):
+        spending.count(progress)
+        uvloop.run(ask(config, unanswered, store, screen, progress))
+    screen.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
+    return progress

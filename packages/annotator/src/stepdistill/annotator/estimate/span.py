@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import NamedTuple
 
+Z_95 = 1.96  # a 95 % interval is this many standard errors to each side
+
 
 class Span(NamedTuple):
     """low <= likely <= high."""

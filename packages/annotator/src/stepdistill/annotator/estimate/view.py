@@ -1,41 +1,44 @@
 """An estimate as people and programs read it: tables, lines, and one JSON object."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.rates import duration
+from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.estimate.estimate import Estimate
 from stepdistill.annotator.estimate.few_shot import FewShotComparison
+from stepdistill.annotator.estimate.run_estimate import NamedEstimate
 from stepdistill.annotator.estimate.span import Span
 from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.money.tokens import has_encoding
 
 _USD = "{:,.4f}"
-_HOUR_S, _MINUTE_S = 3600, 60
-CLAIM = 0.85
+_CLAIM = 0.85  # what zero-shot prompts are said to save
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """All that `annotate estimate` was asked for. variants: heading -> estimates by name."""
+class Estimates:
+    """All that `annotate estimate` was asked for."""
 
-    day: date
+    day: date  # whose prices hold
     run: Estimate
-    variants: dict[str, list[tuple[str, Estimate]]]
+    variants: dict[str, list[NamedEstimate]]  # by heading
     few_shot: FewShotComparison | None = None
 
 
-def facts_of(answered: Answered) -> dict[str, object]:
+def facts_of(estimates: Estimates) -> dict[str, object]:
     """The object of `--json`."""
-    few = answered.few_shot
+    few = estimates.few_shot
     return {
-        "price_date": answered.day.isoformat(),
-        **_facts(answered.run),
+        "price_date": estimates.day.isoformat(),
+        **_facts(estimates.run),
         "variants": {
             heading: [{"name": name, **_facts(each)} for name, each in found]
-            for heading, found in answered.variants.items()
+            for heading, found in estimates.variants.items()
         },
         "few_shot": few
         and {
@@ -49,93 +52,134 @@ def facts_of(answered: Answered) -> dict[str, object]:
     }
 
 
-def show_estimate(answered: Answered, screen: ConsoleOutput) -> None:
+def _facts(run: Estimate) -> dict[str, object]:
+    work, terms = run.work, run.terms
+    return {
+        "model": terms.model,
+        "rows": work.rows,
+        "stored": work.stored,
+        "to_ask": work.to_ask,
+        "prompt_tokens": run.prompt._asdict(),
+        "answer_tokens": run.answer._asdict(),
+        "online_usd": run.online_usd._asdict(),
+        "batch_usd": run.batch_usd._asdict(),
+        "most_usd": run.most_usd,
+        "online_s": run.online_s,
+        "batches": run.batches,
+        "encoding": work.encoding,
+        "prompt_factor": work.prompt_factor,
+        "prices": {"online": _price_facts(terms.online), "batch": _price_facts(terms.batch)},
+        "lines": [
+            {
+                name: value._asdict() if isinstance(value, Span) else value
+                for name, value in asdict(line).items()
+            }
+            for line in run.lines
+        ],
+    }
+
+
+def _price_facts(price: Price) -> dict[str, object]:
+    return {
+        "input_usd_per_million": float(price.prompt * MILLION),
+        "output_usd_per_million": float(price.completion * MILLION),
+        "source": price.source,
+        "since": price.since and price.since.isoformat(),
+    }
+
+
+def show_estimate(estimates: Estimates, screen: ConsoleOutput) -> None:
     """For people."""
-    run = answered.run
+    run, work, terms = estimates.run, estimates.run.work, estimates.run.terms
     screen.show(
-        f"{run.rows:,} rows: {run.to_ask:,} requests to ask, {run.stored:,} answered by the store "
-        "(free)"
+        f"{work.rows:,} rows: {work.to_ask:,} requests to ask, {work.stored:,} answered by the "
+        "store (free)"
     )
     screen.table(_lines_table(run))
-    for mode, price, usd in (
-        ("online", run.online, run.online_usd),
-        ("batch", run.batch, run.batch_usd),
+    for mode, usd, price in (
+        ("online", run.online_usd, terms.online),
+        ("batch ", run.batch_usd, terms.batch),
     ):
-        screen.show(f"{mode:7} {usd.stated(_USD)} USD at {price.stated}, as of {answered.day}")
+        screen.show(f"{mode}  {usd.stated(_USD)} USD at {price.stated}, as of {estimates.day}")
     screen.show(
         f"at most {run.most_usd:,.4f} USD online, if every answer were cut off at its limit"
     )
-    screen.show(_time(run))
-    screen.show(_counting(run))
-    for basis, names in _bases(run).items():
-        screen.show(f"length of answers {basis} ({', '.join(names)})")
-    for heading, found in answered.variants.items():
+    screen.show(f"time    {_time(run)}")
+    screen.show(f"tokens  {_counting(run)}")
+    for line in _bases(run):
+        screen.show(line)
+    for heading, found in estimates.variants.items():
         screen.show("")
         screen.table(_variants_table(heading, found))
-    if answered.few_shot is not None:
+    if estimates.few_shot is not None:
         screen.show("")
-        _show_few_shot(answered.few_shot, screen)
-
-
-def _bases(run: Estimate) -> dict[str, list[str]]:
-    """Where the length of answers is known from -> of which templates."""
-    found: dict[str, dict[str, None]] = {}
-    for line in run.lines:
-        if line.to_ask:
-            found.setdefault(line.basis, {})[line.template] = None
-    return {basis: list(names) for basis, names in found.items()}
+        _show_few_shot(estimates.few_shot, screen)
 
 
 def _lines_table(run: Estimate) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("template", "for"):
-        table.add_column(name, no_wrap=True)
-    for name in ("stored", "to ask", "prompt tokens", "answer tokens", "online USD"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("stored", "to ask", "prompt tokens", "answer tokens", "online USD")
+    rows = (
+        (
+            *(line.template, line.part, f"{line.stored:,}", f"{line.to_ask:,}"),
+            *(_likely(line.prompt), _likely(line.answer), line.online_usd.stated(_USD)),
+        )
+        for line in run.lines
+    )
+    return plain_table(("template", "for"), numbers, rows)
+
+
+def _variants_table(heading: str, found: list[NamedEstimate]) -> Table:
+    numbers = ("to ask", "prompt tokens", "answer tokens", "online USD", "batch USD")
+    rows = (
+        (
+            *(name, f"{each.work.to_ask:,}", _likely(each.prompt), _likely(each.answer)),
+            *(each.online_usd.stated(_USD), _USD.format(each.batch_usd.likely)),
+        )
+        for name, each in found
+    )
+    return plain_table((heading,), numbers, rows)
+
+
+def _bases(run: Estimate) -> Iterator[str]:
+    """Where the length of answers is known from, and of which templates."""
+    templates: dict[str, dict[str, None]] = {}
     for line in run.lines:
-        tokens = (_likely(line.prompt), _likely(line.answer))
-        counts = (f"{line.stored:,}", f"{line.to_ask:,}")
-        table.add_row(line.template, line.part, *counts, *tokens, line.online_usd.stated(_USD))
-    return table
-
-
-def _variants_table(heading: str, found: list[tuple[str, Estimate]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column(heading, no_wrap=True)
-    for name in ("to ask", "prompt tokens", "answer tokens", "online USD", "batch USD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, each in found:
-        counts = (f"{each.to_ask:,}", _likely(each.prompt), _likely(each.answer))
-        batch = _USD.format(each.batch_usd.likely)
-        table.add_row(name, *counts, each.online_usd.stated(_USD), batch)
-    return table
+        if line.to_ask:
+            templates.setdefault(line.basis, {})[line.template] = None
+    for basis, names in templates.items():
+        yield f"length of answers {basis} ({', '.join(names)})"
 
 
 def _show_few_shot(few: FewShotComparison, screen: ConsoleOutput) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("the same rows", no_wrap=True)
-    for name in ("prompt tokens a row", "of an answer", "online USD", "for 1,000 rows"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, each in (
-        ("zero-shot", few.zero),
-        (f"{few.shots}-shot", few.few),
-        (f"{few.shots}-shot, equal answers", few.alike),
-    ):
-        rows = max(1, each.rows)
-        tokens = (each.prompt.times(1 / rows), each.answer.times(1 / rows))
-        usd = each.online_usd
-        cells = (usd.stated(_USD), _USD.format(usd.times(1000 / rows).likely))
-        table.add_row(name, *(f"{each.likely:,.1f}" for each in tokens), *cells)
-    screen.table(table)
+    compared = {
+        "zero-shot": few.zero,
+        f"{few.shots}-shot": few.few,
+        f"{few.shots}-shot, equal answers": few.alike,
+    }
+    numbers = ("prompt tokens a row", "of an answer", "online USD", "for 1,000 rows")
+    screen.table(
+        plain_table(
+            ("the same rows",),
+            numbers,
+            ((name, *_costs_of_rows(each)) for name, each in compared.items()),
+        )
+    )
     for saved, how in (
         (few.saved, "where few-shot answers are as long as those of the examples"),
         (few.saved_alike, "where all answers are equally long"),
     ):
         if saved is not None:
-            verdict = "at least the" if saved >= CLAIM else "less than the"
-            screen.show(
-                f"zero-shot costs {_percent(saved)} less {how}: {verdict} {_percent(CLAIM)} claimed"
-            )
+            held = "at least the" if saved >= _CLAIM else "less than the"
+            claim = f"{held} {_percent(_CLAIM)} claimed"
+            screen.show(f"zero-shot costs {_percent(saved)} less {how}: {claim}")
+
+
+def _costs_of_rows(run: Estimate) -> tuple[str, ...]:
+    """Tokens of a row's prompt and answer; USD for all rows, and for a thousand."""
+    rows = max(1, run.work.rows)
+    tokens = (f"{each.times(1 / rows).likely:,.1f}" for each in (run.prompt, run.answer))
+    a_thousand = run.online_usd.times(1000 / rows).likely
+    return (*tokens, run.online_usd.stated(_USD), _USD.format(a_thousand))
 
 
 def _percent(share: float) -> str:
@@ -150,65 +194,19 @@ def _time(run: Estimate) -> str:
     batches = f"{run.batches} batch{'' if run.batches == 1 else 'es'}, each within 24 h or expired"
     if run.online_s is None:
         limits = "give --requests-per-minute or --tokens-per-minute to know it online"
-        return f"time    {limits}; {batches}"
-    return f"time    online at least {_span(run.online_s)} at these limits; {batches}"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 2 * _MINUTE_S:
-        return f"{seconds:,.0f} s"
-    if seconds < 2 * _HOUR_S:
-        return f"{seconds / _MINUTE_S:,.0f} min"
-    return f"{seconds / _HOUR_S:,.1f} h"
+        return f"{limits}; {batches}"
+    return f"online at least {duration(run.online_s)} at these limits; {batches}"
 
 
 def _counting(run: Estimate) -> str:
+    """How tokens were counted, and how far that may be off."""
     low, likely, high = run.prompt
     error = (high - low) / 2 / likely if likely else 0.0
     exact = f"within {_percent(error)} for the sample of prompts" if error else "every prompt"
-    said = f"tokens  counted with {run.encoding}, {exact}"
-    if run.prompt_factor != 1:
-        return f"{said}, and x {run.prompt_factor:.3f}: so the teacher counted the stored ones"
-    if not has_encoding(run.model):
-        return f"{said}, which is not {run.model}'s own: expect 10 to 20 % more or less"
-    return said
-
-
-def _facts(run: Estimate) -> dict[str, object]:
-    return {
-        "model": run.model,
-        "rows": run.rows,
-        "stored": run.stored,
-        "to_ask": run.to_ask,
-        "prompt_tokens": _span_facts(run.prompt),
-        "answer_tokens": _span_facts(run.answer),
-        "online_usd": _span_facts(run.online_usd),
-        "batch_usd": _span_facts(run.batch_usd),
-        "most_usd": run.most_usd,
-        "online_s": run.online_s,
-        "batches": run.batches,
-        "encoding": run.encoding,
-        "prompt_factor": run.prompt_factor,
-        "prices": {"online": _price_facts(run.online), "batch": _price_facts(run.batch)},
-        "lines": [_line_facts(asdict(line)) for line in run.lines],
-    }
-
-
-def _line_facts(fields: dict[str, object]) -> dict[str, object]:
-    return {
-        name: _span_facts(value) if isinstance(value, Span) else value
-        for name, value in fields.items()
-    }
-
-
-def _span_facts(span: Span) -> dict[str, float]:
-    return {"low": span.low, "likely": span.likely, "high": span.high}
-
-
-def _price_facts(price: Price) -> dict[str, object]:
-    return {
-        "input_usd_per_million": float(price.prompt * 1_000_000),
-        "output_usd_per_million": float(price.completion * 1_000_000),
-        "source": price.source,
-        "since": price.since and price.since.isoformat(),
-    }
+    counted = f"counted with {run.work.encoding}, {exact}"
+    model, factor = run.terms.model, run.work.prompt_factor
+    if factor != 1:
+        return f"{counted}, and x {factor:.3f}: so the teacher counted the stored ones"
+    if not has_encoding(model):
+        return f"{counted}, which is not {model}'s own: expect 10 to 20 % more or less"
+    return counted

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from stepdistill.annotator.estimate.parts import Part, parts_of
+from stepdistill.annotator.estimate.workload import Part, part_requests
 from stepdistill.annotator.money.bill import day_of
 from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
@@ -169,7 +169,7 @@ class Accountant:
         """Count the answers of a row; what they cost, where no row before shares them."""
         account, total = self.account, ZERO
         account.rows += 1
-        for asked in parts_of(planned):
+        for asked in part_requests(planned):
             answer = stored.answer(asked.request.key)
             if answer is None:
                 continue

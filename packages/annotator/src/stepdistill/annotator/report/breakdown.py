@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from stepdistill.annotator.estimate.kept import Planned
+from stepdistill.annotator.estimate.estimate import PlannedCost
 from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
 from stepdistill.annotator.report.report import RunReport
 from stepdistill.annotator.run.run_notes import RunNote
@@ -100,7 +100,7 @@ def difference(report: RunReport) -> float | None:
     return float(report.account.paid_usd) / likely - 1 if likely else None
 
 
-def likely_usd(planned: Planned, note: RunNote) -> tuple[Mode, float]:
+def likely_usd(planned: PlannedCost, note: RunNote) -> tuple[Mode, float]:
     """What was likely in the mode in which the run was started; online where in both."""
     if {start.mode for start in note.starts} == {"batch"}:
         return "batch", planned.batch_usd.likely

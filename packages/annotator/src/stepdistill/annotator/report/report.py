@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepdistill.annotator.estimate.kept import Planned, kept_estimate
+from stepdistill.annotator.estimate.estimate import PlannedCost, kept_estimate
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import Plan, name_of
@@ -32,7 +32,7 @@ class RunReport:
 
     note: RunNote
     account: Account
-    planned: Planned | None
+    planned: PlannedCost | None
     changed: str | None
     results: list[TemplateResult] = field(default_factory=list[TemplateResult])
 
