@@ -12,11 +12,11 @@ import pytest
 
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.report.account import NO_RUN
 from stepdistill.annotator.report.breakdown import grouped
-from stepdistill.annotator.report.payers import NO_RUN, Payers
 from stepdistill.annotator.report.report import (
     RunReport,
-    chosen,
+    choose_run,
     find_runs,
     report_run,
     report_store,
@@ -185,32 +185,4 @@ def test_a_store_counts_each_answer_once_whoever_else_uses_it(
     assert by_run == {NO_RUN: 1, report.runs[0].note.name: 10}
     small = report.runs[1].account
     assert (small.rows, small.others, small.paid_usd) == (4, 4, 0)
-    assert chosen(find_runs(store.path, store), None) == report.runs[1].note
-
-
-def a_note(name: str, *starts: Start, config: RunSettings) -> RunNote:
-    return note_of(config, name, "run").model_copy(update={"starts": starts})
-
-
-@pytest.mark.parametrize(
-    ("asked_at", "mode", "payer"),
-    [
-        (99, "online", NO_RUN),
-        (100, "online", "one"),
-        (110, "online", "one"),  # in that second the other was started
-        (111, "online", "other"),
-        (125, "online", "other"),  # was killed: it may have gone on until the next was started
-        (150, "online", "one"),
-        (161, "online", NO_RUN),
-        (161, "batch", "other"),  # collected by hand: the last that sent batches
-        (99, "batch", NO_RUN),
-        (105, "import", NO_RUN),
-    ],
-)
-def test_the_payer_is_who_was_under_way(config: RunSettings, asked_at: int, mode: Mode, payer: str):
-    one = a_note(
-        "one", Start(at=100.4, ended_at=110.2), Start(at=140, ended_at=160.5), config=config
-    )
-    other = a_note("other", Start(at=110.6, mode="batch"), config=config)
-
-    assert Payers([other, one]).of(an_answer(asked_at=asked_at, mode=mode)) == payer
+    assert choose_run(find_runs(store.path, store), None) == report.runs[1].note

@@ -3,10 +3,15 @@
 from dataclasses import replace
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.report.facts import as_csv, facts_of
 from stepdistill.annotator.report.html import as_html
-from stepdistill.annotator.report.report import Report, chosen, find_runs, report_run, report_store
-from stepdistill.annotator.report.view import show
+from stepdistill.annotator.report.report import (
+    Report,
+    choose_run,
+    find_runs,
+    report_run,
+    report_store,
+)
+from stepdistill.annotator.report.view import as_csv, facts_of, show
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.estimate import ReportSettings
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -54,7 +59,7 @@ def _report(settings: ReportSettings) -> Report:
     with ResponseStore.open(target if is_store else settings.store, write=False) as opened:
         if is_store and run is None:
             return report_store(opened, prices)
-        report = report_run(chosen(find_runs(target, opened), run), opened, prices)
+        report = report_run(choose_run(find_runs(target, opened), run), opened, prices)
     note = report.note
     known = known_results(note.prompts, settings.metadata_of(note.task), note.task)
     return replace(report, results=known)

@@ -1,14 +1,17 @@
-"""The account of a run, after it: every answer of its plan, priced, by what it was for.
+"""The account of a run, after it: every answer of its plan, priced, by what it was for and who
+paid.
 
 A pure function of rows, prompts and store, as the shards are. An answer that several rows share is
 paid for once.
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
-from typing import NamedTuple
+from math import inf
+from typing import NamedTuple, Self
 
 from stepdistill.annotator.estimate.workload import Part, part_requests
 from stepdistill.annotator.money.bill import day_of
@@ -16,38 +19,47 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.record import NO_ANSWER, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.report.payers import Payers
 from stepdistill.annotator.store.answer import Answer, Mode
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.labels import same_label
 
-_EXAMPLES = 3
+NO_RUN = "(no run)"
+_EXAMPLES = 3  # of rejected rows, for each reason
 _NOWHERE = "-"
 _KEY_BYTES = 12  # of a hash: enough to tell answers apart
 ZERO = Decimal(0)
 
 
 class CostPlace(NamedTuple):
-    """What answers are grouped by. run: which paid."""
+    """What answers are grouped by."""
 
-    run: str
+    run: str  # which paid
     split: str
     template: str
     part: Part
     mode: Mode
 
 
+@dataclass(slots=True)
+class _Sums:
+    """Counts that are added field by field."""
+
+    def __add__(self, other: Self) -> Self:
+        names = [each.name for each in fields(self)]
+        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
 @dataclass(slots=True, kw_only=True)
-class Paid:
-    """Answers of one place: tokens by kind, and USD. uncounted: without the teacher's count."""
+class Paid(_Sums):
+    """Answers of one place: tokens by kind, and USD."""
 
     answers: int = 0
     prompt: int = 0
-    cached: int = 0
-    written: int = 0
+    cached: int = 0  # of prompt
+    written: int = 0  # of prompt
     completion: int = 0
-    reasoning: int = 0
-    uncounted: int = 0
+    reasoning: int = 0  # of completion
+    uncounted: int = 0  # answers without the teacher's count
     usd: Decimal = ZERO
 
     def add(self, answer: Answer, usd: Decimal) -> None:
@@ -62,63 +74,56 @@ class Paid:
         self.uncounted += not usage.prompt and not usage.completion
         self.usd += usd
 
-    def __add__(self, other: "Paid") -> "Paid":
-        return Paid(**{name: getattr(self, name) + getattr(other, name) for name in Paid.__slots__})
-
 
 @dataclass(slots=True, kw_only=True)
-class Judged:
-    """Rows whose label came from one template. gold: those with a gold label.
-
-    usd: of all that these rows' labels and rationales cost; shared answers count for the first.
-    """
+class Judged(_Sums):
+    """Rows whose label came from one template."""
 
     rows: int = 0
-    labels: int = 0
-    gold: int = 0
-    correct: int = 0
+    labels: int = 0  # rows with a label
+    gold: int = 0  # rows with a gold label
+    correct: int = 0  # rows whose label is the gold one
     rationales: int = 0
-    words: int = 0
-    usd: Decimal = ZERO
+    words: int = 0  # of all rationales
+    usd: Decimal = ZERO  # of these rows' answers; one that rows share counts for the first
 
     @property
     def accuracy(self) -> float | None:
-        """Right labels among the rows with a gold one; None without any."""
+        """Correct labels among the rows with a gold one; None without any."""
         return self.correct / self.gold if self.gold else None
 
-    def __add__(self, other: "Judged") -> "Judged":
-        names = Judged.__slots__
-        return Judged(**{name: getattr(self, name) + getattr(other, name) for name in names})
+    @property
+    def row_usd(self) -> float:
+        """What a row cost."""
+        return float(self.usd) / self.rows if self.rows else 0.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Rejected:
-    """Rows that gave no record, for one reason. examples: row id, detail, the answer's text."""
+    """Rows that gave no record, for one reason."""
 
     rows: int = 0
     usd: Decimal = ZERO
+    # (row id, detail, the answer's text)
     examples: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
 
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """All of it. rows: that were asked; unasked: that are still to be. others: answers that other
-    runs paid for. saved_usd: what these would have cost, and answers that rows share.
-    by_second: its own answers by the second in which they were asked. prices: as stated.
-    """
+    """All of it."""
 
-    rows: int = 0
-    unasked: int = 0
-    shared: int = 0
-    others: int = 0
+    rows: int = 0  # that were asked
+    unasked: int = 0  # rows that are still to be asked
+    shared: int = 0  # answers that a row shares with one before
+    others: int = 0  # answers that other runs paid for
     others_usd: Decimal = ZERO
-    saved_usd: Decimal = ZERO
+    saved_usd: Decimal = ZERO  # what shared answers and those of other runs would have cost
     paid: defaultdict[CostPlace, Paid] = field(default_factory=lambda: defaultdict(Paid))
     judged: defaultdict[str, Judged] = field(default_factory=lambda: defaultdict(Judged))
     rejected: defaultdict[str, Rejected] = field(default_factory=lambda: defaultdict(Rejected))
-    labels: Counter[str] = field(default_factory=Counter[str])
-    by_second: Counter[int] = field(default_factory=Counter[int])
-    prices: dict[str, None] = field(default_factory=dict[str, None])
+    labels: Counter[str] = field(default_factory=Counter[str])  # label -> records
+    by_second: Counter[int] = field(default_factory=Counter[int])  # when its own answers were asked
+    prices: dict[str, None] = field(default_factory=dict[str, None])  # in words, as first used
 
     @property
     def total(self) -> Paid:
@@ -141,51 +146,96 @@ class Account:
         return sum((each.usd for each in self.rejected.values()), ZERO)
 
 
+class _Time(NamedTuple):
+    """From the second in which a run was started to the one in which it ended."""
+
+    begin: int
+    end: float
+    run: str
+    mode: Mode
+
+
+class Payers:
+    """Which run paid for an answer: the one that was under way when it was asked, as only one
+    writes to a store at a time. A batch may be collected when no run is: its answers are of the
+    last that sent."""
+
+    def __init__(self, notes: Sequence[RunNote]) -> None:
+        starts = sorted(
+            ((start, note.name) for note in notes for start in note.starts),
+            key=lambda each: each[0].at,
+        )
+        nexts = [*(start.at for start, _ in starts[1:]), inf][: len(starts)]
+        self._times = [
+            # Of a killed one nobody knows the end: it is at most when the next was started.
+            _Time(
+                int(start.at), after if start.ended_at is None else start.ended_at, name, start.mode
+            )
+            for (start, name), after in zip(starts, nexts, strict=True)
+        ]
+
+    def of(self, answer: Answer) -> str:
+        """The run's name; NO_RUN for what was imported, or came before runs were remembered."""
+        if answer.mode == "import":
+            return NO_RUN
+        number = bisect_right(self._times, answer.asked_at, key=lambda time: time.begin) - 1
+        if number < 0:
+            return NO_RUN
+        # Two may share a second: its answers are of the earlier, which was under way all along.
+        while number and self._times[number - 1].end >= answer.asked_at:
+            number -= 1
+        if answer.asked_at <= self._times[number].end:
+            return self._times[number].run
+        senders = (time.run for time in self._times[number::-1] if time.mode == "batch")
+        return next(senders, NO_RUN) if answer.mode == "batch" else NO_RUN
+
+
 class Accountant:
-    """Makes the account of one run. payers: who paid for which answer."""
+    """Makes the account of one run."""
 
     def __init__(self, run: str, tariff: Tariff, payers: Payers) -> None:
-        self._run, self._tariff, self._payers = run, tariff, payers
-        self._seen: set[bytes] = set()
+        self._run, self._payers = run, payers
+        self.tariff = tariff
         self.account = Account()
+        self._seen: set[bytes] = set()  # the start of each counted answer's key
 
     def add(self, plan: Plan, stored: Snapshot, rules: Rules) -> None:
         """All rows of one plan. Raises ConfigError: no price is known for an answer."""
         for planned in plan.rows():
-            outcome = conclude(planned, stored, rules)
-            if _is_unasked(outcome):
+            row = conclude(planned, stored, rules)
+            if _is_unasked(row):
                 self.account.unasked += 1
-                continue
-            usd = self._pay(planned, stored)
-            self._judge(planned, outcome, usd, rules)
+            else:
+                self._judge(planned, row, self._pay(planned, stored), rules)
 
     def add_other(self, key: bytes, answer: Answer) -> None:
         """An answer that this run paid for: it counts here where no row of its asked for it."""
         if key[:_KEY_BYTES] not in self._seen:
             place = CostPlace(self._run, _NOWHERE, _NOWHERE, "other", answer.mode)
-            self._place(place, answer, self._cost(answer, self._tariff_of(answer)))
+            self._count(place, answer, self._cost(answer, self._tariff_of(answer)))
 
     def _pay(self, planned: PlannedRow, stored: Snapshot) -> Decimal:
         """Count the answers of a row; what they cost, where no row before shares them."""
         account, total = self.account, ZERO
         account.rows += 1
-        for asked in part_requests(planned):
-            answer = stored.answer(asked.request.key)
+        for request, template, part in part_requests(planned):
+            answer = stored.answer(request.key)
             if answer is None:
                 continue
-            usd, key = self._cost(answer, self._tariff), asked.request.key[:_KEY_BYTES]
+            usd, key = self._cost(answer, self.tariff), request.key[:_KEY_BYTES]
             if key in self._seen:
                 account.shared += 1
                 account.saved_usd += usd
                 continue
             self._seen.add(key)
-            payer, split = self._payers.of(answer), planned.row.split
-            place = CostPlace(payer, split, asked.template, asked.part, answer.mode)
-            self._place(place, answer, usd)
+            payer = self._payers.of(answer)
+            self._count(
+                CostPlace(payer, planned.row.split, template, part, answer.mode), answer, usd
+            )
             total += usd
         return total
 
-    def _place(self, place: CostPlace, answer: Answer, usd: Decimal) -> None:
+    def _count(self, place: CostPlace, answer: Answer, usd: Decimal) -> None:
         account = self.account
         if place.run == self._run:
             account.by_second[answer.asked_at] += 1
@@ -202,7 +252,7 @@ class Accountant:
 
     def _tariff_of(self, answer: Answer) -> Tariff:
         """The teacher's, or the one of another model that answered: a search has two."""
-        teacher, other = self._tariff, replace(self._tariff, model=answer.model)
+        teacher, other = self.tariff, replace(self.tariff, model=answer.model)
         is_teacher = answer.model.startswith(teacher.model)
         day = day_of(answer.asked_at)
         for tariff in (teacher, other) if is_teacher else (other, teacher):
@@ -210,14 +260,13 @@ class Accountant:
                 return tariff
         return other
 
-    def _judge(self, planned: PlannedRow, outcome: RowResult, usd: Decimal, rules: Rules) -> None:
-        judged = self.account.judged[planned.assignment.label]
+    def _judge(self, planned: PlannedRow, row: RowResult, usd: Decimal, rules: Rules) -> None:
+        judged, result = self.account.judged[planned.assignment.label], row.result
         judged.rows += 1
         judged.usd += usd
         judged.gold += planned.row.gold is not None
-        result = outcome.result
         if isinstance(result, Rejection):
-            self._reject(result, outcome.answers, usd)
+            self._reject(result, row.answers, usd)
             return
         judged.labels += result.label is not None
         self.account.labels[str(result.label)] += 1
@@ -236,6 +285,6 @@ class Accountant:
             rejected.examples.append((rejection.id, rejection.detail, text))
 
 
-def _is_unasked(outcome: RowResult) -> bool:
-    result = outcome.result
-    return isinstance(result, Rejection) and result.reason == NO_ANSWER and not outcome.answers
+def _is_unasked(row: RowResult) -> bool:
+    result = row.result
+    return isinstance(result, Rejection) and result.reason == NO_ANSWER and not row.answers

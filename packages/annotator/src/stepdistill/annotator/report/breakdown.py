@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from stepdistill.annotator.estimate.estimate import PlannedCost
+from stepdistill.annotator.report.account import Account, CostPlace, Paid
 from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
 from stepdistill.annotator.report.report import RunReport
 from stepdistill.annotator.run.run_notes import RunNote
@@ -15,7 +16,7 @@ THIS_RUN = "this run"
 BY = ("split", "template", "part", "mode")
 
 
-def figures(account: Account) -> dict[str, float | None]:
+def usd_per(account: Account) -> dict[str, float | None]:
     """What one of each costs, in USD; None where there is none of it."""
     usd, whole = float(account.total.usd), account.whole
     counts = {
@@ -37,26 +38,26 @@ def grouped(paid: Mapping[CostPlace, Paid], by: str) -> dict[str, Paid]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What a template achieved at which cost of a row. basis: on which rows, and who judged."""
+    """What a template achieved at which cost of a row."""
 
     template: str
-    basis: str
-    rows: int
-    accuracy: float
+    basis: str  # on which rows, and who read the answers
+    rows: int  # with a gold label
+    accuracy: float  # 0..1
     row_usd: float
-    efficient: bool = False
+    efficient: bool = False  # no other is as cheap and as good
 
 
 def points(report: RunReport) -> list[Point]:
     """The run's templates and those of its teacher that the task's metadata knows, the cheapest
-    first; efficient: no other is as cheap and as good."""
+    first."""
     own = [
         Point(
             template=name,
             basis=THIS_RUN,
             rows=judged.gold,
             accuracy=judged.accuracy,
-            row_usd=row_usd(judged),
+            row_usd=judged.row_usd,
         )
         for name, judged in report.account.judged.items()
         if judged.accuracy is not None
@@ -87,9 +88,9 @@ def _known(report: RunReport) -> Iterator[Point]:
                 )
 
 
-def row_usd(judged: Judged) -> float:
-    """What a row of a template cost."""
-    return float(judged.usd) / judged.rows if judged.rows else 0.0
+def best_and_own(known: list[Point]) -> list[Point]:
+    """The points that a table has room for."""
+    return [each for each in known if each.efficient or each.basis == THIS_RUN]
 
 
 def difference(report: RunReport) -> float | None:
@@ -105,8 +106,3 @@ def likely_usd(planned: PlannedCost, note: RunNote) -> tuple[Mode, float]:
     if {start.mode for start in note.starts} == {"batch"}:
         return "batch", planned.batch_usd.likely
     return "online", planned.online_usd.likely
-
-
-def best_and_own(known: list[Point]) -> list[Point]:
-    """The points that a table has room for."""
-    return [each for each in known if each.efficient or each.basis == THIS_RUN]

@@ -1,17 +1,38 @@
-"""A report as one HTML page."""
+"""A report as one HTML page: tables, accuracy against cost with names where they fit, and answers
+over time."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import floor
 from pathlib import Path
+from typing import Self
 
 from stepdistill.annotator.page import rendered
 from stepdistill.annotator.report.account import CostPlace, Paid
-from stepdistill.annotator.report.breakdown import BY, best_and_own, grouped, points, row_usd
-from stepdistill.annotator.report.chart import AnswersOverTime, Chart
+from stepdistill.annotator.report.breakdown import (
+    BY,
+    THIS_RUN,
+    Point,
+    best_and_own,
+    grouped,
+    points,
+)
 from stepdistill.annotator.report.report import Report, RunReport, StoreReport
 from stepdistill.annotator.report.view import paid_by_run, started, summary_of, title_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_LONGEST_EXAMPLE = 600
+_LONGEST_EXAMPLE = 600  # characters
+# The picture's edges in `run.html.jinja`, in units of its SVG; y grows downward.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 548, 14, 262
+_LINE = 14  # the height of a name
+_TENTHS = 10
+_MOST_BARS = 60
+_UNITS = (  # of a bar: seconds, in words
+    *((1, "a second"), (5, "5 seconds"), (15, "15 seconds"), (60, "a minute")),
+    *((300, "5 minutes"), (1_800, "half an hour"), (7_200, "2 hours"), (86_400, "a day")),
+    (604_800, "a week"),
+)
 
 
 def as_html(report: Report) -> str:
@@ -28,11 +49,10 @@ def _of_run(report: RunReport) -> str:
         account=account,
         summary=list(summary_of(report)),
         groups=_groups(account.paid),
-        pace=AnswersOverTime.of(account.by_second),
+        over_time=AnswersOverTime.of(account.by_second),
         points=known,
-        told=best_and_own(known),
+        best_points=best_and_own(known),
         chart=Chart.of(known),
-        row_usd=row_usd,
         shortened=_shortened,
     )
 
@@ -55,3 +75,91 @@ def _groups(paid: Mapping[CostPlace, Paid]) -> dict[str, list[tuple[str, Paid]]]
 def _shortened(text: str) -> str:
     """An example's text, not longer than a page can bear."""
     return text if len(text) <= _LONGEST_EXAMPLE else text[:_LONGEST_EXAMPLE] + " ..."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A point in the picture."""
+
+    point: Point
+    x: float
+    y: float
+    own: bool  # of this run
+    name_y: float  # of its name, which is shown where it is efficient
+    to_left: bool  # the name stands to the left of the mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Accuracy against cost."""
+
+    marks: list[Mark]
+    floor: float  # the accuracy at the bottom, in tenths
+    most_usd: float  # the cost of a row at the right
+
+    @classmethod
+    def of(cls, points: list[Point]) -> Self:
+        """The picture of these points, the cheapest first."""
+        lowest = min((each.accuracy for each in points), default=0.0)
+        bottom = min(floor(lowest * _TENTHS), _TENTHS - 1) / _TENTHS
+        most = max((each.row_usd for each in points), default=0.0) or 1.0
+        return cls(marks=list(_marks(points, bottom, most)), floor=bottom, most_usd=most)
+
+    @property
+    def ticks(self) -> list[tuple[float, float]]:
+        """Accuracies in tenths, and how high they lie."""
+        tenths = range(round(self.floor * _TENTHS), _TENTHS + 1)
+        return [(tenth / _TENTHS, _y(tenth / _TENTHS, self.floor)) for tenth in tenths]
+
+    @property
+    def frontier(self) -> str:
+        """The line that no point lies above, as the path of an SVG: steps from one to the next."""
+        best = [mark for mark in self.marks if mark.point.efficient]
+        start = f"M{best[0].x:.1f} {best[0].y:.1f}" if best else ""
+        return start + "".join(f" H{to.x:.1f} V{to.y:.1f}" for to in best[1:]) + f" H{_RIGHT}"
+
+
+def _marks(points: list[Point], bottom: float, most: float) -> Iterator[Mark]:
+    free = float(_BOTTOM)  # names lie above this
+    for each in points:
+        x = _LEFT + (_RIGHT - _LEFT) * each.row_usd / most
+        y = _y(each.accuracy, bottom)
+        if each.efficient:  # each lies higher than the last: so does its name
+            free = min(y - 6, free - _LINE)
+        yield Mark(
+            point=each,
+            x=x,
+            y=y,
+            own=each.basis == THIS_RUN,
+            name_y=free,
+            to_left=x > (_LEFT + _RIGHT) / 2,
+        )
+
+
+def _y(accuracy: float, bottom: float) -> float:
+    return _BOTTOM - (_BOTTOM - _TOP) * (accuracy - bottom) / (1 - bottom)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersOverTime:
+    """A picture of bars."""
+
+    unit: str  # of a bar, in words
+    width: float  # of a bar, as a share of the picture
+    most: int  # answers in the highest bar
+    bars: list[tuple[float, float]]  # where each begins and how high it is, as shares
+
+    @classmethod
+    def of(cls, by_second: Mapping[int, int]) -> Self | None:
+        """In units that give at most sixty bars; None without answers."""
+        if not by_second:
+            return None
+        first, length = min(by_second), max(by_second) - min(by_second) + 1
+        fitting = (each for each in _UNITS if length <= _MOST_BARS * each[0])
+        seconds, unit = next(fitting, _UNITS[-1])
+        counts = Counter[int]()
+        for second, n in by_second.items():
+            counts[(second - first) // seconds] += n
+        width, most = 1 / (max(counts) + 1), max(counts.values())
+        bars = [(bar * width, n / most) for bar, n in sorted(counts.items())]
+        return cls(unit=unit, width=width, most=most, bars=bars)

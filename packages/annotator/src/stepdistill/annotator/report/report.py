@@ -7,9 +7,15 @@ from pathlib import Path
 from stepdistill.annotator.estimate.estimate import PlannedCost, kept_estimate
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
-from stepdistill.annotator.plan.plan import Plan, name_of
-from stepdistill.annotator.report.account import Account, Accountant, CostPlace, Paid
-from stepdistill.annotator.report.payers import NO_RUN, Payers
+from stepdistill.annotator.plan.plan import name_of
+from stepdistill.annotator.report.account import (
+    NO_RUN,
+    Account,
+    Accountant,
+    CostPlace,
+    Paid,
+    Payers,
+)
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import RunNote, notes_in
@@ -24,16 +30,13 @@ from stepdistill.common.errors import DatasetError, PromptError, StoreError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A run and its account. planned: what was estimated for it, None where nothing was.
-
-    changed: what is not as it was when the run was started, None where all is. results: what the
-    task's metadata knows of its templates.
-    """
+    """A run and its account."""
 
     note: RunNote
     account: Account
-    planned: PlannedCost | None
-    changed: str | None
+    planned: PlannedCost | None  # what was estimated for it; None where nothing was
+    changed: str | None  # what is not as it was when the run was started; None where all is
+    # What the task's metadata knows of its templates.
     results: list[TemplateResult] = field(default_factory=list[TemplateResult])
 
     @property
@@ -49,11 +52,11 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreReport:
-    """All that a store holds. outside: answers that no run paid for."""
+    """All that a store holds."""
 
     store: Path
     runs: list[RunReport]
-    outside: Account
+    outside: Account  # of the answers that no run paid for
 
     @property
     def paid(self) -> dict[CostPlace, Paid]:
@@ -89,7 +92,7 @@ def find_runs(target: Path, store: ResponseStore) -> list[RunNote]:
     return found
 
 
-def chosen(notes: list[RunNote], name: str | None) -> RunNote:
+def choose_run(notes: list[RunNote], name: str | None) -> RunNote:
     """The run whose name begins so; without a name the latest, `annotate run` before all others.
     Raises StoreError: there is none, or more than one."""
     if name is None:
@@ -104,21 +107,24 @@ def chosen(notes: list[RunNote], name: str | None) -> RunNote:
 def report_run(note: RunNote, store: ResponseStore, prices: Path | None) -> RunReport:
     """The report of one run. Raises ConfigError: a price is not known."""
     payers = Payers(notes_in(store))
-    reporter = _Reporter(note, store, prices, payers)
-    _add_others({note.name: reporter.accountant}, payers, store)
-    return reporter.report
+    report, accountant = _report(note, store, prices, payers)
+    _add_others({note.name: accountant}, payers, store)
+    return report
 
 
 def report_store(store: ResponseStore, prices: Path | None) -> StoreReport:
     """The reports of all runs. Raises ConfigError: a price is not known."""
     notes = notes_in(store)
     payers = Payers(notes)
-    reporters = [_Reporter(note, store, prices, payers) for note in notes]
-    outside = Accountant(NO_RUN, _any_model(prices), payers)
-    accountants = {each.report.note.name: each.accountant for each in reporters}
+    runs = [_report(note, store, prices, payers) for note in notes]
+    # Of answers that no run paid for only the model is known: what OpenAI asks for it.
+    openai = endpoint_of(OPENAI_BASE_URL).name
+    any_model = Tariff(model="", host=openai, own=load_own_prices(prices))
+    outside = Accountant(NO_RUN, any_model, payers)
+    accountants = {report.note.name: accountant for report, accountant in runs}
     _add_others({**accountants, NO_RUN: outside}, payers, store)
     return StoreReport(
-        store=store.path, runs=[each.report for each in reporters], outside=outside.account
+        store=store.path, runs=[report for report, _ in runs], outside=outside.account
     )
 
 
@@ -133,50 +139,38 @@ def _add_others(
                 payer.add_other(key, answer)
 
 
-def _any_model(prices: Path | None) -> Tariff:
-    """For answers of which only the model is known: what OpenAI asks for it."""
-    return Tariff(model="", host=endpoint_of(OPENAI_BASE_URL).name, own=load_own_prices(prices))
+def _report(
+    note: RunNote, store: ResponseStore, prices: Path | None, payers: Payers
+) -> tuple[RunReport, Accountant]:
+    """All rows of a run, counted; answers that no row asks for are still to be added."""
+    config = note.config(store.path, prices)
+    accountant = Accountant(note.name, make_tariff(config), payers)
+    changed = _add_rows(accountant, note, config, store)
+    planned = kept_estimate(config.out, note.name)
+    report = RunReport(note=note, account=accountant.account, planned=planned, changed=changed)
+    return report, accountant
 
 
-class _Reporter:
-    def __init__(
-        self, note: RunNote, store: ResponseStore, prices: Path | None, payers: Payers
-    ) -> None:
-        config = note.config(store.path, prices)
-        tariff = make_tariff(config)
-        self.accountant = Accountant(note.name, tariff, payers)
-        self.report = RunReport(
-            note=note,
-            account=self.accountant.account,
-            planned=kept_estimate(config.out, note.name),
-            changed=self._walk(note, config, store, tariff),
-        )
-
-    def _walk(
-        self, note: RunNote, config: RunSettings, store: ResponseStore, tariff: Tariff
-    ) -> str | None:
-        """Count all rows; what is not as it was."""
-        try:
-            plans = _plans(note, config)
-            splits = [_shards(plan, config, tariff) for plan in plans]
-            if config.shards.rationale_rate < 1:
-                ration(splits, config.shards.rationale_rate, store, lambda _: None)
-            for split in splits:
-                with store.reading() as stored:
-                    self.accountant.add(split.plan, stored, split.rules)
-        except (DatasetError, PromptError) as error:
-            return f"what cannot be read any more is counted without its template ({error})"
-        if note.studies or note.kind == "probe" or name_of(plans) == note.name:
-            return None
-        return "rows or prompts have changed since: the account is of what is there"
-
-
-def _plans(note: RunNote, config: RunSettings) -> list[Plan]:
-    """What was asked, made again."""
-    if note.studies:
-        return [plan for study in note.studies for plan in plans_of_study(config, study)]
-    return make_plans(config)
-
-
-def _shards(plan: Plan, config: RunSettings, tariff: Tariff) -> SplitWriter:
-    return SplitWriter(plan, config.out / plan.split, config.shards, tariff)
+def _add_rows(
+    accountant: Accountant, note: RunNote, config: RunSettings, store: ResponseStore
+) -> str | None:
+    """Count all rows; what is not as it was when they were asked."""
+    try:
+        if note.studies:
+            plans = [plan for study in note.studies for plan in plans_of_study(config, study)]
+        else:
+            plans = make_plans(config)
+        splits = [
+            SplitWriter(plan, config.out / plan.split, config.shards, accountant.tariff)
+            for plan in plans
+        ]
+        if config.shards.rationale_rate < 1:
+            ration(splits, config.shards.rationale_rate, store, lambda _: None)
+        for split in splits:
+            with store.reading() as stored:
+                accountant.add(split.plan, stored, split.rules)
+    except (DatasetError, PromptError) as error:
+        return f"what cannot be read any more is counted without its template ({error})"
+    if note.studies or note.kind == "probe" or name_of(plans) == note.name:
+        return None
+    return "rows or prompts have changed since: the account is of what is there"

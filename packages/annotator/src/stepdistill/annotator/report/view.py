@@ -1,11 +1,15 @@
-"""A report as people read it on a terminal."""
+"""A report as people read it on a terminal, and as programs do: one JSON object, and CSV."""
 
+import csv
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
+from io import StringIO
 
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.page import percent, usd
 from stepdistill.annotator.report.account import Account, CostPlace, Paid
 from stepdistill.annotator.report.breakdown import (
@@ -13,14 +17,92 @@ from stepdistill.annotator.report.breakdown import (
     Point,
     best_and_own,
     difference,
-    figures,
     grouped,
     likely_usd,
     points,
-    row_usd,
+    usd_per,
 )
 from stepdistill.annotator.report.report import Report, RunReport, StoreReport
 from stepdistill.annotator.run.run_notes import RunNote
+
+_RUN_FACTS = {"name", "kind", "task", "teacher", "out", "starts"}
+_FIRST_COLUMN = 12  # characters: tables below each other look like one
+
+
+def facts_of(report: Report) -> dict[str, object]:
+    """The object of `--json`."""
+    return _store_facts(report) if isinstance(report, StoreReport) else _run_facts(report)
+
+
+def _run_facts(report: RunReport) -> dict[str, object]:
+    account, note = report.account, report.note
+    return {
+        "run": note.name,
+        "kind": note.kind,
+        "task": note.task,
+        "teacher": note.teacher,
+        "out": str(note.out),
+        "prices": list(account.prices),
+        "rows": account.rows,
+        "unasked_rows": account.unasked,
+        "total": _paid_facts(account.total),
+        "paid_by_this_run_usd": float(account.paid_usd),
+        "usd_per": usd_per(account),
+        "saved_usd": float(account.saved_usd),
+        "rejected_usd": float(account.wasted_usd),
+        "planned": report.planned and report.planned.model_dump(),
+        "difference": difference(report),
+        **_group_facts(account.paid, ("run", *BY)),
+        "templates": {
+            name: {**asdict(judged), "usd": float(judged.usd), "accuracy": judged.accuracy}
+            for name, judged in account.judged.items()
+        },
+        "accuracy_against_cost": [asdict(point) for point in points(report)],
+        "rejected": {
+            reason: {"rows": each.rows, "usd": float(each.usd)}
+            for reason, each in account.rejected.items()
+        },
+        "labels": dict(account.labels),
+        "starts": [start.model_dump() for start in note.starts],
+    }
+
+
+def _store_facts(report: StoreReport) -> dict[str, object]:
+    by_run = grouped(report.paid, "run")
+    return {
+        "store": str(report.store),
+        "total": _paid_facts(sum(report.paid.values(), Paid())),
+        **_group_facts(report.paid, ("run", *BY)),
+        "runs": [
+            {
+                **each.note.model_dump(mode="json", include=_RUN_FACTS),
+                "paid": _paid_facts(by_run.get(each.note.name, Paid())),
+                "saved_usd": float(each.account.saved_usd),
+            }
+            for each in report.runs
+        ],
+    }
+
+
+def _group_facts(paid: Mapping[CostPlace, Paid], kinds: tuple[str, ...]) -> dict[str, object]:
+    return {
+        f"by_{by}": {name: _paid_facts(each) for name, each in grouped(paid, by).items()}
+        for by in kinds
+    }
+
+
+def _paid_facts(paid: Paid) -> dict[str, float]:
+    return {**asdict(paid), "usd": float(paid.usd)}
+
+
+def as_csv(report: Report) -> str:
+    """A line for every run, split, template, part and mode."""
+    out = StringIO()
+    writer = csv.DictWriter(out, ["run", *BY, *_paid_facts(Paid())], lineterminator="\n")
+    writer.writeheader()
+    for place, each in report.paid.items():
+        writer.writerow({**place._asdict(), **_paid_facts(each)})
+    return out.getvalue()
 
 
 def show(report: Report, screen: ConsoleOutput) -> None:
@@ -32,28 +114,30 @@ def show(report: Report, screen: ConsoleOutput) -> None:
 
 
 def _show_run(report: RunReport, screen: ConsoleOutput) -> None:
-    account, note = report.account, report.note
-    screen.show(f"{title_of(report)}, {note.out}")
+    account = report.account
+    screen.show(f"{title_of(report)}, {report.note.out}")
     for name, words in summary_of(report):
         screen.show(f"{name:11} {words}")
     _show_groups(account.paid, screen)
     screen.table(_template_table(account))
     known = points(report)
-    told = best_and_own(known)
-    if told:
-        screen.table(_points_table(told))
-        if len(told) < len(known):
-            screen.show(f"{len(known) - len(told):,} more that are beaten: --html shows them")
+    if best := best_and_own(known):
+        screen.table(_points_table(best))
+        if len(best) < len(known):
+            screen.show(f"{len(known) - len(best):,} more that are beaten: --html shows them")
     if account.rejected:
-        screen.table(_rejected_table(account))
+        rows = (
+            (reason, f"{each.rows:,}", usd(each.usd))
+            for reason, each in sorted(account.rejected.items())
+        )
+        screen.table(plain_table(("rejected",), ("rows", "USD"), rows, min_width=_FIRST_COLUMN))
 
 
 def _show_store(report: StoreReport, screen: ConsoleOutput) -> None:
-    paid = report.paid
-    total = sum(paid.values(), Paid())
+    total = sum(report.paid.values(), Paid())
     screen.show(f"{report.store}: {usd(total.usd)} USD for {total.answers:,} answers")
     screen.table(_runs_table(report))
-    _show_groups(paid, screen)
+    _show_groups(report.paid, screen)
     screen.show(f"annotate report {report.store} --run NAME says more of one run")
 
 
@@ -62,41 +146,6 @@ def title_of(report: RunReport) -> str:
     note, account = report.note, report.account
     unasked = f" ({account.unasked:,} more were not asked)" if account.unasked else ""
     return f"{note.kind} of {note.task} by {note.teacher}, {account.rows:,} rows{unasked}"
-
-
-def started(note: RunNote) -> str:
-    """When it was first started, as this machine's clocks say."""
-    if not note.starts:
-        return "-"
-    return datetime.fromtimestamp(note.starts[0].at).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def paid_by_run(report: StoreReport) -> Iterator[tuple[str, RunNote | None, Paid]]:
-    """What each run paid, and what none did."""
-    by_run = grouped(report.paid, "run")
-    for each in report.runs:
-        yield each.note.name, each.note, by_run.pop(each.note.name, Paid())
-    for name, paid in by_run.items():
-        yield name, None, paid
-
-
-def _show_groups(paid: Mapping[CostPlace, Paid], screen: ConsoleOutput) -> None:
-    for by in BY:
-        screen.table(_paid_table(by, grouped(paid, by)))
-
-
-def _runs_table(report: StoreReport) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("run", "task", "teacher", "started"):
-        table.add_column(name, no_wrap=True)
-    for name in ("starts", "answers", "prompt", "answer", "USD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, note, each in paid_by_run(report):
-        words = ("-", "-", "-") if note is None else (note.task, note.teacher, started(note))
-        starts = "-" if note is None else str(len(note.starts))
-        counts = (f"{each.answers:,}", f"{each.prompt:,}", f"{each.completion:,}", usd(each.usd))
-        table.add_row(name, *words, starts, *counts)
-    return table
 
 
 def summary_of(report: RunReport) -> Iterator[tuple[str, str]]:
@@ -110,7 +159,7 @@ def summary_of(report: RunReport) -> Iterator[tuple[str, str]]:
         f"{usd(account.paid_usd)} USD; the store saved {usd(account.saved_usd)} USD "
         f"({account.others:,} answers of other runs, {account.shared:,} shared)",
     )
-    each = figures(account).items()
+    each = usd_per(account).items()
     yield "USD per", ", ".join(f"{name.replace('_', ' ')} {usd(cost)}" for name, cost in each)
     yield "rejected", f"{usd(account.wasted_usd)} USD for rows without a record"
     yield "planned", _planned(report)
@@ -130,47 +179,59 @@ def _planned(report: RunReport) -> str:
     return f"{usd(likely)} USD {mode}; came out {100 * off:+.1f} %"
 
 
-def _paid_table(by: str, groups: dict[str, Paid]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column(by, no_wrap=True, min_width=12)
-    for name in ("answers", "prompt", "cached", "written", "answer", "reasoning", "USD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, paid in sorted(groups.items()):
-        tokens = (paid.prompt, paid.cached, paid.written, paid.completion, paid.reasoning)
-        table.add_row(name, f"{paid.answers:,}", *(f"{n:,}" for n in tokens), usd(paid.usd))
+def started(note: RunNote) -> str:
+    """When it was first started, as this machine's clocks say."""
+    if not note.starts:
+        return "-"
+    return datetime.fromtimestamp(note.starts[0].at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def paid_by_run(report: StoreReport) -> Iterator[tuple[str, RunNote | None, Paid]]:
+    """What each run paid, and what none did."""
+    by_run = grouped(report.paid, "run")
+    for each in report.runs:
+        yield each.note.name, each.note, by_run.pop(each.note.name, Paid())
+    for name, paid in by_run.items():
+        yield name, None, paid
+
+
+def _runs_table(report: StoreReport) -> Table:
+    table = plain_table(
+        ("run", "task", "teacher", "started"), ("starts", "answers", "prompt", "answer", "USD")
+    )
+    for name, note, each in paid_by_run(report):
+        words = (note.task, note.teacher, started(note)) if note else ("-", "-", "-")
+        starts = str(len(note.starts)) if note else "-"
+        counts = (f"{each.answers:,}", f"{each.prompt:,}", f"{each.completion:,}", usd(each.usd))
+        table.add_row(name, *words, starts, *counts)
     return table
 
 
+def _show_groups(paid: Mapping[CostPlace, Paid], screen: ConsoleOutput) -> None:
+    numbers = ("answers", "prompt", "cached", "written", "answer", "reasoning", "USD")
+    for by in BY:
+        table = plain_table((by,), numbers, min_width=_FIRST_COLUMN)
+        for name, each in sorted(grouped(paid, by).items()):
+            tokens = (each.prompt, each.cached, each.written, each.completion, each.reasoning)
+            table.add_row(name, *(f"{n:,}" for n in (each.answers, *tokens)), usd(each.usd))
+        screen.table(table)
+
+
 def _template_table(account: Account) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("label from", no_wrap=True, min_width=12)
-    for name in ("rows", "labels", "accuracy", "rationales", "words", "USD a row"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("rows", "labels", "accuracy", "rationales", "words", "USD a row")
+    table = plain_table(("label from",), numbers, min_width=_FIRST_COLUMN)
     for name, judged in sorted(account.judged.items()):
         counts = (f"{judged.rows:,}", f"{judged.labels:,}", percent(judged.accuracy))
         words = f"{judged.words / judged.rationales:.1f}" if judged.rationales else "-"
-        table.add_row(name, *counts, f"{judged.rationales:,}", words, usd(row_usd(judged)))
+        table.add_row(name, *counts, f"{judged.rationales:,}", words, usd(judged.row_usd))
     return table
 
 
 def _points_table(known: list[Point]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("the cheapest first", no_wrap=True)
-    for name in ("accuracy", "USD a row", "efficient", "rows"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = plain_table(("the cheapest first",), ("accuracy", "USD a row", "efficient", "rows"))
     table.add_column("known from", no_wrap=True)
     for each in known:
-        mark = "yes" if each.efficient else ""
-        numbers = (percent(each.accuracy), usd(each.row_usd), mark, f"{each.rows:,}")
+        efficient = "yes" if each.efficient else ""
+        numbers = (percent(each.accuracy), usd(each.row_usd), efficient, f"{each.rows:,}")
         table.add_row(each.template, *numbers, each.basis)
-    return table
-
-
-def _rejected_table(account: Account) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("rejected", no_wrap=True, min_width=12)
-    for name in ("rows", "USD"):
-        table.add_column(name, justify="right")
-    for reason, each in sorted(account.rejected.items()):
-        table.add_row(reason, f"{each.rows:,}", usd(each.usd))
     return table
