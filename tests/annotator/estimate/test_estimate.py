@@ -8,7 +8,6 @@ import pytest
 from stepdistill.annotator.estimate.estimate import (
     GUESS,
     Estimate,
-    Expectations,
     Expected,
     Terms,
     estimate,
@@ -24,8 +23,6 @@ from stepdistill.annotator.money.price import Price
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 from tests.annotator.study.made import a_score
-
-LENGTH = Expected(Span(10, 20, 40), "made up")
 
 
 def a_price(prompt: str, completion: str) -> Price:
@@ -48,15 +45,21 @@ def some_work(**changes: Any) -> Workload:
     return Workload(encoding="cl100k_base", rows=140, loads={("plain", "both"): load}, **changes)
 
 
+def some_terms(**changes: Any) -> Terms:
+    parts: dict[str, Any] = {
+        "model": "m",
+        "online": a_price("0.01", "0.02"),
+        "batch": a_price("0.005", "0.01"),
+        "limits": RateLimits(),
+        "max_tokens": 100,
+        "scores": {},
+    }
+    return Terms(**{**parts, **changes})
+
+
 def an_estimate(work: Workload, **limits: float) -> Estimate:
-    terms = Terms(
-        model="m",
-        online=a_price("0.01", "0.02"),
-        batch=a_price("0.005", "0.01"),
-        expectations=Expectations(max_tokens=100, scores={}, without=LENGTH),
-        limits=RateLimits(**limits),
-    )
-    return estimate(work, terms)
+    expected = Expected(Span(10, 20, 40), "made up")
+    return estimate(work, some_terms(limits=RateLimits(**limits), otherwise=expected))
 
 
 def test_cost_is_tokens_at_the_price_and_what_is_stored_is_free():
@@ -84,11 +87,10 @@ def test_time_is_that_of_the_tighter_limit():
 
 
 def expected(answers: int = 0, **changes: Any) -> tuple[Span, str]:
-    parts: dict[str, Any] = {"max_tokens": 512, "scores": {}}
     given = AnswerLengths()
     for n in range(answers):
         given.add(Usage(prompt=1, completion=90 + 20 * (n % 2)))
-    return Expectations(**{**parts, **changes}).of("plain", given)
+    return some_terms(**{"max_tokens": 512, **changes}).expected("plain", given)
 
 
 def test_answers_in_the_store_tell_most():

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from stepdistill.annotator.report.account import Judged
-from stepdistill.annotator.report.breakdown import THIS_RUN, best_and_own, points
+from stepdistill.annotator.report.report import THIS_RUN, best_and_own, points
 from tests.annotator.report.made import a_report, a_result, judged
 
 

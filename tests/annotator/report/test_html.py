@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from stepdistill.annotator.report.breakdown import points
 from stepdistill.annotator.report.html import AnswersOverTime, Chart
+from stepdistill.annotator.report.report import points
 from tests.annotator.report.made import a_report, a_result
 
 

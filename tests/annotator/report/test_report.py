@@ -13,11 +13,11 @@ import pytest
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.report.account import NO_RUN
-from stepdistill.annotator.report.breakdown import grouped
 from stepdistill.annotator.report.report import (
     RunReport,
     choose_run,
     find_runs,
+    grouped,
     report_run,
     report_store,
 )

@@ -65,10 +65,16 @@ def demo_rows(split: str, n: int | None = None, seed: int = 0) -> Iterator[dict[
 
     Raises DatasetError on another split.
     """
+    size = size_of(split)
+    return (_row(split, index, seed) for index in range(size if n is None else n))
+
+
+def size_of(split: str) -> int:
+    """How many rows a split usually has. Raises DatasetError: there is no such split."""
     if split not in DEFAULT_SIZES:
-        raise DatasetError(f"demo: no split {split!r}: take one of {', '.join(DEFAULT_SIZES)}")
-    for index in range(DEFAULT_SIZES[split] if n is None else n):
-        yield _row(split, index, seed)
+        has = ", ".join(DEFAULT_SIZES)
+        raise DatasetError(f"the demo task generates {has}: there is no split {split}")
+    return DEFAULT_SIZES[split]
 
 
 def _row(split: str, index: int, seed: int) -> dict[str, object]:

@@ -24,15 +24,10 @@ def suffix_of(file: Path) -> str | None:
 
 def reader_of(path: Path) -> Callable[[Path], Iterator[RawRow]]:
     """How to read this file. Raises DatasetError for an ending that nobody knows."""
-    match suffix_of(path):
-        case ".csv":
-            return _csv
-        case ".parquet":
-            return _parquet
-        case None:
-            raise DatasetError(f"{path}: rows are read from {', '.join(SUFFIXES)} files")
-        case _:
-            return _json_lines
+    suffix = suffix_of(path)
+    if suffix is None:
+        raise DatasetError(f"{path}: rows are read from {', '.join(SUFFIXES)} files")
+    return {".csv": _csv, ".parquet": _parquet}.get(suffix, _json_lines)
 
 
 def open_bytes(path: Path) -> BinaryIO:

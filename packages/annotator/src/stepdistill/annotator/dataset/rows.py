@@ -34,11 +34,11 @@ class Row:
 
 def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -> Iterator[Row]:
     """The first `samples` rows (all if None), in the source's order. Raises DatasetError."""
-    maker = _RowMaker(task, split)
+    make = _row_maker(task, split)
     numbers = count() if source.indices is None else source.indices
     for index, raw in zip(numbers, islice(source.rows(), samples), strict=False):
         try:
-            row = maker.row(raw, index)
+            row = make(raw, index)
         except _NOT_THERE:
             where, has = f"{source.name} row {index}", ", ".join(raw)
             raise DatasetError(
@@ -47,28 +47,29 @@ def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -
         yield row
 
 
-class _RowMaker:
-    """Makes rows of one task; how to get each value from a raw row is worked out once for all."""
+def _row_maker(task: TaskSpec, split: str) -> Callable[[RawRow, int], Row]:
+    """Makes rows of one task; how to get each value from a raw row is worked out once for all.
 
-    def __init__(self, task: TaskSpec, split: str) -> None:
-        self._split = split
-        self._fields = [(name, getter(path)) for name, path in task.fields.items()]
-        self._id = getter(task.id) if task.id else None
-        self._gold = getter(task.gold) if task.gold else None
-        self._gold_rationale = _text_or_none(task.gold_rationale) if task.gold_rationale else None
-        # A closed set of labels is worth remembering, open ones are taken as they are.
-        self._label_of = lru_cache(1024)(partial(gold_label, task.label))
+    What it returns raises LookupError or TypeError where raw lacks something.
+    """
+    fields = [(name, getter(path)) for name, path in task.fields.items()]
+    row_id = getter(task.id) if task.id else None
+    gold = getter(task.gold) if task.gold else None
+    gold_rationale = _text_or_none(task.gold_rationale) if task.gold_rationale else None
+    # A closed set of labels is worth remembering, open ones are taken as they are.
+    label_of = lru_cache(1024)(partial(gold_label, task.label))
 
-    def row(self, raw: RawRow, index: int) -> Row:
-        """The row. Raises LookupError or TypeError where raw lacks something."""
+    def make(raw: RawRow, index: int) -> Row:
         return Row(
-            id=_text(self._id(raw)) if self._id else f"{self._split}-{index}",
-            split=self._split,
+            id=_text(row_id(raw)) if row_id else f"{split}-{index}",
+            split=split,
             index=index,
-            fields={name: _text(get(raw)) for name, get in self._fields},
-            gold=self._label_of(_text(self._gold(raw))) if self._gold else None,
-            gold_rationale=self._gold_rationale(raw) if self._gold_rationale else None,
+            fields={name: _text(get(raw)) for name, get in fields},
+            gold=label_of(_text(gold(raw))) if gold else None,
+            gold_rationale=gold_rationale(raw) if gold_rationale else None,
         )
+
+    return make
 
 
 def getter(path: str) -> Getter:
@@ -108,16 +109,13 @@ def _text_or_none(path: str) -> Callable[[RawRow], str | None]:
 
 def _missing(task: TaskSpec, raw: RawRow) -> str:
     """The first path that raw lacks, as the task's file names it."""
-    wanted = [*task.fields.items(), ("id", task.id), ("gold", task.gold)]
-    return next(f"`{name}: {path}`" for name, path in wanted if path and not _has(raw, path))
-
-
-def _has(raw: RawRow, path: str) -> bool:
-    try:
-        getter(path)(raw)
-    except _NOT_THERE:
-        return False
-    return True
+    for name, path in (*task.fields.items(), ("id", task.id), ("gold", task.gold)):
+        try:
+            if path:
+                getter(path)(raw)
+        except _NOT_THERE:
+            return f"`{name}: {path}`"
+    raise AssertionError("the row has all that a row is made of")
 
 
 def gold_label(label: LabelSpec, value: object) -> str | None:

@@ -5,13 +5,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from math import sqrt
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from stepdistill.annotator.estimate.span import NOTHING, Z_95, Span, around
+from stepdistill.annotator.estimate.workload import AnswerLengths, Part, Workload
 from stepdistill.annotator.estimate.workload import AnswerLengths, Part, RequestLoad, Workload
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.study.metadata import Metadata, TemplateScore
@@ -45,17 +45,21 @@ NOTHING_KNOWN = Expected(GUESS, "guessed: --probe 50 would tell")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expectations:
-    """How long answers will be: as a template's answers in the store are, else as the task's
-    metadata says of it, else as `without` says."""
+class Terms:
+    """What an estimate depends on besides the work."""
 
+    model: str
+    online: Price
+    batch: Price
+    limits: RateLimits
     max_tokens: int  # no answer is longer
     scores: Mapping[str, TemplateScore]  # by template, of the same teacher
-    without: Expected = NOTHING_KNOWN
+    otherwise: Expected = NOTHING_KNOWN  # of a template without answers and score
 
-    def of(self, template: str, answers: AnswerLengths) -> Expected:
-        """What to expect of a template with these answers in the store."""
-        score, (tokens, basis) = self.scores.get(template), self.without
+    def expected(self, template: str, answers: AnswerLengths) -> Expected:
+        """What to expect of a template: by its answers in the store, else by its score in the
+        task's metadata."""
+        score, (tokens, basis) = self.scores.get(template), self.otherwise
         if answers.n >= _ENOUGH or (answers.n and score is None):
             tokens, basis = answers.mean, f"by {answers.n:,} answers in the store"
         elif score is not None:
@@ -73,27 +77,14 @@ def known_scores(metadata: Metadata, plan: Plan, teacher: str) -> dict[str, Temp
         if result.setting.teacher != teacher:
             continue
         for name, score in result.templates.items():
-            before = found.get(name)
-            template = plan.templates.get(name)
-            is_more = score.rows and (before is None or before.rows < score.rows)
-            if is_more and template is not None and score.prompt == template.digest:
+            template, before = plan.templates.get(name), found.get(name)
+            is_same = template is not None and score.prompt == template.digest
+            if is_same and score.rows > (before.rows if before else 0):
                 found[name] = score
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What an estimate depends on besides the work."""
-
-    model: str
-    online: Price
-    batch: Price
-    expectations: Expectations
-    limits: RateLimits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateLine:
+class EstimateLine(NamedTuple):
     """What one template costs for one part."""
 
     template: str
@@ -138,7 +129,7 @@ class Estimate:
     @property
     def most_usd(self) -> float:
         """Cost online, if every answer were as long as allowed."""
-        most = self.terms.expectations.max_tokens * self.work.to_ask
+        most = self.terms.max_tokens * self.work.to_ask
         return float(self.terms.online.worst_usd(round(self.prompt.high), most))
 
     @property
@@ -150,7 +141,7 @@ class Estimate:
     def online_s(self) -> float | None:
         """Time online at the limits given, None without any. As the run itself counts toward them:
         a request is the larger of its prompt and the longest answer."""
-        limits, longest = self.terms.limits, float(self.terms.expectations.max_tokens)
+        limits, longest = self.terms.limits, float(self.terms.max_tokens)
         minutes = list[float]()
         if limits.requests_per_minute:
             minutes.append(self.work.to_ask / limits.requests_per_minute)
@@ -167,42 +158,30 @@ def estimate(work: Workload, terms: Terms) -> Estimate:
     """What this work will cost on these terms."""
     requests = sum(load.to_ask for load in work.loads.values())
     once = work.to_ask / requests if requests else 1.0  # repeated requests are answered once
-    lines = [
-        _line(place, load, terms, once, work.prompt_factor)
-        for place, load in sorted(work.loads.items())
-    ]
+    lines: list[EstimateLine] = []
+    for (template, part), load in sorted(work.loads.items()):
+        length, basis = terms.expected(template, load.answers)
+        prompt = load.sample.scaled(load.to_ask, load.bytes).times(once * work.prompt_factor)
+        answer = length.times(load.to_ask * once)
+        lines.append(
+            EstimateLine(
+                template=template,
+                part=part,
+                stored=load.stored,
+                to_ask=load.to_ask,
+                prompt=prompt,
+                answer=answer,
+                online_usd=_cost(prompt, answer, terms.online),
+                batch_usd=_cost(prompt, answer, terms.batch),
+                basis=basis if load.to_ask else "all stored",
+            )
+        )
     return Estimate(work=work, terms=terms, lines=lines)
-
-
-def _line(
-    place: tuple[str, Part], load: RequestLoad, terms: Terms, once: float, factor: float
-) -> EstimateLine:
-    template, part = place
-    length, basis = terms.expectations.of(template, load.answers)
-    prompt = load.sample.scaled(load.to_ask, load.bytes).times(once * factor)
-    answer = length.times(load.to_ask * once)
-    return EstimateLine(
-        template=template,
-        part=part,
-        stored=load.stored,
-        to_ask=load.to_ask,
-        prompt=prompt,
-        answer=answer,
-        online_usd=_cost(prompt, answer, terms.online),
-        batch_usd=_cost(prompt, answer, terms.batch),
-        basis=basis if load.to_ask else "all stored",
-    )
 
 
 def _cost(prompt: Span, answer: Span, price: Price) -> Span:
     """What so many tokens cost, none of them cached: a prompt this short never is."""
     return prompt.times(price.prompt) + answer.times(price.completion)
-
-
-def saved_share(one_usd: float, other_usd: float) -> float | None:
-    """How much less one costs than the other, as a share; None where the other is free."""
-    # Decimal rounds once, at the end: the share is held against a claim.
-    return None if not other_usd else float(1 - Decimal(one_usd) / Decimal(other_usd))
 
 
 class PlannedCost(BaseModel):

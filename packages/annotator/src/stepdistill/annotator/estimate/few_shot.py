@@ -3,35 +3,20 @@ differs, and with it the answers. The claim to check is that zero-shot costs 85 
 
 A task's few-shot prompt, solved examples before the row's own question, is `few-shot.yaml`. No run
 asks it; it is what zero-shot prompts are compared with.
-
-    about: where the examples are from
-    question: "Q: {question}\\nAnswer Choices: ..."      the row's fields as placeholders
-    answer: "A: {rationale} So the answer is {label}."   how an example is solved
-    shots:
-      - fields: {question: ...}
-        rationale: ...
-        label: ...
 """
 
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stepdistill.annotator.estimate.estimate import (
-    Estimate,
-    Expectations,
-    Expected,
-    Terms,
-    estimate,
-    saved_share,
-)
+from stepdistill.annotator.estimate.estimate import Estimate, Expected, estimate
 from stepdistill.annotator.estimate.run_estimate import Knowledge, estimate_run, terms_of
 from stepdistill.annotator.estimate.span import around
 from stepdistill.annotator.estimate.workload import workload_of
 from stepdistill.annotator.money.tokens import count_tokens, encoding_of
-from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.task import check_placeholders, load_task
 from stepdistill.annotator.prompt.template import Template
@@ -64,9 +49,9 @@ class Shot(_Part):
 class FewShot(_Part):
     """The content of a `few-shot.yaml`."""
 
-    about: str = ""
-    question: str = Field(min_length=1)
-    answer: str = "A: {rationale} So the answer is {label}."
+    about: str = ""  # where the examples are from
+    question: str = Field(min_length=1)  # with the row's fields as placeholders
+    answer: str = "A: {rationale} So the answer is {label}."  # how an example is solved
     shots: list[Shot] = Field(min_length=1)
 
     @property
@@ -125,12 +110,16 @@ class FewShotComparison:
     @property
     def saved(self) -> float | None:
         """What zero-shot saves, as a share of few-shot's likely cost."""
-        return saved_share(self.zero.online_usd.likely, self.few.online_usd.likely)
+        return self._saved(self.few)
 
     @property
     def saved_alike(self) -> float | None:
         """Likewise, where answers are equally long."""
-        return saved_share(self.zero.online_usd.likely, self.alike.online_usd.likely)
+        return self._saved(self.alike)
+
+    def _saved(self, few: Estimate) -> float | None:
+        one, other = Decimal(self.zero.online_usd.likely), Decimal(few.online_usd.likely)
+        return float(1 - one / other) if other else None  # None: the other is free
 
     def summed(self, task: str, day: date) -> FewShotCost:
         """The costs alone, at this day's prices."""
@@ -148,26 +137,19 @@ class FewShotComparison:
 
 def compare_few_shot(config: RunSettings, prompt: FewShot, known: Knowledge) -> FewShotComparison:
     """The same rows asked zero-shot and few-shot. Raises DistillError."""
-    plans = make_plans(config)
+    plans, encoding = make_plans(config), encoding_of(config.teacher)
     zero = estimate_run(config, known, is_new=True)
     terms = terms_of(config, plans[0], known)
-    template = prompt.template
-    mix, templates = single(template.id), {template.id: template}
+    mix, templates = single(prompt.template.id), {prompt.template.id: prompt.template}
     few_plans = [replace(plan, mix=mix, templates=templates, votes=1) for plan in plans]
-    counts = [count_tokens(answer, encoding_of(config.teacher)) for answer in prompt.answers]
+    work = workload_of(few_plans, None, encoding)
+    counts = [count_tokens(answer, encoding) for answer in prompt.answers]
     mean, n = sum(counts) / len(counts), len(prompt.shots)
-    few = Expected(around(mean, _DEVIATION * mean), f"by the {n} examples")
-    alike = Expected(zero.answer.times(1 / max(1, zero.work.rows)), "as zero-shot")
+    by_examples = Expected(around(mean, _DEVIATION * mean), f"by the {n} examples")
+    as_zero = Expected(zero.answer.times(1 / max(1, zero.work.rows)), "as zero-shot")
     return FewShotComparison(
         shots=n,
         zero=zero,
-        few=_estimate(few_plans, terms, few),
-        alike=_estimate(few_plans, terms, alike),
+        few=estimate(work, replace(terms, scores={}, otherwise=by_examples)),
+        alike=estimate(work, replace(terms, scores={}, otherwise=as_zero)),
     )
-
-
-def _estimate(plans: list[Plan], terms: Terms, answer: Expected) -> Estimate:
-    limit = terms.expectations.max_tokens
-    expectations = Expectations(max_tokens=limit, scores={}, without=answer)
-    work = workload_of(plans, None, encoding_of(terms.model))
-    return estimate(work, replace(terms, expectations=expectations))

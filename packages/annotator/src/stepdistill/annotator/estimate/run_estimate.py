@@ -7,13 +7,7 @@ from datetime import date
 
 import uvloop
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.estimate.estimate import (
-    Estimate,
-    Expectations,
-    Terms,
-    estimate,
-    known_scores,
-)
+from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate, known_scores
 from stepdistill.annotator.estimate.workload import Workload, workload_of
 from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate
 from stepdistill.annotator.estimate.workload import weigh
@@ -79,14 +73,12 @@ def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
         model=config.teacher,
         online=tariff.known_price(known.day),
         batch=tariff.known_price(known.day, mode="batch"),
-        expectations=Expectations(
-            max_tokens=config.max_tokens,
-            scores=known_scores(known.metadata, plan, config.teacher),
-        ),
         limits=RateLimits(
             requests_per_minute=config.requests_per_minute,
             tokens_per_minute=config.tokens_per_minute,
         ),
+        max_tokens=config.max_tokens,
+        scores=known_scores(known.metadata, plan, config.teacher),
     )
 
 

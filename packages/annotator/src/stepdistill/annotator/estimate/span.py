@@ -31,11 +31,6 @@ class Span(NamedTuple):
 NOTHING = Span(0, 0, 0)
 
 
-def exactly(number: float) -> Span:
-    """A number that is known."""
-    return Span(number, number, number)
-
-
 def around(likely: float, error: float) -> Span:
     """likely, give or take an error; never below 0."""
     return Span(max(0.0, likely - error), likely, likely + error)

@@ -1,7 +1,7 @@
 """An estimate as people and programs read it: tables, lines, and one JSON object."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 
 from rich.table import Table
@@ -72,7 +72,7 @@ def _facts(run: Estimate) -> dict[str, object]:
         "lines": [
             {
                 name: value._asdict() if isinstance(value, Span) else value
-                for name, value in asdict(line).items()
+                for name, value in line._asdict().items()
             }
             for line in run.lines
         ],

@@ -14,13 +14,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from stepdistill.annotator.estimate.span import Z_95, Span, around, exactly
+from stepdistill.annotator.estimate.span import Z_95, Span, around
 from stepdistill.annotator.money.tokens import count_prompt, count_tokens
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.store.snapshot import Snapshot
 
 COUNTED = 4_000  # prompts whose tokens are counted: to tokenize all of a large plan takes minutes
 _LOOKED_UP = 512  # requests that the store is asked about at a time
@@ -71,7 +70,7 @@ class PromptSample:
     def scaled(self, n: int, n_bytes: int) -> Span:
         """Tokens of n prompts of so many bytes together, with the 95 % error of the ratio."""
         if self.n >= n:
-            return exactly(self.tokens * n / self.n if self.n else 0)
+            return around(self.tokens * n / self.n if self.n else 0, error=0)
         ratio = self.tokens / self.bytes
         # The squared distance of all counted prompts from the ratio's line through 0.
         spread = self._tt - 2 * ratio * self._tb + ratio * ratio * self._bb
@@ -81,7 +80,7 @@ class PromptSample:
 
 @dataclass(slots=True, kw_only=True)
 class AnswerLengths:
-    """Answers that were given: their tokens, summed. Answers without counts are left out."""
+    """Answers that were given: their tokens, summed."""
 
     n: int = 0
     prompt: int = 0
@@ -89,12 +88,11 @@ class AnswerLengths:
     _squares: float = 0.0  # of completion
 
     def add(self, usage: Usage) -> None:
-        """One answer."""
-        if usage.prompt or usage.completion:
-            self.n += 1
-            self.prompt += usage.prompt
-            self.completion += usage.completion
-            self._squares += usage.completion**2
+        """One answer that the teacher counted."""
+        self.n += 1
+        self.prompt += usage.prompt
+        self.completion += usage.completion
+        self._squares += usage.completion**2
 
     @property
     def mean(self) -> Span:
@@ -115,6 +113,15 @@ class RequestLoad:
     sample: PromptSample = field(default_factory=PromptSample)  # of the prompts to ask
     answers: AnswerLengths = field(default_factory=AnswerLengths)  # in the store
     counted: int = 0  # tokens of these answers' prompts, as counted here
+
+    def add_prompt(self, request: Request, encoding: str, *, is_counted: bool) -> None:
+        """One request to ask; is_counted: its tokens are."""
+        n_bytes = len(request.system.encode()) + len(request.user.encode())
+        self.to_ask += 1
+        self.bytes += n_bytes
+        self.characters += len(request.system) + len(request.user)
+        if is_counted:
+            self.sample.add(_prompt_tokens(request, encoding), n_bytes)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,16 +159,21 @@ def workload_of(plans: Sequence[Plan], store: ResponseStore | None, encoding: st
     keys = array("Q")  # 8 bytes of each: enough to tell requests apart, small for millions
     every = _counted_every(plans)
     with nullcontext() if store is None else store.reading() as snapshot:
-        for number, (each, is_stored) in enumerate(_requests(plans, store, work)):
-            load = work.loads.setdefault((each.template, each.part), RequestLoad())
+        for number, ((request, template, part), is_stored) in enumerate(
+            _requests(plans, store, work)
+        ):
+            load = work.loads.setdefault((template, part), RequestLoad())
             if not is_stored:
-                keys.append(int.from_bytes(each.request.key[:8]))
-                is_counted = number % every == 0 or load.sample.n == 0
-                _add_prompt(load, each.request, encoding, is_counted=is_counted)
+                keys.append(int.from_bytes(request.key[:8]))
+                load.add_prompt(
+                    request, encoding, is_counted=number % every == 0 or load.sample.n == 0
+                )
                 continue
             load.stored += 1
-            if snapshot is not None and load.stored <= COUNTED:
-                _add_answer(load, each.request, snapshot, encoding)
+            answer = snapshot.answer(request.key) if snapshot and load.stored <= COUNTED else None
+            if answer is not None and (answer.usage.prompt or answer.usage.completion):
+                load.answers.add(answer.usage)
+                load.counted += _prompt_tokens(request, encoding)
     work.repeated = len(keys) - len(np.unique(np.frombuffer(keys, np.uint64))) if keys else 0
     return work
 
@@ -188,22 +200,6 @@ def _counted_every(plans: Sequence[Plan]) -> int:
     counts = [plan.count_rows() for plan in plans]
     n = sum(count or 0 for count in counts) * (2 if any(plan.asks_twice for plan in plans) else 1)
     return max(1, n // COUNTED) if None not in counts else COUNTED // 100
-
-
-def _add_prompt(load: RequestLoad, request: Request, encoding: str, *, is_counted: bool) -> None:
-    n_bytes = len(request.system.encode()) + len(request.user.encode())
-    load.to_ask += 1
-    load.bytes += n_bytes
-    load.characters += len(request.system) + len(request.user)
-    if is_counted:
-        load.sample.add(_prompt_tokens(request, encoding), n_bytes)
-
-
-def _add_answer(load: RequestLoad, request: Request, snapshot: Snapshot, encoding: str) -> None:
-    answer = snapshot.answer(request.key)
-    if answer is not None and (answer.usage.prompt or answer.usage.completion):
-        load.answers.add(answer.usage)
-        load.counted += _prompt_tokens(request, encoding)
 
 
 def _prompt_tokens(request: Request, encoding: str) -> int:

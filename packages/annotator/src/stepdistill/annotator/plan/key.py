@@ -8,7 +8,7 @@ on this machine, so that a local teacher may move without its answers being paid
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,13 +23,6 @@ class Endpoint:
 
     name: str  # host and port, `localhost` without a port for this machine
     path: str  # of the URL, e.g. /v1/chat/completions
-
-
-class Message(TypedDict):
-    """One message of a chat."""
-
-    role: str
-    content: str
 
 
 class RequestForm:
@@ -72,10 +65,10 @@ class Request:
     form: Final[RequestForm] = field(repr=False, compare=False)
 
     @property
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[dict[str, str]]:
         """The system message, where there is one, and the user's."""
-        system = [Message(role="system", content=self.system)] if self.system else []
-        return [*system, Message(role="user", content=self.user)]
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": self.user}]
 
     @property
     def body(self) -> dict[str, object]:

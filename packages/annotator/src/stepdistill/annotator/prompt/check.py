@@ -3,13 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from stepdistill.annotator.prompt.mix import Mix, load_mix, mix_files
+from stepdistill.annotator.prompt.mix import asked, load_mix, mix_files
 from stepdistill.annotator.prompt.render import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.errors import PromptError
@@ -22,13 +22,15 @@ _WORD = re.compile(r"[\w{}]+")  # `answer`, `{question}`
 Words = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptProblem:
+class PromptProblem(NamedTuple):
     """What is wrong with a template or a mix."""
 
     level: Literal["error", "warning"]  # what has an error cannot be run
     where: str  # `template NAME` or `mix NAME`
     what: str
+
+
+_error, _warning = partial(PromptProblem, "error"), partial(PromptProblem, "warning")
 
 
 def check_prompts(
@@ -44,13 +46,12 @@ def check_prompts(
 
 def _template(task: TaskSpec, template: Template) -> Iterator[PromptProblem]:
     where = f"template {template.id}"
-    named, gold = placeholders(template.system + template.user), gold_placeholders(task)
-    for name in named:
-        if name not in task.fields and name not in gold:
-            has = ", ".join(f"{{{field}}}" for field in task.fields)
-            yield _error(where, f"{{{name}}} is not a field of the task, which has {has}")
-    missing = [f"{{{field}}}" for field in task.fields if field not in named]
-    if missing:
+    text = template.system + template.user
+    for name in unknown_placeholders(text, {*task.fields, *gold_placeholders(task)}):
+        has = ", ".join(f"{{{field}}}" for field in task.fields)
+        yield _error(where, f"{{{name}}} is not a field of the task, which has {has}")
+    named = placeholders(text)
+    if missing := [f"{{{field}}}" for field in task.fields if field not in named]:
         yield _warning(where, f"does not mention {', '.join(missing)}")
     if warning := leak_warning(task, template):
         yield _warning(where, warning.removeprefix(f"{where} "))
@@ -110,18 +111,5 @@ def _mix(
         return
     for missing in sorted(mix.templates - templates.keys()):
         yield _error(where, f"template {missing} is missing")
-    if mix.rationale and not shares_answers(mix):
+    if mix.rationale and asked(mix.label).isdisjoint(asked(mix.rationale)):
         yield _warning(where, "no template serves both parts: every row is asked twice")
-
-
-def shares_answers(mix: Mix) -> bool:
-    """Whether some row's label and rationale can come from one answer."""
-    return any(mix.rationale.get(name, 0) > 0 for name, share in mix.label.items() if share > 0)
-
-
-def _error(where: str, what: str) -> PromptProblem:
-    return PromptProblem(level="error", where=where, what=what)
-
-
-def _warning(where: str, what: str) -> PromptProblem:
-    return PromptProblem(level="warning", where=where, what=what)

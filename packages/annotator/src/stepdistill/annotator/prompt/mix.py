@@ -46,8 +46,7 @@ class Mix(BaseModel):
     @property
     def templates(self) -> set[str]:
         """The ids of all templates that some row is asked with."""
-        parts = (self.label, self.rationale)
-        return {name for shares in parts for name, share in shares.items() if share > 0}
+        return asked(self.label) | asked(self.rationale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +55,11 @@ class Assignment:
 
     label: str
     rationale: str | None  # None where none is asked for
+
+
+def asked(shares: Shares) -> set[str]:
+    """The templates that have a share at all."""
+    return {name for name, share in shares.items() if share > 0}
 
 
 def single(template: str) -> Mix:
@@ -83,10 +87,8 @@ def assign(mix: Mix, n_rows: int | None = None) -> Iterator[Assignment]:
 
     Raises PromptError where that needs a number of rows that nobody knows.
     """
-    return _stable(mix) if mix.assignment == "stable" else _original(mix, n_rows)
-
-
-def _original(mix: Mix, n_rows: int | None) -> Iterator[Assignment]:
+    if mix.assignment == "stable":
+        return _stable(mix)
     if n_rows is None:
         raise PromptError(
             "a mix with `assignment: original` shuffles all rows, but their number is not known "
@@ -94,8 +96,8 @@ def _original(mix: Mix, n_rows: int | None) -> Iterator[Assignment]:
         )
     labels = shuffled_parts(mix.seed, mix.label, n_rows)
     rationales = shuffled_parts(mix.seed, mix.rationale, n_rows) if mix.rationale else repeat(None)
-    for label, rationale in zip(labels, rationales, strict=False):
-        yield Assignment(label=label, rationale=rationale)
+    pairs = zip(labels, rationales, strict=False)
+    return (Assignment(label=label, rationale=rationale) for label, rationale in pairs)
 
 
 def shuffled_parts(seed: int, shares: Mapping[str, float], n_rows: int) -> list[str]:

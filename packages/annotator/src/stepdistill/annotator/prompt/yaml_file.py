@@ -21,14 +21,10 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     except UnicodeDecodeError:
         raise PromptError(f"{path}: not UTF-8 text") from None
     except ValidationError as error:
-        raise PromptError(f"{path}: {_first(error)}") from None
+        wrong = error.errors()[0]
+        where = ".".join(str(part) for part in wrong["loc"]) or "the whole file"  # label.kind
+        is_unknown = wrong["type"] == "extra_forbidden"
+        what = " is not a field here" if is_unknown else f": {wrong['msg']}"
+        raise PromptError(f"{path}: `{where}`{what}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise PromptError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-
-
-def _first(error: ValidationError) -> str:
-    """`label.kind`: Input should be 'classes', ..."""
-    wrong = error.errors()[0]
-    where = ".".join(str(part) for part in wrong["loc"]) or "the whole file"
-    unknown = wrong["type"] == "extra_forbidden"
-    return f"`{where}` is not a field here" if unknown else f"`{where}`: {wrong['msg']}"

@@ -146,47 +146,34 @@ class Account:
         return sum((each.usd for each in self.rejected.values()), ZERO)
 
 
-class _Time(NamedTuple):
-    """From the second in which a run was started to the one in which it ended."""
-
-    begin: int
-    end: float
-    run: str
-    mode: Mode
-
-
 class Payers:
     """Which run paid for an answer: the one that was under way when it was asked, as only one
     writes to a store at a time. A batch may be collected when no run is: its answers are of the
     last that sent."""
 
     def __init__(self, notes: Sequence[RunNote]) -> None:
-        starts = sorted(
-            ((start, note.name) for note in notes for start in note.starts),
-            key=lambda each: each[0].at,
-        )
-        nexts = [*(start.at for start, _ in starts[1:]), inf][: len(starts)]
-        self._times = [
-            # Of a killed one nobody knows the end: it is at most when the next was started.
-            _Time(
-                int(start.at), after if start.ended_at is None else start.ended_at, name, start.mode
-            )
-            for (start, name), after in zip(starts, nexts, strict=True)
+        starts = [(start, note.name) for note in notes for start in note.starts]
+        starts.sort(key=lambda each: each[0].at)
+        nexts = [*(start.at for start, _ in starts[1:]), inf]
+        # Of a killed one nobody knows the end: it is at most when the next was started.
+        self._runs = [
+            (start, next_at if start.ended_at is None else start.ended_at, name)
+            for (start, name), next_at in zip(starts, nexts, strict=False)
         ]
 
     def of(self, answer: Answer) -> str:
         """The run's name; NO_RUN for what was imported, or came before runs were remembered."""
-        if answer.mode == "import":
-            return NO_RUN
-        number = bisect_right(self._times, answer.asked_at, key=lambda time: time.begin) - 1
-        if number < 0:
+        at = answer.asked_at  # whole seconds
+        number = bisect_right(self._runs, at, key=lambda run: int(run[0].at)) - 1
+        if number < 0 or answer.mode == "import":
             return NO_RUN
         # Two may share a second: its answers are of the earlier, which was under way all along.
-        while number and self._times[number - 1].end >= answer.asked_at:
+        while number and self._runs[number - 1][1] >= at:
             number -= 1
-        if answer.asked_at <= self._times[number].end:
-            return self._times[number].run
-        senders = (time.run for time in self._times[number::-1] if time.mode == "batch")
+        _, end, name = self._runs[number]
+        if at <= end:
+            return name
+        senders = (name for start, _, name in self._runs[number::-1] if start.mode == "batch")
         return next(senders, NO_RUN) if answer.mode == "batch" else NO_RUN
 
 
@@ -203,7 +190,8 @@ class Accountant:
         """All rows of one plan. Raises ConfigError: no price is known for an answer."""
         for planned in plan.rows():
             row = conclude(planned, stored, rules)
-            if _is_unasked(row):
+            result = row.result
+            if isinstance(result, Rejection) and result.reason == NO_ANSWER and not row.answers:
                 self.account.unasked += 1
             else:
                 self._judge(planned, row, self._pay(planned, stored), rules)
@@ -266,7 +254,12 @@ class Accountant:
         judged.usd += usd
         judged.gold += planned.row.gold is not None
         if isinstance(result, Rejection):
-            self._reject(result, row.answers, usd)
+            rejected = self.account.rejected[result.reason]
+            rejected.rows += 1
+            rejected.usd += usd
+            if len(rejected.examples) < _EXAMPLES:
+                text = row.answers[-1].text if row.answers else ""
+                rejected.examples.append((result.id, result.detail, text))
             return
         judged.labels += result.label is not None
         self.account.labels[str(result.label)] += 1
@@ -275,16 +268,3 @@ class Accountant:
             judged.words += len(result.rationale.split())
         if result.gold is not None and result.label is not None:
             judged.correct += same_label(rules.kind, result.label, result.gold)
-
-    def _reject(self, rejection: Rejection, answers: Sequence[Answer], usd: Decimal) -> None:
-        rejected = self.account.rejected[rejection.reason]
-        rejected.rows += 1
-        rejected.usd += usd
-        if len(rejected.examples) < _EXAMPLES:
-            text = answers[-1].text if answers else ""
-            rejected.examples.append((rejection.id, rejection.detail, text))
-
-
-def _is_unasked(row: RowResult) -> bool:
-    result = row.result
-    return isinstance(result, Rejection) and result.reason == NO_ANSWER and not row.answers

@@ -6,23 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from stepdistill.annotator.page import rendered
 from stepdistill.annotator.report.account import CostPlace, Paid
-from stepdistill.annotator.report.breakdown import (
+from stepdistill.annotator.report.report import (
     BY,
     THIS_RUN,
     Point,
+    Report,
+    RunReport,
+    StoreReport,
     best_and_own,
     grouped,
     points,
 )
-from stepdistill.annotator.report.report import Report, RunReport, StoreReport
 from stepdistill.annotator.report.view import paid_by_run, started, summary_of, title_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_LONGEST_EXAMPLE = 600  # characters
 # The picture's edges in `run.html.jinja`, in units of its SVG; y grows downward.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 548, 14, 262
 _LINE = 14  # the height of a name
@@ -53,7 +54,6 @@ def _of_run(report: RunReport) -> str:
         points=known,
         best_points=best_and_own(known),
         chart=Chart.of(known),
-        shortened=_shortened,
     )
 
 
@@ -72,13 +72,7 @@ def _groups(paid: Mapping[CostPlace, Paid]) -> dict[str, list[tuple[str, Paid]]]
     return {by: sorted(grouped(paid, by).items()) for by in BY}
 
 
-def _shortened(text: str) -> str:
-    """An example's text, not longer than a page can bear."""
-    return text if len(text) <= _LONGEST_EXAMPLE else text[:_LONGEST_EXAMPLE] + " ..."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(NamedTuple):
     """A point in the picture."""
 
     point: Point
@@ -126,14 +120,7 @@ def _marks(points: list[Point], bottom: float, most: float) -> Iterator[Mark]:
         y = _y(each.accuracy, bottom)
         if each.efficient:  # each lies higher than the last: so does its name
             free = min(y - 6, free - _LINE)
-        yield Mark(
-            point=each,
-            x=x,
-            y=y,
-            own=each.basis == THIS_RUN,
-            name_y=free,
-            to_left=x > (_LEFT + _RIGHT) / 2,
-        )
+        yield Mark(each, x, y, each.basis == THIS_RUN, free, to_left=x > (_LEFT + _RIGHT) / 2)
 
 
 def _y(accuracy: float, bottom: float) -> float:

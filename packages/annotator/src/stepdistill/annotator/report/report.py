@@ -1,8 +1,12 @@
-"""From a store to reports: its runs, and the account of each."""
+"""From a store to reports: its runs, the account of each, and what follows from it: what one of
+each costs, groups, which templates are best."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 from stepdistill.annotator.estimate.estimate import PlannedCost, kept_estimate
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
@@ -22,6 +26,7 @@ from stepdistill.annotator.run.run_notes import RunNote, notes_in
 from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
+from stepdistill.annotator.store.answer import Mode
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult
 from stepdistill.annotator.study.trial import plans_of_study
@@ -43,6 +48,21 @@ class RunReport:
     def paid(self) -> dict[CostPlace, Paid]:
         """The answers of its rows, whoever paid for them, and what else it paid for."""
         return self.account.paid
+
+    @property
+    def likely_usd(self) -> tuple[Mode, float] | None:
+        """What was estimated for the mode in which it was started, online where for both."""
+        if self.planned is None:
+            return None
+        if {start.mode for start in self.note.starts} == {"batch"}:
+            return "batch", self.planned.batch_usd.likely
+        return "online", self.planned.online_usd.likely
+
+    @property
+    def difference(self) -> float | None:
+        """How far the actual cost is from the likely one, as a share of it; None without both."""
+        _, likely = self.likely_usd or ("", 0.0)
+        return float(self.account.paid_usd) / likely - 1 if likely else None
 
     @property
     def warnings(self) -> list[str]:
@@ -74,6 +94,8 @@ class StoreReport:
 
 
 Report = RunReport | StoreReport
+THIS_RUN = "this run"
+BY = ("split", "template", "part", "mode")
 
 
 def find_runs(target: Path, store: ResponseStore) -> list[RunNote]:
@@ -174,3 +196,68 @@ def _add_rows(
     if note.studies or note.kind == "probe" or name_of(plans) == note.name:
         return None
     return "rows or prompts have changed since: the account is of what is there"
+
+
+def usd_per(account: Account) -> dict[str, float | None]:
+    """What one of each costs, in USD; None where there is none of it."""
+    usd, whole = float(account.total.usd), account.whole
+    counts = {
+        "row": account.rows,
+        "label": whole.labels,
+        "rationale": whole.rationales,
+        "correct_label": whole.correct,
+    }
+    return {name: usd / n if n else None for name, n in counts.items()}
+
+
+def grouped(paid: Mapping[CostPlace, Paid], by: str) -> dict[str, Paid]:
+    """What was paid, by `run`, `split`, `template`, `part` or `mode`."""
+    groups: defaultdict[str, Paid] = defaultdict(Paid)
+    for place, each in paid.items():
+        groups[getattr(place, by)] += each
+    return dict(groups)
+
+
+class Point(NamedTuple):
+    """What a template achieved at which cost of a row."""
+
+    template: str
+    basis: str  # on which rows, and who read the answers
+    rows: int  # with a gold label
+    accuracy: float  # 0..1
+    row_usd: float
+    efficient: bool = False  # no other is as cheap and as good
+
+
+def points(report: RunReport) -> list[Point]:
+    """The run's templates and those of its teacher that the task's metadata knows, the cheapest
+    first."""
+    own = [
+        Point(name, THIS_RUN, judged.gold, judged.accuracy, judged.row_usd)
+        for name, judged in report.account.judged.items()
+        if judged.accuracy is not None
+    ]
+    same = {(each.template, each.rows, each.accuracy) for each in own}  # an experiment's own
+    known = [e for e in _known(report) if (e.template, e.rows, e.accuracy) not in same]
+    found = sorted((*own, *known), key=lambda each: (each.row_usd, -each.accuracy))
+    bests = accumulate((each.accuracy for each in found), max, initial=-1.0)
+    return [
+        each._replace(efficient=each.accuracy > best)
+        for each, best in zip(found, bests, strict=False)
+    ]
+
+
+def _known(report: RunReport) -> Iterator[Point]:
+    for result in report.results:
+        setting = result.setting
+        if setting.teacher != report.note.teacher:
+            continue
+        basis = f"{setting.rows} of {setting.split}, reader {setting.reader}"
+        for name, score in result.templates.items():
+            if score.cost_per_row_usd is not None:
+                yield Point(name, basis, score.rows, score.accuracy, score.cost_per_row_usd)
+
+
+def best_and_own(known: list[Point]) -> list[Point]:
+    """The points that a table has room for."""
+    return [each for each in known if each.efficient or each.basis == THIS_RUN]

@@ -12,13 +12,14 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.page import percent, usd
 from stepdistill.annotator.report.account import Account, CostPlace, Paid
-from stepdistill.annotator.report.breakdown import (
+from stepdistill.annotator.report.report import (
     BY,
     Point,
+    Report,
+    RunReport,
+    StoreReport,
     best_and_own,
-    difference,
     grouped,
-    likely_usd,
     points,
     usd_per,
 )
@@ -51,13 +52,13 @@ def _run_facts(report: RunReport) -> dict[str, object]:
         "saved_usd": float(account.saved_usd),
         "rejected_usd": float(account.wasted_usd),
         "planned": report.planned and report.planned.model_dump(),
-        "difference": difference(report),
+        "difference": report.difference,
         **_group_facts(account.paid, ("run", *BY)),
         "templates": {
             name: {**asdict(judged), "usd": float(judged.usd), "accuracy": judged.accuracy}
             for name, judged in account.judged.items()
         },
-        "accuracy_against_cost": [asdict(point) for point in points(report)],
+        "accuracy_against_cost": [point._asdict() for point in points(report)],
         "rejected": {
             reason: {"rows": each.rows, "usd": float(each.usd)}
             for reason, each in account.rejected.items()
@@ -172,11 +173,10 @@ def summary_of(report: RunReport) -> Iterator[tuple[str, str]]:
 
 
 def _planned(report: RunReport) -> str:
-    off = difference(report)
-    if report.planned is None or off is None:
+    if report.likely_usd is None or report.difference is None:
         return "nothing: annotate estimate before a run is held against it here"
-    mode, likely = likely_usd(report.planned, report.note)
-    return f"{usd(likely)} USD {mode}; came out {100 * off:+.1f} %"
+    mode, likely = report.likely_usd
+    return f"{usd(likely)} USD {mode}; came out {100 * report.difference:+.1f} %"
 
 
 def started(note: RunNote) -> str:
