@@ -4,12 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.common.placeholders import (
-    filler,
-    is_name,
-    placeholders,
-    unknown_placeholders,
-)
+from stepdistill.common.placeholders import filler, is_name, placeholders, unknown_placeholders
 
 NAMES = st.from_regex(r"[^\W\d]\w{0,8}", fullmatch=True)
 

@@ -18,9 +18,9 @@ from tests.common.made import RECORDS
 def line_of(action: Callable[[], object]) -> str:
     with pytest.raises(ShardError) as refused:
         action()
-    said = str(refused.value)
-    assert "\n" not in said
-    return said
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
 
 
 def edit_manifest(folder: Path, **changes: Any) -> None:
@@ -55,9 +55,9 @@ def test_a_flipped_byte_is_seen(folder: Path, place: int):
     content[place] ^= 1
     path.write_bytes(content)
 
-    said = line_of(lambda: verify(folder, read_manifest(folder)))
-    assert "shard-00001.jsonl" in said
-    assert "sha256" in said
+    message = line_of(lambda: verify(folder, read_manifest(folder)))
+    assert "shard-00001.jsonl" in message
+    assert "sha256" in message
 
 
 def test_a_cut_shard_is_seen(folder: Path):
@@ -70,17 +70,17 @@ def test_a_cut_shard_is_seen(folder: Path):
 def test_a_missing_shard_is_named(folder: Path):
     (folder / "shard-00001.jsonl").unlink()
 
-    said = line_of(lambda: verify(folder, read_manifest(folder)))
-    assert "shard-00001.jsonl" in said
-    assert "No such file" in said
+    message = line_of(lambda: verify(folder, read_manifest(folder)))
+    assert "shard-00001.jsonl" in message
+    assert "No such file" in message
 
 
 def test_without_a_manifest_the_folder_is_not_complete(folder: Path):
     (folder / MANIFEST_NAME).unlink()
 
-    said = line_of(lambda: read_manifest(folder))
-    assert MANIFEST_NAME in said
-    assert "annotate run" in said
+    message = line_of(lambda: read_manifest(folder))
+    assert MANIFEST_NAME in message
+    assert "annotate run" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"{}", b"\xff\xfe"])
@@ -100,9 +100,9 @@ def test_a_manifest_of_another_schema_is_refused_with_both_versions(folder: Path
     for new in ({}, {"a_field_of_its_own": 1}):
         edit_manifest(folder, schema_version=2, **new)
 
-        said = line_of(lambda: read_manifest(folder))
-        assert "version 2" in said
-        assert "reads 1" in said
+        message = line_of(lambda: read_manifest(folder))
+        assert "version 2" in message
+        assert "reads 1" in message
 
 
 def test_a_shard_that_goes_while_it_is_read_is_named(folder: Path):

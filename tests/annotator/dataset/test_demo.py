@@ -114,9 +114,9 @@ def test_the_vocabulary_is_small():
 
 
 def test_no_rationale_names_an_operation():
-    told = [story.rationale for stories in demo_words().stories.values() for story in stories]
+    rationales = [story.rationale for stories in demo_words().stories.values() for story in stories]
 
-    assert not any(operation in rationale for rationale in told for operation in OPERATIONS)
+    assert not any(operation in rationale for rationale in rationales for operation in OPERATIONS)
 
 
 def test_every_rationale_names_the_things_or_the_child_of_its_problem():
@@ -127,7 +127,7 @@ def test_every_rationale_names_the_things_or_the_child_of_its_problem():
 
 def test_no_single_word_decides():
     rows = problems("train")
-    vocabulary = {word for said, _ in rows for word in said}
+    vocabulary = {word for problem, _ in rows for word in problem}
 
     best = max(accuracy_by_presence(word, rows) for word in vocabulary)
 
@@ -136,8 +136,8 @@ def test_no_single_word_decides():
 
 def accuracy_by_presence(word: str, rows: list[tuple[list[str], str]]) -> float:
     sides: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
-    for said, operation in rows:
-        sides[word in said][operation] += 1
+    for problem, operation in rows:
+        sides[word in problem][operation] += 1
     return sum(max(side.values(), default=0) for side in sides.values()) / len(rows)
 
 
@@ -152,8 +152,8 @@ def test_counting_cue_words_alone_misleads():
     rows = problems("train")
 
     right = sum(
-        max(OPERATIONS, key=lambda name: sum(word in cues[name] for word in said)) == operation
-        for said, operation in rows
+        max(OPERATIONS, key=lambda name: sum(word in cues[name] for word in problem)) == operation
+        for problem, operation in rows
     )
 
     assert right / len(rows) < 0.7
@@ -163,7 +163,7 @@ def test_a_linear_model_of_words_and_word_pairs_learns_it():
     weights = perceptron(problems("train"), epochs=4)
     test = problems("test")
 
-    right = sum(guess(weights, said) == operation for said, operation in test)
+    right = sum(guess(weights, problem) == operation for problem, operation in test)
 
     assert right / len(test) >= 0.9
 
@@ -171,20 +171,20 @@ def test_a_linear_model_of_words_and_word_pairs_learns_it():
 Weights = dict[str, defaultdict[str, float]]
 
 
-def features(said: list[str]) -> set[str]:
-    return {*said, *(f"{one} {other}" for one, other in pairwise(said))}
+def features(problem: list[str]) -> set[str]:
+    return {*problem, *(f"{one} {other}" for one, other in pairwise(problem))}
 
 
-def guess(weights: Weights, said: list[str]) -> str:
-    found = features(said)
+def guess(weights: Weights, problem: list[str]) -> str:
+    found = features(problem)
     return max(weights, key=lambda name: sum(weights[name][feature] for feature in found))
 
 
 def perceptron(rows: list[tuple[list[str], str]], epochs: int) -> Weights:
     weights: Weights = {name: defaultdict(float) for name in OPERATIONS}
-    for said, operation in rows * epochs:
-        if (wrong := guess(weights, said)) != operation:
-            for feature in features(said):
+    for problem, operation in rows * epochs:
+        if (wrong := guess(weights, problem)) != operation:
+            for feature in features(problem):
                 weights[operation][feature] += 1
                 weights[wrong][feature] -= 1
     return weights

@@ -17,10 +17,10 @@ TASK = a_task(id="uid", gold="label")
 def refusal(path: Path) -> str:
     with pytest.raises(DatasetError) as refused:
         open_source(TASK, str(path), "train").count()
-    said = str(refused.value)
-    assert "\n" not in said
-    assert str(path) in said
-    return said
+    message = str(refused.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,9 +88,9 @@ def test_one_json_array_gets_a_hint_how_to_make_it_lines(tmp_path: Path, content
     path = tmp_path / "train.json"
     path.write_bytes(content)
 
-    said = refusal(path)
-    assert "line 1" in said
-    assert "jq -c .[]" in said
+    message = refusal(path)
+    assert "line 1" in message
+    assert "jq -c .[]" in message
 
 
 @pytest.mark.parametrize("content", [b"7\n", b'"text"\n', b"null\n"])

@@ -84,11 +84,11 @@ def test_a_missing_field_is_named_with_its_row_and_what_the_row_has(
     with pytest.raises(DatasetError) as refused:
         rows_of(task, path)
 
-    said = str(refused.value)
-    assert asked in said
-    assert "row 3" in said
-    assert "the row has: uid, text" in said
-    assert "task sums" in said
+    message = str(refused.value)
+    assert asked in message
+    assert "row 3" in message
+    assert "the row has: uid, text" in message
+    assert "task sums" in message
 
 
 def test_a_row_without_an_id_of_its_own_is_named_by_split_and_number(tmp_path: Path):

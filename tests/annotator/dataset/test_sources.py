@@ -23,9 +23,9 @@ def a_folder(folder: Path, *names: str) -> Path:
 def refusal(folder: Path, split: str, task: TaskSpec = TASK) -> str:
     with pytest.raises(DatasetError) as refused:
         find_file(folder, task, split)
-    said = str(refused.value)
-    assert "\n" not in said
-    return said
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
 
 
 @pytest.mark.parametrize(
@@ -63,18 +63,18 @@ def test_a_name_in_the_task_that_is_not_there_does_not_hide_the_split_s_file(tmp
 def test_two_files_for_one_split_are_both_named_and_none_is_taken(tmp_path: Path):
     folder = a_folder(tmp_path, "train.jsonl", "sums_train.csv", "test.csv")
 
-    said = refusal(folder, "train")
-    assert "sums_train.csv, train.jsonl" in said
-    assert "test.csv" not in said
+    message = refusal(folder, "train")
+    assert "sums_train.csv, train.jsonl" in message
+    assert "test.csv" not in message
 
 
 def test_a_missing_split_is_told_what_is_there_and_what_would_do(tmp_path: Path):
     folder = a_folder(tmp_path, "dev.jsonl", "trainer.csv")
 
-    said = refusal(folder, "train")
-    assert "split train" in said
-    assert "sums_train.json" in said
-    assert "dev.jsonl, trainer.csv" in said
+    message = refusal(folder, "train")
+    assert "split train" in message
+    assert "sums_train.json" in message
+    assert "dev.jsonl, trainer.csv" in message
 
 
 def test_an_empty_folder_is_told_which_endings_are_read(tmp_path: Path):

@@ -105,8 +105,8 @@ def a_search(config: RunSettings, store: ResponseStore) -> Spending:
         for plan, rows in zip(plans_of_study(config, STUDY), (5, 2), strict=True):
             pay(store, plan, rows)
         now = int(time.time())
-        said = an_answer(model="optimiser", usage=Usage(prompt=50_000), asked_at=now)
-        store.put([(b"p" * 32, said)], [])
+        proposal = an_answer(model="optimiser", usage=Usage(prompt=50_000), asked_at=now)
+        store.put([(b"p" * 32, proposal)], [])
     return spending
 
 
@@ -162,8 +162,8 @@ def test_answers_to_words_that_were_edited_stay_in_the_account(
 
     assert answers(before, "part") == {"both": 10}
     assert before.changed is None
-    for report, said in ((edited, "have changed"), (gone, "cannot be read any more")):
-        assert said in str(report.changed)
+    for report, why in ((edited, "have changed"), (gone, "cannot be read any more")):
+        assert why in str(report.changed)
         assert answers(report, "part") == {"other": 10}
         assert report.account.total == before.account.total
     assert edited.account.unasked == 10

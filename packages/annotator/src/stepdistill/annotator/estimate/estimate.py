@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from stepdistill.annotator.estimate.span import NOTHING, Z_95, Span, around
+from stepdistill.annotator.estimate.interval import NOTHING, Z_95, Interval, around
 from stepdistill.annotator.estimate.workload import AnswerLengths, Part, Workload
 from stepdistill.annotator.estimate.workload import AnswerLengths, Part, RequestLoad, Workload
 from stepdistill.annotator.plan.plan import Plan
@@ -25,7 +25,7 @@ from stepdistill.annotator.teacher.spec import RateLimits
 
 # Of gpt-3.5-turbo's recorded answers to 180 zero-shot templates of four tasks, tokens by template:
 # 5 % below, the mean, 5 % above. Within a template answers vary by about their mean.
-GUESS = Span(8, 55, 130)
+GUESS = Interval(8, 55, 130)
 _VARIATION = 1.0  # standard deviation / mean
 _ENOUGH = 20  # answers in the store that tell more than the metadata's
 _CHARACTERS_PER_TOKEN = 4  # as the run itself counts toward the limits
@@ -37,7 +37,7 @@ PLANNED_NAME = "estimate.json"
 class Expected(NamedTuple):
     """Tokens of an answer, and where that is known from, in words."""
 
-    tokens: Span
+    tokens: Interval
     basis: str
 
 
@@ -66,7 +66,7 @@ class Terms:
             mean = score.tokens.completion / score.rows
             tokens = around(mean, Z_95 * _VARIATION * mean / sqrt(score.rows))
             basis = f"by {score.rows:,} answers in metadata.yaml"
-        return Expected(Span(*(min(each, float(self.max_tokens)) for each in tokens)), basis)
+        return Expected(Interval(*(min(each, float(self.max_tokens)) for each in tokens)), basis)
 
 
 def known_scores(metadata: Metadata, plan: Plan, teacher: str) -> dict[str, TemplateScore]:
@@ -91,10 +91,10 @@ class EstimateLine(NamedTuple):
     part: Part
     stored: int  # requests that the store answers
     to_ask: int  # all others
-    prompt: Span  # tokens of all that is to be asked
-    answer: Span  # likewise
-    online_usd: Span
-    batch_usd: Span
+    prompt: Interval  # tokens of all that is to be asked
+    answer: Interval  # likewise
+    online_usd: Interval
+    batch_usd: Interval
     basis: str  # where the length of an answer is known from
 
 
@@ -107,22 +107,22 @@ class Estimate:
     lines: list[EstimateLine]
 
     @property
-    def prompt(self) -> Span:
+    def prompt(self) -> Interval:
         """Prompt tokens of all requests that are to be asked."""
         return sum((line.prompt for line in self.lines), NOTHING)
 
     @property
-    def answer(self) -> Span:
+    def answer(self) -> Interval:
         """Answer tokens, likewise."""
         return sum((line.answer for line in self.lines), NOTHING)
 
     @property
-    def online_usd(self) -> Span:
+    def online_usd(self) -> Interval:
         """Cost, asked online."""
         return sum((line.online_usd for line in self.lines), NOTHING)
 
     @property
-    def batch_usd(self) -> Span:
+    def batch_usd(self) -> Interval:
         """Cost, asked through the Batch API."""
         return sum((line.batch_usd for line in self.lines), NOTHING)
 
@@ -179,7 +179,7 @@ def estimate(work: Workload, terms: Terms) -> Estimate:
     return Estimate(work=work, terms=terms, lines=lines)
 
 
-def _cost(prompt: Span, answer: Span, price: Price) -> Span:
+def _cost(prompt: Interval, answer: Interval, price: Price) -> Interval:
     """What so many tokens cost, none of them cached: a prompt this short never is."""
     return prompt.times(price.prompt) + answer.times(price.completion)
 
@@ -195,8 +195,8 @@ class PlannedCost(BaseModel):
     to_ask: int
     prompt_tokens: float  # likely
     answer_tokens: float  # likely
-    online_usd: Span
-    batch_usd: Span
+    online_usd: Interval
+    batch_usd: Interval
 
 
 def keep_estimate(folder: Path, run: str, price_date: str, found: Estimate) -> None:

@@ -11,12 +11,11 @@ from stepdistill.annotator.console.rates import duration
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.estimate.estimate import Estimate
 from stepdistill.annotator.estimate.few_shot import FewShotComparison
+from stepdistill.annotator.estimate.interval import Interval
 from stepdistill.annotator.estimate.run_estimate import NamedEstimate
-from stepdistill.annotator.estimate.span import Span
 from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.money.tokens import has_encoding
 
-_USD = "{:,.4f}"
 _CLAIM = 0.85  # what zero-shot prompts are said to save
 
 
@@ -71,7 +70,7 @@ def _facts(run: Estimate) -> dict[str, object]:
         "prices": {"online": _price_facts(terms.online), "batch": _price_facts(terms.batch)},
         "lines": [
             {
-                name: value._asdict() if isinstance(value, Span) else value
+                name: value._asdict() if isinstance(value, Interval) else value
                 for name, value in line._asdict().items()
             }
             for line in run.lines
@@ -96,11 +95,9 @@ def show_estimate(estimates: Estimates, screen: ConsoleOutput) -> None:
         "store (free)"
     )
     screen.table(_lines_table(run))
-    for mode, usd, price in (
-        ("online", run.online_usd, terms.online),
-        ("batch ", run.batch_usd, terms.batch),
-    ):
-        screen.show(f"{mode}  {usd.stated(_USD)} USD at {price.stated}, as of {estimates.day}")
+    of_day = f"as of {estimates.day}"
+    screen.show(f"online  {run.online_usd.usd} USD at {terms.online.stated}, {of_day}")
+    screen.show(f"batch   {run.batch_usd.usd} USD at {terms.batch.stated}, {of_day}")
     screen.show(
         f"at most {run.most_usd:,.4f} USD online, if every answer were cut off at its limit"
     )
@@ -121,7 +118,7 @@ def _lines_table(run: Estimate) -> Table:
     rows = (
         (
             *(line.template, line.part, f"{line.stored:,}", f"{line.to_ask:,}"),
-            *(_likely(line.prompt), _likely(line.answer), line.online_usd.stated(_USD)),
+            *(_likely(line.prompt), _likely(line.answer), line.online_usd.usd),
         )
         for line in run.lines
     )
@@ -133,7 +130,7 @@ def _variants_table(heading: str, found: list[NamedEstimate]) -> Table:
     rows = (
         (
             *(name, f"{each.work.to_ask:,}", _likely(each.prompt), _likely(each.answer)),
-            *(each.online_usd.stated(_USD), _USD.format(each.batch_usd.likely)),
+            *(each.online_usd.usd, f"{each.batch_usd.likely:,.4f}"),
         )
         for name, each in found
     )
@@ -157,13 +154,8 @@ def _show_few_shot(few: FewShotComparison, screen: ConsoleOutput) -> None:
         f"{few.shots}-shot, equal answers": few.alike,
     }
     numbers = ("prompt tokens a row", "of an answer", "online USD", "for 1,000 rows")
-    screen.table(
-        plain_table(
-            ("the same rows",),
-            numbers,
-            ((name, *_costs_of_rows(each)) for name, each in compared.items()),
-        )
-    )
+    rows = ((name, *_costs_of_rows(each)) for name, each in compared.items())
+    screen.table(plain_table(("the same rows",), numbers, rows))
     for saved, how in (
         (few.saved, "where few-shot answers are as long as those of the examples"),
         (few.saved_alike, "where all answers are equally long"),
@@ -179,14 +171,14 @@ def _costs_of_rows(run: Estimate) -> tuple[str, ...]:
     rows = max(1, run.work.rows)
     tokens = (f"{each.times(1 / rows).likely:,.1f}" for each in (run.prompt, run.answer))
     a_thousand = run.online_usd.times(1000 / rows).likely
-    return (*tokens, run.online_usd.stated(_USD), _USD.format(a_thousand))
+    return (*tokens, run.online_usd.usd, f"{a_thousand:,.4f}")
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
-def _likely(span: Span) -> str:
+def _likely(span: Interval) -> str:
     return f"{span.likely:,.0f}"
 
 

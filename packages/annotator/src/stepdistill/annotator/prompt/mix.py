@@ -9,7 +9,7 @@ original` and are drawn as the original drew them.
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import count, repeat
 from math import ceil, isclose
 from pathlib import Path
 from typing import Literal, Self
@@ -136,17 +136,15 @@ def _stable(mix: Mix) -> Iterator[Assignment]:
         yield from repeat(*pairs)
     taken = dict.fromkeys(pairs, 0)
     draw = random.Random(mix.seed)
-    row = 0
-    while True:
+    for n_rows in count(1):
         due = {
             pair: ceil((taken[pair] + 1) / share - _ROUNDING)
             for pair, share in pairs.items()
-            if taken[pair] < share * (row + 1) - _ROUNDING
+            if taken[pair] < share * n_rows - _ROUNDING
         }
         first = min(due.values())
         chosen = draw.choice([pair for pair in due if due[pair] == first])
         taken[chosen] += 1
-        row += 1
         yield chosen
 
 

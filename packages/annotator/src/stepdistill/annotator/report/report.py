@@ -145,9 +145,8 @@ def report_store(store: ResponseStore, prices: Path | None) -> StoreReport:
     outside = Accountant(NO_RUN, any_model, payers)
     accountants = {report.note.name: accountant for report, accountant in runs}
     _add_others({**accountants, NO_RUN: outside}, payers, store)
-    return StoreReport(
-        store=store.path, runs=[report for report, _ in runs], outside=outside.account
-    )
+    reports = [report for report, _ in runs]
+    return StoreReport(store=store.path, runs=reports, outside=outside.account)
 
 
 def _add_others(

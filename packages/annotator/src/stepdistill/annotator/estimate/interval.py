@@ -1,0 +1,37 @@
+"""A number that is not known: the likely value between a low and a high one."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+Z_95 = 1.96  # a 95 % interval is this many standard errors to each side
+
+
+class Interval(NamedTuple):
+    """low <= likely <= high."""
+
+    low: float
+    likely: float
+    high: float
+
+    def __add__(self, other: object) -> "Interval":
+        """Low to low, high to high: as if both erred to the same side."""
+        assert isinstance(other, Interval)
+        return Interval(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def times(self, factor: float | Decimal) -> "Interval":
+        """Scaled by a factor of at least 0."""
+        return Interval(*(float(factor) * each for each in self))
+
+    @property
+    def usd(self) -> str:
+        """As money: `likely (low to high)`, or one number where nothing is uncertain."""
+        low, likely, high = (f"{each:,.4f}" for each in self)
+        return likely if low == high else f"{likely} ({low} to {high})"
+
+
+NOTHING = Interval(0, 0, 0)
+
+
+def around(likely: float, error: float) -> Interval:
+    """likely, give or take an error; never below 0."""
+    return Interval(max(0.0, likely - error), likely, likely + error)
