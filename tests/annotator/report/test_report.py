@@ -1,4 +1,5 @@
-"""Every paid answer has its run, and what it was for as far as that can still be said."""
+"""Every paid answer has its run, and what it was for as far as that can still be said; which
+templates are efficient follows."""
 
 import shutil
 import time
@@ -12,12 +13,15 @@ import pytest
 
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.report.account import NO_RUN
+from stepdistill.annotator.report.account import NO_RUN, Judged
 from stepdistill.annotator.report.report import (
+    THIS_RUN,
     RunReport,
+    best_and_own,
     choose_run,
     find_runs,
     grouped,
+    points,
     report_run,
     report_store,
 )
@@ -38,6 +42,7 @@ from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.trial import plans_of_study
 from stepdistill.annotator.teacher.progress import Progress
 from tests.annotator.made import an_answer
+from tests.annotator.report.made import a_report, a_result, judged
 from tests.journeys.conftest import ROOT
 
 USAGE = Usage(prompt=100, completion=10)
@@ -186,3 +191,30 @@ def test_a_store_counts_each_answer_once_whoever_else_uses_it(
     small = report.runs[1].account
     assert (small.rows, small.others, small.paid_usd) == (4, 4, 0)
     assert choose_run(find_runs(store.path, store), None) == report.runs[1].note
+
+
+def test_efficient_is_what_no_other_beats_at_its_price_or_below():
+    report = a_report(
+        a_result(cheap=(10, 5, 0.1), worse=(10, 4, 0.2), same=(10, 8, 0.4)),
+        a_result("another", perfect=(10, 10, 0.0)),
+        good=judged(100, 80, "3"),
+        poor=judged(100, 60, "9"),
+        silent=Judged(rows=100, usd=Decimal(1)),
+    )
+    found = points(report)
+
+    assert [(each.template, each.efficient) for each in found] == [
+        ("cheap", True),
+        ("worse", False),
+        ("good", True),
+        ("same", False),
+        ("poor", False),
+    ]
+    assert [each.template for each in best_and_own(found)] == ["cheap", "good", "poor"]
+    assert {each.basis for each in found if each.template in ("good", "poor")} == {THIS_RUN}
+
+
+def test_an_experiment_is_not_shown_beside_itself():
+    report = a_report(a_result(one=(10, 5, 0.1)), one=judged(10, 5, "0.1"))
+
+    assert [each.basis for each in points(report)] == [THIS_RUN]

@@ -111,7 +111,7 @@ def by_rate(config: RunSettings, rates: Iterable[float], known: Knowledge) -> li
     return [(f"{rate:g}", estimate_run(replace(config, shards=s), known)) for rate, s in shards]
 
 
-def probe_plans(config: RunSettings, rows: int, screen: ConsoleOutput) -> Progress:
+def probe_plans(config: RunSettings, rows: int, output: ConsoleOutput) -> Progress:
     """Ask the requests of about this many rows, spread evenly, so that an estimate knows how long
     answers are. They are kept like all answers, and the run does not ask them again.
 
@@ -127,6 +127,6 @@ def probe_plans(config: RunSettings, rows: int, screen: ConsoleOutput) -> Progre
         noted(store, spender) as spending,
     ):
         spending.count(progress)
-        uvloop.run(ask(config, unanswered, store, screen, progress))
-    screen.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
+        uvloop.run(ask(config, unanswered, store, output, progress))
+    output.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
     return progress

@@ -87,30 +87,30 @@ def _price_facts(price: Price) -> dict[str, object]:
     }
 
 
-def show_estimate(estimates: Estimates, screen: ConsoleOutput) -> None:
+def show_estimate(estimates: Estimates, output: ConsoleOutput) -> None:
     """For people."""
     run, work, terms = estimates.run, estimates.run.work, estimates.run.terms
-    screen.show(
+    output.show(
         f"{work.rows:,} rows: {work.to_ask:,} requests to ask, {work.stored:,} answered by the "
         "store (free)"
     )
-    screen.table(_lines_table(run))
+    output.table(_lines_table(run))
     of_day = f"as of {estimates.day}"
-    screen.show(f"online  {run.online_usd.usd} USD at {terms.online.stated}, {of_day}")
-    screen.show(f"batch   {run.batch_usd.usd} USD at {terms.batch.stated}, {of_day}")
-    screen.show(
+    output.show(f"online  {run.online_usd.usd} USD at {terms.online.stated}, {of_day}")
+    output.show(f"batch   {run.batch_usd.usd} USD at {terms.batch.stated}, {of_day}")
+    output.show(
         f"at most {run.most_usd:,.4f} USD online, if every answer were cut off at its limit"
     )
-    screen.show(f"time    {_time(run)}")
-    screen.show(f"tokens  {_counting(run)}")
+    output.show(f"time    {_time(run)}")
+    output.show(f"tokens  {_counting(run)}")
     for line in _bases(run):
-        screen.show(line)
+        output.show(line)
     for heading, found in estimates.variants.items():
-        screen.show("")
-        screen.table(_variants_table(heading, found))
+        output.show("")
+        output.table(_variants_table(heading, found))
     if estimates.few_shot is not None:
-        screen.show("")
-        _show_few_shot(estimates.few_shot, screen)
+        output.show("")
+        _show_few_shot(estimates.few_shot, output)
 
 
 def _lines_table(run: Estimate) -> Table:
@@ -147,7 +147,7 @@ def _bases(run: Estimate) -> Iterator[str]:
         yield f"length of answers {basis} ({', '.join(names)})"
 
 
-def _show_few_shot(few: FewShotComparison, screen: ConsoleOutput) -> None:
+def _show_few_shot(few: FewShotComparison, output: ConsoleOutput) -> None:
     compared = {
         "zero-shot": few.zero,
         f"{few.shots}-shot": few.few,
@@ -155,7 +155,7 @@ def _show_few_shot(few: FewShotComparison, screen: ConsoleOutput) -> None:
     }
     numbers = ("prompt tokens a row", "of an answer", "online USD", "for 1,000 rows")
     rows = ((name, *_costs_of_rows(each)) for name, each in compared.items())
-    screen.table(plain_table(("the same rows",), numbers, rows))
+    output.table(plain_table(("the same rows",), numbers, rows))
     for saved, how in (
         (few.saved, "where few-shot answers are as long as those of the examples"),
         (few.saved_alike, "where all answers are equally long"),
@@ -163,7 +163,7 @@ def _show_few_shot(few: FewShotComparison, screen: ConsoleOutput) -> None:
         if saved is not None:
             held = "at least the" if saved >= _CLAIM else "less than the"
             claim = f"{held} {_percent(_CLAIM)} claimed"
-            screen.show(f"zero-shot costs {_percent(saved)} less {how}: {claim}")
+            output.show(f"zero-shot costs {_percent(saved)} less {how}: {claim}")
 
 
 def _costs_of_rows(run: Estimate) -> tuple[str, ...]:

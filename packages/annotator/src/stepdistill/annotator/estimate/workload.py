@@ -159,15 +159,13 @@ def workload_of(plans: Sequence[Plan], store: ResponseStore | None, encoding: st
     keys = array("Q")  # 8 bytes of each: enough to tell requests apart, small for millions
     every = _counted_every(plans)
     with nullcontext() if store is None else store.reading() as snapshot:
-        for number, ((request, template, part), is_stored) in enumerate(
-            _requests(plans, store, work)
-        ):
+        requests = enumerate(_requests(plans, store, work))
+        for number, ((request, template, part), is_stored) in requests:
             load = work.loads.setdefault((template, part), RequestLoad())
             if not is_stored:
                 keys.append(int.from_bytes(request.key[:8]))
-                load.add_prompt(
-                    request, encoding, is_counted=number % every == 0 or load.sample.n == 0
-                )
+                is_counted = number % every == 0 or load.sample.n == 0
+                load.add_prompt(request, encoding, is_counted=is_counted)
                 continue
             load.stored += 1
             answer = snapshot.answer(request.key) if snapshot and load.stored <= COUNTED else None
@@ -192,7 +190,8 @@ def _requests(
     requests = walk()
     while group := list(islice(requests, _LOOKED_UP)):
         keys = [each.request.key for each in group]
-        yield from zip(group, store.has(keys) if store else [False] * len(keys), strict=True)
+        stored = [False] * len(keys) if store is None else store.has(keys)
+        yield from zip(group, stored, strict=True)
 
 
 def _counted_every(plans: Sequence[Plan]) -> int:

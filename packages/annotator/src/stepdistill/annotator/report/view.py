@@ -106,40 +106,40 @@ def as_csv(report: Report) -> str:
     return out.getvalue()
 
 
-def show(report: Report, screen: ConsoleOutput) -> None:
+def show(report: Report, output: ConsoleOutput) -> None:
     """For people."""
     if isinstance(report, StoreReport):
-        _show_store(report, screen)
+        _show_store(report, output)
     else:
-        _show_run(report, screen)
+        _show_run(report, output)
 
 
-def _show_run(report: RunReport, screen: ConsoleOutput) -> None:
+def _show_run(report: RunReport, output: ConsoleOutput) -> None:
     account = report.account
-    screen.show(f"{title_of(report)}, {report.note.out}")
+    output.show(f"{title_of(report)}, {report.note.out}")
     for name, words in summary_of(report):
-        screen.show(f"{name:11} {words}")
-    _show_groups(account.paid, screen)
-    screen.table(_template_table(account))
+        output.show(f"{name:11} {words}")
+    _show_groups(account.paid, output)
+    output.table(_template_table(account))
     known = points(report)
     if best := best_and_own(known):
-        screen.table(_points_table(best))
+        output.table(_points_table(best))
         if len(best) < len(known):
-            screen.show(f"{len(known) - len(best):,} more that are beaten: --html shows them")
+            output.show(f"{len(known) - len(best):,} more that are beaten: --html shows them")
     if account.rejected:
         rows = (
             (reason, f"{each.rows:,}", usd(each.usd))
             for reason, each in sorted(account.rejected.items())
         )
-        screen.table(plain_table(("rejected",), ("rows", "USD"), rows, min_width=_FIRST_COLUMN))
+        output.table(plain_table(("rejected",), ("rows", "USD"), rows, min_width=_FIRST_COLUMN))
 
 
-def _show_store(report: StoreReport, screen: ConsoleOutput) -> None:
+def _show_store(report: StoreReport, output: ConsoleOutput) -> None:
     total = sum(report.paid.values(), Paid())
-    screen.show(f"{report.store}: {usd(total.usd)} USD for {total.answers:,} answers")
-    screen.table(_runs_table(report))
-    _show_groups(report.paid, screen)
-    screen.show(f"annotate report {report.store} --run NAME says more of one run")
+    output.show(f"{report.store}: {usd(total.usd)} USD for {total.answers:,} answers")
+    output.table(_runs_table(report))
+    _show_groups(report.paid, output)
+    output.show(f"annotate report {report.store} --run NAME says more of one run")
 
 
 def title_of(report: RunReport) -> str:
@@ -207,14 +207,14 @@ def _runs_table(report: StoreReport) -> Table:
     return table
 
 
-def _show_groups(paid: Mapping[CostPlace, Paid], screen: ConsoleOutput) -> None:
+def _show_groups(paid: Mapping[CostPlace, Paid], output: ConsoleOutput) -> None:
     numbers = ("answers", "prompt", "cached", "written", "answer", "reasoning", "USD")
     for by in BY:
         table = plain_table((by,), numbers, min_width=_FIRST_COLUMN)
         for name, each in sorted(grouped(paid, by).items()):
             tokens = (each.prompt, each.cached, each.written, each.completion, each.reasoning)
             table.add_row(name, *(f"{n:,}" for n in (each.answers, *tokens)), usd(each.usd))
-        screen.table(table)
+        output.table(table)
 
 
 def _template_table(account: Account) -> Table:

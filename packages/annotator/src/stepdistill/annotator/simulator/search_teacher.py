@@ -15,9 +15,9 @@ from stepdistill.annotator.simulator.answers import KnownAnswer, SimulatedTeache
 from stepdistill.annotator.simulator.phrasing import facts_asked_for
 from stepdistill.annotator.simulator.pick import pick, pick_by_share
 from stepdistill.annotator.simulator.wire import prompt_digest, read_messages
+from stepdistill.common.placeholders import PLACEHOLDER
 from stepdistill.common.uniform import uniform_of
 
-_PLACEHOLDER = re.compile(r"\{\w+\}")  # "{problem}"
 _SHOWN = re.compile(  # "<template>\nRead this. {problem}\n</template>", without the tags
     r"<template>\s*(.*?)\s*</template>", re.DOTALL
 )
@@ -79,7 +79,7 @@ class Taste:
 
     def accuracy(self, words: str) -> float:
         """The share of rows that are answered right when they are asked with these words."""
-        text = _PLACEHOLDER.sub(" ", words).casefold()
+        text = PLACEHOLDER.sub(" ", words).casefold()
         liked = sum(self._weight(word) for word in set(_WORD.findall(text)))
         return 1 / (1 + exp(-log(self.middle / (1 - self.middle)) - liked))
 
@@ -137,7 +137,7 @@ def _grams(prompt: str) -> Iterator[_Gram]:
 
 def shows_templates(text: str) -> bool:
     """Whether a prompt asks for a template rather than for a label."""
-    return any(map(_PLACEHOLDER.search, _SHOWN.findall(text)))
+    return any(map(PLACEHOLDER.search, _SHOWN.findall(text)))
 
 
 @dataclass(kw_only=True)
@@ -157,13 +157,13 @@ class Proposer:
         """An answer to this prompt."""
         self._asked[text] += 1
         draws = _draws(self.seed, text.encode(), self._asked[text])
-        shown = [each for each in _SHOWN.findall(text) if _PLACEHOLDER.search(each)]
+        shown = [each for each in _SHOWN.findall(text) if PLACEHOLDER.search(each)]
         habit = pick_by_share(_HABITS, next(draws))
         if habit == "repeating":
             return f"<template>\n{pick(shown, next(draws))}\n</template>"
         template = "\n".join(self._varied(shown, draws))
         if habit == "forgetful":
-            template = _PLACEHOLDER.sub("it", template, count=1)
+            template = PLACEHOLDER.sub("it", template, count=1)
         if habit == "telling":
             template += f"\nThe answer is {{{self.gold}}}."
         if habit == "unmarked":
@@ -177,7 +177,7 @@ class Proposer:
         # The best are shown last: the larger of two draws prefers them.
         units = _units(pick(shown, max(next(draws), next(draws))))
         for _ in range(1 + int(2 * next(draws))):
-            removable = [unit for unit in units if not _PLACEHOLDER.search(unit)]
+            removable = [unit for unit in units if not PLACEHOLDER.search(unit)]
             others = _units(pick(shown, next(draws))) if next(draws) < 0.3 else [*_SENTENCES]
             new = [each for each in others if each not in units and "{" not in each]
             if removable and next(draws) < 0.5:
@@ -196,8 +196,8 @@ def _units(template: str) -> list[str]:
     """A template's sentences; lines of a paragraph with a placeholder stay as they are."""
     units: list[str] = []
     for paragraph in _PARAGRAPH_BREAK.split(template):
-        for part in paragraph.splitlines() if _PLACEHOLDER.search(paragraph) else [paragraph]:
-            whole = bool(_PLACEHOLDER.search(part))
+        for part in paragraph.splitlines() if PLACEHOLDER.search(paragraph) else [paragraph]:
+            whole = bool(PLACEHOLDER.search(part))
             units += [part] if whole else _SENTENCE_BREAK.split(" ".join(part.split()))
     return [unit for unit in units if unit]
 
