@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from stepdistill.annotator.estimate.interval import NOTHING, Interval, around
 from stepdistill.annotator.estimate.interval import NOTHING, Z_95, Interval, around
 from stepdistill.annotator.estimate.workload import AnswerLengths, Part, Workload
 from stepdistill.annotator.estimate.workload import AnswerLengths, Part, RequestLoad, Workload
@@ -17,6 +18,7 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.study.metadata import Metadata, TemplateScore
 from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 from stepdistill.common.errors import ShardError
+from stepdistill.common.intervals import Z_95
 from stepdistill.common.whole_file import write_whole
 from stepdistill.annotator.estimate.span import NOTHING, Span, exactly
 from stepdistill.annotator.estimate.workload import RequestLoad, Workload

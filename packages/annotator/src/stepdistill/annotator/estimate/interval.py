@@ -3,8 +3,6 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-Z_95 = 1.96  # a 95 % interval is this many standard errors to each side
-
 
 class Interval(NamedTuple):
     """low <= likely <= high."""

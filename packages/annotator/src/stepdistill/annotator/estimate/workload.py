@@ -14,12 +14,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from stepdistill.annotator.estimate.interval import Z_95, Interval, around
+from stepdistill.annotator.estimate.interval import Interval, around
 from stepdistill.annotator.money.tokens import count_prompt, count_tokens
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.common.intervals import Z_95
 
 COUNTED = 4_000  # prompts whose tokens are counted: to tokenize all of a large plan takes minutes
 _LOOKED_UP = 512  # requests that the store is asked about at a time
