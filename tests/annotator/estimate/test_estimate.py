@@ -13,9 +13,9 @@ from stepdistill.annotator.estimate.workload import (
     RequestLoad,
     Workload,
 )
-from stepdistill.annotator.money.price import Price
+from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.store.answer import Usage
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
+from stepdistill.annotator.teacher.spec import RateLimits
 from tests.annotator.study.made import a_score
 
 

@@ -11,9 +11,8 @@ from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.teacher.reply import sent_body
-from stepdistill.common.placeholders import placeholders
 from stepdistill.annotator.teacher.spec import TeacherSpec
+from stepdistill.common.placeholders import placeholders
 from tests.annotator.dataset.made import a_task
 from tests.annotator.made import ENDPOINT
 

@@ -3,9 +3,9 @@
 from decimal import Decimal
 from pathlib import Path
 
-from stepdistill.annotator.money.run_notes import note_of
 from stepdistill.annotator.report.account import Account, Judged
 from stepdistill.annotator.report.report import RunReport
+from stepdistill.annotator.run.run_notes import note_of
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import TemplateResult
 from tests.annotator.study.made import a_score, a_setting

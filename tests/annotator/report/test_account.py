@@ -2,8 +2,8 @@
 
 import pytest
 
-from stepdistill.annotator.money.run_notes import RunNote, Start, note_of
 from stepdistill.annotator.report.account import NO_RUN, Payers
+from stepdistill.annotator.run.run_notes import RunNote, Start, note_of
 from stepdistill.annotator.store.answer import Mode
 from tests.annotator.made import an_answer
 from tests.annotator.report.made import some_settings

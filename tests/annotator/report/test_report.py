@@ -27,12 +27,9 @@ from stepdistill.annotator.report.report import (
 )
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.run_notes import (
-    RunNote,
     Spender,
     Spending,
-    Start,
     Study,
-    note_of,
     noted,
     notes_in,
 )

@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.estimate.estimate import keep_estimate
 from stepdistill.annotator.estimate.few_shot import compare_few_shot, shots_of
-from stepdistill.annotator.estimate.kept import keep_estimate
-from stepdistill.annotator.estimate.probe import probe_plans
 from stepdistill.annotator.estimate.run_estimate import (
     Knowledge,
     by_model,
@@ -13,8 +12,9 @@ from stepdistill.annotator.estimate.run_estimate import (
     by_template,
     check_estimable,
     estimate_run,
+    probe_plans,
 )
-from stepdistill.annotator.estimate.view import Answered, facts_of, show_estimate
+from stepdistill.annotator.estimate.view import Estimates, facts_of, show_estimate
 from stepdistill.annotator.money.prices import load_own_prices
 from stepdistill.annotator.plan.plan import name_of
 from stepdistill.annotator.prompt.template import load_templates
@@ -45,20 +45,20 @@ def estimate_command(settings: EstimateSettings, console: ConsoleSettings = CONS
         metadata=load_metadata(settings.metadata, config.task),
         day=datetime.now(UTC).date(),
     )
-    answered = _answered(settings, config, known, output)
-    if answered.run.to_ask:
-        keep_estimate(config.out, name_of(make_plans(config)), known.day.isoformat(), answered.run)
-    if answered.few_shot is not None:
-        keep_few_shot_cost(config.out, answered.few_shot.summed(config.task, known.day))
+    estimates = _estimates(settings, config, known, output)
+    if estimates.run.work.to_ask:
+        keep_estimate(config.out, name_of(make_plans(config)), known.day.isoformat(), estimates.run)
+    if estimates.few_shot is not None:
+        keep_few_shot_cost(config.out, estimates.few_shot.summed(config.task, known.day))
     if console.as_json:
-        output.json(facts_of(answered))
+        output.json(facts_of(estimates))
     else:
-        show_estimate(answered, output)
+        show_estimate(estimates, output)
 
 
-def _answered(
+def _estimates(
     settings: EstimateSettings, config: RunSettings, known: Knowledge, output: ConsoleOutput
-) -> Answered:
+) -> Estimates:
     """The run's estimate, and those that are set beside it; with --probe after asking a little."""
     others = list(dict.fromkeys([config.teacher, *settings.compare]))
     alone = list(settings.templates)
@@ -74,7 +74,7 @@ def _answered(
         "template": by_template(config, alone, known),
         "rationale rate": by_rate(config, list(settings.rationale_rates), known),
     }
-    return Answered(
+    return Estimates(
         day=known.day,
         run=estimate_run(config, known),
         variants={heading: found for heading, found in variants.items() if found},

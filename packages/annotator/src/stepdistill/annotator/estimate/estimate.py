@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
 from stepdistill.annotator.estimate.interval import NOTHING, Interval, around
-from stepdistill.annotator.estimate.interval import NOTHING, Z_95, Interval, around
 from stepdistill.annotator.estimate.workload import AnswerLengths, Part, Workload
-from stepdistill.annotator.estimate.workload import AnswerLengths, Part, RequestLoad, Workload
+from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.study.metadata import Metadata, TemplateScore
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
+from stepdistill.annotator.teacher.spec import RateLimits
 from stepdistill.common.errors import ShardError
 from stepdistill.common.intervals import Z_95
 from stepdistill.common.whole_file import write_whole
-from stepdistill.annotator.estimate.span import NOTHING, Span, exactly
-from stepdistill.annotator.estimate.workload import RequestLoad, Workload
-from stepdistill.annotator.money.prices import Price
-from stepdistill.annotator.teacher.spec import RateLimits
 
 # Of gpt-3.5-turbo's recorded answers to 180 zero-shot templates of four tasks, tokens by template:
 # 5 % below, the mean, 5 % above. Within a template answers vary by about their mean.

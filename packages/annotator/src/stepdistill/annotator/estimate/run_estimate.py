@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import uvloop
+
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate, known_scores
 from stepdistill.annotator.estimate.workload import Workload, workload_of
-from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate
-from stepdistill.annotator.estimate.workload import weigh
 from stepdistill.annotator.money.prices import OwnPrices, Tariff
 from stepdistill.annotator.money.tokens import encoding_of
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.ask import ask
-from stepdistill.annotator.run.planning import make_plans, make_tariff
+from stepdistill.annotator.run.planning import make_plans, prepare_run
+from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Metadata
-from stepdistill.annotator.teacher.online.rate_limiter import RateLimits
 from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.annotator.teacher.spec import RateLimits
 
 NamedEstimate = tuple[str, Estimate]
 
@@ -117,16 +117,17 @@ def probe_plans(config: RunSettings, rows: int, output: ConsoleOutput) -> Progre
 
     Raises DistillError.
     """
+    run = prepare_run(config)
     plans = rated_plans(config)
     n_rows = sum(plan.count_rows() or rows for plan in plans)
     unanswered = [Unanswered(plan=plan, every=max(1, n_rows // rows)) for plan in plans]
     progress = Progress()
-    spender = Spender(plan=name_of(plans), config=config, tariff=make_tariff(config), kind="probe")
+    spender = Spender(plan=name_of(plans), config=config, tariff=run.tariff, kind="probe")
     with (
         ResponseStore.open(config.store, write=True) as store,
         noted(store, spender) as spending,
     ):
         spending.count(progress)
-        uvloop.run(ask(config, unanswered, store, output, progress))
+        uvloop.run(ask(run, unanswered, store, output, progress))
     output.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
     return progress

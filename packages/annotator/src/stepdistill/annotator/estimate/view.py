@@ -13,7 +13,7 @@ from stepdistill.annotator.estimate.estimate import Estimate
 from stepdistill.annotator.estimate.few_shot import FewShotComparison
 from stepdistill.annotator.estimate.interval import Interval
 from stepdistill.annotator.estimate.run_estimate import NamedEstimate
-from stepdistill.annotator.money.prices import Price
+from stepdistill.annotator.money.prices import MILLION, Price
 from stepdistill.annotator.money.tokens import has_encoding
 
 _CLAIM = 0.85  # what zero-shot prompts are said to save

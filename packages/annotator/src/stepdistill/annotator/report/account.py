@@ -19,6 +19,7 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.record import NO_ANSWER, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.annotator.run.run_notes import RunNote
 from stepdistill.annotator.store.answer import Answer, Mode
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.labels import same_label

@@ -23,7 +23,6 @@ from stepdistill.annotator.report.report import (
     points,
     usd_per,
 )
-from stepdistill.annotator.report.report import Report, RunReport, StoreReport
 from stepdistill.annotator.run.run_notes import RunNote
 
 _RUN_FACTS = {"name", "kind", "task", "teacher", "out", "starts"}
