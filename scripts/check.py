@@ -18,6 +18,7 @@ CHECKS = {
     "types": [BIN / "basedpyright"],
     "layers": [BIN / "lint-imports"],
     "budgets": [sys.executable, "scripts/measure.py"],
+    "map": [sys.executable, "scripts/write_map.py", "--check"],
     "lock": [sys.executable, "scripts/check_lock.py"],
 }
 

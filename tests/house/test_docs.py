@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def stages_of(package: str) -> set[str]:
+def rooms_of(package: str) -> set[str]:
     folder = ROOT / "packages" / package / "src" / "stepdistill" / package
     return {path.parent.name for path in folder.glob("*/__init__.py")}
 
@@ -33,9 +33,18 @@ def test_the_tree_in_the_readme_names_every_folder() -> None:
 
 
 @pytest.mark.parametrize("package", ["annotator", "trainer"])
-def test_the_architecture_names_every_stage(package: str) -> None:
-    missing = {stage for stage in stages_of(package) if f"`{stage}`" not in ARCHITECTURE}
-    assert not missing
+def test_the_tree_in_the_readme_names_every_room(package: str) -> None:
+    tree = README.split(f"    packages/{package} ")[1].partition("\n    p")[0]
+    named = set(re.findall(r"^        (\w+) {2,}", tree, re.MULTILINE))
+    assert named == rooms_of(package)
+
+
+def test_the_map_in_the_architecture_is_what_the_files_say() -> None:
+    script = ROOT / "scripts" / "write_map.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    files = {path.name for path in ROOT.glob("packages/*/src/**/*.py")} - {"__init__.py"}
+    assert {name for name in files if f"`{name}`" not in ARCHITECTURE} == set()
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
