@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepdistill.annotator.money.bill import Bill, spent_usd
-from stepdistill.annotator.money.prices import FREE, Price, Tariff, price_of
+from stepdistill.annotator.money.prices import (
+    FREE,
+    OwnPrice,
+    OwnPrices,
+    Price,
+    Tariff,
+    price_of,
+)
 from stepdistill.annotator.money.tokens import count_tokens
-from stepdistill.annotator.store.answer import Usage
+from stepdistill.annotator.store.answer import Mode, Usage
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.common.manifest import CostEntry, TokenTotals
 from tests.annotator.made import an_answer
@@ -191,3 +198,18 @@ def test_what_a_run_spent_is_the_sum_over_its_modes():
     for model, usd in (("gpt-6-luna", 0.9), ("no-such-model-of-mine", None)):
         assert spent_usd(Tariff(model=model, host=OPENAI), progress) == usd
     assert spent_usd(Tariff(model="simulated", host="localhost"), progress) == 0.0
+
+
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_what_a_run_has_spent_counts_what_the_teacher_put_into_its_cache(mode: Mode):
+    price = OwnPrice(
+        valid_from=date(2020, 1, 1),
+        source="made up",
+        input=Decimal(1_000_000),
+        output=Decimal(0),
+        written=Decimal(2_000_000),
+    )
+    own = OwnPrices(models={"any-model": [price]})
+    progress = Progress()
+    progress.count(an_answer(usage=Usage(prompt=3, written=2), mode=mode))
+    assert spent_usd(Tariff(model="any-model", host="", own=own), progress) == 5

@@ -6,27 +6,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from stepdistill.annotator.money.prices import ZERO, Price, Tariff
-from stepdistill.annotator.store.answer import Answer, Mode, Usage
-from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.annotator.store.answer import Answer, Mode
+from stepdistill.annotator.teacher.progress import Progress, TokenCounts
 from stepdistill.common.manifest import CostEntry, TokenTotals
 
 _DAY_S = 86_400
 _At = tuple[int, Mode]  # days since 1970, and how it was asked: answers of one price
-
-
-@dataclass(slots=True)
-class _Used:
-    """What the answers of one price used."""
-
-    answers: int = 0
-    prompt: int = 0
-    completion: int = 0
-    cached: int = 0
-    written: int = 0
-
-    @property
-    def usage(self) -> Usage:
-        return Usage(self.prompt, self.completion, self.cached, written=self.written)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,22 +19,14 @@ class Bill:
     """Add answers, then read tokens and cost."""
 
     tariff: Tariff
+    answers: int = 0  # how many were counted
     # A price holds for a day and a mode, so tokens are summed by these and priced at the end.
-    _used: defaultdict[_At, _Used] = field(default_factory=lambda: defaultdict(_Used))
+    _used: defaultdict[_At, TokenCounts] = field(default_factory=lambda: defaultdict(TokenCounts))
 
     def add(self, answer: Answer) -> None:
         """Count one answer."""
-        used, usage = self._used[answer.asked_at // _DAY_S, answer.mode], answer.usage
-        used.answers += 1
-        used.prompt += usage.prompt
-        used.completion += usage.completion
-        used.cached += usage.cached
-        used.written += usage.written
-
-    @property
-    def answers(self) -> int:
-        """How many answers were counted."""
-        return sum(used.answers for used in self._used.values())
+        self.answers += 1
+        self._used[answer.asked_at // _DAY_S, answer.mode].add(answer.usage)
 
     @property
     def tokens(self) -> TokenTotals:

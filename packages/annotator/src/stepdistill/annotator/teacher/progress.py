@@ -19,13 +19,21 @@ class TokenCounts:
     """Tokens of answers of one mode, as they have one price."""
 
     prompt: int = 0
-    cached: int = 0
+    cached: int = 0  # of prompt
     completion: int = 0
+    written: int = 0  # of prompt
+
+    def add(self, usage: Usage) -> None:
+        """Count one answer's."""
+        self.prompt += usage.prompt
+        self.cached += usage.cached
+        self.completion += usage.completion
+        self.written += usage.written
 
     @property
     def usage(self) -> Usage:
         """The same as the usage of one answer."""
-        return Usage(prompt=self.prompt, completion=self.completion, cached=self.cached)
+        return Usage(self.prompt, self.completion, self.cached, written=self.written)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,10 +76,7 @@ class Progress:
             self.failed += 1
             return
         self.asked += 1
-        tokens = self.batch if outcome.mode == "batch" else self.online
-        tokens.prompt += outcome.usage.prompt
-        tokens.cached += outcome.usage.cached
-        tokens.completion += outcome.usage.completion
+        (self.batch if outcome.mode == "batch" else self.online).add(outcome.usage)
 
     def retry(self, cause: str) -> None:
         """One try failed and will be made again."""
