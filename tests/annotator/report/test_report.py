@@ -34,6 +34,7 @@ from stepdistill.annotator.run.run_notes import (
     notes_in,
 )
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.answer import Mode, Usage
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.trial import plans_of_study
@@ -97,6 +98,20 @@ def the_report(config: RunSettings, store: ResponseStore) -> RunReport:
 
 def answers(report: RunReport, by: str) -> dict[str, int]:
     return {name: paid.answers for name, paid in grouped(report.paid, by).items()}
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(1.0, 10), (0.3, 3), (0.0, 0)])
+def test_only_rationales_that_records_keep_are_counted(
+    config: RunSettings, store: ResponseStore, rate: float, kept: int
+):
+    config = replace(config, template="label-first", shards=ShardSettings(rationale_rate=rate))
+    with noted(store, spender(config)):
+        (plan,) = make_plans(config)
+        text = "Label: addition\nRationale: Some more come to those that are there."
+        store.put([(row.label.key, an_answer(text, model="scored")) for row in plan.rows()], [])
+    whole = the_report(config, store).account.whole
+
+    assert (whole.rows, whole.labels, whole.rationales) == (10, 10, kept)
 
 
 def a_search(config: RunSettings, store: ResponseStore) -> Spending:

@@ -16,13 +16,15 @@ from typing import NamedTuple, Self
 from stepdistill.annotator.estimate.workload import Part, part_requests
 from stepdistill.annotator.money.bill import day_of
 from stepdistill.annotator.money.prices import Tariff
-from stepdistill.annotator.plan.plan import Plan, PlannedRow
-from stepdistill.annotator.reading.record import NO_ANSWER, RowResult, Rules, conclude
+from stepdistill.annotator.plan.plan import PlannedRow
+from stepdistill.annotator.reading.record import NO_ANSWER, RowResult
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.run.run_notes import RunNote
+from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.store.answer import Answer, Mode
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.labels import same_label
+from stepdistill.common.task import LabelKind
 
 NO_RUN = "(no run)"
 _EXAMPLES = 3  # of rejected rows, for each reason
@@ -187,15 +189,16 @@ class Accountant:
         self.account = Account()
         self._seen: set[bytes] = set()  # the start of each counted answer's key
 
-    def add(self, plan: Plan, stored: Snapshot, rules: Rules) -> None:
-        """All rows of one plan. Raises ConfigError: no price is known for an answer."""
-        for planned in plan.rows():
-            row = conclude(planned, stored, rules)
+    def add(self, split: SplitWriter, stored: Snapshot) -> None:
+        """All rows of one split, as the run writes it. Raises ConfigError: no price is known for
+        an answer."""
+        for planned in split.plan.rows():
+            row = split.conclude(planned, stored)
             result = row.result
             if isinstance(result, Rejection) and result.reason == NO_ANSWER and not row.answers:
                 self.account.unasked += 1
             else:
-                self._judge(planned, row, self._pay(planned, stored), rules)
+                self._judge(planned, row, self._pay(planned, stored), split.rules.kind)
 
     def add_other(self, key: bytes, answer: Answer) -> None:
         """An answer that this run paid for: it counts here where no row of its asked for it."""
@@ -249,7 +252,7 @@ class Accountant:
                 return tariff
         return other
 
-    def _judge(self, planned: PlannedRow, row: RowResult, usd: Decimal, rules: Rules) -> None:
+    def _judge(self, planned: PlannedRow, row: RowResult, usd: Decimal, kind: LabelKind) -> None:
         judged, result = self.account.judged[planned.assignment.label], row.result
         judged.rows += 1
         judged.usd += usd
@@ -268,4 +271,4 @@ class Accountant:
             judged.rationales += 1
             judged.words += len(result.rationale.split())
         if result.gold is not None and result.label is not None:
-            judged.correct += same_label(rules.kind, result.label, result.gold)
+            judged.correct += same_label(kind, result.label, result.gold)

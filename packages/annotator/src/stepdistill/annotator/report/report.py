@@ -189,7 +189,7 @@ def _add_rows(
             ration(splits, config.shards.rationale_rate, store, lambda _: None)
         for split in splits:
             with store.reading() as stored:
-                accountant.add(split.plan, stored, split.rules)
+                accountant.add(split, stored)
     except (DatasetError, PromptError) as error:
         return f"what cannot be read any more is counted without its template ({error})"
     if note.studies or note.kind == "probe" or name_of(plans) == note.name:

@@ -20,6 +20,7 @@ from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.errors import ShardError
 from stepdistill.common.manifest import (
     SCHEMA_VERSION,
@@ -73,12 +74,22 @@ class SplitWriter:
     def __exit__(self, *error: object) -> None:
         self._writer.__exit__(*error)  # pyright: ignore[reportArgumentType]  # handed on as it came
 
+    def conclude(self, planned: PlannedRow, stored: Snapshot) -> RowResult:
+        """What becomes of one row by the rules and, once `ration` has set it, by the rate."""
+        row = conclude(planned, stored, self.rules)
+        record = row.result
+        if self._below >= 1 or not isinstance(record, Record) or record.rationale is None:
+            return row
+        if self.plan.uniform(planned.row) < self._below:
+            return row
+        return row._replace(result=replace(record, rationale=None), dropped=_OVER_THE_RATE)
+
     def write_answered(self, store: ResponseStore, tell: Tell) -> bool:
         """Write up to the first row that the store cannot answer; whether there is none such."""
         return self._write(store, tell, stop_unanswered=True)
 
     def ration(self, plan: Plan, below: float) -> None:
-        """Before anything is written: who is asked for reasons, and below which lot they stay."""
+        """Before anything is written: who is asked for reasons, and which rows keep them."""
         self.plan, self._rows, self._below = plan, plan.rows(), below
 
     def write_rest(self, store: ResponseStore, tell: Tell) -> Manifest:
@@ -113,33 +124,24 @@ class SplitWriter:
         writer, bill = self._writer, self.bill
         with store.reading() as stored:
             for planned in self._rows:
-                outcome = conclude(planned, stored, self.rules)
-                result = outcome.result
+                row = self.conclude(planned, stored)
+                result = row.result
                 if isinstance(result, Rejection):
                     if stop_unanswered and result.reason in UNANSWERED:
                         self._rows = chain((planned,), self._rows)
                         return False
                     writer.reject(result)
                 else:
-                    writer.record(self._rationed(planned, outcome, result))
-                for answer in outcome.answers:
+                    writer.record(result)
+                    self._explained += result.rationale is not None
+                    if row.dropped is not None:
+                        self._dropped[row.dropped] += 1
+                for answer in row.answers:
                     bill.add(answer)
                 self.written += 1
                 if self.written % _TELL_EVERY == 0:
                     tell(self.written)
         return True
-
-    def _rationed(self, planned: PlannedRow, outcome: RowResult, record: Record) -> Record:
-        """The record as the rate wants it."""
-        dropped = outcome.dropped
-        if record.rationale is not None:
-            if self._below >= 1 or self.plan.uniform(planned.row) < self._below:
-                self._explained += 1
-            else:
-                record, dropped = replace(record, rationale=None), _OVER_THE_RATE
-        if dropped is not None:
-            self._dropped[dropped] += 1
-        return record
 
 
 def fingerprint(plan: Plan, settings: ShardSettings) -> str:
