@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepdistill.annotator.study.race import Correct, Race, RaceRules, run_race
-from stepdistill.annotator.study.stop_risk import stop_risks
+from stepdistill.annotator.study.race import Correct, Race, RaceRules, run_race, stop_risks
 
 Outcomes = dict[str, list[bool]]
 

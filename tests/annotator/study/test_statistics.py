@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.study.statistics import PairedComparison, holm, mcnemar
+from stepdistill.annotator.study.ranking import PairedComparison, holm, mcnemar
 
 
 @pytest.mark.parametrize(

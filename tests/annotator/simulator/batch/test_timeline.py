@@ -2,8 +2,8 @@
 
 import pytest
 
+from stepdistill.annotator.simulator.batch.jobs import BatchState, Timeline
 from stepdistill.annotator.simulator.batch.settings import BatchPace, BatchPlan
-from stepdistill.annotator.simulator.batch.timeline import BatchState, Timeline
 
 PACE = BatchPace(validating_s=10, running_s=100, finalizing_s=5, cancelling_s=20, window_s=1000)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.settings.batch import BatchSettings
+from stepdistill.annotator.settings.teacher import BatchSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.settings import (
     BatchPace,

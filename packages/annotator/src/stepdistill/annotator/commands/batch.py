@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepdistill.annotator.console.batch_table import batch_fields, batch_table
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.tables import batch_fields, batch_table
 from stepdistill.annotator.run.open_batches import look_at, with_each_teacher
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings

@@ -19,8 +19,8 @@ from dataclasses import asdict
 from itertools import chain, islice
 from typing import Protocol
 
-from stepdistill.annotator.console.batch_table import batch_line, batch_table
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.tables import batch_line, batch_table
 from stepdistill.annotator.errors import BatchesLeft, Interrupted, RunStopped
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd

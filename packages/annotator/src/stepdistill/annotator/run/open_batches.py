@@ -7,8 +7,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.run.planning import ready_to_ask
-from stepdistill.annotator.settings.batch import BatchSettings
-from stepdistill.annotator.settings.secrets import Secrets
+from stepdistill.annotator.settings.teacher import BatchSettings, Secrets
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.api import BatchApi

@@ -17,8 +17,12 @@ from stepdistill.annotator.prompt.render import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.task import check_placeholders, load_task
 from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.settings.secrets import Secrets
-from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY, OPENAI_BASE_URL, SIMULATED
+from stepdistill.annotator.settings.teacher import (
+    AUTO_CONCURRENCY,
+    OPENAI_BASE_URL,
+    SIMULATED,
+    Secrets,
+)
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec, connections_allowed
 from stepdistill.common.errors import ConfigError, PromptError
 from stepdistill.common.task import TaskSpec

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from stepdistill.annotator.settings.batch import BatchApiSettings, BatchSettings
 from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
 from stepdistill.annotator.settings.rows import (
     OUT,
@@ -18,6 +17,8 @@ from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.settings.teacher import (
     SIMULATED,
     AskSettings,
+    BatchApiSettings,
+    BatchSettings,
     OfflineSettings,
     TeacherSettings,
 )

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from stepdistill.annotator.settings.batch import BatchApiSettings
 from stepdistill.annotator.settings.console import CsvSettings, HtmlSettings
 from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
 from stepdistill.annotator.settings.rows import (
@@ -22,6 +21,7 @@ from stepdistill.annotator.settings.shards import ReaderSettings
 from stepdistill.annotator.settings.teacher import (
     SIMULATED,
     AskSettings,
+    BatchApiSettings,
     OfflineSettings,
     ServerSettings,
     TeacherSettings,

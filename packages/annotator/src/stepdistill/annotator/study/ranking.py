@@ -1,14 +1,95 @@
 """Templates in order of accuracy, each compared with the leader on the rows that both answered.
 
 The leader is chosen by the very rows it is compared on, so its lead is flattered a little; the
-intervals say how much of it may be luck.
+intervals say how much of it may be luck. The formulas are held against published values by the
+tests; docs/decisions says why no library.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import comb, sqrt
+from typing import Self
 
 from stepdistill.annotator.study.score import Scored
-from stepdistill.annotator.study.statistics import PairedComparison, holm
+from stepdistill.common.intervals import wilson
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedComparison:
+    """One template against another, by how many of their common rows each got right."""
+
+    both: int  # rows that both got right
+    only_one: int  # rows that the one alone got right
+    only_other: int
+    neither: int
+
+    @classmethod
+    def of(cls, one: Mapping[str, bool], other: Mapping[str, bool]) -> Self:
+        """one, other: whether each got a row right, by the row's id."""
+        pairs = Counter((one[row], other[row]) for row in one.keys() & other.keys())
+        return cls(
+            both=pairs[True, True],
+            only_one=pairs[True, False],
+            only_other=pairs[False, True],
+            neither=pairs[False, False],
+        )
+
+    @property
+    def rows(self) -> int:
+        """Rows that both answered."""
+        return self.both + self.only_one + self.only_other + self.neither
+
+    @property
+    def difference(self) -> float:
+        """The one's accuracy less the other's, -1 to 1."""
+        return (self.only_one - self.only_other) / self.rows if self.rows else 0.0
+
+    @property
+    def p(self) -> float:
+        """McNemar's exact two-sided p-value that both are equally good."""
+        return mcnemar(self.only_one, self.only_other)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The difference's 95 % interval: square-and-add of Wilson's (Newcombe 1998, method 10)."""
+        n = self.rows
+        if n == 0:
+            return -1.0, 1.0
+        n_one, n_other = self.both + self.only_one, self.both + self.only_other
+        (low, high), (other_low, other_high) = wilson(n_one, n), wilson(n_other, n)
+        together = self.both * self.neither - self.only_one * self.only_other
+        # Newcombe's continuity correction of the correlation: none where it is negative.
+        if together > 0:
+            together = max(together - n / 2, 0)
+        spread = n_one * (n - n_one) * n_other * (n - n_other)
+        phi = together / sqrt(spread) if spread else 0.0
+
+        def half(a: float, b: float) -> float:
+            return sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
+
+        one, other = n_one / n, n_other / n
+        return (
+            one - other - half(one - low, other_high - other),
+            one - other + half(high - one, other - other_low),
+        )
+
+
+def mcnemar(only_one: int, only_other: int) -> float:
+    """The exact two-sided p-value of a sign test on the rows that only one got right (1947)."""
+    n, fewer = only_one + only_other, min(only_one, only_other)
+    tail = sum(comb(n, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """The p-values corrected for how many they are, after Holm (1979); order is kept."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = highest
+    return corrected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,7 @@ from pathlib import Path
 from stepdistill.annotator.page import rendered
 from stepdistill.annotator.study.metadata import Setting, Style, TemplateScore
 from stepdistill.annotator.study.race import SLACK, Race
-from stepdistill.annotator.study.ranking import Rank
-from stepdistill.annotator.study.statistics import PairedComparison
+from stepdistill.annotator.study.ranking import PairedComparison, Rank
 from stepdistill.common.errors import ConfigError
 
 Value = str | int | float | None

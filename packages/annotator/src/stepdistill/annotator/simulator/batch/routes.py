@@ -1,23 +1,32 @@
-"""The Files and Batches endpoints: what each URL does."""
+"""The Files and Batches endpoints: what each URL does, and what every call passes through: key,
+faults, entry in the log."""
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import BodyPartReader, web
 
-from stepdistill.annotator.simulator.batch.calls import CallHandler, IncomingCall
 from stepdistill.annotator.simulator.batch.files import (
     CHUNK_BYTES,
     FileRange,
     FileStore,
     FileWriter,
     StoredFile,
+    deliver_range,
     range_of,
 )
-from stepdistill.annotator.simulator.batch.jobs import BatchJobs, BatchOrder, SimulatedBatch
-from stepdistill.annotator.simulator.batch.log import CallKind, Uploaded
+from stepdistill.annotator.simulator.batch.jobs import (
+    BatchJobs,
+    BatchOrder,
+    BatchState,
+    SimulatedBatch,
+)
+from stepdistill.annotator.simulator.batch.log import BatchCall, CallKind, Uploaded
 from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
-from stepdistill.annotator.simulator.batch.timeline import BatchState
 from stepdistill.annotator.simulator.batch.wire import (
     AskedBatch,
     batch_object,
@@ -27,9 +36,100 @@ from stepdistill.annotator.simulator.batch.wire import (
     read_kept_s,
     read_page,
 )
-from stepdistill.annotator.simulator.log import RequestLog
-from stepdistill.annotator.simulator.reply import AnswerSource, SimulatedReply, json_reply
+from stepdistill.annotator.simulator.faults import Fault
+from stepdistill.annotator.simulator.log import RequestLog, fingerprint
+from stepdistill.annotator.simulator.reply import (
+    NO_KEY,
+    AnswerSource,
+    SimulatedReply,
+    deliver,
+    fail,
+    json_reply,
+    refuse,
+    wait_until_gone,
+)
 from stepdistill.annotator.simulator.wire import ErrorReply, RefusedRequest, invalid
+
+_LATE = (Fault.LOST, Fault.TORN)  # the work is done, and then something happens
+
+
+@dataclass(slots=True, kw_only=True)
+class IncomingCall:
+    """A call that is being served."""
+
+    request: web.Request
+    key: str  # the API key's fingerprint
+    owner: str  # whose files and batches it sees; empty where all keys share one project
+    target: str  # the file or batch that it is about; set by what makes one
+
+
+CallReply = SimulatedReply | FileRange
+Serve = Callable[[IncomingCall], Awaitable[CallReply]]
+
+
+@dataclass(slots=True, kw_only=True)
+class CallHandler:
+    """Wraps what serves a call: a key is wanted, faults have their say, the log gets its entry."""
+
+    settings: SimulatedBatchSettings
+    log: RequestLog
+    closing: asyncio.Event  # set once the simulator closes
+    allow_anonymous: bool
+    _arrived: Counter[CallKind] = field(default_factory=Counter[CallKind])
+
+    def wrap(
+        self, kind: CallKind, serve: Serve
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """A handler for aiohttp's router."""
+        return partial(self._handle, kind, serve)
+
+    async def _handle(
+        self, kind: CallKind, serve: Serve, request: web.Request
+    ) -> web.StreamResponse:
+        ordinal, start_s = self._arrived[kind], self.log.now()
+        self._arrived[kind] += 1
+        fault = self.settings.fault(kind, ordinal)
+        key = fingerprint(request.headers.get("Authorization", ""))
+        owner = "" if self.settings.one_project else key
+        target = request.match_info.get("id", "")
+        call = IncomingCall(request=request, key=key, owner=owner, target=target)
+        reply: CallReply = SimulatedReply()  # what is logged of a client that goes before its time
+        try:
+            reply = await self._serve(kind, serve, call, fault)
+        finally:
+            whole = isinstance(reply, FileRange) and reply.to_end and fault not in _LATE
+            self.log.batch.record(
+                BatchCall(
+                    kind=kind,
+                    ordinal=ordinal,
+                    target=call.target,
+                    key=key,
+                    start_s=start_s,
+                    end_s=self.log.now(),
+                    status=reply.status,
+                    fault=fault,
+                    to_end=whole,
+                )
+            )
+        if isinstance(reply, FileRange):
+            cut = self.settings.silent_cut
+            return await deliver_range(request, reply, fault, silent_cut=cut)
+        return await deliver(request, reply, fault)
+
+    async def _serve(
+        self, kind: CallKind, serve: Serve, call: IncomingCall, fault: Fault | None
+    ) -> CallReply:
+        if not call.key and not self.allow_anonymous:
+            return refuse(NO_KEY)
+        if fault is Fault.NEVER:
+            await wait_until_gone(call.request, self.closing)
+        if fault and fault not in _LATE:
+            return fail(fault, self.settings.calls[kind].retry_after_s) or SimulatedReply()
+        try:
+            return await serve(call)
+        except RefusedRequest as refused:
+            return refuse(refused.error, refused.retry_after_s)
+
 
 _FILES_LISTED = 10_000  # by a page, at most and where nothing is asked for
 _BATCHES_LISTED, _MOST_BATCHES_LISTED = 20, 100

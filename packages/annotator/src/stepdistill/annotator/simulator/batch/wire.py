@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TypeVar, cast, get_args
 
 from stepdistill.annotator.simulator.batch.files import StoredFile
-from stepdistill.annotator.simulator.batch.jobs import SimulatedBatch
+from stepdistill.annotator.simulator.batch.jobs import BatchState, SimulatedBatch, Status
 from stepdistill.annotator.simulator.batch.rows import ENDPOINT
-from stepdistill.annotator.simulator.batch.timeline import BatchState, Status
 from stepdistill.annotator.simulator.wire import invalid, missing, read_object
 
 _STAMPED: tuple[Status, ...] = get_args(Status)[1:]  # validating is stamped as created_at

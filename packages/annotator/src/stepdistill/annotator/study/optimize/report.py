@@ -13,10 +13,9 @@ from stepdistill.annotator.page import percent, rendered
 from stepdistill.annotator.prompt.template import Template, as_yaml
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.optimize.prepare import Prepared
-from stepdistill.annotator.study.ranking import Rank
+from stepdistill.annotator.study.ranking import PairedComparison, Rank
 from stepdistill.annotator.study.report import COLUMNS, as_row
 from stepdistill.annotator.study.score import Scored, total_usd
-from stepdistill.annotator.study.statistics import PairedComparison
 
 _PAGE = Path(__file__).parent.parent / "templates" / "search.html.jinja"
 _SHOWN = 20  # templates on the page; the history has all

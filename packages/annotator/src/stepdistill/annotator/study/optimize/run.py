@@ -20,16 +20,16 @@ from stepdistill.annotator.study.metadata import (
     TemplateResult,
     save_metadata,
 )
-from stepdistill.annotator.study.optimize.candidate_pool import (
-    Asker,
-    CandidatePool,
-    SearchContext,
-)
 from stepdistill.annotator.study.optimize.history import HISTORY_NAME, write_history
 from stepdistill.annotator.study.optimize.prepare import Prepared, prepare
 from stepdistill.annotator.study.optimize.proposal import ProposalFilter
 from stepdistill.annotator.study.optimize.report import Confirmation, SearchOutcome, Spent
-from stepdistill.annotator.study.optimize.search import Search
+from stepdistill.annotator.study.optimize.search import (
+    Asker,
+    CandidatePool,
+    Search,
+    SearchContext,
+)
 from stepdistill.annotator.study.race import RaceRules
 from stepdistill.annotator.study.ranking import rank
 from stepdistill.annotator.study.score import total_usd

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from stepdistill.annotator.errors import TeacherDown, Transient
 from stepdistill.annotator.events import EventLog
-from stepdistill.annotator.settings.batch import BatchSettings
+from stepdistill.annotator.settings.teacher import BatchSettings
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.context import AskContext
