@@ -3,8 +3,7 @@
 An option is said once, on the field of a settings class that holds it: its type, bounds, default,
 and, as the docstring below the field, its help with the unit. A command takes such a class:
 
-    @dataclass(frozen=True, kw_only=True)
-    @option_group("Rows", 2)
+    @options("Rows", 2)
     class RowSettings(Settings):
         samples: Annotated[int | None, at_least(1)] = None
         \"""Only the first N rows of each split.\"""
@@ -13,10 +12,10 @@ and, as the docstring below the field, its help with the unit. A command takes s
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import Field
+from dataclasses import Field, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_args
 
 import cyclopts
 import cyclopts.config
@@ -46,6 +45,25 @@ class Settings:
     def set_default(self, name: str, value: object) -> None:
         """Fill in a default that depends on other fields."""
         object.__setattr__(self, name, value)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def options(
+    title: str | None = None, place: int = 0, *, kw_only: bool = True
+) -> Callable[[Class], Class]:
+    """A frozen settings class whose fields are options, its own under one title of `--help`.
+
+    place: of the title among the others. kw_only: False where fields before `_: KW_ONLY` are a
+    command's arguments.
+    """
+
+    def made(settings: Class) -> Class:
+        if title is not None:
+            option_group(title, place)(settings)
+        dataclass(frozen=True, kw_only=kw_only)(settings)  # in place, as it has no slots
+        return as_options(settings)
+
+    return made
 
 
 def as_options(settings: Class) -> Class:

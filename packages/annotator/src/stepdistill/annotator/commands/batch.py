@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,13 +16,11 @@ from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.common.command_line import add_command, as_options, make_app, option_group
+from stepdistill.common.command_line import add_command, make_app, options
 from stepdistill.common.errors import ConfigError
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Teacher", 3)
+@options("Teacher", 3)
 class AddressSettings(StoreSettings):
     """Where the batches are."""
 
@@ -30,9 +28,7 @@ class AddressSettings(StoreSettings):
     """The teacher's address, where it has moved since."""
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Batch API", 4)
+@options("Batch API", 4, kw_only=False)
 class CancelSettings(AddressSettings):
     """What is cancelled."""
 

@@ -1,17 +1,14 @@
 """Settings: what a command shows."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepdistill.common.command_line import FILE_OR_SCREEN, Settings, as_options, option_group
+from stepdistill.common.command_line import FILE_OR_SCREEN, Settings, options
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Output", 8)
+@options("Output", 8)
 class JsonSettings(Settings):
     """For whom the result is."""
 
@@ -26,8 +23,7 @@ class JsonSettings(Settings):
         return self.as_json
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Output", 8)
+@options("Output", 8)
 class CsvSettings(Settings):
     """Whether the result is written as CSV, too."""
 
@@ -35,8 +31,7 @@ class CsvSettings(Settings):
     """Write the table to this file, as CSV; - is the screen."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Output", 8)
+@options("Output", 8)
 class HtmlSettings(Settings):
     """Whether the result is written as a page, too."""
 
@@ -44,9 +39,7 @@ class HtmlSettings(Settings):
     """Likewise, as one HTML page."""
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Output", 8)
+@options("Output", 8)
 class ConsoleSettings(JsonSettings):
     """What is shown on the way."""
 

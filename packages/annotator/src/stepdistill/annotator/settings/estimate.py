@@ -1,7 +1,7 @@
 """Settings of what says what a run will cost, and what it did cost."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +16,9 @@ from stepdistill.annotator.settings.study import METADATA_NAME, MetadataSettings
 from stepdistill.annotator.settings.teacher import AnswerSettings, RateSettings
 from stepdistill.common.command_line import (
     NAMES,
-    as_options,
     at_least,
     comma_separated,
-    option_group,
+    options,
     taken_from,
 )
 from stepdistill.common.errors import ConfigError
@@ -36,9 +35,7 @@ def _shares(kind: object, tokens: Sequence[Token]) -> tuple[float, ...]:
     return rates
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Compare", 3)
+@options("Compare", 3, kw_only=False)
 class EstimateSettings(
     RateOfRationalesSettings,
     PriceSettings,
@@ -69,9 +66,7 @@ class EstimateSettings(
         return taken_from(self, RunSettings, shards=shards)
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Output", 8)
+@options("Output", 8, kw_only=False)
 class ReportSettings(CsvSettings, HtmlSettings, PriceSettings, StoreSettings):
     """One `annotate report`."""
 

@@ -1,7 +1,7 @@
 """Settings of what brings in other files: a file of one's own, the original's folder."""
 
 import re
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +9,14 @@ from cyclopts import Parameter
 
 from stepdistill.annotator.settings.rows import PROMPTS
 from stepdistill.annotator.settings.run import StoreSettings
-from stepdistill.common.command_line import Settings, as_options, between, option_group
+from stepdistill.common.command_line import Settings, between, options
 from stepdistill.common.errors import ConfigError
 
 _DATA_OF_TASK = Path("data/TASK")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # tickets, my-task_2
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Task", 1)
+@options("Task", 1, kw_only=False)
 class NewSettings(Settings):
     """One `annotate new`."""
 
@@ -54,9 +52,7 @@ class NewSettings(Settings):
             self.set_default("data_out", _DATA_OF_TASK.parent / self.task)
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Task", 1)
+@options("Task", 1, kw_only=False)
 class ImportSettings(StoreSettings):
     """One `annotate import-original`."""
 
@@ -67,9 +63,7 @@ class ImportSettings(StoreSettings):
     """Where templates and mixes go."""
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Task", 1)
+@options("Task", 1, kw_only=False)
 class CheckOriginalSettings(Settings):
     """One `annotate check-original`."""
 

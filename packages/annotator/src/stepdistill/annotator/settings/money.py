@@ -1,13 +1,13 @@
 """Settings: prices, and what may be spent."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Self
 
 from cyclopts import Parameter
 
-from stepdistill.common.command_line import Settings, option_group, read_by
+from stepdistill.common.command_line import Settings, options, read_by
 from stepdistill.common.errors import ConfigError
 
 _PRICES = Path("prices.yaml")
@@ -27,8 +27,7 @@ def _usd(text: str) -> Decimal:
     return amount
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Money", 5)
+@options("Money", 5)
 class PriceSettings(Settings):
     """What tokens cost."""
 
@@ -36,8 +35,7 @@ class PriceSettings(Settings):
     """YAML of your own prices by model; default: ./prices.yaml where one stands."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Money", 5)
+@options("Money", 5)
 class CeilingSettings(Settings):
     """What may be spent."""
 

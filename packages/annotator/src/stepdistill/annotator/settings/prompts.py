@@ -1,6 +1,6 @@
 """Settings of what shows prompts."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Annotated
 
 from stepdistill.annotator.settings.rows import (
@@ -12,18 +12,15 @@ from stepdistill.annotator.settings.rows import (
 )
 from stepdistill.annotator.settings.run import RunSettings, StoreSettings
 from stepdistill.annotator.settings.teacher import SIMULATED, AnswerSettings, ServerSettings
-from stepdistill.common.command_line import as_options, at_least, option_group, taken_from
+from stepdistill.common.command_line import at_least, options, taken_from
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class ShowSettings(TemplateSettings, TaskSettings):
     """One `annotate prompts show`."""
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Rows", 2)
+@options("Rows", 2, kw_only=False)
 class RenderSettings(
     SamplesSettings,
     SplitSettings,

@@ -1,6 +1,6 @@
 """Settings: which task, which of its templates, which rows."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +10,8 @@ from stepdistill.common.command_line import (
     NAMES,
     PATH_OR_NAME,
     Settings,
-    as_options,
     at_least,
-    option_group,
+    options,
 )
 from stepdistill.common.errors import ConfigError
 
@@ -20,9 +19,7 @@ OUT = Path("runs")
 PROMPTS = Path("prompts")
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Task", 1)
+@options("Task", 1, kw_only=False)
 class TaskSettings(Settings):
     """A task, by the name of its folder."""
 
@@ -41,8 +38,7 @@ class TaskSettings(Settings):
             self.set_default("prompts", shipped)
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Task", 1)
+@options("Task", 1)
 class TemplateSettings(Settings):
     """Which of the task's templates ask; neither: the task's mix `default`."""
 
@@ -57,8 +53,7 @@ class TemplateSettings(Settings):
             raise ConfigError("--template and --mix exclude each other: a mix names its templates")
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Rows", 2)
+@options("Rows", 2)
 class DataSettings(Settings):
     """Where the rows are."""
 
@@ -66,8 +61,7 @@ class DataSettings(Settings):
     """Folder or file of rows (jsonl, csv, parquet; .gz too), or hub:NAME; default: the task's."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Rows", 2)
+@options("Rows", 2)
 class SplitsSettings(Settings):
     """The splits of a run."""
 
@@ -75,8 +69,7 @@ class SplitsSettings(Settings):
     """Given several times, or with commas."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Rows", 2)
+@options("Rows", 2)
 class SplitSettings(Settings):
     """The one split that rows are drawn from."""
 
@@ -84,8 +77,7 @@ class SplitSettings(Settings):
     """The split of the rows."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Rows", 2)
+@options("Rows", 2)
 class SamplesSettings(Settings):
     """How many rows."""
 

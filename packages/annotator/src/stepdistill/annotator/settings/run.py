@@ -1,6 +1,6 @@
 """Settings of `annotate run`, and of whatever else asks for a task's rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
@@ -22,15 +22,13 @@ from stepdistill.annotator.settings.teacher import (
     OfflineSettings,
     TeacherSettings,
 )
-from stepdistill.common.command_line import Settings, as_options, at_least, option_group
+from stepdistill.common.command_line import Settings, at_least, options
 from stepdistill.common.errors import ConfigError
 
 _OUT_OF_TASK = OUT / "TASK"
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Store and output", 7)
+@options("Store and output", 7)
 class StoreSettings(Settings):
     """The response store."""
 
@@ -41,8 +39,7 @@ class StoreSettings(Settings):
 STORE = StoreSettings()
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Store and output", 7)
+@options("Store and output", 7)
 class OutSettings(Settings):
     """Where a run's shards go."""
 
@@ -50,8 +47,7 @@ class OutSettings(Settings):
     """Folder for the shards, one for each split in it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Task", 1)
+@options("Task", 1)
 class VotesSettings(Settings):
     """How often each label is asked for."""
 
@@ -59,8 +55,7 @@ class VotesSettings(Settings):
     """Ask so often for each label; most votes win."""
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class PlanSettings(  # which requests there are: what `run` asks, and `estimate` prices
     VotesSettings,
     SamplesSettings,
@@ -81,8 +76,7 @@ class PlanSettings(  # which requests there are: what `run` asks, and `estimate`
             self.set_default("out", OUT / self.task)
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class RunSettings(
     BatchApiSettings, CeilingSettings, PriceSettings, OfflineSettings, AskSettings, PlanSettings
 ):

@@ -1,16 +1,14 @@
 """Settings: how answers become shards."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepdistill.common.command_line import Settings, as_options, at_least, between, option_group
+from stepdistill.common.command_line import Settings, at_least, between, options
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Task", 1)
+@options("Task", 1)
 class ReaderSettings(Settings):
     """Who reads the answers."""
 
@@ -18,8 +16,7 @@ class ReaderSettings(Settings):
     """How answers are read: verdict, or original (imported templates)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Shards", 6)
+@options("Shards", 6)
 class RateOfRationalesSettings(Settings):
     """How many records have reasons."""
 
@@ -27,9 +24,7 @@ class RateOfRationalesSettings(Settings):
     """Share of the records that has reasons, exactly."""
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Shards", 6)
+@options("Shards", 6)
 class ShardSettings(RateOfRationalesSettings, ReaderSettings):
     """How answers become shards."""
 

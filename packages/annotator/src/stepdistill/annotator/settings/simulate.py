@@ -1,6 +1,6 @@
 """Settings of the simulated teacher: what it serves, how fast, and what goes wrong."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +14,12 @@ from stepdistill.annotator.settings.rows import (
 )
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED
-from stepdistill.common.command_line import as_options, at_least, between, option_group, taken_from
+from stepdistill.common.command_line import at_least, between, options, taken_from
 
 REPEATED = Parameter(consume_multiple=False)
 
 
-@as_options
-@dataclass(frozen=True)
-@option_group("Simulation", 3)
+@options("Simulation", 3, kw_only=False)
 class SimulateSettings(SplitsSettings, DataSettings, TemplateSettings, TaskSettings):
     """One `annotate simulate`."""
 

@@ -1,6 +1,6 @@
 """Settings of what judges templates: experiments, their evaluation, prompt searches, plots."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,10 +30,9 @@ from stepdistill.common.command_line import (
     FILE_OR_SCREEN,
     NAMES,
     Settings,
-    as_options,
     at_least,
     between,
-    option_group,
+    options,
     read_by,
     taken_from,
 )
@@ -56,8 +55,7 @@ def _size(text: str) -> int | float:
     return size
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Rows", 2)
+@options("Rows", 2)
 class SeedSettings(Settings):
     """How rows are drawn."""
 
@@ -65,8 +63,7 @@ class SeedSettings(Settings):
     """Draws the rows; 50 of a seed are among its 100."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Task", 1)
+@options("Task", 1)
 class TemplatesSettings(Settings):
     """Several templates."""
 
@@ -74,9 +71,7 @@ class TemplatesSettings(Settings):
     """Templates by id, as a,b,c; default: all of the task."""
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Output", 8)
+@options("Output", 8)
 class MetadataSettings(TaskSettings):
     """Where the results of a task's templates are kept."""
 
@@ -89,8 +84,7 @@ class MetadataSettings(TaskSettings):
             self.set_default("metadata", OUT / self.task / METADATA_NAME)
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Output", 8)
+@options("Output", 8)
 class RankingSettings(CsvSettings, HtmlSettings):
     """Where a ranking is written, too."""
 
@@ -98,8 +92,7 @@ class RankingSettings(CsvSettings, HtmlSettings):
     """Likewise, as Markdown."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Rows", 2)
+@options("Rows", 2)
 class TrialSettings(SeedSettings, TemplatesSettings, ReaderSettings, SplitSettings):
     """Which rows are put to which templates."""
 
@@ -107,8 +100,7 @@ class TrialSettings(SeedSettings, TemplatesSettings, ReaderSettings, SplitSettin
     """How many rows, as 100, or which part of them, as 0.25; default: all."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Race", 3)
+@options("Race", 3)
 class RaceSettings(Settings):
     """Whether hopeless templates are stopped early."""
 
@@ -120,8 +112,7 @@ class RaceSettings(Settings):
     """The part of all answers that a race may cost to get there."""
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class ExperimentSettings(
     RankingSettings,
     RaceSettings,
@@ -148,8 +139,7 @@ class ExperimentSettings(
         return taken_from(self, RunSettings, splits=(self.split,))
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class EvaluateSettings(
     RankingSettings,
     TrialSettings,
@@ -169,8 +159,7 @@ class EvaluateSettings(
         return taken_from(self, RunSettings, splits=(self.split,), offline=True)
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class ParseSettings(
     ReaderSettings,
     SamplesSettings,
@@ -196,9 +185,7 @@ class ParseSettings(
         return taken_from(self, RunSettings, splits=(self.split,), template=None)
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Search", 3)
+@options("Search", 3)
 class SearchSettings(SeedSettings, TemplatesSettings):
     """How a prompt search is made."""
 
@@ -222,8 +209,7 @@ class SearchSettings(SeedSettings, TemplatesSettings):
     """Where to begin, by id, as a,b,c; default: all of the task, less what was found."""
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class OptimizeSettings(
     HtmlSettings,
     SearchSettings,
@@ -273,9 +259,7 @@ class OptimizeSettings(
         )
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Output", 8)
+@options("Output", 8)
 class PlotsSettings(Settings):
     """One `annotate plots`."""
 

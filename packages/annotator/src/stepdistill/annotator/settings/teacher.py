@@ -4,7 +4,7 @@ Keys come from the environment or the `.env` file where one stands, never from f
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from stepdistill.common.command_line import Settings, as_options, at_least, option_group, read_by
+from stepdistill.common.command_line import Settings, at_least, options, read_by
 from stepdistill.common.errors import ConfigError
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
@@ -34,8 +34,7 @@ def _connections(text: str) -> int | None:
     return int(text)
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Teacher", 3)
+@options("Teacher", 3)
 class ServerSettings(Settings):
     """Where the teacher is, and what differs from model to model."""
 
@@ -45,8 +44,7 @@ class ServerSettings(Settings):
     """YAML of options by model; default: ./models.yaml where one stands."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Teacher", 3)
+@options("Teacher", 3)
 class TeacherSettings(ServerSettings):
     """The model that is asked."""
 
@@ -54,8 +52,7 @@ class TeacherSettings(ServerSettings):
     """The model to ask, or `simulated`: free, on this machine."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Teacher", 3)
+@options("Teacher", 3)
 class AnswerSettings(Settings):
     """How long an answer may be. Outside the key, so raising it asks nothing again."""
 
@@ -63,8 +60,7 @@ class AnswerSettings(Settings):
     """The longest answer asked for, in tokens."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Teacher", 3)
+@options("Teacher", 3)
 class RateSettings(Settings):
     """What may be sent in a minute."""
 
@@ -74,8 +70,7 @@ class RateSettings(Settings):
     """Likewise; a request counts max(answer, prompt)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Teacher", 3)
+@options("Teacher", 3)
 class AskSettings(AnswerSettings, RateSettings):
     """How the teacher is asked."""
 
@@ -87,8 +82,7 @@ class AskSettings(AnswerSettings, RateSettings):
     """Append what happens to this file, a JSON line each."""
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Teacher", 3)
+@options("Teacher", 3)
 class OfflineSettings(Settings):
     """Whether anybody is asked."""
 
@@ -118,8 +112,7 @@ def seconds_of(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-@dataclass(frozen=True, kw_only=True)
-@option_group("Batch API", 4)
+@options("Batch API", 4)
 class BatchApiSettings(Settings):
     """Which way requests go."""
 
@@ -127,9 +120,7 @@ class BatchApiSettings(Settings):
     """Ask through the Batch API: half the price, slow."""
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
-@option_group("Batch API", 4)
+@options("Batch API", 4)
 class BatchSettings(Settings):
     """How the Batch API is used."""
 
