@@ -1,4 +1,4 @@
-"""What a run says of its pace, on a stepped clock."""
+"""What a run says of its rates, on a stepped clock."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.annotator.made import an_answer
 from tests.annotator.teacher.online.test_rate_limiter import Clock
 
 
-def a_minute_of(progress: Progress, clock: Clock, pace: ProgressRates, *, per_s: int) -> None:
+def a_minute_of(progress: Progress, clock: Clock, rates: ProgressRates, *, per_s: int) -> None:
     """Requests of 100 tokens, each counted as 150 toward the limit."""
     for _ in range(60):
         clock.now_s += 1
@@ -16,45 +16,45 @@ def a_minute_of(progress: Progress, clock: Clock, pace: ProgressRates, *, per_s:
             progress.sent += 1
             progress.sent_tokens += 150
             progress.count(an_answer(usage=an_answer().usage._replace(prompt=80, completion=20)))
-        pace.look()
+        rates.look()
 
 
 def test_rates_stand_beside_their_limits():
     clock, progress = Clock(), Progress(total=1_000, in_flight=12)
     progress.requests_limit, progress.tokens_limit = 600.0, 100_000.0
-    pace = ProgressRates(progress, lambda progress: None, clock)
-    a_minute_of(progress, clock, pace, per_s=10)
-    assert pace.speed() == [
+    rates = ProgressRates(progress, lambda progress: None, clock)
+    a_minute_of(progress, clock, rates, per_s=10)
+    assert rates.speed() == [
         "600 of 600 requests/min",
         "90k of 100k tokens/min",
         "12 in flight",
     ]
-    assert pace.left() == ["40 s left"]
+    assert rates.left() == ["40 s left"]
 
 
 def test_without_limits_there_are_rates_alone():
     clock, progress = Clock(), Progress()
-    pace = ProgressRates(progress, lambda progress: None, clock)
-    a_minute_of(progress, clock, pace, per_s=20)
-    assert pace.speed() == ["20 requests/s", "120k tokens/min", "0 in flight"]
-    assert pace.left() == [] == pace.money()
-    assert pace.line().startswith("1,200 requests, 20 requests/s")
+    rates = ProgressRates(progress, lambda progress: None, clock)
+    a_minute_of(progress, clock, rates, per_s=20)
+    assert rates.speed() == ["20 requests/s", "120k tokens/min", "0 in flight"]
+    assert rates.left() == [] == rates.money()
+    assert rates.line().startswith("1,200 requests, 20 requests/s")
 
 
 def test_it_forgets_how_fast_it_was_half_a_minute_ago():
     clock, progress = Clock(), Progress()
-    pace = ProgressRates(progress, lambda progress: None, clock)
-    a_minute_of(progress, clock, pace, per_s=50)
-    a_minute_of(progress, clock, pace, per_s=2)
-    assert pace.speed()[0] == "2 requests/s"
+    rates = ProgressRates(progress, lambda progress: None, clock)
+    a_minute_of(progress, clock, rates, per_s=50)
+    a_minute_of(progress, clock, rates, per_s=2)
+    assert rates.speed()[0] == "2 requests/s"
 
 
 def test_money_is_what_was_spent_and_what_all_will_cost():
     progress = Progress(total=400, asked=100, cached=100)
-    pace = ProgressRates(progress, lambda progress: 0.5, Clock())
-    assert pace.money() == ["0.5000 USD of about 1.5000"]
+    rates = ProgressRates(progress, lambda progress: 0.5, Clock())
+    assert rates.money() == ["0.5000 USD of about 1.5000"]
     progress.total = None
-    assert pace.money() == ["0.5000 USD"]
+    assert rates.money() == ["0.5000 USD"]
 
 
 def test_outcomes_name_every_cause_of_another_try():
@@ -72,19 +72,19 @@ def test_outcomes_name_every_cause_of_another_try():
 
 def test_a_pause_says_why_and_for_how_long():
     clock, progress = Clock(), Progress()
-    pace = ProgressRates(progress, lambda progress: None, clock)
-    assert pace.trouble() == []
+    rates = ProgressRates(progress, lambda progress: None, clock)
+    assert rates.trouble() == []
     progress.pause = Pause(seconds=8.0, probes=2, cause="503 overloaded")
-    pace.look()
+    rates.look()
     clock.now_s += 3
-    pace.look()
-    (line,) = pace.trouble()
+    rates.look()
+    (line,) = rates.trouble()
     assert line == "PAUSED: the teacher fails (503 overloaded): one probe in 5 s, 2 in vain"
     clock.now_s += 6
-    assert "one probe is on its way" in pace.trouble()[0]
+    assert "one probe is on its way" in rates.trouble()[0]
     progress.pause = None
-    pace.look()
-    assert pace.trouble() == []
+    rates.look()
+    assert rates.trouble() == []
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from rich.table import Table
-
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.importing.original import original_folder
 from stepdistill.annotator.importing.original_check import Recorded, compare_recorded
 from stepdistill.annotator.prompt.task import load_task
@@ -61,19 +60,17 @@ def _fields(found: Recorded) -> dict[str, object]:
     }
 
 
-def _show(name: str, found: list[Recorded], screen: ConsoleOutput) -> None:
-    table = Table(name, box=None, pad_edge=False)
-    for column in ("equal", *_SHOWN):
-        table.add_column(column, justify="right", no_wrap=True)
+def _show(name: str, found: list[Recorded], output: ConsoleOutput) -> None:
+    table = plain_table([name], ["equal", *_SHOWN])
     for each in found:
         equal = len(each.recorded) - len(each.differing) - len(each.unknown)
         cells = (_both(each, field) for field in _SHOWN.values())
         table.add_row(each.template, f"{equal}/{len(each.recorded)}", *cells)
-    screen.table(table)
+    output.table(table)
     whole = sum(not each.differing and not each.unknown for each in found)
-    screen.show(f"{name}: {whole} of {len(found)} templates reproduced in every field")
+    output.show(f"{name}: {whole} of {len(found)} templates reproduced in every field")
     for line in _differences(found):
-        screen.show(f"  {line}")
+        output.show(f"  {line}")
 
 
 def _both(found: Recorded, field: str) -> str:
@@ -90,10 +87,9 @@ def _both(found: Recorded, field: str) -> str:
 def _differences(found: Iterable[Recorded]) -> Iterable[str]:
     for each in found:
         for field in each.differing:
-            numbers = (
-                f"recorded {each.recorded[field]:.7g}, reproduced {each.recomputed[field]:.7g}"
-            )
-            yield f"template {each.template}: {field}: {numbers}"
+            numbers = each.recorded[field], each.recomputed[field]
+            both = "recorded {:.7g}, reproduced {:.7g}".format(*numbers)
+            yield f"template {each.template}: {field}: {both}"
         if each.unknown:
             unknown = ", ".join(each.unknown)
             yield f"template {each.template}: {unknown}: not all of its rows' gold labels are known"

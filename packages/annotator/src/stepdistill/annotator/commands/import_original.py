@@ -1,8 +1,7 @@
 """`annotate import-original`."""
 
-from rich.table import Table
-
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.importing.original import Imported, import_original
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import ImportSettings
@@ -47,15 +46,14 @@ def _summary(done: Imported) -> dict[str, object]:
     }
 
 
-def _show(done: Imported, screen: ConsoleOutput) -> None:
+def _show(done: Imported, output: ConsoleOutput) -> None:
     """What an import brought in, by task and split."""
-    table = Table("task", "split", box=None, pad_edge=False)
-    for name in ("templates", "mixes", "answers"):
-        table.add_column(name, justify="right")
-    for (task, split), n in sorted(done.answers.items()):
-        table.add_row(task, split, str(done.templates[task]), str(done.mixes[task]), str(n))
-    screen.table(table)
+    rows = [
+        (task, split, str(done.templates[task]), str(done.mixes[task]), str(n))
+        for (task, split), n in sorted(done.answers.items())
+    ]
+    output.table(plain_table(["task", "split"], ["templates", "mixes", "answers"], rows))
     for line in done.skipped[:_NAMED_LINES]:
-        screen.show(f"skipped: {line}")
+        output.show(f"skipped: {line}")
     if done.skipped:
-        screen.show(f"{len(done.skipped)} query results skipped")
+        output.show(f"{len(done.skipped)} query results skipped")

@@ -13,9 +13,7 @@ from stepdistill.annotator.study.optimize.report import SearchOutcome, as_html, 
 from stepdistill.annotator.study.optimize.run import run_search
 from stepdistill.annotator.study.report import write_report
 
-# A template needs more room than a label and its reasons.
-_MAX_TOKENS = 1024
-_WHEN = ("confirmed", "always", "never")
+_SHOWN = 10  # templates of the ranking
 
 
 def optimize_command(settings: OptimizeSettings, console: ConsoleSettings = CONSOLE) -> int:
@@ -51,31 +49,28 @@ def _written(outcome: SearchOutcome, config: RunSettings, when: str | None) -> S
     return replace(outcome, written=path)
 
 
-_SHOWN = 10
-
-
 def show_outcome(
-    outcome: SearchOutcome, screen: ConsoleOutput, html: str | None, *, as_json: bool
+    outcome: SearchOutcome, output: ConsoleOutput, html: str | None, *, as_json: bool
 ) -> None:
-    """On the screen, and as a page where one is asked for. Raises ConfigError."""
+    """On the output, and as a page where one is asked for. Raises ConfigError."""
     if html is not None:
         write_report(html, as_html(outcome))
     if as_json:
-        screen.json(facts(outcome))
+        output.json(facts(outcome))
         return
     prepared, setting = outcome.prepared, outcome.prepared.setting
     for remark in prepared.remarks:
-        screen.warn(remark)
-    screen.show(
+        output.warn(remark)
+    output.show(
         f"{prepared.config.task}: {setting.rows} of {setting.split}, {setting.teacher} "
         f"({setting.server}), templates by {prepared.optimizer.teacher}"
     )
-    screen.table(ranking_table(outcome.ranking[:_SHOWN], 1))
-    screen.show("")
+    output.table(ranking_table(outcome.ranking[:_SHOWN], 1))
+    output.show("")
     if outcome.found_better:
-        screen.show(as_yaml(outcome.winner))
+        output.show(as_yaml(outcome.winner))
     for line in sentences(outcome):
-        screen.show(line)
-    screen.show(f"History: {outcome.history}; scores: {outcome.metadata}")
+        output.show(line)
+    output.show(f"History: {outcome.history}; scores: {outcome.metadata}")
     if outcome.written:
-        screen.show(f"{outcome.winner.id} was added to {outcome.written}")
+        output.show(f"{outcome.winner.id} was added to {outcome.written}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.settings.study import ParseSettings
@@ -46,13 +47,13 @@ def parse_command(settings: ParseSettings) -> None:
         teachers = (
             [settings.teacher]
             if settings.teacher
-            else teachers_of(opened, output.pace("answers counted"))
+            else teachers_of(opened, output.progress_line("answers counted"))
         )
         names = {side for side in sides if not is_file(side)}
         rereading = Rereading(settings.asking(), teachers, settings.template, names)
         if rereading.left_out:
             output.say(f"{rereading.left_out} templates without regexes are left out")
-        answers = rereading.answers(opened, output.pace("rows looked up"))
+        answers = rereading.answers(opened, output.progress_line("rows looked up"))
         reads = [_reads(side, rereading) for side in sides]
         if len(reads) == 2:
             _compare(answers, reads[0], reads[1], output, as_lines=as_lines)
@@ -74,25 +75,25 @@ def _reads(side: str, rereading: Rereading) -> Reads:
 
 
 def _read(
-    answers: Iterator[StoredAnswer], reads: Reads, screen: ConsoleOutput, *, as_lines: bool
+    answers: Iterator[StoredAnswer], reads: Reads, output: ConsoleOutput, *, as_lines: bool
 ) -> None:
     table = ReadingTable()
     for answer in answers:
         reading = reads(answer)
         assert reading is not None
         if as_lines:
-            screen.data(reading_line(answer.id, reading))
+            output.data(reading_line(answer.id, reading))
         else:
             table.add(answer.template, reading)
     if not as_lines:
-        table.show(screen)
+        table.show(output)
 
 
 def _compare(
     answers: Iterator[StoredAnswer],
     before: Reads,
     after: Reads,
-    screen: ConsoleOutput,
+    output: ConsoleOutput,
     *,
     as_lines: bool,
 ) -> None:
@@ -101,9 +102,9 @@ def _compare(
     changes = tally.changes(pairs)
     if as_lines:
         for change in changes:
-            screen.data(change_line(change))
+            output.data(change_line(change))
     else:
-        show_changes(changes, tally, screen)
+        show_changes(changes, tally, output)
 
 
 _SHOWN = 20
@@ -125,13 +126,10 @@ class ReadingTable:
         self._rationales[key] += reading.rationale is not None
         self._confidence[key] += reading.confidence  # pyright: ignore[reportArgumentType]  # a sum
 
-    def show(self, screen: ConsoleOutput) -> None:
+    def show(self, output: ConsoleOutput) -> None:
         """The table, and the totals below it."""
-        table = Table(box=None, pad_edge=False)
-        for name in ("template", "rule"):
-            table.add_column(name, no_wrap=True)
-        for name in ("answers", "with rationale", "mean confidence"):
-            table.add_column(name, justify="right")
+        numbers = ("answers", "with rationale", "mean confidence")
+        table = plain_table(["template", "rule"], numbers)
         last = ""
         for key in sorted(self._answers, key=_by_template):
             n, (template, rule) = self._answers[key], key
@@ -139,34 +137,29 @@ class ReadingTable:
             shown = "" if template == last else template
             table.add_row(shown, rule, f"{n:,}", f"{self._rationales[key]:,}", confidence)
             last = template
-        screen.table(table)
+        output.table(table)
         n = self._answers.total()
         unread = sum(n for (_, rule), n in self._answers.items() if rule.startswith(_NO_LABEL))
         rationales = self._rationales.total()
-        screen.show(
+        output.show(
             f"{n:,} answers: {n - unread:,} labels ({(n - unread) / n:.1%}), "
             f"{rationales:,} rationales ({rationales / n:.1%})"
         )
 
 
-def show_changes(changes: Iterable[Change], tally: ReadingTally, screen: ConsoleOutput) -> None:
+def show_changes(changes: Iterable[Change], tally: ReadingTally, output: ConsoleOutput) -> None:
     """The changes by rule, and the first of them by row; the rest are only counted."""
     changes = iter(changes)
     first = list(islice(changes, _SHOWN))
     n = len(first) + sum(1 for _ in changes)
-    table = Table(box=None, pad_edge=False)
-    for name in ("rule before", "rule after"):
-        table.add_column(name, no_wrap=True)
-    for name in CHANGES:
-        table.add_column(name, justify="right")
-    for rules, kinds in sorted(tally.by_rules.items(), key=lambda each: -each[1].total()):
-        table.add_row(*rules, *(f"{kinds[kind]:,}" for kind in CHANGES))
-    screen.table(table)
-    screen.show(f"{tally.compared:,} answers, {n:,} read differently")
+    by_count = sorted(tally.by_rules.items(), key=lambda each: -each[1].total())
+    rows = [(*rules, *(f"{kinds[kind]:,}" for kind in CHANGES)) for rules, kinds in by_count]
+    output.table(plain_table(["rule before", "rule after"], CHANGES, rows))
+    output.show(f"{tally.compared:,} answers, {n:,} read differently")
     if first:
-        screen.table(_rows(first))
+        output.table(_rows(first))
     if n > _SHOWN:
-        screen.show(f"... and {n - _SHOWN:,} more: --jsonl shows all")
+        output.show(f"... and {n - _SHOWN:,} more: --jsonl shows all")
 
 
 def _rows(changes: list[Change]) -> Table:

@@ -18,25 +18,25 @@ from stepdistill.annotator.study.report import (
 )
 
 
-def show_report(report: Report, screen: ConsoleOutput) -> None:
+def show_report(report: Report, output: ConsoleOutput) -> None:
     """The ranking for people."""
     for remark in report.remarks:
-        screen.warn(remark)
+        output.warn(remark)
     setting = report.setting
-    screen.show(
+    output.show(
         f"{report.task}: {setting.rows} of {setting.split}, {setting.teacher} "
         f"({setting.server}), reader {setting.reader}"
     )
-    screen.table(ranking_table(report.ranking, 1))
-    screen.show("")
-    screen.table(ranking_table(report.ranking, 2))
+    output.table(ranking_table(report.ranking, 1))
+    output.show("")
+    output.table(ranking_table(report.ranking, 2))
     if report.race:
-        screen.show(race_sentence(report.race))
-    screen.show(f"{report.asked:,} requests asked, {report.cached:,} answered by the store")
+        output.show(race_sentence(report.race))
+    output.show(f"{report.asked:,} requests asked, {report.cached:,} answered by the store")
     spent = report.spent_usd
     cost = "unknown (no price for this model)" if spent is None else f"{spent:.4f} USD"
-    screen.show(f"Cost of this run: {cost}")
-    screen.show(f"Metadata: {report.metadata}")
+    output.show(f"Cost of this run: {cost}")
+    output.show(f"Metadata: {report.metadata}")
 
 
 def write_reports(report: Report, to: RankingSettings) -> None:

@@ -98,15 +98,15 @@ def _facts(rendered: Rendered) -> dict[str, object]:
 
 
 def _show(
-    config: RunSettings, planned: PlannedRow, rendered: list[Rendered], screen: ConsoleOutput
+    config: RunSettings, planned: PlannedRow, rendered: list[Rendered], output: ConsoleOutput
 ) -> None:
     row = planned.row
-    screen.show(f"row       {row.id} (number {row.index} of {row.split}), gold label: {row.gold}")
+    output.show(f"row       {row.id} (number {row.index} of {row.split}), gold label: {row.gold}")
     for each in rendered:
-        screen.show(f"asks for  {each.part}, with template {each.template}")
-        screen.show(f"teacher   {config.teacher}")
-        screen.show(f"key       {each.request.key.hex()}")
-        screen.show(f"store     {each.stored}")
+        output.show(f"asks for  {each.part}, with template {each.template}")
+        output.show(f"teacher   {config.teacher}")
+        output.show(f"key       {each.request.key.hex()}")
+        output.show(f"store     {each.stored}")
         for message in each.request.messages:
-            screen.show(f"--- {message['role']}\n{message['content'].rstrip()}")
-        screen.show(f"--- body, {len(each.body):,} bytes\n{each.body.decode()}")
+            output.show(f"--- {message['role']}\n{message['content'].rstrip()}")
+        output.show(f"--- body, {len(each.body):,} bytes\n{each.body.decode()}")

@@ -1,7 +1,6 @@
 """`annotate store`: what the response store holds, whether it is whole, and carrying it about."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
@@ -13,12 +12,11 @@ from stepdistill.annotator.store.check import Contents, Verified, contents_of, v
 from stepdistill.annotator.store.compact import compact_store
 from stepdistill.annotator.store.lines import export_answers, import_answers
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.common.command_line import add_command, as_options, make_app
+from stepdistill.common.command_line import add_command, make_app, options
 from stepdistill.common.errors import StoreError
 
 
-@as_options
-@dataclass(frozen=True, kw_only=True)
+@options()
 class VerifySettings(StoreSettings):
     """What becomes of what is damaged."""
 
@@ -26,8 +24,7 @@ class VerifySettings(StoreSettings):
     """Remove what is damaged: the next run asks it again."""
 
 
-@as_options
-@dataclass(frozen=True)
+@options(kw_only=False)
 class FileSettings(StoreSettings):
     """A file of answers."""
 
@@ -49,7 +46,7 @@ def info_command(settings: StoreSettings = STORE, console: JsonSettings = JSON) 
     """
     output = ConsoleOutput(quiet=console.is_quiet)
     with ResponseStore.open(settings.store, write=False) as opened:
-        found = contents_of(opened, output.pace("answers counted"))
+        found = contents_of(opened, output.progress_line("answers counted"))
     if console.as_json:
         output.json(_info(settings.store, found))
     else:
@@ -67,7 +64,7 @@ def verify_command(settings: VerifySettings = VERIFY, console: JsonSettings = JS
     """
     output, store = ConsoleOutput(quiet=console.is_quiet), settings.store
     with ResponseStore.open(store, write=False) as opened:
-        found = verify_store(opened, output.pace("checked"))
+        found = verify_store(opened, output.progress_line("checked"))
     if settings.remove and found.damaged:
         with ResponseStore.open(store, write=True) as opened:
             opened.remove(damage.key for damage in found.damaged)
@@ -88,7 +85,7 @@ def export_command(settings: FileSettings, console: JsonSettings = JSON) -> None
     """
     output = ConsoleOutput(quiet=console.is_quiet)
     with ResponseStore.open(settings.store, write=False) as opened:
-        n = export_answers(opened, settings.file, output.pace("exported"))
+        n = export_answers(opened, settings.file, output.progress_line("exported"))
     text = f"{n:,} answers in {settings.file}"
     _result(output, {"answers": n}, text, as_json=console.as_json)
 
@@ -104,7 +101,7 @@ def import_command(settings: FileSettings, console: JsonSettings = JSON) -> None
     if not settings.file.is_file():
         raise StoreError(f"{settings.file}: no such file: `annotate store export` writes them")
     with ResponseStore.open(settings.store, write=True) as opened:
-        new, kept = import_answers(opened, settings.file, output.pace("read"))
+        new, kept = import_answers(opened, settings.file, output.progress_line("read"))
     text = f"{new:,} answers were new, {kept:,} already there and kept"
     _result(output, {"new": new, "kept": kept}, text, as_json=console.as_json)
 
@@ -117,17 +114,17 @@ def compact_command(settings: StoreSettings = STORE, console: JsonSettings = JSO
         annotate store compact --store runs/store
     """
     output = ConsoleOutput(quiet=console.is_quiet)
-    done = compact_store(settings.store, output.pace("written"))
+    done = compact_store(settings.store, output.progress_line("written"))
     counts = {"answers": done.answers, "before": done.bytes_before, "after": done.bytes_after}
     text = f"{done.bytes_before:,} bytes before, {done.bytes_after:,} after"
     _result(output, counts, text, as_json=console.as_json)
 
 
-def _result(screen: ConsoleOutput, counts: dict[str, int], said: str, *, as_json: bool) -> None:
+def _result(output: ConsoleOutput, counts: dict[str, int], text: str, *, as_json: bool) -> None:
     if as_json:
-        screen.json({**counts})
+        output.json({**counts})
     else:
-        screen.show(said)
+        output.show(text)
 
 
 def _info(store: Path, found: Contents) -> dict[str, object]:
@@ -146,7 +143,7 @@ def _info(store: Path, found: Contents) -> dict[str, object]:
     }
 
 
-def _show_info(store: Path, found: Contents, screen: ConsoleOutput) -> None:
+def _show_info(store: Path, found: Contents, output: ConsoleOutput) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     mean = found.value_bytes / max(1, found.answers)
     table.add_row("store", str(store))
@@ -159,22 +156,22 @@ def _show_info(store: Path, found: Contents, screen: ConsoleOutput) -> None:
     table.add_row("on disk", f"{found.file_bytes:,} bytes")
     trained = f"{found.dictionary_bytes:,} bytes" if found.dictionary_bytes else "not trained yet"
     table.add_row("dictionary", trained)
-    screen.table(table)
+    output.table(table)
 
 
 def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.most_common()) or "none"
 
 
-def _show_verified(found: Verified, screen: ConsoleOutput, *, as_json: bool) -> None:
+def _show_verified(found: Verified, output: ConsoleOutput, *, as_json: bool) -> None:
     answers, failures = found.checked["responses"], found.checked["failures"]
     damaged = [{"in": d.part, "key": d.key.hex(), "why": d.why} for d in found.damaged]
     if as_json:
-        screen.json({"answers": answers, "failures": failures, "damaged": damaged})
+        output.json({"answers": answers, "failures": failures, "damaged": damaged})
         return
     for damage in damaged:
-        screen.show(f"damaged: {damage['key']} in {damage['in']}: {damage['why']}")
-    screen.show(f"{answers:,} answers and {failures:,} failures checked, {len(damaged)} damaged")
+        output.show(f"damaged: {damage['key']} in {damage['in']}: {damage['why']}")
+    output.show(f"{answers:,} answers and {failures:,} failures checked, {len(damaged)} damaged")
 
 
 store_app = make_app(

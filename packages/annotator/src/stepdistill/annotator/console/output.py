@@ -6,11 +6,12 @@ Progress goes to standard error, results to standard output, so that a pipe gets
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import orjson
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
@@ -22,13 +23,14 @@ from stepdistill.annotator.teacher.progress import Progress
 
 _LINE_EVERY_S = 10.0
 _SAY_EVERY_S = 5.0
-_DRAW_EVERY_S = 0.25
+_BAR_EVERY_S = 0.25
+_TABLE_EVERY_S = 1.0
 _PIPED_WIDTH = 200
-_LIVE_EVERY_S = 1.0
+_Endless = Coroutine[Any, Any, None]
 
 
 class ConsoleOutput:
-    """quiet: no progress and no remarks, only results."""
+    """What a command writes to its terminal. quiet: no progress and no remarks, only results."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         # A pipe has no width: tables are to keep theirs.
@@ -48,10 +50,10 @@ class ConsoleOutput:
             self._err.print(line, markup=False)
 
     def warn(self, line: str) -> None:
-        """A warning: said whether or not remarks are wanted, and easy to see."""
+        """A warning: shown whether or not remarks are wanted, and easy to see."""
         self._err.print(f"WARNING: {line}", markup=False, style="bold yellow")
 
-    def pace(self, verb: str, total: int | None = None) -> Callable[[int], None]:
+    def progress_line(self, verb: str, total: int | None = None) -> Callable[[int], None]:
         """What says how far a command is, every few seconds; to be called with how much is done."""
         start_s = last_s = time.monotonic()
 
@@ -83,81 +85,74 @@ class ConsoleOutput:
         """A table of the result; plain columns when piped."""
         self._out.print(table)
 
-    @asynccontextmanager
-    async def asking(self, progress: Progress, spent_usd: CostMeter) -> AsyncGenerator[None]:
+    def asking(self, progress: Progress, spent_usd: CostMeter) -> AbstractAsyncContextManager[None]:
         """Show progress, and what it costs, while the body runs."""
-        if self._quiet:
-            yield
-            return
-        show = self._bar if self._err.is_terminal else self._lines
-        task = asyncio.create_task(show(ProgressRates(progress, spent_usd)))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        rates = ProgressRates(progress, spent_usd)
+
+        async def tell() -> None:
+            while True:
+                await asyncio.sleep(_LINE_EVERY_S)
+                rates.look()
+                self._err.print(rates.line(), markup=False)
+
+        return self._meanwhile(_bar(rates), _BAR_EVERY_S, tell)
+
+    def waiting(
+        self, line: Callable[[], str], table: Callable[[], Table]
+    ) -> AbstractAsyncContextManager[None]:
+        """Show what is waited for while the body runs: a live table, or lines when piped."""
+
+        async def tell() -> None:
+            last = ""
+            while True:
+                await asyncio.sleep(_LINE_EVERY_S)
+                if line() != last:
+                    last = line()
+                    self._err.print(last, markup=False)
+
+        return self._meanwhile(table, _TABLE_EVERY_S, tell)
 
     @asynccontextmanager
-    async def waiting(
-        self, line: Callable[[], str], table: Callable[[], Table]
+    async def _meanwhile(
+        self, shown: Callable[[], RenderableType], every_s: float, tell: Callable[[], _Endless]
     ) -> AsyncGenerator[None]:
-        """Show what is waited for while the body runs: a live table, or lines when piped."""
+        """On a terminal what is shown is drawn anew every so often; a log gets lines by `tell`."""
+
+        async def redraw() -> None:
+            with Live(
+                get_renderable=shown, console=self._err, transient=True, auto_refresh=False
+            ) as live:
+                while True:
+                    live.refresh()
+                    await asyncio.sleep(every_s)
+
         if self._quiet:
             yield
             return
-        show = self._live(table) if self._err.is_terminal else self._changes(line)
-        task = asyncio.create_task(show)
+        task = asyncio.create_task(redraw() if self._err.is_terminal else tell())
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _live(self, table: Callable[[], Table]) -> None:
-        with Live(
-            get_renderable=table, console=self._err, transient=True, auto_refresh=False
-        ) as at:
-            while True:
-                at.refresh()
-                await asyncio.sleep(_LIVE_EVERY_S)
 
-    async def _changes(self, line: Callable[[], str]) -> None:
-        said = ""
-        while True:
-            await asyncio.sleep(_LINE_EVERY_S)
-            if line() != said:
-                said = line()
-                self._err.print(said, markup=False)
+def _bar(rates: ProgressRates) -> Callable[[], Group]:
+    """A bar with lines below it, as they are at each call."""
+    bar = Bar(
+        TextColumn("asking"), BarColumn(bar_width=30), MofNCompleteColumn(), TaskProgressColumn()
+    )
+    task = bar.add_task("asking")
 
-    async def _bar(self, pace: ProgressRates) -> None:
-        at = Bar(
-            TextColumn("asking"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TaskProgressColumn(),
-        )
-        task = at.add_task("asking")
+    def drawn() -> Group:
+        rates.look()
+        progress = rates.progress
+        bar.update(task, total=progress.total, completed=progress.settled)
+        results = [*rates.outcomes(), *rates.money(), *rates.left()]
+        lines = [line for line in (rates.speed(), results, rates.trouble()) if line]
+        return Group(bar, *(Text(f"  {', '.join(line)}") for line in lines))
 
-        def drawn() -> Group:
-            pace.look()
-            progress = pace.progress
-            at.update(task, total=progress.total, completed=progress.settled)
-            rest = [*pace.outcomes(), *pace.money(), *pace.left()]
-            lines = [line for line in (pace.speed(), rest, pace.trouble()) if line]
-            return Group(at, *(Text(f"  {', '.join(line)}") for line in lines))
-
-        with Live(
-            get_renderable=drawn, console=self._err, transient=True, auto_refresh=False
-        ) as live:
-            while True:
-                live.refresh()
-                await asyncio.sleep(_DRAW_EVERY_S)
-
-    async def _lines(self, pace: ProgressRates) -> None:
-        while True:
-            await asyncio.sleep(_LINE_EVERY_S)
-            pace.look()
-            self._err.print(pace.line(), markup=False)
+    return drawn
 
 
 def _left(done: int, total: int, elapsed_s: float) -> str:

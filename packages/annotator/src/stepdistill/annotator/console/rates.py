@@ -79,7 +79,7 @@ class ProgressRates:
         return [f"PAUSED: the teacher fails ({self._pause.cause}): {when}{vain}"]
 
     def left(self) -> list[str]:
-        """How long the rest takes."""
+        """How long what is left takes."""
         n_left, settled = self._n_left(), self._per_s()[3]
         return [f"{duration(n_left / settled)} left"] if n_left and settled else []
 
@@ -109,9 +109,9 @@ def short(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as one says them: 8 s, 12 min 30 s, 3 h 05 min."""
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    """Seconds in words: 8 s, 12 min 30 s, 3 h 05 min."""
+    minutes, left_s = divmod(round(max(0.0, seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return f"{minutes} min {left_s:02} s" if minutes else f"{left_s} s"

@@ -48,9 +48,9 @@ def batch_table(parts: list[BatchPart]) -> Table:
 def batch_line(parts: list[BatchPart]) -> str:
     """All parts in one line."""
     states = Counter(state_of(part) for part in parts)
-    said = ", ".join(f"{n} {state}" for state, n in states.items()) or "none yet"
+    by_state = ", ".join(f"{n} {state}" for state, n in states.items()) or "none yet"
     done, total = sum(part.done for part in parts), sum(part.requests for part in parts)
-    return f"batches: {said}; {done:,} of {total:,} requests done"
+    return f"batches: {by_state}; {done:,} of {total:,} requests done"
 
 
 def batch_fields(part: BatchPart) -> dict[str, object]:

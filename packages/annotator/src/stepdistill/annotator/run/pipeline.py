@@ -42,11 +42,11 @@ class RunResult:
     waiting: int = 0
 
 
-def run(config: RunSettings, screen: ConsoleOutput) -> RunResult:
+def run(config: RunSettings, output: ConsoleOutput) -> RunResult:
     """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
     progress, prepared = Progress(), prepare_run(config)
     try:
-        return _run(prepared, screen, progress)
+        return _run(prepared, output, progress)
     except BatchesLeft:
         return RunResult(
             manifests={},
@@ -57,13 +57,13 @@ def run(config: RunSettings, screen: ConsoleOutput) -> RunResult:
         )
 
 
-def _run(prepared: PreparedRun, screen: ConsoleOutput, progress: Progress) -> RunResult:
+def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> RunResult:
     _spare_the_collector()
     tariff, plans = prepared.tariff, make_plans(prepared.settings, prepared.teacher)
     config = prepared.settings.under(name_of(plans))
     prepared = replace(prepared, settings=config)
     for line in warnings(plans):
-        screen.warn(line)
+        output.warn(line)
     done = _already_done(config, plans)
     if done:
         answers = sum(manifest.answers for manifest in done.values())
@@ -75,8 +75,8 @@ def _run(prepared: PreparedRun, screen: ConsoleOutput, progress: Progress) -> Ru
             stack.enter_context(SplitWriter(plan, config.out / plan.split, config.shards, tariff))
             for plan in plans
         ]
-        _settle(prepared, splits, store, screen, progress)
-        manifests = {split.plan.split: _finish(split, store, screen) for split in splits}
+        _settle(prepared, splits, store, output, progress)
+        manifests = {split.plan.split: _finish(split, store, output) for split in splits}
     answers = sum(manifest.answers for manifest in manifests.values())
     return RunResult(
         manifests=manifests,
@@ -90,7 +90,7 @@ def _settle(
     prepared: PreparedRun,
     splits: list[SplitWriter],
     store: ResponseStore,
-    screen: ConsoleOutput,
+    output: ConsoleOutput,
     progress: Progress,
 ) -> None:
     """Write as far as the store's answers reach, and ask for the rest."""
@@ -102,16 +102,16 @@ def _settle(
                 ask,  # half of all imports: only where it is used
             )
 
-            uvloop.run(ask(prepared, rests, store, screen, progress))
+            uvloop.run(ask(prepared, rests, store, output, progress))
 
     if config.shards.rationale_rate < 1:
         for line in ration(splits, config.shards.rationale_rate, store, settle):
-            screen.warn(line)
+            output.warn(line)
     elif not config.offline:
         rests = [
             Unanswered(plan=split.plan, start=split.written)
             for split in splits
-            if not split.write_answered(store, _tell(split, screen))
+            if not split.write_answered(store, _tell(split, output))
         ]
         progress.cached = sum(split.bill.answers for split in splits)
         settle(rests)
@@ -134,10 +134,10 @@ def _already_done(config: RunSettings, plans: list[Plan]) -> dict[str, Manifest]
     return complete if len(complete) == len(plans) else {}
 
 
-def _finish(split: SplitWriter, store: ResponseStore, screen: ConsoleOutput) -> Manifest:
-    screen.say(f"writing {split.folder}")
-    return split.write_rest(store, _tell(split, screen))
+def _finish(split: SplitWriter, store: ResponseStore, output: ConsoleOutput) -> Manifest:
+    output.say(f"writing {split.folder}")
+    return split.write_rest(store, _tell(split, output))
 
 
-def _tell(split: SplitWriter, screen: ConsoleOutput) -> Callable[[int], None]:
-    return screen.pace(f"rows of {split.plan.split} written")
+def _tell(split: SplitWriter, output: ConsoleOutput) -> Callable[[int], None]:
+    return output.progress_line(f"rows of {split.plan.split} written")

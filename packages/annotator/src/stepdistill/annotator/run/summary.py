@@ -1,12 +1,14 @@
 """What a command ends with: the counts, the cost, why rows were rejected, where things lie."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import orjson
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.run.pipeline import RunResult
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED
@@ -35,42 +37,38 @@ def summary_of(config: RunSettings, result: RunResult) -> dict[str, object]:
     }
 
 
-def show_run(config: RunSettings, result: RunResult, screen: ConsoleOutput) -> None:
+def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> None:
     """The summary for people."""
     if result.waiting:
-        screen.show(
+        output.show(
             f"{result.waiting:,} requests are in batches at the teacher's; no shards are written "
             "yet. The same command collects them; `annotate batch status` shows how far they are."
         )
         if result.asked:
-            screen.show(f"Cost of the {result.asked:,} answers collected: {_usd(result.spent_usd)}")
+            output.show(f"Cost of the {result.asked:,} answers collected: {_usd(result.spent_usd)}")
         return
     if result.already_done:
-        screen.show(
+        output.show(
             "Already complete: same rows, prompts and teacher; nothing was asked or written."
         )
-    screen.table(_counts_table(result.manifests))
+    output.table(_counts_table(result.manifests))
     for reason, rows in sorted(_rejected_rows(config, result.manifests).items()):
-        screen.show(f"  {reason}: {rows}")
+        output.show(f"  {reason}: {rows}")
     for reason, n in _dropped(result.manifests).items():
-        screen.show(f"  {reason}: {n:,} records without their reasons")
-    screen.show(f"{result.asked:,} requests asked, {result.cached:,} answered by the store")
-    screen.show(f"Cost of this run: {_usd(result.spent_usd)}")
-    screen.show(f"Cost of all answers in these shards: {_total(result)}")
+        output.show(f"  {reason}: {n:,} records without their reasons")
+    output.show(f"{result.asked:,} requests asked, {result.cached:,} answered by the store")
+    output.show(f"Cost of this run: {_usd(result.spent_usd)}")
+    output.show(f"Cost of all answers in these shards: {_total(result)}")
     if config.teacher == SIMULATED:
-        screen.show(
+        output.show(
             "The teacher was simulated: its labels come from the dataset, with errors on purpose."
         )
-    screen.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
+    output.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
 
 
 def _counts_table(manifests: dict[str, Manifest]) -> Table:
-    table = Table("split", box=None, pad_edge=False)
-    for name in (
-        *("rows", "records", "with reasons", "rejected", "shards"),
-        *("prompt tokens", "answer tokens"),
-    ):
-        table.add_column(name, justify="right")
+    columns = ("rows", "records", "with reasons", "rejected", "shards")
+    table = plain_table(["split"], [*columns, "prompt tokens", "answer tokens"])
     for split, manifest in manifests.items():
         counts, tokens = manifest.counts, manifest.tokens
         rejected = sum(counts.rejected.values())
@@ -86,17 +84,18 @@ def _with_reasons(manifest: Manifest) -> int:
 
 def _dropped(manifests: dict[str, Manifest]) -> dict[str, int]:
     """Why records lost their reasons, and how many did."""
-    total: Counter[str] = Counter()
-    for manifest in manifests.values():
-        total.update(manifest.rationales.dropped if manifest.rationales else {})
-    return dict(sorted(total.items()))
+    return _summed(each.rationales.dropped for each in manifests.values() if each.rationales)
 
 
 def _by_reason(manifests: dict[str, Manifest]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for manifest in manifests.values():
-        for reason, n in manifest.counts.rejected.items():
-            total[reason] = total.get(reason, 0) + n
+    """Why rows were rejected, and how many were."""
+    return _summed(each.counts.rejected for each in manifests.values())
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
     return dict(sorted(total.items()))
 
 

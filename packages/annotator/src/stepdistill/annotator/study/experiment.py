@@ -104,7 +104,7 @@ class Experiment:
         """Ask every template every row."""
         every_row = [Unanswered(plan=plan) for plan in self.trial.plans.values()]
         self._ask(every_row, self.score_book.score_answered)
-        tell = self.console.pace("templates scored", total=len(self.trial.plans))
+        tell = self.console.progress_line("templates scored", total=len(self.trial.plans))
         self.score_book.score_rest(tell)
 
     def ask_wave(self, names: Sequence[str], rows: int) -> dict[str, Correct]:

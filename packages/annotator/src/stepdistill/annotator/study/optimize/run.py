@@ -101,7 +101,7 @@ def _with_search_ceiling(config: RunSettings) -> RunSettings:
 def _iterate(search: Search, console: ConsoleOutput) -> str | None:
     """Search to the end; why it was stopped before, if it was."""
     n = search.prepared.settings.iterations
-    tell = console.pace("iterations done", total=n)
+    tell = console.progress_line("iterations done", total=n)
     try:
         search.begin()
         console.say(f"{len(search.prepared.start)} templates to begin with, {_best(search)}")
