@@ -131,6 +131,34 @@ def test_importing_twice_changes_nothing(
     assert len(store) == 3
 
 
+def test_templates_of_the_same_words_keep_their_own_answers(
+    tmp_path: Path, src: Path, store: ResponseStore, bring: Callable[[Path], Imported]
+):
+    twins = {**TEMPLATES, 8: {**TEMPLATES[1], "id": 8}}
+    write_yaml(src / "prompt-templates" / "sums.yaml", {"templates": twins})
+    said = a_result(1, 0, prompt_template_id=8, response="0, since nothing is added.")
+    results_file(src, 8, lines([said]))
+    done = bring(src)
+
+    assert done.answers == {("sums", "train"): 4}
+    assert len(store) == 4
+    (first, *_), (second, *others) = (asked(tmp_path, store, name) for name in ("1", "8"))
+    assert first is not None and first.text == a_result(1, 0)["response"]
+    assert second is not None and second.text == said["response"]
+    assert others == [None] * 3
+
+
+def test_a_prompt_that_was_asked_again_keeps_both_answers_and_a_line_twice_is_one(
+    src: Path, store: ResponseStore, bring: Callable[[Path], Imported]
+):
+    again = a_result(7, 1, response="2, once more.")
+    results_file(src, 7, lines([a_result(7, 1), again, a_result(7, 1)]))
+    done = bring(src)
+
+    assert (len(store), done.answers["sums", "train"]) == (4, 4)
+    assert ["line 3: the same answer again" in line for line in done.skipped] == [True]
+
+
 def test_templates_keep_their_words_and_how_they_were_read(
     tmp_path: Path, src: Path, bring: Callable[[Path], Imported]
 ):

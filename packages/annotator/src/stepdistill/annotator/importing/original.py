@@ -8,9 +8,10 @@ Folders may be named with underscores or hyphens, and files may be gzipped.
 """
 
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -51,13 +52,23 @@ class OriginalTemplate(_OriginalModel):
     explanation_parse: str  # regex for the rationale
     swap: bool = False  # whether the rationale's regex comes first
 
-    def as_template(self) -> Template:
-        """The same words and regexes as a template of this project."""
+    @property
+    def words(self) -> tuple[str, str]:
+        """What it asks."""
+        return self.system_message, self.user_message
+
+    def as_template(self, sample: int = 0) -> Template:
+        """The same words and regexes as a template of this project. sample: which asking of these
+        words it is."""
         parse = OriginalParse(
             label_parse=self.label_parse, explanation_parse=self.explanation_parse, swap=self.swap
         )
         return Template(
-            id=str(self.id), system=self.system_message, user=self.user_message, original=parse
+            id=str(self.id),
+            system=self.system_message,
+            user=self.user_message,
+            sample=sample,
+            original=parse,
         )
 
 
@@ -136,13 +147,25 @@ def import_original(src: Path, prompts: Path, own_prompts: Path, store: Response
     for path in files:
         task, originals = path.stem, read_templates(path)
         _copy_task(own_prompts / task, prompts / task)
-        templates = [each.as_template() for each in originals.values()]
+        samples = _samples(originals)
+        templates = [each.as_template(samples[name]) for name, each in originals.items()]
         content = {"templates": [each.model_dump(exclude_defaults=True) for each in templates]}
         _write_yaml(prompts / task / "templates-original.yaml", content)
         imported.templates[task] = len(originals)
         imported.mixes[task] = _import_mixes(src, prompts / task / "mixes", originals)
         _import_answers(src, task, originals, store, imported)
     return imported
+
+
+def _samples(originals: Mapping[int, OriginalTemplate]) -> dict[int, int]:
+    """By template: how many before it have its very words. The original asked all of them, so each
+    answer is kept as another sample of the same question."""
+    seen: Counter[tuple[str, str]] = Counter()
+    samples: dict[int, int] = {}
+    for name, each in originals.items():
+        samples[name] = seen[each.words]
+        seen[each.words] += 1
+    return samples
 
 
 def _copy_task(source: Path, folder: Path) -> None:
@@ -205,8 +228,12 @@ def _answers(
     path: Path, originals: Mapping[int, OriginalTemplate], skipped: list[str]
 ) -> Iterator[tuple[bytes, Answer]]:
     """The answers of a file, each under the key of the request that its recorded prompt was: so an
-    edited template never gets an older template's answers."""
-    form = RequestForm(_ENDPOINT, MODEL, options={})
+    edited template never gets an older template's answers. A prompt that a template was asked with
+    again is the next sample that no template of the same words begins with."""
+    samples = _samples(originals)
+    n_twins = max(samples.values(), default=0) + 1
+    form_of = cache(partial(RequestForm, _ENDPOINT, MODEL, {}))
+    askings: dict[tuple[int, str], list[tuple[int, str]]] = defaultdict(list)
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
             where = f"{path} line {number}"
@@ -228,6 +255,12 @@ def _answers(
                 mode="import",
                 asked_at=_ASKED_AT,
             )
+            before = askings[original.id, user]
+            if (result.idx, result.response) in before:
+                skipped.append(f"{where}: the same answer again")
+                continue
+            form = form_of(samples[original.id] + len(before) * n_twins)
+            before.append((result.idx, result.response))
             yield form.request(original.system_message, user).key, answer
 
 

@@ -107,7 +107,8 @@ class Plan:
         options = dict(template.options)
         if template.structured:
             options["response_format"] = response_format(self.task.label)
-        form = RequestForm(self.endpoint, self.model, self.options.apply(options), sample)
+        options = self.options.apply(options)
+        form = RequestForm(self.endpoint, self.model, options, template.sample + sample)
         system, user = filler(template.system), filler(template.user)
         values_of = values_for(self.task, template)
 

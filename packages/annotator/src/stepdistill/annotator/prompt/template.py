@@ -35,6 +35,9 @@ class Template(BaseModel):
     user: str = Field(min_length=1)
     options: dict[str, JsonValue] = {}  # extra fields of the request body, e.g. {temperature: 0}
     structured: bool = False  # the answer is to be a JSON object of rationale and label
+    # Which asking of its words this is: 1 for the second template of the very same words, whose
+    # answers are not those of the first. Left out where it is 0, as it is part of digests.
+    sample: int = Field(default=0, ge=0, exclude_if=lambda sample: sample == 0)
     original: OriginalParse | None = None  # of imported templates
 
     @property
