@@ -91,7 +91,8 @@ def test_options_of_base_classes_arguments_names_and_words_are_read() -> None:
         (("demo", "--samples", "0"), "--samples. Must be >= 1"),
         (("demo", "--samples", "many"), '--samples: unable to convert "many" into int'),
         (("demo", "--csv", "--quiet"), "--quiet is an option: name a file"),
-        ((), "--task is missing; see tool work --help"),
+        ((), "TASK is missing; see tool work --help"),
+        (("demo", "more"), "unexpected argument more; see tool work --help"),
         (("demo", "--no-quiet"), "--no-quiet"),
     ],
 )

@@ -21,7 +21,7 @@ import cyclopts
 import cyclopts.config
 from cyclopts import App, Group, Parameter, Token
 from cyclopts.argument import Argument, ArgumentCollection
-from cyclopts.exceptions import CycloptsError, MissingArgumentError
+from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
 from cyclopts.validators import Number
 
 from stepdistill.common.errors import ConfigError, DistillError
@@ -165,11 +165,8 @@ def call(app: App, words: Sequence[str]) -> Any:
             list(words), exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
-        command = " ".join(error.command_chain or ())
-        text = " ".join(str(error).split()).partition(" Available commands")[0].rstrip(".")
-        if type(error) is MissingArgumentError and error.argument is not None:
-            text = f"{error.argument.name} is missing"
-        raise ConfigError(f"{text}; see {app.name[0]} {command} --help") from None
+        words = (app.name[0], *(error.command_chain or ()), "--help")
+        raise ConfigError(f"{_in_words(error)}; see {' '.join(words)}") from None
 
 
 def exit_code_of(app: App, words: Sequence[str]) -> int:
@@ -187,6 +184,16 @@ def taken_from(settings: object, wanted: type[T], **others: object) -> T:
     names = inspect.signature(wanted).parameters
     shared = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
     return wanted(**{**shared, **others})
+
+
+def _in_words(error: CycloptsError) -> str:
+    """What is wrong with a command line, as one sentence without its end."""
+    if type(error) is MissingArgumentError and error.argument is not None:
+        name = error.argument.name
+        return f"{name[2:].upper() if error.argument.index is not None else name} is missing"
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"unexpected argument {error.unused_tokens[0]}"
+    return " ".join(str(error).split()).partition(" Available commands")[0].rstrip(".")
 
 
 def _shown_default(value: object) -> object:
