@@ -16,8 +16,7 @@ from stepdistill.annotator.simulator.batch.settings import (
     BatchPlan,
     SimulatedBatchSettings,
 )
-from stepdistill.annotator.simulator.faults import Fault, FaultPlan
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore

@@ -13,7 +13,7 @@ import yaml
 from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Annotate

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, Reach, digests
 from tests.journeys.test_row_to_shard import simulator

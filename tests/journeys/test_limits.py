@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.log import LogEntry
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings

@@ -16,7 +16,7 @@ from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
 from stepdistill.annotator.simulator.search_teacher import Taste
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings

@@ -42,12 +42,12 @@ def test_what_they_mean():
 @pytest.mark.parametrize(
     ("faults", "call_faults", "hint"),
     [
-        (["finished=much"], [], "finished: 'much' is no number"),
-        (["strangers=nan"], [], "no number"),
+        (["finished=much"], [], "finished: 'much' is not a number"),
+        (["strangers=nan"], [], "not a number"),
         (["finished=2"], [], "shares"),
         (["torn=0.1"], [], "cannot befall a row"),
         (["unheard=0.1"], [], "--batch-fault unheard=0.1: .*kinds:"),
-        (["server_error"], [], "no number"),
+        (["server_error"], [], "not a number"),
         ([], ["batches.make:lost=0.1"], "batches.create"),
         ([], ["lost=0.1"], "not CALL:KIND=SHARE"),
         ([], ["batches.create:length=0.1"], "cannot befall a call of batches.create"),
@@ -59,8 +59,8 @@ def test_words_that_mean_nothing(faults: list[str], call_faults: list[str], hint
 
 
 @pytest.mark.parametrize("word", ["torn", "torn=", "torn=nan", "torn=some"])
-def test_a_share_that_is_no_number(word: str):
-    with pytest.raises(ConfigError, match="no number"):
+def test_a_share_that_is_not_a_number(word: str):
+    with pytest.raises(ConfigError, match="not a number"):
         simulator_settings(SimulateSettings("demo", faults=(word,)))
 
 

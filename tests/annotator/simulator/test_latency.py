@@ -4,7 +4,7 @@ from statistics import median
 
 import pytest
 
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.common.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.log import RequestLog
 from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings

@@ -15,7 +15,7 @@ from stepdistill.annotator.errors import (
     TeacherError,
     TimedOut,
 )
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.teacher.http.transport import OpenTransport
 from tests.annotator.made import a_request

@@ -8,8 +8,7 @@ import orjson
 import pytest
 
 from stepdistill.annotator.plan.key import Request
-from stepdistill.annotator.simulator.faults import Fault, FaultPlan
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Failure, Usage
 from stepdistill.common.errors import DatasetError, StoreError

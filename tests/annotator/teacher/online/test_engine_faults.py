@@ -13,8 +13,7 @@ from stepdistill.annotator.errors import (
     RunStopped,
     TeacherDown,
 )
-from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Fault, Latency
 from stepdistill.annotator.simulator.server import SimulatedModel
 from stepdistill.annotator.store.answer import Failure
 from stepdistill.annotator.teacher.online.circuit_breaker import CircuitBreakerPolicy

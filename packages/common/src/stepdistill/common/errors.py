@@ -6,7 +6,6 @@
       PromptError               a task, template or mix is wrong
       StoreError                the response store cannot be used
       ShardError                a shard or manifest is missing, damaged or unwritable
-      BudgetExceeded            a limit of money or time was reached; resumable, exit code 3
 
 Every message says what is wrong, where, and what to do about it.
 """
@@ -36,9 +35,3 @@ class StoreError(DistillError):
 
 class ShardError(DistillError):
     """A shard or its manifest is missing, damaged or cannot be written."""
-
-
-class BudgetExceeded(DistillError):
-    """A limit of money or time was reached; the same command goes on from here."""
-
-    exit_code = 3

@@ -21,7 +21,7 @@ def plots_command(settings: PlotsSettings, console: JsonSettings = JSON) -> None
 
     From the metadata that experiments and searches keep, from the scores that were imported beside
     a task's templates, and from what `annotate estimate --few-shot` kept. What the data do not have
-    is left out, and said.
+    is left out, and listed.
 
     Examples:
 
@@ -39,7 +39,10 @@ def plots_command(settings: PlotsSettings, console: JsonSettings = JSON) -> None
     files = [
         read_yaml(path, Metadata)
         for name in tasks
-        for path in [*_imported(settings.prompts, name), *(() if settings.metadata else _own(name))]
+        for path in [
+            *sorted((settings.prompts / name).glob("metadata-*.yaml")),
+            *(() if settings.metadata else _own(name)),
+        ]
     ]
     searches = settings.history or _existing(OUT / name / _SEARCH / HISTORY_NAME for name in tasks)
     histories = {path: read_history(path) for path in searches}
@@ -73,10 +76,6 @@ def _show(
 def _all_tasks(prompts: Path) -> list[str]:
     folders = [*prompts.glob("*/"), *OUT.glob("*/")]
     return sorted({folder.name for folder in folders})
-
-
-def _imported(prompts: Path, task: str) -> list[Path]:
-    return sorted((prompts / task).glob("metadata-*.yaml"))
 
 
 def _own(task: str) -> list[Path]:

@@ -64,9 +64,8 @@ def _planned(plan: Plan, number: int) -> PlannedRow:
 
 
 def _rendered(spec: TeacherSpec, store: Path, planned: PlannedRow, request: Request) -> Rendered:
-    both = planned.rationale is request and planned.label is request
-    is_label = planned.label is request
-    assigned = planned.assignment
+    is_label, assigned = planned.label is request, planned.assignment
+    both = is_label and planned.rationale is request
     return Rendered(
         part="label and rationale" if both else "label" if is_label else "rationale",
         template=assigned.label if is_label else assigned.rationale or "",

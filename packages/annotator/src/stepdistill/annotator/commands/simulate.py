@@ -19,8 +19,7 @@ from stepdistill.annotator.simulator.batch.settings import (
     BatchPlan,
     SimulatedBatchSettings,
 )
-from stepdistill.annotator.simulator.faults import Fault, FaultPlan
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
 from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.phrasing import STYLES, Style
 from stepdistill.annotator.simulator.rehearsal import rehearse, rehearse_search
@@ -79,7 +78,7 @@ def simulator_settings(settings: SimulateSettings) -> SimulatorSettings:
             tokens_per_minute=settings.tokens_per_minute,
         ),
         faults=FaultPlan(rates=_rates(settings.faults), seed=settings.seed),
-        models=_models(settings.models),
+        models=tuple(map(_model, settings.models)),
         batch=batch_settings(settings),
     )
 
@@ -102,25 +101,21 @@ def _batch_plan(settings: SimulateSettings) -> BatchPlan:
     )
     fails = values.pop("fails", None)
     rates = _rates([f"{kind}={share}" for kind, share in values.items()], "--batch-fault")
+    seconds = settings.batch_seconds
     return BatchPlan(
-        pace=_batch_pace(settings),
+        pace=BatchPace(
+            validating_s=seconds / 6,
+            running_s=seconds * 4 / 6,
+            finalizing_s=seconds / 6,
+            cancelling_s=seconds / 3,
+            window_s=settings.batch_window,
+        ),
         rows=FaultPlan(rates=rates, seed=settings.seed),
         finished=finished,
         repeated=repeated,
         left_out=left_out,
         strangers=int(strangers),
         fails=fails,
-    )
-
-
-def _batch_pace(settings: SimulateSettings) -> BatchPace:
-    seconds = settings.batch_seconds
-    return BatchPace(
-        validating_s=seconds / 6,
-        running_s=seconds * 4 / 6,
-        finalizing_s=seconds / 6,
-        cancelling_s=seconds / 3,
-        window_s=settings.batch_window,
     )
 
 
@@ -131,21 +126,18 @@ def _taste(seed: int, accuracy: float) -> Taste:
 
 
 def _style(name: str) -> Style:
-    for style in STYLES:
-        if style == name:
-            return style
-    raise ConfigError(f"--style {name}: choose from {', '.join(STYLES)}")
+    if name not in STYLES:
+        raise ConfigError(f"--style {name}: choose from {', '.join(STYLES)}")
+    return name
 
 
 def _template_accuracies(words: Iterable[str]) -> dict[str, float]:
-    planted: dict[str, float] = {}
-    for word in words:
-        template, _, share = word.partition("=")
-        try:
-            planted[template] = float(share)
-        except ValueError:
-            raise ConfigError(f"--template-accuracy {word}: not ID=SHARE, as plain=0.7") from None
-    return planted
+    """The accuracy of each template in ID=SHARE words; raises ConfigError."""
+    try:
+        return {name: float(share) for name, _, share in (word.partition("=") for word in words)}
+    except ValueError:
+        given = " ".join(words)
+        raise ConfigError(f"--template-accuracy {given}: not ID=SHARE, as plain=0.7") from None
 
 
 def _plans_of(config: RunSettings, templates: Iterable[str]) -> list[Plan]:
@@ -170,20 +162,16 @@ def _calls(words: Iterable[str], seed: int) -> dict[CallKind, FaultPlan]:
     """The plan of each kind of call in CALL:KIND=SHARE words; raises ConfigError."""
     rates: dict[CallKind, dict[Fault, float]] = {}
     for word in words:
-        call, _, rest = word.partition(":")
+        call, _, fault = word.partition(":")
         if call not in set(CallKind):
             calls = ", ".join(CallKind)
             raise ConfigError(f"--call-fault {word}: not CALL:KIND=SHARE; calls: {calls}")
-        rates.setdefault(CallKind(call), {}).update(_rates([rest], "--call-fault"))
+        rates.setdefault(CallKind(call), {}).update(_rates([fault], "--call-fault"))
     return {kind: FaultPlan(rates=shares, seed=seed) for kind, shares in rates.items()}
 
 
-def _models(words: Iterable[str]) -> tuple[SimulatedModel, ...]:
-    """The model of each NAME or NAME=DATE; raises ConfigError on what is no date."""
-    return tuple(_model(word) for word in words)
-
-
 def _model(word: str) -> SimulatedModel:
+    """The model of NAME or NAME=DATE; raises ConfigError on what is not a date."""
     name, _, day = word.partition("=")
     try:
         return SimulatedModel(
@@ -199,7 +187,7 @@ def _number(what: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ConfigError(f"{what}: '{text}' is no number")
+        raise ConfigError(f"{what}: '{text}' is not a number")
     return number
 
 

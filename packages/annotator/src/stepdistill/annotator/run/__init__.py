@@ -1,1 +1,1 @@
-"""A run: the whole way on one page (pipeline), and its steps."""
+"""A run: the whole way on one page (pipeline), and what it consists of."""

@@ -76,7 +76,10 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
             for plan in plans
         ]
         _settle(prepared, splits, store, output, progress)
-        manifests = {split.plan.split: _finish(split, store, output) for split in splits}
+        manifests: dict[str, Manifest] = {}
+        for split in splits:
+            output.say(f"writing {split.folder}")
+            manifests[split.plan.split] = split.write_rest(store, _tell(split, output))
     answers = sum(manifest.answers for manifest in manifests.values())
     return RunResult(
         manifests=manifests,
@@ -93,28 +96,27 @@ def _settle(
     output: ConsoleOutput,
     progress: Progress,
 ) -> None:
-    """Write as far as the store's answers reach, and ask for the rest."""
+    """Write as far as the store's answers reach, and ask for what is left."""
     config = prepared.settings
 
-    def settle(rests: list[Unanswered]) -> None:
-        if rests and not config.offline:
-            from stepdistill.annotator.run.ask import (
-                ask,  # half of all imports: only where it is used
-            )
+    def settle(unanswered: list[Unanswered]) -> None:
+        if unanswered and not config.offline:
+            # Half of all imports: only where somebody is asked.
+            from stepdistill.annotator.run.ask import ask
 
-            uvloop.run(ask(prepared, rests, store, output, progress))
+            uvloop.run(ask(prepared, unanswered, store, output, progress))
 
     if config.shards.rationale_rate < 1:
         for line in ration(splits, config.shards.rationale_rate, store, settle):
             output.warn(line)
     elif not config.offline:
-        rests = [
+        unanswered = [
             Unanswered(plan=split.plan, start=split.written)
             for split in splits
             if not split.write_answered(store, _tell(split, output))
         ]
         progress.cached = sum(split.bill.answers for split in splits)
-        settle(rests)
+        settle(unanswered)
 
 
 def _spare_the_collector() -> None:
@@ -132,11 +134,6 @@ def _already_done(config: RunSettings, plans: list[Plan]) -> dict[str, Manifest]
     found = {plan.split: finished(plan, config.out / plan.split, config.shards) for plan in plans}
     complete = {split: manifest for split, manifest in found.items() if manifest is not None}
     return complete if len(complete) == len(plans) else {}
-
-
-def _finish(split: SplitWriter, store: ResponseStore, output: ConsoleOutput) -> Manifest:
-    output.say(f"writing {split.folder}")
-    return split.write_rest(store, _tell(split, output))
 
 
 def _tell(split: SplitWriter, output: ConsoleOutput) -> Callable[[int], None]:

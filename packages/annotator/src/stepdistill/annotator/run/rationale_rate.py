@@ -1,10 +1,11 @@
 """The rationale rate: what share of a split's records has reasons, exactly.
 
 Teachers leave reasons out, so a rate that was merely asked for would come out lower. Every row has
-a lot between 0 and 1; of the records that have reasons, those with the lowest lots keep theirs, as
-many as the rate wants. So the rows of a low rate are among those of a higher one. Where label and
-rationale come from two templates, reasons are asked for in the order of the lots, and for more of
-them until there are enough: none is paid for that the rate has no use for.
+a number between 0 and 1 (`uniform`); of the records that have reasons, those with the lowest
+numbers keep theirs, as many as the rate wants. So the rows of a low rate are among those of a
+higher one. Where label and rationale come from two templates, reasons are asked for in the order of
+these numbers, and for more of them until there are enough: none is paid for that the rate has no
+use for.
 """
 
 from array import array
@@ -23,21 +24,21 @@ _MARGIN = 1.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """How a split stands. lots: of the records that have reasons, in order."""
+    """How a split stands."""
 
     records: int
-    lots: "array[float]"
+    uniform: "array[float]"  # of the records that have reasons, sorted
 
     def below(self, rate: float) -> float | None:
-        """Records with a lot below this keep their reasons; None when there are too few of them."""
+        """Records with a number below this keep their reasons; None when there are too few."""
         wanted = round(rate * self.records)
-        if wanted > len(self.lots):
+        if wanted > len(self.uniform):
             return None
-        return self.lots[wanted] if wanted < len(self.lots) else 1.0
+        return self.uniform[wanted] if wanted < len(self.uniform) else 1.0
 
     def next_round(self, plan: Plan, rate: float) -> Plan:
         """The plan that asks for more reasons, by how many this one brought."""
-        share = rate * self.records / max(1, len(self.lots))
+        share = rate * self.records / max(1, len(self.uniform))
         return replace(plan, rationales_below=min(1.0, plan.rationales_below * share * _MARGIN))
 
 
@@ -53,20 +54,20 @@ def ration(
     reach. The rounds depend on the answers alone, so a replay goes through the same ones.
     """
     plans = [replace(s.plan, rationales_below=rate if s.plan.explains_apart else 1) for s in splits]
-    rests = [Unanswered(plan=plan) for plan in plans]
+    unanswered = [Unanswered(plan=plan) for plan in plans]
     while True:
-        ask(rests)
+        ask(unanswered)
         stand = [explained(plan, store, s.rules) for plan, s in zip(plans, splits, strict=True)]
         more = [
             each.next_round(plan, rate) if each.below(rate) is None else plan
             for plan, each in zip(plans, stand, strict=True)
         ]
-        rests = [
+        unanswered = [
             Unanswered(plan=wider, above=plan.rationales_below)
             for plan, wider in zip(plans, more, strict=True)
             if wider.rationales_below > plan.rationales_below
         ]
-        if not rests:
+        if not unanswered:
             break
         plans = more
     told: list[str] = []
@@ -76,19 +77,19 @@ def ration(
         if below is None:
             told.append(
                 f"split {plan.split}: --rationale-rate {rate:g} is out of reach: "
-                f"{len(each.lots):,} of {each.records:,} records have reasons; all are kept"
+                f"{len(each.uniform):,} of {each.records:,} records have reasons; all are kept"
             )
     return told
 
 
 def explained(plan: Plan, store: ResponseStore, rules: Rules) -> Explained:
     """How many records the answers give, and which of them have reasons."""
-    records, lots = 0, array("d")
+    records, uniform = 0, array("d")
     with store.reading() as stored:
         for planned in plan.rows():
             result = conclude(planned, stored, rules).result
             if isinstance(result, Record):
                 records += 1
                 if result.rationale is not None:
-                    lots.append(plan.uniform(planned.row))
-    return Explained(records=records, lots=array("d", sorted(lots)))
+                    uniform.append(plan.uniform(planned.row))
+    return Explained(records=records, uniform=array("d", sorted(uniform)))

@@ -63,7 +63,7 @@ class Study(_Note):
 
     split: str
     test_size: int | float | None  # rows, or a share of them where it is a float; None: all
-    seed: int  # of the draw of these rows
+    seed: int  # that chose these rows
     templates: tuple[Template, ...]
 
     def with_templates(self, others: tuple[Template, ...]) -> "Study":
@@ -165,8 +165,8 @@ class Spending:
         kept = self._entries and self._entries.get(self._key)
         if kept:
             before = RunNote.model_validate_json(kept)
-            again = {"starts": before.starts, "studies": before.studies}
-            self._note = self._note.model_copy(update=again)
+            kept_fields = {"starts": before.starts, "studies": before.studies}
+            self._note = self._note.model_copy(update=kept_fields)
 
     def count(self, progress: Progress, tariff: Tariff | None = None) -> None:
         """Count this to the start. tariff: of another teacher than the run's."""

@@ -48,7 +48,7 @@ def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
 class SplitWriter:
     """The shards of one split on their way; a context manager that leaves nothing half-written.
 
-    Rows are written as far as the store's answers reach, and the rest once there are more: of a
+    Rows are written as far as the store's answers reach, and the others once there are more: of a
     run whose answers are all there, every row is read and its request made a single time.
     Raises ShardError, DatasetError, StoreError.
     """

@@ -6,13 +6,12 @@ from typing import Annotated
 from stepdistill.annotator.settings.rows import (
     DataSettings,
     SamplesSettings,
-    SplitSettings,
     TaskSettings,
     TemplateSettings,
 )
-from stepdistill.annotator.settings.run import RunSettings, StoreSettings
+from stepdistill.annotator.settings.run import SplitSettings, StoreSettings
 from stepdistill.annotator.settings.teacher import SIMULATED, AnswerSettings, ServerSettings
-from stepdistill.common.command_line import at_least, options, taken_from
+from stepdistill.common.command_line import at_least, options
 
 
 @options(kw_only=False)
@@ -39,7 +38,3 @@ class RenderSettings(
     """Print the body's bytes alone."""
     teacher: str = SIMULATED
     """As in `annotate run`."""
-
-    def asking(self) -> RunSettings:
-        """The run whose requests these are."""
-        return taken_from(self, RunSettings, splits=(self.split,))

@@ -70,14 +70,6 @@ class SplitsSettings(Settings):
 
 
 @options("Rows", 2)
-class SplitSettings(Settings):
-    """The one split that rows are drawn from."""
-
-    split: str = "train"
-    """The split of the rows."""
-
-
-@options("Rows", 2)
 class SamplesSettings(Settings):
     """How many rows."""
 

@@ -22,7 +22,7 @@ from stepdistill.annotator.settings.teacher import (
     OfflineSettings,
     TeacherSettings,
 )
-from stepdistill.common.command_line import Settings, at_least, options
+from stepdistill.common.command_line import Settings, at_least, options, taken_from
 from stepdistill.common.errors import ConfigError
 
 _OUT_OF_TASK = OUT / "TASK"
@@ -100,3 +100,15 @@ class RunSettings(
                 "--no-wait: the simulated teacher ends with this command, and its batches with it: "
                 "serve one with `annotate simulate`, and name it with --base-url"
             )
+
+
+@options("Rows", 2)
+class SplitSettings(Settings):
+    """The one split that rows are chosen from, for what asks as a run does."""
+
+    split: str = "train"
+    """The split of the rows."""
+
+    def asking(self, **others: object) -> RunSettings:
+        """The run that asks, or whose answers are looked up. others: what differs from these."""
+        return taken_from(self, RunSettings, splits=(self.split,), **others)

@@ -12,11 +12,10 @@ from stepdistill.annotator.settings.rows import (
     OUT,
     DataSettings,
     SamplesSettings,
-    SplitSettings,
     TaskSettings,
     known_tasks,
 )
-from stepdistill.annotator.settings.run import RunSettings, StoreSettings
+from stepdistill.annotator.settings.run import RunSettings, SplitSettings, StoreSettings
 from stepdistill.annotator.settings.shards import ReaderSettings
 from stepdistill.annotator.settings.teacher import (
     SIMULATED,
@@ -34,7 +33,6 @@ from stepdistill.common.command_line import (
     between,
     options,
     read_by,
-    taken_from,
 )
 from stepdistill.common.errors import ConfigError
 
@@ -134,10 +132,6 @@ class ExperimentSettings(
     allow_leak: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
     """A template that may print the gold label; may be repeated."""
 
-    def asking(self) -> RunSettings:
-        """How the teacher is asked."""
-        return taken_from(self, RunSettings, splits=(self.split,))
-
 
 @options(kw_only=False)
 class EvaluateSettings(
@@ -154,9 +148,9 @@ class EvaluateSettings(
     teacher: str = ""
     """Whose answers; without it, all that the metadata file has is computed again."""
 
-    def asking(self) -> RunSettings:
-        """Whose answers are looked up."""
-        return taken_from(self, RunSettings, splits=(self.split,), offline=True)
+    def asking(self, **others: object) -> RunSettings:
+        """The run whose answers are looked up."""
+        return super().asking(offline=True, **others)
 
 
 @options(kw_only=False)
@@ -180,9 +174,9 @@ class ParseSettings(
     jsonl: bool = False
     """A JSON line for each answer, for programs."""
 
-    def asking(self) -> RunSettings:
-        """Whose answers are looked up."""
-        return taken_from(self, RunSettings, splits=(self.split,), template=None)
+    def asking(self, **others: object) -> RunSettings:
+        """The run whose answers are looked up, with whichever templates."""
+        return super().asking(template=None, **others)
 
 
 @options("Search", 3)
@@ -239,14 +233,9 @@ class OptimizeSettings(
         if self.out == _SEARCH:
             self.set_default("out", OUT / self.task / "search")
 
-    def asking(self) -> RunSettings:
+    def asking(self, **others: object) -> RunSettings:
         """How the teacher is asked."""
-        return taken_from(
-            self,
-            RunSettings,
-            splits=(self.split,),
-            out=OUT / self.task,
-        )
+        return super().asking(out=OUT / self.task, **others)
 
     def optimizing(self) -> RunSettings:
         """How the optimizer is asked. A template needs more room than a label and its reasons."""

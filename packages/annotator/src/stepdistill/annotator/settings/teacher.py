@@ -98,18 +98,26 @@ class Secrets(BaseSettings):
     openai_api_key: SecretStr | None = None
 
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")  # 1h30m: (1, h), (30, m)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")  # 1h30m: (1, h), (30, m)
 
 
-def seconds_of(text: str) -> float:
-    """Seconds of a duration as people write it: 20h, 90m, 1h30m, 45s. Raises ConfigError."""
+def seconds_of(text: str) -> float | None:
+    """Seconds of a duration as people and servers write it: 20h, 1h30m, 45s, 6m0s, 120ms; None
+    where it is none."""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _fallback_s(text: str) -> float:
+    seconds = seconds_of(text)
+    if seconds is None:
         raise ConfigError(
             f"--fallback-online-after {text}: a duration such as 20h, 90m, 1h30m or 45s"
         )
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return seconds
 
 
 @options("Batch API", 4)
@@ -134,7 +142,7 @@ class BatchSettings(Settings):
     enqueued_tokens: Annotated[int | None, at_least(1)] = None
     """Prompt tokens in batches at a time: your tier's limit; default: what the teacher takes."""
     fallback_online_after_s: Annotated[
-        float | None, read_by(seconds_of), Parameter(name="--fallback-online-after")
+        float | None, read_by(_fallback_s), Parameter(name="--fallback-online-after")
     ] = None
     """As 20h: then cancel, collect what is done, and ask the rest online."""
 

@@ -1,8 +1,10 @@
-"""What goes wrong and when: faults drawn by hash for each attempt, or served from a script."""
+"""What goes wrong and when, and how long answers take: by hash for each attempt, or by a script."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import NormalDist
 
 from stepdistill.annotator.simulator.pick import pick_by_share
 from stepdistill.common.errors import ConfigError
@@ -64,3 +66,28 @@ class FaultPlan:
         # In the order of the enum, whatever the order of rates: the same seed, the same faults.
         shares = ((fault, self.rates.get(fault, 0.0)) for fault in Fault)
         return pick_by_share(shares, uniform_of(self.seed, b"fault", digest, str(attempt).encode()))
+
+
+_NORMAL = NormalDist()
+_LEAST = 2.0**-53  # a normal quantile is defined above 0 only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """The time that answers take."""
+
+    median_ms: float = 0.0  # at least 0
+    sigma: float = 0.0  # spread of the time's logarithm; 0 for none
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError on a negative time or spread."""
+        if self.median_ms < 0 or self.sigma < 0:
+            raise ConfigError("latency: median_ms and sigma must be at least 0")
+
+    def seconds(self, digest: bytes, attempt: int) -> float:
+        """How long this attempt takes, in seconds."""
+        if not self.sigma:
+            return self.median_ms / 1000
+        u = max(_LEAST, uniform_of(self.seed, b"latency", digest, str(attempt).encode()))
+        return self.median_ms / 1000 * math.exp(self.sigma * _NORMAL.inv_cdf(u))

@@ -15,8 +15,7 @@ from aiohttp import web
 
 from stepdistill.annotator.simulator.batch.routes import SimulatedBatchApi
 from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
-from stepdistill.annotator.simulator.faults import Fault, FaultPlan
-from stepdistill.annotator.simulator.latency import Latency
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
 from stepdistill.annotator.simulator.limits import Limiter, SimulatedLimits
 from stepdistill.annotator.simulator.log import LogEntry, RequestLog, RequestOutcome, fingerprint
 from stepdistill.annotator.simulator.reply import (

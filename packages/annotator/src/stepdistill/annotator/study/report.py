@@ -159,8 +159,9 @@ def _percent(value: float) -> str:
     return f"{value:.1%}".replace("%", " %")
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+def points(share: float) -> str:
+    """A difference in points, as `+1.5`."""
+    return f"{100 * share:+.1f}"
 
 
 def _p(value: float) -> str:
@@ -174,7 +175,7 @@ COLUMNS = (
     Column("accuracy", "accuracy", _score(lambda s: s.accuracy), _percent),
     Column("accuracy_low", "from", _score(lambda s: s.interval[0]), _percent),
     Column("accuracy_high", "to", _score(lambda s: s.interval[1]), _percent),
-    Column("difference", "points to leader", _against(lambda c: c.difference), _points),
+    Column("difference", "points to leader", _against(lambda c: c.difference), points),
     Column("p", "p", _against(lambda c: c.p), _p),
     Column("p_holm", "p (Holm)", lambda entry: entry.p_holm, _p),
     Column("rows", "rows", _score(lambda s: s.rows)),

@@ -20,6 +20,7 @@ from stepdistill.annotator.errors import (
     RateLimited,
     TeacherError,
 )
+from stepdistill.annotator.settings.teacher import seconds_of
 from stepdistill.annotator.store.answer import Answer, Mode, Usage
 
 _QUOTA_CODES = {
@@ -31,8 +32,6 @@ _QUOTA_CODES = {
     "billing_hard_limit_reached",
 }
 _ENQUEUED_LIMIT = re.compile(r"limit:?\s*([\d,]+)\s*enqueued", re.I)  # Limit: 90,000 enqueued
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")  # each part of 1m30.5s
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def read_answer(
@@ -139,9 +138,9 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return max(0.0, float(text)) if text else None
     except ValueError:
         pass  # no plain number: a duration, or a date
-    parts = _DURATION.findall(text)
-    if parts and "".join(n + unit for n, unit in parts) == text:
-        return sum(float(n) * _SECONDS[unit] for n, unit in parts)
+    seconds = seconds_of(text)
+    if seconds is not None:
+        return seconds
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, OverflowError):

@@ -14,7 +14,7 @@ from stepdistill.annotator.prompt.template import Template, as_yaml
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.optimize.prepare import Prepared
 from stepdistill.annotator.study.ranking import PairedComparison, Rank
-from stepdistill.annotator.study.report import COLUMNS, as_row
+from stepdistill.annotator.study.report import COLUMNS, as_row, points
 from stepdistill.annotator.study.score import Scored, total_usd
 
 _PAGE = Path(__file__).parent.parent / "templates" / "search.html.jinja"
@@ -128,7 +128,7 @@ def facts(outcome: SearchOutcome) -> dict[str, object]:
         "proposals": outcome.counts(),
         "start": outcome.start,
         "winner": {"id": winner.id, "text": winner.user, "found": outcome.found_better},
-        "confirmation": _confirmation_facts(outcome.confirmation) if outcome.confirmation else None,
+        "confirmation": outcome.confirmation and _confirmation_facts(outcome.confirmation),
         "unconfirmed": outcome.unconfirmed,
         "asked": spent.asked,
         "cached": spent.cached,
@@ -177,7 +177,7 @@ def _summary(outcome: SearchOutcome) -> str:
 
 def _confirmed(confirmation: Confirmation) -> str:
     pair = confirmation.held_out
-    gain, low, high = (_points(each) for each in (pair.gain.difference, *pair.gain.interval))
+    gain, low, high = (points(each) for each in (pair.gain.difference, *pair.gain.interval))
     verdict = "confirmed" if confirmation.confirmed else "not confirmed, as that may be luck"
     p = "< 0.001" if pair.gain.p < 0.001 else f"= {pair.gain.p:.3f}"
     return (
@@ -191,7 +191,7 @@ def _bias(confirmation: Confirmation) -> str:
     searched = confirmation.searched
     return (
         f"The search's own rows gave {percent(searched.winner.score.accuracy)} "
-        f"({_more(confirmation.bias)}) and a gain of {_points(searched.gain.difference)} "
+        f"({_more(confirmation.bias)}) and a gain of {points(searched.gain.difference)} "
         f"({_more(confirmation.gain_bias)}): whoever takes the best of many takes luck, too."
     )
 
@@ -227,10 +227,6 @@ def _pair_facts(pair: Pair) -> dict[str, object]:
         "gain_high": high,
         "p": pair.gain.p,
     }
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
 
 
 def _more(share: float) -> str:

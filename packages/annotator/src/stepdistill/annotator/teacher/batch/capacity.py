@@ -34,7 +34,7 @@ class Capacity:
 
     def refused(self, named: int | None, wait_s: float | None = None) -> None:
         """The teacher takes no more now: wait for longer each time, and for wait_s at least. named:
-        the limit of its pool, where the teacher said it."""
+        the limit of its pool, where the teacher names it."""
         if named is not None:
             self.limit_tokens = min(named, self.limit_tokens or named)
         self._not_before = self._clock() + max(self._wait_s, wait_s or 0.0)

@@ -1,4 +1,4 @@
-"""What the steps of the batch teacher share: the run, its ledger, who is told, and patience."""
+"""What the batch teacher works with: the run, its ledger, who is told, how long failures last."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ class BatchReporter:
 
     def __init__(self, events: EventLog, say: Callable[[str], None]) -> None:
         self._events, self._say = events, say
-        self._lasting: set[str] = set()  # oddities that were said and are not over
+        self._lasting: set[str] = set()  # oddities that were told and are not over
 
     def event(self, state: str, part: BatchPart, **fields: object) -> None:
         """A part has come further."""
@@ -41,13 +41,13 @@ class BatchReporter:
         self._say(line)
 
     def once(self, what: str, line: str) -> None:
-        """An oddity that lasts: said when it begins."""
+        """An oddity that lasts: told when it begins."""
         if what not in self._lasting:
             self._lasting.add(what)
             self.oddity(what, line)
 
     def over(self, what: str) -> None:
-        """It has passed; the next time it is said again."""
+        """It has passed; the next time it is told anew."""
         self._lasting.discard(what)
 
 

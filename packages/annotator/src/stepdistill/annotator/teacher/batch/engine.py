@@ -9,8 +9,8 @@
     lifecycle   one step of one part
     online      asks what a slow batch was taken back from
 
-One loop does one thing after the other: resolve what is in doubt, send what there is room for, look
-at what is running, take in what has ended. It may be killed anywhere and started again.
+One loop does one thing after the other: resolve what is uncertain, send what there is room for,
+look at what is running, take in what has ended. It may be killed anywhere and started again.
 """
 
 import asyncio
@@ -64,14 +64,14 @@ class BatchTeacher:
         `wait` off it returns once all is sent; `waiting` counts what is on its way."""
         if self._stopped:
             return
-        async with self._at_work() as steps:
+        async with self._at_work() as lifecycle:
             if not self._context.teacher.is_embedded:
-                await steps.persistence.insist(steps.resolve_doubts)
+                await lifecycle.persistence.insist(lifecycle.resolve_doubts)
             self._planner.drop_unusable()
             remove_strays(self._ledger)
-            check = partial(steps.persistence.insist, steps.uploader.check_model)
+            check = partial(lifecycle.persistence.insist, lifecycle.uploader.check_model)
             await self._planner.take(groups, check)
-            await self._go_round(steps)
+            await self._go_round(lifecycle)
             await self._ask_online()
             remove_strays(self._ledger)
 
@@ -83,9 +83,13 @@ class BatchTeacher:
         asked_by = await self._planner.recognise(groups)
         if not asked_by:
             return
-        async with self._at_work() as steps:
-            for step in (steps.resolve_doubts, steps.look_at_all, steps.take_back_unsent):
-                await steps.persistence.insist(step)
+        async with self._at_work() as lifecycle:
+            for step in (
+                lifecycle.resolve_doubts,
+                lifecycle.look_at_all,
+                lifecycle.take_back_unsent,
+            ):
+                await lifecycle.persistence.insist(step)
             remove_strays(self._ledger)
         running = [part for part in self.parts if part.is_open]
         if running:
@@ -104,11 +108,11 @@ class BatchTeacher:
     async def cancel(self, numbers: Collection[int], *, forget: bool) -> None:
         """Ask for an end of these parts, or, to forget them, give their requests free at once;
         then take in what has ended."""
-        async with self._at_work() as steps:
-            await steps.persistence.insist(steps.resolve_doubts)
+        async with self._at_work() as lifecycle:
+            await lifecycle.persistence.insist(lifecycle.resolve_doubts)
             for number in numbers:
-                await steps.persistence.insist(partial(steps.cancel, number, forget=forget))
-            await steps.persistence.insist(steps.look_at_all)
+                await lifecycle.persistence.insist(partial(lifecycle.cancel, number, forget=forget))
+            await lifecycle.persistence.insist(lifecycle.look_at_all)
             remove_strays(self._ledger)
 
     @asynccontextmanager
@@ -124,22 +128,22 @@ class BatchTeacher:
         finally:
             self._task = None
 
-    async def _go_round(self, steps: PartLifecycle) -> None:
+    async def _go_round(self, lifecycle: PartLifecycle) -> None:
         """Rounds with growing pauses, until nothing is left to wait for."""
         pause_s, reservations = _FIRST_PAUSE_S, self._context.reservations
         while True:
-            has_moved = await steps.round()
+            has_moved = await lifecycle.round()
             waited_for = [part for part in self.parts if part.is_open]
             in_flight = sum(part.requests for part in waited_for)
             self._context.progress.in_flight = in_flight
-            lost = [part for part in waited_for if part.number in steps.lost]
+            lost = [part for part in waited_for if part.number in lifecycle.lost]
             if len(lost) == len(waited_for):
                 break
-            is_broke = steps.unaffordable and not any(part.may_be_paid for part in waited_for)
+            is_broke = lifecycle.unaffordable and not any(part.may_be_paid for part in waited_for)
             if reservations is not None and is_broke:
-                await steps.take_back_unsent()
+                await lifecycle.take_back_unsent()
                 raise reservations.exhausted()
-            if not self._context.settings.wait and not steps.can_send(waited_for):
+            if not self._context.settings.wait and not lifecycle.can_send(waited_for):
                 self.waiting = self._context.progress.waiting = in_flight
                 return
             pause_s = _FIRST_PAUSE_S if has_moved else min(_LONGEST_PAUSE_S, _LONGER * pause_s)

@@ -1,4 +1,4 @@
-"""The steps of a round: what is done for one part, by the state in which it stands."""
+"""A round of the batch teacher: what is done for one part, by the state in which it stands."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""When to ask again: backoff with jitter, no sooner than the teacher said, within two budgets."""
+"""When to ask again: backoff with jitter, no sooner than the teacher allows, within two budgets."""
 
 import random
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ class ConcurrencyWindow:
         self._slow_start = True
         self._cut_at_s = -math.inf
         self._paused_until_s = -math.inf
-        self._slow_from: tuple[float, float] | None = None  # when `slow_down` was said, the level
+        self._slow_from: tuple[float, float] | None = None  # when `slow_down` came, the level
         self._last_round: tuple[float, float] | None = None  # its level, its mean latency
         self._new_round()
 
@@ -95,7 +95,7 @@ class ConcurrencyWindow:
         self._new_round()
 
     def _allowed_after_slow_down(self, now: float) -> float:
-        """`slow_down` wants growth of at most a half per 15 minutes from where it was said."""
+        """`slow_down` wants growth of at most a half per 15 minutes from where it came."""
         if self._slow_from is None:
             return math.inf
         at_s, level = self._slow_from
