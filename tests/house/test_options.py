@@ -13,25 +13,32 @@ from cyclopts import App
 
 from stepdistill.annotator.cli import COMMANDS
 from stepdistill.common.command_line import Settings
+from stepdistill.trainer.commands import COMMANDS as TRAINER_COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = [
     *ROOT.glob("packages/*/src/stepdistill/*/settings/*.py"),
     *ROOT.glob("packages/annotator/src/stepdistill/annotator/commands/*.py"),
+    ROOT / "packages/common/src/stepdistill/common/command_line.py",
 ]
+ALL = [*COMMANDS, *(f"stepdistill {name}" for name in TRAINER_COMMANDS)]
 NOTHING = (None, False, (), "")
 
 
 def functions_of(name: str) -> Iterator[inspect.Signature]:
-    module, _, attribute = COMMANDS[name][0].partition(":")
-    command = getattr(import_module(module), attribute)
+    program, _, of_trainer = name.rpartition(" ")
+    if program:
+        command = TRAINER_COMMANDS[of_trainer]
+    else:
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command = getattr(import_module(module), attribute)
     apps = [command[each] for each in command if each[0] != "-"] if isinstance(command, App) else []
     for function in [app.default_command for app in apps] or [command]:
         assert function is not None
         yield inspect.signature(function)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_command_takes_settings_and_nothing_else(name: str) -> None:
     for signature in functions_of(name):
         for parameter in signature.parameters.values():
@@ -41,7 +48,7 @@ def test_a_command_takes_settings_and_nothing_else(name: str) -> None:
                 assert parameter.default == kind(), "its default is the class's own"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_option_says_what_it_is_for(name: str) -> None:
     sources = {path: path.read_text(encoding="utf-8") for path in SETTINGS}
     documented = {field for text in sources.values() for field in documented_fields(text)}

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from stepdistill.trainer.data.examples import Example, lesson
+from stepdistill.trainer.data.examples import Example, train_set
 from stepdistill.trainer.data.shards import read_data
 from stepdistill.trainer.main import main, stand_alone
 from stepdistill.trainer.model.student import Student, from_scratch
 from stepdistill.trainer.model.tokenizer import train_pieces
-from stepdistill.trainer.settings.sizes import SIZES
-from stepdistill.trainer.settings.train import TrainSettings, parse
+from stepdistill.trainer.settings.train import SIZES, TrainSettings, parse
 from stepdistill.trainer.training.engine import World, start, stop
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
@@ -54,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def examples(data: Path) -> tuple[Example, ...]:
     config = parse(arguments(data, Path("unused")))
-    return lesson(read_data(config).train, config).examples
+    return train_set(read_data(config).train, config).examples
 
 
 @pytest.fixture(scope="session")

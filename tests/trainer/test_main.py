@@ -1,5 +1,7 @@
 """Bad input: one clear line, exit code 2, no traceback, and no ten seconds of imports before it."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +9,10 @@ import pytest
 import torch
 
 from stepdistill.common.task import LabelSpec
-from stepdistill.trainer.main import COMMANDS, main
+from stepdistill.trainer.commands import COMMANDS
+from stepdistill.trainer.main import main
 from stepdistill.trainer.model.losses import TaskLosses
+from tests.trainer.launching import TRAIN
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
 
@@ -119,11 +123,24 @@ def test_a_device_out_of_memory(
 
 
 def test_a_wrong_option(said: pytest.CaptureFixture[str]) -> None:
-    assert "required: --train" in _refusal([], said)
+    assert "--train is missing; see stepdistill train --help" in _refusal([], said)
+    assert "Did you mean" in _refusal(["predikt"], said)
 
 
-def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    shown = capsys.readouterr().out
-    assert [name for name in COMMANDS if f"stepdistill {name}" not in shown] == []
+def test_the_launchers_local_rank_is_no_option(said: pytest.CaptureFixture[str]) -> None:
+    assert "--test is missing" in _refusal(["--local_rank=0", "--train=a"], said)
+    assert "--test is missing" in _refusal(["--local-rank", "0", "train", "--train=a"], said)
+
+
+def test_help_of_the_whole_and_of_training_is_quick(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("stepdistill")
+    shown = subprocess.run([command], capture_output=True, text=True, check=True).stdout
+    assert [name for name in COMMANDS if f"{name} " not in shown] == []
+    script = (
+        f"import sys; sys.path.insert(0, {str(TRAIN.parent)!r}); import train; "
+        "assert train.main(['--help']) == 0; assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "--batch-tokens" in done.stdout

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from stepdistill.trainer.data.examples import exam
+from stepdistill.trainer.data.examples import eval_set
 from stepdistill.trainer.data.shards import read_data
 from stepdistill.trainer.main import main
 from stepdistill.trainer.model.student import pretrained
@@ -72,7 +72,7 @@ def test_the_saved_student_is_the_judged_one(finished: TrainSettings) -> None:
     data = read_data(finished)
     world = start()
     for name, split in (("test", data.test), ("valid", data.valid)):
-        questions = exam(split).questions
+        questions = eval_set(split).questions
         sheet = paper(questions, saved, judged(finished.table()), 512, "greedy")
         answers = sit(saved, sheet, world, lockstep=False)
         found = mark(answers.labels, questions, data.kind)

@@ -7,26 +7,24 @@ import pytest
 
 from stepdistill.common.errors import ShardError
 from stepdistill.common.record import Record
-from stepdistill.trainer.data.examples import TaskText, TrainSet, exam, lesson
+from stepdistill.trainer.data.examples import TaskText, TrainSet, eval_set, train_set
 from stepdistill.trainer.data.shards import DataSplit, read_data
 from stepdistill.trainer.settings.train import TrainSettings, parse
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
 
 def _config(*folders: Path, **options: object) -> TrainSettings:
-    train = [f"--train={folders[0]}", *(str(folder) for folder in folders[1:])]
     line = arguments(folders[0], Path("out"), **options)[3:]
-    return parse([*train[:1], *line, f"--valid={folders[0]}", f"--test={folders[0]}"]).model_copy(
-        update={"train": folders}
-    )
+    line += [f"--train={folders[0]}", f"--valid={folders[0]}", f"--test={folders[0]}"]
+    return replace(parse(line), train=folders)
 
 
-def _lesson(config: TrainSettings) -> TrainSet:
-    return lesson(read_data(config).train, config)
+def _train_set(config: TrainSettings) -> TrainSet:
+    return train_set(read_data(config).train, config)
 
 
 def _learn(folder: Path, records: list[Record], **options: object) -> TrainSet:
-    return _lesson(_config(write_split(folder / "rows", records), **options))
+    return _train_set(_config(write_split(folder / "rows", records), **options))
 
 
 def _split(folder: Path, records: list[Record]) -> DataSplit:
@@ -73,10 +71,10 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
 def test_an_exam_needs_gold(tmp_path: Path) -> None:
     records = word_problems("test", 3)
     some = [records[0], replace(records[1], gold=None)]
-    assert exam(_split(tmp_path / "some", some)).without_gold == 1
+    assert eval_set(_split(tmp_path / "some", some)).without_gold == 1
     none = [replace(record, gold=None) for record in records]
     with pytest.raises(ShardError, match="no row has a gold label"):
-        exam(_split(tmp_path / "none", none))
+        eval_set(_split(tmp_path / "none", none))
 
 
 def test_a_template_that_asks_too_much(tmp_path: Path) -> None:
@@ -90,13 +88,13 @@ def test_runs_over_the_same_rows_are_joined_by_id(tmp_path: Path) -> None:
     first = [replace(records[0], label=None), *records[1:3]]
     second = [replace(record, label="division", rationale="Because.") for record in records]
     folders = [write_split(tmp_path / "a", first), write_split(tmp_path / "b", second)]
-    learn = _lesson(_config(*folders, rationales=2))
+    learn = _train_set(_config(*folders, rationales=2))
     assert [example.id for example in learn.examples] == [f"train-{i}" for i in range(4)]
     assert [example.label for example in learn.examples[:2]] == ["division", records[1].label]
     told = [said.text for said in learn.examples[1].rationales]
     assert told == [records[1].rationale, "Because."]
     assert [said.weight for said in learn.examples[1].rationales] == [0.5, 0.5]
-    assert len(_lesson(_config(*folders)).examples[1].rationales) == 1
+    assert len(_train_set(_config(*folders)).examples[1].rationales) == 1
 
 
 def test_runs_over_other_rows_are_not_joined(tmp_path: Path) -> None:
@@ -104,7 +102,7 @@ def test_runs_over_other_rows_are_not_joined(tmp_path: Path) -> None:
     other = replace(record, input=record.input | {"question": "Why?"})
     folders = [write_split(tmp_path / "a", [record]), write_split(tmp_path / "b", [other])]
     with pytest.raises(ShardError, match="has another input than in an earlier folder"):
-        _lesson(_config(*folders))
+        _train_set(_config(*folders))
 
 
 def test_votes_can_weigh_labels_and_rows(tmp_path: Path) -> None:
@@ -113,11 +111,10 @@ def test_votes_can_weigh_labels_and_rows(tmp_path: Path) -> None:
         word_problems("train", 1)[0], label="division", label_votes=votes, label_confidence=0.6
     )
     folder = write_split(tmp_path / "rows", [record])
-    [plain] = _lesson(_config(folder)).examples
+    [plain] = _train_set(_config(folder)).examples
     assert (plain.labels, plain.weight) == ((TaskText(text="division"),), 1.0)
-    [soft] = _lesson(
-        _config(folder, row_weight="confidence").model_copy(update={"soft_labels": True})
-    ).examples
+    weighed = _config(folder, row_weight="confidence")
+    [soft] = _train_set(replace(weighed, soft_labels=True)).examples
     assert soft.labels == (
         TaskText(text="division", weight=0.75),
         TaskText(text="addition", weight=0.25),
@@ -129,7 +126,7 @@ def test_smaller_subsamples_nest_in_larger_ones(tmp_path: Path) -> None:
     folder = write_split(tmp_path / "rows", word_problems("train", 40))
 
     def ids(**options: object) -> set[str]:
-        return {example.id for example in _lesson(_config(folder, **options)).examples}
+        return {example.id for example in _train_set(_config(folder, **options)).examples}
 
     assert ids(subsample=0.25) < ids(subsample=0.5) < ids()
     assert len(ids(subsample=0.25)) == 10
@@ -137,5 +134,5 @@ def test_smaller_subsamples_nest_in_larger_ones(tmp_path: Path) -> None:
 
 
 def test_the_choices_are_those_of_the_task(tmp_path: Path) -> None:
-    [question] = exam(_split(tmp_path, word_problems("test", 1))).questions
+    [question] = eval_set(_split(tmp_path, word_problems("test", 1))).questions
     assert question.choices == ("addition", "subtraction", "multiplication", "division")

@@ -1,12 +1,13 @@
 """Rows from files: gold alone beside shards, and the original's own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stepdistill.common.errors import ShardError
-from stepdistill.trainer.data.examples import lesson
+from stepdistill.trainer.data.examples import train_set
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
 from stepdistill.trainer.settings.train import TrainSettings, parse
 from tests.trainer.made_rows import arguments, word_problems
@@ -31,12 +32,12 @@ def _told(path: Path, *labels: str | None) -> Path:
 
 def _config(data: Path, train: list[Path], **options: object) -> TrainSettings:
     config = parse(arguments(data, Path("out"), **options))
-    return config.model_copy(update={"train": tuple(train)})
+    return replace(config, train=tuple(train))
 
 
 def test_gold_rows_join_those_of_shards(data: Path, rows: Path) -> None:
     config = _config(data, [data / "train", rows], labels="gold")
-    learn = lesson(read_data(config).train, config)
+    learn = train_set(read_data(config).train, config)
     assert [example.id for example in learn.examples[60:]] == ["file-0", "file-1", "file-2"]
     assert all(not example.rationales for example in learn.examples[60:])
 
@@ -47,7 +48,7 @@ def test_the_originals_file_tells_labels_and_rationales_row_by_row(
     cot = _told(tmp_path / "train_CoT.json", "addition", None, "division")
     config = _config(data, [rows], cot=cot)
     read = read_data(config)
-    learn = lesson(read.train, config)
+    learn = train_set(read.train, config)
     assert [(e.id, e.label) for e in learn.examples] == [
         ("file-0", "addition"),
         ("file-2", "division"),

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import yaml
 
-from stepdistill.trainer.data.examples import lesson
+from stepdistill.trainer.data.examples import train_set
 from stepdistill.trainer.data.plan import StepPlan, StepSettings
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
 from stepdistill.trainer.data.tokens import LengthLimits, kept, tokenise
@@ -129,7 +129,7 @@ def _data() -> Found:
             name: data_fingerprint(read_data(parse(line_of(name, "unused")))) for name in RUNS
         },
         "put aside": [record.id for record in data.valid.records()],
-        "learnt from": [example.id for example in lesson(data.train, config).examples],
+        "learnt from": [example.id for example in train_set(data.train, config).examples],
     }
 
 
@@ -139,7 +139,7 @@ def _tokens() -> Found:
     folders: dict[str, str] = {}
     for name in RUNS:
         config = parse(line_of(name, "unused"))
-        texts = lesson(read_data(config).train, config).examples
+        texts = train_set(read_data(config).train, config).examples
         folders[name] = kept(Path(), texts, config.table(), tokenizer, limits).name
     return {"tokenizer": tokenizer, "folders": folders}
 
@@ -147,7 +147,7 @@ def _tokens() -> Found:
 def _steps() -> Found:
     """Which rows make up the first steps, over two epochs and more."""
     config = parse(line_of("plain", "unused"))
-    texts = lesson(read_data(config).train, config).examples
+    texts = train_set(read_data(config).train, config).examples
     tokens = tokenise(texts, config.table(), _spell, LengthLimits(input=64, target=32))
     plan = StepPlan(tokens, StepSettings(batch_size=4, seed=3))
     return {"rows": [plan.rows(number).tolist() for number in range(12)]}

@@ -8,7 +8,7 @@ import torch
 
 from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.model.student import Student, from_scratch, pretrained
-from stepdistill.trainer.settings.sizes import SIZES
+from stepdistill.trainer.settings.train import SIZES
 
 PIECES = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁yes", -1.0), ("▁no", -1.0)]
 

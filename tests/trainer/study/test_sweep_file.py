@@ -1,14 +1,16 @@
 """What a sweep's file asks for, and what is said of a wrong one."""
 
+import inspect
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
 import yaml
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.study.launching import words_of
-from stepdistill.trainer.study.sweep_file import EXAMPLE, Sweep, read_sweep
+from stepdistill.trainer.commands import sweep_command
+from stepdistill.trainer.study.sweep_file import Sweep, read_sweep, words_of
 
 SHARED = {"model": "tiny", "train": "data/train", "valid": "data/valid", "test": ["data/test"]}
 
@@ -96,11 +98,11 @@ def test_a_run_that_stands_twice_is_one(home: Path) -> None:
     ("parts", "said"),
     [
         ({}, "asks for no run"),
-        ({"runs": [{"seed": -1}]}, "run 1: --seed -1: Input should be greater"),
-        ({"runs": [{"sead": 1}]}, "--sead 1: Extra inputs"),
+        ({"runs": [{"seed": -1}]}, 'run 1: Invalid value "-1" for --seed. Must be >= 0'),
+        ({"runs": [{"sead": 1}]}, "--sead. Did you mean --seed"),
         ({"runs": [{"output": "x"}]}, "output: is the sweep's own"),
         ({"runs": [{"train": "nowhere"}]}, "no manifest"),
-        ({"options": {"model": "tiny"}, "runs": [{"seed": 0}]}, "--train is required"),
+        ({"options": {"model": "tiny"}, "runs": [{"seed": 0}]}, "--train is missing"),
         ({"grid": {"how": {"a": {"seed": 1}}}, "runs": [{"how": "b"}]}, "how: b is none of a"),
         ({"grids": {}}, "grids: Extra inputs"),
     ],
@@ -117,5 +119,6 @@ def test_the_example_of_the_help_is_a_sweep(home: Path) -> None:
     third = home / "runs/demo-third/train/manifest.json"
     third.write_text(third.read_text().replace('"sha256": "', '"sha256": "0', 1))
     path = home / "study.yaml"
-    path.write_text(EXAMPLE)
+    example = str(inspect.getdoc(sweep_command)).partition("relative to it:")[2]
+    path.write_text(textwrap.dedent(example))
     assert len(read_sweep(path).runs) == 2 * 2 * 2 * 3 + 1

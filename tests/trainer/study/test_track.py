@@ -119,7 +119,7 @@ def test_mixes_tell_the_templates_and_groups_the_rates() -> None:
         (("import", "{}/no.csv"), "cannot be read"),
         (("import", "{}/bad.csv"), "bad.csv:2: experiment_group: Field required"),
         (("import", "{}/bad.csv", "--words", "6"), "--words 6: give it as MIX=N"),
-        (("export", "{}/out.csv", "--tracking", "{}/none.sqlite"), "unrecognized"),
+        (("export", "{}/out.csv", "--tracking", "{}/none.sqlite"), "none.sqlite: no such file"),
         (("export", "{}/out.csv"), "no such file"),
     ],
 )

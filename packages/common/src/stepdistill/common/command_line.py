@@ -11,15 +11,15 @@ and, as the docstring below the field, its help with the unit. A command takes s
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, dataclass_transform, get_args
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args
 
 import cyclopts
 import cyclopts.config
-from cyclopts import App, Group, Parameter, Token
+from cyclopts import App, Group, Parameter, Token, convert
 from cyclopts.argument import Argument, ArgumentCollection
 from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTokensError
 from cyclopts.validators import Number
@@ -29,6 +29,7 @@ from stepdistill.common.errors import ConfigError, DistillError
 _CONFIG = "--config"
 PATH_OR_NAME = "path or name"
 """Marks an option whose text may be a path: in a settings file it is one where that is there."""
+Layer = Callable[[App, tuple[str, ...], ArgumentCollection], None]
 T = TypeVar("T")
 Class = TypeVar("Class", bound=type)
 
@@ -97,6 +98,14 @@ def _group(title: str, place: int) -> Group:
     return Group(title, sort_key=place)
 
 
+@options("Settings file", 99)
+class ConfigFileSettings(Settings):
+    """A file of options; `call` reads it."""
+
+    config: Path | None = None
+    """YAML file of any of these options by name; the command line goes before it."""
+
+
 def at_least(least: float) -> Parameter:
     """A number that is no smaller."""
     return Parameter(validator=Number(gte=least))
@@ -129,8 +138,16 @@ def _file_or_screen(_: object, tokens: Sequence[Token]) -> str:
     return word
 
 
+def _last_given(kind: Any, tokens: Sequence[Token]) -> object:
+    # The words of one occurrence are numbered from 0.
+    start = max((place for place, token in enumerate(tokens) if token.index == 0), default=0)
+    return cast(object, convert(kind, tokens[start:]))
+
+
 FILE_OR_SCREEN = Parameter(converter=_file_or_screen, n_tokens=1, allow_leading_hyphen=True)
 """An option that names a file, or - for the screen."""
+LIST = Parameter(converter=_last_given, consume_multiple=True)
+"""An option of several words, as `--train A B`."""
 NAMES = Parameter(converter=comma_separated, consume_multiple=False)
 """An option of names, given several times or with commas."""
 
@@ -142,7 +159,8 @@ def make_app(name: str, about: str, version: str | None = None) -> App:
         help=about,
         version=version,
         version_flags=["--version"] if version else [],
-        default_parameter=Parameter(negative=(), show_default=_shown_default),
+        # Given twice, the last counts.
+        default_parameter=Parameter(negative=(), show_default=_shown_default, allow_repeating=True),
         help_flags=["--help", "-h"],
         help_format="plaintext",
     )
@@ -155,11 +173,14 @@ def add_command(app: App, function: Callable[..., object], name: str) -> None:
     app.command(function, name=name, help=about, help_epilogue=(heading + examples).strip())
 
 
-def call(app: App, words: Sequence[str]) -> Any:
-    """Do what the words of a command line say; what the command returned. Raises DistillError."""
+def call(app: App, words: Sequence[str], *layers: Layer) -> Any:
+    """Do what the words of a command line say; what the command returned. Raises DistillError.
+
+    layers: of options, each below the ones before it; the command line and its --config go first.
+    """
     path = _config_file(words)
-    if path is not None:
-        app.config = (_SettingsFile(path, must_exist=True, use_commands_as_keys=False),)
+    file = _SettingsFile(path, must_exist=True, use_commands_as_keys=False) if path else None
+    app.config = (*((file,) if file else ()), *layers)
     try:
         return app(
             list(words), exit_on_error=False, print_error=False, result_action="return_value"
@@ -167,6 +188,19 @@ def call(app: App, words: Sequence[str]) -> Any:
     except CycloptsError as error:
         words = (app.name[0], *(error.command_chain or ()), "--help")
         raise ConfigError(f"{_in_words(error)}; see {' '.join(words)}") from None
+
+
+def layer_of(content: Mapping[str, object], source: str) -> Layer:
+    """Options by name as a layer. source: what a refusal calls it."""
+
+    def layer(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        # Below the command's own name: else an option that bears a command's name is left out.
+        nested: dict[str, object] = dict(content)
+        for name in reversed(commands):
+            nested = {name: nested}
+        cyclopts.config.Dict(nested, source=source)(app, commands, arguments)
+
+    return layer
 
 
 def exit_code_of(app: App, words: Sequence[str]) -> int:
@@ -198,7 +232,7 @@ def _in_words(error: CycloptsError) -> str:
 
 def _shown_default(value: object) -> object:
     """None hides it: what is off, or nothing, needs no words."""
-    if value is None or value is False or value in ((), frozenset()):
+    if value is None or value is False or value in ((), frozenset(), ""):
         return None
     if isinstance(value, tuple):
         return ",".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
@@ -221,6 +255,11 @@ def _kind_of_path(argument: Argument) -> str | None:
     return "path" if argument.hint is Path or Path in get_args(argument.hint) else None
 
 
+def _placed(folder: Path, value: object, kind: str) -> object:
+    there = folder / value if isinstance(value, str) else folder
+    return str(there) if isinstance(value, str) and (kind == "path" or there.exists()) else value
+
+
 class _SettingsFile(cyclopts.config.Yaml):
     """A YAML file of options by name; what the command line says goes before it.
 
@@ -233,11 +272,11 @@ class _SettingsFile(cyclopts.config.Yaml):
         content = self._content()
         for key, value in content.items():
             kind = kinds.get(f"--{key.replace('_', '-')}")
-            if isinstance(value, str) and kind is not None:
-                there = folder / value
-                content[key] = str(there) if kind == "path" or there.exists() else value
-        loaded = cyclopts.config.Dict(content, use_commands_as_keys=False, source=str(self.path))
-        loaded(app, commands, arguments)
+            if kind is not None:
+                paths = cast(list[object], value) if isinstance(value, list) else [value]
+                seen = [_placed(folder, each, kind) for each in paths]
+                content[key] = seen if isinstance(value, list) else seen[0]
+        layer_of(content, str(self.path))(app, commands, arguments)
 
     def _content(self) -> dict[str, object]:
         try:

@@ -1,54 +1,50 @@
-"""From the command line to an exit code: read and check everything, then hand over to run.py.
+"""From the command line to an exit code, on one rank or many.
 
 0: done, or nothing to do. 2: bad input, one line on stderr. Whatever the number of ranks, one of
 them speaks.
 """
 
 import os
-import shutil
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from importlib import import_module
-from pathlib import Path
+from importlib.metadata import version
 
-import orjson
+from cyclopts import App
 
-from stepdistill.common.errors import ConfigError, DistillError
-from stepdistill.trainer.data.examples import exam, lesson
-from stepdistill.trainer.data.shards import data_fingerprint, read_data
+from stepdistill.common import command_line
+from stepdistill.common.errors import DistillError
+from stepdistill.trainer.commands import COMMANDS
 from stepdistill.trainer.errors import Stopped
-from stepdistill.trainer.settings.train import (
-    CHECKPOINTS_NAME,
-    RESULTS_NAME,
-    TrainSettings,
-    fingerprint,
-    parse,
-)
+from stepdistill.trainer.settings.train import preset_below
 
-COMMANDS = {
-    "predict": "stepdistill.trainer.inference.predict",
-    "evaluate": "stepdistill.trainer.inference.evaluate",
-    "serve": "stepdistill.trainer.inference.serve",
-    "sweep": "stepdistill.trainer.study.sweep",
-    "track": "stepdistill.trainer.study.track",
-    "tables": "stepdistill.trainer.study.tables",
-    "plots": "stepdistill.trainer.study.plots",
-}
-"""What a first word may be, in place of a training run's options, and where it is done."""
+_ABOUT = "Train a small student on a teacher's labels and rationales, use it, and compare students."
+_LOCAL_RANK = ("--local_rank", "--local-rank")
+_HELP = ("--help", "-h")
 _SILENCE_S = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, or what the first argument says; the exit code."""
+    """Train, or what the first word says; the exit code."""
+    words = _own_words(sys.argv[1:] if arguments is None else arguments)
+    is_training = not words or (words[0].startswith("-") and words[0] != "--version")
+    return _run(["train", *words] if is_training else words)
+
+
+def console_script() -> None:
+    """`stepdistill COMMAND ...`; without a command, what there is."""
+    words = _own_words(sys.argv[1:])
+    wants_help = not words or words[0] in _HELP
+    raise SystemExit(_run(["--help"]) if wants_help else main(words))
+
+
+def _run(words: list[str]) -> int:
     stand_alone()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    if os.environ["RANK"] != "0" and not set(_HELP).isdisjoint(words):
+        return 0
     try:
-        if given and given[0] in COMMANDS:
-            _use(given[0], given[1:])
-        else:
-            _main(parse(given[1:] if given[:1] == ["train"] else given))
+        command_line.call(make_app(), words, preset_below)
     except Stopped as stopped:
         _say_once(str(stopped))
         return stopped.exit_code
@@ -58,69 +54,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def console_script() -> None:
-    """`stepdistill COMMAND ...`; without a command, what there is."""
-    raise SystemExit(main(sys.argv[1:] or ["--help"]))
+def make_app() -> App:
+    """The app with all commands."""
+    app = command_line.make_app("stepdistill", _ABOUT, version("stepdistill-trainer"))
+    for name, command in COMMANDS.items():
+        if isinstance(command, App):
+            app.command(command)
+        else:
+            command_line.add_command(app, command, name)
+    return app
 
 
-def _use(command: str, arguments: Sequence[str]) -> None:
-    """Late imports, as in `_main`: help and wrong options come at once."""
-    getattr(import_module(COMMANDS[command]), command)(arguments)
+def _own_words(arguments: Sequence[str]) -> list[str]:
+    """Without the launcher's --local_rank, which it puts first; the environment says the same.
 
-
-def _main(config: TrainSettings) -> None:
-    data = read_data(config)
-    mark = fingerprint(config, data_fingerprint(data))
-    learn = lesson(data.train, config)
-    valid, test = exam(data.valid), exam(data.test)
-    if _is_done(config, mark):
-        _say(f"nothing to do: {config.output} holds this very run; --force trains again")
-        return
-    # Late, because torch and its kin take ten seconds to import: a wrong path must not cost that.
-    from stepdistill.trainer.run import run
-    from stepdistill.trainer.training.prepare import RunInputs
-    from stepdistill.trainer.training.report import data_counts
-
-    counts = data_counts(data, learn, valid, test)
-    run(
-        RunInputs(
-            config=config,
-            fingerprint=mark,
-            lesson=learn,
-            valid=valid,
-            test=test,
-            kind=data.kind,
-            origin=data.train.parts[0].manifest,
-            counts=counts,
-        )
-    )
-
-
-def _is_done(config: TrainSettings, mark: str) -> bool:
-    """Whether the output holds this run. Raises ConfigError when it holds another one."""
-    path = config.output / RESULTS_NAME
-    try:
-        config.output.mkdir(parents=True, exist_ok=True)
-        if config.force:
-            _forget(config.output)
-            return False
-        if not path.exists():
-            return False
-        found = orjson.loads(path.read_bytes()).get("fingerprint")
-    except (OSError, orjson.JSONDecodeError, AttributeError) as error:
-        raise ConfigError(f"--output {config.output}: cannot be used ({error})") from None
-    if found != mark:
-        raise ConfigError(
-            f"{path}: from other settings or data; take another --output, or --force to replace it"
-        )
-    return True
-
-
-def _forget(output: Path) -> None:
-    """Remove what an earlier run left; one rank does it before any can look."""
-    if os.environ["RANK"] == "0":
-        (output / RESULTS_NAME).unlink(missing_ok=True)
-        shutil.rmtree(output / CHECKPOINTS_NAME, ignore_errors=True)
+    The tracking file may be named before what `track` is to do.
+    """
+    words = list(arguments)
+    while words and words[0].partition("=")[0] in _LOCAL_RANK:
+        del words[: 1 if "=" in words[0] else 2]
+    if words[:1] == ["track"]:
+        is_verb = [word in ("add", "import", "export") for word in words]
+        words = ["track", *([words.pop(is_verb.index(True))] if any(is_verb) else []), *words[1:]]
+    return words
 
 
 def stand_alone() -> None:
@@ -144,8 +100,3 @@ def _say_once(line: str) -> None:
         time.sleep(_SILENCE_S)
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
-
-
-def _say(line: str) -> None:
-    if os.environ["RANK"] == "0":
-        sys.stderr.write(f"{line}\n")

@@ -103,7 +103,7 @@ def _sit(ready: RunParts, exam: evaluation.EvalBatches) -> evaluation.EvalAnswer
 def _conclude(job: RunInputs, ready: RunParts, progress: TrainingProgress) -> None:
     config, world, questions = job.config, ready.engine.world, job.test.questions
     answers = _sit(ready, ready.test)
-    often = majority(example.label for example in job.lesson.examples)
+    often = majority(example.label for example in job.train.examples)
     verdict = report.TestScores(
         student=mark(answers.labels, questions, job.kind),
         teacher=mark([q.teacher for q in questions], questions, job.kind),
@@ -136,4 +136,4 @@ def _resolved(config: TrainSettings, world: World) -> TrainSettings:
     """The settings with nothing left open, as they are used and reported."""
     natural: Precision = "fp32" if world.device.type == "cpu" else "bf16"
     precision = config.precision or natural
-    return config.model_copy(update={"precision": precision, "lr": config.peak_lr})
+    return replace(config, precision=precision, lr=config.peak_lr)

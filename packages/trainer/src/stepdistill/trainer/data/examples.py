@@ -71,7 +71,7 @@ class EvalSet:
     without_gold: int
 
 
-def lesson(split: DataSplit, config: TrainSettings) -> TrainSet:
+def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
     """The split's rows as training examples. Raises ShardError when not one row has a label.
 
     Rows that stand in several folders are one: the first label counts, rationales come together.
@@ -95,7 +95,7 @@ def lesson(split: DataSplit, config: TrainSettings) -> TrainSet:
     )
 
 
-def exam(split: DataSplit) -> EvalSet:
+def eval_set(split: DataSplit) -> EvalSet:
     """The split's rows with a gold label. Raises ShardError when there is none."""
     questions = tuple(
         EvalExample(

@@ -1,17 +1,14 @@
 """`stepdistill evaluate MODEL FOLDER...`: student against teacher, both against gold."""
 
-import argparse
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import orjson
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from stepdistill.trainer.data.examples import EvalSet, exam
+from stepdistill.trainer.data.examples import EvalSet, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
 from stepdistill.trainer.inference.comparison import Difference, difference
 from stepdistill.trainer.inference.predictor import Predictor
@@ -19,14 +16,8 @@ from stepdistill.trainer.inference.progress_line import ProgressLine
 from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.scores import Calibration, Score, calibration, mark, right
-from stepdistill.trainer.settings.command_line import Parser
+from stepdistill.trainer.settings.inference import CompareSettings
 
-_EXAMPLES = """examples:
-  stepdistill evaluate runs/student/model runs/anli1/test
-  stepdistill evaluate runs/student/model runs/anli1/test --usd-per-hour 1.2 --json out.json
-
-The teacher's label of a row is the one in its record; a row that it did not label is wrong.
-"""
 _AT_ONCE = 64
 
 
@@ -43,36 +34,20 @@ class Evaluation:
     teacher_cost_usd: float | None
 
 
-def evaluate(arguments: Sequence[str]) -> None:
+def evaluate(settings: CompareSettings) -> None:
     """The command. Raises DistillError."""
-    given = _options(arguments)
-    split = read_split("test", given.folders)
-    found = _evaluation(Predictor(given.model), split, given)
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_bytes(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
+    split = read_split("test", settings.folders)
+    found = _evaluation(Predictor(settings.model), split, settings)
+    if settings.json:
+        settings.json.parent.mkdir(parents=True, exist_ok=True)
+        settings.json.write_bytes(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
     _show(Console(), found)
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Parser(
-        prog="stepdistill evaluate",
-        description="Compare a trained student with its teacher, row by row, against gold labels.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", type=Path, help="the folder `model` of a finished run")
-    parser.add_argument("folders", type=Path, nargs="+", help="folders of shards")
-    parser.add_argument("--usd-per-hour", type=float, metavar="X", help="what this machine costs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep all figures in FILE")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    return parser.parse_args(arguments)
-
-
-def _evaluation(pupil: Predictor, split: DataSplit, given: argparse.Namespace) -> Evaluation:
-    sheet, kind = exam(split), split.parts[0].manifest.label.kind
+def _evaluation(pupil: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:
+    sheet, kind = eval_set(split), split.parts[0].manifest.label.kind
     began = time.perf_counter()
-    answers = _answers(pupil, sheet, quiet=given.quiet)
+    answers = _answers(pupil, sheet, quiet=settings.quiet)
     rate = len(answers) / (time.perf_counter() - began)
     labels, teachers = [a.label for a in answers], [q.teacher for q in sheet.questions]
     hits, theirs = (right(said, sheet.questions, kind) for said in (labels, teachers))
@@ -82,7 +57,7 @@ def _evaluation(pupil: Predictor, split: DataSplit, given: argparse.Namespace) -
         student_less_teacher=difference(hits, theirs),
         calibration=calibration([answer.probability for answer in answers], hits),
         rows_per_s=rate,
-        student_cost_usd=given.usd_per_hour and given.usd_per_hour / 3600 / rate * 1000,
+        student_cost_usd=settings.usd_per_hour and settings.usd_per_hour / 3600 / rate * 1000,
         teacher_cost_usd=_teacher_cost(split),
     )
 

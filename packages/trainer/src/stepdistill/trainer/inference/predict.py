@@ -5,11 +5,9 @@ lines come out in the order of the rows. Started again, the command goes on behi
 line of its output.
 """
 
-import argparse
 import contextlib
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -21,76 +19,37 @@ from stepdistill.trainer.inference.answering import abstained, answer_lines, che
 from stepdistill.trainer.inference.predictor import Predictor
 from stepdistill.trainer.inference.progress_line import ProgressLine
 from stepdistill.trainer.inference.rows import AskedRow, read_rows
-from stepdistill.trainer.settings.command_line import Parser
+from stepdistill.trainer.settings.inference import PredictSettings
 
 _BATCHES_AT_ONCE = 8
-_EXAMPLES = """examples:
-  stepdistill predict runs/student/model rows.jsonl --output labels.jsonl
-  stepdistill predict runs/student/model rows.jsonl --explain --abstain-below 0.8
-
-A row is a line like {"id": "7", "input": {"premise": "...", "hypothesis": "..."}}, with the fields
-that the task has; the fields may also stand bare, or the input be the text itself.
-"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What was asked for on the command line."""
-
-    explain: bool
-    abstain_below: float
-    batch_size: int
-
-
-def predict(arguments: Sequence[str]) -> None:
+def predict(settings: PredictSettings) -> None:
     """The command. Raises DistillError."""
-    given = _options(arguments)
-    wanted = Wanted(
-        explain=given.explain, abstain_below=given.abstain_below, batch_size=given.batch_size
-    )
-    pupil = Predictor(given.model)
-    if wanted.explain:
+    pupil = Predictor(settings.model)
+    if settings.explain:
         check_explains(pupil, "--explain")
-    rows = read_rows(given.input, pupil.use)
-    with _output(given.output) as (file, done), ProgressLine("rows", quiet=given.quiet) as tick:
-        for chunk in _chunks(islice(rows, done, None), wanted.batch_size * _BATCHES_AT_ONCE):
-            file.writelines(_answered(pupil, chunk, wanted))
+    rows = read_rows(settings.input, pupil.use)
+    with (
+        _output(settings.output) as (file, done),
+        ProgressLine("rows", quiet=settings.quiet) as tick,
+    ):
+        for chunk in _chunks(islice(rows, done, None), settings.batch_size * _BATCHES_AT_ONCE):
+            file.writelines(_answered(pupil, chunk, settings))
             file.flush()
             tick(len(chunk))
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Parser(
-        prog="stepdistill predict",
-        description="Label rows with a trained student; each line has the label's probability.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", type=Path, help="the folder `model` of a finished run")
-    parser.add_argument("input", type=Path, help="rows as JSON lines")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the screen")
-    parser.add_argument("--explain", action="store_true", help="add the student's rationale")
-    parser.add_argument(
-        "--abstain-below", type=float, default=0.0, metavar="P", help="no label that is less likely"
-    )
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="rows at once (64)")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    given = parser.parse_args(arguments)
-    if given.batch_size < 1:
-        raise ConfigError(f"--batch-size {given.batch_size}: must be 1 or more")
-    return given
-
-
-def _answered(pupil: Predictor, rows: Sequence[AskedRow], wanted: Wanted) -> list[bytes]:
+def _answered(pupil: Predictor, rows: Sequence[AskedRow], settings: PredictSettings) -> list[bytes]:
     """A line for each row, in the order of the rows."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].input))
     lines = [b""] * len(rows)
-    for start in range(0, len(rows), wanted.batch_size):
-        places = order[start : start + wanted.batch_size]
+    for start in range(0, len(rows), settings.batch_size):
+        places = order[start : start + settings.batch_size]
         batch = [rows[place] for place in places]
-        said = answer_lines(pupil, batch, explain=wanted.explain)
+        said = answer_lines(pupil, batch, explain=settings.explain)
         for place, line in zip(places, said, strict=True):
-            kept = abstained(line, wanted.abstain_below)
+            kept = abstained(line, settings.abstain_below)
             lines[place] = orjson.dumps(kept, option=orjson.OPT_APPEND_NEWLINE)
     return lines
 

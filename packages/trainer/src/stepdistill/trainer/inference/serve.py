@@ -1,12 +1,10 @@
 """`stepdistill serve MODEL`: the student behind HTTP, its answers as JSON."""
 
-import argparse
 import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import orjson
 from aiohttp import web
@@ -17,16 +15,8 @@ from stepdistill.trainer.inference.answering import abstained, can_explain, chec
 from stepdistill.trainer.inference.batcher import Batcher
 from stepdistill.trainer.inference.predictor import Predictor
 from stepdistill.trainer.inference.rows import AskedRow, row_of
-from stepdistill.trainer.settings.command_line import Parser
+from stepdistill.trainer.settings.inference import ServeSettings
 
-_EXAMPLES = """examples:
-  stepdistill serve runs/student/model --port 8080
-
-  curl localhost:8080/predict --json '{"rows": [{"id": "7", "input": {"text": "..."}}]}'
-
-A call may say "explain": true, for the student's reasons, and "abstain_below": 0.8, for no label
-that is less likely. GET / tells the task, its labels and the fields of a row.
-"""
 _LONGEST_BODY = 1 << 24
 
 
@@ -40,28 +30,10 @@ class ServeCall(BaseModel):
     abstain_below: float = 0.0
 
 
-def serve(arguments: Sequence[str]) -> None:
+def serve(settings: ServeSettings) -> None:
     """The command; ends with Ctrl-C or SIGTERM. Raises DistillError."""
-    given = _options(arguments)
-    application = PredictHandler(Predictor(given.model), given.batch_size).application()
-    asyncio.run(_listen(application, given.host, given.port))
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Parser(
-        prog="stepdistill serve",
-        description="Serve a trained student: POST /predict, rows in, labels out.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", type=Path, help="the folder `model` of a finished run")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: for other machines too")
-    parser.add_argument("--port", type=int, default=8080, metavar="N", help="8080; 0: a free one")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="rows at once (64)")
-    given = parser.parse_args(arguments)
-    if given.batch_size < 1:
-        raise ConfigError(f"--batch-size {given.batch_size}: must be 1 or more")
-    return given
+    application = PredictHandler(Predictor(settings.model), settings.batch_size).application()
+    asyncio.run(_listen(application, settings.host, settings.port))
 
 
 class PredictHandler:

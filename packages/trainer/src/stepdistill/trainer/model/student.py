@@ -15,7 +15,7 @@ from transformers import (
 
 from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.model.tokenizer import Piece, from_pieces
-from stepdistill.trainer.settings.sizes import Size
+from stepdistill.trainer.settings.train import Size
 
 _FAMILY = ("t5", "mt5")
 _HEAD = 16

@@ -1,1 +1,1 @@
-"""Settings of a training run: its options, the table of tasks, the sizes of a student."""
+"""Settings: every option once, on the field that holds it; the table of tasks."""

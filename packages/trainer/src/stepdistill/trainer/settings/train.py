@@ -1,18 +1,33 @@
-"""Settings of a training run, checked once and frozen."""
+"""Settings of a training run: each option once, with its type, bounds, default and help."""
 
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from cyclopts import App, Parameter
+from cyclopts.argument import ArgumentCollection
+from cyclopts.validators import Number
 
+from stepdistill.common.command_line import (
+    LIST,
+    ConfigFileSettings,
+    Settings,
+    add_command,
+    at_least,
+    between,
+    call,
+    layer_of,
+    make_app,
+    options,
+    read_by,
+)
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.settings.command_line import read_options
-from stepdistill.trainer.settings.sizes import SIZES
 from stepdistill.trainer.settings.tasks import Mode, Table, read_table, table_of
 
 RESULTS_NAME = "results.json"
@@ -21,83 +36,179 @@ LR_PRETRAINED = 3e-4
 
 Labels = Literal["teacher", "gold"]
 Precision = Literal["fp32", "bf16"]
-Curve = Literal["linear", "cosine", "constant"]
 EvaluateBy = Literal["greedy", "scoring"]
 
 PRESETS: dict[str, dict[str, object]] = {
     # Voege 2023, as its runs are recorded: no warm-up, a rate that then falls linearly.
     "original": {"lr": 5e-5, "warmup": 0, "curve": "linear", "batch_size": 64, "patience": 0},
 }
+NO_FILE = ConfigFileSettings()
+_POSITIVE = Parameter(validator=Number(gt=0))
 
 
-class TrainSettings(BaseModel):
-    """One run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A student that is trained from scratch, without a download.
 
-    batch_size: rows per optimizer step, over all ranks and micro-batches.
-    batch_tokens: tokens of one rank's micro-batch at most, padding included; None: no limit.
-    pack: short inputs share lines of so many tokens; None: each row has a line of its own.
-    lr, dropout, precision: None takes what suits the model and the machine.
-    alpha: weight of the label's loss; the rationale's weighs 1 - alpha.
-    evaluate_by: greedy: what the student says counts; scoring: the likeliest of a closed set.
-    patience: exams without a better one before training ends; 0: never.
-    subsample: share of the training rows that is used; a smaller one is part of a larger one.
-    valid_share: share of the training rows put aside for validation, where no --valid is given.
+    width: of a hidden state.
+    layers: of the encoder, and of the decoder.
+    lr: the peak learning rate that did best on the demo's validation rows, of three rates a factor
+        of two apart, over three seeds.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    width: int
+    layers: int
+    lr: float
 
-    train: tuple[Path, ...]
-    valid: tuple[Path, ...] = ()
-    test: tuple[Path, ...]
+
+SIZES = {
+    "micro": Size(width=32, layers=1, lr=3e-3),
+    "tiny": Size(width=64, layers=2, lr=3e-3),
+    "mini": Size(width=128, layers=3, lr=7e-4),
+}
+
+
+def _precision(word: str) -> Precision:
+    if word == "fp16":
+        raise ConfigError("--precision fp16: T5 overflows in fp16, take bf16 or fp32")
+    if word not in ("fp32", "bf16"):
+        raise ConfigError(f"--precision {word}: choose bf16 or fp32")
+    return word
+
+
+@options("Data", 1)
+class TrainDataSettings(Settings):
+    """What is learnt from, selected by and judged on."""
+
+    train: Annotated[tuple[Path, ...], LIST]
+    """Folders of shards to learn from; rows in several of them are joined by id."""
+    valid: Annotated[tuple[Path, ...], LIST] = ()
+    """Folders to select by; without any, --valid-share of the rows."""
+    test: Annotated[tuple[Path, ...], LIST]
+    """Folders to be judged on at the end."""
     cot: Path | None = None
-    model: str
-    output: Path
-    cache: Path | None = None
-    preset: str | None = None
+    """The original's train_CoT.json, for the rows of --train."""
     labels: Labels = "teacher"
-    mode: Mode = "step-by-step"
-    tasks: Path | None = None
-    alpha: float = Field(default=0.5, ge=0, le=1)
-    rationales: int = Field(default=1, ge=1)
-    row_weight: Literal["none", "confidence"] = "none"
-    soft_labels: bool = False
-    mutual: float = Field(default=0.0, ge=0)
-    subsample: float = Field(default=1.0, gt=0, le=1)
-    valid_share: float = Field(default=0.1, gt=0, lt=1)
-    steps: int = Field(default=1000, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    batch_tokens: int | None = Field(default=None, ge=1)
-    pack: int | None = Field(default=None, ge=8)
-    accumulate: int = Field(default=1, ge=1)
-    lr: float | None = Field(default=None, gt=0)
-    warmup: int = Field(default=50, ge=0)
-    curve: Curve = "linear"
-    clip: float = Field(default=1.0, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    eval_every: int = Field(default=100, ge=1)
-    evaluate_by: EvaluateBy = "greedy"
-    save_every: int | None = Field(default=None, ge=1)
-    patience: int = Field(default=0, ge=0)
-    log_every: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0)
-    max_input_tokens: int = Field(default=512, ge=8)
-    max_target_tokens: int = Field(default=256, ge=2)
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    zero: int = Field(default=0, ge=0, le=3)
-    precision: Precision | None = None
-    compile: bool = False
-    activation_checkpointing: bool = False
-    peak: float | None = Field(default=None, gt=0)
-    track: tuple[Literal["wandb", "mlflow"], ...] = ()
-    universal: bool = False
-    quiet: bool = False
-    force: bool = False
+    """Labels to train on."""
+    subsample: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 1.0
+    """Share of the training rows that is used; a smaller one is part of a larger one."""
+    valid_share: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.1
+    """Share of the rows that validates without --valid; ids alone decide which."""
+    max_input_tokens: Annotated[int, at_least(8)] = 512
+    """Longer inputs are cut."""
+    max_target_tokens: Annotated[int, at_least(2)] = 256
+    """Longer targets are cut."""
+    cache: Path | None = None
+    """Folder of tokenised rows; default: ~/.cache/stepdistill/tokens."""
 
-    @model_validator(mode="after")
-    def _parts_fit(self) -> "TrainSettings":
+
+@options("Tasks (all but --mode off by default)", 2)
+class TaskTableSettings(Settings):
+    """What the student is to say of a row, and what each saying weighs."""
+
+    mode: Mode = "step-by-step"
+    """Label and rationale apart, the label alone, or one target of both."""
+    alpha: Annotated[float, between(0, 1)] = 0.5
+    """Step-by-step: weight of the label's loss; the rationale's weighs 1 - alpha."""
+    tasks: Path | None = None
+    """A table of tasks of your own, JSON, in place of --mode."""
+    rationales: Annotated[int, at_least(1)] = 1
+    """Rationales of a row that are learnt from, over all folders."""
+    row_weight: Literal["none", "confidence"] = "none"
+    """confidence: rows weigh as much as the teacher's votes agree."""
+    soft_labels: bool = False
+    """Learn every label that the teacher voted for, by its share."""
+    mutual: Annotated[float, at_least(0)] = 0.0
+    """Weight of the mutual-information term."""
+
+
+@options("Training", 3)
+class ScheduleSettings(Settings):
+    """Steps, their size, and when the student is judged."""
+
+    preset: Literal["original"] | None = None
+    """original: lr 5e-5 without warm-up, batches of 64; what is given beside it goes before it."""
+    steps: Annotated[int, at_least(1)] = 1000
+    """Optimizer steps."""
+    batch_size: Annotated[int, at_least(1)] = 32
+    """Rows a step, over all ranks and micro-batches."""
+    batch_tokens: Annotated[int | None, at_least(1)] = None
+    """Tokens, padding included, that a rank reads at once at most; a step takes turns beyond."""
+    pack: Annotated[int | None, at_least(8)] = None
+    """Short inputs share lines of N tokens, computed exactly as apart; default: apart."""
+    accumulate: Annotated[int, at_least(1)] = 1
+    """Micro-batches a step, at least."""
+    lr: Annotated[float | None, _POSITIVE] = None
+    """Peak learning rate; default: 3e-4, from scratch 3e-3, `mini` 7e-4."""
+    warmup: Annotated[int, at_least(0)] = 50
+    """Warm-up steps."""
+    curve: Literal["linear", "cosine", "constant"] = "linear"
+    """The learning rate after warm-up."""
+    clip: Annotated[float, _POSITIVE] = 1.0
+    """Gradient norm at most."""
+    weight_decay: Annotated[float, at_least(0)] = 0.0
+    """AdamW's weight decay."""
+    dropout: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None
+    """Dropout probability; default: the model's own, 0 from scratch."""
+    eval_every: Annotated[int, at_least(1)] = 100
+    """Steps between validations."""
+    evaluate_by: EvaluateBy = "greedy"
+    """greedy: what the student says counts; scoring: the likeliest of a closed set of labels."""
+    patience: Annotated[int, at_least(0)] = 0
+    """End after so many validations without a better one; 0: never."""
+    seed: Annotated[int, at_least(0)] = 0
+    """Decides the rows of each step, weights from scratch, dropout."""
+
+
+@options("Student, machine and output", 4)
+class MachineSettings(Settings):
+    """What is trained, on what, and where it goes."""
+
+    model: str
+    """A folder, a hub id, or `micro`, `tiny`, `mini`: from scratch."""
+    output: Path
+    """Folder for results.json and model/."""
+    zero: Literal[0, 1, 2, 3] = 0
+    """ZeRO stage."""
+    precision: Annotated[Precision | None, read_by(_precision)] = None
+    """bf16 (default on a GPU) or fp32 (default on a CPU)."""
+    compile: bool = False
+    """Compile the student (a minute at first, faster after)."""
+    activation_checkpointing: bool = False
+    """Compute activations again instead of keeping them."""
+    save_every: Annotated[int | None, at_least(1)] = None
+    """Steps between checkpoints; default: as --eval-every."""
+    universal: bool = False
+    """Go on from a checkpoint of another number of ranks."""
+    peak: Annotated[float | None, _POSITIVE] = None
+    """The device's peak in TFLOP/s, where it is not known."""
+    track: Annotated[tuple[Literal["wandb", "mlflow"], ...], LIST] = ()
+    """Report there too (TensorBoard always)."""
+    log_every: Annotated[int, at_least(1)] = 10
+    """Steps between lines of the history."""
+    quiet: bool = False
+    """No progress, only the result."""
+    force: bool = False
+    """Train again over what --output holds."""
+
+
+# Whatever decides nothing of the result: where things lie, what is shown, how work is shared out.
+# Data enters by its content, and the table of tasks stands for --tasks.
+_ELSEWHERE = {
+    *("train", "valid", "test", "output", "cache", "quiet", "force", "log_every"),
+    *("cot", "tasks", "preset", "track", "peak", "save_every", "universal"),
+    *("batch_tokens", "accumulate", "pack"),
+}
+
+
+@options()
+class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainDataSettings):
+    """One training run."""
+
+    def check(self) -> None:
+        super().check()
         if self.mutual and (self.tasks or self.mode != "step-by-step"):
-            raise ValueError("--mutual compares predict and explain: take --mode step-by-step")
-        return self
+            raise ConfigError("--mutual compares predict and explain: take --mode step-by-step")
 
     @property
     def peak_lr(self) -> float:
@@ -122,7 +233,7 @@ class TrainSettings(BaseModel):
 
     def learning_rate(self, step: int) -> float:
         """Warm-up to the peak, then along the curve to zero after the last step; from step 0."""
-        warmup = min(self.warmup, self.steps // 2)
+        warmup = min(self.warmup, self.steps // 2)  # a short run falls, too
         if step < warmup:
             return self.peak_lr * (step + 1) / warmup
         left = (self.steps - step) / (self.steps - warmup)
@@ -131,14 +242,17 @@ class TrainSettings(BaseModel):
         return self.peak_lr * (1.0 if self.curve == "constant" else left)
 
     def identity(self) -> dict[str, object]:
-        """The settings that decide the result: data enters by its content, not by its path."""
-        elsewhere = {"train", "valid", "test", "output", "cache", "quiet", "force", "log_every"}
-        # The table stands for mode, alpha and file; what only shares out the work decides nothing.
-        elsewhere |= {"cot", "tasks", "preset", "track", "peak", "save_every", "universal"}
-        elsewhere |= {"batch_tokens", "accumulate", "pack"}
-        told = self.model_dump(mode="json", exclude=elsewhere)
+        """The settings that decide the result."""
+        decided = {name: value for name, value in asdict(self).items() if name not in _ELSEWHERE}
         # As it is and not as it was asked for: a default may be another one in time.
-        return {**told, "lr": self.peak_lr, "tasks": [task.model_dump() for task in self.table()]}
+        tasks = [task.model_dump() for task in self.table()]
+        return {**decided, "lr": self.peak_lr, "tasks": tasks}
+
+    def uncommon(self) -> dict[str, object]:
+        """Those of them that are not the default."""
+        defaults = {field.name: field.default for field in fields(self)}
+        decided = self.identity()
+        return {name: value for name, value in decided.items() if value != defaults.get(name)}
 
 
 def fingerprint(config: TrainSettings, data: str) -> str:
@@ -147,29 +261,24 @@ def fingerprint(config: TrainSettings, data: str) -> str:
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def parse(arguments: Sequence[str]) -> TrainSettings:
-    """Read a command line. Raises ConfigError; `--help` prints and exits as argparse does."""
-    return checked(read_options(arguments))
+def preset_below(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """A layer of options below the command line and its settings file: those of --preset."""
+    for argument in arguments:
+        chosen = argument.tokens[-1].value if argument.tokens else None
+        if argument.name == "--preset" and chosen in PRESETS:
+            layer_of(PRESETS[chosen], "--preset")(app, commands, arguments)
 
 
-def checked(given: Mapping[str, object]) -> TrainSettings:
-    """The settings of some options, by name. Raises ConfigError."""
-    if given.get("precision") == "fp16":
-        raise ConfigError("--precision fp16: T5 overflows in fp16, take bf16 or fp32")
-    preset = given.get("preset")
-    if preset is not None and preset not in PRESETS:
-        raise ConfigError(f"--preset {preset}: choose from {', '.join(PRESETS)}")
-    try:
-        return TrainSettings.model_validate({**PRESETS.get(str(preset), {}), **given})
-    except ValidationError as error:
-        raise ConfigError(_wrong(error)) from None
+def parse(words: Sequence[str]) -> TrainSettings:
+    """The settings that a command line of `train` says. Raises ConfigError."""
+    return call(_app(), ["train", *words], preset_below)
 
 
-def _wrong(error: ValidationError) -> str:
-    first = error.errors()[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ")
-    option = str(first["loc"][0]).replace("_", "-")
-    if first["type"] == "missing":
-        return f"--{option} is required"
-    return f"--{option} {first['input']}: {first['msg']}"
+@cache
+def _app() -> App:
+    def as_given(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> TrainSettings:
+        return settings
+
+    app = make_app("stepdistill", "")
+    add_command(app, as_given, "train")
+    return app

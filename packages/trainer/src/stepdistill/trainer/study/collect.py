@@ -96,15 +96,10 @@ def _teacher_cost(train: ResultSplit, subsample: float) -> float | None:
 
 def _others(config: TrainSettings) -> str:
     """The settings without a column that are not the default, as JSON."""
-    defaults = {name: field.default for name, field in TrainSettings.model_fields.items()}
-    decided = config.identity()
-    others = {
-        name: value
-        for name, value in decided.items()
-        if name not in _NAMED and value != defaults.get(name)
-    }
+    uncommon = config.uncommon()
+    others = {name: value for name, value in uncommon.items() if name not in _NAMED}
     if config.tasks is not None:
-        others["tasks"] = decided["tasks"]
+        others["tasks"] = uncommon["tasks"]
     return orjson.dumps(others, option=orjson.OPT_SORT_KEYS).decode()
 
 

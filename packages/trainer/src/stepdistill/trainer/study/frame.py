@@ -15,7 +15,6 @@ CONTEXT = (
     *("source", "task", "model", "subsample", "max_input_tokens", "batch_size", "optimizer"),
     *("lr", "settings"),
 )
-POOLED = tuple(name for name in (*CONTEXT, *CONTENDER) if name not in ("source", "task", "method"))
 BASELINE, _SECOND_BASELINE = "standard, gold", "standard, teacher"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from stepdistill.trainer.study.sweep_file import Options, PlannedRun
+from stepdistill.trainer.study.sweep_file import PlannedRun, words_of
 
 _OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _LOOK_EVERY_S = 0.2
@@ -30,20 +30,6 @@ class Launcher:
         own = ["--master_port", port, "--log_level", "error", *self.options]
         trainer = ["--module", "stepdistill.trainer", *words_of(run.options)]
         return ["deepspeed", *own, *trainer, "--output", str(run.folder)]
-
-
-def words_of(options: Options) -> list[str]:
-    """Options of a training run as they stand on its command line."""
-    words: list[str] = []
-    for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
-        if isinstance(value, list):
-            words += [option, *map(str, value)]
-        elif value is True:
-            words.append(option)
-        elif value is not False:
-            words += [option, str(value)]
-    return words
 
 
 def shell_line(words: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stepdistill.trainer.settings.sizes import SIZES
+from stepdistill.trainer.settings.train import SIZES
 from stepdistill.trainer.study.accuracy_sheets import named
 from stepdistill.trainer.study.frame import CONTENDER
 from stepdistill.trainer.study.seeds import Mean, mean_of

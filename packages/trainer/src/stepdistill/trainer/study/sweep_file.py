@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,35 +14,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.common.shards import read_manifest
-from stepdistill.trainer.settings.train import TrainSettings, checked
+from stepdistill.trainer.settings.train import TrainSettings, parse
 
 Scalar = str | int | float | bool
 Value = Scalar | list[Scalar]
 Options = dict[str, Value]
 Grid = dict[str, list[Value] | dict[str, Options]]
 
-EXAMPLE = """output: runs/study              # gets a folder for each run
-options:                        # what all runs share: any option of a training run
-  model: tiny
-  steps: 300
-  test: runs/demo/test
-  valid: runs/demo/valid
-grid:                           # every combination of these; a list of grids is several of them
-  data:                         # names of your own, each for one or more options ...
-    all reasons: {train: runs/demo/train}
-    a third: {train: runs/demo-third/train}
-  method:
-    baseline: {mode: standard, labels: gold}
-    distilled: {mode: step-by-step}
-  subsample: [0.25, 1.0]        # ... or an option and its values
-  seed: [0, 1, 2]
-runs:                           # and these, one by one; they may name choices from above
-  - {data: all reasons, method: distilled, alpha: 0.8, seed: 0}
-"""
-
 _PATHS = ("train", "valid", "test", "cot", "tasks", "cache")
 _MANY = ("train", "valid", "test", "track")
-_NOT_HERE = ("output", "force", "quiet")
+_NOT_HERE = ("output", "force", "quiet", "config")
 _KEY_LETTERS = 8
 _LONGEST_NAME = 80
 
@@ -167,10 +148,25 @@ def _planned(home: Path, output: Path, choices: dict[str, str], given: Options) 
     told = _placed(home, options)
     # The key takes the model as it is written: where a folder lies must not make another run of it.
     written = {name: options[name] for name in ("model",) if name in options}
-    key = _key(checked({**told, **written, "output": output}).identity(), told)
+    config = parse(words_of({**told, **written, "output": str(output)}))
+    key = _key(config.identity(), told)
     folder = _folder(output, choices, key)
-    config = checked({**told, "output": folder})
+    config = replace(config, output=folder, model=str(told["model"]))
     return PlannedRun(choices=choices, options=told, config=config, key=key, folder=folder)
+
+
+def words_of(options: Options) -> list[str]:
+    """Options of a training run as they stand on its command line."""
+    words: list[str] = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, list):
+            words += [option, *map(str, value)]
+        elif value is True:
+            words.append(option)
+        elif value is not False:
+            words += [option, str(value)]
+    return words
 
 
 def _placed(home: Path, options: Options) -> Options:

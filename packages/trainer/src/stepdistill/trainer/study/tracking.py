@@ -9,8 +9,6 @@ from typing import Literal
 
 from stepdistill.common.errors import ConfigError
 
-TRACKING = Path("runs/tracking.sqlite")
-
 Source = Literal["own", "original"]
 
 

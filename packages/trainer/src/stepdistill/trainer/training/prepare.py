@@ -20,9 +20,8 @@ from stepdistill.trainer.model.tokenizer import (
     train_pieces,
     unspeakable,
 )
-from stepdistill.trainer.settings.sizes import SIZES
 from stepdistill.trainer.settings.tasks import judged
-from stepdistill.trainer.settings.train import TrainSettings
+from stepdistill.trainer.settings.train import SIZES, TrainSettings
 from stepdistill.trainer.training import checkpoint
 from stepdistill.trainer.training.checkpoint import Checkpoints
 from stepdistill.trainer.training.engine import Engine, EngineSettings, World
@@ -42,7 +41,7 @@ class RunInputs:
 
     config: TrainSettings
     fingerprint: str
-    lesson: TrainSet
+    train: TrainSet
     valid: EvalSet
     test: EvalSet
     kind: LabelKind
@@ -102,7 +101,7 @@ def _student(job: RunInputs, world: World) -> Student:
 def _texts(job: RunInputs) -> list[str]:
     said = (
         [row.input, *(one.text for one in (*row.labels, *row.rationales))]
-        for row in job.lesson.examples
+        for row in job.train.examples
     )
     prefixes = [task.prefix.strip() for task in job.config.table() if task.prefix]
     return [*prefixes, *(text for texts in said for text in texts)]
@@ -111,7 +110,7 @@ def _texts(job: RunInputs) -> list[str]:
 def _refuse_unspeakable(job: RunInputs, student: Student) -> None:
     """A label that the tokenizer cannot spell, or that is cut, could never be right."""
     config, tokenizer = job.config, student.tokenizer
-    labels = sorted({said.text for row in job.lesson.examples for said in row.labels})
+    labels = sorted({said.text for row in job.train.examples for said in row.labels})
     long = too_long(tokenizer, labels, config.max_target_tokens)
     if long is not None:
         label, tokens = long
@@ -139,7 +138,7 @@ def _paper(job: RunInputs, exam: EvalSet, student: Student) -> EvalBatches:
 
 def _tokens(job: RunInputs, student: Student, world: World) -> Tokens:
     """The examples as token ids; one rank of each host makes them where they are not kept yet."""
-    config, examples = job.config, job.lesson.examples
+    config, examples = job.config, job.train.examples
     table, speller = config.table(), fingerprint_of(student.tokenizer)
     folder = kept(config.token_folder, examples, table, speller, _limits(config))
     if world.local_rank == 0 and not folder.exists():

@@ -102,15 +102,15 @@ def cost(
     )
 
 
-def data_counts(data: Data, lesson: TrainSet, valid: EvalSet, test: EvalSet) -> dict[str, object]:
+def data_counts(data: Data, train: TrainSet, valid: EvalSet, test: EvalSet) -> dict[str, object]:
     """What each split held, what of it was used, and the shards it came from."""
     return {
         "train": {
             **_origin(data.train),
-            "used": len(lesson.examples),
-            "without_label": lesson.without_label,
-            "without_rationale": lesson.without_rationale,
-            "rationale_words": _mean_words(lesson),
+            "used": len(train.examples),
+            "without_label": train.without_label,
+            "without_rationale": train.without_rationale,
+            "rationale_words": _mean_words(train),
             "templates": _templates(data.train),
         },
         "valid": {
@@ -133,7 +133,7 @@ def write_results(
     progress = found.progress
     results = {
         "fingerprint": run_fingerprint,
-        "config": config.model_dump(mode="json"),
+        "config": asdict(config),
         "tasks": [task.model_dump() for task in config.table()],
         "data": counts,
         "history": {
@@ -149,7 +149,7 @@ def write_results(
         "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS
-    write_whole(config.output / RESULTS_NAME, orjson.dumps(results, option=options))
+    write_whole(config.output / RESULTS_NAME, orjson.dumps(results, default=str, option=options))
 
 
 def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunSummary) -> None:
@@ -205,9 +205,9 @@ def _origin(split: DataSplit) -> dict[str, object]:
     }
 
 
-def _mean_words(lesson: TrainSet) -> float | None:
+def _mean_words(train: TrainSet) -> float | None:
     """Words of a rationale that is learnt from; None where none is."""
-    words = [len(said.text.split()) for row in lesson.examples for said in row.rationales]
+    words = [len(said.text.split()) for row in train.examples for said in row.rationales]
     return fmean(words) if words else None
 
 

@@ -1,0 +1,291 @@
+"""The commands of `stepdistill`; each loads what it needs when it is called, so that help is quick.
+
+torch and its kin take ten seconds to import: a wrong option or path must not cost that.
+"""
+
+import os
+import shutil
+import sys
+
+import orjson
+
+from stepdistill.common.command_line import ConfigFileSettings, add_command, make_app
+from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.data.examples import eval_set, train_set
+from stepdistill.trainer.data.shards import data_fingerprint, read_data
+from stepdistill.trainer.settings.inference import CompareSettings, PredictSettings, ServeSettings
+from stepdistill.trainer.settings.study import (
+    TABLES,
+    FiguresSettings,
+    SweepSettings,
+    TablesSettings,
+    TrackAddSettings,
+    TrackExportSettings,
+    TrackImportSettings,
+)
+from stepdistill.trainer.settings.train import (
+    CHECKPOINTS_NAME,
+    NO_FILE,
+    RESULTS_NAME,
+    TrainSettings,
+    fingerprint,
+)
+
+
+def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Train a small T5 on the teacher's labels and rationales.
+
+    The same command again goes on from the last checkpoint.
+
+    Examples:
+
+        deepspeed packages/trainer/train.py --train runs/demo/train --valid \\
+            runs/demo/valid --test runs/demo/test --model tiny --output runs/student
+
+        deepspeed --num_gpus 8 packages/trainer/train.py --zero 2 --batch-size 64 \\
+            --train runs/anli1/train --valid runs/anli1/valid --test runs/anli1/test \\
+            --model google/t5-v1_1-base --steps 10000 --output runs/anli1/student
+
+    `stepdistill --help` names the other commands.
+    """
+    data = read_data(settings)
+    mark = fingerprint(settings, data_fingerprint(data))
+    learnt = train_set(data.train, settings)
+    valid, test = eval_set(data.valid), eval_set(data.test)
+    if _is_done(settings, mark):
+        _say(f"nothing to do: {settings.output} holds this very run; --force trains again")
+        return
+    from stepdistill.trainer.run import run
+    from stepdistill.trainer.training.prepare import RunInputs
+    from stepdistill.trainer.training.report import data_counts
+
+    inputs = RunInputs(
+        config=settings,
+        fingerprint=mark,
+        train=learnt,
+        valid=valid,
+        test=test,
+        kind=data.kind,
+        origin=data.train.parts[0].manifest,
+        counts=data_counts(data, learnt, valid, test),
+    )
+    run(inputs)
+
+
+def predict_command(settings: PredictSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Label rows with a trained student; each line has the label's probability.
+
+    A row is a line like {"id": "7", "input": {"premise": "...", "hypothesis":
+    "..."}}, with the fields that the task has; the fields may also stand bare, or
+    the input be the text itself.
+
+    Examples:
+
+        stepdistill predict runs/student/model rows.jsonl --output labels.jsonl
+
+        stepdistill predict runs/student/model rows.jsonl --explain --abstain-below 0.8
+    """
+    from stepdistill.trainer.inference.predict import predict
+
+    predict(settings)
+
+
+def evaluate_command(settings: CompareSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Compare a trained student with its teacher, row by row, against gold labels.
+
+    The teacher's label of a row is the one in its record; a row that it did not
+    label is wrong.
+
+    Examples:
+
+        stepdistill evaluate runs/student/model runs/anli1/test
+
+        stepdistill evaluate runs/student/model runs/anli1/test --json out.json
+    """
+    from stepdistill.trainer.inference.evaluate import evaluate
+
+    evaluate(settings)
+
+
+def serve_command(settings: ServeSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Serve a trained student: POST /predict, rows in, labels out.
+
+    A call may say "explain": true, for the student's reasons, and "abstain_below":
+    0.8, for no label that is less likely. GET / tells the task, its labels and the
+    fields of a row.
+
+    Examples:
+
+        stepdistill serve runs/student/model --port 8080
+
+        curl localhost:8080/predict --json '{"rows": [{"input": {"text": "..."}}]}'
+    """
+    from stepdistill.trainer.inference.serve import serve
+
+    serve(settings)
+
+
+def sweep_command(settings: SweepSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Train many students: the runs that a file asks for and that are not finished yet.
+
+    The same command again goes on where it was broken off, in the middle of a
+    run, too. Started in two shells, e.g. with --include localhost:0 and --include
+    localhost:1, it shares the runs out.
+
+    Examples:
+
+        stepdistill sweep study.yaml --status
+
+        stepdistill sweep study.yaml
+
+        stepdistill sweep study.yaml --slurm study.sh && sbatch study.sh
+
+    study.yaml, with paths relative to it:
+
+        output: runs/study              # gets a folder for each run
+        options:                        # of all runs: any option of `train`
+          model: tiny
+          steps: 300
+          test: runs/demo/test
+          valid: runs/demo/valid
+        grid:                           # every combination; may be a list of grids
+          data:                         # names of your own for options ...
+            all reasons: {train: runs/demo/train}
+            a third: {train: runs/demo-third/train}
+          method:
+            baseline: {mode: standard, labels: gold}
+            distilled: {mode: step-by-step}
+          subsample: [0.25, 1.0]        # ... or an option and its values
+          seed: [0, 1, 2]
+        runs:                           # and these; they may name choices
+          - {data: all reasons, method: distilled, alpha: 0.8, seed: 0}
+    """
+    from stepdistill.trainer.study.sweep import sweep
+
+    sweep(settings)
+
+
+def tables_command(settings: TablesSettings = TABLES, _: ConfigFileSettings = NO_FILE) -> None:
+    """Say what many results say: means over all seeds, paired tests, data and money needed.
+
+    Examples:
+
+        stepdistill tables
+
+        stepdistill tables --gpu-hour-usd 2.5 --out tables
+
+        stepdistill tables --source original --pool batch_size lr
+    """
+    from stepdistill.trainer.study.tables import tables
+
+    tables(settings)
+
+
+def plots_command(settings: FiguresSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Draw test accuracy over what was varied, with 95 % bands over seeds.
+
+    By share of the data, by size of the student, by length of the rationales and
+    by their rate: one PNG and one SVG for each task, the original's runs in panels
+    beside one's own.
+
+    Examples:
+
+        stepdistill plots --out figures
+
+        stepdistill plots --out figures --source own --task demo
+    """
+    from stepdistill.trainer.study.plots import plots
+
+    plots(settings)
+
+
+def track_add_command(settings: TrackAddSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Keep finished runs, by their folders or one above; a run that is added again stands once.
+
+    A sweep adds its own runs by itself.
+
+    Example:
+
+        stepdistill track add runs
+    """
+    from stepdistill.trainer.study.track import add_runs
+
+    add_runs(settings)
+
+
+def track_import_command(settings: TrackImportSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Keep the runs of the original's experiment_tracking.csv.
+
+    Example:
+
+        stepdistill track import experiment_tracking.csv --mixes prompt-mixes
+    """
+    from stepdistill.trainer.study.track import import_runs
+
+    import_runs(settings)
+
+
+def track_export_command(settings: TrackExportSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Write the runs as a CSV file, in the original's columns.
+
+    Examples:
+
+        stepdistill track export all.csv
+
+        stepdistill track export all.csv --full
+    """
+    from stepdistill.trainer.study.track import export_runs
+
+    export_runs(settings)
+
+
+track_app = make_app(
+    "track", "Keep the results of runs, one's own and the original's, in one SQLite file."
+)
+add_command(track_app, track_add_command, "add")
+add_command(track_app, track_import_command, "import")
+add_command(track_app, track_export_command, "export")
+
+COMMANDS = {
+    "train": train_command,
+    "predict": predict_command,
+    "evaluate": evaluate_command,
+    "serve": serve_command,
+    "sweep": sweep_command,
+    "track": track_app,
+    "tables": tables_command,
+    "plots": plots_command,
+}
+"""What a first word may be."""
+
+
+def _is_done(config: TrainSettings, mark: str) -> bool:
+    """Whether the output holds this run. Raises ConfigError when it holds another one."""
+    path = config.output / RESULTS_NAME
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+        if config.force:
+            _forget(config)
+            return False
+        if not path.exists():
+            return False
+        found = orjson.loads(path.read_bytes()).get("fingerprint")
+    except (OSError, orjson.JSONDecodeError, AttributeError) as error:
+        raise ConfigError(f"--output {config.output}: cannot be used ({error})") from None
+    if found != mark:
+        raise ConfigError(
+            f"{path}: from other settings or data; take another --output, or --force to replace it"
+        )
+    return True
+
+
+def _forget(config: TrainSettings) -> None:
+    """Remove what an earlier run left; one rank does it before any can look."""
+    if os.environ["RANK"] == "0":
+        (config.output / RESULTS_NAME).unlink(missing_ok=True)
+        shutil.rmtree(config.output / CHECKPOINTS_NAME, ignore_errors=True)
+
+
+def _say(line: str) -> None:
+    if os.environ["RANK"] == "0":
+        sys.stderr.write(f"{line}\n")
