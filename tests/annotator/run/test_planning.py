@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from stepdistill.annotator.plan.key import endpoint_of
-from stepdistill.annotator.run.planning import make_plans, prepare_run, ready_to_ask, teacher_spec
+from stepdistill.annotator.run.planning import make_plans, prepare_run, teacher_spec
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
@@ -66,7 +66,7 @@ def test_who_names_a_concurrency_begins_with_half_of_it():
 
 
 def test_the_key_is_sent_clean_and_never_shown(key: str):
-    teacher = ready_to_ask(teacher_spec(settings()))
+    teacher = teacher_spec(settings()).ready_to_ask()
 
     assert teacher.headers == {"Authorization": f"Bearer {key}"}
     assert key not in repr(teacher) and key not in f"{teacher}"
@@ -88,8 +88,8 @@ def test_who_asks_nobody_elsewhere_reads_no_key(changes: dict[str, Any]):
 def test_what_no_request_could_be_sent_with_is_refused(secret: str, base_url: str, words: str):
     teacher = teacher_spec(settings(base_url=base_url))
     with pytest.raises(ConfigError, match=words):
-        ready_to_ask(_with_key(teacher, secret))
-    assert ready_to_ask(_with_key(teacher, "sk-1")).headers
+        _with_key(teacher, secret).ready_to_ask()
+    assert _with_key(teacher, "sk-1").ready_to_ask().headers
 
 
 def _with_key(teacher: TeacherSpec, secret: str) -> TeacherSpec:
@@ -105,7 +105,7 @@ def test_an_address_that_is_none_is_refused(url: str):
 def test_the_embedded_simulator_is_asked_where_it_is_under_the_same_keys():
     config = settings(teacher=SIMULATED)
     before = teacher_spec(config)
-    ready = ready_to_ask(before, "http://127.0.0.1:4711/v1")
+    ready = before.ready_to_ask("http://127.0.0.1:4711/v1")
 
     assert ready.url == "http://127.0.0.1:4711/v1/chat/completions"
     assert ready.endpoint == before.endpoint == make_plans(config)[0].endpoint

@@ -5,7 +5,6 @@ from dataclasses import replace
 from stepdistill.annotator.commands.ranking import ranking_table
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.template import append_template, as_yaml
-from stepdistill.annotator.run.planning import uses_simulator
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import OptimizeSettings
@@ -41,7 +40,7 @@ def optimize_command(settings: OptimizeSettings, console: ConsoleSettings = CONS
 
 def _written(outcome: SearchOutcome, config: RunSettings, when: str | None) -> SearchOutcome:
     """The outcome, its winner appended to the task's templates where that is wanted."""
-    when = when or ("never" if uses_simulator(config) else "confirmed")
+    when = when or ("never" if config.uses_simulator else "confirmed")
     confirmed = outcome.confirmation is not None and outcome.confirmation.confirmed
     if not outcome.found_better or when == "never" or (when == "confirmed" and not confirmed):
         return outcome

@@ -10,11 +10,10 @@ from rich.table import Table
 from stepdistill.annotator.commands.render import render_command
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.check import PromptProblem, check_prompts
-from stepdistill.annotator.prompt.mix import Mix, assign, load_mix, mix_files
+from stepdistill.annotator.prompt.mix import DEFAULT_MIX, Mix, assign, load_mix, mix_files
 from stepdistill.annotator.prompt.render import leaks
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import Template, load_templates
-from stepdistill.annotator.run.planning import DEFAULT_MIX
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.prompts import ShowSettings
 from stepdistill.annotator.settings.rows import TaskSettings

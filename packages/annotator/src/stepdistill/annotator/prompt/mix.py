@@ -20,6 +20,7 @@ from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
 
 Shares = dict[str, float]  # template id -> its share of the rows, 0..1; they sum to 1
+DEFAULT_MIX = "default"  # of a task, where nobody names one
 _ROUNDING = 1e-9  # what a product of shares and rows may be off
 
 

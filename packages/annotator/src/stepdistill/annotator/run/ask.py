@@ -28,7 +28,7 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.money.reservations import reservations_under
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
-from stepdistill.annotator.run.planning import PreparedRun, ready_to_ask
+from stepdistill.annotator.run.planning import PreparedRun
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator
@@ -81,7 +81,7 @@ async def ask(
         if run.teacher.is_embedded:
             answers = rehearsed([each.plan for each in unanswered])
             simulator_url = (await stack.enter_async_context(Simulator(answers))).base_url
-        spec = ready_to_ask(run.teacher, simulator_url)
+        spec = run.teacher.ready_to_ask(simulator_url)
         context = await stack.enter_async_context(
             _context(run, spec, store, console, progress, events)
         )

@@ -6,7 +6,6 @@ from itertools import groupby
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
-from stepdistill.annotator.run.planning import ready_to_ask
 from stepdistill.annotator.settings.teacher import BatchSettings, Secrets
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -89,4 +88,4 @@ def _teacher_of(part: BatchPart, base_url: str | None) -> TeacherSpec:
     )
     if base_url is not None and teacher.endpoint_name != part.endpoint:
         raise ConfigError(f"--base-url {base_url}: part {part.number} is at {part.endpoint}")
-    return ready_to_ask(teacher)
+    return teacher.ready_to_ask()

@@ -3,16 +3,14 @@
 What can be wrong with task, prompts, rows or address is found here, before a request is sent.
 """
 
-from dataclasses import dataclass, replace
-
-from pydantic import SecretStr
+from dataclasses import dataclass
 
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.model_options import load_options
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.prompt.mix import Mix, check_templates, load_mix, single
+from stepdistill.annotator.prompt.mix import DEFAULT_MIX, Mix, check_templates, load_mix, single
 from stepdistill.annotator.prompt.render import gold_placeholders, leak_warning
 from stepdistill.annotator.prompt.task import check_placeholders, load_task
 from stepdistill.annotator.prompt.template import Template, load_templates
@@ -20,16 +18,14 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import (
     AUTO_CONCURRENCY,
     OPENAI_BASE_URL,
-    SIMULATED,
     Secrets,
 )
-from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec, connections_allowed
+from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
 from stepdistill.common.errors import ConfigError, PromptError
 from stepdistill.common.task import TaskSpec
 
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
 _SIMULATOR_URL = "http://localhost/v1"
-DEFAULT_MIX = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +48,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
 
     Raises ConfigError: the address is none; PromptError: `models.yaml` cannot be read.
     """
-    is_embedded = uses_simulator(config)
+    is_embedded = config.uses_simulator
     url = config.base_url or (_SIMULATOR_URL if is_embedded else OPENAI_BASE_URL)
     _check_url(url)
     options = load_options(config.models, config.teacher)
@@ -76,37 +72,6 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
         ),
         is_embedded=is_embedded,
     )
-
-
-def ready_to_ask(teacher: TeacherSpec, simulator_url: str | None = None) -> TeacherSpec:
-    """The same as this process can ask it: at the embedded simulator's address if it is that, with
-    a clean key, and no more at once than there may be open files.
-
-    Raises ConfigError when there is neither key nor server.
-    """
-    secret = teacher.api_key
-    key = secret.get_secret_value().strip() if secret else ""
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(
-            "OPENAI_API_KEY: it has a character that no key has (a line break, a typographic "
-            "quote?): copy it again"
-        )
-    if teacher.base_url == OPENAI_BASE_URL and not key:
-        raise ConfigError(
-            "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a server "
-            "of your own with --base-url http://..., or try for free with --teacher simulated"
-        )
-    return replace(
-        teacher,
-        base_url=simulator_url or teacher.base_url,
-        api_key=SecretStr(key) if key else None,
-        concurrency=connections_allowed(teacher.concurrency),
-    )
-
-
-def uses_simulator(config: RunSettings) -> bool:
-    """Whether this run asks the embedded simulated teacher."""
-    return config.teacher == SIMULATED and config.base_url is None
 
 
 def make_tariff(config: RunSettings, teacher: TeacherSpec | None = None) -> Tariff:

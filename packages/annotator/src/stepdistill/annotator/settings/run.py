@@ -15,7 +15,6 @@ from stepdistill.annotator.settings.rows import (
 )
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.settings.teacher import (
-    SIMULATED,
     AskSettings,
     BatchApiSettings,
     BatchSettings,
@@ -95,7 +94,7 @@ class RunSettings(
             raise ConfigError(
                 "--offline and --batch-api exclude each other: offline, nobody is asked"
             )
-        if not self.batch.wait and self.teacher == SIMULATED and self.base_url is None:
+        if not self.batch.wait and self.uses_simulator:
             raise ConfigError(
                 "--no-wait: the simulated teacher ends with this command, and its batches with it: "
                 "serve one with `annotate simulate`, and name it with --base-url"

@@ -51,6 +51,11 @@ class TeacherSettings(ServerSettings):
     teacher: str
     """The model to ask, or `simulated`: free, on this machine."""
 
+    @property
+    def uses_simulator(self) -> bool:
+        """Whether the embedded simulated teacher is asked."""
+        return self.teacher == SIMULATED and self.base_url is None
+
 
 @options("Teacher", 3)
 class AnswerSettings(Settings):

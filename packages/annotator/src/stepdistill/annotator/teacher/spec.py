@@ -2,15 +2,18 @@
 
 import resource
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import orjson
 from pydantic import SecretStr
 
 from stepdistill.annotator.plan.key import Endpoint, Request, endpoint_of
 from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
+from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.reply import error_of, read_answer
+from stepdistill.common.errors import ConfigError
 
 LARGEST_REPLY = 8 << 20  # bytes: more than any answer has
 CONNECT_S = 10.0
@@ -42,6 +45,31 @@ class TeacherSpec:
     first_concurrency: int | None = None  # to begin with; None: one probe, then 64
     rate_limits: RateLimits = field(default_factory=RateLimits)
     is_embedded: bool = False  # the simulator within this process, which ends with it
+
+    def ready_to_ask(self, simulator_url: str | None = None) -> Self:
+        """The same as this process can ask it: at the embedded simulator's address if it is that,
+        with a clean key, and no more at once than there may be open files.
+
+        Raises ConfigError when there is neither key nor server.
+        """
+        key = self.api_key.get_secret_value().strip() if self.api_key else ""
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(
+                "OPENAI_API_KEY: it has a character that no key has (a line break, a typographic "
+                "quote?): copy it again"
+            )
+        if self.base_url == OPENAI_BASE_URL and not key:
+            raise ConfigError(
+                "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a "
+                "server of your own with --base-url http://..., or try for free with --teacher "
+                "simulated"
+            )
+        return replace(
+            self,
+            base_url=simulator_url or self.base_url,
+            api_key=SecretStr(key) if key else None,
+            concurrency=connections_allowed(self.concurrency),
+        )
 
     @property
     def endpoint(self) -> Endpoint:

@@ -9,7 +9,7 @@ from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.readers import VERDICT
-from stepdistill.annotator.run.planning import PreparedRun, prepare_run, ready_to_ask
+from stepdistill.annotator.run.planning import PreparedRun, prepare_run
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.study.metadata import Setting
@@ -101,7 +101,7 @@ def _trial(config: RunSettings, settings: SearchSettings) -> Trial:
 
 def _check(run: PreparedRun) -> None:
     """What would end the search at its first request to this model."""
-    ready_to_ask(run.teacher)
+    run.teacher.ready_to_ask()
     if run.settings.max_cost_usd is not None:
         run.tariff.known_price(datetime.now(UTC).date())
 
