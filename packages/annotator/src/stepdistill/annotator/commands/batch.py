@@ -1,21 +1,32 @@
-"""`annotate batch`: batches of the Batch API, whichever run began them."""
+"""`annotate batch`: batches of the Batch API, whichever run began them.
+
+The teachers that open batches are at are looked up in the ledger, and asked without a run.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY
+from itertools import groupby
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import batch_fields, batch_table
-from stepdistill.annotator.run.open_batches import look_at, with_each_teacher
+from stepdistill.annotator.errors import NotFound
+from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
+from stepdistill.annotator.settings.teacher import BatchSettings, Secrets
+from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.teacher.batch.api import BatchApi
+from stepdistill.annotator.teacher.batch.context import BatchContext, BatchReporter
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
+from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.command_line import add_command, make_app, options
 from stepdistill.common.errors import ConfigError
 
@@ -41,6 +52,7 @@ class CancelSettings(AddressSettings):
     """Give up a batch that cannot be reached: its requests may be paid a second time."""
 
 
+Act = Callable[[BatchTeacher, list[BatchPart]], Awaitable[None]]
 ADDRESS = AddressSettings()
 CANCEL = CancelSettings()
 
@@ -67,7 +79,7 @@ def status_command(settings: AddressSettings = ADDRESS, console: JsonSettings = 
     """
     output = ConsoleOutput(quiet=console.is_quiet)
     with ResponseStore.open(settings.store, write=False) as opened:
-        parts = asyncio.run(look_at(Ledger(opened).open_parts(), settings.base_url, output))
+        parts = asyncio.run(_as_seen(Ledger(opened).open_parts(), settings.base_url, output))
     _show(parts, console)
 
 
@@ -100,19 +112,59 @@ def cancel_command(settings: CancelSettings = CANCEL, console: JsonSettings = JS
 
 
 def _act(
-    settings: AddressSettings,
-    console: JsonSettings,
-    act: Callable[[BatchTeacher, list[BatchPart]], Awaitable[None]],
-    numbers: Sequence[int] | None = None,
+    settings: AddressSettings, console: JsonSettings, act: Act, numbers: Sequence[int] | None = None
 ) -> None:
-    output = ConsoleOutput(quiet=console.is_quiet)
     with ResponseStore.open(settings.store, write=True) as opened:
         ledger = Ledger(opened)
         parts = _chosen(ledger.open_parts(), numbers)
-        asyncio.run(with_each_teacher(opened, parts, settings.base_url, output, act))
+        report = BatchReporter(EventLog(None), ConsoleOutput(quiet=console.is_quiet).say)
+        asyncio.run(_with_each_teacher(opened, parts, settings.base_url, report, act))
         acted_on = {part.number for part in parts}
         after = [part for part in ledger.parts() if part.number in acted_on]
     _show(after, console)
+
+
+async def _with_each_teacher(
+    store: ResponseStore,
+    parts: list[BatchPart],
+    base_url: str | None,
+    report: BatchReporter,
+    act: Act,
+) -> None:
+    """Do something with each teacher that these parts are at. Raises TeacherError, StoreError."""
+    async with GroupCommit(store) as group_commit:
+        for at_one in _by_teacher(parts):
+            last = at_one[-1]
+            context = BatchContext(
+                teacher=_teacher_of(last, base_url),
+                store=store,
+                group_commit=group_commit,
+                progress=Progress(),
+                events=EventLog(None),
+                run=last.run,
+                task=last.task,
+                settings=BatchSettings(),
+                ledger=Ledger(store),
+                report=report,
+            )
+            await act(BatchTeacher(context), at_one)
+
+
+async def _as_seen(
+    parts: list[BatchPart], base_url: str | None, output: ConsoleOutput
+) -> list[BatchPart]:
+    """The parts as the teacher sees them now; the ledger stays as it is. Raises TeacherError."""
+    seen: list[BatchPart] = []
+    for at_one in _by_teacher(parts):
+        async with BatchApi(_teacher_of(at_one[-1], base_url)) as api:
+            for part in at_one:
+                try:
+                    batch = await api.batch(part.batch_id) if part.batch_id else None
+                    seen.append(part.seen(batch, part.history[-1].at) if batch else part)
+                except NotFound:
+                    output.say(f"this key does not see {part.batch_id} at {part.base_url}")
+                    seen.append(part)
+    return seen
 
 
 def _chosen(parts: list[BatchPart], numbers: Sequence[int] | None) -> list[BatchPart]:
@@ -123,6 +175,28 @@ def _chosen(parts: list[BatchPart], numbers: Sequence[int] | None) -> list[Batch
         names = ", ".join(map(str, unknown))
         raise ConfigError(f"no open part {names}: `annotate batch list` shows which there are")
     return [part for part in parts if part.number in numbers]
+
+
+def _by_teacher(parts: list[BatchPart]) -> list[list[BatchPart]]:
+    """One server may have had several addresses: the last is the one to go to."""
+
+    def teacher(part: BatchPart) -> tuple[str, str]:
+        return part.endpoint, part.model
+
+    return [list(group) for _, group in groupby(sorted(parts, key=teacher), key=teacher)]
+
+
+def _teacher_of(part: BatchPart, base_url: str | None) -> TeacherSpec:
+    """The teacher that a part is at. Raises ConfigError: no key, or another address."""
+    teacher = TeacherSpec(
+        model=part.model,
+        base_url=(base_url or part.base_url).rstrip("/"),
+        api_key=Secrets().openai_api_key,
+        max_tokens=part.limit,
+    )
+    if base_url is not None and teacher.endpoint_name != part.endpoint:
+        raise ConfigError(f"--base-url {base_url}: part {part.number} is at {part.endpoint}")
+    return teacher.ready_to_ask()
 
 
 def _show(parts: list[BatchPart], console: JsonSettings) -> None:
