@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -18,7 +18,7 @@ from tests.journeys.conftest import ANNOTATE, Annotate, Done, digests
 from tests.journeys.test_row_to_shard import simulator
 
 ROWS = 60
-SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=3600, cancelling_s=0))
+SLOW = BatchPlan(times=BatchTimes(validating_s=0, running_s=3600, cancelling_s=0))
 
 
 def with_plan(plan: BatchPlan) -> SimulatorSettings:
@@ -44,7 +44,7 @@ def test_the_simulated_teacher_has_a_batch_api_too(annotate: Annotate, tmp_path:
 
 
 async def test_submit_and_leave_then_look_and_collect(annotate: Annotate, tmp_path: Path) -> None:
-    plan = BatchPlan(pace=BatchPace(running_s=2))
+    plan = BatchPlan(times=BatchTimes(running_s=2))
     async with simulator(tmp_path, with_plan(plan)) as teacher:
         left = await run(
             annotate, teacher, "--batch-api", "--no-wait", "--max-batch-requests", "25"
@@ -99,7 +99,7 @@ async def test_an_online_run_is_refused_while_its_requests_are_in_a_batch_and_to
 
 
 async def test_a_cancelled_batch_keeps_what_it_answered(annotate: Annotate, tmp_path: Path) -> None:
-    half = BatchPlan(pace=BatchPace(validating_s=0, running_s=0, cancelling_s=0), finished=0.5)
+    half = BatchPlan(times=BatchTimes(validating_s=0, running_s=0, cancelling_s=0), finished=0.5)
     settings = SimulatorSettings(batch=SimulatedBatchSettings(script=(half,)))
     async with simulator(tmp_path, settings) as teacher:
         await run(annotate, teacher, "--batch-api", "--no-wait")

@@ -16,8 +16,8 @@ import pytest
 
 from stepdistill.annotator.simulator.batch.log import BatchCall, CallKind
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -25,8 +25,8 @@ from tests.journeys.conftest import ANNOTATE, digests
 from tests.journeys.test_row_to_shard import simulator
 
 ROWS = 60
-PACE = BatchPace(validating_s=0.05, running_s=0.4, finalizing_s=0.05)
-SETTINGS = SimulatorSettings(batch=SimulatedBatchSettings(plan=BatchPlan(pace=PACE)))
+PACE = BatchTimes(validating_s=0.05, running_s=0.4, finalizing_s=0.05)
+SETTINGS = SimulatorSettings(batch=SimulatedBatchSettings(plan=BatchPlan(times=PACE)))
 
 
 def words(teacher: Simulator) -> list[str]:

@@ -12,8 +12,8 @@ import pytest
 
 from stepdistill.annotator.money.budget import BudgetState
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
@@ -26,7 +26,7 @@ from tests.journeys.test_kill_and_resume import start
 from tests.journeys.test_row_to_shard import simulator
 
 MILLION = Decimal(1_000_000)
-QUICK = BatchPace(validating_s=0.02, running_s=0.05, finalizing_s=0.02, cancelling_s=0.02)
+QUICK = BatchTimes(validating_s=0.02, running_s=0.05, finalizing_s=0.02, cancelling_s=0.02)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def a_scene(seed: int) -> Scene:
         else {}
     )
     latency = Latency(median_ms=draw.choice([0, 5, 20]), sigma=draw.choice([0, 1.0]), seed=seed)
-    plan = BatchPlan(pace=QUICK, left_out=draw.choice([0.0, 0.02]))
+    plan = BatchPlan(times=QUICK, left_out=draw.choice([0.0, 0.02]))
     return Scene(
         seed=seed,
         is_batch=is_batch,

@@ -33,8 +33,8 @@ def test_what_they_mean():
     assert (plan.finished, plan.strangers, plan.fails) == (0.5, 2, "any_code")
     assert (plan.repeated, plan.left_out) == (0, 0)
     assert plan.rows.rates == {Fault.SERVER_ERROR: 0.1, Fault.LENGTH: 0.2}
-    assert (plan.pace.validating_s, plan.pace.running_s, plan.pace.finalizing_s) == (1, 4, 1)
-    assert (plan.pace.window_s, settings.limits.enqueued_tokens, settings.seed) == (60, 1000, 7)
+    assert (plan.times.validating_s, plan.times.running_s, plan.times.finalizing_s) == (1, 4, 1)
+    assert (plan.times.window_s, settings.limits.enqueued_tokens, settings.seed) == (60, 1000, 7)
     assert settings.calls[CallKind.CREATE].rates == {Fault.LOST: 0.3, Fault.DROPPED: 0.1}
     assert settings.calls[CallKind.DOWNLOAD].rates == {Fault.TORN: 1.0}
 

@@ -88,15 +88,15 @@ def test_a_pause_says_why_and_for_how_long():
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "text"),
     [(0, "0"), (950, "950"), (9_999, "9,999"), (10_000, "10k"), (58_249, "58.2k"), (3e7, "30M")],
 )
-def test_numbers_are_short(number: float, said: str):
-    assert short(number) == said
+def test_numbers_are_short(number: float, text: str):
+    assert short(number) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(-1, "0 s"), (8.4, "8 s"), (750, "12 min 30 s"), (11_100, "3 h 05 min")]
+    ("seconds", "text"), [(-1, "0 s"), (8.4, "8 s"), (750, "12 min 30 s"), (11_100, "3 h 05 min")]
 )
-def test_times_are_said_as_people_say_them(seconds: float, said: str):
-    assert duration(seconds) == said
+def test_times_are_written_as_people_say_them(seconds: float, text: str):
+    assert duration(seconds) == text

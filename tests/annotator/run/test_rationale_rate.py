@@ -113,9 +113,9 @@ def test_a_replay_asks_nobody_and_gives_the_same_bytes(tmp_path: Path, store: Re
         assert path.read_bytes() == (tmp_path / "replayed" / path.name).read_bytes()
 
 
-def test_more_rows_at_the_end_change_nobody_s_lot(tmp_path: Path):
+def test_more_rows_at_the_end_change_nobody_s_number(tmp_path: Path):
     few = a_plan_of_many(tmp_path, single("plain"), samples=N // 2)
     all_rows = a_plan_of_many(tmp_path, single("plain"))
 
-    lots = [few.uniform(planned.row) for planned in few.rows()]
-    assert lots == [all_rows.uniform(planned.row) for planned in all_rows.rows()][: N // 2]
+    numbers = [few.uniform(planned.row) for planned in few.rows()]
+    assert numbers == [all_rows.uniform(planned.row) for planned in all_rows.rows()][: N // 2]

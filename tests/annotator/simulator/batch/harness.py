@@ -12,8 +12,8 @@ from openai.types import Batch
 
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
@@ -22,7 +22,7 @@ from tests.annotator.simulator.asking import a_teacher, chat_body
 
 PROMPTS = [f"prompt {number}" for number in range(40)]
 NAMES = [f"row-{number}" for number in range(len(PROMPTS))]
-AT_ONCE = BatchPace(validating_s=0, running_s=0, finalizing_s=0, cancelling_s=0)
+AT_ONCE = BatchTimes(validating_s=0, running_s=0, finalizing_s=0, cancelling_s=0)
 URL = "/v1/chat/completions"
 
 
@@ -86,7 +86,7 @@ async def batch_harness(
 ) -> AsyncGenerator[BatchHarness]:
     """A simulator that answers the prompts; batches are done at once unless settings differ."""
     clock = clock or StepClock()
-    batch = settings or SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE))
+    batch = settings or SimulatedBatchSettings(plan=BatchPlan(times=AT_ONCE))
     simulator = Simulator(a_teacher(PROMPTS), SimulatorSettings(batch=batch, **others), clock=clock)
     async with simulator, client_of(simulator) as client:
         yield BatchHarness(simulator=simulator, client=client, clock=clock)
@@ -117,5 +117,5 @@ def names(rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
 def failing_calls(kind: CallKind, *script: Fault | None, **others: Any) -> SimulatedBatchSettings:
     """Batches done at once, and calls of this kind that go wrong in this order."""
     calls = {kind: FaultPlan(script=script)}
-    plan = BatchPlan(pace=AT_ONCE)
+    plan = BatchPlan(times=AT_ONCE)
     return SimulatedBatchSettings(plan=plan, calls=calls, **others)

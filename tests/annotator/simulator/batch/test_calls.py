@@ -9,8 +9,8 @@ import pytest
 
 from stepdistill.annotator.simulator.batch.log import BatchCall, CallKind
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
@@ -29,7 +29,7 @@ from tests.annotator.simulator.batch.harness import (
 )
 
 CONTENT = input_lines(PROMPTS)
-SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=100, finalizing_s=0))
+SLOW = BatchPlan(times=BatchTimes(validating_s=0, running_s=100, finalizing_s=0))
 
 
 async def call(harness: BatchHarness, kind: CallKind, file_id: str, batch_id: str) -> object:
@@ -137,7 +137,7 @@ async def never_ending():
 
 async def test_a_file_cannot_be_found_for_a_moment():
     async with batch_harness(
-        SimulatedBatchSettings(hidden_s=3, plan=BatchPlan(pace=AT_ONCE))
+        SimulatedBatchSettings(hidden_s=3, plan=BatchPlan(times=AT_ONCE))
     ) as harness:
         file_id = await harness.upload()
         with pytest.raises(openai.BadRequestError, match="Cannot find file"):
@@ -147,7 +147,7 @@ async def test_a_file_cannot_be_found_for_a_moment():
 
 
 async def test_a_file_that_cannot_be_found_makes_a_batch_that_fails():
-    settings = SimulatedBatchSettings(hidden_s=3, hidden_fails=True, plan=BatchPlan(pace=AT_ONCE))
+    settings = SimulatedBatchSettings(hidden_s=3, hidden_fails=True, plan=BatchPlan(times=AT_ONCE))
     async with batch_harness(settings) as harness:
         batch = await harness.create()
 
@@ -159,7 +159,7 @@ async def test_a_file_that_cannot_be_found_makes_a_batch_that_fails():
 
 async def test_output_files_are_gone_after_their_time():
     async with batch_harness(
-        SimulatedBatchSettings(kept_s=50, plan=BatchPlan(pace=AT_ONCE))
+        SimulatedBatchSettings(kept_s=50, plan=BatchPlan(times=AT_ONCE))
     ) as harness:
         batch = await harness.create()
         await harness.later(batch, 49)
@@ -186,7 +186,7 @@ async def test_how_long_an_output_is_kept_can_be_asked_for():
 
 @pytest.mark.parametrize("one_project", [False, True])
 async def test_another_key_sees_nothing_unless_its_project_is_the_same(one_project: bool):
-    settings = SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE), one_project=one_project)
+    settings = SimulatedBatchSettings(plan=BatchPlan(times=AT_ONCE), one_project=one_project)
     async with (
         batch_harness(settings) as harness,
         client_of(harness.simulator, "sk-other") as other,
@@ -259,7 +259,7 @@ async def test_on_the_machines_own_clock_a_batch_is_done_within_a_second():
 async def test_a_batch_that_nobody_asks_about_is_billed_all_the_same():
     calls = {CallKind.CREATE: FaultPlan(script=(Fault.LOST,))}
     settings = SimulatorSettings(
-        batch=SimulatedBatchSettings(plan=BatchPlan(pace=AT_ONCE), calls=calls)
+        batch=SimulatedBatchSettings(plan=BatchPlan(times=AT_ONCE), calls=calls)
     )
     async with Simulator(a_teacher(PROMPTS), settings) as simulator, client_of(simulator) as client:
         file = await client.files.create(file=("in.jsonl", CONTENT), purpose="batch")

@@ -5,15 +5,15 @@ import pytest
 
 from stepdistill.annotator.simulator.batch.settings import (
     BatchLimits,
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from tests.annotator.simulator.batch.harness import PROMPTS, batch_harness, input_lines
 
 CONTENT = input_lines(PROMPTS)
 TOKENS = sum(-(-len(prompt) // 4) for prompt in PROMPTS)
-SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=100, finalizing_s=0))
+SLOW = BatchPlan(times=BatchTimes(validating_s=0, running_s=100, finalizing_s=0))
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -48,8 +48,8 @@ async def test_a_limit_on_enqueued_tokens_counts_each_model_apart():
 
 async def test_the_limit_is_that_of_the_time_of_checking_whenever_one_looks():
     limits = BatchLimits(enqueued_tokens=TOKENS)
-    pace = BatchPace(validating_s=10, running_s=100, finalizing_s=0)
-    settings = SimulatedBatchSettings(plan=BatchPlan(pace=pace), limits=limits)
+    times = BatchTimes(validating_s=10, running_s=100, finalizing_s=0)
+    settings = SimulatedBatchSettings(plan=BatchPlan(times=times), limits=limits)
     async with batch_harness(settings) as harness:
         first = await harness.create()
         second = await harness.create()

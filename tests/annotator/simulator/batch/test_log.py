@@ -27,7 +27,7 @@ from tests.annotator.simulator.batch.harness import (
 )
 
 SETTINGS = SimulatedBatchSettings(
-    plan=BatchPlan(pace=AT_ONCE),
+    plan=BatchPlan(times=AT_ONCE),
     calls={CallKind.DOWNLOAD: FaultPlan(script=(None, Fault.SERVER_ERROR))},
 )
 
@@ -94,7 +94,7 @@ async def test_the_same_input_twice_is_seen_in_the_log():
 
 
 async def test_a_batch_is_no_orphan_once_all_its_files_were_read():
-    plan = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(Fault.BAD_REQUEST,)))
+    plan = BatchPlan(times=AT_ONCE, rows=FaultPlan(script=(Fault.BAD_REQUEST,)))
     async with batch_harness(SimulatedBatchSettings(plan=plan)) as harness:
         batch = await harness.create()
         log = harness.simulator.log.batch

@@ -131,7 +131,7 @@ BAD_LINES: list[tuple[bytes, str, int | None]] = [
 @pytest.mark.parametrize(("bad", "code", "line"), BAD_LINES)
 async def test_a_batch_fails_for_what_is_in_its_file(bad: bytes, code: str, line: int | None):
     settings = SimulatedBatchSettings(
-        plan=BatchPlan(pace=AT_ONCE), limits=BatchLimits(requests_per_file=3)
+        plan=BatchPlan(times=AT_ONCE), limits=BatchLimits(requests_per_file=3)
     )
     async with batch_harness(settings) as harness:
         batch = await harness.create(input_lines(PROMPTS[:1]) + bad)

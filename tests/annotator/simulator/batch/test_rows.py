@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
@@ -24,7 +24,7 @@ from tests.annotator.simulator.batch.harness import (
     names,
 )
 
-SHORT = BatchPace(validating_s=0, running_s=10, finalizing_s=0, cancelling_s=2, window_s=20)
+SHORT = BatchTimes(validating_s=0, running_s=10, finalizing_s=0, cancelling_s=2, window_s=20)
 
 
 def odd(plan: BatchPlan, *, seed: int = 0) -> SimulatedBatchSettings:
@@ -37,7 +37,7 @@ def failing(**rates: float) -> FaultPlan:
 
 async def test_when_all_rows_fail_there_is_no_output_file():
     async with batch_harness(
-        odd(BatchPlan(pace=AT_ONCE, rows=failing(server_error=1.0)))
+        odd(BatchPlan(times=AT_ONCE, rows=failing(server_error=1.0)))
     ) as harness:
         batch = await harness.create()
         errors = await harness.errors(batch)
@@ -52,7 +52,7 @@ async def test_when_all_rows_fail_there_is_no_output_file():
 
 
 async def test_an_error_file_that_is_not_there_has_a_blank_id():
-    async with batch_harness(odd(BatchPlan(pace=AT_ONCE, blank_error_file_id=True))) as harness:
+    async with batch_harness(odd(BatchPlan(times=AT_ONCE, blank_error_file_id=True))) as harness:
         assert (await harness.create()).error_file_id == ""
 
 
@@ -66,7 +66,7 @@ async def test_an_error_file_that_is_not_there_has_a_blank_id():
     ],
 )
 async def test_single_rows_fail(fault: Fault, status: int, code: str | None):
-    plan = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(None, fault)))
+    plan = BatchPlan(times=AT_ONCE, rows=FaultPlan(script=(None, fault)))
     async with batch_harness(odd(plan)) as harness:
         batch = await harness.create()
         (row,) = await harness.errors(batch)
@@ -82,7 +82,7 @@ async def test_single_rows_fail(fault: Fault, status: int, code: str | None):
 
 
 async def test_a_row_without_any_response():
-    plan = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(Fault.DROPPED,)))
+    plan = BatchPlan(times=AT_ONCE, rows=FaultPlan(script=(Fault.DROPPED,)))
     async with batch_harness(odd(plan)) as harness:
         (row,) = await harness.errors(await harness.create())
 
@@ -92,7 +92,7 @@ async def test_a_row_without_any_response():
 async def test_answers_that_are_spoiled_are_billed():
     script = (Fault.CONTENT_FILTER, Fault.LENGTH, Fault.NO_USAGE)
     async with batch_harness(
-        odd(BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=script)))
+        odd(BatchPlan(times=AT_ONCE, rows=FaultPlan(script=script)))
     ) as harness:
         batch = await harness.create()
         by_name = {row["custom_id"]: row["response"]["body"] for row in await harness.output(batch)}
@@ -108,7 +108,7 @@ async def test_answers_that_are_spoiled_are_billed():
 
 
 async def test_a_failed_row_that_is_asked_again_gets_through_in_the_end():
-    plan = BatchPlan(pace=AT_ONCE, rows=failing(server_error=1.0))
+    plan = BatchPlan(times=AT_ONCE, rows=failing(server_error=1.0))
     async with batch_harness(odd(plan)) as harness:
         failed = [len(await harness.errors(await harness.create())) for _ in range(3)]
 
@@ -117,7 +117,7 @@ async def test_a_failed_row_that_is_asked_again_gets_through_in_the_end():
 
 @pytest.mark.parametrize("listed", [True, False])
 async def test_an_expired_batch_keeps_and_bills_its_finished_rows(listed: bool):
-    plan = BatchPlan(pace=SHORT, finished=0.3, unfinished_listed=listed)
+    plan = BatchPlan(times=SHORT, finished=0.3, unfinished_listed=listed)
     async with batch_harness(odd(plan)) as harness:
         batch = await harness.create()
         running = await harness.later(batch, 19)
@@ -136,7 +136,7 @@ async def test_an_expired_batch_keeps_and_bills_its_finished_rows(listed: bool):
 
 
 async def test_a_cancelled_batch_keeps_and_bills_its_finished_rows():
-    async with batch_harness(odd(BatchPlan(pace=SHORT))) as harness:
+    async with batch_harness(odd(BatchPlan(times=SHORT))) as harness:
         batch = await harness.later(await harness.create(), 5)
         cancelling = await harness.client.batches.cancel(batch.id)
         cancelled = await harness.later(batch, 2)
@@ -152,8 +152,8 @@ async def test_a_cancelled_batch_keeps_and_bills_its_finished_rows():
 
 
 async def test_a_batch_that_is_cancelled_at_once_bills_nothing():
-    pace = BatchPace(validating_s=5, cancelling_s=0)
-    async with batch_harness(odd(BatchPlan(pace=pace, unfinished_listed=False))) as harness:
+    times = BatchTimes(validating_s=5, cancelling_s=0)
+    async with batch_harness(odd(BatchPlan(times=times, unfinished_listed=False))) as harness:
         batch = await harness.client.batches.cancel((await harness.create()).id)
         paid = harness.simulator.log.batch.paid()
 
@@ -162,7 +162,7 @@ async def test_a_batch_that_is_cancelled_at_once_bills_nothing():
 
 
 async def test_rows_that_come_twice_are_billed_once():
-    plan = BatchPlan(pace=AT_ONCE, repeated=0.5, rows=FaultPlan(script=(Fault.LENGTH,)))
+    plan = BatchPlan(times=AT_ONCE, repeated=0.5, rows=FaultPlan(script=(Fault.LENGTH,)))
     async with batch_harness(odd(plan)) as harness:
         batch = await harness.create()
         output = await harness.output(batch)
@@ -178,7 +178,7 @@ async def test_rows_that_come_twice_are_billed_once():
 
 
 async def test_rows_that_are_nowhere_are_not_billed_and_others_in_the_next_batch():
-    plan = BatchPlan(pace=AT_ONCE, left_out=0.5)
+    plan = BatchPlan(times=AT_ONCE, left_out=0.5)
     async with batch_harness(odd(plan)) as harness:
         missing: list[set[str]] = []
         for _ in range(2):
@@ -193,7 +193,7 @@ async def test_rows_that_are_nowhere_are_not_billed_and_others_in_the_next_batch
 
 
 async def test_strangers_stand_among_the_answers():
-    async with batch_harness(odd(BatchPlan(pace=AT_ONCE, strangers=2))) as harness:
+    async with batch_harness(odd(BatchPlan(times=AT_ONCE, strangers=2))) as harness:
         batch = await harness.create()
         output = await harness.output(batch)
         paid = harness.simulator.log.batch.paid()
@@ -206,7 +206,7 @@ async def test_strangers_stand_among_the_answers():
 async def test_the_seed_decides_the_order():
     orders: list[list[str]] = []
     for seed in (1, 1, 2):
-        async with batch_harness(odd(BatchPlan(pace=AT_ONCE), seed=seed)) as harness:
+        async with batch_harness(odd(BatchPlan(times=AT_ONCE), seed=seed)) as harness:
             orders.append([*names(await harness.output(await harness.create()))])
 
     assert orders[0] == orders[1] != orders[2]
@@ -214,8 +214,8 @@ async def test_the_seed_decides_the_order():
 
 async def test_a_script_goes_by_the_order_of_creation():
     settings = SimulatedBatchSettings(
-        plan=BatchPlan(pace=AT_ONCE),
-        script=(BatchPlan(pace=AT_ONCE, fails="token_limit_exceeded"), None),
+        plan=BatchPlan(times=AT_ONCE),
+        script=(BatchPlan(times=AT_ONCE, fails="token_limit_exceeded"), None),
     )
     async with batch_harness(settings) as harness:
         statuses = [(await harness.create()).status for _ in range(3)]
@@ -224,7 +224,7 @@ async def test_a_script_goes_by_the_order_of_creation():
 
 
 async def test_a_bad_row_is_never_a_stranger_nor_repeated():
-    plan = BatchPlan(pace=AT_ONCE, repeated=1.0, strangers=3)
+    plan = BatchPlan(times=AT_ONCE, repeated=1.0, strangers=3)
     async with batch_harness(odd(plan)) as harness:
         batch = await harness.create(as_lines([input_line("bad", "", body={"model": "any-model"})]))
 
@@ -247,14 +247,14 @@ def test_a_plan_that_cannot_be(plan: dict[str, Any]):
         BatchPlan(**plan)
 
 
-@pytest.mark.parametrize("pace", [{"running_s": -1}, {"window_s": 0}])
-def test_a_pace_that_cannot_be(pace: dict[str, float]):
+@pytest.mark.parametrize("times", [{"running_s": -1}, {"window_s": 0}])
+def test_times_that_cannot_be(times: dict[str, float]):
     with pytest.raises(ConfigError):
-        BatchPace(**pace)
+        BatchTimes(**times)
 
 
 async def test_a_batch_is_billed_when_it_ends_and_not_when_it_is_read():
-    async with batch_harness(odd(BatchPlan(pace=SHORT))) as harness:
+    async with batch_harness(odd(BatchPlan(times=SHORT))) as harness:
         await poll(harness)
         log = harness.simulator.log.batch
 

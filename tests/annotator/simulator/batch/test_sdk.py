@@ -7,8 +7,8 @@ import pytest
 
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from tests.annotator.simulator.asking import ask, chat_body
@@ -93,8 +93,8 @@ async def test_files_are_got_and_deleted():
 
 
 async def test_a_batch_whose_input_is_deleted_runs_on():
-    pace = BatchPace(validating_s=0, running_s=10, finalizing_s=0)
-    async with batch_harness(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as harness:
+    times = BatchTimes(validating_s=0, running_s=10, finalizing_s=0)
+    async with batch_harness(SimulatedBatchSettings(plan=BatchPlan(times=times))) as harness:
         batch = await harness.create()
         await harness.client.files.delete(batch.input_file_id)
         batch = await harness.later(batch, 10)
@@ -103,8 +103,8 @@ async def test_a_batch_whose_input_is_deleted_runs_on():
 
 
 async def test_a_batch_is_cancelled():
-    pace = BatchPace(validating_s=0, running_s=10, cancelling_s=600)
-    async with batch_harness(SimulatedBatchSettings(plan=BatchPlan(pace=pace))) as harness:
+    times = BatchTimes(validating_s=0, running_s=10, cancelling_s=600)
+    async with batch_harness(SimulatedBatchSettings(plan=BatchPlan(times=times))) as harness:
         batch = await harness.later(await harness.create(), 5)
         cancelling = await harness.client.batches.cancel(batch.id)
         again = await harness.client.batches.cancel(batch.id)
@@ -131,8 +131,8 @@ class RunningClock(StepClock):
 
 @pytest.mark.parametrize("running_s", range(4, 24))
 async def test_a_batch_is_cancelled_before_its_end_or_not_at_all(running_s: int):
-    pace = BatchPace(validating_s=0, running_s=running_s, finalizing_s=0, cancelling_s=0)
-    settings = SimulatedBatchSettings(plan=BatchPlan(pace=pace))
+    times = BatchTimes(validating_s=0, running_s=running_s, finalizing_s=0, cancelling_s=0)
+    settings = SimulatedBatchSettings(plan=BatchPlan(times=times))
     async with batch_harness(settings, clock=RunningClock()) as harness:
         batch = await harness.create()
         try:

@@ -3,18 +3,18 @@
 import pytest
 
 from stepdistill.annotator.simulator.batch.jobs import BatchState, Timeline
-from stepdistill.annotator.simulator.batch.settings import BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.settings import BatchPlan, BatchTimes
 
-PACE = BatchPace(validating_s=10, running_s=100, finalizing_s=5, cancelling_s=20, window_s=1000)
+PACE = BatchTimes(validating_s=10, running_s=100, finalizing_s=5, cancelling_s=20, window_s=1000)
 
 
 def at(now: float, *, cancelled_s: float | None = None, failed: bool = False) -> BatchState:
-    plan = BatchPlan(pace=PACE)
+    plan = BatchPlan(times=PACE)
     return Timeline(plan=plan, created_s=0.0, cancelled_s=cancelled_s, failed=failed).at(now)
 
 
 def stuck(now: float, cancelled_s: float | None = None) -> BatchState:
-    plan = BatchPlan(pace=PACE, finished=0.25)
+    plan = BatchPlan(times=PACE, finished=0.25)
     return Timeline(plan=plan, created_s=0.0, cancelled_s=cancelled_s).at(now)
 
 
@@ -64,15 +64,15 @@ def test_what_stands_still_expires_with_what_was_answered():
 
 
 def test_a_batch_that_is_too_slow_expires():
-    slow = BatchPace(validating_s=0, running_s=100, finalizing_s=0, window_s=40)
-    state = Timeline(plan=BatchPlan(pace=slow), created_s=0.0).at(41)
+    slow = BatchTimes(validating_s=0, running_s=100, finalizing_s=0, window_s=40)
+    state = Timeline(plan=BatchPlan(times=slow), created_s=0.0).at(41)
 
     assert (state.status, state.share) == ("expired", 0.4)
 
 
 def test_a_window_that_ends_while_validating():
-    short = BatchPace(validating_s=50, window_s=40)
-    state = Timeline(plan=BatchPlan(pace=short), created_s=0.0).at(60)
+    short = BatchTimes(validating_s=50, window_s=40)
+    state = Timeline(plan=BatchPlan(times=short), created_s=0.0).at(60)
 
     assert state.stamps == {"validating": 0, "expired": 40}
     assert state.share == 0

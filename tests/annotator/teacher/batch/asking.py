@@ -13,8 +13,8 @@ from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.settings.teacher import BatchSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.settings import (
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -30,8 +30,8 @@ from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from tests.annotator.teacher.asking import QUICK, a_spec, each
 
-AT_ONCE = BatchPace(validating_s=0, running_s=0, finalizing_s=0, cancelling_s=0)
-SLOW = BatchPlan(pace=BatchPace(validating_s=0, running_s=3600, finalizing_s=0, cancelling_s=0))
+AT_ONCE = BatchTimes(validating_s=0, running_s=0, finalizing_s=0, cancelling_s=0)
+SLOW = BatchPlan(times=BatchTimes(validating_s=0, running_s=3600, finalizing_s=0, cancelling_s=0))
 STEP_S = 0.02
 
 
@@ -101,7 +101,9 @@ def serving(
 ) -> Simulator:
     """A simulator whose batches follow a plan, the first ones a script; as quick as can be."""
     settings = SimulatorSettings(
-        batch=SimulatedBatchSettings(plan=plan or BatchPlan(pace=AT_ONCE), script=script, **batches)
+        batch=SimulatedBatchSettings(
+            plan=plan or BatchPlan(times=AT_ONCE), script=script, **batches
+        )
     )
     how = {} if clock is None else {"clock": clock}
     return Simulator(SimulatedTeacher(), settings, **how)

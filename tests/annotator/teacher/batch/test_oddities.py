@@ -6,7 +6,7 @@ import pytest
 
 from stepdistill.annotator.errors import BatchLost
 from stepdistill.annotator.simulator.batch.log import CallKind
-from stepdistill.annotator.simulator.batch.settings import BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.settings import BatchPlan, BatchTimes
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.store.answer import Answer, Failure
@@ -22,7 +22,7 @@ from tests.annotator.teacher.batch.asking import (
 )
 
 ROWS = 40
-EXPIRING = BatchPace(validating_s=0, running_s=60, finalizing_s=0, window_s=0.3)
+EXPIRING = BatchTimes(validating_s=0, running_s=60, finalizing_s=0, window_s=0.3)
 
 
 def paid_once(simulator: Simulator) -> bool:
@@ -59,7 +59,7 @@ async def test_every_request_is_answered_kept_as_batch_and_paid_once(tmp_path: P
 async def test_an_expired_batch_keeps_its_rows_and_the_rest_is_asked_again(
     tmp_path: Path, listed: bool
 ):
-    expiring = BatchPlan(pace=EXPIRING, finished=0.5, unfinished_listed=listed)
+    expiring = BatchPlan(times=EXPIRING, finished=0.5, unfinished_listed=listed)
     async with (
         serving(None, expiring) as simulator,
         a_batch_run(tmp_path, simulator.base_url) as run,
@@ -73,7 +73,7 @@ async def test_an_expired_batch_keeps_its_rows_and_the_rest_is_asked_again(
 
 
 async def test_requests_that_never_fare_better_become_failures_after_three_batches(tmp_path: Path):
-    expiring = BatchPlan(pace=BatchPace(validating_s=0, window_s=0.01), finished=0)
+    expiring = BatchPlan(times=BatchTimes(validating_s=0, window_s=0.01), finished=0)
     async with serving(expiring) as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
         await run.ask(several(3))
 
@@ -88,7 +88,7 @@ async def test_requests_that_never_fare_better_become_failures_after_three_batch
 
 async def test_all_rows_failed_and_there_is_no_output_file(tmp_path: Path):
     refused = BatchPlan(
-        pace=AT_ONCE, rows=FaultPlan(rates={Fault.BAD_REQUEST: 1.0}), blank_error_file_id=True
+        times=AT_ONCE, rows=FaultPlan(rates={Fault.BAD_REQUEST: 1.0}), blank_error_file_id=True
     )
     async with serving(refused) as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
         await run.ask(several(ROWS))
@@ -103,7 +103,7 @@ async def test_all_rows_failed_and_there_is_no_output_file(tmp_path: Path):
 async def test_rows_in_the_error_file_that_may_fare_better_are_asked_again(
     tmp_path: Path, fault: Fault
 ):
-    troubled = BatchPlan(pace=AT_ONCE, rows=FaultPlan(rates={fault: 0.5}, seed=3))
+    troubled = BatchPlan(times=AT_ONCE, rows=FaultPlan(rates={fault: 0.5}, seed=3))
     async with (
         serving(None, troubled) as simulator,
         a_batch_run(tmp_path, simulator.base_url) as run,
@@ -116,7 +116,7 @@ async def test_rows_in_the_error_file_that_may_fare_better_are_asked_again(
 
 
 async def test_rows_that_the_filter_refuses_fail_and_are_not_asked_again(tmp_path: Path):
-    filtered = BatchPlan(pace=AT_ONCE, rows=FaultPlan(script=(Fault.CONTENT_FILTER, Fault.LENGTH)))
+    filtered = BatchPlan(times=AT_ONCE, rows=FaultPlan(script=(Fault.CONTENT_FILTER, Fault.LENGTH)))
     async with serving(filtered) as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
         await run.ask(several(4))
 
@@ -126,7 +126,7 @@ async def test_rows_that_the_filter_refuses_fail_and_are_not_asked_again(tmp_pat
 
 
 async def test_missing_rows_are_asked_again(tmp_path: Path):
-    leaky = BatchPlan(pace=AT_ONCE, left_out=0.3)
+    leaky = BatchPlan(times=AT_ONCE, left_out=0.3)
     async with serving(None, leaky) as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
         await run.ask(several(ROWS))
 
@@ -136,7 +136,7 @@ async def test_missing_rows_are_asked_again(tmp_path: Path):
 
 
 async def test_lines_in_any_order_twice_and_about_strangers(tmp_path: Path):
-    messy = BatchPlan(pace=AT_ONCE, repeated=0.5, strangers=3, blank_error_file_id=True)
+    messy = BatchPlan(times=AT_ONCE, repeated=0.5, strangers=3, blank_error_file_id=True)
     async with serving(messy) as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
         await run.ask(several(ROWS))
 

@@ -7,7 +7,7 @@ import pytest
 from stepdistill.annotator.errors import BatchesRunning, NotAuthorised
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.simulator.batch.log import CallKind
-from stepdistill.annotator.simulator.batch.settings import BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.settings import BatchPlan, BatchTimes
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.group_commit import GroupCommit
@@ -25,7 +25,7 @@ from tests.annotator.teacher.batch.asking import (
 )
 from tests.annotator.teacher.batch.test_oddities import ROWS, is_tidy, paid_once
 
-HALF_DONE = BatchPlan(pace=BatchPace(validating_s=0, running_s=0, cancelling_s=0), finished=0.5)
+HALF_DONE = BatchPlan(times=BatchTimes(validating_s=0, running_s=0, cancelling_s=0), finished=0.5)
 
 
 async def ask_online(run: BatchRun, base_url: str, requests: list[Request]) -> Progress:
@@ -64,9 +64,9 @@ async def test_an_online_run_asks_nothing_that_is_in_a_live_batch(tmp_path: Path
 
 
 async def test_an_online_run_takes_in_what_has_ended_and_asks_the_rest(tmp_path: Path):
-    expiring = BatchPlan(pace=BatchPace(validating_s=0, window_s=60), finished=0)
+    expiring = BatchPlan(times=BatchTimes(validating_s=0, window_s=60), finished=0)
     clock = Clock()
-    async with serving(None, BatchPlan(pace=AT_ONCE), expiring, clock=clock) as simulator:
+    async with serving(None, BatchPlan(times=AT_ONCE), expiring, clock=clock) as simulator:
         async with a_batch_run(
             tmp_path, simulator.base_url, wait=False, max_requests=ROWS // 2
         ) as run:
@@ -124,7 +124,7 @@ async def test_a_slow_batch_is_cancelled_and_its_rest_asked_online_in_the_same_r
 async def test_before_its_time_a_batch_is_waited_for(tmp_path: Path):
     clock = Clock()
     async with (
-        serving(BatchPlan(pace=BatchPace(running_s=0.3))) as simulator,
+        serving(BatchPlan(times=BatchTimes(running_s=0.3))) as simulator,
         a_batch_run(
             tmp_path, simulator.base_url, clock=clock, fallback_online_after_s=20 * 3600
         ) as run,
@@ -135,9 +135,9 @@ async def test_before_its_time_a_batch_is_waited_for(tmp_path: Path):
 
 
 async def test_a_request_whose_tries_are_used_up_in_batches_is_still_asked_online(tmp_path: Path):
-    failing = BatchPlan(pace=AT_ONCE, rows=FaultPlan(rates={Fault.SERVER_ERROR: 1.0}))
+    failing = BatchPlan(times=AT_ONCE, rows=FaultPlan(rates={Fault.SERVER_ERROR: 1.0}))
     clock = Clock()
-    stuck = BatchPlan(pace=BatchPace(validating_s=0, cancelling_s=0), finished=0)
+    stuck = BatchPlan(times=BatchTimes(validating_s=0, cancelling_s=0), finished=0)
     async with serving(stuck, failing, failing) as simulator:
         for _ in range(3):
             async with a_batch_run(tmp_path, simulator.base_url, wait=False, clock=clock) as run:
@@ -179,7 +179,7 @@ async def test_rows_that_ask_the_same_share_one_line(tmp_path: Path):
 
 
 async def test_a_stopped_run_leaves_and_the_next_collects(tmp_path: Path):
-    async with serving(BatchPlan(pace=BatchPace(running_s=0.5))) as simulator:
+    async with serving(BatchPlan(times=BatchTimes(running_s=0.5))) as simulator:
         async with a_batch_run(tmp_path, simulator.base_url) as run:
             stopped = run.ask(several(ROWS))
             simulator.log.batch.on_call = lambda _: run.teacher.stop()

@@ -8,7 +8,7 @@ import pytest
 from stepdistill.annotator.errors import BatchRefused, ModelGone, NotAuthorised, QuotaSpent
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.log import CallKind
-from stepdistill.annotator.simulator.batch.settings import BatchLimits, BatchPace, BatchPlan
+from stepdistill.annotator.simulator.batch.settings import BatchLimits, BatchPlan, BatchTimes
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Failure
@@ -19,7 +19,7 @@ from tests.annotator.teacher.batch.asking import AT_ONCE, a_batch_run, serving
 from tests.annotator.teacher.batch.test_oddities import is_tidy
 
 ROWS = 40
-BRISK = BatchPlan(pace=BatchPace(validating_s=0.02, running_s=0.1, finalizing_s=0))
+BRISK = BatchPlan(times=BatchTimes(validating_s=0.02, running_s=0.1, finalizing_s=0))
 
 
 def paid_once(simulator: Simulator) -> bool:
@@ -159,7 +159,7 @@ async def test_a_refused_key_stops_with_a_line_and_nothing_is_lost(tmp_path: Pat
 async def test_a_quota_used_up_within_a_batch_stops_the_run_and_keeps_what_is_answered(
     tmp_path: Path,
 ):
-    poor = BatchPlan(pace=AT_ONCE, rows=FaultPlan(rates={Fault.QUOTA: 0.5}, seed=1))
+    poor = BatchPlan(times=AT_ONCE, rows=FaultPlan(rates={Fault.QUOTA: 0.5}, seed=1))
     async with serving(None, poor) as simulator:
         async with a_batch_run(tmp_path, simulator.base_url) as run:
             with pytest.raises(QuotaSpent):
@@ -172,7 +172,7 @@ async def test_a_quota_used_up_within_a_batch_stops_the_run_and_keeps_what_is_an
 
 
 async def test_a_batch_that_fails_for_good_stops_the_run_with_its_reason(tmp_path: Path):
-    failing = BatchPlan(pace=AT_ONCE, fails="invalid_endpoint")
+    failing = BatchPlan(times=AT_ONCE, fails="invalid_endpoint")
     async with (
         serving(failing) as simulator,
         a_batch_run(tmp_path, simulator.base_url) as run,

@@ -15,8 +15,8 @@ from stepdistill.annotator.settings.simulate import SimulateSettings
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.settings import (
     BatchLimits,
-    BatchPace,
     BatchPlan,
+    BatchTimes,
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
@@ -103,7 +103,7 @@ def _batch_plan(settings: SimulateSettings) -> BatchPlan:
     rates = _rates([f"{kind}={share}" for kind, share in values.items()], "--batch-fault")
     seconds = settings.batch_seconds
     return BatchPlan(
-        pace=BatchPace(
+        times=BatchTimes(
             validating_s=seconds / 6,
             running_s=seconds * 4 / 6,
             finalizing_s=seconds / 6,

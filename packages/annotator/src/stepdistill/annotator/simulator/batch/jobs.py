@@ -1,6 +1,6 @@
 """The batches themselves: made, brought up to date with the clock whenever asked about, cancelled.
 
-Where a batch stands is a pure function of its pace and of what was asked, and when (`Timeline`).
+Where a batch stands is a pure function of its times and of what was asked, and when (`Timeline`).
 No task runs in the background. Whoever asks for a batch whose time has come makes the simulator
 check its input or answer its rows, in a thread, so that other calls are served meanwhile.
 """
@@ -64,12 +64,12 @@ class Timeline:
     @property
     def validated_s(self) -> float:
         """When its input has been checked."""
-        return self.created_s + self.plan.pace.validating_s
+        return self.created_s + self.plan.times.validating_s
 
     @property
     def expires_s(self) -> float:
         """When its window ends."""
-        return self.created_s + self.plan.pace.window_s
+        return self.created_s + self.plan.times.window_s
 
     def at(self, now: float) -> BatchState:
         """Where the batch stands now."""
@@ -78,19 +78,19 @@ class Timeline:
 
     def _states(self) -> list[tuple[Status, float]]:
         """The states that it will have gone through, in order, each with its time."""
-        pace, validated_s = self.plan.pace, self.validated_s
+        times, validated_s = self.plan.times, self.validated_s
         states: list[tuple[Status, float]] = [("validating", self.created_s)]
         if self.cancelled_s is not None:
             if validated_s <= self.cancelled_s:
                 states.append(("in_progress", validated_s))
-            gone_s = self.cancelled_s + pace.cancelling_s
+            gone_s = self.cancelled_s + times.cancelling_s
             return [*states, ("cancelling", self.cancelled_s), ("cancelled", gone_s)]
         if self.failed:
             return [*states, ("failed", validated_s)]
         states.append(("in_progress", validated_s))
         # A batch that is to stand still never has all of its answers.
-        answered_s = validated_s + pace.running_s if self.plan.finished >= 1 else float("inf")
-        closed_s = answered_s + pace.finalizing_s
+        answered_s = validated_s + times.running_s if self.plan.finished >= 1 else float("inf")
+        closed_s = answered_s + times.finalizing_s
         if closed_s > self.expires_s:
             before = [state for state in states if state[1] < self.expires_s]
             return [*before, ("expired", self.expires_s)]
@@ -101,7 +101,7 @@ class Timeline:
         at = min(now, self.expires_s if self.cancelled_s is None else self.cancelled_s)
         if self.failed or at < self.validated_s:
             return 0.0
-        running_s = self.plan.pace.running_s
+        running_s = self.plan.times.running_s
         passed = (at - self.validated_s) / running_s if running_s else 1.0
         return min(passed, self.plan.finished)
 

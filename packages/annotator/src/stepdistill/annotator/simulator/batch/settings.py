@@ -16,7 +16,7 @@ _CALL_FAULTS = {*REFUSALS, *PAGES, Fault.DROPPED, Fault.LOST, Fault.TORN, Fault.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchPace:
+class BatchTimes:
     """How long a batch stays in each state, in seconds of the simulator's clock, at least 0."""
 
     validating_s: float = 0.05
@@ -29,7 +29,7 @@ class BatchPace:
         """Raises ConfigError on a negative time."""
         times = (self.validating_s, self.running_s, self.finalizing_s, self.cancelling_s)
         if min(times) < 0 or self.window_s <= 0:
-            raise ConfigError("batch pace: times must be at least 0, and window_s above 0")
+            raise ConfigError("batch times: they must be at least 0, and window_s above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class BatchPlan:
         finished rows in the output, and billed.
     """
 
-    pace: BatchPace = field(default_factory=BatchPace)
+    times: BatchTimes = field(default_factory=BatchTimes)
     rows: FaultPlan = field(default_factory=FaultPlan)  # what befalls single rows
     finished: float = 1.0  # share of rows that it ever gets to
     unfinished_listed: bool = True  # the rest is in the error file (batch_expired); else nowhere
