@@ -9,8 +9,14 @@ from matplotlib.figure import Figure
 
 from stepdistill.trainer.main import main
 from stepdistill.trainer.study.frame import frame_of
-from stepdistill.trainer.study.run_pictures import KINDS, pictures
-from stepdistill.trainer.study.series import by_rate, by_size, by_subsample, by_words
+from stepdistill.trainer.study.run_pictures import (
+    KINDS,
+    by_rate,
+    by_size,
+    by_subsample,
+    by_words,
+    pictures,
+)
 from stepdistill.trainer.study.tracking import Run, Tracking
 from tests.trainer.study.made_runs import made
 from tests.trainer.study.test_track import MIXES, REAL, real_data

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stepdistill.trainer.main import main
-from stepdistill.trainer.study.reach_sheets import share_needed
-from stepdistill.trainer.study.seeds import corrected, mean_of, paired
+from stepdistill.trainer.study.frame import corrected, mean_of, paired
+from stepdistill.trainer.study.run_tables import share_needed
 from stepdistill.trainer.study.tracking import Run, Tracking
 from tests.trainer.study.made_runs import made
 from tests.trainer.study.test_track import MIXES, REAL, real_data

@@ -9,26 +9,23 @@ import sys
 
 import orjson
 
-from stepdistill.common.command_line import ConfigFileSettings, add_command, make_app
+from stepdistill.common.command_line import ConfigFileSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
 from stepdistill.trainer.settings.inference import CompareSettings, PredictSettings, ServeSettings
-from stepdistill.trainer.settings.study import (
-    TABLES,
-    FiguresSettings,
-    SweepSettings,
-    TablesSettings,
-    TrackAddSettings,
-    TrackExportSettings,
-    TrackImportSettings,
-)
 from stepdistill.trainer.settings.train import (
     CHECKPOINTS_NAME,
     NO_FILE,
     RESULTS_NAME,
     TrainSettings,
     fingerprint,
+)
+from stepdistill.trainer.study.commands import (
+    plots_command,
+    sweep_command,
+    tables_command,
+    track_app,
 )
 
 
@@ -124,127 +121,6 @@ def serve_command(settings: ServeSettings, _: ConfigFileSettings = NO_FILE) -> N
 
     serve(settings)
 
-
-def sweep_command(settings: SweepSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Train many students: the runs that a file asks for and that are not finished yet.
-
-    The same command again goes on where it was broken off, in the middle of a
-    run, too. Started in two shells, e.g. with --include localhost:0 and --include
-    localhost:1, it shares the runs out.
-
-    Examples:
-
-        stepdistill sweep study.yaml --status
-
-        stepdistill sweep study.yaml
-
-        stepdistill sweep study.yaml --slurm study.sh && sbatch study.sh
-
-    study.yaml, with paths relative to it:
-
-        output: runs/study              # gets a folder for each run
-        options:                        # of all runs: any option of `train`
-          model: tiny
-          steps: 300
-          test: runs/demo/test
-          valid: runs/demo/valid
-        grid:                           # every combination; may be a list of grids
-          data:                         # names of your own for options ...
-            all reasons: {train: runs/demo/train}
-            a third: {train: runs/demo-third/train}
-          method:
-            baseline: {mode: standard, labels: gold}
-            distilled: {mode: step-by-step}
-          subsample: [0.25, 1.0]        # ... or an option and its values
-          seed: [0, 1, 2]
-        runs:                           # and these; they may name choices
-          - {data: all reasons, method: distilled, alpha: 0.8, seed: 0}
-    """
-    from stepdistill.trainer.study.sweep import sweep
-
-    sweep(settings)
-
-
-def tables_command(settings: TablesSettings = TABLES, _: ConfigFileSettings = NO_FILE) -> None:
-    """Say what many results say: means over all seeds, paired tests, data and money needed.
-
-    Examples:
-
-        stepdistill tables
-
-        stepdistill tables --gpu-hour-usd 2.5 --out tables
-
-        stepdistill tables --source original --pool batch_size lr
-    """
-    from stepdistill.trainer.study.tables import tables
-
-    tables(settings)
-
-
-def plots_command(settings: FiguresSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Draw test accuracy over what was varied, with 95 % bands over seeds.
-
-    By share of the data, by size of the student, by length of the rationales and
-    by their rate: one PNG and one SVG for each task, the original's runs in panels
-    beside one's own.
-
-    Examples:
-
-        stepdistill plots --out figures
-
-        stepdistill plots --out figures --source own --task demo
-    """
-    from stepdistill.trainer.study.plots import plots
-
-    plots(settings)
-
-
-def track_add_command(settings: TrackAddSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Keep finished runs, by their folders or one above; a run that is added again stands once.
-
-    A sweep adds its own runs by itself.
-
-    Example:
-
-        stepdistill track add runs
-    """
-    from stepdistill.trainer.study.track import add_runs
-
-    add_runs(settings)
-
-
-def track_import_command(settings: TrackImportSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Keep the runs of the original's experiment_tracking.csv.
-
-    Example:
-
-        stepdistill track import experiment_tracking.csv --mixes prompt-mixes
-    """
-    from stepdistill.trainer.study.track import import_runs
-
-    import_runs(settings)
-
-
-def track_export_command(settings: TrackExportSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Write the runs as a CSV file, in the original's columns.
-
-    Examples:
-
-        stepdistill track export all.csv
-
-        stepdistill track export all.csv --full
-    """
-    from stepdistill.trainer.study.track import export_runs
-
-    export_runs(settings)
-
-
-track_app = make_app(
-    "track", "Keep the results of runs, one's own and the original's, in one SQLite file."
-)
-add_command(track_app, track_add_command, "add")
-add_command(track_app, track_import_command, "import")
-add_command(track_app, track_export_command, "export")
 
 COMMANDS = {
     "train": train_command,

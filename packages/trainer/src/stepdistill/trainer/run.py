@@ -1,7 +1,11 @@
-"""The whole way of a run on one page: ranks, preparation, training, exams, results."""
+"""The whole way of a run on one page: ranks, preparation, training, evaluation, results."""
 
 import logging
+import signal
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from types import FrameType
+from typing import Any, Self
 
 import torch
 import transformers
@@ -15,10 +19,8 @@ from stepdistill.trainer.training import evaluation, report
 from stepdistill.trainer.training.checkpoint import writing
 from stepdistill.trainer.training.engine import World, start, stop
 from stepdistill.trainer.training.loop import Loop, LoopParts, TrainingProgress
-from stepdistill.trainer.training.metrics_logger import MetricsLogger
 from stepdistill.trainer.training.prepare import RunInputs, RunParts, prepare
-from stepdistill.trainer.training.progress_bar import ProgressBar
-from stepdistill.trainer.training.stopping import StopSignal
+from stepdistill.trainer.training.progress import MetricsLogger, ProgressBar
 
 
 def run(job: RunInputs) -> None:
@@ -137,3 +139,33 @@ def _resolved(config: TrainSettings, world: World) -> TrainSettings:
     natural: Precision = "fp32" if world.device.type == "cpu" else "bf16"
     precision = config.precision or natural
     return replace(config, precision=precision, lr=config.peak_lr)
+
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignal(AbstractContextManager["StopSignal"]):
+    """Listens while it is open; called, it says whether a signal came."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {one: signal.signal(one, self._hear) for one in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listen_no_more()
+
+    def __call__(self) -> bool:
+        """Whether a signal came."""
+        return self._came
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+        self._listen_no_more()
+
+    def _listen_no_more(self) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)

@@ -1,8 +1,10 @@
 """`stepdistill evaluate MODEL FOLDER...`: student against teacher, both against gold."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import orjson
 from rich.box import SIMPLE
 from rich.console import Console
@@ -10,13 +12,45 @@ from rich.table import Table
 
 from stepdistill.trainer.data.examples import EvalSet, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
-from stepdistill.trainer.inference.comparison import Difference, difference
-from stepdistill.trainer.inference.predictor import Predictor
-from stepdistill.trainer.inference.progress_line import ProgressLine
-from stepdistill.trainer.inference.rows import AskedRow
+from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.scores import Calibration, Score, calibration, mark, right
 from stepdistill.trainer.settings.inference import CompareSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Accuracy of one less that of another on the same rows, with a 95 % paired bootstrap interval.
+
+    only_one, only_other: rows that one of them alone had right.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    only_one: int
+    only_other: int
+
+
+def difference(
+    one: Sequence[bool], other: Sequence[bool], *, samples: int = 10_000, seed: int = 0
+) -> Difference:
+    """Compare who was right row by row; at least one row.
+
+    Resampling the rows is drawing how many of them favour the one, the other, or neither.
+    """
+    n = len(one)
+    gains = np.array(one, dtype=int) - np.array(other, dtype=int)
+    for_one, for_other = int((gains > 0).sum()), int((gains < 0).sum())
+    shares = np.array([for_one, for_other, n - for_one - for_other]) / n
+    drawn = np.random.default_rng(seed).multinomial(n, shares, size=samples)
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / n, (0.025, 0.975))
+    return Difference(
+        difference=(for_one - for_other) / n,
+        interval=(float(low), float(high)),
+        only_one=for_one,
+        only_other=for_other,
+    )
+
 
 _AT_ONCE = 64
 

@@ -15,10 +15,15 @@ from typing import BinaryIO
 import orjson
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.inference.answering import abstained, answer_lines, check_explains
-from stepdistill.trainer.inference.predictor import Predictor
-from stepdistill.trainer.inference.progress_line import ProgressLine
-from stepdistill.trainer.inference.rows import AskedRow, read_rows
+from stepdistill.trainer.inference.predictor import (
+    AskedRow,
+    Predictor,
+    ProgressLine,
+    abstained,
+    answer_lines,
+    check_explains,
+    read_rows,
+)
 from stepdistill.trainer.settings.inference import PredictSettings
 
 _BATCHES_AT_ONCE = 8

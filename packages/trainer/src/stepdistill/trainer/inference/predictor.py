@@ -1,14 +1,21 @@
-"""A student ready to answer: its model, its tokenizer, and how it wants to be asked."""
+"""A trained student that answers: rows read, labels and rationales, the lines that people get."""
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import orjson
 import torch
 import transformers
 
+from stepdistill.common.errors import ConfigError, DatasetError
+from stepdistill.common.placeholders import filler
 from stepdistill.trainer.data.tokens import Ints
-from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import (
     StudentAnswer,
     choose,
@@ -17,9 +24,58 @@ from stepdistill.trainer.model.answers import (
     reasons_in,
     say,
 )
-from stepdistill.trainer.model.student import Student, pretrained
+from stepdistill.trainer.model.student import InferenceSettings, Student, pretrained, read_use
 from stepdistill.trainer.model.tokenizer import encoder_of
-from stepdistill.trainer.model.use import InferenceSettings, read_use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRow:
+    """What a row asks. choices: the labels it can have; empty where that is not known."""
+
+    id: str
+    input: str
+    choices: tuple[str, ...]
+
+
+def read_rows(path: Path, use: InferenceSettings) -> Iterator[AskedRow]:
+    """The rows of a file, one at a time. Raises DatasetError with the line that is wrong."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    where = f"{path} line {number}"
+                    yield row_of(_parsed(line, where), where, str(number), use)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def row_of(content: object, where: str, name: str, use: InferenceSettings) -> AskedRow:
+    """One row from its JSON. name: its id where it has none. Raises DatasetError, saying where."""
+    if not isinstance(content, dict):
+        raise DatasetError(f'{where}: a row must be an object, like {{"input": ...}}')
+    fields = cast(dict[str, object], content)
+    name = str(fields.get("id", name))
+    given = fields.get("input", fields)
+    if isinstance(given, str):
+        return AskedRow(id=name, input=given, choices=tuple(use.label.classes))
+    if not isinstance(given, dict):
+        raise DatasetError(f"{where}: input must be a text or an object of the task's fields")
+    values = {key: str(value) for key, value in cast(dict[str, object], given).items()}
+    try:
+        text = filler(use.student.input)(values)
+        options = [values[option] for option in use.label.options]
+    except KeyError as error:
+        raise DatasetError(f"{where}: the field {error.args[0]} is missing") from None
+    return AskedRow(
+        id=name, input=text, choices=tuple(dict.fromkeys([*use.label.classes, *options]))
+    )
+
+
+def _parsed(line: bytes, where: str) -> object:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise DatasetError(f"{where}: not JSON ({error})") from None
 
 
 class Predictor:
@@ -60,3 +116,70 @@ class Predictor:
         texts = [prefix + row.input for row in rows]
         encode = encoder_of(self._student.tokenizer)
         return [np.array(ids) for ids in encode(texts, self.use.max_input_tokens)]
+
+
+Line = dict[str, object]
+
+
+def answer_lines(pupil: Predictor, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
+    """id, label and probability of each row, and with `explain` its rationale; one batch."""
+    answers = pupil.label(rows)
+    lines: list[Line] = [
+        {"id": row.id, "label": answer.label, "probability": round(answer.probability, 6)}
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    if explain:
+        for line, rationale in zip(lines, pupil.explain(rows), strict=True):
+            line["rationale"] = rationale
+    return lines
+
+
+def abstained(line: Line, below: float) -> Line:
+    """The line, without a label that is less likely than `below`."""
+    probability = line["probability"]
+    assert isinstance(probability, float)
+    return line if probability >= below else {**line, "label": None}
+
+
+def can_explain(pupil: Predictor) -> bool:
+    """Whether the student has learnt to give reasons."""
+    return pupil.use.explain_prefix is not None or pupil.use.with_label
+
+
+def check_explains(pupil: Predictor, option: str) -> None:
+    """Raises ConfigError, naming the option that asks a student for reasons it cannot give."""
+    if not can_explain(pupil):
+        raise ConfigError(f"{option}: this student of {pupil.use.task} has not learnt to explain")
+
+
+_EVERY_S = 5.0
+
+
+class ProgressLine(AbstractContextManager["ProgressLine"]):
+    """Called with what was just done. quiet: says nothing. total: None where nobody knows."""
+
+    def __init__(self, what: str, total: int | None = None, *, quiet: bool) -> None:
+        self._what, self._total, self._quiet = what, total, quiet
+        self._done = 0
+        self._began = self._spoke = time.monotonic()
+
+    def __call__(self, more: int) -> None:
+        """Count, and say so when it is time to."""
+        self._done += more
+        clock = time.monotonic()
+        if clock - self._spoke >= _EVERY_S:
+            self._spoke = clock
+            self._say(clock)
+
+    def __exit__(self, *_: object) -> None:
+        if self._spoke > self._began:
+            self._say(time.monotonic())
+
+    def _say(self, clock: float) -> None:
+        if self._quiet:
+            return
+        rate = self._done / (clock - self._began)
+        of, left = "", ""
+        if self._total is not None:
+            of, left = f"/{self._total:,}", f"  {(self._total - self._done) / rate:.0f} s left"
+        sys.stderr.write(f"{self._done:,}{of} {self._what}  {rate:.0f} a second{left}\n")

@@ -6,8 +6,7 @@ from torch.nn import functional
 from transformers import T5ForConditionalGeneration
 
 from stepdistill.trainer.data.batches import Batch, Targets
-from stepdistill.trainer.model.decoding import Decoded, decode
-from stepdistill.trainer.model.masks import within
+from stepdistill.trainer.model.decoding import Decoded, decode, within
 
 _LEAST = 1e-9
 

@@ -1,9 +1,10 @@
-"""The student: a T5 from a folder, from the hub, or a small one from scratch."""
+"""The student: a T5 loaded or from scratch, its work in FLOPs, and how a trained one is asked."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -13,8 +14,10 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from stepdistill.common.task import LabelSpec, StudentSpec
 from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.model.tokenizer import Piece, from_pieces
+from stepdistill.trainer.settings.tasks import Table, judged
 from stepdistill.trainer.settings.train import Size
 
 _FAMILY = ("t5", "mt5")
@@ -77,3 +80,80 @@ _NOT_FOUND = "no such folder here, and the hub did not give it"
 def _refuse_others(name: str, family: str) -> None:
     if family not in _FAMILY:
         raise StudentError(f"--model {name}: a {family}, the student must be one of {_FAMILY}")
+
+
+# Dense bf16, TFLOP/s, as NVIDIA states them; the first name that is part of the device's counts.
+_PEAKS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "L4": 121, "A10": 125, "4090": 165}
+
+
+def flops(student: Student, input_tokens: int, target_tokens: int) -> float:
+    """Operations that learning from so many tokens takes."""
+    weights = {name: weight.numel() for name, weight in student.model.named_parameters()}
+
+    def count(*parts: str) -> int:
+        return sum(n for name, n in weights.items() if all(part in name for part in parts))
+
+    # The decoder's keys and values of the encoder's output are made of input tokens.
+    crossing = count("decoder", "EncDecAttention.k.") + count("decoder", "EncDecAttention.v.")
+    embedding = count("embed_tokens")
+    head = count("lm_head") or count("shared")  # tied: the embedding is the head too
+    of_inputs = count("encoder.") + crossing
+    of_targets = count("decoder.") - crossing + head
+    return 6.0 * (of_inputs * input_tokens + (of_targets - embedding) * target_tokens)
+
+
+def known_peak(device: str) -> float | None:
+    """The peak of a device in TFLOP/s by its name, None where it is not known."""
+    return next((float(peak) for name, peak in _PEAKS.items() if name in device), None)
+
+
+USE_NAME = "stepdistill.json"
+
+
+class InferenceSettings(BaseModel):
+    """How the student was asked when it learnt.
+
+    prefix: before an input, to get the label. explain_prefix: to get the rationale; None: it has
+    not learnt to give one. with_label: one answer holds both, label first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    label: LabelSpec
+    student: StudentSpec
+    prefix: str
+    explain_prefix: str | None
+    with_label: bool
+    max_input_tokens: int
+    max_target_tokens: int
+
+
+def use_of(table: Table, task: str, label: LabelSpec, student: StudentSpec) -> InferenceSettings:
+    """How a student that learnt this table is to be asked. Limits are T5's usual ones."""
+    asked = judged(table)
+    reasons = (one.prefix for one in table if one.target == "rationale")
+    return InferenceSettings(
+        task=task,
+        label=label,
+        student=student,
+        prefix=asked.prefix,
+        explain_prefix=next(reasons, None),
+        with_label=asked.target == "label-rationale",
+        max_input_tokens=512,
+        max_target_tokens=256,
+    )
+
+
+def read_use(folder: Path) -> InferenceSettings:
+    """Raises StudentError where the folder is no student of ours."""
+    path = folder / USE_NAME
+    try:
+        return InferenceSettings.model_validate_json(path.read_bytes())
+    except OSError:
+        raise StudentError(
+            f"{path}: not there: name the folder `model` of a finished training run"
+        ) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise StudentError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

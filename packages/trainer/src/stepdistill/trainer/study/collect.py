@@ -9,8 +9,7 @@ import orjson
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.settings.tasks import explaining
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
-from stepdistill.trainer.study.results import Results, ResultSplit, read_results
-from stepdistill.trainer.study.state import read_note
+from stepdistill.trainer.study.state import Results, ResultSplit, read_note, read_results
 from stepdistill.trainer.study.tracking import Run, Tracking
 
 # Settings that have a column of their own, or decide nothing but which rows and which dice.

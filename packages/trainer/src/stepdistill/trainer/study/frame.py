@@ -1,9 +1,11 @@
-"""Runs as a pandas frame, and which of its columns say that two runs are of the same kind."""
+"""Runs as a pandas frame: which columns make runs of one kind, and means over their seeds."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.study.tracking import Run
@@ -57,3 +59,53 @@ def _differs(frame: pd.DataFrame, name: str) -> bool:
     whole = frame if name != "alpha" else frame[~frame["method"].str.startswith("standard")]
     told = {value for value in whole[name] if value != ""}
     return len(told) > (0 if name == "teacher" else 1)
+
+
+_CONFIDENCE = 0.95
+_NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """A mean with its 95 % interval (Student's t); NaN for both ends where n is 1."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Differences of pairs, and p of the paired t test; NaN where it is not defined."""
+
+    difference: Mean
+    p: float
+
+
+def mean_of(values: Sequence[float]) -> Mean:
+    """Over one value or more."""
+    n, mean = len(values), float(np.mean(values))
+    if n == 1:
+        return Mean(n=1, mean=mean, low=_NAN, high=_NAN)
+    reach = float(stats.t.ppf((1 + _CONFIDENCE) / 2, n - 1) * stats.sem(values))
+    return Mean(n=n, mean=mean, low=mean - reach, high=mean + reach)
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> Paired:
+    """Of as many values each, the pairs in the same order; the difference is ours less theirs."""
+    # Rounded, so that two differences that are alike on paper are alike.
+    differences = np.subtract(ours, theirs).round(9)
+    p = _NAN
+    if len(differences) > 1 and np.ptp(differences) > 0:
+        p = float(stats.ttest_1samp(differences, 0.0).pvalue)  # pyright: ignore[reportAttributeAccessIssue]
+    return Paired(difference=mean_of(differences.tolist()), p=p)
+
+
+def corrected(p_values: Sequence[float]) -> list[float]:
+    """For so many tests at once, after Benjamini and Hochberg; NaN stays."""
+    known = ~np.isnan(p_values)
+    fixed = np.full(len(p_values), _NAN)
+    if known.any():
+        fixed[known] = stats.false_discovery_control(np.asarray(p_values)[known])
+    return fixed.tolist()

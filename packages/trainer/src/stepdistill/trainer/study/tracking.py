@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.settings.study import RunFilterSettings
 
 Source = Literal["own", "original"]
 
@@ -121,3 +122,28 @@ class Tracking(AbstractContextManager["Tracking"]):
 def _run(row: Mapping[str, object]) -> Run:
     # sqlite keeps a truth as 0 or 1; everything else comes back as it went in.
     return Run(**{**row, "hand_entered": bool(row["hand_entered"])})  # pyright: ignore[reportArgumentType]
+
+
+def filtered_runs(settings: RunFilterSettings) -> tuple[list[Run], str]:
+    """The runs, and a line that says which. Raises ConfigError."""
+    with Tracking(settings.tracking, make=False) as file:
+        found = [run for run in file.runs(hand_entered=True) if _is_asked(run, settings)]
+    kept = [run for run in found if settings.hand_entered or not run.hand_entered]
+    typed = sum(run.hand_entered for run in found)
+    return kept, f"{len(kept)} runs of {settings.tracking}{_typed_in(typed, settings.hand_entered)}"
+
+
+def _is_asked(run: Run, settings: RunFilterSettings) -> bool:
+    asked = (
+        ((settings.source,) if settings.source else (), run.source),
+        (settings.study, run.study),
+        (settings.task, run.task),
+    )
+    return all(not names or one in names for names, one in asked)
+
+
+def _typed_in(count: int, kept: bool) -> str:
+    if not count:
+        return ""
+    rows = f"{count} rows of the original that were typed in by hand"
+    return f"; {rows} are among them" if kept else f"; {rows} are left out (--hand-entered)"

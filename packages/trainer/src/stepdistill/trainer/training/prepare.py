@@ -8,10 +8,19 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.common.manifest import Manifest
 from stepdistill.common.task import LabelKind
 from stepdistill.trainer.data.batches import Layout
-from stepdistill.trainer.data.cuts import Truncation, cut_inputs, cuts_of
 from stepdistill.trainer.data.examples import EvalSet, TrainSet
 from stepdistill.trainer.data.plan import Sharing, StepPlan, StepSettings
-from stepdistill.trainer.data.tokens import LengthLimits, Tokens, kept, load, save, tokenise
+from stepdistill.trainer.data.tokens import (
+    LengthLimits,
+    Tokens,
+    Truncation,
+    cut_inputs,
+    cuts_of,
+    kept,
+    load,
+    save,
+    tokenise,
+)
 from stepdistill.trainer.model.student import Student, compile_student, from_scratch, pretrained
 from stepdistill.trainer.model.tokenizer import (
     encoder_of,

@@ -1,4 +1,4 @@
-"""results.json and the table at the end: what came out, against what, with what."""
+"""What a run leaves: results.json, the model with its card, and the table at the end."""
 
 import os
 import platform
@@ -18,15 +18,12 @@ from rich.table import Table
 
 from stepdistill.common.manifest import Manifest
 from stepdistill.common.whole_file import write_whole
-from stepdistill.trainer.data.cuts import Truncation
 from stepdistill.trainer.data.examples import EvalSet, TrainSet
 from stepdistill.trainer.data.shards import Data, DataSplit
-from stepdistill.trainer.model.flops import flops, known_peak
-from stepdistill.trainer.model.student import Student
-from stepdistill.trainer.model.use import USE_NAME, use_of
+from stepdistill.trainer.data.tokens import Truncation
+from stepdistill.trainer.model.student import USE_NAME, Student, flops, known_peak, use_of
 from stepdistill.trainer.scores import Calibration, Score
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
-from stepdistill.trainer.training.card import card
 from stepdistill.trainer.training.checkpoint import appearing
 from stepdistill.trainer.training.engine import World
 from stepdistill.trainer.training.loop import TrainingProgress
@@ -229,3 +226,57 @@ def _device(world: World) -> str:
     if world.device.type == "cuda":
         return torch.cuda.get_device_name()
     return f"cpu ({platform.machine()})"
+
+
+_CARD = """---
+library_name: transformers
+base_model: {base}
+tags: [stepdistill, distillation, {task}]
+---
+
+# {task}: a student of {teacher}
+
+Distilled step by step with stepdistill: a T5 that learnt from the labels and rationales of
+`{teacher}` ({labels} labels, {mode}).
+
+| on {n:,} test rows | accuracy | 95 % interval |
+|---|---|---|
+{scores}
+
+- **Asked like this**: the row as `{template}`, after the prefix that `stepdistill.json` names.
+  `stepdistill predict FOLDER rows.jsonl` does it.
+- **Learnt from** {rows:,} records of split {split}; the manifest's fingerprint is
+  `{fingerprint}`.
+- **Selected** by validation accuracy, at step {step} of {steps}; seed {seed}.
+- It knows the labels of this task alone, and says one whatever it is given. Its rationales are
+  written beside the label; they are not the grounds it was chosen on.
+"""
+
+
+def card(
+    config: TrainSettings,
+    origin: Manifest,
+    scores: dict[str, tuple[float, float, float]],
+    n: int,
+    step: int,
+) -> str:
+    """scores: name -> (accuracy, low, high) on n test rows. step: of the best exam."""
+    lines = [
+        f"| {who} | {a:.3f} | {low:.3f} - {high:.3f} |" for who, (a, low, high) in scores.items()
+    ]
+    return _CARD.format(
+        base=config.model,
+        task=origin.task,
+        teacher=origin.teacher.model,
+        labels=config.labels,
+        mode=config.mode,
+        n=n,
+        scores="\n".join(lines),
+        template=origin.student.input.replace("\n", "\\n"),
+        rows=origin.counts.records,
+        split=origin.split,
+        fingerprint=origin.fingerprint,
+        step=step,
+        steps=config.steps,
+        seed=config.seed,
+    )
