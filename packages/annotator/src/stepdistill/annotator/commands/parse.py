@@ -112,7 +112,7 @@ _NO_LABEL = "none"
 
 
 class ReadingTable:
-    """Counts readings by template and rule."""
+    """A table of readings, counted by template and rule."""
 
     def __init__(self) -> None:
         self._answers: Counter[tuple[str, str]] = Counter()

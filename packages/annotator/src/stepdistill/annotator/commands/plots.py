@@ -31,11 +31,8 @@ def plots_command(settings: PlotsSettings, console: JsonSettings = JSON) -> None
 
         annotate plots --out figures --history runs/demo/search/history.jsonl
     """
-    named = bool(settings.task or settings.metadata or settings.few_shot or settings.history)
     given = [read_yaml(path, Metadata) for path in settings.metadata]
-    tasks = settings.task or (
-        sorted({each.task for each in given}) if named else _all_tasks(settings.prompts)
-    )
+    tasks = settings.task or _tasks_of(settings, given)
     files = [
         read_yaml(path, Metadata)
         for name in tasks
@@ -73,9 +70,11 @@ def _show(
         output.show(f"left out: {line}")
 
 
-def _all_tasks(prompts: Path) -> list[str]:
-    folders = [*prompts.glob("*/"), *OUT.glob("*/")]
-    return sorted({folder.name for folder in folders})
+def _tasks_of(settings: PlotsSettings, given: list[Metadata]) -> list[str]:
+    """Where no task is named: those of the files that are, else all that there are."""
+    if settings.metadata or settings.few_shot or settings.history:
+        return sorted({each.task for each in given})
+    return sorted({folder.name for at in (settings.prompts, OUT) for folder in at.glob("*/")})
 
 
 def _own(task: str) -> list[Path]:

@@ -20,13 +20,13 @@ from stepdistill.common.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """One request of a row. part: what it is asked for. body: the bytes that go out."""
+    """One request of a row."""
 
-    part: str
-    template: str
+    part: str  # what it is asked for
+    template: str  # by id
     request: Request
-    body: bytes
-    stored: str
+    body: bytes  # that go out
+    stored: str  # what the store has of it, in words
 
 
 def render_command(settings: RenderSettings, console: JsonSettings = JSON) -> None:

@@ -49,7 +49,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Teacher(Protocol):
-    """Settles all requests; `stop` ends it early, without loss."""
+    """Either teacher: it settles all requests, and `stop` ends it early, without loss."""
 
     async def ask_all(self, groups: Groups) -> None:
         """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""

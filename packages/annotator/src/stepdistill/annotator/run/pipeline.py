@@ -28,18 +28,14 @@ from stepdistill.common.manifest import Manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run did. manifests: by split. spent_usd: on its own requests, None if unpriced.
+    """What a run did."""
 
-    cached: requests that the store answered; asked: that the teacher did; waiting: that are in
-    batches, so that no shards were written yet.
-    """
-
-    manifests: dict[str, Manifest]
-    asked: int
-    cached: int
-    spent_usd: float | None
-    already_done: bool = False
-    waiting: int = 0
+    manifests: dict[str, Manifest]  # by split
+    asked: int  # requests that the teacher answered
+    cached: int  # requests that the store answered
+    spent_usd: float | None  # on its own requests; None where no price is known
+    already_done: bool = False  # nothing was asked or written
+    waiting: int = 0  # requests that are in batches, so that no shards were written yet
 
 
 def run(config: RunSettings, output: ConsoleOutput) -> RunResult:

@@ -24,9 +24,9 @@ _MARGIN = 1.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """How a split stands."""
+    """How a split stands: its records, and which of them have reasons."""
 
-    records: int
+    records: int  # of the split
     uniform: "array[float]"  # of the records that have reasons, sorted
 
     def below(self, rate: float) -> float | None:

@@ -139,7 +139,7 @@ def notes_in(store: ResponseStore) -> list[RunNote]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spender:
-    """Who spends."""
+    """Who spends: a run, an experiment or a search."""
 
     plan: str  # the plans' name: the same whenever it is started again
     config: RunSettings

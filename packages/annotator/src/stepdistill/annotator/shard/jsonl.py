@@ -74,7 +74,7 @@ class _File:
 
 
 class JsonlWriter:
-    """Writes one split's folder; a context manager that leaves nothing half-written behind.
+    """The writer of one split's folder; a context manager that leaves nothing half-written behind.
 
     Raises ShardError where the folder cannot be written, or another run is writing it.
     """

@@ -37,7 +37,7 @@ class Admission:
 
 
 class Limiter:
-    """Keeps the windows of one account."""
+    """The limiter of one account: a window for each of its limits."""
 
     def __init__(self, limits: SimulatedLimits, clock: Callable[[], float]) -> None:
         self._clock = clock

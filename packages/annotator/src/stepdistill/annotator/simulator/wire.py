@@ -29,7 +29,7 @@ class ErrorReply:
 
 
 class RefusedRequest(Exception):
-    """Raised by whoever cannot do what was asked, with the reply to that."""
+    """A request that cannot be served, with the reply to that."""
 
     def __init__(self, error: ErrorReply, retry_after_s: float | None = None) -> None:
         super().__init__(error.message)

@@ -37,7 +37,7 @@ _SAFE = "all that was stored before is safe: make room and run this again"
 
 
 class ResponseStore(AbstractContextManager["ResponseStore"]):
-    """Open with `ResponseStore.open`; close it, or use it as a context manager."""
+    """The answers of one folder. Open it with `ResponseStore.open`; a context manager."""
 
     def __init__(self, env: lmdb.Environment, path: Path, lock: int | None) -> None:
         self._env, self.path, self._lock = env, path, lock

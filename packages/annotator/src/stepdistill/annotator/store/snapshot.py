@@ -25,8 +25,8 @@ def dictionary_key(number: int) -> bytes:
 
 
 class Snapshot:
-    """Made by `ResponseStore.reading`, and used in one thread. Whatever reads a value raises
-    StoreError with its key where the value is damaged."""
+    """One moment of a store, made by `ResponseStore.reading` and used in one thread. Whatever reads
+    a value raises StoreError with its key where the value is damaged."""
 
     def __init__(
         self, txn: lmdb.Transaction, databases: Mapping[str, "_Database"], path: Path

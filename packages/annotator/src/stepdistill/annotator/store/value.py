@@ -31,8 +31,8 @@ class DamagedValueError(Exception):
 
 
 class Packer:
-    """Makes values; not to be shared between threads. dictionary: its number, from 1 to 255, and
-    its bytes; None before there is one."""
+    """A maker of values, for one thread. dictionary: its number, from 1 to 255, and its bytes; None
+    before there is one."""
 
     def __init__(self, dictionary: tuple[int, bytes] | None = None) -> None:
         self.number, content = dictionary or (0, b"")
@@ -57,8 +57,8 @@ class Packer:
 
 
 class Unpacker:
-    """Reads values, or raises DamagedValueError; not to be shared between threads. dictionary_of:
-    the bytes of a dictionary by number, None where there is none."""
+    """A reader of values, for one thread; it raises DamagedValueError. dictionary_of: the bytes of
+    a dictionary by number, None where there is none."""
 
     def __init__(self, dictionary_of: Callable[[int], bytes | None]) -> None:
         self._dictionary_of = dictionary_of

@@ -38,7 +38,8 @@ class TokenCounts:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Requests, not rows: a row whose label and rationale come from two templates has two."""
+    """The progress of a run, in requests, not rows: a row whose label and rationale come from two
+    templates has two."""
 
     total: int | None = None  # to settle; None while unknown
     asked: int = 0  # answered by the teacher in this run

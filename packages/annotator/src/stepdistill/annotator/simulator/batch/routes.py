@@ -69,7 +69,7 @@ Serve = Callable[[IncomingCall], Awaitable[CallReply]]
 
 @dataclass(slots=True, kw_only=True)
 class CallHandler:
-    """Wraps what serves a call: a key is wanted, faults have their say, the log gets its entry."""
+    """The wrapper of whatever serves a call: it wants a key, plays faults, and writes the log."""
 
     settings: SimulatedBatchSettings
     log: RequestLog

@@ -153,7 +153,7 @@ class _Row:
 
 @dataclass(slots=True, kw_only=True)
 class RowAnswerer:
-    """Answers a share of an input file's rows, once; made to run in a thread."""
+    """The answering of a share of an input file's rows, once; made to run in a thread."""
 
     batch_id: str
     ordinal: int  # of the batch

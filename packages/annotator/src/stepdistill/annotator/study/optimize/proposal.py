@@ -109,7 +109,7 @@ class RefusedProposal:
 
 
 class ProposalFilter:
-    """Takes the templates out of the optimiser's answers that can be asked and that are new."""
+    """The filter of the optimiser's answers: lets in templates that can be asked and are new."""
 
     def __init__(self, meta_prompt: MetaPrompt, known: Iterable[Template]) -> None:
         self._task = meta_prompt.task

@@ -49,7 +49,7 @@ class SearchContext:
 
 
 class Asker:
-    """Asks the model of these settings, under their ceiling and limits."""
+    """One model of a search, asked under the ceiling and limits of its settings."""
 
     def __init__(self, config: RunSettings, context: SearchContext) -> None:
         self.context = context

@@ -173,7 +173,7 @@ class CollectCounts:
 
 
 class Collector:
-    """Takes in what ended batches hold."""
+    """The collector of what ended batches hold."""
 
     def __init__(self, api: BatchApi, context: BatchContext) -> None:
         self._api, self._context, self._report = api, context, context.report

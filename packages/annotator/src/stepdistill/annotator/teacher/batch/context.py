@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class BatchReporter:
-    """Says what happens to batches, once: an event in the log, and by `say` a line for people."""
+    """The reporter of what happens to batches, once each: in the log, and by `say` to people."""
 
     def __init__(self, events: EventLog, say: Callable[[str], None]) -> None:
         self._events, self._say = events, say
@@ -63,7 +63,7 @@ class BatchContext(AskContext):
 
 
 class Persistence:
-    """How long the teacher may fail to reply, while a run waits for its batches."""
+    """The bounds on how long a teacher may fail to reply, while a run waits for its batches."""
 
     def __init__(self, report: BatchReporter) -> None:
         self._report, self._retry = report, RetryPolicy()

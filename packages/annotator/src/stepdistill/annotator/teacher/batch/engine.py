@@ -32,8 +32,11 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.25, 60.0, 1.5
 
 
 class BatchTeacher:
-    """`ask_all` settles every request, as the online teacher does; `stop` ends it early.
-    online_failures: for what is asked online when batches are too slow."""
+    """The teacher through the Batch API: `ask_all` settles every request, as the online teacher
+    does; `stop` ends it early.
+
+    online_failures: for what is asked online when batches are too slow.
+    """
 
     def __init__(
         self, context: BatchContext, *, online_failures: FailurePolicy | None = None

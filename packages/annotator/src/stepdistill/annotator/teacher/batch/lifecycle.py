@@ -29,7 +29,7 @@ from stepdistill.annotator.teacher.batch.upload import Uploader
 
 
 class PartLifecycle:
-    """Takes the open parts of one teacher further, over an open connection to it."""
+    """The lifecycle of one teacher's open parts: takes them further, over an open connection."""
 
     def __init__(self, api: BatchApi, context: BatchContext, planner: BatchPlanner) -> None:
         self._api, self._context, self._planner = api, context, planner

@@ -33,7 +33,7 @@ _ANYWHERE = Endpoint(name="", path="")
 
 
 class PartWriter:
-    """Takes requests one by one; `add` and `finish` return a part whenever one is whole.
+    """The writer of part files, a request at a time; `add` and `finish` return each whole part.
 
     A context manager: what is not finished at its end is given up.
     limit_tokens: of a part's prompts together, None for any number; what else bounds a part, the

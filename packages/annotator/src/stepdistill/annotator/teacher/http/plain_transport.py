@@ -33,7 +33,7 @@ class HttpReply:
 
 
 class PlainConnection(asyncio.Protocol):
-    """Carries one request at a time; says so to `lost` when it is gone.
+    """A keep-alive connection: one request at a time; `lost` hears of it when it is gone.
 
     httptools (a C parser) takes the bytes apart, so that chunked bodies, folded lines, interim 1xx
     replies and `Connection: close` are as the standard has them. What the pieces mean is here:
@@ -141,7 +141,7 @@ class PlainConnection(asyncio.Protocol):
 
 
 class PlainTransport:
-    """Holds as many connections as there were requests in flight; an async context manager.
+    """Connections to one teacher, as many as requests were in flight; an async context manager.
 
     stale_after_s: a connection that lay idle for so long may have been closed by the teacher while
     a request was on its way there. If such a one ends before a byte of the reply, the request is

@@ -44,7 +44,8 @@ class FailurePolicy:
 
 
 class OnlineTeacher:
-    """Use as an async context manager; `ask_all` returns when every request is settled."""
+    """The online teacher, an async context manager; `ask_all` returns when every request is
+    settled."""
 
     def __init__(
         self,

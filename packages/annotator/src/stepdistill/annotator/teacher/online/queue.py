@@ -27,7 +27,7 @@ class PendingRequest:
 
 
 class RequestQueue:
-    """Holds the group of requests at hand and what waits for another try, and no more.
+    """The requests at hand: one group of them, what waits for another try, and no more.
 
     groups: the requests in order, some at a time, so that drawing one costs no turn of the loop.
     weigh: how many tokens a request counts toward the teacher's limit.
