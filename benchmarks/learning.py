@@ -80,17 +80,17 @@ class Measured:
 
 def made_rows(kind: str, rows: int, explained: float) -> list[Example]:
     """Rows of random words, of lengths as `kind` has them; a share of them explained."""
-    dice = random.Random(f"{kind}/{rows}")
+    rng = random.Random(f"{kind}/{rows}")
 
     def words(spread: tuple[float, float]) -> str:
-        count = max(3, round(dice.lognormvariate(*spread)))
-        return " ".join(str(dice.randrange(100, VOCABULARY)) for _ in range(count))
+        count = max(3, round(rng.lognormvariate(*spread)))
+        return " ".join(str(rng.randrange(100, VOCABULARY)) for _ in range(count))
 
     return [
         Example(
             id=str(number),
             input=words(INPUTS[kind]),
-            labels=(TaskText(text=str(dice.randrange(10, 13))),),
+            labels=(TaskText(text=str(rng.randrange(10, 13))),),
             rationales=(TaskText(text=words(RATIONALE)),) if number % 3 < 3 * explained else (),
         )
         for number in range(rows)

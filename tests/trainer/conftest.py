@@ -58,8 +58,8 @@ def examples(data: Path) -> tuple[Example, ...]:
 
 @pytest.fixture(scope="session")
 def student(examples: tuple[Example, ...]) -> Student:
-    said = [one.text for row in examples for one in (*row.labels, *row.rationales)]
-    texts = [*said, *(row.input for row in examples)]
+    answers = [one.text for row in examples for one in (*row.labels, *row.rationales)]
+    texts = [*answers, *(row.input for row in examples)]
     return from_scratch(SIZES["tiny"], train_pieces(["predict: explain:", *texts]), 0, None)
 
 

@@ -94,16 +94,16 @@ _REASONS = {
 
 def word_problem(split: str, index: int, *, noise: float = 0.1, unexplained: float = 0.0) -> Record:
     """One row. noise: share of wrong teacher labels. unexplained: share without a rationale."""
-    dice = random.Random(f"{split}/{index}")
-    gold = dice.choice(CLASSES)
-    label = dice.choice(CLASSES) if dice.random() < noise else gold
-    name, other = dice.sample(NAMES, 2)
-    numbers = {"a": str(dice.randint(12, 99)), "b": str(dice.randint(2, 11))}
-    words = {"name": name, "other": other, "things": dice.choice(THINGS), **numbers}
-    story, question = dice.choice(_STORIES[gold]).split("|")
+    rng = random.Random(f"{split}/{index}")
+    gold = rng.choice(CLASSES)
+    label = rng.choice(CLASSES) if rng.random() < noise else gold
+    name, other = rng.sample(NAMES, 2)
+    numbers = {"a": str(rng.randint(12, 99)), "b": str(rng.randint(2, 11))}
+    words = {"name": name, "other": other, "things": rng.choice(THINGS), **numbers}
+    story, question = rng.choice(_STORIES[gold]).split("|")
     asides = [
-        aside.format(n=dice.randint(2, 60), place=dice.choice(PLACES), other=other)
-        for aside in dice.sample(_ASIDES, 2)
+        aside.format(n=rng.randint(2, 60), place=rng.choice(PLACES), other=other)
+        for aside in rng.sample(_ASIDES, 2)
     ]
     reason = _REASONS[label].format(**numbers)
     return Record(
@@ -115,7 +115,7 @@ def word_problem(split: str, index: int, *, noise: float = 0.1, unexplained: flo
             "question": question.format(**words),
         },
         label=label,
-        rationale=None if dice.random() < unexplained else reason,
+        rationale=None if rng.random() < unexplained else reason,
         gold=gold,
         templates=PartRef(label="t1", rationale="t1"),
         keys=PartRef(label="k1", rationale="k1"),

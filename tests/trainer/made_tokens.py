@@ -21,10 +21,10 @@ def tokens_of(rows: Sequence[Example]) -> Tokens:
 
 def lengthy_rows(count: int) -> list[Example]:
     """Rows of many lengths, labelled by their number plus 100; a third has no rationale."""
-    dice = random.Random(count)
+    rng = random.Random(count)
 
     def words(longest: int) -> str:
-        return " ".join(["7"] * dice.randint(1, longest))
+        return " ".join(["7"] * rng.randint(1, longest))
 
     return [
         Example(

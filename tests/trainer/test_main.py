@@ -17,98 +17,100 @@ from tests.trainer.made_rows import arguments, word_problems, write_split
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+def shown(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     return capsys
 
 
-def _refusal(line: list[str], said: pytest.CaptureFixture[str]) -> str:
+def _refusal(line: list[str], shown: pytest.CaptureFixture[str]) -> str:
     assert main(line) == 2
-    error = said.readouterr().err
+    error = shown.readouterr().err
     assert error.count("\n") == 1
     return error
 
 
-def test_no_manifest(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
-    error = _refusal([*arguments(data, tmp_path), f"--train={tmp_path}"], said)
+def test_no_manifest(data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]) -> None:
+    error = _refusal([*arguments(data, tmp_path), f"--train={tmp_path}"], shown)
     assert "manifest.json: no manifest" in error
 
 
-def test_a_damaged_shard(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_shard(data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]) -> None:
     folder = write_split(tmp_path / "train", word_problems("train", 3))
     shard = folder / "shard-00000.jsonl"
     shard.write_bytes(shard.read_bytes().replace(b"addition", b"Addition"))
-    error = _refusal([*arguments(data, tmp_path), f"--train={folder}"], said)
+    error = _refusal([*arguments(data, tmp_path), f"--train={folder}"], shown)
     assert "sha256 differs" in error
 
 
-def test_shards_without_a_row(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
+def test_shards_without_a_row(
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
+) -> None:
     folder = write_split(tmp_path / "train", [])
-    error = _refusal([*arguments(data, tmp_path), f"--train={folder}"], said)
+    error = _refusal([*arguments(data, tmp_path), f"--train={folder}"], shown)
     assert f"{folder}: no rows at all" in error
 
 
-def test_no_gold_to_judge_by(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
+def test_no_gold_to_judge_by(data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]) -> None:
     rows = [replace(row, gold=None) for row in word_problems("test", 3)]
     folder = write_split(tmp_path / "bare", rows)
-    assert "--test" in _refusal([*arguments(data, tmp_path), f"--test={folder}"], said)
+    assert "--test" in _refusal([*arguments(data, tmp_path), f"--test={folder}"], shown)
 
 
-def test_an_unknown_model(data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_model(data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]) -> None:
     line = [*arguments(data, tmp_path / "out"), f"--model={tmp_path / 'missing'}"]
-    assert "no such folder" in _refusal(line, said)
+    assert "no such folder" in _refusal(line, shown)
 
 
 def test_a_batch_that_cannot_be_shared(
-    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     line = arguments(data, tmp_path, batch_size=1, accumulate=2)
-    assert "take 2 or more" in _refusal(line, said)
+    assert "take 2 or more" in _refusal(line, shown)
 
 
 def test_an_output_that_is_a_file(
-    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    assert "cannot be used" in _refusal(arguments(data, tmp_path / "file"), said)
+    assert "cannot be used" in _refusal(arguments(data, tmp_path / "file"), shown)
 
 
 def test_an_output_that_cannot_be_written(
-    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "checkpoints").touch()
     line = [*arguments(data, tmp_path, steps=1, batch_size=4), "--quiet"]
-    assert "checkpoints/best-1: cannot be written" in _refusal(line, said)
+    assert "checkpoints/best-1: cannot be written" in _refusal(line, shown)
 
 
 def test_a_label_over_the_limit(
-    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     rows = [replace(row, label="addition and " * 40) for row in word_problems("train", 3)]
     folder = write_split(tmp_path / "train", rows)
     line = [*arguments(data, tmp_path / "out", max_target_tokens=16), f"--train={folder}"]
-    error = _refusal(line, said)
+    error = _refusal(line, shown)
     assert "--max-target-tokens 16: the label 'addition and addition" in error
     assert len(error) < 300
 
 
 def test_a_tracker_that_is_not_there(
-    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     line = [*arguments(data, tmp_path, steps=1), "--track", "mlflow"]
-    assert "pip install mlflow" in _refusal(line, said)
+    assert "pip install mlflow" in _refusal(line, shown)
 
 
 def test_labels_that_cannot_be_scored(
-    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_split(tmp_path / "test", word_problems("test", 3), label=LabelSpec(kind="text"))
     line = arguments(data, tmp_path / "out", evaluate_by="scoring")
     line += [f"--{split}={folder}" for split in ("train", "valid", "test")]
-    assert "no closed set of labels: take greedy" in _refusal(line, said)
+    assert "no closed set of labels: take greedy" in _refusal(line, shown)
 
 
 def test_a_device_out_of_memory(
-    data: Path, tmp_path: Path, said: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     def no_room(module: torch.nn.Module, _: object) -> None:
         if isinstance(module, TaskLosses):
@@ -116,20 +118,20 @@ def test_a_device_out_of_memory(
 
     hook = torch.nn.modules.module.register_module_forward_pre_hook(no_room)
     try:
-        error = _refusal([*arguments(data, tmp_path, steps=1), "--quiet"], said)
+        error = _refusal([*arguments(data, tmp_path, steps=1), "--quiet"], shown)
     finally:
         hook.remove()
     assert "cpu: out of memory: lower --batch-tokens" in error
 
 
-def test_a_wrong_option(said: pytest.CaptureFixture[str]) -> None:
-    assert "--train is missing; see stepdistill train --help" in _refusal([], said)
-    assert "Did you mean" in _refusal(["predikt"], said)
+def test_a_wrong_option(shown: pytest.CaptureFixture[str]) -> None:
+    assert "--train is missing; see stepdistill train --help" in _refusal([], shown)
+    assert "Did you mean" in _refusal(["predikt"], shown)
 
 
-def test_the_launchers_local_rank_is_no_option(said: pytest.CaptureFixture[str]) -> None:
-    assert "--test is missing" in _refusal(["--local_rank=0", "--train=a"], said)
-    assert "--test is missing" in _refusal(["--local-rank", "0", "train", "--train=a"], said)
+def test_the_launchers_local_rank_is_no_option(shown: pytest.CaptureFixture[str]) -> None:
+    assert "--test is missing" in _refusal(["--local_rank=0", "--train=a"], shown)
+    assert "--test is missing" in _refusal(["--local-rank", "0", "train", "--train=a"], shown)
 
 
 def test_help_of_the_whole_and_of_training_is_quick(tmp_path: Path) -> None:

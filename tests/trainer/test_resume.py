@@ -55,9 +55,9 @@ def test_sigterm_saves_and_leaves(
     with _start(line) as run:
         _wait_for(lambda: any((tmp_path / "checkpoints").glob("best-*")))
         run.send_signal(signal.SIGTERM)
-        _, said = run.communicate(timeout=BOUND_S)
+        _, message = run.communicate(timeout=BOUND_S)
     assert run.returncode == 130
-    assert "the same command goes on there" in said and "error" not in said
+    assert "the same command goes on there" in message and "error" not in message
     assert not (tmp_path / "results.json").exists()
     [step] = (tmp_path / "checkpoints").glob("step-*")
     assert int(step.name.removeprefix("step-")) < STEPS

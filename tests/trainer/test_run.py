@@ -11,11 +11,11 @@ from stepdistill.trainer.data.examples import eval_set
 from stepdistill.trainer.data.shards import read_data
 from stepdistill.trainer.main import main
 from stepdistill.trainer.model.student import pretrained
-from stepdistill.trainer.scores import mark
+from stepdistill.trainer.scores import score
 from stepdistill.trainer.settings.tasks import judged
 from stepdistill.trainer.settings.train import TrainSettings, parse
 from stepdistill.trainer.training.engine import start, stop
-from stepdistill.trainer.training.evaluation import paper, sit
+from stepdistill.trainer.training.evaluation import evaluate, tokenise_eval
 from tests.trainer.conftest import RUN, STEPS
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
@@ -72,12 +72,12 @@ def test_the_saved_student_is_the_judged_one(finished: TrainSettings) -> None:
     data = read_data(finished)
     world = start()
     for name, split in (("test", data.test), ("valid", data.valid)):
-        questions = eval_set(split).questions
-        sheet = paper(questions, saved, judged(finished.table()), 512, "greedy")
-        answers = sit(saved, sheet, world, lockstep=False)
-        found = mark(answers.labels, questions, data.kind)
-        said = _results(finished.output)[name]
-        assert found.right == (said["student"] if name == "test" else said)["right"]
+        examples = eval_set(split).examples
+        batches = tokenise_eval(examples, saved, judged(finished.table()), 512, "greedy")
+        answers = evaluate(saved, batches, world, lockstep=False)
+        found = score(answers.labels, examples, data.kind)
+        message = _results(finished.output)[name]
+        assert found.right == (message["student"] if name == "test" else message)["right"]
     stop()
 
 
@@ -164,9 +164,11 @@ def test_what_is_cut_is_counted_and_said(
     assert (explained["cut"] >= 5, explained["of"], explained["limit"]) == (True, 12, 20)
     assert found["train", "targets of predict"]["cut"] == 0
     assert (asked["cut"], asked["of"]) == (20, 20)
-    [said] = [line for line in capsys.readouterr().err.splitlines() if "targets of" in line]
-    assert said.startswith(f"train: {explained['cut']} of 12 targets of explain are longer than 20")
-    assert "--max-target-tokens allows more" in said
+    [message] = [line for line in capsys.readouterr().err.splitlines() if "targets of" in line]
+    assert message.startswith(
+        f"train: {explained['cut']} of 12 targets of explain are longer than 20"
+    )
+    assert "--max-target-tokens allows more" in message
 
 
 def test_labels_may_be_scored_for_probabilities(data: Path, tmp_path: Path) -> None:

@@ -3,21 +3,21 @@
 import pytest
 
 from stepdistill.trainer.data.examples import EvalExample
-from stepdistill.trainer.scores import calibration, majority, mark, score
+from stepdistill.trainer.scores import calibration, majority, score, score_of
 
 
-def _question(gold: str, teacher: str | None) -> EvalExample:
+def _example(gold: str, teacher: str | None) -> EvalExample:
     return EvalExample(id=gold, input="", gold=gold, teacher=teacher)
 
 
 def test_a_row_that_the_teacher_left_out_is_wrong() -> None:
-    rows = [_question("addition", "Addition."), _question("division", None)]
-    assert mark([row.teacher for row in rows], rows, "classes").accuracy == 0.5
+    rows = [_example("addition", "Addition."), _example("division", None)]
+    assert score([row.teacher for row in rows], rows, "classes").accuracy == 0.5
 
 
 def test_equations_are_judged_by_value() -> None:
-    rows = [_question("( 8.0 - 2.0 )", "8 - 2 = 6"), _question("( 8.0 - 2.0 )", "8 + 2")]
-    assert mark([row.teacher for row in rows], rows, "equation").right == 1
+    rows = [_example("( 8.0 - 2.0 )", "8 - 2 = 6"), _example("( 8.0 - 2.0 )", "8 + 2")]
+    assert score([row.teacher for row in rows], rows, "equation").right == 1
 
 
 def test_the_majority_is_of_labels_that_mean_the_same() -> None:
@@ -25,19 +25,19 @@ def test_the_majority_is_of_labels_that_mean_the_same() -> None:
 
 
 def test_each_class_has_its_own_scores() -> None:
-    rows = [_question(gold, None) for gold in ("Yes", "yes", "yes", "no")]
-    classes = mark(["yes", "no", None, "No."], rows, "classes").classes
+    rows = [_example(gold, None) for gold in ("Yes", "yes", "yes", "no")]
+    classes = score(["yes", "no", None, "No."], rows, "classes").classes
     assert classes is not None
     yes, no = classes["Yes"], classes["no"]
     assert (yes.n, yes.named, yes.right) == (3, 1, 1)
     assert (yes.precision, yes.recall, yes.f1) == pytest.approx((1.0, 1 / 3, 0.5))
     assert (no.n, no.named, no.right) == (1, 2, 1)
     assert (no.precision, no.recall) == (0.5, 1.0)
-    assert mark(["yes"] * 4, rows, "text").classes is None
+    assert score(["yes"] * 4, rows, "text").classes is None
 
 
 def test_a_score_counts() -> None:
-    counted = score([True, False, True, True])
+    counted = score_of([True, False, True, True])
     assert (counted.accuracy, counted.right, counted.n) == (0.75, 3, 4)
 
 

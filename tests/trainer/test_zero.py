@@ -63,7 +63,7 @@ def test_one_rank_goes_on_where_two_were_killed(
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate(timeout=BOUND_S)
     if zero:
-        assert main([*line, "--quiet"]) == 2  # another number of ranks, and nobody said so
+        assert main([*line, "--quiet"]) == 2  # another number of ranks, and nobody asked for it
     assert main([*line, "--quiet", *(["--universal"] if zero else [])]) == 0
     found = _results(tmp_path)
     assert found["steps"] == RUN["steps"]
@@ -102,9 +102,9 @@ def test_ranks_that_read_different_data_say_so_and_end(data: Path, tmp_path: Pat
         )
         for rank, split in enumerate(("train", "valid"))
     ]
-    said = [run.communicate(timeout=BOUND_S)[1] for run in runs]
+    message = [run.communicate(timeout=BOUND_S)[1] for run in runs]
     assert [run.returncode for run in runs] == [2, 2]
-    assert "the ranks read different data or settings" in said[0]
+    assert "the ranks read different data or settings" in message[0]
 
 
 def test_a_compiled_student_learns_the_same(data: Path, alone: Any, tmp_path: Path) -> None:

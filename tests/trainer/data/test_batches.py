@@ -78,10 +78,10 @@ def test_tokens_are_counted_with_and_without_padding() -> None:
         batch = _batch(tokens, 1, 4, 5, 7, 9, layout=layout)
         assert padded_tokens(tokens, np.array([1, 4, 5, 7, 9]), layout) == batch.padded
     batch = _batch(tokens, 1, 4)
-    said = [part.ids for part in batch.targets if part is not None]
+    targets = [part.ids for part in batch.targets if part is not None]
     assert batch.input_tokens == int(batch.mask.sum())
-    assert batch.target_tokens == sum(int((ids != IGNORED).sum()) for ids in said)
-    assert batch.padded == batch.input_ids.numel() + sum(ids.numel() for ids in said)
+    assert batch.target_tokens == sum(int((ids != IGNORED).sum()) for ids in targets)
+    assert batch.padded == batch.input_ids.numel() + sum(ids.numel() for ids in targets)
 
 
 def test_lengths_are_rounded_where_that_is_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a record: an example, a question, or a number in the counts."""
+"""What becomes of a record: an example, one to judge by, or a number in the counts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -91,9 +91,9 @@ def test_runs_over_the_same_rows_are_joined_by_id(tmp_path: Path) -> None:
     learn = _train_set(_config(*folders, rationales=2))
     assert [example.id for example in learn.examples] == [f"train-{i}" for i in range(4)]
     assert [example.label for example in learn.examples[:2]] == ["division", records[1].label]
-    told = [said.text for said in learn.examples[1].rationales]
+    told = [text.text for text in learn.examples[1].rationales]
     assert told == [records[1].rationale, "Because."]
-    assert [said.weight for said in learn.examples[1].rationales] == [0.5, 0.5]
+    assert [text.weight for text in learn.examples[1].rationales] == [0.5, 0.5]
     assert len(_train_set(_config(*folders)).examples[1].rationales) == 1
 
 
@@ -134,5 +134,5 @@ def test_smaller_subsamples_nest_in_larger_ones(tmp_path: Path) -> None:
 
 
 def test_the_choices_are_those_of_the_task(tmp_path: Path) -> None:
-    [question] = eval_set(_split(tmp_path, word_problems("test", 1))).questions
-    assert question.choices == ("addition", "subtraction", "multiplication", "division")
+    [example] = eval_set(_split(tmp_path, word_problems("test", 1))).examples
+    assert example.choices == ("addition", "subtraction", "multiplication", "division")

@@ -67,13 +67,13 @@ def test_a_line_for_each_row_is_asked_for(data: Path, rows: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [("{", "line 1: not JSON"), ('{"gold": "addition"}', "line 1: input: Field required")],
 )
-def test_a_bad_line_is_named(data: Path, tmp_path: Path, content: str, said: str) -> None:
+def test_a_bad_line_is_named(data: Path, tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(content)
-    with pytest.raises(ShardError, match=said):
+    with pytest.raises(ShardError, match=message):
         read_data(_config(data, [data / "train", path]))
 
 

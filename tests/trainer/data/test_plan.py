@@ -79,8 +79,8 @@ def test_a_row_longer_than_the_limit_stands_alone() -> None:
 
 def test_steps_are_alike_in_length_and_each_has_its_share_of_rationales() -> None:
     rows, steps = np.arange(640), 20
-    dice = np.random.default_rng(0)
-    inputs, targets = dice.integers(5, 100, 640), dice.integers(3, 60, 640)
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.integers(5, 100, 640), rng.integers(3, 60, 640)
     kinds = (np.arange(640) % 4 == 0).astype(int)
     targets[kinds == 0] = 1
     arranged = arrange(rows, inputs, targets, kinds, steps)

@@ -18,13 +18,13 @@ LIMITS = LengthLimits(input=256, target=64)
 
 def test_prefixes_and_ends(student: Student, examples: tuple[Example, ...]) -> None:
     predict, _ = tokenise(examples[:4], TABLE, encoder_of(student.tokenizer), LIMITS)
-    said = student.tokenizer.decode(predict.inputs[0].tolist(), skip_special_tokens=True)
-    assert said == f"predict: {examples[0].input}"
+    text = student.tokenizer.decode(predict.inputs[0].tolist(), skip_special_tokens=True)
+    assert text == f"predict: {examples[0].input}"
     assert all(predict.targets[i][-1] == student.tokenizer.eos_token_id for i in range(4))
     standard = table_of("standard", 0.5)
     [bare] = tokenise(examples[:1], standard, encoder_of(student.tokenizer), LIMITS)
-    said = student.tokenizer.decode(bare.inputs[0].tolist(), skip_special_tokens=True)
-    assert said == examples[0].input
+    text = student.tokenizer.decode(bare.inputs[0].tolist(), skip_special_tokens=True)
+    assert text == examples[0].input
 
 
 def test_long_texts_are_cut(student: Student, examples: tuple[Example, ...]) -> None:
@@ -66,9 +66,9 @@ def test_label_then_rationale_is_one_target() -> None:
     row = Example(id="1", input="x", labels=(TaskText(text="yes"),), weight=0.5)
     assert targets_of(task, row) == [TaskText(text="yes", weight=0.5)]
     reasons = (TaskText(text="it is", weight=0.5), TaskText(text="so it is", weight=0.5))
-    said = targets_of(task, replace(row, rationales=reasons))
-    assert said[0] == TaskText(text="yes Reasons: it is", weight=0.25)
-    assert len(said) == 2
+    text = targets_of(task, replace(row, rationales=reasons))
+    assert text[0] == TaskText(text="yes Reasons: it is", weight=0.25)
+    assert len(text) == 2
 
 
 def test_a_task_skips_the_rows_it_has_no_target_for() -> None:

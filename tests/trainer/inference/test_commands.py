@@ -81,7 +81,7 @@ def test_bare_fields_and_texts_are_rows_too(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{", "line 1: not JSON"),
         ("[1]", "line 1: a row must be an object"),
@@ -89,12 +89,12 @@ def test_bare_fields_and_texts_are_rows_too(
     ],
 )
 def test_a_bad_row_is_named(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, said: str
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(content + "\n")
     assert main(["predict", model, str(path), "--output", str(tmp_path / "out")]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_without_a_student_is_refused(

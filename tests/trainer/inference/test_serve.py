@@ -17,13 +17,13 @@ ROWS = [{"id": row.id, "input": row.input} for row in word_problems("new", 12)]
 
 
 @pytest.fixture(scope="module")
-def pupil(finished: TrainSettings) -> Predictor:
+def predictor(finished: TrainSettings) -> Predictor:
     return Predictor(finished.output / "model")
 
 
 @pytest.fixture
-async def server(pupil: Predictor) -> AsyncIterator[TestServer]:
-    server = TestServer(PredictHandler(pupil, batch_size=4).application())
+async def server(predictor: Predictor) -> AsyncIterator[TestServer]:
+    server = TestServer(PredictHandler(predictor, batch_size=4).application())
     async with server:
         yield server
 
@@ -56,7 +56,7 @@ async def test_a_call_may_ask_for_reasons_and_for_silence(server: TestServer) ->
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"rows": []}, "rows: "),
         ({"rows": [{"input": {"story": "x"}}]}, "rows[0]: the field question is missing"),
@@ -65,10 +65,10 @@ async def test_a_call_may_ask_for_reasons_and_for_silence(server: TestServer) ->
         ([], "body: "),
     ],
 )
-async def test_a_bad_call_is_told_why(server: TestServer, body: object, said: str) -> None:
+async def test_a_bad_call_is_told_why(server: TestServer, body: object, message: str) -> None:
     status, answer = await post(server, body)
     assert status == 400
-    assert answer["error"].startswith(said)
+    assert answer["error"].startswith(message)
 
 
 async def test_the_door_says_what_is_behind_it(server: TestServer) -> None:

@@ -11,7 +11,7 @@ from stepdistill.trainer.data.batches import Batch, Layout, Targets
 from stepdistill.trainer.data.examples import Example, TaskText
 from stepdistill.trainer.data.plan import StepPlan, StepSettings
 from stepdistill.trainer.data.tokens import LengthLimits, tokenise
-from stepdistill.trainer.model.answers import log_chances
+from stepdistill.trainer.model.answers import log_probabilities
 from stepdistill.trainer.model.losses import TaskLosses, weigh
 from stepdistill.trainer.model.student import Student, pretrained
 from stepdistill.trainer.model.tokenizer import encoder_of
@@ -48,8 +48,8 @@ def _told(row: Example) -> str:
 def _stock(student: Student, inputs: list[str], targets: list[str]) -> float:
     """transformers' mean loss a target token."""
     read = student.tokenizer(inputs, return_tensors="pt", padding=True)
-    said = student.tokenizer(targets, return_tensors="pt", padding=True)["input_ids"]
-    labels = said.masked_fill(said == 0, -100)
+    ids = student.tokenizer(targets, return_tensors="pt", padding=True)["input_ids"]
+    labels = ids.masked_fill(ids == 0, -100)
     with torch.no_grad():
         return float(student.model(**read, labels=labels).loss)
 
@@ -119,14 +119,14 @@ def test_the_mutual_term_compares_what_the_two_tasks_say(
     batch = _batch(student, rows, mutual=True)
     expected = 0.0
     for row in rows:
-        said: list[torch.Tensor] = []
+        ids: list[torch.Tensor] = []
         for prefix, target in (("predict: ", row.label), ("explain: ", _told(row))):
             read = student.tokenizer([prefix + row.input], return_tensors="pt")
             labels = student.tokenizer([target], return_tensors="pt")["input_ids"]
             with torch.no_grad():
                 logits = student.model(**read, labels=labels).logits
-            said.append(logits[0].softmax(-1).amax(0))
-        goal, told = (one / one.sum() for one in said)
+            ids.append(logits[0].softmax(-1).amax(0))
+        goal, told = (one / one.sum() for one in ids)
         expected -= float((goal * told.log()).sum())
     assert batch.totals[2] == 2
     assert float(_sums(student, batch, mutual=True)[2]) == pytest.approx(expected, rel=1e-4)
@@ -190,7 +190,7 @@ def test_the_chance_of_a_text_is_what_transformers_says(
     student: Student, examples: Examples
 ) -> None:
     rows = [np.array(ids) for ids in encoder_of(student.tokenizer)([examples[0].input], 256)]
-    [[one, other]] = log_chances(student, rows, [["addition", "so it is"]])
+    [[one, other]] = log_probabilities(student, rows, [["addition", "so it is"]])
     for chance, text in ((one, "addition"), (other, "so it is")):
         tokens = len(student.tokenizer([text])["input_ids"][0])
         assert chance == pytest.approx(

@@ -5,9 +5,9 @@ from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import (
     encoder_of,
     from_pieces,
-    too_long,
+    label_over,
     train_pieces,
-    unspeakable,
+    unwritable_label,
 )
 
 TEXTS = [f"Ada has {n} apples and gives {n // 3} away." for n in range(12, 90)]
@@ -43,12 +43,12 @@ def test_training_texts_come_back_whole(student: Student, examples: tuple[Exampl
 
 def test_a_label_that_cannot_be_written_is_found() -> None:
     tokenizer = from_pieces(train_pieces(["yes no maybe"]))
-    assert unspeakable(tokenizer, ["yes", "no"]) is None
-    assert unspeakable(tokenizer, ["yes", "{no}"]) == "{no}"
+    assert unwritable_label(tokenizer, ["yes", "no"]) is None
+    assert unwritable_label(tokenizer, ["yes", "{no}"]) == "{no}"
 
 
 def test_a_label_that_is_too_long_is_found() -> None:
     tokenizer = from_pieces(train_pieces(["yes no maybe"]))
     [ids] = encoder_of(tokenizer)(["yes no yes"], 64)
-    assert too_long(tokenizer, ["yes", "yes no yes"], len(ids)) is None
-    assert too_long(tokenizer, ["yes", "yes no yes"], len(ids) - 1) == ("yes no yes", len(ids))
+    assert label_over(tokenizer, ["yes", "yes no yes"], len(ids)) is None
+    assert label_over(tokenizer, ["yes", "yes no yes"], len(ids) - 1) == ("yes no yes", len(ids))

@@ -45,7 +45,7 @@ def test_a_split_takes_several_folders() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"precision": "fp16"}, "overflows in fp16"),
         ({"alpha": 1.5}, '"1.5" for --alpha. Must be <= 1'),
@@ -56,8 +56,8 @@ def test_a_split_takes_several_folders() -> None:
         ({"steps": "many"}, '--steps: unable to convert "many" into int'),
     ],
 )
-def test_a_wrong_setting_is_named(options: dict[str, object], said: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(said)):
+def test_a_wrong_setting_is_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
         _parse(**options)
 
 

@@ -52,7 +52,7 @@ def test_what_the_runs_hold_is_drawn_and_the_rest_named(
     assert "n = 1 to 2 runs a point, 6 runs in all" in caption
     assert "No selection: every run" in caption
     assert "Runs that differ in lr alone are put together" in caption
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     for kind, needs in (
         ("size", "a method with all data and two sizes of the student"),
         (
@@ -61,7 +61,7 @@ def test_what_the_runs_hold_is_drawn_and_the_rest_named(
         ),
         ("rationale-rate", "runs of the same prompts at two rationale rates"),
     ):
-        assert f"accuracy-by-{kind}: left out, it needs {needs}\n" in said
+        assert f"accuracy-by-{kind}: left out, it needs {needs}\n" in message
 
 
 def test_a_point_is_the_mean_over_all_its_runs() -> None:
@@ -96,8 +96,8 @@ def test_lines_are_named_by_what_tells_them_apart_where_they_are_drawn() -> None
     figure = Figure()
     picture.paint(figure)
     (legend,) = figure.legends
-    said = [text.get_text() for text in legend.get_texts()]
-    assert said == ["standard, gold", "step-by-step, gold, gpt-6-luna"]
+    message = [text.get_text() for text in legend.get_texts()]
+    assert message == ["standard, gold", "step-by-step, gold, gpt-6-luna"]
 
 
 def test_sizes_stand_in_their_order_and_the_teacher_is_known() -> None:

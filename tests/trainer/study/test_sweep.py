@@ -1,4 +1,4 @@
-"""The sweep command: plan, status, commands; what is run, what is not, and what is said of it.
+"""The sweep command: plan, status, commands; what is run, what is not, and what is told.
 
 Here a child process that takes no time stands where the launcher is; test_sweep_kills.py has the
 real one.
@@ -58,7 +58,7 @@ class Quick(Launcher):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    said: str
+    message: str
     failed: bool
 
 
@@ -69,8 +69,8 @@ def _go(file: Path, launcher: Launcher) -> Outcome:
         try:
             SweepRunner(plan, launcher, tracking, console, Clock(plan.runs)).run()
         except RunsFailed:
-            return Outcome(said=out.getvalue(), failed=True)
-    return Outcome(said=out.getvalue(), failed=False)
+            return Outcome(message=out.getvalue(), failed=True)
+    return Outcome(message=out.getvalue(), failed=False)
 
 
 @pytest.fixture
@@ -86,16 +86,16 @@ def _starts(plan: Sweep) -> list[int]:
 def test_a_failed_run_is_a_line_and_the_others_go_on(file: Path, results: Path) -> None:
     first = _go(file, Quick(results=results, failing="standard, seed 1"))
     assert first.failed
-    assert "run 2 of 4  standard, seed 1" in first.said
-    assert first.said.count("failed after") == 1
-    assert "(exit code 1): the loss is no number; lower --lr; see" in first.said
-    assert "4 runs: 3 finished, 1 failed" in first.said
+    assert "run 2 of 4  standard, seed 1" in first.message
+    assert first.message.count("failed after") == 1
+    assert "(exit code 1): the loss is no number; lower --lr; see" in first.message
+    assert "4 runs: 3 finished, 1 failed" in first.message
     again = _go(file, Quick(results=results))
     assert not again.failed
-    assert "1 of 4 to run, about" in again.said
-    assert "4 runs: 4 finished" in again.said
+    assert "1 of 4 to run, about" in again.message
+    assert "4 runs: 4 finished" in again.message
     assert _starts(read_sweep(file)) == [1, 2, 1, 1]
-    assert "to run" not in _go(file, Quick(results=results)).said
+    assert "to run" not in _go(file, Quick(results=results)).message
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(file: Path, results: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_run_that_another_process_is_at_is_left_to_it(file: Path, results: Pat
         assert state_of(plan.runs[2].folder) == "running"
         assert (
             "step-by-step, seed 0: another process is at it"
-            in _go(file, Quick(results=results)).said
+            in _go(file, Quick(results=results)).message
         )
     assert _starts(plan) == [1, 1, 0, 1]
     assert state_of(plan.runs[2].folder) == "interrupted"

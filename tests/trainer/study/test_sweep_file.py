@@ -1,4 +1,4 @@
-"""What a sweep's file asks for, and what is said of a wrong one."""
+"""What a sweep's file asks for, and how a wrong one is refused."""
 
 import inspect
 import shutil
@@ -95,7 +95,7 @@ def test_a_run_that_stands_twice_is_one(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "message"),
     [
         ({}, "asks for no run"),
         ({"runs": [{"seed": -1}]}, 'run 1: Invalid value "-1" for --seed. Must be >= 0'),
@@ -107,8 +107,8 @@ def test_a_run_that_stands_twice_is_one(home: Path) -> None:
         ({"grids": {}}, "grids: Extra inputs"),
     ],
 )
-def test_a_wrong_file_is_one_line(home: Path, parts: dict[str, object], said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as raised:
+def test_a_wrong_file_is_one_line(home: Path, parts: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
         _sweep(home, **parts)
     assert "study.yaml" in str(raised.value) and "\n" not in str(raised.value)
 

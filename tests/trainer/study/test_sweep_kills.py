@@ -67,8 +67,8 @@ def test_killed_twice_and_gone_on_with_no_run_is_run_twice(data: Path, tmp_path:
     _killed(file, lambda: _finished(plan) == 2 and third.exists())  # at the start of another
     with _start(file) as one, _start(file) as other:  # two at once share out what is left
         for run in (one, other):
-            _, said = run.communicate(timeout=BOUND_S)
-            assert run.returncode == 0, said
+            _, message = run.communicate(timeout=BOUND_S)
+            assert run.returncode == 0, message
     assert _finished(plan) == len(plan.runs) == 8
     for number, run in enumerate(plan.runs):
         note = read_note(run.folder)

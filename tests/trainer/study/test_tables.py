@@ -128,8 +128,8 @@ def test_the_originals_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str
     place = ("track", "--tracking", str(tmp_path / "t.sqlite"), "import", str(REAL))
     assert main([*place, "--mixes", str(MIXES)]) == 0
     accuracy = _tables(tmp_path, "--pool", "batch_size", "lr")["accuracy"]
-    said = capsys.readouterr().out
-    assert "24 rows of the original that were typed in by hand are left out" in said
+    message = capsys.readouterr().out
+    assert "24 rows of the original that were typed in by hand are left out" in message
     assert sum(int(line["n"]) for line in accuracy) == 343
     means = {
         (line["task"], line["model"], line["method"], line["mix"]): float(line["accuracy"])

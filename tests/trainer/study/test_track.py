@@ -92,8 +92,8 @@ def test_the_originals_file_comes_in_and_goes_out_as_it_is(
 ) -> None:
     for new in ("367", "0"):  # twice is once
         assert _track(tmp_path, "import", REAL) == 0
-        said = capsys.readouterr().out
-        assert f"367 rows read, {new} of them new; 24 typed in by hand" in said
+        message = capsys.readouterr().out
+        assert f"367 rows read, {new} of them new; 24 typed in by hand" in message
     assert _track(tmp_path, "export", tmp_path / "all.csv", "--hand-entered") == 0
     assert (tmp_path / "all.csv").read_text() == REAL.read_text().replace("\r\n", "\n")
     assert _track(tmp_path, "export", tmp_path / "runs.csv") == 0
@@ -114,7 +114,7 @@ def test_mixes_tell_the_templates_and_groups_the_rates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (("import", "{}/no.csv"), "cannot be read"),
         (("import", "{}/bad.csv"), "bad.csv:2: experiment_group: Field required"),
@@ -124,12 +124,12 @@ def test_mixes_tell_the_templates_and_groups_the_rates() -> None:
     ],
 )
 def test_bad_input_is_one_line(
-    line: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    line: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     assert _track(tmp_path, *(word.format(tmp_path) for word in line)) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 DistillError             common/errors.py, exit code 2
   StudentError           the model or its tokenizer cannot be had or used
-  TrainingError          training went wrong: the loss is no number, the device is too small
+  TrainingError          training went wrong: the loss is not finite, the device is too small
   Stopped                somebody asked the run to stop; it goes on from there, exit code 130
 """
 

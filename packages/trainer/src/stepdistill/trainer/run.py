@@ -13,7 +13,7 @@ from rich.console import Console
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import TrainingError
-from stepdistill.trainer.scores import Calibration, Score, calibration, majority, mark, right
+from stepdistill.trainer.scores import Calibration, Score, calibration, majority, right, score
 from stepdistill.trainer.settings.train import Precision, TrainSettings
 from stepdistill.trainer.training import evaluation, report
 from stepdistill.trainer.training.checkpoint import writing
@@ -23,12 +23,12 @@ from stepdistill.trainer.training.prepare import RunInputs, RunParts, prepare
 from stepdistill.trainer.training.progress import MetricsLogger, ProgressBar
 
 
-def run(job: RunInputs) -> None:
+def run(inputs: RunInputs) -> None:
     """Train, judge and write. Raises DistillError; every rank must come here."""
     _hush()
     world = start()
     try:
-        _run(replace(job, config=_resolved(job.config, world)), world)
+        _run(replace(inputs, config=_resolved(inputs.config, world)), world)
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -45,13 +45,13 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, classes) or "can't allocate memory" in str(error)
 
 
-def _run(job: RunInputs, world: World) -> None:
-    _agree(job, world)
-    ready = prepare(job, world)
-    progress = ready.kept.restore(universal=job.config.universal)
-    _train(job, ready, progress)
-    ready.kept.load_best(progress.best_step)
-    _conclude(job, ready, progress)
+def _run(inputs: RunInputs, world: World) -> None:
+    _agree(inputs, world)
+    parts = prepare(inputs, world)
+    progress = parts.checkpoints.restore(universal=inputs.config.universal)
+    _train(inputs, parts, progress)
+    parts.checkpoints.load_best(progress.best_step)
+    _conclude(inputs, parts, progress)
 
 
 def _hush() -> None:
@@ -61,11 +61,11 @@ def _hush() -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
-def _agree(job: RunInputs, world: World) -> None:
+def _agree(inputs: RunInputs, world: World) -> None:
     """All ranks must have read the same, and a step must have a row for each."""
-    if len(set(world.gather(job.fingerprint))) > 1:
+    if len(set(world.gather(inputs.fingerprint))) > 1:
         raise ConfigError("the ranks read different data or settings: give every host the same")
-    shares, config = world.size * job.config.accumulate, job.config
+    shares, config = world.size * inputs.config.accumulate, inputs.config
     if config.batch_size < shares:
         raise ConfigError(
             f"--batch-size {config.batch_size}: fewer rows than {world.size} ranks x "
@@ -73,64 +73,64 @@ def _agree(job: RunInputs, world: World) -> None:
         )
 
 
-def _train(job: RunInputs, ready: RunParts, progress: TrainingProgress) -> None:
-    config, engine = job.config, ready.engine
+def _train(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) -> None:
+    config, engine = inputs.config, parts.engine
 
     def validate() -> Score:
-        answers = _sit(ready, ready.valid)
-        return mark(answers.labels, job.valid.questions, job.kind)
+        answers = _evaluate(parts, parts.valid)
+        return score(answers.labels, inputs.valid.examples, inputs.kind)
 
     silent = engine.world.rank > 0
     with (
         StopSignal() as stopping,
-        ProgressBar(config.steps, progress.step, quiet=config.quiet or silent) as watch,
-        MetricsLogger(config.output, config.track, quiet=silent) as board,
+        ProgressBar(config.steps, progress.step, quiet=config.quiet or silent) as bar,
+        MetricsLogger(config.output, config.track, quiet=silent) as metrics,
     ):
-        hands = LoopParts(
+        loop_parts = LoopParts(
             engine=engine,
-            plan=ready.plan,
+            plan=parts.plan,
             validate=validate,
-            keeper=ready.kept,
-            watches=(watch, board),
+            saver=parts.checkpoints,
+            watches=(bar, metrics),
             stopping=stopping,
         )
-        Loop(hands, config, progress).run()
+        Loop(loop_parts, config, progress).run()
 
 
-def _sit(ready: RunParts, exam: evaluation.EvalBatches) -> evaluation.EvalAnswers:
-    engine = ready.engine
-    return evaluation.sit(ready.student, exam, engine.world, lockstep=engine.in_lockstep)
+def _evaluate(parts: RunParts, batches: evaluation.EvalBatches) -> evaluation.EvalAnswers:
+    engine = parts.engine
+    return evaluation.evaluate(parts.student, batches, engine.world, lockstep=engine.in_lockstep)
 
 
-def _conclude(job: RunInputs, ready: RunParts, progress: TrainingProgress) -> None:
-    config, world, questions = job.config, ready.engine.world, job.test.questions
-    answers = _sit(ready, ready.test)
-    often = majority(example.label for example in job.train.examples)
-    verdict = report.TestScores(
-        student=mark(answers.labels, questions, job.kind),
-        teacher=mark([q.teacher for q in questions], questions, job.kind),
-        majority=mark([often] * len(questions), questions, job.kind),
+def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) -> None:
+    config, world, examples = inputs.config, parts.engine.world, inputs.test.examples
+    answers = _evaluate(parts, parts.test)
+    often = majority(example.label for example in inputs.train.examples)
+    scores = report.TestScores(
+        student=score(answers.labels, examples, inputs.kind),
+        teacher=score([q.teacher for q in examples], examples, inputs.kind),
+        majority=score([often] * len(examples), examples, inputs.kind),
     )
-    spent = report.cost(ready.student, progress, world, config.peak)
+    spent = report.cost(parts.student, progress, world, config.peak)
     if world.rank > 0:
         return
     found = report.RunSummary(
         progress=progress,
-        verdict=verdict,
+        scores=scores,
         spent=spent,
-        calibration=_calibration(job, answers),
-        cuts=ready.cuts,
+        calibration=_calibration(inputs, answers),
+        truncations=parts.truncations,
     )
     with writing(config.output):
-        report.write_model(ready.kept.best(progress.best_step), config, job.origin, found)
-        report.write_results(config, job.fingerprint, job.counts, found)
-    report.show(Console(), verdict, config.output)
+        report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)
+        report.write_results(config, inputs.fingerprint, inputs.counts, found)
+    report.show(Console(), scores, config.output)
 
 
-def _calibration(job: RunInputs, answers: evaluation.EvalAnswers) -> Calibration | None:
+def _calibration(inputs: RunInputs, answers: evaluation.EvalAnswers) -> Calibration | None:
     if answers.probabilities is None:
         return None
-    hits = right(answers.labels, job.test.questions, job.kind)
+    hits = right(answers.labels, inputs.test.examples, inputs.kind)
     return calibration(answers.probabilities, hits)
 
 

@@ -53,21 +53,21 @@ class Calibration:
     bins: tuple[tuple[int, float, float], ...]
 
 
-def mark(answers: Sequence[str | None], questions: Sequence[EvalExample], kind: LabelKind) -> Score:
+def score(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: LabelKind) -> Score:
     """The score of some answers; a row without one is wrong."""
     classes = None
     if kind == "classes":
-        classes = _by_class([plain(answer or "") for answer in answers], questions)
-    return score(right(answers, questions, kind), classes)
+        classes = _by_class([plain(answer or "") for answer in answers], examples)
+    return score_of(right(answers, examples, kind), classes)
 
 
 def right(
-    answers: Sequence[str | None], questions: Sequence[EvalExample], kind: LabelKind
+    answers: Sequence[str | None], examples: Sequence[EvalExample], kind: LabelKind
 ) -> list[bool]:
     """Which answers say the gold label."""
     return [
-        answer is not None and same_label(kind, answer, question.gold)
-        for answer, question in zip(answers, questions, strict=True)
+        answer is not None and same_label(kind, answer, example.gold)
+        for answer, example in zip(answers, examples, strict=True)
     ]
 
 
@@ -76,7 +76,7 @@ def majority(labels: Iterable[str]) -> str:
     return Counter(map(plain, labels)).most_common(1)[0][0]
 
 
-def score(right: Iterable[bool], classes: dict[str, ClassScore] | None = None) -> Score:
+def score_of(right: Iterable[bool], classes: dict[str, ClassScore] | None = None) -> Score:
     """Count the rows that are right; at least one row."""
     rows = list(right)
     n, k = len(rows), sum(rows)
@@ -85,22 +85,22 @@ def score(right: Iterable[bool], classes: dict[str, ClassScore] | None = None) -
 
 def calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibration:
     """Ten bins of equal width; at least one row."""
-    chances, hits = np.array(probabilities), np.array(right, dtype=float)
-    places = np.minimum((chances * _BINS).astype(int), _BINS - 1)
+    values, hits = np.array(probabilities), np.array(right, dtype=float)
+    places = np.minimum((values * _BINS).astype(int), _BINS - 1)
     bins = [
-        (int(here.sum()), float(chances[here].mean()), float(hits[here].mean()))
+        (int(here.sum()), float(values[here].mean()), float(hits[here].mean()))
         for here in (places == place for place in range(_BINS))
         if here.any()
     ]
-    error = sum(rows * abs(chance - share) for rows, chance, share in bins) / len(hits)
+    error = sum(rows * abs(mean - share) for rows, mean, share in bins) / len(hits)
     return Calibration(error=error, bins=tuple(bins))
 
 
-def _by_class(answers: Sequence[str], questions: Sequence[EvalExample]) -> dict[str, ClassScore]:
-    golds = [plain(question.gold) for question in questions]
-    choices = (choice for question in questions for choice in question.choices)
+def _by_class(answers: Sequence[str], examples: Sequence[EvalExample]) -> dict[str, ClassScore]:
+    golds = [plain(example.gold) for example in examples]
+    choices = (choice for example in examples for choice in example.choices)
     names: dict[str, str] = {}
-    for name in (*choices, *(question.gold for question in questions)):
+    for name in (*choices, *(example.gold for example in examples)):
         names.setdefault(plain(name), name)
     return {name: _class_score(same, answers, golds) for same, name in names.items()}
 

@@ -52,8 +52,8 @@ def share_lines(inputs: Ints, targets: Ints, most: int) -> list[list[int]]:
 
 def pack(inputs: Sequence[Ints], targets: Sequence[Ints], source: Ints, most: int) -> Lines:
     """Lay a task's inputs and targets into lines. source: which input each target answers."""
-    said = np.bincount(source, [len(target) for target in targets], minlength=len(inputs))
-    lines = share_lines(np.array(list(map(len, inputs))), said.astype(np.int64), most)
+    lengths = np.bincount(source, [len(target) for target in targets], minlength=len(inputs))
+    lines = share_lines(np.array(list(map(len, inputs))), lengths.astype(np.int64), most)
     answers = [[int(target) for line in part for target in np.flatnonzero(source == line)]
                for part in lines]  # fmt: skip
     return Lines(
@@ -165,7 +165,7 @@ def collate(
     lines = [part for part in parts if part is not None]
     inputs = [ids for line in lines for ids in line.inputs]
     targets = tuple(None if part is None else part.targets for part in parts)
-    said = [line.targets.ids for line in lines]
+    answers = [line.targets.ids for line in lines]
     input_ids = _pad(inputs, 0, layout.round_to)
     return Batch(
         input_ids=input_ids,
@@ -175,8 +175,8 @@ def collate(
         totals=totals,
         rows=len(rows),
         input_tokens=sum(map(len, inputs)),
-        target_tokens=sum(int((ids != IGNORED).sum()) for ids in said),
-        padded=input_ids.numel() + sum(ids.numel() for ids in said),
+        target_tokens=sum(int((ids != IGNORED).sum()) for ids in answers),
+        padded=input_ids.numel() + sum(ids.numel() for ids in answers),
     )
 
 
@@ -186,10 +186,10 @@ def padded_tokens(tokens: Tokens, rows: Ints, layout: Layout) -> int:
     for task in tokens:
         here = rows[task.counts(rows) > 0]
         if len(here):
-            inputs, said = _line_lengths(task, here, layout)
+            inputs, answers = _line_lengths(task, here, layout)
             lines += len(inputs)
             longest = max(longest, int(inputs.max()))
-            targets += len(said) * int(said.max())
+            targets += len(answers) * int(answers.max())
     return lines * longest + targets
 
 
@@ -203,21 +203,21 @@ def pad_targets(rows: Sequence[Ints], round_to: int = 1) -> torch.Tensor:
     return _pad(rows, IGNORED, round_to)
 
 
-def side_by_side(said: Sequence[Sequence[Ints]]) -> Targets:
-    """Targets of which those that answer one input share a line. said: by input, at least one."""
-    every = [ids for part in said for ids in part]
-    counts = [len(part) for part in said]
+def shared_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
+    """Targets in lines, one for each input. answers: the token ids of each input's targets."""
+    every = [ids for part in answers for ids in part]
+    counts = [len(part) for part in answers]
     ends = np.cumsum(counts)
     blocks = [
         np.repeat(np.arange(end - count, end), [len(ids) for ids in part])
-        for end, count, part in zip(ends, counts, said, strict=True)
+        for end, count, part in zip(ends, counts, answers, strict=True)
     ]
     return Targets(
-        ids=pad_targets([np.concatenate(part) for part in said]),
-        inputs=len(said),
+        ids=pad_targets([np.concatenate(part) for part in answers]),
+        inputs=len(answers),
         source=None
-        if len(every) == len(said)
-        else torch.from_numpy(np.repeat(np.arange(len(said)), counts)),
+        if len(every) == len(answers)
+        else torch.from_numpy(np.repeat(np.arange(len(answers)), counts)),
         weights=None,
         blocks=_pad(blocks, -1, 1),
     )
@@ -238,13 +238,13 @@ def _part(task: TaskTokens, rows: Ints, layout: Layout, *, join: bool) -> _Part 
         return _joining(task, packed=layout.pack is not None) if join else None
     numbers = _lines(task, here)
     source = np.repeat(np.arange(len(here)), task.counts(here))
-    inputs, said = [task.inputs[row] for row in here], [task.targets[line] for line in numbers]
-    lines = pack(inputs, said, source, layout.pack) if layout.pack else _apart(inputs, said)
+    inputs, answers = [task.inputs[row] for row in here], [task.targets[line] for line in numbers]
+    lines = pack(inputs, answers, source, layout.pack) if layout.pack else _apart(inputs, answers)
     weights = task.weights[numbers]
     targets = Targets(
         ids=pad_targets(lines.targets, layout.round_to),
         inputs=len(lines.inputs),
-        source=None if len(said) == len(here) else torch.from_numpy(source),
+        source=None if len(answers) == len(here) else torch.from_numpy(source),
         weights=None if (weights == 1).all() else torch.from_numpy(weights.copy()),
         blocks=_pad(lines.blocks, -1, layout.round_to) if layout.pack else None,
     )
@@ -259,13 +259,13 @@ def _apart(inputs: list[Ints], targets: list[Ints]) -> Lines:
 
 def _line_lengths(task: TaskTokens, rows: Ints, layout: Layout) -> tuple[Ints, Ints]:
     """Tokens of each line of input, and of each line of targets."""
-    inputs, said = task.inputs.lengths(rows), task.targets.lengths(_lines(task, rows))
+    inputs, answers = task.inputs.lengths(rows), task.targets.lengths(_lines(task, rows))
     if layout.pack is None:
-        return inputs, said
+        return inputs, answers
     first = np.cumsum([0, *task.counts(rows)[:-1]])
-    said = np.add.reduceat(said, first)
-    lines = share_lines(inputs, said, layout.pack)
-    sums = [np.array([sizes[line].sum() for line in lines]) for sizes in (inputs, said)]
+    answers = np.add.reduceat(answers, first)
+    lines = share_lines(inputs, answers, layout.pack)
+    sums = [np.array([sizes[line].sum() for line in lines]) for sizes in (inputs, answers)]
     return sums[0], sums[1]
 
 

@@ -37,7 +37,7 @@ class Example:
     @property
     def label(self) -> str:
         """The one with the most weight."""
-        return max(self.labels, key=lambda said: said.weight).text
+        return max(self.labels, key=lambda text: text.weight).text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class EvalExample:
 class EvalSet:
     """The rows to be judged on; rows without a gold label cannot be judged and are counted."""
 
-    questions: tuple[EvalExample, ...]
+    examples: tuple[EvalExample, ...]
     without_gold: int
 
 
@@ -97,25 +97,25 @@ def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
 
 def eval_set(split: DataSplit) -> EvalSet:
     """The split's rows with a gold label. Raises ShardError when there is none."""
-    questions = tuple(
+    examples = tuple(
         EvalExample(
             id=record.id,
             input=input_of(part, record),
             gold=gold,
-            teacher=_said(record.label),
+            teacher=_text(record.label),
             choices=choices_of(part, record),
         )
         for part in split.parts
         for record in part.records
-        if (gold := _said(record.gold)) is not None
+        if (gold := _text(record.gold)) is not None
     )
-    if not questions:
+    if not examples:
         raise ShardError(
             f"{_folders(split)}: no row has a gold label, so the student cannot be judged on "
             f"--{split.name}: annotate a split whose task names its `gold` field"
         )
-    without = sum(1 for _ in split.records()) - len(questions)
-    return EvalSet(questions=questions, without_gold=without)
+    without = sum(1 for _ in split.records()) - len(examples)
+    return EvalSet(examples=examples, without_gold=without)
 
 
 def input_of(part: SplitPart, record: Record) -> str:
@@ -185,7 +185,7 @@ def _example(row: Row, config: TrainSettings, most: int) -> Example | None:
 
 
 def _label(record: Record, labels: Labels) -> str | None:
-    return _said(record.gold if labels == "gold" else record.label)
+    return _text(record.gold if labels == "gold" else record.label)
 
 
 def _labels(record: Record, config: TrainSettings) -> tuple[TaskText, ...]:
@@ -202,11 +202,11 @@ def _labels(record: Record, config: TrainSettings) -> tuple[TaskText, ...]:
 
 def _rationales(records: Sequence[Record], most: int) -> tuple[TaskText, ...]:
     """The first `most` that differ, all together as heavy as one."""
-    texts = list(dict.fromkeys(said for r in records if (said := _said(r.rationale)) is not None))
+    texts = list(dict.fromkeys(text for r in records if (text := _text(r.rationale)) is not None))
     return tuple(TaskText(text=text, weight=1 / len(texts[:most])) for text in texts[:most])
 
 
-def _said(text: str | None) -> str | None:
+def _text(text: str | None) -> str | None:
     """The text without outer blanks; an empty one says nothing."""
     return (text or "").strip() or None
 

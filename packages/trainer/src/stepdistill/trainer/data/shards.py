@@ -38,7 +38,7 @@ class _Row(BaseModel):
     rationale: str | None = None
 
 
-class _Told(BaseModel):
+class _CotLine(BaseModel):
     """A line of the original's file; other fields of it are not looked at."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -67,20 +67,20 @@ def read_file(path: Path, split: str, like: Manifest) -> tuple[Manifest, tuple[R
     return _manifest(path, split, len(records), like), tuple(records)
 
 
-def told_by(records: tuple[Record, ...], path: Path) -> tuple[Record, ...]:
+def with_cot(records: tuple[Record, ...], path: Path) -> tuple[Record, ...]:
     """The records with label and rationale from the original's file, line by line.
 
     Raises ShardError when there is not a line for each record.
     """
-    lines = list(_lines(path, _Told))
+    lines = list(_lines(path, _CotLine))
     if len(lines) != len(records):
         raise ShardError(
             f"--cot {path}: {len(lines)} lines for {len(records)} rows: it goes by the order of "
             "the rows, so name the very file of rows that it was made for"
         )
     return tuple(
-        replace(record, label=told.label, rationale=told.explanation)
-        for record, told in zip(records, lines, strict=True)
+        replace(record, label=line.label, rationale=line.explanation)
+        for record, line in zip(records, lines, strict=True)
     )
 
 
@@ -160,7 +160,7 @@ def read_data(config: TrainSettings) -> Data:
     like = _first_manifest([*config.train, *config.valid, *config.test])
     train, test = read_split("train", config.train, like), read_split("test", config.test, like)
     if config.cot is not None:
-        train = _told(train, config.cot)
+        train = _with_cot(train, config.cot)
     if config.valid:
         valid = read_split("valid", config.valid, like)
     else:
@@ -212,11 +212,11 @@ def _first_manifest(paths: Sequence[Path]) -> Manifest:
     )
 
 
-def _told(split: DataSplit, cot: Path) -> DataSplit:
+def _with_cot(split: DataSplit, cot: Path) -> DataSplit:
     if len(split.parts) != 1:
         raise ShardError(f"--cot {cot}: goes with one --train, the rows that it was made for")
     [part] = split.parts
-    records = told_by(part.records, cot)
+    records = with_cot(part.records, cot)
     shards = [*part.manifest.shards, entry_of(cot, len(records))]
     manifest = part.manifest.model_copy(update={"shards": shards})
     return replace(split, parts=(replace(part, manifest=manifest, records=records),))

@@ -82,21 +82,21 @@ class LengthLimits:
 def targets_of(task: Task, example: Example) -> list[TaskText]:
     """What the example is to be answered with in this task; none: the task skips it."""
     if task.target == "label":
-        said = example.labels
+        targets = example.labels
     elif task.target == "rationale":
-        said = example.rationales
+        targets = example.rationales
     elif example.rationales:
         label = example.label
-        said = tuple(
+        targets = tuple(
             TaskText(text=f"{label}{SEPARATOR}{reason.text}", weight=reason.weight)
             for reason in example.rationales
         )
     else:
-        said = example.labels
-    return [TaskText(text=one.text, weight=one.weight * example.weight) for one in said]
+        targets = example.labels
+    return [TaskText(text=one.text, weight=one.weight * example.weight) for one in targets]
 
 
-def cut_off(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[list[int]], int]:
+def truncate(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[list[int]], int]:
     """Token ids of each text, and how many texts were longer and are cut."""
     rows = encode(texts, longest + 1)
     long = sum(len(row) > longest for row in rows)
@@ -151,20 +151,20 @@ def load(folder: Path, tasks: int) -> Tokens:
 def _tokenise(
     examples: Sequence[Example], task: Task, encode: Encode, limits: LengthLimits
 ) -> TaskTokens:
-    said = [targets_of(task, example) for example in examples]
+    targets = [targets_of(task, example) for example in examples]
     asked = [
         task.prefix + example.input
-        for example, targets in zip(examples, said, strict=True)
+        for example, targets in zip(examples, targets, strict=True)
         if targets
     ]
-    encoded, long_inputs = cut_off(encode, asked, limits.input)
-    every = [one for targets in said for one in targets]
-    answers, long_targets = cut_off(encode, [one.text for one in every], limits.target)
+    encoded, long_inputs = truncate(encode, asked, limits.input)
+    every = [one for targets in targets for one in targets]
+    answers, long_targets = truncate(encode, [one.text for one in every], limits.target)
     inputs = iter(encoded)
     return TaskTokens(
-        inputs=_ragged([next(inputs) if targets else [] for targets in said]),
+        inputs=_ragged([next(inputs) if targets else [] for targets in targets]),
         targets=_ragged(answers),
-        first=np.cumsum([0, *map(len, said)], dtype=np.int64),
+        first=np.cumsum([0, *map(len, targets)], dtype=np.int64),
         weights=np.array([one.weight for one in every], dtype=np.float32),
         cut=(long_inputs, long_targets),
     )
@@ -220,21 +220,23 @@ class Truncation:
         )
 
 
-def cut_inputs(split: str, what: str, counts: tuple[int, int], limits: LengthLimits) -> Truncation:
+def truncated_inputs(
+    split: str, what: str, counts: tuple[int, int], limits: LengthLimits
+) -> Truncation:
     """counts: (how many were cut, of how many)."""
     cut, of = counts
     limit, option = limits.input, "--max-input-tokens"
     return Truncation(split=split, what=what, cut=cut, of=of, limit=limit, option=option)
 
 
-def cuts_of(tokens: Tokens, table: Table, limits: LengthLimits) -> Sequence[Truncation]:
+def truncations_of(tokens: Tokens, table: Table, limits: LengthLimits) -> Sequence[Truncation]:
     """Each task's inputs and targets of the training rows."""
     found: list[Truncation] = []
     for task, made in zip(table, tokens, strict=True):
         inputs, targets = made.cut
         asked = int((made.counts() > 0).sum())
         found += [
-            cut_inputs("train", f"inputs of {task.name}", (inputs, asked), limits),
+            truncated_inputs("train", f"inputs of {task.name}", (inputs, asked), limits),
             Truncation(
                 split="train",
                 what=f"targets of {task.name}",

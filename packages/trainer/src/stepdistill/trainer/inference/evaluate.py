@@ -10,11 +10,11 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from stepdistill.trainer.data.examples import EvalSet, eval_set
+from stepdistill.trainer.data.examples import EvalExample, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
 from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine
 from stepdistill.trainer.model.answers import StudentAnswer
-from stepdistill.trainer.scores import Calibration, Score, calibration, mark, right
+from stepdistill.trainer.scores import Calibration, Score, calibration, right, score
 from stepdistill.trainer.settings.inference import CompareSettings
 
 
@@ -78,16 +78,16 @@ def evaluate(settings: CompareSettings) -> None:
     _show(Console(), found)
 
 
-def _evaluation(pupil: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:
-    sheet, kind = eval_set(split), split.parts[0].manifest.label.kind
+def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:
+    rows, kind = eval_set(split), split.parts[0].manifest.label.kind
     began = time.perf_counter()
-    answers = _answers(pupil, sheet, quiet=settings.quiet)
+    answers = _answers(predictor, rows.examples, quiet=settings.quiet)
     rate = len(answers) / (time.perf_counter() - began)
-    labels, teachers = [a.label for a in answers], [q.teacher for q in sheet.questions]
-    hits, theirs = (right(said, sheet.questions, kind) for said in (labels, teachers))
+    labels, teachers = [a.label for a in answers], [q.teacher for q in rows.examples]
+    hits, theirs = (right(given, rows.examples, kind) for given in (labels, teachers))
     return Evaluation(
-        student=mark(labels, sheet.questions, kind),
-        teacher=mark(teachers, sheet.questions, kind),
+        student=score(labels, rows.examples, kind),
+        teacher=score(teachers, rows.examples, kind),
         student_less_teacher=difference(hits, theirs),
         calibration=calibration([answer.probability for answer in answers], hits),
         rows_per_s=rate,
@@ -96,14 +96,16 @@ def _evaluation(pupil: Predictor, split: DataSplit, settings: CompareSettings) -
     )
 
 
-def _answers(pupil: Predictor, sheet: EvalSet, *, quiet: bool) -> list[StudentAnswer]:
-    rows = [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in sheet.questions]
+def _answers(
+    predictor: Predictor, examples: Sequence[EvalExample], *, quiet: bool
+) -> list[StudentAnswer]:
+    rows = [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in examples]
     order = sorted(range(len(rows)), key=lambda place: len(rows[place].input))
     found: dict[int, StudentAnswer] = {}
     with ProgressLine("rows", len(rows), quiet=quiet) as tick:
         for start in range(0, len(rows), _AT_ONCE):
             places = order[start : start + _AT_ONCE]
-            answers = pupil.label([rows[place] for place in places])
+            answers = predictor.label([rows[place] for place in places])
             found |= dict(zip(places, answers, strict=True))
             tick(len(places))
     return [found[place] for place in range(len(rows))]
@@ -119,14 +121,14 @@ def _teacher_cost(split: DataSplit) -> float | None:
 
 def _show(console: Console, found: Evaluation) -> None:
     table = Table("", "accuracy", "95 % interval", "right", "USD / 1,000 rows", box=SIMPLE)
-    for name, score, cost in (
+    for name, scored, cost in (
         ("student", found.student, found.student_cost_usd),
         ("teacher", found.teacher, found.teacher_cost_usd),
     ):
-        low, high = score.interval
+        low, high = scored.interval
         price = "unknown" if cost is None else f"{cost:.4f}"
-        share = f"{score.accuracy:.3f}"
-        table.add_row(name, share, f"{low:.3f} - {high:.3f}", f"{score.right}/{score.n}", price)
+        share = f"{scored.accuracy:.3f}"
+        table.add_row(name, share, f"{low:.3f} - {high:.3f}", f"{scored.right}/{scored.n}", price)
     console.print(table)
     gap, (low, high) = found.student_less_teacher, found.student_less_teacher.interval
     lines = [

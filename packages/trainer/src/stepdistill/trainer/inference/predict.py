@@ -31,29 +31,31 @@ _BATCHES_AT_ONCE = 8
 
 def predict(settings: PredictSettings) -> None:
     """The command. Raises DistillError."""
-    pupil = Predictor(settings.model)
+    predictor = Predictor(settings.model)
     if settings.explain:
-        check_explains(pupil, "--explain")
-    rows = read_rows(settings.input, pupil.use)
+        check_explains(predictor, "--explain")
+    rows = read_rows(settings.input, predictor.settings)
     with (
         _output(settings.output) as (file, done),
         ProgressLine("rows", quiet=settings.quiet) as tick,
     ):
         for chunk in _chunks(islice(rows, done, None), settings.batch_size * _BATCHES_AT_ONCE):
-            file.writelines(_answered(pupil, chunk, settings))
+            file.writelines(_answered(predictor, chunk, settings))
             file.flush()
             tick(len(chunk))
 
 
-def _answered(pupil: Predictor, rows: Sequence[AskedRow], settings: PredictSettings) -> list[bytes]:
+def _answered(
+    predictor: Predictor, rows: Sequence[AskedRow], settings: PredictSettings
+) -> list[bytes]:
     """A line for each row, in the order of the rows."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].input))
     lines = [b""] * len(rows)
     for start in range(0, len(rows), settings.batch_size):
         places = order[start : start + settings.batch_size]
         batch = [rows[place] for place in places]
-        said = answer_lines(pupil, batch, explain=settings.explain)
-        for place, line in zip(places, said, strict=True):
+        answers = answer_lines(predictor, batch, explain=settings.explain)
+        for place, line in zip(places, answers, strict=True):
             kept = abstained(line, settings.abstain_below)
             lines[place] = orjson.dumps(kept, option=orjson.OPT_APPEND_NEWLINE)
     return lines

@@ -19,12 +19,17 @@ from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.model.answers import (
     StudentAnswer,
     choose,
+    generate,
     label_in,
-    log_chances,
-    reasons_in,
-    say,
+    log_probabilities,
+    rationale_in,
 )
-from stepdistill.trainer.model.student import InferenceSettings, Student, pretrained, read_use
+from stepdistill.trainer.model.student import (
+    InferenceSettings,
+    Student,
+    pretrained,
+    read_inference_settings,
+)
 from stepdistill.trainer.model.tokenizer import encoder_of
 
 
@@ -37,19 +42,19 @@ class AskedRow:
     choices: tuple[str, ...]
 
 
-def read_rows(path: Path, use: InferenceSettings) -> Iterator[AskedRow]:
+def read_rows(path: Path, settings: InferenceSettings) -> Iterator[AskedRow]:
     """The rows of a file, one at a time. Raises DatasetError with the line that is wrong."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     where = f"{path} line {number}"
-                    yield row_of(_parsed(line, where), where, str(number), use)
+                    yield row_of(_parsed(line, where), where, str(number), settings)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def row_of(content: object, where: str, name: str, use: InferenceSettings) -> AskedRow:
+def row_of(content: object, where: str, name: str, settings: InferenceSettings) -> AskedRow:
     """One row from its JSON. name: its id where it has none. Raises DatasetError, saying where."""
     if not isinstance(content, dict):
         raise DatasetError(f'{where}: a row must be an object, like {{"input": ...}}')
@@ -57,17 +62,17 @@ def row_of(content: object, where: str, name: str, use: InferenceSettings) -> As
     name = str(fields.get("id", name))
     given = fields.get("input", fields)
     if isinstance(given, str):
-        return AskedRow(id=name, input=given, choices=tuple(use.label.classes))
+        return AskedRow(id=name, input=given, choices=tuple(settings.label.classes))
     if not isinstance(given, dict):
         raise DatasetError(f"{where}: input must be a text or an object of the task's fields")
     values = {key: str(value) for key, value in cast(dict[str, object], given).items()}
     try:
-        text = filler(use.student.input)(values)
-        options = [values[option] for option in use.label.options]
+        text = filler(settings.student.input)(values)
+        options = [values[option] for option in settings.label.options]
     except KeyError as error:
         raise DatasetError(f"{where}: the field {error.args[0]} is missing") from None
     return AskedRow(
-        id=name, input=text, choices=tuple(dict.fromkeys([*use.label.classes, *options]))
+        id=name, input=text, choices=tuple(dict.fromkeys([*settings.label.classes, *options]))
     )
 
 
@@ -82,7 +87,7 @@ class Predictor:
     """Answers rows; loaded once."""
 
     def __init__(self, folder: Path) -> None:
-        self.use: InferenceSettings = read_use(folder)
+        self.settings: InferenceSettings = read_inference_settings(folder)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self._student: Student = pretrained(str(folder), None)
@@ -92,44 +97,48 @@ class Predictor:
 
     def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The rows' labels, each with its probability."""
-        ids = self._encode(self.use.prefix, rows)
+        ids = self._encode(self.settings.prefix, rows)
         if all(len(row.choices) > 1 for row in rows):
             choices = [row.choices for row in rows]
-            return choose(self._student, ids, choices, whole=not self.use.with_label)
-        said = [label_in(text) for text in say(self._student, ids, self.use.max_target_tokens)]
-        whole = not self.use.with_label
-        chances = log_chances(self._student, ids, [[text] for text in said], whole=whole)
+            return choose(self._student, ids, choices, whole=not self.settings.with_label)
+        texts = [
+            label_in(text) for text in generate(self._student, ids, self.settings.max_target_tokens)
+        ]
+        whole = not self.settings.with_label
+        probabilities = log_probabilities(
+            self._student, ids, [[text] for text in texts], whole=whole
+        )
         return [
-            StudentAnswer(label=text, probability=float(np.exp(chance)))
-            for text, [chance] in zip(said, chances, strict=True)
+            StudentAnswer(label=text, probability=float(np.exp(log_probability)))
+            for text, [log_probability] in zip(texts, probabilities, strict=True)
         ]
 
     def explain(self, rows: Sequence[AskedRow]) -> list[str]:
         """The rows' rationales, greedily. The student must have learnt to give them."""
-        use = self.use
-        prefix = use.prefix if use.with_label else use.explain_prefix
+        settings = self.settings
+        prefix = settings.prefix if settings.with_label else settings.explain_prefix
         assert prefix is not None  # the command looked
-        said = say(self._student, self._encode(prefix, rows), use.max_target_tokens)
-        return list(map(reasons_in, said)) if use.with_label else said
+        texts = generate(self._student, self._encode(prefix, rows), settings.max_target_tokens)
+        return list(map(rationale_in, texts)) if settings.with_label else texts
 
     def _encode(self, prefix: str, rows: Sequence[AskedRow]) -> list[Ints]:
         texts = [prefix + row.input for row in rows]
         encode = encoder_of(self._student.tokenizer)
-        return [np.array(ids) for ids in encode(texts, self.use.max_input_tokens)]
+        return [np.array(ids) for ids in encode(texts, self.settings.max_input_tokens)]
 
 
 Line = dict[str, object]
 
 
-def answer_lines(pupil: Predictor, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
+def answer_lines(predictor: Predictor, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
     """id, label and probability of each row, and with `explain` its rationale; one batch."""
-    answers = pupil.label(rows)
+    answers = predictor.label(rows)
     lines: list[Line] = [
         {"id": row.id, "label": answer.label, "probability": round(answer.probability, 6)}
         for row, answer in zip(rows, answers, strict=True)
     ]
     if explain:
-        for line, rationale in zip(lines, pupil.explain(rows), strict=True):
+        for line, rationale in zip(lines, predictor.explain(rows), strict=True):
             line["rationale"] = rationale
     return lines
 
@@ -141,15 +150,17 @@ def abstained(line: Line, below: float) -> Line:
     return line if probability >= below else {**line, "label": None}
 
 
-def can_explain(pupil: Predictor) -> bool:
+def can_explain(predictor: Predictor) -> bool:
     """Whether the student has learnt to give reasons."""
-    return pupil.use.explain_prefix is not None or pupil.use.with_label
+    return predictor.settings.explain_prefix is not None or predictor.settings.with_label
 
 
-def check_explains(pupil: Predictor, option: str) -> None:
+def check_explains(predictor: Predictor, option: str) -> None:
     """Raises ConfigError, naming the option that asks a student for reasons it cannot give."""
-    if not can_explain(pupil):
-        raise ConfigError(f"{option}: this student of {pupil.use.task} has not learnt to explain")
+    if not can_explain(predictor):
+        raise ConfigError(
+            f"{option}: this student of {predictor.settings.task} has not learnt to explain"
+        )
 
 
 _EVERY_S = 5.0
@@ -161,21 +172,21 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
     def __init__(self, what: str, total: int | None = None, *, quiet: bool) -> None:
         self._what, self._total, self._quiet = what, total, quiet
         self._done = 0
-        self._began = self._spoke = time.monotonic()
+        self._began = self._shown = time.monotonic()
 
     def __call__(self, more: int) -> None:
         """Count, and say so when it is time to."""
         self._done += more
         clock = time.monotonic()
-        if clock - self._spoke >= _EVERY_S:
-            self._spoke = clock
-            self._say(clock)
+        if clock - self._shown >= _EVERY_S:
+            self._shown = clock
+            self._show(clock)
 
     def __exit__(self, *_: object) -> None:
-        if self._spoke > self._began:
-            self._say(time.monotonic())
+        if self._shown > self._began:
+            self._show(time.monotonic())
 
-    def _say(self, clock: float) -> None:
+    def _show(self, clock: float) -> None:
         if self._quiet:
             return
         rate = self._done / (clock - self._began)

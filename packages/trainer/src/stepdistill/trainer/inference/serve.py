@@ -40,8 +40,8 @@ class Waiting:
 class Batcher:
     """One student and those who wait for it. batch_size: rows at once at most."""
 
-    def __init__(self, pupil: Predictor, batch_size: int) -> None:
-        self._pupil, self._batch_size = pupil, batch_size
+    def __init__(self, predictor: Predictor, batch_size: int) -> None:
+        self._predictor, self._batch_size = predictor, batch_size
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(batch_size * _BATCHES_WAITING)
 
     async def answers(self, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
@@ -68,7 +68,7 @@ class Batcher:
             return
         rows = [each.row for each in batch]
         try:
-            lines = await asyncio.to_thread(answer_lines, self._pupil, rows, explain=explain)
+            lines = await asyncio.to_thread(answer_lines, self._predictor, rows, explain=explain)
         except RuntimeError as error:  # torch: out of memory, a device that is lost
             for each in batch:
                 if not each.answer.done():
@@ -101,31 +101,31 @@ def serve(settings: ServeSettings) -> None:
 class PredictHandler:
     """What callers can ask of one student."""
 
-    def __init__(self, pupil: Predictor, batch_size: int) -> None:
-        self._pupil, self._desk = pupil, Batcher(pupil, batch_size)
+    def __init__(self, predictor: Predictor, batch_size: int) -> None:
+        self._predictor, self._batcher = predictor, Batcher(predictor, batch_size)
 
     def application(self) -> web.Application:
-        """The routes, and the desk at work behind them."""
+        """The routes, and the batcher at work behind them."""
         application = web.Application(client_max_size=_LONGEST_BODY)
         application.add_routes([web.get("/", self._about), web.post("/predict", self._predict)])
         application.cleanup_ctx.append(self._working)
         return application
 
     async def _working(self, _: web.Application) -> AsyncIterator[None]:
-        work = asyncio.create_task(self._desk.work())
+        work = asyncio.create_task(self._batcher.work())
         yield
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
 
     async def _about(self, _: web.Request) -> web.Response:
-        use = self._pupil.use
+        settings = self._predictor.settings
         return _json(
             {
-                "task": use.task,
-                "labels": list(use.label.classes) or None,
-                "input": use.student.input,
-                "explains": can_explain(self._pupil),
+                "task": settings.task,
+                "labels": list(settings.label.classes) or None,
+                "input": settings.student.input,
+                "explains": can_explain(self._predictor),
             }
         )
 
@@ -139,16 +139,16 @@ class PredictHandler:
         except (ConfigError, DatasetError) as error:
             return _refusal(str(error))
         try:
-            lines = await self._desk.answers(rows, explain=call.explain)
+            lines = await self._batcher.answers(rows, explain=call.explain)
         except RuntimeError as error:
             return _refusal(f"the student failed: {str(error).splitlines()[0]}", status=500)
         return _json({"answers": [abstained(line, call.abstain_below) for line in lines]})
 
     def _rows(self, call: ServeCall) -> list[AskedRow]:
         if call.explain:
-            check_explains(self._pupil, "explain")
+            check_explains(self._predictor, "explain")
         return [
-            row_of(row, f"rows[{place}]", str(place), self._pupil.use)
+            row_of(row, f"rows[{place}]", str(place), self._predictor.settings)
             for place, row in enumerate(call.rows)
         ]
 
@@ -164,8 +164,8 @@ async def _listen(application: web.Application, host: str, port: int) -> None:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise ConfigError(f"--port {port}: cannot be listened on ({error.strerror})") from None
-        heard = runner.addresses[0][1]
-        sys.stderr.write(f"serving http://{host}:{heard}/predict; Ctrl-C ends it\n")
+        bound_port = runner.addresses[0][1]
+        sys.stderr.write(f"serving http://{host}:{bound_port}/predict; Ctrl-C ends it\n")
         await stop.wait()
     finally:
         await runner.cleanup()

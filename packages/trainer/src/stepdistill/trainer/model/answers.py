@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from stepdistill.trainer.data.batches import pad_inputs, side_by_side
+from stepdistill.trainer.data.batches import pad_inputs, shared_targets
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.model.decoding import decode
 from stepdistill.trainer.model.student import Student
@@ -22,14 +22,16 @@ class StudentAnswer:
     probability: float
 
 
-def say(student: Student, rows: Sequence[Ints], longest: int, *, synced: bool = False) -> list[str]:
+def generate(
+    student: Student, rows: Sequence[Ints], longest: int, *, synced: bool = False
+) -> list[str]:
     """The likeliest words for each row of token ids, greedily, `longest` tokens at most.
 
     synced: all ranks generate together (ZeRO-3).
     """
     input_ids, mask = (tensor.to(student.model.device) for tensor in pad_inputs(rows))
     with torch.inference_mode():
-        said = student.model.generate(  # pyright: ignore[reportAttributeAccessIssue] - a mixin's
+        generated = student.model.generate(  # pyright: ignore[reportAttributeAccessIssue] - a mixin's
             input_ids=input_ids,
             attention_mask=mask,
             max_new_tokens=longest,
@@ -37,33 +39,33 @@ def say(student: Student, rows: Sequence[Ints], longest: int, *, synced: bool = 
             num_beams=1,
             synced_gpus=synced,
         )
-    return student.tokenizer.batch_decode(said, skip_special_tokens=True)
+    return student.tokenizer.batch_decode(generated, skip_special_tokens=True)
 
 
-def label_in(said: str) -> str:
+def label_in(generated: str) -> str:
     """The label of an answer, which may go on with reasons."""
-    return said.partition(SEPARATOR.rstrip())[0].strip()
+    return generated.partition(SEPARATOR.rstrip())[0].strip()
 
 
-def reasons_in(said: str) -> str:
+def rationale_in(generated: str) -> str:
     """The reasons of an answer that begins with its label; empty where there are none."""
-    return said.partition(SEPARATOR.rstrip())[2].strip()
+    return generated.partition(SEPARATOR.rstrip())[2].strip()
 
 
 def choose(
     student: Student, rows: Sequence[Ints], choices: Sequence[Sequence[str]], *, whole: bool = True
 ) -> list[StudentAnswer]:
     """The likeliest of each row's choices: one encoder pass, one decoder pass over all choices."""
-    scores = log_chances(student, rows, choices, whole=whole)
+    scores = log_probabilities(student, rows, choices, whole=whole)
     answers: list[StudentAnswer] = []
     for names, row_scores in zip(choices, scores, strict=True):
-        chances = torch.tensor(row_scores).softmax(0)
-        best = int(chances.argmax())
-        answers.append(StudentAnswer(label=names[best], probability=float(chances[best])))
+        probabilities = torch.tensor(row_scores).softmax(0)
+        best = int(probabilities.argmax())
+        answers.append(StudentAnswer(label=names[best], probability=float(probabilities[best])))
     return answers
 
 
-def log_chances(
+def log_probabilities(
     student: Student, rows: Sequence[Ints], texts: Sequence[Sequence[str]], *, whole: bool = True
 ) -> list[list[float]]:
     """For each row, the log of the probability that the student says each of its texts.
@@ -72,13 +74,13 @@ def log_chances(
     """
     model, device = student.model, student.model.device
     input_ids, mask = (tensor.to(device) for tensor in pad_inputs(rows))
-    spelt = iter(student.tokenizer([text for names in texts for text in names])["input_ids"])
-    said = [
-        [np.array(ids if whole else ids[:-1]) for ids in islice(spelt, len(names))]
+    token_ids = iter(student.tokenizer([text for names in texts for text in names])["input_ids"])
+    generated = [
+        [np.array(ids if whole else ids[:-1]) for ids in islice(token_ids, len(names))]
         for names in texts
     ]
     # A row's texts share a line, so that what they see of its input is computed once.
-    targets = side_by_side(said).to(device)
+    targets = shared_targets(generated).to(device)
     numbers = mask * torch.arange(1, len(rows) + 1, device=device)[:, None]
     with torch.inference_mode():
         hidden = model.encoder(input_ids=input_ids, attention_mask=mask)[0]

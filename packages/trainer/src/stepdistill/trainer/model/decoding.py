@@ -1,4 +1,4 @@
-"""What a T5's decoder says where there is a target: no logits are computed elsewhere."""
+"""A T5's decoder where there is a target: no logits are computed elsewhere."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -10,17 +10,17 @@ from transformers import T5ForConditionalGeneration
 from stepdistill.trainer.data.batches import IGNORED, Targets
 
 
-def within(numbers: torch.Tensor) -> torch.Tensor:
+def same_block(numbers: torch.Tensor) -> torch.Tensor:
     """Tokens of a line see those of the same number: (lines, n) -> (lines, 1, n, n)."""
     return (numbers[:, :, None] == numbers[:, None, :])[:, None]
 
 
-def said_before(blocks: torch.Tensor) -> torch.Tensor:
+def causal_within(blocks: torch.Tensor) -> torch.Tensor:
     """And of these the ones before them and themselves: (lines, n) -> (lines, 1, n, n)."""
-    return within(blocks).tril()
+    return same_block(blocks).tril()
 
 
-def answering(targets: Targets, blocks: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+def cross_mask(targets: Targets, blocks: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """Each target sees the input that it answers: (lines, 1, target tokens, input tokens).
 
     numbers: (lines, input tokens), as in Batch.mask. Padding sees all: a token must see something.
@@ -30,7 +30,7 @@ def answering(targets: Targets, blocks: torch.Tensor, numbers: torch.Tensor) -> 
     return (seen | (blocks < 0)[:, :, None])[:, None]
 
 
-def heard(ids: torch.Tensor, blocks: torch.Tensor, start: int) -> torch.Tensor:
+def decoder_inputs(ids: torch.Tensor, blocks: torch.Tensor, start: int) -> torch.Tensor:
     """What the decoder is given: each block's tokens moved by one, behind a `start` token."""
     moved = functional.pad(ids, (1, 0))[:, :-1]
     first = blocks != functional.pad(blocks, (1, 0), value=-2)[:, :-1]
@@ -39,7 +39,7 @@ def heard(ids: torch.Tensor, blocks: torch.Tensor, start: int) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """What was said at each target token. ids: (tokens,), the targets'. logits: (tokens, words).
+    """The output at each target token. ids: (tokens,), the targets'. logits: (tokens, words).
 
     target: (tokens,), which target a token belongs to. source: (tokens,), which input it answers.
     """
@@ -61,22 +61,22 @@ def decode(
     targets: Targets,
 ) -> Decoded:
     """hidden, mask: (lines of input, longest, ...), the encoder's output and Batch.mask of it."""
-    said = _said(student, hidden, mask, targets)
+    output = _decoder_output(student, hidden, mask, targets)
     # The vocabulary is T5's widest layer: it is computed where there is a target, nowhere else.
     real = targets.ids != IGNORED
-    said = said[real]
+    output = output[real]
     if getattr(student.config, "scale_decoder_outputs", False):
-        said = said * student.model_dim**-0.5
+        output = output * student.model_dim**-0.5
     target = real.nonzero()[:, 0] if targets.blocks is None else targets.blocks[real]
     return Decoded(
         ids=targets.ids[real],
-        logits=cast(torch.Tensor, student.lm_head(said)).float(),
+        logits=cast(torch.Tensor, student.lm_head(output)).float(),
         target=target,
         source=target if targets.source is None else targets.source[target],
     )
 
 
-def _said(
+def _decoder_output(
     student: T5ForConditionalGeneration,
     hidden: torch.Tensor,
     mask: torch.Tensor,
@@ -86,10 +86,10 @@ def _said(
     if targets.blocks is not None:
         start = cast(int, student.config.decoder_start_token_id)
         return student.decoder(
-            input_ids=heard(targets.ids, targets.blocks, start),
-            attention_mask=said_before(targets.blocks),
+            input_ids=decoder_inputs(targets.ids, targets.blocks, start),
+            attention_mask=causal_within(targets.blocks),
             encoder_hidden_states=hidden,
-            encoder_attention_mask=answering(targets, targets.blocks, mask),
+            encoder_attention_mask=cross_mask(targets, targets.blocks, mask),
             use_cache=False,
         )[0]
     if targets.source is not None:

@@ -6,7 +6,7 @@ from torch.nn import functional
 from transformers import T5ForConditionalGeneration
 
 from stepdistill.trainer.data.batches import Batch, Targets
-from stepdistill.trainer.model.decoding import Decoded, decode, within
+from stepdistill.trainer.model.decoding import Decoded, decode, same_block
 
 _LEAST = 1e-9
 
@@ -24,7 +24,7 @@ class TaskLosses(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy summed over target tokens, each weighed: (tasks,), or one more."""
-        mask = within(batch.mask) if batch.packed else batch.mask
+        mask = same_block(batch.mask) if batch.packed else batch.mask
         hidden = self.student.encoder(input_ids=batch.input_ids, attention_mask=mask)[0]
         decoded: list[Decoded | None] = []
         nothing = hidden.new_zeros((), dtype=torch.float32)
@@ -36,9 +36,9 @@ class TaskLosses(nn.Module):
                 sums.append(nothing)
                 continue
             end = start + targets.inputs
-            said = decode(self.student, hidden[start:end], batch.mask[start:end], targets)
-            decoded.append(said)
-            sums.append(_summed(said, targets))
+            output = decode(self.student, hidden[start:end], batch.mask[start:end], targets)
+            decoded.append(output)
+            sums.append(_summed(output, targets))
             start = end
         if self._mutual:
             sums.append(
@@ -54,24 +54,24 @@ def _summed(decoded: Decoded, targets: Targets) -> torch.Tensor:
 
 
 def _mutual_information(decoded: list[Decoded | None], pairs: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of what the explanation says against what the label says, summed over rows.
+    """Cross-entropy of the explanation against the label, summed over rows.
 
-    A row's saying is the largest probability that each word has at any of its target's places
+    A row's answer counts as the largest probability that each word has at any place of its target
     (arXiv 2403.03348); the label's is the goal, and no gradient flows into it.
     """
     label, rationale = decoded[:2]
     assert label is not None and rationale is not None  # both, where there are pairs
-    goal = _sayings(label, pairs[0]).detach()
-    said = _sayings(rationale, pairs[1]).clamp_min(_LEAST).log()
-    return functional.cross_entropy(said, goal / goal.sum(1, keepdim=True), reduction="sum")
+    goal = _word_peaks(label, pairs[0]).detach()
+    output = _word_peaks(rationale, pairs[1]).clamp_min(_LEAST).log()
+    return functional.cross_entropy(output, goal / goal.sum(1, keepdim=True), reduction="sum")
 
 
-def _sayings(decoded: Decoded, rows: torch.Tensor) -> torch.Tensor:
+def _word_peaks(decoded: Decoded, rows: torch.Tensor) -> torch.Tensor:
     """(rows, vocabulary): each word's largest probability over a row's target tokens."""
-    chance = decoded.logits.softmax(-1)
-    shape = (int(decoded.source.max()) + 1, chance.shape[1])
-    where = decoded.source[:, None].expand_as(chance)
-    largest = chance.new_zeros(shape).scatter_reduce(0, where, chance, "amax")
+    probability = decoded.logits.softmax(-1)
+    shape = (int(decoded.source.max()) + 1, probability.shape[1])
+    where = decoded.source[:, None].expand_as(probability)
+    largest = probability.new_zeros(shape).scatter_reduce(0, where, probability, "amax")
     return largest[rows]
 
 

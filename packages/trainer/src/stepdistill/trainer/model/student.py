@@ -107,7 +107,7 @@ def known_peak(device: str) -> float | None:
     return next((float(peak) for name, peak in _PEAKS.items() if name in device), None)
 
 
-USE_NAME = "stepdistill.json"
+SETTINGS_NAME = "stepdistill.json"
 
 
 class InferenceSettings(BaseModel):
@@ -129,7 +129,9 @@ class InferenceSettings(BaseModel):
     max_target_tokens: int
 
 
-def use_of(table: Table, task: str, label: LabelSpec, student: StudentSpec) -> InferenceSettings:
+def inference_settings_of(
+    table: Table, task: str, label: LabelSpec, student: StudentSpec
+) -> InferenceSettings:
     """How a student that learnt this table is to be asked. Limits are T5's usual ones."""
     asked = judged(table)
     reasons = (one.prefix for one in table if one.target == "rationale")
@@ -145,9 +147,9 @@ def use_of(table: Table, task: str, label: LabelSpec, student: StudentSpec) -> I
     )
 
 
-def read_use(folder: Path) -> InferenceSettings:
+def read_inference_settings(folder: Path) -> InferenceSettings:
     """Raises StudentError where the folder is no student of ours."""
-    path = folder / USE_NAME
+    path = folder / SETTINGS_NAME
     try:
         return InferenceSettings.model_validate_json(path.read_bytes())
     except OSError:

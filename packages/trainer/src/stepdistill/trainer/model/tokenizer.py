@@ -70,16 +70,16 @@ def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
     return encode
 
 
-def unspeakable(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> str | None:
+def unwritable_label(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> str | None:
     """The first label that does not come back from its token ids; None: all do."""
     for label, ids in zip(labels, encoder_of(tokenizer)(labels, _UNBOUNDED), strict=True):
-        said = cast(str, tokenizer.decode(ids, skip_special_tokens=True))
-        if plain(said) != plain(label):
+        text = cast(str, tokenizer.decode(ids, skip_special_tokens=True))
+        if plain(text) != plain(label):
             return label
     return None
 
 
-def too_long(
+def label_over(
     tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], longest: int
 ) -> tuple[str, int] | None:
     """The first label of more than `longest` tokens, and its tokens; None: there is none."""

@@ -1,4 +1,4 @@
-"""The table of tasks: what the student is to say of a row, and what each saying weighs.
+"""The table of tasks: what the student is to answer for a row, and what each answer weighs.
 
     [{"name": "predict", "prefix": "predict: ", "target": "label", "weight": 0.5},
      {"name": "explain", "prefix": "explain: ", "target": "rationale", "weight": 0.5,

@@ -104,7 +104,7 @@ class TrainDataSettings(Settings):
 
 @options("Tasks (all but --mode off by default)", 2)
 class TaskTableSettings(Settings):
-    """What the student is to say of a row, and what each saying weighs."""
+    """What the student is to answer for a row, and what each task weighs."""
 
     mode: Mode = "step-by-step"
     """Label and rationale apart, the label alone, or one target of both."""

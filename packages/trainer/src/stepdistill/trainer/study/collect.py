@@ -12,7 +12,7 @@ from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.study.state import Results, ResultSplit, read_note, read_results
 from stepdistill.trainer.study.tracking import Run, Tracking
 
-# Settings that have a column of their own, or decide nothing but which rows and which dice.
+# Settings that have a column of their own, or decide nothing but which rows and which random state.
 _NAMED = {
     *("model", "mode", "labels", "subsample", "alpha", "max_input_tokens", "batch_size", "lr"),
     *("seed", "tasks", "precision", "compile", "activation_checkpointing", "zero"),

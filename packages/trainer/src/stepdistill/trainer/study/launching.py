@@ -76,7 +76,7 @@ def launch(words: Sequence[str], log: Path, lock: int, meanwhile: Callable[[], N
         signal.signal(signal.SIGTERM, before)
 
 
-def said_in(log: Path, since: int) -> list[str]:
+def last_lines(log: Path, since: int) -> list[str]:
     """The last lines of a log that say something, of what was written after `since` bytes."""
     try:
         with log.open("rb") as file:
@@ -87,13 +87,13 @@ def said_in(log: Path, since: int) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def complaint(lines: Sequence[str]) -> str:
+def failure_in(lines: Sequence[str]) -> str:
     """The line that says best what went wrong."""
     for told in (r"error: ", r"\w*(Error|Exception)\b"):
         for line in reversed(lines):
             if re.match(told, line):
                 return line.removeprefix("error: ")
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no message"
 
 
 def _still_runs(child: subprocess.Popen[bytes]) -> bool:

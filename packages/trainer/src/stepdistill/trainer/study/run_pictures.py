@@ -298,16 +298,16 @@ def _caption(kind: Kind, task: str, series: Sequence[Series]) -> str:
     counts = [mean.n for one in series for _, mean in one.points]
     few, many = min(counts), max(counts)
     each = str(few) if few == many else f"{few} to {many}"
-    said = (
+    caption = (
         f"{task}: test accuracy by {kind.along}; mean over all seeds, n = {each} runs a point, "
         f"{len(runs)} runs in all; bands or bars: 95 % interval, Student's t over runs. "
         f"{_NO_SELECTION}."
     )
     others = [name for name in telling(runs, (*CONTEXT[4:], "alpha")) if name != "method"]
     if others:
-        said += f" Runs that differ in {', '.join(others)} alone are put together."
+        caption += f" Runs that differ in {', '.join(others)} alone are put together."
     if kind.make is by_size and all(one.level is None for one in series):
-        said += " The teacher's accuracy is not known."
+        caption += " The teacher's accuracy is not known."
     if kind.make is by_rate and any(one.points[0][0] == 0 for one in series):
-        said += " At 0: trained without rationales, on the same labels."
-    return said
+        caption += " At 0: trained without rationales, on the same labels."
+    return caption

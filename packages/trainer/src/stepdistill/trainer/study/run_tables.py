@@ -93,7 +93,7 @@ def accuracy_table(frame: pd.DataFrame) -> Table:
         title="Test accuracy",
         note="Mean over all n seeds, none left out; low and high: 95 % interval, Student's t over "
         "seeds, cut at 0 and 1 (empty for one seed). hours: of training, over all devices, without "
-        "exams.",
+        "evaluation.",
         frame=pd.DataFrame(lines).dropna(axis="columns", how="all"),
         digits={"subsample": 3, "rationale_rate": 2, "rationale_words": 1, "hours": 2, "lr": 5},
     )
@@ -231,10 +231,10 @@ def share_needed(shares: list[float], accuracies: list[float], target: float) ->
 
 def share_range(curve: Curve) -> tuple[float, float]:
     """The middle 95 % of the share needed when the seeds of every point are drawn anew."""
-    dice, shares = np.random.default_rng(0), list(curve.points)
+    random, shares = np.random.default_rng(0), list(curve.points)
 
     def drawn(values: list[float]) -> list[float]:
-        return dice.choice(values, (_DRAWS, len(values))).mean(axis=1).tolist()
+        return random.choice(values, (_DRAWS, len(values))).mean(axis=1).tolist()
 
     accuracies = zip(*map(drawn, curve.points.values()), strict=True)
     found = [
@@ -287,9 +287,9 @@ def _data_line(curve: Curve) -> dict[str, object]:
         **curve.place,
         "method": curve.name,
         "to_reach": target,
-        "needed": _spoken(share_needed(shares, means, target), shares),
-        "from": _spoken(low, shares),
-        "to": _spoken(high, shares),
+        "needed": _share_in_words(share_needed(shares, means, target), shares),
+        "from": _share_in_words(low, shares),
+        "to": _share_in_words(high, shares),
         "points": len(shares),
         "n": sum(map(len, curve.points.values())),
     }
@@ -303,7 +303,7 @@ def _cost_line(curve: Curve, gpu_hour_usd: float | None) -> dict[str, object]:
         **curve.place,
         "method": curve.name,
         "to_reach": target,
-        "needed": _spoken(share, shares),
+        "needed": _share_in_words(share, shares),
     }
     if share == _NEVER:
         return {**line, "teacher_usd": "", "hours": None, "gpu_usd": None, "usd": ""}
@@ -319,7 +319,7 @@ def _cost_line(curve: Curve, gpu_hour_usd: float | None) -> dict[str, object]:
     }
 
 
-def _spoken(share: float, shares: list[float]) -> str:
+def _share_in_words(share: float, shares: list[float]) -> str:
     if share == _NEVER:
         return "never"
     sign = "<= " if share == shares[0] else ""

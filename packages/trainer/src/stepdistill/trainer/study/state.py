@@ -35,13 +35,13 @@ class ResultTest(_Part):
 
 
 class Valid(_Part):
-    """The best exam on the validation rows."""
+    """The best validation."""
 
     accuracy: float
 
 
 class ResultCost(_Part):
-    """Seconds of training without exams; ranks of one device each."""
+    """Seconds of training without evaluation; ranks of one device each."""
 
     seconds: float
     ranks: int
@@ -116,7 +116,7 @@ class Note(BaseModel):
     """What a sweep keeps beside a run's results.
 
     starts: how often it was launched. whole_s: seconds from launch to exit, where one start did it
-    all. failure: what the run said when it failed last; None when it did not.
+    all. failure: the error it failed with last; None when it did not fail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

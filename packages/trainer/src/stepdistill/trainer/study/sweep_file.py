@@ -66,7 +66,7 @@ class PlannedRun:
     @property
     def name(self) -> str:
         """The choices in one line."""
-        return ", ".join(_spoken(axis, choice) for axis, choice in self.choices.items())
+        return ", ".join(_in_words(axis, choice) for axis, choice in self.choices.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +145,14 @@ def _planned(home: Path, output: Path, choices: dict[str, str], given: Options) 
     for name in _MANY:
         if name in options and not isinstance(options[name], list):
             options[name] = [str(options[name])]
-    told = _placed(home, options)
+    placed = _placed(home, options)
     # The key takes the model as it is written: where a folder lies must not make another run of it.
     written = {name: options[name] for name in ("model",) if name in options}
-    config = parse(words_of({**told, **written, "output": str(output)}))
-    key = _key(config.identity(), told)
+    config = parse(words_of({**placed, **written, "output": str(output)}))
+    key = _key(config.identity(), placed)
     folder = _folder(output, choices, key)
-    config = replace(config, output=folder, model=str(told["model"]))
-    return PlannedRun(choices=choices, options=told, config=config, key=key, folder=folder)
+    config = replace(config, output=folder, model=str(placed["model"]))
+    return PlannedRun(choices=choices, options=placed, config=config, key=key, folder=folder)
 
 
 def words_of(options: Options) -> list[str]:
@@ -188,8 +188,10 @@ def _key(settings: Mapping[str, object], options: Options) -> str:
     data = {
         name: _contents(options[name]) for name in ("train", "valid", "test") if name in options
     }
-    told = hashlib.sha256(_bytes(Path(str(options["cot"])))).hexdigest() if "cot" in options else ""
-    whole = {"settings": settings, "data": data, "cot": told}
+    placed = (
+        hashlib.sha256(_bytes(Path(str(options["cot"])))).hexdigest() if "cot" in options else ""
+    )
+    whole = {"settings": settings, "data": data, "cot": placed}
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -222,12 +224,12 @@ def _folder(output: Path, choices: Mapping[str, str], key: str) -> Path:
     mark = key[:_KEY_LETTERS]
     for found in sorted(output.glob(f"*{mark}")):
         return found
-    words = (_spoken(axis, choice) for axis, choice in choices.items())
+    words = (_in_words(axis, choice) for axis, choice in choices.items())
     name = "_".join(re.sub(r"[^\w.-]+", "-", word).strip("-") for word in words)
     return output / f"{name[:_LONGEST_NAME]}_{mark}"
 
 
-def _spoken(axis: str, choice: str) -> str:
+def _in_words(axis: str, choice: str) -> str:
     """`distilled`, but `seed 1`: a number alone says nothing."""
     return f"{axis} {choice}" if re.fullmatch(r"[\d.e+-]+|true|false", choice) else choice
 

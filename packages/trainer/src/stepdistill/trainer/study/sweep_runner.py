@@ -12,7 +12,7 @@ from rich.table import Table
 from stepdistill.common.errors import DistillError
 from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.study.collect import keep_results
-from stepdistill.trainer.study.launching import Launcher, complaint, free_port, launch, said_in
+from stepdistill.trainer.study.launching import Launcher, failure_in, free_port, last_lines, launch
 from stepdistill.trainer.study.state import (
     LOG_NAME,
     Clock,
@@ -31,7 +31,7 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _STATES: tuple[State, ...] = ("finished", "running", "failed", "interrupted", "missing")
 
 
-def spoken_time(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
     """`41 s`, `12 min`, `3.4 h`, `2.1 days`."""
     if seconds < 2 * _MINUTE_S:
         return f"{seconds:.0f} s"
@@ -40,7 +40,7 @@ def spoken_time(seconds: float) -> str:
     return f"{seconds / _HOUR_S:.1f} h" if seconds < 2 * _DAY_S else f"{seconds / _DAY_S:.1f} days"
 
 
-def spoken_rest(runs: Sequence[PlannedRun], clock: Clock) -> str:
+def rest_in_words(runs: Sequence[PlannedRun], clock: Clock) -> str:
     """How long so many runs take, one after another."""
     guesses = [clock.guess(run) for run in runs]
     known = [guess for guess in guesses if guess is not None]
@@ -48,7 +48,7 @@ def spoken_rest(runs: Sequence[PlannedRun], clock: Clock) -> str:
         return "time unknown until one is finished"
     unknown = len(guesses) - len(known)
     more = f", and {unknown} of a model of which none is finished" if unknown else ""
-    return f"about {spoken_time(sum(known))}, as the finished ones took{more}"
+    return f"about {time_in_words(sum(known))}, as the finished ones took{more}"
 
 
 def show_runs(console: Console, sweep: Sweep, clock: Clock) -> None:
@@ -75,9 +75,9 @@ def _figures(run: PlannedRun, clock: Clock) -> tuple[str, str, str]:
     if state == "finished":
         results, note = read_results(run.folder), read_note(run.folder)
         took = results.cost.seconds if note is None or note.whole_s is None else note.whole_s
-        return state, spoken_time(took), f"{results.test.student.accuracy:.3f}"
+        return state, time_in_words(took), f"{results.test.student.accuracy:.3f}"
     guess = clock.guess(run)
-    return state, f"~{spoken_time(guess)}" if guess is not None else "unknown", ""
+    return state, f"~{time_in_words(guess)}" if guess is not None else "unknown", ""
 
 
 class RunsFailed(DistillError):
@@ -100,15 +100,15 @@ class SweepRunner:
         runs, left = self._plan.runs, self._left()
         keep_results(self._tracking, [run.folder for run in runs if run not in left])
         if left:
-            self._say(f"{len(left)} of {len(runs)} to run, {spoken_rest(left, self._clock)}")
+            self._print(f"{len(left)} of {len(runs)} to run, {rest_in_words(left, self._clock)}")
         try:
             for number, run in enumerate(runs, 1):
                 if run in left:
                     self._one(f"run {number} of {len(runs)}  {run.name}", run)
         except KeyboardInterrupt:
-            said = f"stopped; {count_states(runs)}; the same command goes on there"
-            raise Stopped(said) from None
-        self._say(f"{count_states(runs)}; results are in {self._tracking.path}")
+            text = f"stopped; {count_states(runs)}; the same command goes on there"
+            raise Stopped(text) from None
+        self._print(f"{count_states(runs)}; results are in {self._tracking.path}")
         failed = sum(state_of(run.folder) == "failed" for run in runs)
         if failed:
             raise RunsFailed(
@@ -118,7 +118,7 @@ class SweepRunner:
     def _one(self, title: str, run: PlannedRun) -> None:
         with claim(run.folder) as lock:
             if lock is None:
-                self._say(f"{title}: another process is at it")
+                self._print(f"{title}: another process is at it")
             elif state_of(run.folder, held=True) != "finished":  # it may have been done meanwhile
                 self._launch(title, run, lock)
 
@@ -127,7 +127,7 @@ class SweepRunner:
         log, began = run.folder / LOG_NAME, time.monotonic()
         since = log.stat().st_size if log.exists() else 0
         guess = self._clock.guess(run)
-        self._say(title if guess is None else f"{title}, about {spoken_time(guess)}")
+        self._print(title if guess is None else f"{title}, about {time_in_words(guess)}")
         words = self._launcher.command(run, free_port())
         with self._console.status(title) as status:
             code = launch(words, log, lock, _shower(status.update, title, log, since))
@@ -137,10 +137,10 @@ class SweepRunner:
             write_note(run.folder, note.model_copy(update={"whole_s": whole_s}))
             self._done(run, took_s)
         else:
-            failure = complaint(said_in(log, since))
+            failure = failure_in(last_lines(log, since))
             write_note(run.folder, note.model_copy(update={"failure": failure}))
-            took = spoken_time(took_s)
-            self._say(f"  failed after {took} (exit code {code}): {failure}; see {log}")
+            took = time_in_words(took_s)
+            self._print(f"  failed after {took} (exit code {code}): {failure}; see {log}")
 
     def _begin(self, run: PlannedRun) -> Note:
         before = read_note(run.folder) or Note(sweep=self._plan.name, choices=run.choices)
@@ -153,14 +153,14 @@ class SweepRunner:
         self._clock.learn(run, results)
         keep_results(self._tracking, [run.folder])
         left = self._left()
-        rest = f"{len(left)} left, {spoken_rest(left, self._clock)}" if left else "none left"
+        rest = f"{len(left)} left, {rest_in_words(left, self._clock)}" if left else "none left"
         score = f"test accuracy {results.test.student.accuracy:.3f}"
-        self._say(f"  done in {spoken_time(took_s)}, {score}; {rest}")
+        self._print(f"  done in {time_in_words(took_s)}, {score}; {rest}")
 
     def _left(self) -> list[PlannedRun]:
         return [run for run in self._plan.runs if state_of(run.folder) != "finished"]
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(line, markup=False)
 
 
@@ -170,8 +170,8 @@ def _shower(update: Callable[[str], None], title: str, log: Path, since: int) ->
     began = time.monotonic()
 
     def show() -> None:
-        steps = [line for line in said_in(log, since) if line.startswith("step ")]
-        starting = f"starting, {spoken_time(time.monotonic() - began)}"
+        steps = [line for line in last_lines(log, since) if line.startswith("step ")]
+        starting = f"starting, {time_in_words(time.monotonic() - began)}"
         update(f"{title}  {steps[-1] if steps else starting}")
 
     return show

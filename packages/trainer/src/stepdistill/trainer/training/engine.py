@@ -1,4 +1,4 @@
-"""DeepSpeed behind a small door: the ranks, what they tell each other, one optimizer step."""
+"""All that touches DeepSpeed: the ranks, what they exchange, one optimizer step."""
 
 import logging
 import os
@@ -97,10 +97,10 @@ def _join() -> None:
         deepspeed.init_distributed(verbose=False)
     except (distributed.DistNetworkError, distributed.DistStoreError) as error:
         where = f"{os.environ['MASTER_ADDR']}, port {os.environ['MASTER_PORT']}"
-        said = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0]
         raise TrainingError(
             f"the ranks cannot meet at {where}; if another run is there, give "
-            f"`deepspeed --master_port` a free one ({said})"
+            f"`deepspeed --master_port` a free one ({reason})"
         ) from None
 
 

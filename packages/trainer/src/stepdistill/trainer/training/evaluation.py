@@ -1,4 +1,4 @@
-"""Exams that all ranks sit together."""
+"""Evaluation that all ranks share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.data.examples import EvalExample
-from stepdistill.trainer.data.tokens import Ints, cut_off
-from stepdistill.trainer.model.answers import choose, label_in, say
+from stepdistill.trainer.data.tokens import Ints, truncate
+from stepdistill.trainer.model.answers import choose, generate, label_in
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import encoder_of
 from stepdistill.trainer.settings.tasks import SEPARATOR, Task
@@ -20,13 +20,13 @@ _ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalBatches:
-    """An exam's questions as token ids, longest first, in batches that are the same on all ranks.
+    """Examples to judge as token ids, longest first, in batches that are the same on all ranks.
 
-    batches: (index of the question, its token ids). longest_answer: tokens, over the gold labels.
+    batches: (index of the example, its token ids). longest_answer: tokens, over the gold labels.
     whole: an answer is the label alone. by: how an answer is found. cut: inputs that were too long.
     """
 
-    questions: Sequence[EvalExample]
+    examples: Sequence[EvalExample]
     batches: Sequence[Sequence[tuple[int, Ints]]]
     longest_answer: int
     whole: bool
@@ -42,27 +42,27 @@ class EvalAnswers:
     probabilities: Sequence[float] | None
 
 
-def paper(
-    questions: Sequence[EvalExample], student: Student, task: Task, longest: int, by: EvaluateBy
+def tokenise_eval(
+    examples: Sequence[EvalExample], student: Student, task: Task, longest: int, by: EvaluateBy
 ) -> EvalBatches:
-    """Tokenise an exam once, for every time that it is sat. longest: input tokens.
+    """Tokenise the examples once, for every evaluation. longest: input tokens.
 
     Raises ConfigError where labels are to be scored and a row has no set of them.
     """
-    bare = next((q for q in questions if len(q.choices) < 2), None)
+    bare = next((q for q in examples if len(q.choices) < 2), None)
     if by == "scoring" and bare is not None:
         raise ConfigError(
             f"--evaluate-by scoring: row {bare.id} has no closed set of labels: take greedy"
         )
     encode = encoder_of(student.tokenizer)
-    inputs, cut = cut_off(encode, [task.prefix + question.input for question in questions], longest)
+    inputs, cut = truncate(encode, [task.prefix + example.input for example in examples], longest)
     after = "" if task.target == "label" else SEPARATOR
-    answers = encode([question.gold + after for question in questions], longest)
-    rows = [(index, np.array(ids)) for index, ids in enumerate(inputs)]
-    rows.sort(key=lambda row: -len(row[1]))
+    answers = encode([example.gold + after for example in examples], longest)
+    tokenised = [(index, np.array(ids)) for index, ids in enumerate(inputs)]
+    tokenised.sort(key=lambda row: -len(row[1]))
     return EvalBatches(
-        questions=questions,
-        batches=[rows[i : i + _ROWS_AT_ONCE] for i in range(0, len(rows), _ROWS_AT_ONCE)],
+        examples=examples,
+        batches=[tokenised[i : i + _ROWS_AT_ONCE] for i in range(0, len(tokenised), _ROWS_AT_ONCE)],
         longest_answer=max(map(len, answers)) + 1,
         whole=task.target == "label",
         by=by,
@@ -70,34 +70,34 @@ def paper(
     )
 
 
-def sit(student: Student, exam: EvalBatches, world: World, *, lockstep: bool) -> EvalAnswers:
+def evaluate(student: Student, rows: EvalBatches, world: World, *, lockstep: bool) -> EvalAnswers:
     """The student's answers. Each rank answers its share of the batches; all get all answers."""
-    batches = list(exam.batches)
+    batches = list(rows.batches)
     # All ranks must answer equally often (ZeRO-3); an answer given twice counts once, by its index.
     batches += batches[-1:] * (-len(batches) % world.size)
     synced = lockstep and world.size > 1
     student.model.eval()
     mine: dict[int, _Answer] = {}
     for batch in batches[world.rank :: world.size]:
-        answers = _answers(student, exam, batch, synced=synced)
+        answers = _answers(student, rows, batch, synced=synced)
         mine |= {index: answer for (index, _), answer in zip(batch, answers, strict=True)}
     every: dict[int, _Answer] = {}
     for share in world.gather(mine):
         every |= share
-    labels, chances = zip(*(every[index] for index in range(len(exam.questions))), strict=True)
-    return EvalAnswers(labels=labels, probabilities=chances if exam.by == "scoring" else None)
+    labels, probabilities = zip(*(every[index] for index in range(len(rows.examples))), strict=True)
+    return EvalAnswers(labels=labels, probabilities=probabilities if rows.by == "scoring" else None)
 
 
 _Answer = tuple[str, float | None]
 
 
 def _answers(
-    student: Student, exam: EvalBatches, batch: Sequence[tuple[int, Ints]], *, synced: bool
+    student: Student, rows: EvalBatches, batch: Sequence[tuple[int, Ints]], *, synced: bool
 ) -> list[_Answer]:
-    rows = [ids for _, ids in batch]
-    if exam.by == "scoring":
-        choices = [exam.questions[index].choices for index, _ in batch]
-        chosen = choose(student, rows, choices, whole=exam.whole)
-        return [(answer.label, answer.probability) for answer in chosen]
-    said = say(student, rows, exam.longest_answer, synced=synced)
-    return [(label_in(text), None) for text in said]
+    inputs = [ids for _, ids in batch]
+    if rows.by == "scoring":
+        choices = [rows.examples[index].choices for index, _ in batch]
+        likeliest = choose(student, inputs, choices, whole=rows.whole)
+        return [(answer.label, answer.probability) for answer in likeliest]
+    texts = generate(student, inputs, rows.longest_answer, synced=synced)
+    return [(label_in(text), None) for text in texts]

@@ -1,4 +1,4 @@
-"""Step after step: learn, now and then sit the validation exam, keep what must not be lost."""
+"""Step after step: learn, validate now and then, keep what must not be lost."""
 
 import math
 import time
@@ -31,7 +31,7 @@ class TrainPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidPoint:
-    """One validation exam."""
+    """One validation."""
 
     step: int
     accuracy: float
@@ -45,7 +45,7 @@ class TrainingProgress:
     """How far a run has come: what a checkpoint keeps beside the engine's own state.
 
     unlogged: the steps since the last line of the history. rows, input_tokens, target_tokens: what
-    this rank learnt from; padded: tokens, padding included. seconds: without the exams.
+    this rank learnt from; padded: tokens, padding included. seconds: without validation.
     """
 
     step: int = 0
@@ -61,11 +61,11 @@ class TrainingProgress:
 
     @property
     def best(self) -> ValidPoint:
-        """The exam of the best step."""
+        """The validation of the best step."""
         return next(point for point in self.valid if point.step == self.best_step)
 
     def without_a_better(self) -> int:
-        """Exams since the best one."""
+        """Validations since the best one."""
         return sum(point.step > self.best_step for point in self.valid)
 
 
@@ -82,7 +82,7 @@ class CheckpointSaver(Protocol):
 
 
 Watch = Callable[[int, TrainPoint | None, ValidPoint | None], None]
-"""(step done, its log line if any, its exam if any) -> None; called at every step."""
+"""(step done, its log line if any, its validation if any) -> None; called at every step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class LoopParts:
     engine: Engine
     plan: StepPlan
     validate: Callable[[], Score]
-    keeper: CheckpointSaver
+    saver: CheckpointSaver
     watches: Sequence[Watch]
     stopping: Callable[[], bool]
 
@@ -100,31 +100,33 @@ class LoopParts:
 class Loop:
     """One training run; `run` is the way through it. Every rank must run it alike."""
 
-    def __init__(self, hands: LoopParts, config: TrainSettings, progress: TrainingProgress) -> None:
-        self._hands, self._config, self._progress = hands, config, progress
+    def __init__(self, parts: LoopParts, config: TrainSettings, progress: TrainingProgress) -> None:
+        self._parts, self._config, self._progress = parts, config, progress
         self._table = config.table()
         self._terms = [task.name for task in self._table] + ["mutual"] * bool(config.mutual)
 
     def run(self) -> None:
-        """Train to the last step. Raises TrainingError (no number), Stopped (asked to)."""
+        """Train to the last step. Raises TrainingError (not finite), Stopped (asked to)."""
         progress = self._progress
         for step, batches in self._prefetched():
             self._learn(step, batches)
             progress.step = step + 1
-            line, exam = self._log(), self._sit_exam()
-            for watch in self._hands.watches:
-                watch(progress.step, line, exam)
-            stop, bored = self._hands.engine.world.any(self._hands.stopping()), self._is_bored()
-            if stop or bored or self._is_due(self._config.checkpoint_every):
-                self._hands.keeper.save(progress)
-            if bored:
+            line, valid = self._log(), self._validate()
+            for watch in self._parts.watches:
+                watch(progress.step, line, valid)
+            # Asked on every rank, for they stop together.
+            stop = self._parts.engine.world.any(self._parts.stopping())
+            is_early = self._stops_early()
+            if stop or is_early or self._is_due(self._config.checkpoint_every):
+                self._parts.saver.save(progress)
+            if is_early:
                 return
             if stop and progress.step < self._config.steps:
                 raise Stopped(f"stopped after step {progress.step}: the same command goes on there")
 
     def _prefetched(self) -> Iterator[tuple[int, list[Batch]]]:
         """Each step's batches; the next ones are made while these are learnt."""
-        plan, steps = self._hands.plan, range(self._progress.step, self._config.steps)
+        plan, steps = self._parts.plan, range(self._progress.step, self._config.steps)
         with ThreadPoolExecutor(max_workers=1) as pool:
             upcoming = [pool.submit(plan.step, step) for step in steps[:1]]
             for step in steps:
@@ -134,8 +136,8 @@ class Loop:
 
     def _learn(self, step: int, batches: list[Batch]) -> None:
         began = time.perf_counter()
-        engine, config, progress = self._hands.engine, self._config, self._progress
-        # Every step has dice of its own, so a run that goes on throws the same ones.
+        engine, config, progress = self._parts.engine, self._config, self._progress
+        # Every step has a random state of its own, so a run that goes on draws the same.
         torch.manual_seed(hash((config.seed, step, engine.world.rank)))
         result = engine.step(batches, config.learning_rate(step), self._weights(step))
         progress.unlogged.append(_finite(result, step + 1))
@@ -171,10 +173,10 @@ class Loop:
         self._progress.train.append(point)
         return point
 
-    def _sit_exam(self) -> ValidPoint | None:
+    def _validate(self) -> ValidPoint | None:
         if not self._is_due(self._config.eval_every):
             return None
-        score, progress = self._hands.validate(), self._progress
+        score, progress = self._parts.validate(), self._progress
         point = ValidPoint(
             step=progress.step,
             accuracy=score.accuracy,
@@ -185,10 +187,10 @@ class Loop:
         progress.valid.append(point)
         if not progress.best_step or point.right > progress.best.right:
             progress.best_step = progress.step
-            self._hands.keeper.save_best(progress.step)
+            self._parts.saver.save_best(progress.step)
         return point
 
-    def _is_bored(self) -> bool:
+    def _stops_early(self) -> bool:
         patience = self._config.patience
         return bool(patience) and self._progress.without_a_better() >= patience
 
@@ -196,7 +198,7 @@ class Loop:
 def _finite(result: StepResult, step: int) -> StepResult:
     if not all(map(math.isfinite, (*result.losses, result.grad_norm))):
         raise TrainingError(
-            f"step {step}: the loss or its gradient is no number: lower --lr, lengthen --warmup or "
-            "take --precision fp32"
+            f"step {step}: the loss or its gradient is not finite: lower --lr, lengthen --warmup "
+            "or take --precision fp32"
         )
     return result

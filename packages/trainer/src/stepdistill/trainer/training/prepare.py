@@ -1,4 +1,4 @@
-"""Everything that is made before the first step: student, tokens, steps, exams, optimizer."""
+"""Everything that is made before the first step: student, tokens, steps, evaluation, optimizer."""
 
 import sys
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ from stepdistill.trainer.data.tokens import (
     LengthLimits,
     Tokens,
     Truncation,
-    cut_inputs,
-    cuts_of,
     kept,
     load,
     save,
     tokenise,
+    truncated_inputs,
+    truncations_of,
 )
 from stepdistill.trainer.model.student import Student, compile_student, from_scratch, pretrained
 from stepdistill.trainer.model.tokenizer import (
     encoder_of,
     fingerprint_of,
-    too_long,
+    label_over,
     train_pieces,
-    unspeakable,
+    unwritable_label,
 )
 from stepdistill.trainer.settings.tasks import judged
 from stepdistill.trainer.settings.train import SIZES, TrainSettings
 from stepdistill.trainer.training import checkpoint
 from stepdistill.trainer.training.checkpoint import Checkpoints
 from stepdistill.trainer.training.engine import Engine, EngineSettings, World
-from stepdistill.trainer.training.evaluation import EvalBatches, paper
+from stepdistill.trainer.training.evaluation import EvalBatches, tokenise_eval
 
 _ROUND_ON_GPU = 8
 _ROUND_COMPILED = 32
@@ -60,43 +60,46 @@ class RunInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunParts:
-    """All hands that a run needs. cuts: what was too long, of every split."""
+    """All parts that a run needs. truncations: what was too long, of every split."""
 
     student: Student
     engine: Engine
     plan: StepPlan
     valid: EvalBatches
     test: EvalBatches
-    kept: Checkpoints
-    cuts: Sequence[Truncation]
+    checkpoints: Checkpoints
+    truncations: Sequence[Truncation]
 
 
-def prepare(job: RunInputs, world: World) -> RunParts:
+def prepare(inputs: RunInputs, world: World) -> RunParts:
     """Raises DistillError on every rank alike."""
-    config = job.config
-    student = _student(job, world)
-    _refuse_unspeakable(job, student)
-    valid, test = _paper(job, job.valid, student), _paper(job, job.test, student)
-    tokens = _tokens(job, student, world)
-    cuts = _cuts(job, tokens, valid, test)
+    config = inputs.config
+    student = _student(inputs, world)
+    _refuse_labels(inputs, student)
+    valid, test = (
+        _eval_batches(inputs, inputs.valid, student),
+        _eval_batches(inputs, inputs.test, student),
+    )
+    tokens = _tokens(inputs, student, world)
+    truncations = _truncations(inputs, tokens, valid, test)
     if world.rank == 0:
-        _say(cuts)
-    engine = Engine(student, _engine_settings(job, world), world)
+        _say(truncations)
+    engine = Engine(student, _engine_settings(inputs, world), world)
     return RunParts(
         student=student,
         engine=engine,
         plan=_plan(config, tokens, engine),
         valid=valid,
         test=test,
-        kept=Checkpoints(config.output, job.fingerprint, engine, student),
-        cuts=cuts,
+        checkpoints=Checkpoints(config.output, inputs.fingerprint, engine, student),
+        truncations=truncations,
     )
 
 
-def _student(job: RunInputs, world: World) -> Student:
-    config = job.config
+def _student(inputs: RunInputs, world: World) -> Student:
+    config = inputs.config
     if config.model in SIZES:
-        pieces = world.from_first(train_pieces(_texts(job)) if world.rank == 0 else None)
+        pieces = world.from_first(train_pieces(_texts(inputs)) if world.rank == 0 else None)
         student = from_scratch(SIZES[config.model], pieces, config.seed, config.dropout)
     else:
         student = pretrained(config.model, config.dropout)
@@ -107,27 +110,27 @@ def _student(job: RunInputs, world: World) -> Student:
     return student
 
 
-def _texts(job: RunInputs) -> list[str]:
-    said = (
+def _texts(inputs: RunInputs) -> list[str]:
+    text = (
         [row.input, *(one.text for one in (*row.labels, *row.rationales))]
-        for row in job.train.examples
+        for row in inputs.train.examples
     )
-    prefixes = [task.prefix.strip() for task in job.config.table() if task.prefix]
-    return [*prefixes, *(text for texts in said for text in texts)]
+    prefixes = [task.prefix.strip() for task in inputs.config.table() if task.prefix]
+    return [*prefixes, *(text for texts in text for text in texts)]
 
 
-def _refuse_unspeakable(job: RunInputs, student: Student) -> None:
+def _refuse_labels(inputs: RunInputs, student: Student) -> None:
     """A label that the tokenizer cannot spell, or that is cut, could never be right."""
-    config, tokenizer = job.config, student.tokenizer
-    labels = sorted({said.text for row in job.train.examples for said in row.labels})
-    long = too_long(tokenizer, labels, config.max_target_tokens)
+    config, tokenizer = inputs.config, student.tokenizer
+    labels = sorted({text.text for row in inputs.train.examples for text in row.labels})
+    long = label_over(tokenizer, labels, config.max_target_tokens)
     if long is not None:
         label, tokens = long
         raise ConfigError(
             f"--max-target-tokens {config.max_target_tokens}: the label {_short(label)} has "
             f"{tokens} tokens, and a label that is cut is never right: allow more, or mend it"
         )
-    wrong = unspeakable(tokenizer, labels)
+    wrong = unwritable_label(tokenizer, labels)
     if wrong is not None:
         raise ConfigError(
             f"--model {config.model}: its tokenizer cannot write the label {_short(wrong)}: "
@@ -139,36 +142,36 @@ def _short(label: str) -> str:
     return repr(label if len(label) <= _SHOWN else f"{label[:_SHOWN]}...")
 
 
-def _paper(job: RunInputs, exam: EvalSet, student: Student) -> EvalBatches:
-    config = job.config
+def _eval_batches(inputs: RunInputs, eval_set: EvalSet, student: Student) -> EvalBatches:
+    config = inputs.config
     task, longest = judged(config.table()), config.max_input_tokens
-    return paper(exam.questions, student, task, longest, config.evaluate_by)
+    return tokenise_eval(eval_set.examples, student, task, longest, config.evaluate_by)
 
 
-def _tokens(job: RunInputs, student: Student, world: World) -> Tokens:
+def _tokens(inputs: RunInputs, student: Student, world: World) -> Tokens:
     """The examples as token ids; one rank of each host makes them where they are not kept yet."""
-    config, examples = job.config, job.train.examples
-    table, speller = config.table(), fingerprint_of(student.tokenizer)
-    folder = kept(config.token_folder, examples, table, speller, _limits(config))
+    config, examples = inputs.config, inputs.train.examples
+    table, tokenizer = config.table(), fingerprint_of(student.tokenizer)
+    folder = kept(config.token_folder, examples, table, tokenizer, _limits(config))
     if world.local_rank == 0 and not folder.exists():
         save(tokenise(examples, table, encoder_of(student.tokenizer), _limits(config)), folder)
     world.gather(None)  # wait for it
     return load(folder, len(table))
 
 
-def _cuts(
-    job: RunInputs, tokens: Tokens, valid: EvalBatches, test: EvalBatches
+def _truncations(
+    inputs: RunInputs, tokens: Tokens, valid: EvalBatches, test: EvalBatches
 ) -> list[Truncation]:
-    limits = _limits(job.config)
-    of_exams = (
-        cut_inputs(split, "inputs", (sheet.cut, len(sheet.questions)), limits)
-        for split, sheet in (("valid", valid), ("test", test))
+    limits = _limits(inputs.config)
+    of_evaluation = (
+        truncated_inputs(split, "inputs", (batches.cut, len(batches.examples)), limits)
+        for split, batches in (("valid", valid), ("test", test))
     )
-    return [*cuts_of(tokens, job.config.table(), limits), *of_exams]
+    return [*truncations_of(tokens, inputs.config.table(), limits), *of_evaluation]
 
 
-def _say(cuts: Sequence[Truncation]) -> None:
-    for cut in cuts:
+def _say(truncations: Sequence[Truncation]) -> None:
+    for cut in truncations:
         if cut.cut:
             sys.stderr.write(f"{cut}\n")
 
@@ -197,9 +200,9 @@ def _limits(config: TrainSettings) -> LengthLimits:
     return LengthLimits(input=config.max_input_tokens, target=config.max_target_tokens)
 
 
-def _engine_settings(job: RunInputs, world: World) -> EngineSettings:
-    config = job.config
-    universal = _is_converted(job, world)
+def _engine_settings(inputs: RunInputs, world: World) -> EngineSettings:
+    config = inputs.config
+    universal = _is_converted(inputs, world)
     if universal:
         if world.rank == 0:
             checkpoint.convert(config.output)
@@ -214,11 +217,11 @@ def _engine_settings(job: RunInputs, world: World) -> EngineSettings:
     )
 
 
-def _is_converted(job: RunInputs, world: World) -> bool:
+def _is_converted(inputs: RunInputs, world: World) -> bool:
     """Whether this run goes on from a converted checkpoint: only where other ranks wrote it.
 
     Without ZeRO there is nothing to convert, since every rank's checkpoint is whole.
     """
-    if not job.config.universal or not job.config.zero:
+    if not inputs.config.universal or not inputs.config.zero:
         return False
-    return checkpoint.ranks_of(job.config.output, job.fingerprint) not in (None, world.size)
+    return checkpoint.ranks_of(inputs.config.output, inputs.fingerprint) not in (None, world.size)

@@ -28,7 +28,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
         self._steps, self._done = steps, done
         self._quiet = quiet
         self._console = Console(stderr=True, highlight=False)
-        self._began = self._spoke = time.monotonic()
+        self._began = self._shown = time.monotonic()
         self._loss = self._valid = "-"
         self._bar = Progress(
             TextColumn("training"),
@@ -59,13 +59,13 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
         state = f"loss {self._loss}  valid {self._valid}"
         self._bar.update(self._task, completed=step, description=state)
         if not self._quiet and not self._console.is_terminal:
-            self._say(step, state, now=valid is not None)
+            self._show(step, state, now=valid is not None)
 
-    def _say(self, step: int, state: str, *, now: bool) -> None:
+    def _show(self, step: int, state: str, *, now: bool) -> None:
         clock = time.monotonic()
-        if not now and clock - self._spoke < _EVERY_S:
+        if not now and clock - self._shown < _EVERY_S:
             return
-        self._spoke = clock
+        self._shown = clock
         left_s = (clock - self._began) / (step - self._done) * (self._steps - step)
         line = f"step {step}/{self._steps}  {state}  {left_s:.0f} s left"
         self._console.print(line, soft_wrap=True)

@@ -21,7 +21,13 @@ from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.data.examples import EvalSet, TrainSet
 from stepdistill.trainer.data.shards import Data, DataSplit
 from stepdistill.trainer.data.tokens import Truncation
-from stepdistill.trainer.model.student import USE_NAME, Student, flops, known_peak, use_of
+from stepdistill.trainer.model.student import (
+    SETTINGS_NAME,
+    Student,
+    flops,
+    inference_settings_of,
+    known_peak,
+)
 from stepdistill.trainer.scores import Calibration, Score
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.training.checkpoint import appearing
@@ -44,7 +50,7 @@ class TestScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingCost:
-    """What training took, all ranks together, and on what. Seconds are without the exams.
+    """What training took, all ranks together, and on what. Seconds are without evaluation.
 
     padding: share of what was computed that was padding. tflops_per_s: useful work of all ranks
     (model/flops.py); peak_share: of what the ranks' devices could, None where that is not known.
@@ -68,10 +74,10 @@ class RunSummary:
     """All that a run found out. calibration: of the test rows' labels, where they were scored."""
 
     progress: TrainingProgress
-    verdict: TestScores
+    scores: TestScores
     spent: TrainingCost
     calibration: Calibration | None
-    cuts: Sequence[Truncation]
+    truncations: Sequence[Truncation]
 
 
 def cost(
@@ -112,12 +118,12 @@ def data_counts(data: Data, train: TrainSet, valid: EvalSet, test: EvalSet) -> d
         },
         "valid": {
             **_origin(data.valid),
-            "used": len(valid.questions),
+            "used": len(valid.examples),
             "without_gold": valid.without_gold,
         },
         "test": {
             **_origin(data.test),
-            "used": len(test.questions),
+            "used": len(test.examples),
             "without_gold": test.without_gold,
         },
     }
@@ -139,9 +145,9 @@ def write_results(
         },
         "valid": asdict(progress.best),
         "steps": progress.step,
-        "test": asdict(found.verdict),
+        "test": asdict(found.scores),
         "calibration": found.calibration and asdict(found.calibration),
-        "cut": [asdict(cut) for cut in found.cuts],
+        "cut": [asdict(each) for each in found.truncations],
         "cost": asdict(found.spent),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
     }
@@ -151,29 +157,28 @@ def write_results(
 
 def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunSummary) -> None:
     """DIR/model: the best student with its card, ready to be used or given away."""
-    verdict = found.verdict
-    scores = {
+    shown = {
         name: (score.accuracy, *score.interval)
-        for name, score in (("student", verdict.student), ("teacher", verdict.teacher))
+        for name, score in (("student", found.scores.student), ("teacher", found.scores.teacher))
     }
-    text = card(config, origin, scores, verdict.student.n, found.progress.best_step)
-    use = use_of(config.table(), origin.task, origin.label, origin.student)
+    text = card(config, origin, shown, found.scores.student.n, found.progress.best_step)
+    use = inference_settings_of(config.table(), origin.task, origin.label, origin.student)
     limits = {name: getattr(config, name) for name in ("max_input_tokens", "max_target_tokens")}
     with appearing(config.output / MODEL_NAME) as draft:
         shutil.copytree(best, draft, dirs_exist_ok=True)
         (draft / "README.md").write_text(text, encoding="utf-8")
         whole = use.model_copy(update=limits).model_dump_json(indent=2)
-        (draft / USE_NAME).write_text(whole + "\n", encoding="utf-8")
+        (draft / SETTINGS_NAME).write_text(whole + "\n", encoding="utf-8")
 
 
-def show(console: Console, verdict: TestScores, output: Path) -> None:
+def show(console: Console, scores: TestScores, output: Path) -> None:
     """The scores as a table, and where things lie."""
-    n = verdict.student.n
+    n = scores.student.n
     table = Table("on test", "accuracy", "95 % interval", "right", box=SIMPLE, pad_edge=False)
     for name, score in (
-        ("student", verdict.student),
-        ("teacher", verdict.teacher),
-        ("majority label", verdict.majority),
+        ("student", scores.student),
+        ("teacher", scores.teacher),
+        ("majority label", scores.majority),
     ):
         low, high = score.interval
         table.add_row(
@@ -204,7 +209,7 @@ def _origin(split: DataSplit) -> dict[str, object]:
 
 def _mean_words(train: TrainSet) -> float | None:
     """Words of a rationale that is learnt from; None where none is."""
-    words = [len(said.text.split()) for row in train.examples for said in row.rationales]
+    words = [len(rationale.text.split()) for row in train.examples for rationale in row.rationales]
     return fmean(words) if words else None
 
 
@@ -260,7 +265,7 @@ def card(
     n: int,
     step: int,
 ) -> str:
-    """scores: name -> (accuracy, low, high) on n test rows. step: of the best exam."""
+    """scores: name -> (accuracy, low, high) on n test rows. step: of the best validation."""
     lines = [
         f"| {who} | {a:.3f} | {low:.3f} - {high:.3f} |" for who, (a, low, high) in scores.items()
     ]
