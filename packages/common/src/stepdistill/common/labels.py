@@ -8,10 +8,12 @@ import re
 
 from stepdistill.common.task import LabelKind
 
-# A number (`1,200`, `10.0`, `.5`) or any one character, with the spaces before it.
-_TOKEN = re.compile(r"\s*(?:(\d[\d,]*\.?\d*|\.\d+)|(.))")
+# A number (`1,200`, `10.0`, `.5`, `1e3`) or any one character, with the spaces before it.
+_TOKEN = re.compile(r"\s*(?:((?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)|(.))")
+_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _OPERATORS = str.maketrans({"×": "*", "x": "*", "X": "*", "÷": "/", "−": "-", "–": "-", ":": "/"})
 _UNIT = re.compile(r"\([^()\d]*\)$")  # `(apples)` at the end
+LONGEST_EQUATION = 10_000  # characters; what is longer is no answer, and has no value
 _DEEPEST = 50  # brackets and signs inside each other: a text of 10,000 `(` must not end Python
 
 
@@ -44,7 +46,13 @@ def value_of(text: str) -> float | None:
     >>> value_of("( 8 - 2 ) / 3")
     2.0
     """
-    text = _UNIT.sub("", text.strip())
+    text = text.strip()
+    if len(text) > LONGEST_EQUATION:
+        return None
+    if _DECIMAL.fullmatch(text):
+        value = float(text)
+        return value if math.isfinite(value) else None
+    text = _UNIT.sub("", text)
     side = text.rsplit("=", 1)[-1] if _names_a_variable(text) else text.split("=", 1)[0]
     try:
         value = _Parser(side).value()
@@ -66,31 +74,30 @@ class _Parser:
     """
 
     def __init__(self, text: str) -> None:
-        self._tokens = [
-            number or other for number, other in _TOKEN.findall(text.translate(_OPERATORS).strip())
-        ]
+        found = _TOKEN.findall(text.translate(_OPERATORS).strip())
+        self._tokens = [number or other for number, other in reversed(found)]  # the next one last
         self._depth = 0
 
     def value(self) -> float:
         result = self._sum()
         if self._tokens:
-            raise ValueError(f"unexpected {self._tokens[0]!r}")
+            raise ValueError(f"unexpected {self._tokens[-1]!r}")
         return result
 
     def _next_is(self, *wanted: str) -> bool:
-        return bool(self._tokens) and self._tokens[0] in wanted
+        return bool(self._tokens) and self._tokens[-1] in wanted
 
     def _sum(self) -> float:
         result = self._product()
         while self._next_is("+", "-"):
-            sign = 1 if self._tokens.pop(0) == "+" else -1
+            sign = 1 if self._tokens.pop() == "+" else -1
             result += sign * self._product()
         return result
 
     def _product(self) -> float:
         result = self._factor()
         while self._next_is("*", "/"):
-            if self._tokens.pop(0) == "*":
+            if self._tokens.pop() == "*":
                 result *= self._factor()
             else:
                 result /= self._factor()
@@ -100,14 +107,14 @@ class _Parser:
         self._depth += 1
         if not self._tokens or self._depth > _DEEPEST:
             raise ValueError("no number here, or brackets too deep")
-        token = self._tokens.pop(0)
+        token = self._tokens.pop()
         if token == "-":
             result = -self._factor()
         elif token == "(":
             result = self._sum()
             if not self._next_is(")"):
                 raise ValueError("a bracket is not closed")
-            self._tokens.pop(0)
+            self._tokens.pop()
         else:
             result = float(token.replace(",", ""))
         self._depth -= 1

@@ -2,56 +2,117 @@
 
 A boxed number first, then what is said to be the answer, then the conclusion: the last sentence
 with a number, and in it what stands behind the last `=`, or else the number that was computed
-before, rather than one the question gave.
+before, rather than one the question gave. A number that cannot be read whole is no label, and
+neither is a part of it.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from functools import cached_property
 
 from stepdistill.annotator.reading.reading import Verdict, undecided
+from stepdistill.annotator.reading.verdict.equations import equation_in
 from stepdistill.annotator.reading.verdict.lexicon import CONCLUDING_WORDS
+from stepdistill.annotator.reading.verdict.number_words import numbers_in_words
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
 from stepdistill.annotator.reading.verdict.text import Span, Text
-from stepdistill.common.labels import same_value, value_of
-
-_NUMBER = re.compile(
-    r"(?<![\w.,])(?:(?P<sign>[-\u2212])\s?)?[$\u20ac\u00a3\u00a5]?\s?(?P<minus>[-\u2212])?"
-    r"(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-    r"(?P<fraction>\s?/\s?\d+(?!\d|\.\d))?(?!\d|(?:st|nd|rd|th)\b)"
+from stepdistill.annotator.reading.verdict.written_numbers import (
+    Number,
+    numbers_in,
+    with_plain_digits,
 )
+from stepdistill.common.labels import LONGEST_EQUATION, same_value, value_of
+
 _PLAIN = re.compile(r"\s*-?[0-9]+(?:\.[0-9]+)?\s*")
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 _BOXED = re.compile(r"\\{1,2}boxed\s?\{((?:[^{}\n]|\{[^{}\n]{0,40}\}){1,100})\}")
-_FRACTION = re.compile(r"\\{1,2}[dt]?frac\{(\d+)\}\{(\d+)\}")
 _BECAUSE = re.compile(r"\b(?:because|since|given that)\b")
 _SAID = re.compile(
-    r"\b(?:final answer|answer|result|total|equation|difference|sum)\s+"
+    r"\b(?P<name>final answer|answer|result|total|equation|difference|sum)\s+"
     r"(?:is|are|would be|will be|=)\s*:?\s*|####\s*"
 )
-_EQUATION = re.compile(r"[\d(.$\u2212-][\d\s.,()$\u2212+*/x\u00d7\u00f7=-]*")
+# `The difference is -36. Therefore, Ann has 36 more pens.`: these may stand on the way.
+_ON_THE_WAY = frozenset(("result", "total", "difference", "sum"))
 _LEADS_TO = re.compile(
-    r"\b(?:so|making|makes|thus|therefore|hence|leaving|leaves|meaning|means|equals?|gives"
-    r"|total of)\b"
+    r"\b(?:so(?! (?:that|as to)\b)|making|makes|thus|therefore|hence|leaving|leaves|meaning|means"
+    r"|equals?|gives|total of)\b"
 )
 _OPERATION = re.compile(r"[\d)]\s*[-+*/x\u00d7\u00f7\u2212]\s*[$(]?\d")
 _BOTH = re.compile(r"(?: \w+){0,3},? and (?:\w+ ){0,2}")
 _AND_ANOTHER = re.compile(r"(?: \w+){1,3},? and ")
-_ASSIGNED = re.compile(r"^\s*[A-Za-z]\w{0,20}\s*=")
-_NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen"
-    " fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+_ONE_OF_SEVERAL = re.compile(r"[%*)$]*\s*(?:to|or|and|through|,|-|\u2013|\u2014)\s*[*($]*")
+# `Since there are 10 in all, there is 1 box`: what is given, then what follows.
+_GIVEN_FIRST = re.compile(
+    r"(?:(?:so|therefore|thus|hence|and|but|then),? )?(?:since|because|as|given that)\b[^\n]*?, "
 )
-_WORDS: tuple[str, ...] = tuple(_NUMBER_WORDS.split())
-_IN_WORDS = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+_IMPOSSIBLE = re.compile(
+    r"\b(?:cannot|can't|can not|couldn't|could not|impossible|not possible|isn't possible"
+    r"|not make sense|n't make sense|no sense)\b[^.\n]{0,60}?"
+    r"\b(?:(?P<negative>negative|below zero|less than zero)|fraction|fractional|half)\b"
+)
+_RARE = re.compile("negative|fraction|half|zero")  # a quick look before the one above
+_OPERATORS = frozenset("+-*/x\u00d7\u00f7\u2212")
+_EQUALS = re.compile("=")
+_FARTHEST = 40  # characters between "the answer is" and its number
+_NEAR_EQUALS = 30
+_MOST_READ = 100_000  # the last characters of an answer; no teacher's answer is longer
 
 
-class Number(NamedTuple):
-    """A number as it stands in the answer, and its plain form."""
+class NumberedText:
+    """An answer with its numbers, which are looked for when they are first asked for.
 
-    start: int
-    end: int
-    plain: str
+    text: its sentences; marked: in lower case, without calculator marks, at the answer's length;
+    begin: where its last 100,000 characters begin, which alone are looked at.
+    """
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        self.begin = max(0, len(text.answer) - _MOST_READ)
+        self.marked = _without_marks(with_plain_digits(text.hidden))
+
+    @cached_property
+    def numbers(self) -> list[Number]:
+        """The numbers, from left to right."""
+        written = _without_marks(with_plain_digits(self.text.answer))
+        return list(numbers_in(written, self.begin))
+
+    @cached_property
+    def conclusion(self) -> int:
+        """Where the last sentence like `Therefore, Ann has 36 more pens` begins; -1 for none."""
+        for span in reversed(self.text.sentences):
+            if span[0] >= self.begin and _concludes(self.marked, span) and self.within(*span):
+                return span[0]
+        return -1
+
+    def within(self, start: int, end: int) -> list[Number]:
+        """The numbers that begin in this part."""
+        return self.numbers[self._index(start) : self._index(end)]
+
+    def first(self, start: int, end: int) -> Number | None:
+        """The first number that begins in this part."""
+        index = self._index(start)
+        found = self.numbers[index] if index < len(self.numbers) else None
+        return found if found and found.start < end else None
+
+    def sentence_at(self, place: int) -> Span:
+        """The sentence that this character is of."""
+        index = bisect_right(self.text.sentences, place, key=lambda span: span[0]) - 1
+        if index >= 0 and place < self.text.sentences[index][1]:
+            return self.text.sentences[index]
+        return place, place
+
+    def told(self) -> list[tuple[Span, list[Number]]]:
+        """The sentences that hold numbers, with them; times and dates where nothing else is."""
+        found: list[tuple[Span, list[Number]]] = []
+        for span in self.text.sentences:
+            if span[1] > self.begin and (numbers := self.within(*span)):
+                amounts = [each for each in numbers if not each.moment]
+                found.append((span, amounts or numbers))
+        return found
+
+    def _index(self, place: int) -> int:
+        return bisect_left(self.numbers, place, key=lambda number: number.start)
 
 
 class NumberReader:
@@ -67,73 +128,150 @@ class NumberReader:
         """The equation or the first number of a short text."""
         if _PLAIN.fullmatch(text):
             return text.strip()
-        text = _without_marks(text)
+        text = _without_marks(with_plain_digits(text[:_MOST_READ]))
         if boxed := _BOXED.search(text):
             text = boxed[1]
-        text = _FRACTION.sub(r"\1/\2", text)
-        if equation := _equation(text):
+        if equation := equation_in(text):
             return equation
-        numbers = list(_numbers(text, 0, len(text)))
+        numbers = list(numbers_in(text))
         if "=" in text and len(numbers) > 1:
             behind = [each for each in numbers if each.start > text.rindex("=")]
             numbers = behind or numbers
-        return numbers[0].plain if numbers else _from_words(text.lower(), 0, len(text))
+        if not numbers:
+            return _from_words(text.lower(), 0, len(text))
+        alone = not _is_one_of_several(text, numbers) and not _is_operand(text, numbers)
+        return numbers[0].plain if alone else None
 
     def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
         """The number the answer commits to, and where it says so."""
-        marked = _without_marks(text.hidden)
-        if equation := _equation(text.answer):
+        if equation := equation_in(with_plain_digits(text.answer)):
             return Verdict(label=equation, rule="bare", confidence=0.95, stated=text.sentences)
-        verdict = self._boxed(text, fields) or self._said(text, marked, fields)
+        answer = NumberedText(text)
+        verdict = self._boxed(answer, fields) or _said(answer)
         if verdict is None:
-            return _concluded(text, marked, fields)
-        stated = tuple(sorted({*verdict.stated, *_said_again(text, marked, verdict.label or "")}))
+            return _concluded(answer, fields)
+        if verdict.label is None:
+            return verdict
+        stated = tuple(sorted({*verdict.stated, *_said_again(answer, verdict.label)}))
         return verdict._replace(stated=stated) if has_reasons(text, stated) else verdict
 
-    def _boxed(self, text: Text, fields: Mapping[str, str]) -> Verdict | None:
-        matches = list(_BOXED.finditer(text.hidden))
-        label = self.named(matches[-1][1], fields) if matches else None
-        if label is None:
+    def _boxed(self, answer: NumberedText, fields: Mapping[str, str]) -> Verdict | None:
+        matches = list(_BOXED.finditer(answer.text.answer, answer.begin))
+        if not matches:
             return None
-        stated = _sentence_of(text, matches[-1].start())
-        return Verdict(label=label, rule="boxed", confidence=0.98, stated=(stated,))
-
-    def _said(self, text: Text, marked: str, fields: Mapping[str, str]) -> Verdict | None:
-        for match in reversed(list(_SAID.finditer(marked))):
-            start, end = _sentence_of(text, match.start())
-            if equation := _equation(text.answer[match.end() : end]):
-                stated = ((start, end),)
-                return Verdict(label=equation, rule="statement", confidence=0.93, stated=stated)
-            if number := next(_numbers(marked, match.end(), min(match.end() + 40, end)), None):
-                words = marked[match.end() : number.start].strip("*_$ \"'(")
-                if "=" in marked[number.end : end] or len(words) > 12:
-                    continue
-                return Verdict(
-                    label=number.plain, rule="statement", confidence=0.93, stated=((start, end),)
-                )
-        return None
+        stated = (answer.sentence_at(matches[-1].start()),)
+        label = self.named(matches[-1][1], fields)
+        if label is None:
+            has_number = next(numbers_in(with_plain_digits(matches[-1][1])), None) is not None
+            return undecided("no_verdict", stated) if has_number else None
+        return Verdict(label=label, rule="boxed", confidence=0.98, stated=stated)
 
 
-def _concluded(text: Text, marked: str, fields: Mapping[str, str]) -> Verdict:
-    told = [(span, found) for span in text.sentences if (found := list(_numbers(marked, *span)))]
-    if not told:
-        return _in_words(text, marked)
-    known = [each.plain for value in fields.values() for each in _numbers(value, 0, len(value))]
-    span, numbers = _conclusion(marked, told, known)
-    chosen = _answer_in(marked, span, numbers, known)
+def _said(answer: NumberedText) -> Verdict | None:
+    """What is said to be the answer; None where that is not said, or taken further later on."""
+    marked = answer.marked
+    for match in reversed(list(_SAID.finditer(marked, answer.begin))):
+        start, end = answer.sentence_at(match.start())
+        if match["name"] in _ON_THE_WAY and answer.conclusion >= end:
+            continue
+        words = answer.text.answer[match.end() : min(end, match.end() + LONGEST_EQUATION)]
+        if equation := equation_in(with_plain_digits(words)):
+            stated = ((start, end),)
+            return Verdict(label=equation, rule="statement", confidence=0.93, stated=stated)
+        number = answer.first(match.end(), min(match.end() + _FARTHEST, end))
+        if number is None:
+            continue
+        words = marked[match.end() : number.start].strip("*_$ \"'(")
+        others = answer.within(number.start, end)
+        if "=" in marked[number.end : end] or len(words) > 12 or _is_operand(marked, others):
+            continue
+        if _is_one_of_several(marked, others) or not number.plain:
+            return undecided("no_verdict", ((start, end),))
+        return Verdict(
+            label=number.plain, rule="statement", confidence=0.93, stated=((start, end),)
+        )
+    return None
+
+
+def _is_one_of_several(text: str, numbers: list[Number]) -> bool:
+    """`3 to 5`, `3 or 4`, `3, 4`: the first number is not meant alone."""
+    if len(numbers) < 2 or same_value(numbers[0].plain or "", numbers[1].plain or ""):
+        return False
+    return _ONE_OF_SEVERAL.fullmatch(text, numbers[0].end, numbers[1].start) is not None
+
+
+def _is_operand(text: str, numbers: list[Number]) -> bool:
+    """`14 + 5 beads`: the first number is computed with, and is no answer."""
+    if len(numbers) < 2:
+        return False
+    between = text[numbers[0].end : numbers[1].start + 1].strip(" *)")
+    return between != "" and between[0] in _OPERATORS
+
+
+def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
+    told = answer.told()
+    if not told or _is_concluded_in_words(answer):
+        return _in_words(answer)
+    impossible = _last_impossible(answer)
+    told = _behind(told, impossible.end()) if impossible else told
+    known = [each.plain for value in fields.values() for each in _numbers_of(value) if each.plain]
+    span, numbers = _conclusion(answer.marked, told, known)
+    chosen = _answer_in(answer, span, numbers, known)
     if chosen is None:
         return undecided("conflicting_verdicts", (span,))
-    rule, confidence = ("final-verdict", 0.9) if _concludes(marked, span) else ("last-number", 0.8)
-    stated = _stated(text, marked, span, chosen)
+    if chosen.plain is None or (impossible and _is_impossible(answer, impossible, chosen)):
+        return undecided("no_verdict", (span,))
+    final = _concludes(answer.marked, span)
+    rule, confidence = ("final-verdict", 0.9) if final else ("last-number", 0.8)
+    stated = _stated(answer, span, chosen)
     return Verdict(label=chosen.plain, rule=rule, confidence=confidence, stated=stated)
 
 
-def _in_words(text: Text, marked: str) -> Verdict:
-    last = text.sentences[-1]
-    label = _from_words(marked, *last)
+def _last_impossible(answer: NumberedText) -> re.Match[str] | None:
+    """Where it is said last that a number `cannot be negative` or be a fraction."""
+    if not _RARE.search(answer.marked, answer.begin):
+        return None
+    return next(reversed(list(_IMPOSSIBLE.finditer(answer.marked, answer.begin))), None)
+
+
+def _behind(told: list[tuple[Span, list[Number]]], place: int) -> list[tuple[Span, list[Number]]]:
+    """What is told behind this place, if anything is: there the conclusion is drawn."""
+    found = [
+        (span, kept)
+        for span, numbers in told
+        if span[1] > place and (kept := [each for each in numbers if each.start >= place])
+    ]
+    return found or told
+
+
+def _is_impossible(answer: NumberedText, said: re.Match[str], chosen: Number) -> bool:
+    """Whether a number is of the kind that a later sentence calls impossible."""
+    value = value_of(chosen.plain or "")
+    if value is None or chosen.start >= answer.sentence_at(said.start())[0]:
+        return False
+    return value < 0 if said["negative"] else value != round(value)
+
+
+def _in_words(answer: NumberedText) -> Verdict:
+    last = answer.text.sentences[-1]
+    label = _from_words(answer.marked, max(last[0], answer.begin), last[1])
     if label is None:
         return undecided("no_verdict")
     return Verdict(label=label, rule="in-words", confidence=0.7, stated=(last,))
+
+
+def _is_concluded_in_words(answer: NumberedText) -> bool:
+    """`14 - 5 = 9. So she has nine beads.`: but `one` is often no number."""
+    last = answer.text.sentences[-1]
+    if last[0] < answer.begin or answer.within(*last) or not _concludes(answer.marked, last):
+        return False
+    return _from_words(answer.marked, *last) not in (None, "1")
+
+
+def _from_words(text: str, start: int, end: int) -> str | None:
+    """The only number in words of this part of a text."""
+    found = set(numbers_in_words(text, start, end))
+    return found.pop() if len(found) == 1 else None
 
 
 def _conclusion(
@@ -141,7 +279,9 @@ def _conclusion(
 ) -> tuple[Span, list[Number]]:
     """The last sentence that concludes or computes; else the last that tells a new number."""
     for span, numbers in reversed(told):
-        if _concludes(marked, span) or "=" in marked[span[0] : span[1]]:
+        given = _GIVEN_FIRST.match(marked, *span)
+        follows = given is not None and numbers[-1].start >= given.end()
+        if follows or _concludes(marked, span) or "=" in marked[span[0] : span[1]]:
             return span, numbers
     for span, numbers in reversed(told):
         if any(_is_new(each, known) for each in numbers):
@@ -150,21 +290,21 @@ def _conclusion(
 
 
 def _is_new(number: Number, known: list[str]) -> bool:
-    return not any(same_value(number.plain, one) for one in known)
+    return number.plain is None or not any(same_value(number.plain, one) for one in known)
 
 
-def _answer_in(marked: str, span: Span, numbers: list[Number], known: list[str]) -> Number | None:
+def _answer_in(
+    answer: NumberedText, span: Span, numbers: list[Number], known: list[str]
+) -> Number | None:
     """Of a sentence's numbers the one behind `=`, else a computed one, else a new one."""
+    marked = answer.marked
     equals = marked.rfind("=", *span)
     behind = [each for each in numbers if each.start > equals >= 0]
     if behind:
         return behind[0]
-    leads = [match.end() for match in _LEADS_TO.finditer(marked, *span)]
-    numbers = [each for each in numbers if leads and each.start > leads[-1]] or numbers
-    for wanted in reversed(_computed(marked[: span[0]])):
-        for each in numbers:
-            if same_value(each.plain, wanted):
-                return each
+    numbers = _of_the_main_clause(marked, span, numbers)
+    if (computed := _computed_before(answer, span[0], numbers)) is not None:
+        return computed
     new = [each for each in numbers if _is_new(each, known)]
     if len(new) > 1 and _BOTH.fullmatch(marked, new[0].end, new[1].start):
         return None
@@ -175,43 +315,59 @@ def _answer_in(marked: str, span: Span, numbers: list[Number], known: list[str])
     return (new or numbers)[0]
 
 
+def _of_the_main_clause(marked: str, span: Span, numbers: list[Number]) -> list[Number]:
+    """The numbers behind `so` or `making`, or behind what is given: `Since ..., there is 1`."""
+    leads = [match.end() for match in _LEADS_TO.finditer(marked, *span)]
+    numbers = [each for each in numbers if leads and each.start > leads[-1]] or numbers
+    given = _GIVEN_FIRST.match(marked, *span)
+    return [each for each in numbers if given and each.start >= given.end()] or numbers
+
+
+def _computed_before(answer: NumberedText, place: int, numbers: list[Number]) -> Number | None:
+    """The number that an earlier `=` led to, the last of these first; else without its minus."""
+    equals = (match.end() for match in _EQUALS.finditer(answer.marked, answer.begin, place))
+    found = (answer.first(behind, min(behind + _NEAR_EQUALS, place)) for behind in equals)
+    wanted = [number.plain for number in found if number and number.plain]
+    for plain in reversed(wanted):
+        for each in numbers:
+            if same_value(each.plain or "", plain):
+                return each
+    # 4 - 40 = -36, so 36 fewer.
+    amounts = {plain.removeprefix("-") for plain in wanted if plain.startswith("-")}
+    return next((each for each in numbers if each.plain in amounts), None)
+
+
 def _another_beside(marked: str, chosen: Number, numbers: list[Number]) -> bool:
     """`9 beads and 5 rings`: two amounts are no answer."""
     place = numbers.index(chosen) + 1
-    if place == len(numbers) or same_value(chosen.plain, numbers[place].plain):
+    if place == len(numbers) or same_value(chosen.plain or "", numbers[place].plain or ""):
         return False
     return _AND_ANOTHER.fullmatch(marked, chosen.end, numbers[place].start) is not None
 
 
-def _said_again(text: Text, marked: str, label: str) -> Iterator[Span]:
+def _said_again(answer: NumberedText, label: str) -> Iterator[Span]:
     """Sentences such as `So, she has 9 beads.`, which conclude and compute nothing."""
-    for start, end in text.sentences:
-        if not _concludes(marked, (start, end)) or _computes(marked, (start, end)):
+    for span in answer.text.sentences:
+        if not _concludes(answer.marked, span) or _computes(answer.marked, span):
             continue
-        found = list(_numbers(marked, start, end))
-        if len(found) == 1 and same_value(found[0].plain, label):
-            yield start, end
+        found = answer.within(*span)
+        if len(found) == 1 and same_value(found[0].plain or "", label):
+            yield span
 
 
 def _computes(marked: str, span: Span) -> bool:
     return "=" in marked[span[0] : span[1]] or _OPERATION.search(marked, *span) is not None
 
 
-def _computed(before: str) -> list[str]:
-    places = (match.end() for match in re.finditer("=", before))
-    found = (next(_numbers(before, place, place + 30), None) for place in places)
-    return [number.plain for number in found if number]
-
-
-def _stated(text: Text, marked: str, span: Span, chosen: Number) -> tuple[Span, ...]:
+def _stated(answer: NumberedText, span: Span, chosen: Number) -> tuple[Span, ...]:
     """The sentence of the answer, unless it shows the computation; then it is all reasons."""
-    if _computes(marked, span):
+    if _computes(answer.marked, span):
         return ()
-    index = text.sentences.index(span)
+    index = answer.text.sentences.index(span)
     whole = (span,)
-    if has_reasons(text, whole) or not _BECAUSE.search(marked, *span):
+    if has_reasons(answer.text, whole) or not _BECAUSE.search(answer.marked, *span):
         return whole
-    return (stated_in(text, index, (chosen.start, chosen.end)),)
+    return (stated_in(answer.text, index, (chosen.start, chosen.end)),)
 
 
 def _concludes(marked: str, span: Span) -> bool:
@@ -219,45 +375,10 @@ def _concludes(marked: str, span: Span) -> bool:
     return opening in CONCLUDING_WORDS or marked.startswith(("in total", "in conclusion"), span[0])
 
 
-def _sentence_of(text: Text, place: int) -> Span:
-    for start, end in text.sentences:
-        if start <= place < end:
-            return start, end
-    return place, place
-
-
 def _without_marks(text: str) -> str:
     """Calculator marks (`<<4-1=3>>`) blanked out at their length."""
     return _CALCULATOR.sub(lambda match: " " * len(match.group()), text) if "<<" in text else text
 
 
-def _numbers(text: str, start: int, end: int) -> Iterator[Number]:
-    for match in _NUMBER.finditer(text, start, end):
-        sign = match["minus"] or (match["sign"] and not _is_operator(text, match))
-        plain = match["digits"].replace(",", "") + (match["fraction"] or "").replace(" ", "")
-        yield Number(start=match.start(), end=match.end(), plain=f"-{plain}" if sign else plain)
-
-
-def _is_operator(text: str, number: re.Match[str]) -> bool:
-    """Whether a minus takes away: behind a digit or bracket, or with spaces on both sides."""
-    before = text[max(0, number.start() - 12) : number.start()].rstrip()
-    if not before:
-        return False
-    spaced = text[number.end("sign")].isspace() and before[-1].isalpha()
-    return before[-1].isdigit() or before[-1] in ")%" or spaced
-
-
-def _equation(text: str) -> str | None:
-    """The equation that a whole text is; `3 + 4 = 7` gives its left side, if that is its value."""
-    text = _ASSIGNED.sub("", text.strip().strip("*`\"'.$ ").rstrip("=? ")).strip()
-    if not _EQUATION.fullmatch(text) or not _OPERATION.search(text):
-        return None
-    left, equals, right = text.replace("$", "").partition("=")
-    if value_of(left) is None:
-        return None
-    return left.strip() if not equals or same_value(left, right) else right.strip() or None
-
-
-def _from_words(text: str, start: int, end: int) -> str | None:
-    words = {match.group() for match in _IN_WORDS.finditer(text, start, end)}
-    return str(_WORDS.index(words.pop())) if len(words) == 1 else None
+def _numbers_of(value: str) -> Iterator[Number]:
+    return numbers_in(with_plain_digits(value))
