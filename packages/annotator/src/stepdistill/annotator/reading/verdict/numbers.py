@@ -25,6 +25,7 @@ from stepdistill.annotator.reading.verdict.written_numbers import (
 from stepdistill.common.labels import LONGEST_EQUATION, same_value, value_of
 
 _PLAIN = re.compile(r"\s*-?[0-9]+(?:\.[0-9]+)?\s*")
+_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)]\s+(?=\S+\s*\Z)")  # `1. 36`
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 _BOXED = re.compile(r"\\{1,2}boxed\s?\{((?:[^{}\n]|\{[^{}\n]{0,40}\}){1,100})\}")
 _BECAUSE = re.compile(r"\b(?:because|since|given that)\b")
@@ -46,6 +47,8 @@ _ONE_OF_SEVERAL = re.compile(r"[%*)$]*\s*(?:to|or|and|through|,|-|\u2013|\u2014)
 _GIVEN_FIRST = re.compile(
     r"(?:(?:so|therefore|thus|hence|and|but|then),? )?(?:since|because|as|given that)\b[^\n]*?, "
 )
+_IN_A_NUMBER = re.compile(r"[\d.,'{}\\/^\s]*")
+_COMPUTED_WITH = re.compile(r"\)?\s*(?:[+/\u00d7\u00f7\u2212-]|\*(?!\*)|x(?=\s?\d))\s*[($]*\d")
 _IMPOSSIBLE = re.compile(
     r"\b(?:cannot|can't|can not|couldn't|could not|impossible|not possible|isn't possible"
     r"|not make sense|n't make sense|no sense)\b[^.\n]{0,60}?"
@@ -54,28 +57,34 @@ _IMPOSSIBLE = re.compile(
 _RARE = re.compile("negative|fraction|half|zero")  # a quick look before the one above
 _OPERATORS = frozenset("+-*/x\u00d7\u00f7\u2212")
 _EQUALS = re.compile("=")
+_CONCLUDING = ("in total", "in conclusion", "in other words", "this means", "that means")
+_ALTERNATIVES = frozenset(("to", "or", "through", "-", "\u2013", "\u2014"))
+_NOTHING_MORE = re.compile(r"[*)$\s]*(?:\"|[.;]?\s*\Z|\.\s|\n|,? and \d)")
 _FARTHEST = 40  # characters between "the answer is" and its number
 _NEAR_EQUALS = 30
-_MOST_READ = 100_000  # the last characters of an answer; no teacher's answer is longer
+_MOST_READ = 40_000  # the last characters of an answer; no teacher's answer is longer
 
 
 class NumberedText:
     """An answer with its numbers, which are looked for when they are first asked for.
 
     text: its sentences; marked: in lower case, without calculator marks, at the answer's length;
-    begin: where its last 100,000 characters begin, which alone are looked at.
+    begin: where its last 40,000 characters begin, which alone are looked at.
     """
 
     def __init__(self, text: Text) -> None:
         self.text = text
-        self.begin = max(0, len(text.answer) - _MOST_READ)
-        self.marked = _without_marks(with_plain_digits(text.hidden))
+        self.begin = _after_the_cut(text.answer, max(0, len(text.answer) - _MOST_READ))
+        tail = _without_marks(with_plain_digits(text.hidden[self.begin :]))
+        self.marked = text.hidden[: self.begin] + tail
 
     @cached_property
     def numbers(self) -> list[Number]:
         """The numbers, from left to right."""
-        written = _without_marks(with_plain_digits(self.text.answer))
-        return list(numbers_in(written, self.begin))
+        tail = _without_marks(with_plain_digits(self.text.answer[self.begin :]))
+        if not self.begin:
+            return list(numbers_in(tail))
+        return list(numbers_in(" " * self.begin + tail, self.begin))
 
     @cached_property
     def conclusion(self) -> int:
@@ -115,6 +124,12 @@ class NumberedText:
         return bisect_left(self.numbers, place, key=lambda number: number.start)
 
 
+def _after_the_cut(answer: str, cut: int) -> int:
+    """The cut, or behind the number that it goes through."""
+    through = _IN_A_NUMBER.match(answer, cut) if cut else None
+    return through.end() if through else cut
+
+
 class NumberReader:
     """Reads the label of a task whose labels are equations or numbers."""
 
@@ -129,6 +144,7 @@ class NumberReader:
         if _PLAIN.fullmatch(text):
             return text.strip()
         text = _without_marks(with_plain_digits(text[:_MOST_READ]))
+        text = _LIST_MARK.sub("", text)
         if boxed := _BOXED.search(text):
             text = boxed[1]
         if equation := equation_in(text):
@@ -144,7 +160,8 @@ class NumberReader:
 
     def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
         """The number the answer commits to, and where it says so."""
-        if equation := equation_in(with_plain_digits(text.answer)):
+        short = text.answer if len(text.answer) <= LONGEST_EQUATION else ""
+        if equation := equation_in(with_plain_digits(short)):
             return Verdict(label=equation, rule="bare", confidence=0.95, stated=text.sentences)
         answer = NumberedText(text)
         verdict = self._boxed(answer, fields) or _said(answer)
@@ -219,12 +236,30 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
     chosen = _answer_in(answer, span, numbers, known)
     if chosen is None:
         return undecided("conflicting_verdicts", (span,))
-    if chosen.plain is None or (impossible and _is_impossible(answer, impossible, chosen)):
+    if _is_in_a_range(answer, chosen) or _is_impossible(answer, impossible, chosen):
+        return undecided("no_verdict", (span,))
+    label = chosen.plain
+    if _COMPUTED_WITH.match(answer.marked, chosen.end):
+        label = equation_in(answer.text.answer[chosen.start : span[1]])
+    if label is None:
         return undecided("no_verdict", (span,))
     final = _concludes(answer.marked, span)
     rule, confidence = ("final-verdict", 0.9) if final else ("last-number", 0.8)
     stated = _stated(answer, span, chosen)
-    return Verdict(label=chosen.plain, rule=rule, confidence=confidence, stated=stated)
+    return Verdict(label=label, rule=rule, confidence=confidence, stated=stated)
+
+
+def _is_in_a_range(answer: NumberedText, chosen: Number) -> bool:
+    """`3-4`, `between 3 and 5`, `3 or 4`: no single number."""
+    others = answer.within(chosen.start, chosen.end + _FARTHEST)[1:2]
+    if chosen.plain is None or not others:
+        return chosen.plain is None
+    between = answer.marked[chosen.end : others[0].start].strip("%*)($ ")
+    if between == "and":
+        return answer.marked.endswith("between ", 0, chosen.start)
+    if between == ",":
+        return _NOTHING_MORE.match(answer.marked, others[0].end) is not None
+    return between in _ALTERNATIVES
 
 
 def _last_impossible(answer: NumberedText) -> re.Match[str] | None:
@@ -244,10 +279,10 @@ def _behind(told: list[tuple[Span, list[Number]]], place: int) -> list[tuple[Spa
     return found or told
 
 
-def _is_impossible(answer: NumberedText, said: re.Match[str], chosen: Number) -> bool:
+def _is_impossible(answer: NumberedText, said: re.Match[str] | None, chosen: Number) -> bool:
     """Whether a number is of the kind that a later sentence calls impossible."""
     value = value_of(chosen.plain or "")
-    if value is None or chosen.start >= answer.sentence_at(said.start())[0]:
+    if said is None or value is None or chosen.start >= answer.sentence_at(said.start())[0]:
         return False
     return value < 0 if said["negative"] else value != round(value)
 
@@ -301,8 +336,8 @@ def _answer_in(
     equals = marked.rfind("=", *span)
     behind = [each for each in numbers if each.start > equals >= 0]
     if behind:
-        return behind[0]
-    numbers = _of_the_main_clause(marked, span, numbers)
+        return _taken_further(marked, span, behind)
+    numbers = _of_the_main_clause(marked, (max(span[0], answer.begin), span[1]), numbers)
     if (computed := _computed_before(answer, span[0], numbers)) is not None:
         return computed
     new = [each for each in numbers if _is_new(each, known)]
@@ -313,6 +348,18 @@ def _answer_in(
     if not new and len({each.plain for each in numbers}) > 1 and not _concludes(marked, span):
         return None
     return (new or numbers)[0]
+
+
+def _taken_further(marked: str, span: Span, behind: list[Number]) -> Number:
+    """What `=` leads to; of `= -36, so Ann has 36 more` or `= 9.8, so 10 buses` what follows."""
+    result = behind[0]
+    value = value_of(result.plain or "")
+    if value is None or (value >= 0 and value == round(value)):
+        return result
+    leads = [match.end() for match in _LEADS_TO.finditer(marked, result.end, span[1])]
+    further = [each for each in behind[1:] if leads and each.start > leads[0] and each.plain]
+    same = (each for each in further if abs(value_of(each.plain or "") or 0) == abs(value))
+    return next(same, further[0] if further else result)
 
 
 def _of_the_main_clause(marked: str, span: Span, numbers: list[Number]) -> list[Number]:
@@ -372,7 +419,7 @@ def _stated(answer: NumberedText, span: Span, chosen: Number) -> tuple[Span, ...
 
 def _concludes(marked: str, span: Span) -> bool:
     opening = marked[span[0] : span[1]].split(maxsplit=1)[0].strip(",*_")
-    return opening in CONCLUDING_WORDS or marked.startswith(("in total", "in conclusion"), span[0])
+    return opening in CONCLUDING_WORDS or marked.startswith(_CONCLUDING, span[0])
 
 
 def _without_marks(text: str) -> str:

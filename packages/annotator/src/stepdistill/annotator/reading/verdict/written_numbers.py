@@ -85,7 +85,7 @@ _TIMES_TEN = re.compile(rf"\s?(?:\\times|\\cdot|[\u00d7x*\u00b7\u22c5])\s?10{_PO
 _SIZE = re.compile(
     r"[\s-]?(?P<word>hundred|thousand|million|billion|trillion|lakh|crore|milliard)"
     r"(?:s|en|es)?(?![^\W_])"
-    r"|(?P<sign>[kK]|[mM][nN]?|[bB][nN]?)(?![^\W_]|\s?[=+*/^)-])"
+    r"|(?P<sign>[kK]|[mM][nN]?|[bB][nN]?)(?![^\W_]|\s?(?:[=+/^-]|\*(?!\*)))"
     rf"|[{_SPACE}]?(?P<han>[{_HAN_SIZES}])"
 )
 _MOMENT = re.compile(
@@ -96,7 +96,7 @@ _OF_A_MONTH = re.compile(
     rf"(?:,?[ ](?:of[ ])?(?P<month>{'|'.join(sorted(_MONTHS))})\b)?(?:,?[ ]\d{{4}}\b)?"
 )
 _RANGE = re.compile(
-    rf"[-\u2013\u2014](?P<upper>\d[\d,]*+(?:\.\d++)?)(?!\s?[=+*/\u00d7^(]|[{_MINUS}\w])"
+    rf"[-\u2013\u2014](?P<upper>\d[\d,]*+(?:\.\d++)?)(?!\s?(?:[=+/\u00d7^(]|\*(?!\*))|[{_MINUS}\w])"
 )
 # The rest of what is no single number, such as a list without spaces.
 _REST = re.compile(
@@ -107,7 +107,7 @@ _OPENS = re.compile(
     rf"(?:(?P<sign>[{_MINUS}])\s?)?(?:\\?[{_CURRENCY}]\s?(?P<minus>[{_MINUS}])?)?\Z"
 )
 _IN_WORDS = re.compile(
-    r"(?:(?:^|\b(?:is|are|was|be|equals?|of|to)[ ]|[:=({*][ ]?)minus|\bnegative)[ ]\Z",
+    r"(?:(?:^|\b(?:is|are|was|be|equals?|of|to)[ ]|[:=({*$#\"][ ]?)minus|\bnegative)[ ]\Z",
     re.IGNORECASE,
 )
 _SAID_TO_BE = re.compile(r"\b(?:is|are|was|were|be|equals?|to|of)\Z", re.IGNORECASE)
@@ -155,7 +155,7 @@ def numbers_in(text: str, start: int = 0) -> Iterator[Number]:
         before, digits = text[first - 1 : first], begins["digits"]
         if before == " " and digits and begins["more"] is None:
             # Nearly all numbers of an answer: `has 14 beads`.
-            word = text[max(0, first - 11) : first - 1].rpartition(" ")[2]
+            word = _word_before(text, first)
             if word[-1:].isalpha() and word not in _BEFORE_ODD_NUMBERS:
                 floor = place
                 yield Number(first, place, digits)
@@ -190,7 +190,12 @@ def _written(text: str, begins: re.Match[str]) -> _Written | None:
 
 
 def _is_in_a_month(text: str, first: int) -> bool:
-    return text[max(0, first - 11) : max(0, first - 1)].rpartition(" ")[2] in _MONTHS
+    return _word_before(text, first) in _MONTHS
+
+
+def _word_before(text: str, first: int) -> str:
+    """The word before a number, without what may open a quotation or a formula."""
+    return text[max(0, first - 12) : max(0, first - 1)].rpartition(" ")[2].lstrip("$*#\"'([{")
 
 
 def _end_of_ordinal(text: str, end: int) -> int:
@@ -239,13 +244,18 @@ def _mixed(text: str, end: int, whole: str) -> _Written | None:
 def _fraction(text: str, first: int) -> _Written:
     """`½` or `\\frac{1}{2}`."""
     if text[first] != "\\":
-        value = Fraction(unicodedata.numeric(text[first])).limit_denominator(100)
-        return _Written(first + 1, f"{value.numerator}/{value.denominator}")
+        return _Written(first + 1, _vulgar(text[first]))
     if found := _FRACTION.match(text, first):
         above, below = found["above"] or found["a"], found["below"] or found["b"]
         return _Written(found.end(), f"{above}/{below}".replace(",", ""))
     other = _ANY_FRACTION.match(text, first)
     return _Written(other.end() if other else first + 1, None)
+
+
+@cache
+def _vulgar(sign: str) -> str:
+    value = Fraction(unicodedata.numeric(sign)).limit_denominator(100)
+    return f"{value.numerator}/{value.denominator}"
 
 
 def _to_its_end(text: str, first: int, number: _Written) -> _Written:
@@ -271,8 +281,9 @@ def _is_size(text: str, first: int, size: re.Match[str]) -> bool:
 def _is_range(text: str, first: int, number: _Written, upper: re.Match[str]) -> bool:
     """`3-4` is from 3 to 4; `14-5` and `2+3-4` take away."""
     low, high = _value(number.plain), _value(upper["upper"].replace(",", ""))
-    before = text[max(0, first - 8) : first].rstrip()[-1:]
-    return low is not None and high is not None and low < high and before not in set("+*/×÷=^(-")
+    before = text[max(0, first - 8) : first].rstrip()
+    is_operand = before[-1:] in set("+*/×÷^-") and not before.endswith("**")
+    return low is not None and high is not None and low < high and not is_operand
 
 
 def _exponent(power: re.Match[str]) -> int:
