@@ -31,7 +31,8 @@ def plain(label: str) -> str:
 
 def same_value(one: str, other: str) -> bool:
     """Whether two equations or numbers have the same value, up to the fourth digit."""
-    left, right = value_of(one), value_of(other)
+    left = value_of(one)
+    right = left if one == other else value_of(other)
     return (
         left is not None
         and right is not None

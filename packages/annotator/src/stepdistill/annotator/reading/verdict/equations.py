@@ -12,7 +12,7 @@ _UNIT = re.compile(  # `14 - 5 red beads`
     r"(?<=[\d)])\s+(?!hundred|thousand|million|billion|trillion|lakh|crore|dozen|and |or |to )"
     r"[^\W\d_]{2,}(?:\s[^\W\d_]+){0,2}\Z"
 )
-_BEGINS = re.compile(r"[^A-Za-z]|x\b")
+_MAY_BE = re.compile(r"[\s*`\"'$]*(?:[^A-Za-z]|[A-Za-z]\w{0,20}\s*=)")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}(?!\w|\{)")
 _MARKS_AROUND = "*`\"'$ "
 _BEFORE_DIGITS = "-\u2212\u2013$ "
@@ -28,12 +28,12 @@ _LATEX = (
 
 def equation_in(text: str) -> str | None:
     """The equation that a whole text is; `3 + 4 = 7` gives its left side, if that is its value."""
-    if len(text) > LONGEST_EQUATION:
+    if not _MAY_BE.match(text) or len(text) > LONGEST_EQUATION:
         return None
     text = _ASSIGNED.sub("", text.strip().lstrip(_MARKS_AROUND).rstrip(_MARKS_AROUND + ".=?"))
     text = text.strip()
     found = _as_it_stands(text)
-    if found is not None or not _BEGINS.match(text) or value_of(text) is not None:
+    if found is not None or value_of(text) is not None:
         return found
     text = _UNIT.sub("", text) if "=" not in text else text
     return None if _WORD.search(text) else _as_it_stands(_plainly(text))

@@ -7,14 +7,17 @@ neither is a part of it.
 """
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 
 from stepdistill.annotator.reading.reading import Verdict, undecided
 from stepdistill.annotator.reading.verdict.equations import equation_in
-from stepdistill.annotator.reading.verdict.lexicon import CONCLUDING_WORDS
 from stepdistill.annotator.reading.verdict.number_words import numbers_in_words
+from stepdistill.annotator.reading.verdict.numbered_text import (
+    MOST_READ,
+    NumberedText,
+    concludes,
+    without_marks,
+)
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
 from stepdistill.annotator.reading.verdict.text import Span, Text
 from stepdistill.annotator.reading.verdict.written_numbers import (
@@ -26,7 +29,6 @@ from stepdistill.common.labels import LONGEST_EQUATION, same_value, value_of
 
 _PLAIN = re.compile(r"\s*-?[0-9]+(?:\.[0-9]+)?\s*")
 _LIST_MARK = re.compile(r"^\s*\d{1,2}[.)]\s+(?=\S+\s*\Z)")  # `1. 36`
-_CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 _BOXED = re.compile(r"\\{1,2}boxed\s?\{((?:[^{}\n]|\{[^{}\n]{0,40}\}){1,100})\}")
 _BECAUSE = re.compile(r"\b(?:because|since|given that)\b")
 _SAID = re.compile(
@@ -47,87 +49,19 @@ _ONE_OF_SEVERAL = re.compile(r"[%*)$]*\s*(?:to|or|and|through|,|-|\u2013|\u2014)
 _GIVEN_FIRST = re.compile(
     r"(?:(?:so|therefore|thus|hence|and|but|then),? )?(?:since|because|as|given that)\b[^\n]*?, "
 )
-_IN_A_NUMBER = re.compile(r"[\d.,'{}\\/^\s]*")
 _COMPUTED_WITH = re.compile(r"\)?\s*(?:[+/\u00d7\u00f7\u2212-]|\*(?!\*)|x(?=\s?\d))\s*[($]*\d")
 _IMPOSSIBLE = re.compile(
     r"\b(?:cannot|can't|can not|couldn't|could not|impossible|not possible|isn't possible"
     r"|not make sense|n't make sense|no sense)\b[^.\n]{0,60}?"
     r"\b(?:(?P<negative>negative|below zero|less than zero)|fraction|fractional|half)\b"
 )
-_RARE = re.compile("negative|fraction|half|zero")  # a quick look before the one above
+_RARE = ("negative", "fraction", "half", "zero")  # a quick look before the one above
 _OPERATORS = frozenset("+-*/x\u00d7\u00f7\u2212")
 _EQUALS = re.compile("=")
-_CONCLUDING = ("in total", "in conclusion", "in other words", "this means", "that means")
 _ALTERNATIVES = frozenset(("to", "or", "through", "-", "\u2013", "\u2014"))
 _NOTHING_MORE = re.compile(r"[*)$\s]*(?:\"|[.;]?\s*\Z|\.\s|\n|,? and \d)")
 _FARTHEST = 40  # characters between "the answer is" and its number
 _NEAR_EQUALS = 30
-_MOST_READ = 40_000  # the last characters of an answer; no teacher's answer is longer
-
-
-class NumberedText:
-    """An answer with its numbers, which are looked for when they are first asked for.
-
-    text: its sentences; marked: in lower case, without calculator marks, at the answer's length;
-    begin: where its last 40,000 characters begin, which alone are looked at.
-    """
-
-    def __init__(self, text: Text) -> None:
-        self.text = text
-        self.begin = _after_the_cut(text.answer, max(0, len(text.answer) - _MOST_READ))
-        tail = _without_marks(with_plain_digits(text.hidden[self.begin :]))
-        self.marked = text.hidden[: self.begin] + tail
-
-    @cached_property
-    def numbers(self) -> list[Number]:
-        """The numbers, from left to right."""
-        tail = _without_marks(with_plain_digits(self.text.answer[self.begin :]))
-        if not self.begin:
-            return list(numbers_in(tail))
-        return list(numbers_in(" " * self.begin + tail, self.begin))
-
-    @cached_property
-    def conclusion(self) -> int:
-        """Where the last sentence like `Therefore, Ann has 36 more pens` begins; -1 for none."""
-        for span in reversed(self.text.sentences):
-            if span[0] >= self.begin and _concludes(self.marked, span) and self.within(*span):
-                return span[0]
-        return -1
-
-    def within(self, start: int, end: int) -> list[Number]:
-        """The numbers that begin in this part."""
-        return self.numbers[self._index(start) : self._index(end)]
-
-    def first(self, start: int, end: int) -> Number | None:
-        """The first number that begins in this part."""
-        index = self._index(start)
-        found = self.numbers[index] if index < len(self.numbers) else None
-        return found if found and found.start < end else None
-
-    def sentence_at(self, place: int) -> Span:
-        """The sentence that this character is of."""
-        index = bisect_right(self.text.sentences, place, key=lambda span: span[0]) - 1
-        if index >= 0 and place < self.text.sentences[index][1]:
-            return self.text.sentences[index]
-        return place, place
-
-    def told(self) -> list[tuple[Span, list[Number]]]:
-        """The sentences that hold numbers, with them; times and dates where nothing else is."""
-        found: list[tuple[Span, list[Number]]] = []
-        for span in self.text.sentences:
-            if span[1] > self.begin and (numbers := self.within(*span)):
-                amounts = [each for each in numbers if not each.moment]
-                found.append((span, amounts or numbers))
-        return found
-
-    def _index(self, place: int) -> int:
-        return bisect_left(self.numbers, place, key=lambda number: number.start)
-
-
-def _after_the_cut(answer: str, cut: int) -> int:
-    """The cut, or behind the number that it goes through."""
-    through = _IN_A_NUMBER.match(answer, cut) if cut else None
-    return through.end() if through else cut
 
 
 class NumberReader:
@@ -143,7 +77,7 @@ class NumberReader:
         """The equation or the first number of a short text."""
         if _PLAIN.fullmatch(text):
             return text.strip()
-        text = _without_marks(with_plain_digits(text[:_MOST_READ]))
+        text = without_marks(with_plain_digits(text[:MOST_READ]))
         text = _LIST_MARK.sub("", text)
         if boxed := _BOXED.search(text):
             text = boxed[1]
@@ -243,7 +177,7 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
         label = equation_in(answer.text.answer[chosen.start : span[1]])
     if label is None:
         return undecided("no_verdict", (span,))
-    final = _concludes(answer.marked, span)
+    final = concludes(answer.marked, span)
     rule, confidence = ("final-verdict", 0.9) if final else ("last-number", 0.8)
     stated = _stated(answer, span, chosen)
     return Verdict(label=label, rule=rule, confidence=confidence, stated=stated)
@@ -264,7 +198,7 @@ def _is_in_a_range(answer: NumberedText, chosen: Number) -> bool:
 
 def _last_impossible(answer: NumberedText) -> re.Match[str] | None:
     """Where it is said last that a number `cannot be negative` or be a fraction."""
-    if not _RARE.search(answer.marked, answer.begin):
+    if not any(word in answer.marked for word in _RARE):
         return None
     return next(reversed(list(_IMPOSSIBLE.finditer(answer.marked, answer.begin))), None)
 
@@ -298,7 +232,7 @@ def _in_words(answer: NumberedText) -> Verdict:
 def _is_concluded_in_words(answer: NumberedText) -> bool:
     """`14 - 5 = 9. So she has nine beads.`: but `one` is often no number."""
     last = answer.text.sentences[-1]
-    if last[0] < answer.begin or answer.within(*last) or not _concludes(answer.marked, last):
+    if last[0] < answer.begin or answer.within(*last) or not concludes(answer.marked, last):
         return False
     return _from_words(answer.marked, *last) not in (None, "1")
 
@@ -316,7 +250,7 @@ def _conclusion(
     for span, numbers in reversed(told):
         given = _GIVEN_FIRST.match(marked, *span)
         follows = given is not None and numbers[-1].start >= given.end()
-        if follows or _concludes(marked, span) or "=" in marked[span[0] : span[1]]:
+        if follows or concludes(marked, span) or "=" in marked[span[0] : span[1]]:
             return span, numbers
     for span, numbers in reversed(told):
         if any(_is_new(each, known) for each in numbers):
@@ -345,7 +279,7 @@ def _answer_in(
         return None
     if _another_beside(marked, (new or numbers)[0], numbers):
         return None
-    if not new and len({each.plain for each in numbers}) > 1 and not _concludes(marked, span):
+    if not new and len({each.plain for each in numbers}) > 1 and not concludes(marked, span):
         return None
     return (new or numbers)[0]
 
@@ -395,7 +329,7 @@ def _another_beside(marked: str, chosen: Number, numbers: list[Number]) -> bool:
 def _said_again(answer: NumberedText, label: str) -> Iterator[Span]:
     """Sentences such as `So, she has 9 beads.`, which conclude and compute nothing."""
     for span in answer.text.sentences:
-        if not _concludes(answer.marked, span) or _computes(answer.marked, span):
+        if not concludes(answer.marked, span) or _computes(answer.marked, span):
             continue
         found = answer.within(*span)
         if len(found) == 1 and same_value(found[0].plain or "", label):
@@ -415,16 +349,6 @@ def _stated(answer: NumberedText, span: Span, chosen: Number) -> tuple[Span, ...
     if has_reasons(answer.text, whole) or not _BECAUSE.search(answer.marked, *span):
         return whole
     return (stated_in(answer.text, index, (chosen.start, chosen.end)),)
-
-
-def _concludes(marked: str, span: Span) -> bool:
-    opening = marked[span[0] : span[1]].split(maxsplit=1)[0].strip(",*_")
-    return opening in CONCLUDING_WORDS or marked.startswith(_CONCLUDING, span[0])
-
-
-def _without_marks(text: str) -> str:
-    """Calculator marks (`<<4-1=3>>`) blanked out at their length."""
-    return _CALCULATOR.sub(lambda match: " " * len(match.group()), text) if "<<" in text else text
 
 
 def _numbers_of(value: str) -> Iterator[Number]:

@@ -31,7 +31,7 @@ _POWERS_OF_TEN = {
     **{"milliard": 9, "trillion": 12, "k": 3, "m": 6, "mn": 6, "b": 9, "bn": 9},
     **{"\u767e": 2, "\u5343": 3, "\u4e07": 4, "\u842c": 4, "\u4ebf": 8, "\u5104": 8},
 }
-_BEFORE_ODD_NUMBERS = _MONTHS | {"minus", "Minus", "negative", "Negative"}
+_ENDINGS_BEFORE_ODD_NUMBERS = frozenset(word[-3:] for word in (*_MONTHS, "minus", "negative"))
 _HAN_SIZES = "\u767e\u5343\u4e07\u842c\u4ebf\u5104"
 _MOST_DIGITS = 60  # more are kept as they stand, but not computed with
 
@@ -155,8 +155,8 @@ def numbers_in(text: str, start: int = 0) -> Iterator[Number]:
         before, digits = text[first - 1 : first], begins["digits"]
         if before == " " and digits and begins["more"] is None:
             # Nearly all numbers of an answer: `has 14 beads`.
-            word = _word_before(text, first)
-            if word[-1:].isalpha() and word not in _BEFORE_ODD_NUMBERS:
+            ending = text[max(0, first - 4) : first - 1]
+            if ending[-1:].isalpha() and ending not in _ENDINGS_BEFORE_ODD_NUMBERS:
                 floor = place
                 yield Number(first, place, digits)
                 continue
