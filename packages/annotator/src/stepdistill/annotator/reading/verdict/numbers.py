@@ -185,14 +185,20 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
 
 def _is_in_a_range(answer: NumberedText, chosen: Number) -> bool:
     """`3-4`, `between 3 and 5`, `3 or 4`: no single number."""
-    others = answer.within(chosen.start, chosen.end + _FARTHEST)[1:2]
-    if chosen.plain is None or not others:
-        return chosen.plain is None
-    between = answer.marked[chosen.end : others[0].start].strip("%*)($ ")
+    if chosen.plain is None:
+        return True
+    near = answer.within(max(0, chosen.start - _FARTHEST), chosen.end + _FARTHEST)
+    place = near.index(chosen)
+    pairs = zip(near[max(0, place - 1) :], near[max(1, place) : place + 2], strict=False)
+    return any(_are_alternatives(answer.marked, *pair) for pair in pairs)
+
+
+def _are_alternatives(marked: str, one: Number, other: Number) -> bool:
+    between = marked[one.end : other.start].strip("%*)($ ")
     if between == "and":
-        return answer.marked.endswith("between ", 0, chosen.start)
+        return marked.endswith("between ", 0, one.start)
     if between == ",":
-        return _NOTHING_MORE.match(answer.marked, others[0].end) is not None
+        return _NOTHING_MORE.match(marked, other.end) is not None
     return between in _ALTERNATIVES
 
 

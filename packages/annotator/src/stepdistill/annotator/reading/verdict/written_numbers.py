@@ -195,7 +195,7 @@ def _is_in_a_month(text: str, first: int) -> bool:
 
 def _word_before(text: str, first: int) -> str:
     """The word before a number, without what may open a quotation or a formula."""
-    return text[max(0, first - 12) : max(0, first - 1)].rpartition(" ")[2].lstrip("$*#\"'([{")
+    return text[max(0, first - 12) : max(0, first - 1)].rpartition(" ")[2].lstrip("$*#\"'([{\\")
 
 
 def _end_of_ordinal(text: str, end: int) -> int:
