@@ -28,6 +28,7 @@ NUMBERS = st.integers(0, 10_000)
         ("-(2 + 3)", -5.0),
         ("2 - -3", 5.0),
         (" 3 \n+ 4\n", 7.0),
+        ("1e3 + 2.5E-1", 1000.25),
     ],
 )
 def test_an_equation_has_a_value(text: str, value: float):
@@ -53,7 +54,22 @@ def test_products_come_before_sums_and_brackets_before_both(text: str, value: fl
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "addition", "1 / 0", "1 +", "( 1", "1 )", "()", "3 4", "1.5.2", "5 %", "²"),
+        *(
+            "",
+            " ",
+            "addition",
+            "1 / 0",
+            "1 +",
+            "( 1",
+            "1 )",
+            "()",
+            "3 4",
+            "1.5.2",
+            "5 %",
+            "²",
+            "1e",
+            "1e3x",
+        ),
         *("x = ", "__import__('os')", "9" * 400, "1e400", "(" * 200 + "1" + ")" * 200, "-" * 200),
     ],
 )
@@ -77,6 +93,10 @@ def test_a_long_text_is_done_with_in_no_time(piece: str):
     value_of(piece * 20_000)
 
     assert time.monotonic() - start_s < 1
+
+
+def test_what_is_longer_than_any_equation_has_no_value():
+    assert value_of("1+" * 4_000_000 + "1") is None
 
 
 @given(a=NUMBERS, b=NUMBERS, c=st.integers(1, 100))

@@ -67,3 +67,35 @@ def test_no_answer_is_none(answer: str) -> None:
     reading = reader("svamp").read(answer, PROBLEM)
     assert reading.label is None
     assert reading.reason is not None
+
+
+PENS = {"question": "Ann has 40 pens and Bob has 4. How many more pens than Bob has Ann?"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("The difference is 4 - 40 = -36. Therefore, Ann has 36 more pens than Bob.", "36"),
+        ("The difference is -36. Therefore, Ann has 36 more pens than Bob.", "36"),
+        ("Bob - Ann = 4 - 40 = -36\nThis means Ann has 36 more pens.", "36"),
+        ("4 - 40 = -36, which means Ann has 36 more pens than Bob.", "36"),
+        ("4 - 40 = -36. The number of pens cannot be negative, so Bob has 36 fewer.", "36"),
+        ("4 - 40 = -36. Since a number can't be negative, Ann has 36 more.", "36"),
+        ("4 - 40 = -36. A difference cannot be negative, so we swap: 40 - 4 = 36.", "36"),
+        ("4 - 40 = -36. That is impossible: no number of pens cannot be negative.", None),
+        ("It is 4 - 40 = -36.", "-36"),
+        ("40 / 16 = 2.5, so they need 3 boxes.", "3"),
+        ("40 / 16 = 2.5. You can't have half a box, so they need 3 for the 40 pens.", "3"),
+        ("40 - 4 = 36. Hence Ann lacks 36 pens so that she has 40 pens in all.", "36"),
+        ("Each box holds 4 + 6 = 10. Since there are 10 in all, there is 1 box.", "1"),
+        ("40 - 4 = 36. So Ann has thirty-six more.", "36"),
+        ("On 2024-05-01 at 7:30 Ann had 36 more pens than Bob.", "36"),
+        ("Ann has 12 + 24 pens more.", "12 + 24"),
+        ("Therefore, the pens are 12 + 24.", "12 + 24"),
+        ("Ann has between 30 and 36 more pens.", None),
+        ("Therefore, the difference between 40 and 4 is 36.", "36"),
+        ("Answer: 1. 36", "36"),
+    ],
+)
+def test_the_conclusion_goes_before_what_is_on_its_way(answer: str, label: str | None) -> None:
+    assert reader("svamp").read(answer, PENS).label == label

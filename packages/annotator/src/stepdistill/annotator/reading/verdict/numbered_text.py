@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from functools import cached_property
 
 from stepdistill.annotator.reading.verdict.lexicon import CONCLUDING_WORDS
-from stepdistill.annotator.reading.verdict.text import Span, Text
+from stepdistill.annotator.reading.verdict.text import FILLER, HIDDEN, Span, Text
 from stepdistill.annotator.reading.verdict.written_numbers import (
     Number,
     numbers_in,
@@ -34,11 +34,13 @@ class NumberedText:
 
     @cached_property
     def numbers(self) -> list[Number]:
-        """The numbers, from left to right."""
+        """The numbers, from left to right; none of what the answer only quotes."""
         tail = without_marks(with_plain_digits(self.text.answer[self.begin :]))
-        if not self.begin:
-            return list(numbers_in(tail))
-        return list(numbers_in(" " * self.begin + tail, self.begin))
+        found = list(numbers_in(" " * self.begin + tail, self.begin))
+        hidden = self.text.hidden
+        if HIDDEN not in hidden:
+            return found
+        return [each for each in found if hidden[each.end - 1] not in (HIDDEN, FILLER)]
 
     @cached_property
     def conclusion(self) -> int:

@@ -107,14 +107,14 @@ class NumberReader:
         return verdict._replace(stated=stated) if has_reasons(text, stated) else verdict
 
     def _boxed(self, answer: NumberedText, fields: Mapping[str, str]) -> Verdict | None:
-        matches = list(_BOXED.finditer(answer.text.answer, answer.begin))
+        matches = list(_BOXED.finditer(answer.text.hidden, answer.begin))
         if not matches:
             return None
         stated = (answer.sentence_at(matches[-1].start()),)
-        label = self.named(matches[-1][1], fields)
+        boxed = answer.text.answer[slice(*matches[-1].span(1))]
+        label = self.named(boxed, fields)
         if label is None:
-            has_number = next(numbers_in(with_plain_digits(matches[-1][1])), None) is not None
-            return undecided("no_verdict", stated) if has_number else None
+            return undecided("no_verdict", stated) if any(_numbers_of(boxed)) else None
         return Verdict(label=label, rule="boxed", confidence=0.98, stated=stated)
 
 
