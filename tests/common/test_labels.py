@@ -29,6 +29,8 @@ NUMBERS = st.integers(0, 10_000)
         ("2 - -3", 5.0),
         (" 3 \n+ 4\n", 7.0),
         ("1e3 + 2.5E-1", 1000.25),
+        ("$1,234.50", 1234.5),
+        ("-€5", -5.0),
     ],
 )
 def test_an_equation_has_a_value(text: str, value: float):

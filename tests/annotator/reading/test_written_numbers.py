@@ -49,6 +49,7 @@ WRITTEN = {
     },
     **{"-4": -4, "\u22124": -4, "minus 4": -4, "negative 4.5": -4.5, "-$5": -5, "$-5": -5},
     **{"$1,234.50": 1234.5, "\\$18": 18, "36%": 36, "36\\%": 36, "36 kg": 36, "36\\text{ kg}": 36},
+    **{"36^\\circ": 36, "36\u00b0C": 36, "3x as many": 3},
     **{"\u20b912,34,567": 1234567, "US$36": 36, "x = 36": 36, "36 (thirty-six)": 36, "(36)": 36},
     **{"twenty-five": 25, "ninety nine": 99, "a hundred": 100, "one hundred and five": 105},
     **{"minus four": -4, "nine and a half": 9.5, "two million": 2e6},
@@ -57,6 +58,8 @@ NOT_ONE_NUMBER = [
     *("3-4", "3\u20134", "3 to 4", "3 or 4", "between 3 and 5", "from 3 to 5", "3, 4", "1,2,3"),
     *("7:30", "7:30 pm", "2024-05-01", "05/01/2024", "1.5.2024", "May 5, 2024", "5 May 2024"),
     *("May 5th, 2024", "3:2", "2^x", "10 00", "1,23", "1.2.3", "1,234,50", "\\frac{x}{2}"),
+    *("3 pm", "5 o'clock", "2 hours 30 minutes", "5 ft 3 in", "5 dollars and 50 cents"),
+    *("36 \u00b1 2", "\u221a36", "\\sqrt{36}", "2\\sqrt{3}", "2\\pi", "36x", "2 to the power of 3"),
     *("two thirds", "the 5th", "twenty-fifth", "five or six", "five six", "7 + 2 million"),
 ]
 

@@ -11,7 +11,10 @@ from stepdistill.common.task import LabelKind
 # A number (`1,200`, `10.0`, `.5`, `1e3`) or any one character, with the spaces before it.
 _TOKEN = re.compile(r"\s*(?:((?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)|(.))")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-_OPERATORS = str.maketrans({"×": "*", "x": "*", "X": "*", "÷": "/", "−": "-", "–": "-", ":": "/"})
+_OPERATORS = str.maketrans(
+    {"×": "*", "x": "*", "X": "*", "÷": "/", "−": "-", "–": "-", ":": "/"}
+    | dict.fromkeys("$€£¥₹", "")  # `$18`, as a gold label may have it
+)
 _UNIT = re.compile(r"\([^()\d]*\)$")  # `(apples)` at the end
 LONGEST_EQUATION = 10_000  # characters; what is longer is no answer, and has no value
 _DEEPEST = 50  # brackets and signs inside each other: a text of 10,000 `(` must not end Python

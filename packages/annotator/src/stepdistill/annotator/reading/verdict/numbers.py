@@ -60,6 +60,15 @@ _OPERATORS = frozenset("+-*/x\u00d7\u00f7\u2212")
 _EQUALS = re.compile("=")
 _ALTERNATIVES = frozenset(("to", "or", "through", "-", "\u2013", "\u2014"))
 _NOTHING_MORE = re.compile(r"[*)$\s]*(?:\"|[.;]?\s*\Z|\.\s|\n|,? and \d)")
+# `2 hours 30 minutes`, `5 ft 3 in`: one amount in two numbers.
+_UNIT = re.compile(
+    r"\s?(?:hours?|hrs?|h|minutes?|mins?|weeks?|days?|years?|months?|feet|foot|ft|yards?|met(?:er|re)s?"
+    r"|m|kg|kilograms?|lbs?|pounds?|dollars?|euros?|gallons?)\.?,?(?: and)?\s?|'"
+)
+_SMALLER_UNIT = re.compile(
+    r"\s?(?:minutes?|mins?|m|seconds?|secs?|hours?|h|days?|weeks?|months?|inch(?:es)?|in|cm"
+    r"|centimet(?:er|re)s?|g|grams?|ounces?|oz|cents?|pints?)\b|\""
+)
 _FARTHEST = 40  # characters between "the answer is" and its number
 _NEAR_EQUALS = 30
 
@@ -145,10 +154,16 @@ def _said(answer: NumberedText) -> Verdict | None:
 
 
 def _is_one_of_several(text: str, numbers: list[Number]) -> bool:
-    """`3 to 5`, `3 or 4`, `3, 4`: the first number is not meant alone."""
+    """`3 to 5`, `3 or 4`, `3, 4`, `3 ft 4 in`: the first number is not meant alone."""
     if len(numbers) < 2 or same_value(numbers[0].plain or "", numbers[1].plain or ""):
         return False
-    return _ONE_OF_SEVERAL.fullmatch(text, numbers[0].end, numbers[1].start) is not None
+    between = (numbers[0].end, numbers[1].start)
+    return _ONE_OF_SEVERAL.fullmatch(text, *between) is not None or _is_compound(text, *numbers[:2])
+
+
+def _is_compound(text: str, one: Number, other: Number) -> bool:
+    unit = _UNIT.fullmatch(text, one.end, other.start)
+    return unit is not None and _SMALLER_UNIT.match(text, other.end) is not None
 
 
 def _is_operand(text: str, numbers: list[Number]) -> bool:
@@ -199,7 +214,7 @@ def _are_alternatives(marked: str, one: Number, other: Number) -> bool:
         return marked.endswith("between ", 0, one.start)
     if between == ",":
         return _NOTHING_MORE.match(marked, other.end) is not None
-    return between in _ALTERNATIVES
+    return between in _ALTERNATIVES or _is_compound(marked, one, other)
 
 
 def _last_impossible(answer: NumberedText) -> re.Match[str] | None:

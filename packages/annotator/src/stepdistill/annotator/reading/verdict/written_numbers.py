@@ -53,7 +53,8 @@ _DECIMAL_COMMA = re.compile(
 # Whatever could go on with a number: most numbers of a text are over before it.
 _GOES_ON = (
     rf"[{_SPACE}]?(?:[\d^/\u2044\u00d7*\u00b7\u22c5\\{_VULGAR}{_HAN_SIZES}]|x[{_SPACE}]?10)"
-    rf"|[.,:'\u2019_]\d|[{_RAISED}]|[eE][+-]?\d|\{{|[-\u2013\u2014]\d"
+    rf"|[.,:'\u2019_]\d|[{_RAISED}]|[eE][+-]?\d|\{{|[-\u2013\u2014]\d|[xyz]\b"
+    rf"|[{_SPACE}]?(?:\u00b1|\+/-|\u221a|\u03c0|[ap]\.?m\b|[AP]\.?M\b|o'clock)|[ ]to[ ]the[ ]power"
     r"|(?:\^\{?)?(?:st|nd|rd|th)\b|[kKmMbB][nN]?\b"
     r"|[\s-](?:and[ ][\d\\]|hundred|thousand|[mbt]r?illi|lakh|crore|of[ ][A-Z]|[JFMASOND][a-z]{2})"
 )
@@ -89,7 +90,7 @@ _SIZE = re.compile(
     rf"|[{_SPACE}]?(?P<han>[{_HAN_SIZES}])"
 )
 _MOMENT = re.compile(
-    r"(?:\d{4}(?P<one>[-/.])\d{1,2}(?P=one)\d{1,2}"
+    r"\d{1,2}(?::\d\d)?\s?(?:[ap]\.?m\b|[AP]\.?M\b|o'clock)|(?:\d{4}(?P<one>[-/.])\d{1,2}(?P=one)\d{1,2}"
     r"|\d{1,2}(?P<other>[-/.])\d{1,2}(?P=other)(?:19|20)\d\d|\d{1,2}:\d\d(?::\d\d)?)(?!\d|[./-]\d)"
 )
 _OF_A_MONTH = re.compile(
@@ -100,8 +101,11 @@ _RANGE = re.compile(
 )
 # The rest of what is no single number, such as a list without spaces.
 _REST = re.compile(
-    rf"(?:[.,:'\u2019_/\u2044{_SPACE}]?\d|\^\{{?[\w+-]*+\}}?|[eE][+-]?\d|\\[,;: ]\d)++"
+    rf"(?:[.,:'\u2019_/\u2044{_SPACE}]?\d|\^(?!\{{?\s?\\circ)\{{?[\w+-]*+\}}?|[eE][+-]?\d"
+    r"|\\[,;: ]\d|\s?(?:\u00b1|\+/-|\\pm|\u221a|\\sqrt|\u03c0|\\pi)(?![A-Za-z])|[ ]to[ ]the[ ]power"
+    r"|[xyz](?!\w|\s?\d|[ ](?:as|more|the|times)[ ]))++"
 )
+_ROOTS = ("\u221a", "\u221a(", "sqrt{", "sqrt(")  # before a number: it is not the root
 
 _OPENS = re.compile(
     rf"(?:(?P<sign>[{_MINUS}])\s?)?(?:\\?[{_CURRENCY}]\s?(?P<minus>[{_MINUS}])?)?\Z"
@@ -165,6 +169,8 @@ def numbers_in(text: str, start: int = 0) -> Iterator[Number]:
         written = _written(text, begins)
         if written is None:
             continue
+        if text.endswith(_ROOTS, 0, first):
+            written = written._replace(plain=None)
         begin, negative = _opening(text, first, floor)
         plain = f"-{written.plain}" if negative and written.plain else written.plain
         place = floor = written.end
