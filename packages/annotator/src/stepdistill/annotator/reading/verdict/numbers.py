@@ -55,6 +55,11 @@ _IMPOSSIBLE = re.compile(
     r"|not make sense|n't make sense|no sense)\b[^.\n]{0,60}?"
     r"\b(?:(?P<negative>negative|below zero|less than zero)|fraction|fractional|half)\b"
 )
+# Behind it: `so she has no beads left`, `this means that there are none`.
+_NONE = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|with|be|sold|left|gets?|needs?) (?:no|none|zero|nothing)\b"
+    r"(?! (?:answer|solution|way|such|information|valid|possible))"
+)
 _RARE = ("negative", "fraction", "half", "zero")  # a quick look before the one above
 _OPERATORS = frozenset("+-*/x\u00d7\u00f7\u2212")
 _EQUALS = re.compile("=")
@@ -179,6 +184,8 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
     if not told or _is_concluded_in_words(answer):
         return _in_words(answer)
     impossible = _last_impossible(answer)
+    if impossible and (none := _none_at_all(answer, impossible)):
+        return none
     told = _behind(told, impossible.end()) if impossible else told
     known = [each.plain for value in fields.values() for each in _numbers_of(value) if each.plain]
     span, numbers = _conclusion(answer.marked, told, known)
@@ -222,6 +229,16 @@ def _last_impossible(answer: NumberedText) -> re.Match[str] | None:
     if not any(word in answer.marked for word in _RARE):
         return None
     return next(reversed(list(_IMPOSSIBLE.finditer(answer.marked, answer.begin))), None)
+
+
+def _none_at_all(answer: NumberedText, impossible: re.Match[str]) -> Verdict | None:
+    """`Since she cannot have negative beads, she has none`: zero."""
+    sentence = answer.sentence_at(impossible.start())
+    if answer.within(impossible.end(), sentence[1]):
+        return None
+    if not _NONE.search(answer.marked, impossible.end(), sentence[1]):
+        return None
+    return Verdict(label="0", rule="in-words", confidence=0.7, stated=(sentence,))
 
 
 def _behind(told: list[tuple[Span, list[Number]]], place: int) -> list[tuple[Span, list[Number]]]:
@@ -294,7 +311,7 @@ def _answer_in(
         return _taken_further(marked, span, behind)
     numbers = _of_the_main_clause(marked, (max(span[0], answer.begin), span[1]), numbers)
     if (computed := _computed_before(answer, span[0], numbers)) is not None:
-        return computed
+        return None if _another_beside(marked, computed, numbers) else computed
     new = [each for each in numbers if _is_new(each, known)]
     if len(new) > 1 and _BOTH.fullmatch(marked, new[0].end, new[1].start):
         return None
