@@ -13,7 +13,14 @@ from stepdistill.annotator.reading.verdict.written_numbers import (
 )
 
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
-_CONCLUDING = ("in total", "in conclusion", "in other words", "this means", "that means")
+_CONCLUDING = (
+    "in total",
+    "in conclusion",
+    "in other words",
+    "this means",
+    "that means",
+    "rounding",
+)
 _IN_A_NUMBER = re.compile(r"[\d.,'{}\\/^\s]*")
 # An answer's last characters, where its verdict stands: of 8 MB of `1+1+...` no more is read.
 MOST_READ = 40_000

@@ -19,6 +19,11 @@ from stepdistill.annotator.reading.verdict.numbered_text import (
     without_marks,
 )
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
+from stepdistill.annotator.reading.verdict.single_numbers import (
+    is_in_a_range,
+    is_one_of_several,
+    is_operand,
+)
 from stepdistill.annotator.reading.verdict.text import Span, Text
 from stepdistill.annotator.reading.verdict.written_numbers import (
     Number,
@@ -39,20 +44,21 @@ _SAID = re.compile(
 _ON_THE_WAY = frozenset(("result", "total", "difference", "sum"))
 _LEADS_TO = re.compile(
     r"\b(?:so(?! (?:that|as to)\b)|making|makes|thus|therefore|hence|leaving|leaves|meaning|means"
-    r"|equals?|gives|total of)\b"
+    r"|equals?|gives|total of|round(?:s|ed)(?: up| down)? to)\b"
 )
 _OPERATION = re.compile(r"[\d)]\s*[-+*/x\u00d7\u00f7\u2212]\s*[$(]?\d")
+_IN_ALL = re.compile(r"(?: [\w-]+){0,3},? (?:in all|altogether|in total)(?=[.,;!]|\s*\Z|\n)")
 _BOTH = re.compile(r"(?: \w+){0,3},? and (?:\w+ ){0,2}")
 _AND_ANOTHER = re.compile(r"(?: \w+){1,3},? and ")
-_ONE_OF_SEVERAL = re.compile(r"[%*)$]*\s*(?:to|or|and|through|,|-|\u2013|\u2014)\s*[*($]*")
 # `Since there are 10 in all, there is 1 box`: what is given, then what follows.
 _GIVEN_FIRST = re.compile(
-    r"(?:(?:so|therefore|thus|hence|and|but|then),? )?(?:since|because|as|given that)\b[^\n]*?, "
+    r"(?:(?:so|therefore|thus|hence|and|but|then),? )?"
+    r"(?:(?:since|because|as|if|with|given)\b[^\n]*?, |[^\n]*?, (?:and )?(?:so|then|therefore) )"
 )
 _COMPUTED_WITH = re.compile(r"\)?\s*(?:[+/\u00d7\u00f7\u2212-]|\*(?!\*)|x(?=\s?\d))\s*[($]*\d")
 _IMPOSSIBLE = re.compile(
-    r"\b(?:cannot|can't|can not|couldn't|could not|impossible|not possible|isn't possible"
-    r"|not make sense|n't make sense|no sense)\b[^.\n]{0,60}?"
+    r"(?:\bcannot|\bcan't|can not|couldn't|could not|impossible|not possible|isn't possible"
+    r"|(?:not|n't) make sense|no sense)\b[^.\n]{0,60}?"
     r"\b(?:(?P<negative>negative|below zero|less than zero)|fraction|fractional|half)\b"
 )
 # Behind it: `so she has no beads left`, `this means that there are none`.
@@ -61,19 +67,7 @@ _NONE = re.compile(
     r"(?! (?:answer|solution|way|such|information|valid|possible))"
 )
 _RARE = ("negative", "fraction", "half", "zero")  # a quick look before the one above
-_OPERATORS = frozenset("+-*/x\u00d7\u00f7\u2212")
 _EQUALS = re.compile("=")
-_ALTERNATIVES = frozenset(("to", "or", "through", "-", "\u2013", "\u2014"))
-_NOTHING_MORE = re.compile(r"[*)$\s]*(?:\"|[.;]?\s*\Z|\.\s|\n|,? and \d)")
-# `2 hours 30 minutes`, `5 ft 3 in`: one amount in two numbers.
-_UNIT = re.compile(
-    r"\s?(?:hours?|hrs?|h|minutes?|mins?|weeks?|days?|years?|months?|feet|foot|ft|yards?|met(?:er|re)s?"
-    r"|m|kg|kilograms?|lbs?|pounds?|dollars?|euros?|gallons?)\.?,?(?: and)?\s?|'"
-)
-_SMALLER_UNIT = re.compile(
-    r"\s?(?:minutes?|mins?|m|seconds?|secs?|hours?|h|days?|weeks?|months?|inch(?:es)?|in|cm"
-    r"|centimet(?:er|re)s?|g|grams?|ounces?|oz|cents?|pints?)\b|\""
-)
 _FARTHEST = 40  # characters between "the answer is" and its number
 _NEAR_EQUALS = 30
 
@@ -103,7 +97,7 @@ class NumberReader:
             numbers = behind or numbers
         if not numbers:
             return _from_words(text.lower(), 0, len(text))
-        alone = not _is_one_of_several(text, numbers) and not _is_operand(text, numbers)
+        alone = not is_one_of_several(text, numbers) and not is_operand(text, numbers)
         return numbers[0].plain if alone else None
 
     def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
@@ -148,35 +142,14 @@ def _said(answer: NumberedText) -> Verdict | None:
             continue
         words = marked[match.end() : number.start].strip("*_$ \"'(")
         others = answer.within(number.start, end)
-        if "=" in marked[number.end : end] or len(words) > 12 or _is_operand(marked, others):
+        if "=" in marked[number.end : end] or len(words) > 12 or is_operand(marked, others):
             continue
-        if _is_one_of_several(marked, others) or not number.plain:
+        if is_one_of_several(marked, others) or not number.plain:
             return undecided("no_verdict", ((start, end),))
         return Verdict(
             label=number.plain, rule="statement", confidence=0.93, stated=((start, end),)
         )
     return None
-
-
-def _is_one_of_several(text: str, numbers: list[Number]) -> bool:
-    """`3 to 5`, `3 or 4`, `3, 4`, `3 ft 4 in`: the first number is not meant alone."""
-    if len(numbers) < 2 or same_value(numbers[0].plain or "", numbers[1].plain or ""):
-        return False
-    between = (numbers[0].end, numbers[1].start)
-    return _ONE_OF_SEVERAL.fullmatch(text, *between) is not None or _is_compound(text, *numbers[:2])
-
-
-def _is_compound(text: str, one: Number, other: Number) -> bool:
-    unit = _UNIT.fullmatch(text, one.end, other.start)
-    return unit is not None and _SMALLER_UNIT.match(text, other.end) is not None
-
-
-def _is_operand(text: str, numbers: list[Number]) -> bool:
-    """`14 + 5 beads`: the first number is computed with, and is no answer."""
-    if len(numbers) < 2:
-        return False
-    between = text[numbers[0].end : numbers[1].start + 1].strip(" *)")
-    return between != "" and between[0] in _OPERATORS
 
 
 def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
@@ -192,7 +165,7 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
     chosen = _answer_in(answer, span, numbers, known)
     if chosen is None:
         return undecided("conflicting_verdicts", (span,))
-    if _is_in_a_range(answer, chosen) or _is_impossible(answer, impossible, chosen):
+    if is_in_a_range(answer, chosen) or _is_impossible(answer, impossible, chosen):
         return undecided("no_verdict", (span,))
     label = chosen.plain
     if _COMPUTED_WITH.match(answer.marked, chosen.end):
@@ -203,25 +176,6 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
     rule, confidence = ("final-verdict", 0.9) if final else ("last-number", 0.8)
     stated = _stated(answer, span, chosen)
     return Verdict(label=label, rule=rule, confidence=confidence, stated=stated)
-
-
-def _is_in_a_range(answer: NumberedText, chosen: Number) -> bool:
-    """`3-4`, `between 3 and 5`, `3 or 4`: no single number."""
-    if chosen.plain is None:
-        return True
-    near = answer.within(max(0, chosen.start - _FARTHEST), chosen.end + _FARTHEST)
-    place = near.index(chosen)
-    pairs = zip(near[max(0, place - 1) :], near[max(1, place) : place + 2], strict=False)
-    return any(_are_alternatives(answer.marked, *pair) for pair in pairs)
-
-
-def _are_alternatives(marked: str, one: Number, other: Number) -> bool:
-    between = marked[one.end : other.start].strip("%*)($ ")
-    if between == "and":
-        return marked.endswith("between ", 0, one.start)
-    if between == ",":
-        return _NOTHING_MORE.match(marked, other.end) is not None
-    return between in _ALTERNATIVES or _is_compound(marked, one, other)
 
 
 def _last_impossible(answer: NumberedText) -> re.Match[str] | None:
@@ -288,12 +242,25 @@ def _conclusion(
     for span, numbers in reversed(told):
         given = _GIVEN_FIRST.match(marked, *span)
         follows = given is not None and numbers[-1].start >= given.end()
-        if follows or concludes(marked, span) or "=" in marked[span[0] : span[1]]:
+        if follows or concludes(marked, span):
             return span, numbers
+        if "=" in marked[span[0] : span[1]]:
+            return _without_its_sign(span, numbers, told)
     for span, numbers in reversed(told):
         if any(_is_new(each, known) for each in numbers):
             return span, numbers
     return told[-1]
+
+
+def _without_its_sign(
+    span: Span, numbers: list[Number], told: list[tuple[Span, list[Number]]]
+) -> tuple[Span, list[Number]]:
+    """`4 - 40 = -36. Ann has 36 more pens.`: the later sentence that says how much it is."""
+    plain = numbers[-1].plain or ""
+    for later, others in told[told.index((span, numbers)) + 1 :]:
+        if plain.startswith("-") and any(each.plain == plain[1:] for each in others):
+            return later, others
+    return span, numbers
 
 
 def _is_new(number: Number, known: list[str]) -> bool:
@@ -305,13 +272,15 @@ def _answer_in(
 ) -> Number | None:
     """Of a sentence's numbers the one behind `=`, else a computed one, else a new one."""
     marked = answer.marked
-    equals = marked.rfind("=", *span)
+    equals = max(marked.rfind("=", *span), marked.rfind("\u2248", *span))
     behind = [each for each in numbers if each.start > equals >= 0]
     if behind:
         return _taken_further(marked, span, behind)
     numbers = _of_the_main_clause(marked, (max(span[0], answer.begin), span[1]), numbers)
     if (computed := _computed_before(answer, span[0], numbers)) is not None:
         return None if _another_beside(marked, computed, numbers) else computed
+    if len(in_all := [each for each in numbers if _IN_ALL.match(marked, each.end)]) == 1:
+        return in_all[0]
     new = [each for each in numbers if _is_new(each, known)]
     if len(new) > 1 and _BOTH.fullmatch(marked, new[0].end, new[1].start):
         return None

@@ -31,7 +31,10 @@ _POWERS_OF_TEN = {
     **{"milliard": 9, "trillion": 12, "k": 3, "m": 6, "mn": 6, "b": 9, "bn": 9},
     **{"\u767e": 2, "\u5343": 3, "\u4e07": 4, "\u842c": 4, "\u4ebf": 8, "\u5104": 8},
 }
-_ENDINGS_BEFORE_ODD_NUMBERS = frozenset(word[-3:] for word in (*_MONTHS, "minus", "negative"))
+_BEFORE_YEARS = frozenset(("in", "In", "since", "Since"))
+_ENDINGS_BEFORE_ODD_NUMBERS = frozenset(
+    word[-3:] for word in (*_MONTHS, "minus", "negative", "since", " in", " In", "\nIn", "In")
+)
 _HAN_SIZES = "\u767e\u5343\u4e07\u842c\u4ebf\u5104"
 _MOST_DIGITS = 60  # more are kept as they stand, but not computed with
 
@@ -93,6 +96,7 @@ _MOMENT = re.compile(
     r"\d{1,2}(?::\d\d)?\s?(?:[ap]\.?m\b|[AP]\.?M\b|o'clock)|(?:\d{4}(?P<one>[-/.])\d{1,2}(?P=one)\d{1,2}"
     r"|\d{1,2}(?P<other>[-/.])\d{1,2}(?P=other)(?:19|20)\d\d|\d{1,2}:\d\d(?::\d\d)?)(?!\d|[./-]\d)"
 )
+_YEAR = re.compile(r"(?:1[89]|20)\d\d(?![\d.,]\d|\s?[/%$])(?= |,|\.?\Z)")
 _OF_A_MONTH = re.compile(
     rf"(?:,?[ ](?:of[ ])?(?P<month>{'|'.join(sorted(_MONTHS))})\b)?(?:,?[ ]\d{{4}}\b)?"
 )
@@ -182,7 +186,10 @@ def _written(text: str, begins: re.Match[str]) -> _Written | None:
     first, end = begins.span()
     if begins["digits"] is None:
         return _to_its_end(text, first, _fraction(text, first))
-    in_a_month = _is_in_a_month(text, first)
+    word = _word_before(text, first)
+    in_a_month = word in _MONTHS
+    if word in _BEFORE_YEARS and _YEAR.match(text, first):
+        return _Written(end, begins["digits"], moment=True)
     if not in_a_month and begins["more"] is None:
         return _Written(end, begins["digits"])
     if moment := _MOMENT.match(text, first):
@@ -193,10 +200,6 @@ def _written(text: str, begins: re.Match[str]) -> _Written | None:
     if _ORDINAL.match(text, end):
         return None
     return _to_its_end(text, first, _amount(text, begins))
-
-
-def _is_in_a_month(text: str, first: int) -> bool:
-    return _word_before(text, first) in _MONTHS
 
 
 def _word_before(text: str, first: int) -> str:
