@@ -98,6 +98,12 @@ PENS = {"question": "Ann has 40 pens and Bob has 4. How many more pens than Bob 
         ("Ann has between 30 and 36 more pens.", None),
         ("Therefore, the difference between 40 and 4 is 36.", "36"),
         ("Answer: 1. 36", "36"),
+        ("4 - 40 = -36. The negative sign shows that Bob has 36 fewer.", "36"),
+        ("42 / 16 = 2.625. Rounding up, they need 3 boxes.", "3"),
+        ("40 / 16 = 2.5 \u2248 3", "3"),
+        ("Each box holds 4 + 6 = 10. There are 20 in all, so she needs 2 boxes.", "2"),
+        ("In 2019, Ann had 36 more pens than Bob.", "36"),
+        ("Ann buys 12 pens on Monday and 24 on Tuesday, 36 in all.", "36"),
     ],
 )
 def test_the_conclusion_goes_before_what_is_on_its_way(answer: str, label: str | None) -> None:

@@ -61,6 +61,7 @@ _GOES_ON = (
     r"|(?:\^\{?)?(?:st|nd|rd|th)\b|[kKmMbB][nN]?\b"
     r"|[\s-](?:and[ ][\d\\]|hundred|thousand|[mbt]r?illi|lakh|crore|of[ ][A-Z]|[JFMASOND][a-z]{2})"
 )
+_FIRST = re.compile(rf"[\d\\{_VULGAR}]")  # one set of characters: a search skips to it
 _BEGINS = re.compile(
     rf"(?P<digits>\d++(?:\.\d++)?|\.\d++)(?P<more>(?={_GOES_ON}))?"
     rf"|[{_VULGAR}]|\\[dtc]?frac(?![A-Za-z])"
@@ -106,8 +107,8 @@ _RANGE = re.compile(
 # The rest of what is no single number, such as a list without spaces.
 _REST = re.compile(
     rf"(?:[.,:'\u2019_/\u2044{_SPACE}]?\d|\^(?!\{{?\s?\\circ)\{{?[\w+-]*+\}}?|[eE][+-]?\d"
-    r"|\\[,;: ]\d|\s?(?:\u00b1|\+/-|\\pm|\u221a|\\sqrt|\u03c0|\\pi)(?![A-Za-z])|[ ]to[ ]the[ ]power"
-    r"|[xyz](?!\w|\s?\d|[ ](?:as|more|the|times)[ ]))++"
+    rf"|\*\*\d|[{_VULGAR}]|\\[,;: ]\d|\s?(?:\u00b1|\+/-|\\pm|\u221a|\\sqrt|\u03c0|\\pi)(?![A-Za-z])"
+    r"|[ ]to[ ]the[ ]power|[xyz](?!\w|\s?\d|[ ](?:as|more|the|times)[ ]))++"
 )
 _ROOTS = ("\u221a", "\u221a(", "sqrt{", "sqrt(")  # before a number: it is not the root
 
@@ -158,8 +159,15 @@ def with_plain_digits(text: str) -> str:
 def numbers_in(text: str, start: int = 0) -> Iterator[Number]:
     """The numbers of a text (with plain digits) from left to right; none overlap."""
     place = floor = start
-    while begins := _BEGINS.search(text, place):
-        first, place = begins.span()
+    while candidate := _FIRST.search(text, place):
+        first = candidate.start()
+        if first > place and text[first - 1] == ".":
+            first -= 1
+        begins = _BEGINS.match(text, first)
+        if begins is None:
+            place = candidate.end()
+            continue
+        place = begins.end()
         before, digits = text[first - 1 : first], begins["digits"]
         if before == " " and digits and begins["more"] is None:
             # Nearly all numbers of an answer: `has 14 beads`.
