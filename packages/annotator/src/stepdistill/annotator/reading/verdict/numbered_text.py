@@ -2,7 +2,9 @@
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from functools import cached_property
+from itertools import takewhile
 
 from stepdistill.annotator.reading.verdict.lexicon import CONCLUDING_WORDS
 from stepdistill.annotator.reading.verdict.text import FILLER, HIDDEN, Span, Text
@@ -42,12 +44,7 @@ class NumberedText:
     @cached_property
     def numbers(self) -> list[Number]:
         """The numbers, from left to right; none of what the answer only quotes."""
-        tail = without_marks(with_plain_digits(self.text.answer[self.begin :]))
-        found = list(numbers_in(" " * self.begin + tail, self.begin))
-        hidden = self.text.hidden
-        if HIDDEN not in hidden:
-            return found
-        return [each for each in found if hidden[each.end - 1] not in (HIDDEN, FILLER)]
+        return list(self._from(self.begin))
 
     @cached_property
     def conclusion(self) -> int:
@@ -58,14 +55,20 @@ class NumberedText:
         return -1
 
     def within(self, start: int, end: int) -> list[Number]:
-        """The numbers that begin in this part."""
+        """The numbers that begin in this part; no more than these are looked for."""
+        if "numbers" not in self.__dict__:
+            start = max(start, self.begin)
+            return list(takewhile(lambda number: number.start < end, self._from(start)))
         first = bisect_left(self._starts, start)
         return self.numbers[first : bisect_left(self._starts, end, first)]
 
     def first(self, start: int, end: int) -> Number | None:
         """The first number that begins in this part."""
-        index = bisect_left(self._starts, start)
-        found = self.numbers[index] if index < len(self.numbers) else None
+        if "numbers" not in self.__dict__:
+            found = next(self._from(max(start, self.begin)), None)
+        else:
+            index = bisect_left(self._starts, start)
+            found = self.numbers[index] if index < len(self.numbers) else None
         return found if found and found.start < end else None
 
     def sentence_at(self, place: int) -> Span:
@@ -78,11 +81,24 @@ class NumberedText:
     def told(self) -> list[tuple[Span, list[Number]]]:
         """The sentences that hold numbers, with them; times and dates where nothing else is."""
         found: list[tuple[Span, list[Number]]] = []
+        if not self.numbers:
+            return found
         for span in self.text.sentences:
             if span[1] > self.begin and (numbers := self.within(*span)):
                 amounts = [each for each in numbers if not each.moment]
                 found.append((span, amounts or numbers))
         return found
+
+    def _from(self, start: int) -> Iterator[Number]:
+        hidden = self.text.hidden
+        for number in numbers_in(self._written, start):
+            if hidden[number.end - 1] not in (HIDDEN, FILLER):
+                yield number
+
+    @cached_property
+    def _written(self) -> str:
+        tail = without_marks(with_plain_digits(self.text.answer[self.begin :]))
+        return " " * self.begin + tail
 
     @cached_property
     def _starts(self) -> list[int]:

@@ -141,7 +141,7 @@ def _said(answer: NumberedText) -> Verdict | None:
         if number is None:
             continue
         words = marked[match.end() : number.start].strip("*_$ \"'(")
-        others = answer.within(number.start, end)
+        others = answer.within(number.start, min(end, number.end + _FARTHEST))
         if "=" in marked[number.end : end] or len(words) > 12 or is_operand(marked, others):
             continue
         if is_one_of_several(marked, others) or not number.plain:

@@ -6,7 +6,6 @@
 """
 
 import re
-import sys
 import unicodedata
 from collections.abc import Iterator
 from fractions import Fraction
@@ -20,8 +19,16 @@ _VULGAR = "\u00bc-\u00be\u2150-\u215e\u2189"  # one half, one third, ... in one 
 _RAISED = "\u2070\u00b9\u00b2\u00b3\u2074-\u2079"
 # Scripts that put no space between a word and a number: kana, Han, Hangul, Thai.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
-_FULL_WIDTH = "\uff0e\uff0c\uff0d\uff0b\uff0f\uff1a\uff05\uff04\uff1d\uff08\uff09\uff0a\u066b\u066c"
-_FULL_WIDTH_MEANS = ".,-+/:%$=()*.,"
+# The signs that full-width and Arabic numbers are set in.
+_FULL_WIDTH = dict(
+    zip(
+        "\uff0e\uff0c\uff0d\uff0b\uff0f\uff1a\uff05\uff04\uff1d\uff08\uff09\uff0a\u066b\u066c",
+        ".,-+/:%$=()*.,",
+        strict=True,
+    )
+)
+_FULL_WIDTH_SIGN = re.compile(f"[{''.join(_FULL_WIDTH)}]")
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _MONTH_NAMES = (
     "January February March April May June July August September October November December"
 )
@@ -116,7 +123,8 @@ _OPENS = re.compile(
     rf"(?:(?P<sign>[{_MINUS}])\s?)?(?:\\?[{_CURRENCY}]\s?(?P<minus>[{_MINUS}])?)?\Z"
 )
 _IN_WORDS = re.compile(
-    r"(?:(?:^|\b(?:is|are|was|be|equals?|of|to)[ ]|[:=({*$#\"][ ]?)minus|\bnegative)[ ]\Z",
+    r"(?:(?:^|\b(?:is|are|was|be|equals?|of|to)[ ]|[:=({*$#\"][ ]?)(?=minus)|\b(?=negative))"
+    r"(?P<word>minus|negative)[ ]\Z",
     re.IGNORECASE,
 )
 _SAID_TO_BE = re.compile(r"\b(?:is|are|was|were|be|equals?|to|of)\Z", re.IGNORECASE)
@@ -143,22 +151,17 @@ class _Written(NamedTuple):
     moment: bool = False
 
 
-@cache
-def _plain_signs() -> dict[int, str]:
-    """The digits of all scripts, and the signs that full-width and Arabic numbers are set in."""
-    letters = map(chr, range(128, sys.maxunicode + 1))
-    digits = {ord(each): str(unicodedata.decimal(each)) for each in letters if each.isdecimal()}
-    return digits | dict(zip(map(ord, _FULL_WIDTH), _FULL_WIDTH_MEANS, strict=True))
-
-
 def with_plain_digits(text: str) -> str:
     """The text with digits `0` to `9` for those of any script, at its length."""
-    return text if text.isascii() else text.translate(_plain_signs())
+    if text.isascii():
+        return text
+    text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found.group())), text)
+    return _FULL_WIDTH_SIGN.sub(lambda found: _FULL_WIDTH[found.group()], text)
 
 
 def numbers_in(text: str, start: int = 0) -> Iterator[Number]:
     """The numbers of a text (with plain digits) from left to right; none overlap."""
-    place = floor = start
+    place, floor = start, 0
     while candidate := _FIRST.search(text, place):
         first = candidate.start()
         if first > place and text[first - 1] == ".":
@@ -346,7 +349,7 @@ def _opening(text: str, first: int, floor: int) -> tuple[int, bool]:
     if before[-1:] == " " and before[-2:-1].isalnum():
         if before.endswith(("inus ", "tive ")):
             word = _IN_WORDS.search(text, max(floor, first - 20), first)
-            return (word.start(), True) if word else (first, False)
+            return (word.start("word"), True) if word else (first, False)
         return first, False
     opens = _OPENS.search(before)
     if opens is None or not opens.group():
