@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import SequenceMatcher
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from stepdistill.annotator.prompt.mix import asked, load_mix, mix_files
+from stepdistill.annotator.prompt.mix import asked, check_templates, load_mix, mix_files
 from stepdistill.annotator.prompt.render import gold_placeholders, leak_warning
-from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.prompt.task import check_placeholders
+from stepdistill.annotator.prompt.template import Template, load_templates
 from stepdistill.common.errors import PromptError
 from stepdistill.common.placeholders import filler, placeholders, unknown_placeholders
 from stepdistill.common.task import TaskSpec
@@ -31,6 +32,26 @@ class PromptProblem(NamedTuple):
 
 
 _error, _warning = partial(PromptProblem, "error"), partial(PromptProblem, "warning")
+
+
+def fit_templates(prompts: Path, task: TaskSpec, names: Collection[str]) -> dict[str, Template]:
+    """The task's templates of these names, or all of them, fit to be asked with.
+
+    Raises PromptError: one is not there, or has a placeholder that no row fills."""
+    known = load_templates(prompts, task.task)
+    check_templates(set(names), set(known), task.task)
+    templates = {name: known[name] for name in dict.fromkeys(names or known)}
+    if not templates:
+        raise PromptError(f"{prompts / task.task}: no templates*.yaml with a template")
+    check_words(prompts, task, templates)
+    return templates
+
+
+def check_words(prompts: Path, task: TaskSpec, templates: Mapping[str, Template]) -> None:
+    """Raise PromptError where a template has a placeholder that no row fills."""
+    for name, template in templates.items():
+        where = f"{prompts / task.task}: template {name}"
+        check_placeholders(where, template.system + template.user, task, gold_placeholders(task))
 
 
 def check_prompts(

@@ -78,6 +78,12 @@ def load_mix(prompts: Path, task: str, mix: str) -> Mix:
     return read_yaml(path, Mix)
 
 
+def chosen_mix(prompts: Path, task: str, mix: str | None, template: str | None) -> Mix:
+    """What settings name: one template for all, or a mix, by default the task's. Raises
+    PromptError."""
+    return load_mix(prompts, task, mix or DEFAULT_MIX) if template is None else single(template)
+
+
 def mix_files(prompts: Path, task: str) -> dict[str, Path]:
     """The task's mixes, by name."""
     return {path.stem: path for path in sorted((prompts / task / "mixes").glob("*.yaml"))}

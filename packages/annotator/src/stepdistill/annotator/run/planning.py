@@ -10,10 +10,11 @@ from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.model_options import load_options
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.prompt.mix import DEFAULT_MIX, Mix, check_templates, load_mix, single
-from stepdistill.annotator.prompt.render import gold_placeholders, leak_warning
-from stepdistill.annotator.prompt.task import check_placeholders, load_task
-from stepdistill.annotator.prompt.template import Template, load_templates
+from stepdistill.annotator.prompt.check import check_words, fit_templates
+from stepdistill.annotator.prompt.mix import Mix, chosen_mix, single
+from stepdistill.annotator.prompt.render import leak_warning
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import (
     AUTO_CONCURRENCY,
@@ -21,7 +22,7 @@ from stepdistill.annotator.settings.teacher import (
     Secrets,
 )
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
-from stepdistill.common.errors import ConfigError, PromptError
+from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import TaskSpec
 
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
@@ -86,11 +87,8 @@ def make_plans(config: RunSettings, teacher: TeacherSpec | None = None) -> list[
     teacher: as `teacher_spec` has made it, where it has; so do the functions below.
     """
     task, teacher = load_task(config.prompts, config.task), teacher or teacher_spec(config)
-    templates = load_templates(config.prompts, config.task)
-    mix = _mix(config)
-    check_templates(mix.templates, set(templates), config.task)
-    used = {name: templates[name] for name in sorted(mix.templates)}
-    _check_words(config, task, used)
+    mix = chosen_mix(config.prompts, config.task, config.mix, config.template)
+    used = fit_templates(config.prompts, task, sorted(mix.templates))
     splits = dict.fromkeys(config.splits)
     return [_plan(config, teacher, task, split, mix, used) for split in splits]
 
@@ -100,12 +98,9 @@ def make_template_plan(
 ) -> Plan:
     """A plan over the first split that knows these templates, or all of the task; its mix is the
     first of them alone. Raises PromptError, DatasetError and ConfigError."""
-    templates = load_templates(config.prompts, config.task)
-    check_templates(set(names), set(templates), config.task)
-    used = {name: templates[name] for name in dict.fromkeys(names or templates)}
-    if not used:
-        raise PromptError(f"{config.prompts / config.task}: no templates*.yaml with a template")
-    return plan_of_templates(config, used, teacher)
+    task, teacher = load_task(config.prompts, config.task), teacher or teacher_spec(config)
+    used = fit_templates(config.prompts, task, names)
+    return _plan(config, teacher, task, config.splits[0], single(next(iter(used))), used)
 
 
 def plan_of_templates(
@@ -114,9 +109,8 @@ def plan_of_templates(
     """A plan over the first split that knows these; its mix is the first of them alone. Raises
     PromptError, DatasetError and ConfigError."""
     task, teacher = load_task(config.prompts, config.task), teacher or teacher_spec(config)
-    _check_words(config, task, templates)
-    mix = single(next(iter(templates)))
-    return _plan(config, teacher, task, config.splits[0], mix, templates)
+    check_words(config.prompts, task, templates)
+    return _plan(config, teacher, task, config.splits[0], single(next(iter(templates))), templates)
 
 
 def _plan(
@@ -161,15 +155,3 @@ def _check_url(url: str) -> None:
         raise ConfigError(f"--base-url {url}: {error}") from None
     if not url.startswith(("http://", "https://")) or not host:
         raise ConfigError(f"--base-url {url}: not a URL such as http://localhost:8000/v1")
-
-
-def _mix(config: RunSettings) -> Mix:
-    if config.template is not None:
-        return single(config.template)
-    return load_mix(config.prompts, config.task, config.mix or DEFAULT_MIX)
-
-
-def _check_words(config: RunSettings, task: TaskSpec, templates: dict[str, Template]) -> None:
-    for name, template in templates.items():
-        where = f"{config.prompts / config.task}: template {name}"
-        check_placeholders(where, template.system + template.user, task, gold_placeholders(task))
