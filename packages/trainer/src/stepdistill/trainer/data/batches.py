@@ -6,7 +6,7 @@ are, so a block reads the same wherever it stands in a line; masks keep the bloc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ def share_lines(inputs: Ints, targets: Ints, most: int) -> list[list[int]]:
     lines: list[list[int]] = []
     room = np.empty((0, 2), dtype=np.int64)
     sizes = np.stack([inputs, targets], axis=1)
+    # First fit, the longest first: within some per cent of the best, and the same on every machine.
     for number in np.argsort(-inputs, kind="stable"):
         fitting = np.flatnonzero((room >= sizes[number]).all(axis=1))
         if len(fitting):
@@ -74,8 +75,9 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How rows are laid out. round_to: lengths are padded to a multiple of it.
+    """How rows are laid out.
 
+    round_to: lengths in tokens are padded to a multiple of it.
     pack: inputs share lines of so many tokens; None: each has a line of its own.
     """
 
@@ -87,11 +89,12 @@ class Layout:
 class Targets:
     """One task's targets in a batch.
 
-    ids: (lines, longest), padded with -100. inputs: how many of the batch's lines of input are the
-    task's; they follow those of the tasks before it. source: (targets,), which of these inputs a
-    target answers; None: target i answers input i. weights: (targets,); None: all 1.
-    blocks: as ids, the number of the target that a token belongs to, -1 at padding; None: line i is
-    target i. Where there are blocks, line i answers the task's line i of input.
+    ids: (lines, longest), padded with -100.
+    inputs: how many of the batch's lines of input are the task's, after those of tasks before it.
+    source: (targets,), which of these inputs a target answers; None: target i answers input i.
+    weights: (targets,); None: all 1.
+    blocks: as ids, the number of the target that a token belongs to, -1 at padding, where line i
+        answers the task's line i of input; None: line i is target i.
     """
 
     ids: torch.Tensor
@@ -102,27 +105,23 @@ class Targets:
 
     def to(self, device: torch.device) -> "Targets":
         """The same on another device."""
-        return Targets(
-            ids=self.ids.to(device, non_blocking=True),
-            inputs=self.inputs,
-            source=_moved(self.source, device),
-            weights=_moved(self.weights, device),
-            blocks=_moved(self.blocks, device),
-        )
+        names = ("ids", "source", "weights", "blocks")
+        return replace(self, **{name: _moved(getattr(self, name), device) for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """A micro-batch.
 
-    input_ids, mask: (all tasks' lines of input, longest), padded with 0; mask is 1 at real tokens,
-    or, where inputs share lines, the number of the input among its task's, from 1.
+    input_ids: (all tasks' lines of input, longest), padded with 0.
+    mask: as input_ids, 1 at real tokens; where inputs share lines, the input's number, from 1.
     targets: one for each task, None where no row has any.
     pairs: (2, n), where the n rows that have both of the first two tasks stand among the inputs of
-    the one and of the other; None where none has.
+        the one and of the other; None where none has.
     totals: target tokens of each task in the whole step, over all ranks and micro-batches, weighed;
-    then the rows with a pair, where they are asked for.
-    rows, input_tokens, target_tokens: of this batch alone, padding not counted; padded: with it.
+        then the rows with a pair, where they are asked for.
+    rows, input_tokens, target_tokens: of this batch alone, padding not counted.
+    padded: tokens, padding counted.
     """
 
     input_ids: torch.Tensor
@@ -142,17 +141,10 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        return Batch(
-            input_ids=self.input_ids.to(device, non_blocking=True),
-            mask=self.mask.to(device, non_blocking=True),
-            targets=tuple(None if part is None else part.to(device) for part in self.targets),
-            pairs=_moved(self.pairs, device),
-            totals=self.totals,
-            rows=self.rows,
-            input_tokens=self.input_tokens,
-            target_tokens=self.target_tokens,
-            padded=self.padded,
-        )
+        targets = tuple(None if part is None else part.to(device) for part in self.targets)
+        names = ("input_ids", "mask", "pairs")
+        moved = {name: _moved(getattr(self, name), device) for name in names}
+        return replace(self, targets=targets, **moved)
 
 
 def collate(

@@ -76,6 +76,7 @@ def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
 
     Rows that stand in several folders are one: the first label counts, rationales come together.
     """
+    # The share is of rows, before any is found unusable: all teachers' runs draw the same ones.
     rows = _subsample(list(_rows(split)), config.subsample, config.seed)
     most = config.rationales if explaining(config.table()) else 0
     if not rows:

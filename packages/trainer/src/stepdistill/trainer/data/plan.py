@@ -24,10 +24,11 @@ POOL_STEPS = 64
 class Sharing:
     """How a step is shared out.
 
-    accumulate: micro-batches of a step, at least. most_tokens: padded tokens of one rank's
-    micro-batch at most (None: no limit); a step has more micro-batches where it asks for more.
+    accumulate: micro-batches of a step, at least.
+    most_tokens: padded tokens of one rank's micro-batch at most, so that a step may have more of
+        them; None: no limit.
     lockstep: all ranks must run the same layers (ZeRO-3), so a rank without a row for a task joins
-    in with a target that counts for nothing.
+        in with a target that counts for nothing.
     """
 
     rank: int = 0
@@ -68,6 +69,8 @@ class StepPlan:
     def step(self, number: int) -> list[Batch]:
         """This rank's micro-batches of step `number`, counted from 0."""
         rows = self.rows(number)
+        # Longest first: a micro-batch holds rows of like length, and what does not fit into memory
+        # fails at once.
         rows = rows[np.argsort(-self._inputs[rows], kind="stable")]
         totals = self._totals(rows)
         return [self._share(micro, totals) for micro in self._micro_batches(rows)]
@@ -129,6 +132,7 @@ def arrange(rows: Ints, inputs: Ints, targets: Ints, kinds: Ints, steps: int) ->
     (with a rationale, without) are spread evenly, so that every step holds its share of each.
     """
     size = len(rows) // steps
+    # Strips alike in length of input, about sqrt(steps) of them; in each, steps alike in targets.
     by_input = rows[np.argsort(inputs[rows], kind="stable")]
     arranged: list[Ints] = []
     for strip in np.array_split(np.arange(steps), max(1, math.isqrt(steps))):

@@ -190,14 +190,19 @@ def _arrays(task: TaskTokens) -> dict[str, Ints | Floats]:
 
 def _load(folder: Path, number: int) -> TaskTokens:
     def array(name: str) -> NDArray[Any]:
+        # Mapped: the ranks of a host share one copy, and rows are read as steps ask for them.
         return np.load(folder / f"{number}-{name}.npy", mmap_mode="r")
 
+    inputs, targets = (
+        Ragged(flat=array(name), starts=array(f"{name}-starts")) for name in ("inputs", "targets")
+    )
+    long_inputs, long_targets = array("cut").tolist()
     return TaskTokens(
-        inputs=Ragged(flat=array("inputs"), starts=array("inputs-starts")),
-        targets=Ragged(flat=array("targets"), starts=array("targets-starts")),
+        inputs=inputs,
+        targets=targets,
         first=array("first"),
         weights=array("weights"),
-        cut=(int(array("cut")[0]), int(array("cut")[1])),
+        cut=(long_inputs, long_targets),
     )
 
 

@@ -83,8 +83,10 @@ def log_probabilities(
     targets = shared_targets(generated).to(device)
     numbers = mask * torch.arange(1, len(rows) + 1, device=device)[:, None]
     with torch.inference_mode():
+        # (rows, longest) -> (rows, longest, width)
         hidden = model.encoder(input_ids=input_ids, attention_mask=mask)[0]
         decoded = decode(model, hidden, numbers, targets)
+        # (tokens,) -> (texts,): a text's log probability is the sum over its tokens.
         sums = decoded.logits.new_zeros(sum(map(len, texts)))
         sums.index_add_(0, decoded.target, -decoded.losses())
     return [part.tolist() for part in sums.split(list(map(len, texts)))]

@@ -64,7 +64,7 @@ def decode(
     output = _decoder_output(student, hidden, mask, targets)
     # The vocabulary is T5's widest layer: it is computed where there is a target, nowhere else.
     real = targets.ids != IGNORED
-    output = output[real]
+    output = output[real]  # (lines, longest, width) -> (target tokens, width)
     if getattr(student.config, "scale_decoder_outputs", False):
         output = output * student.model_dim**-0.5
     target = real.nonzero()[:, 0] if targets.blocks is None else targets.blocks[real]
@@ -93,6 +93,7 @@ def _decoder_output(
             use_cache=False,
         )[0]
     if targets.source is not None:
+        # (inputs, ...) -> (targets, ...): an input of several targets is encoded once.
         hidden, mask = hidden[targets.source], mask[targets.source]
     return student.decoder(
         input_ids=student.prepare_decoder_input_ids_from_labels(targets.ids),

@@ -25,6 +25,7 @@ class TaskLosses(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy summed over target tokens, each weighed: (tasks,), or one more."""
         mask = same_block(batch.mask) if batch.packed else batch.mask
+        # One pass over all tasks' inputs: (lines, longest) -> (lines, longest, width).
         hidden = self.student.encoder(input_ids=batch.input_ids, attention_mask=mask)[0]
         decoded: list[Decoded | None] = []
         nothing = hidden.new_zeros((), dtype=torch.float32)
@@ -35,7 +36,7 @@ class TaskLosses(nn.Module):
                 decoded.append(None)
                 sums.append(nothing)
                 continue
-            end = start + targets.inputs
+            end = start + targets.inputs  # a task's lines stand together, in the tasks' order
             output = decode(self.student, hidden[start:end], batch.mask[start:end], targets)
             decoded.append(output)
             sums.append(_summed(output, targets))
@@ -61,6 +62,7 @@ def _mutual_information(decoded: list[Decoded | None], pairs: torch.Tensor) -> t
     """
     label, rationale = decoded[:2]
     assert label is not None and rationale is not None  # both, where there are pairs
+    # The label teaches the explanation and not the other way round: (n, words), no gradient.
     goal = _word_peaks(label, pairs[0]).detach()
     output = _word_peaks(rationale, pairs[1]).clamp_min(_LEAST).log()
     return functional.cross_entropy(output, goal / goal.sum(1, keepdim=True), reduction="sum")

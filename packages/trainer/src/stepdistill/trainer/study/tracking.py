@@ -17,13 +17,17 @@ Source = Literal["own", "original"]
 class Run:
     """One training run. None and "" where a thing is not known or was not used.
 
-    source: own, or the original's file. key: the same run has the same key. study: which sweep or
-    group it belongs to. data: what it was trained and judged on, by content. teacher: who gave
-    labels or rationales that were learnt from. mix: the prompts that rationales come from.
-    templates: the same without regard to shares. settings: all others that decide the result and
-    are not the default, as JSON. subsample, rationale_rate: shares, 0..1. rationale_words: mean of
-    those learnt from. seconds: of training, on each of `ranks` devices. hand_entered: typed in by
-    the original's author from another paper, not the outcome of a run.
+    source: own, or the original's file.
+    key: the same run has the same key.
+    study: which sweep or group it belongs to.
+    data: what it was trained and judged on, by content.
+    teacher: who gave labels or rationales that were learnt from.
+    mix: the prompts that rationales come from; templates: the same without regard to shares.
+    settings: all others that decide the result and are not the default, as JSON.
+    subsample, rationale_rate: shares, 0..1.
+    rationale_words: mean of those learnt from.
+    seconds: of training, on each of `ranks` devices.
+    hand_entered: typed in by the original's author from another paper, not the outcome of a run.
     """
 
     source: Source

@@ -67,6 +67,7 @@ class Checkpoints:
             content = {"fingerprint": self._fingerprint, "ranks": [asdict(one) for one in shares]}
             write_whole(draft / "progress.json", orjson.dumps(content))
             _publish(draft, whole)
+            # Only now: until the new folder has its name, the older one is what a kill leaves.
             self._clean({whole, self.best(progress.best_step)})
 
     def restore(self, *, universal: bool) -> TrainingProgress:

@@ -146,6 +146,7 @@ class Engine:
         optimizer = torch.optim.AdamW(
             self._losses.parameters(), lr=0.0, weight_decay=settings.weight_decay, fused=True
         )
+        # The learning rate is set at every step; DeepSpeed's own schedules are not used.
         started = deepspeed.initialize(
             model=self._losses, optimizer=optimizer, config=self._config(), dist_init_required=False
         )

@@ -22,8 +22,11 @@ _ROWS_AT_ONCE = 64
 class EvalBatches:
     """Examples to judge as token ids, longest first, in batches that are the same on all ranks.
 
-    batches: (index of the example, its token ids). longest_answer: tokens, over the gold labels.
-    whole: an answer is the label alone. by: how an answer is found. cut: inputs that were too long.
+    batches: (index of the example, its token ids).
+    longest_answer: tokens, over the gold labels.
+    whole: an answer is the label alone.
+    by: how an answer is found.
+    cut: inputs that were too long.
     """
 
     examples: Sequence[EvalExample]

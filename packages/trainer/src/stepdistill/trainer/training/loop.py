@@ -44,8 +44,11 @@ class ValidPoint:
 class TrainingProgress:
     """How far a run has come: what a checkpoint keeps beside the engine's own state.
 
-    unlogged: the steps since the last line of the history. rows, input_tokens, target_tokens: what
-    this rank learnt from; padded: tokens, padding included. seconds: without validation.
+    step: steps done. best_step: after which the best validation stood; 0: none yet.
+    train, valid: the history. unlogged: the steps since its last line.
+    rows, input_tokens, target_tokens: what this rank learnt from.
+    padded: tokens of this rank, padding included.
+    seconds: of training, without validation.
     """
 
     step: int = 0
@@ -117,6 +120,7 @@ class Loop:
             # Asked on every rank, for they stop together.
             stop = self._parts.engine.world.any(self._parts.stopping())
             is_early = self._stops_early()
+            # Before leaving, so that going on, or judging, starts from this very step.
             if stop or is_early or self._is_due(self._config.checkpoint_every):
                 self._parts.saver.save(progress)
             if is_early:
@@ -185,6 +189,7 @@ class Loop:
             n=score.n,
         )
         progress.valid.append(point)
+        # At a tie the earlier student stays: the history alone decides, on every rank alike.
         if not progress.best_step or point.right > progress.best.right:
             progress.best_step = progress.step
             self._parts.saver.save_best(progress.step)

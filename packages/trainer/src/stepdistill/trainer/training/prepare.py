@@ -76,6 +76,7 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
     config = inputs.config
     student = _student(inputs, world)
     _refuse_labels(inputs, student)
+    # Before the tokens of the training rows are made: what is refused, is refused early.
     valid, test = (
         _eval_batches(inputs, inputs.valid, student),
         _eval_batches(inputs, inputs.test, student),

@@ -52,9 +52,11 @@ class TestScores:
 class TrainingCost:
     """What training took, all ranks together, and on what. Seconds are without evaluation.
 
-    padding: share of what was computed that was padding. tflops_per_s: useful work of all ranks
-    (model/flops.py); peak_share: of what the ranks' devices could, None where that is not known.
-    peak_memory_bytes: the largest of one rank. device, cpus: rank 0's.
+    padding: share of what was computed that was padding, 0..1.
+    tflops_per_s: useful work of all ranks (`flops` in model/student.py).
+    peak_share: of what the ranks' devices could, 0..1; None where that is not known.
+    peak_memory_bytes: the largest of one rank.
+    device, cpus: rank 0's.
     """
 
     rows_per_s: float
@@ -116,15 +118,13 @@ def data_counts(data: Data, train: TrainSet, valid: EvalSet, test: EvalSet) -> d
             "rationale_words": _mean_words(train),
             "templates": _templates(data.train),
         },
-        "valid": {
-            **_origin(data.valid),
-            "used": len(valid.examples),
-            "without_gold": valid.without_gold,
-        },
-        "test": {
-            **_origin(data.test),
-            "used": len(test.examples),
-            "without_gold": test.without_gold,
+        **{
+            split.name: {
+                **_origin(split),
+                "used": len(rows.examples),
+                "without_gold": rows.without_gold,
+            }
+            for split, rows in ((data.valid, valid), (data.test, test))
         },
     }
 
