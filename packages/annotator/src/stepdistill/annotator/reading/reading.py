@@ -8,7 +8,8 @@ class Reading(NamedTuple):
 
     `label` is in the task's own words: a class's name, an option's text, a number or equation,
     or free text. `rationale_span` are the characters of the answer that the rationale lies in; what
-    the rationale leaves out (a verdict between two reasons) may lie inside the span.
+    the rationale leaves out (a verdict between two reasons) may lie inside the span. `thoughts` is what
+    the teacher thought before it answered, no part of label or rationale.
     """
 
     label: str | None
@@ -17,12 +18,19 @@ class Reading(NamedTuple):
     rule: str
     confidence: float
     reason: str | None
+    thoughts: str | None = None
 
 
-def unread(reason: str) -> Reading:
+def unread(reason: str, thoughts: str | None = None) -> Reading:
     """What is left to say of an answer in which nothing was read."""
     return Reading(
-        label=None, rationale=None, rationale_span=None, rule="none", confidence=0.0, reason=reason
+        label=None,
+        rationale=None,
+        rationale_span=None,
+        rule="none",
+        confidence=0.0,
+        reason=reason,
+        thoughts=thoughts,
     )
 
 

@@ -8,6 +8,7 @@ from stepdistill.annotator.reading.reading import Verdict
 from stepdistill.annotator.reading.verdict.class_words import ClassWords
 from stepdistill.annotator.reading.verdict.classes import Assertion, ClassVerdict
 from stepdistill.annotator.reading.verdict.mentions import SOFT
+from stepdistill.annotator.reading.verdict.names import Names
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
 from stepdistill.annotator.reading.verdict.text import Span, Text
 from stepdistill.common.task import LabelSpec
@@ -27,10 +28,20 @@ class ClassReader:
         self._verdict = ClassVerdict(self._words)
         # The same few label lines come again and again.
         self._named = lru_cache(maxsize=1024)(self._verdict.named)
+        self._names = Names(
+            (each, name)
+            for aliases in (False, True)
+            for name, spec in label.classes.items()
+            for each in (spec.aliases if aliases else [name])
+        )
 
     def quotable(self, fields: Mapping[str, str]) -> list[str]:
         """All of the row: a class name inside a quoted premise is no verdict."""
         return sorted(fields.values(), key=len, reverse=True)
+
+    def names(self, fields: Mapping[str, str]) -> Names:
+        """The classes' names, and behind them their aliases."""
+        return self._names
 
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
         """The class that a short text names."""
@@ -38,7 +49,7 @@ class ClassReader:
 
     def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
         """The class the answer commits to, and the parts of the answer that only state it."""
-        text = text._replace(hidden=self._words.joined(text.hidden))
+        text = text._replace(hidden=self._words.joined(text.hidden, text.answer))
         verdict, said = self._verdict.read(text)
         if not said:
             return verdict

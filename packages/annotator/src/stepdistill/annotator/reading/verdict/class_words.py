@@ -10,10 +10,14 @@ from stepdistill.annotator.reading.verdict.lexicon import (
     inflections,
     verb_forms,
 )
-from stepdistill.annotator.reading.verdict.text import FILLER
+from stepdistill.annotator.reading.verdict.names import any_name
+from stepdistill.annotator.reading.verdict.text import FILLER, lowered
 from stepdistill.common.task import LabelSpec
 
 _NOT = "not "
+# Words of letters alone, with signs between them at most: `non-negative`; not `I`, `-1`, `C++`.
+_ONE_WORD = re.compile(r"[^\W\d_]{2,}(?:['-][^\W\d_]+)*")
+_A_WORD_FOLLOWS = re.compile(r"\s+[a-z]")
 
 
 class ClassWords:
@@ -33,20 +37,25 @@ class ClassWords:
         self.affirmed: str | None = None
         self._denied: dict[str, str] = {}
         self._opposite: dict[str, str] = {}
-        phrases: dict[str, str] = {}
+        self._exact: set[str] = set()
+        self._phrases: dict[str, dict[str, str]] = {}
         for index, (name, spec) in enumerate(label.classes.items()):
+            self._exact.update(map(_key, (name, *spec.aliases)))
             self.names[class_role(index)] = name
-            self._learn(class_role(index), [name, *spec.aliases], phrases)
-            self.verbs.difference_update(spec.aliases)
+        for role, (name, spec) in zip(self.names, label.classes.items(), strict=True):
+            self._learn(role, [name, *spec.aliases])
+            self.verbs.difference_update(map(_key, (name, *spec.aliases)))
         self._find_opposites()
-        self._phrases = phrases
-        self._phrase = _any_of(phrases)
+        self._phrase = any_name(self._phrases)
 
-    def joined(self, text: str) -> str:
-        """The text with each phrase of several words as its class's letter, at its length."""
+    def joined(self, text: str, answer: str) -> str:
+        """The text with each name that is not one plain word as its class's letter, at its length.
+
+        answer: the text as it was written.
+        """
         if self._phrase is None:
             return text
-        return self._phrase.sub(self._as_letter, text)
+        return self._phrase.sub(lambda match: self._as_letter(match, answer), text)
 
     def negated(self, word: str, role: str) -> str | None:
         """The class that denying this word of a class means; None where that leaves it open."""
@@ -56,8 +65,10 @@ class ClassWords:
         """The class that denies this one, where there is just one."""
         return self._opposite.get(role)
 
-    def _learn(self, role: str, names: list[str], phrases: dict[str, str]) -> None:
-        for name in (" ".join(name.casefold().split()) for name in names):
+    def _learn(self, role: str, names: list[str]) -> None:
+        self.roles[role] = role
+        for written in names:
+            name = _key(written)
             if name in UNDECIDED_NAMES:
                 self.undecided = role
             if name in AFFIRMED_NAMES:
@@ -66,12 +77,12 @@ class ClassWords:
                 self.yes_no[name] = role
             elif name.startswith(_NOT) and " " not in name[len(_NOT) :]:
                 self._denied.update(dict.fromkeys(inflections(name[len(_NOT) :]), role))
-            elif re.search(r"[^\w'-]", name):
-                phrases[name] = role
+            elif not _ONE_WORD.fullmatch(name):
+                self._phrases.setdefault(_low(written), {}).setdefault(written, role)
             else:
-                self.roles.update(dict.fromkeys(inflections(name), role))
+                others = (word for word in inflections(name) if word not in self._exact)
+                self.roles.update(dict.fromkeys((name, *others), role))
                 self.verbs.update(verb_forms(name))
-                self.roles.update({role: role})
 
     def _find_opposites(self) -> None:
         for word, role in self._denied.items():
@@ -79,13 +90,24 @@ class ClassWords:
                 self._opposite[denied] = role
                 self._opposite.setdefault(role, denied)
 
-    def _as_letter(self, match: re.Match[str]) -> str:
-        return self._phrases[" ".join(match.group().split())].ljust(len(match.group()), FILLER)
+    def _as_letter(self, match: re.Match[str], answer: str) -> str:
+        found, written = match.group(), answer[match.start() : match.end()]
+        names = self._phrases[" ".join(found.split())]
+        role = names.get(" ".join(written.split()))
+        if role is None:
+            # `a` is not the class A, nor `us` the class US; two names may differ in case alone.
+            if len(found) == 1 or len({*names.values()}) > 1:
+                return found
+            role = next(iter(names.values()))
+        if found in ("a", "i") and _A_WORD_FOLLOWS.match(answer, match.end()):
+            return found
+        return role.ljust(len(found), FILLER)
 
 
-def _any_of(phrases: dict[str, str]) -> re.Pattern[str] | None:
-    if not phrases:
-        return None
-    longest_first = sorted(phrases, key=len, reverse=True)
-    parts = (r"\s+".join(map(re.escape, phrase.split())) for phrase in longest_first)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)")
+def _key(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _low(name: str) -> str:
+    """As `prepare` writes the answers in which the name is looked for."""
+    return " ".join(lowered(name).split())

@@ -70,7 +70,7 @@ class ClassVerdict:
 
     def named(self, text: str) -> str | None:
         """The class that a short text names, such as what follows `Label:`."""
-        tokens, codes = self._mentions.codes(self._words.joined(lowered(text)), 0, len(text))
+        tokens, codes = self._mentions.codes(self._words.joined(lowered(text), text), 0, len(text))
         weakest = SOFT if len(tokens) > _SHORT else HINT
         found = self._mentions.find(tokens, codes)
         roles = {each.role for each in found if each.strength >= weakest}

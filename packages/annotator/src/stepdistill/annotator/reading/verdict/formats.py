@@ -1,44 +1,52 @@
-"""Answers that name their parts: `Label: ...`, `**Answer:** ...`, or a JSON object."""
+"""Answers that name their parts: `Label: ...`, `**Answer:** ...`, tags, or a JSON object."""
 
-import json
 import re
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
+from stepdistill.annotator.reading.verdict.headings import COLON, LABEL_WORDS, REASON_WORDS
+from stepdistill.annotator.reading.verdict.json_parts import JsonParts, json_parts
 from stepdistill.annotator.reading.verdict.text import Span
 
 _LABEL_NAMES = (
-    r"(?:final |correct |my |the |best )*(?:label|answer|verdict|classification|class|conclusion"
-    r"|choice|truth value|relation(?:ship)?|prediction|result|equation|option|judge?ment|veracity)"
+    r"(?:final |correct |my |the |best |predicted |assigned |overall )*"
+    rf"(?:{LABEL_WORDS})"
 )
-_REASON_NAMES = (
-    r"(?:brief |short |step-by-step |my |the )*(?:rationale|explanation|reason|reasons|reasoning"
-    r"|justification|analysis|why|thought process|work|solution|steps)"
-)
+_REASON_NAMES = rf"(?:brief |short |step-by-step |my |the )*(?:{REASON_WORDS})"
 _NAMED = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.!?] ))[ \t>#*_-]*"
+    # `Label: X`, `**Final answer:** X`, `2. Rationale: ...`, `【答案】X`, `## Reasons` and a line break
+    r"(?:^|(?<=\n)|(?<=[.!?] )|(?<=[\u3002\uff01\uff1f]))[ \t>#*_\-\u2022\[\u3010(]*(?:\d[.)] )?[*_]{0,2}"
     rf"(?:(?P<label>{_LABEL_NAMES})|(?P<reason>{_REASON_NAMES}))"
-    r"[*_]{0,3}[ \t]{0,3}(?::[*_]{0,3}[ \t]*|(?=\n))",
+    rf"(?:[*_\])]{{0,3}}[ \t]{{0,3}}(?:{COLON}[*_]{{0,3}}[ \t]*|(?=\n))|\u3011{COLON}?)",
     re.IGNORECASE,
 )
 # The plainest form, label and reason on a line each: no other heading can hide in these words.
 _COLON = r"[*_]{0,3}[ \t]{0,3}:[*_]{0,3}[ \t]*"
 _TWO_LINES = re.compile(
-    rf"[ \t>#*_-]*{_LABEL_NAMES}{_COLON}(?P<label>[^\s*:{{.!?][^\n:{{.!?]*)\n+"
-    rf"(?P<next>[ \t>#*_-]*{_REASON_NAMES}{_COLON})(?P<reason>[^\n:{{]+)\Z",
+    r"[ \t>#*_-]*(?:final |correct |my |the |best )*(?:label|answer|verdict|classification|class"
+    rf"|category|sentiment|equation|option){_COLON}(?P<label>[^\s*:{{.!?<][^\n:\uff1a{{.!?<]*)\n+"
+    r"(?P<next>[ \t>#*_-]*(?:brief |short |my |the )*(?:rationale|explanation|reason|reasons"
+    rf"|reasoning|justification|analysis|why){_COLON})(?P<reason>[^\n:\uff1a{{<]+)\Z",
     re.IGNORECASE,
 )
-_LABEL_KEYS = ("label", "answer", "verdict", "classification", "final_answer", "choice", "equation")
-_REASON_KEYS = ("rationale", "explanation", "reasoning", "reason", "justification")
+_TAG = re.compile(
+    rf"<(?P<tag>(?:final[_ -]|predicted[_ -])?(?:(?P<label>{LABEL_WORDS})|(?P<reason>{REASON_WORDS})))>",
+    re.IGNORECASE,
+)
 
 
 class Parts(NamedTuple):
-    """The named parts of an answer; a part that is not there is None."""
+    """The named parts of an answer; a part that is not there is None.
+
+    labels: the texts behind every heading of a label, the last of which is label. headings: what
+    only names a part.
+    """
 
     label: Span | None
     label_text: str | None
     reason: Span | None
     reason_text: str | None
     headings: tuple[Span, ...] = ()
+    labels: tuple[Span, ...] = ()
 
 
 NO_PARTS = Parts(label=None, label_text=None, reason=None, reason_text=None)
@@ -49,29 +57,77 @@ def named_parts(answer: str) -> Parts:
     if plain := _TWO_LINES.match(answer):
         label, reason = plain.span("label"), plain.span("reason")
         headings = ((0, label[0]), (plain.start("next"), reason[0]))
-        return Parts(label, plain["label"], reason, plain["reason"], headings)
-    if "{" in answer and (parts := _json_parts(answer)):
+        return Parts(label, plain["label"], reason, plain["reason"], headings, (label,))
+    if "{" in answer and (found := json_parts(answer)):
+        return _of_json(answer, found)
+    if "<" in answer and (parts := _tagged_parts(answer)):
         return parts
-    if ":" not in answer and "\n" not in answer:
+    if ":" not in answer and "\n" not in answer and answer.isascii():
         return NO_PARTS
     headings = list(_NAMED.finditer(answer))
     return _line_parts(answer, headings) if headings else NO_PARTS
 
 
-def _line_parts(answer: str, headings: list[re.Match[str]]) -> Parts:
+def _of_json(answer: str, found: JsonParts) -> Parts:
+    span, reason = found.span, found.reason
+    if not reason:
+        return Parts(span, found.label, None, None, (), ())
+    place = answer.find(reason, *span)
+    where = (place, place + len(reason)) if place >= 0 else span
+    return Parts(span, found.label, where, reason)
+
+
+def _tagged_parts(answer: str) -> Parts | None:
+    """`<reason>...</reason><answer>B</answer>`; what no tag closes ends with its line."""
     label = reason = None
+    headings: list[Span] = []
+    place = 0
+    while tag := _TAG.search(answer, place):
+        closing = f"</{tag['tag']}>"
+        end = answer.find(closing, tag.end())
+        behind = end + len(closing)
+        if end < 0:
+            newline = answer.find("\n", tag.end())
+            end = behind = newline if newline >= 0 else len(answer)
+        headings += [tag.span(), (end, behind)]
+        if tag["label"]:
+            label = tag.end(), end
+        elif reason is None:
+            reason = tag.end(), end
+        place = max(behind, tag.end())
+    if not headings:
+        return None
+    if label is None:
+        lines = _line_parts(answer, list(_NAMED.finditer(answer)))
+        label = lines.label
+        headings += lines.headings
+    return Parts(
+        label=label,
+        label_text=answer[slice(*label)] if label else None,
+        reason=reason,
+        reason_text=answer[slice(*reason)] if reason else None,
+        headings=tuple(sorted(headings)),
+        labels=(label,) if label else (),
+    )
+
+
+def _line_parts(answer: str, headings: list[re.Match[str]]) -> Parts:
+    reason = None
+    labels: list[Span] = []
     ends = [match.start() for match in headings[1:]] + [len(answer)]
     for match, end in zip(headings, ends, strict=True):
         if match["label"]:
-            label = _label_span(answer, match, end)
+            labels.append(_label_span(answer, match, end))
         elif reason is None:
             reason = match.end(), end
+    label = labels[-1] if labels else None
     return Parts(
         label=label,
         label_text=answer[label[0] : label[1]] if label else None,
         reason=reason,
         reason_text=answer[reason[0] : reason[1]] if reason else None,
         headings=tuple((match.start(), match.end()) for match in headings),
+        labels=tuple(labels),
     )
 
 
@@ -82,28 +138,3 @@ def _label_span(answer: str, heading: re.Match[str], end: int) -> Span:
         start += 1
     newline = answer.find("\n", start, end)
     return start, newline if newline >= 0 else end
-
-
-def _json_parts(answer: str) -> Parts | None:
-    start, stop = answer.find("{"), answer.rfind("}") + 1
-    try:
-        found: Any = json.loads(answer[start:stop], strict=False)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
-        return None
-    values = {str(k).casefold(): v for k, v in cast("dict[object, object]", found).items()}
-    label, reason = _first(values, _LABEL_KEYS), _first(values, _REASON_KEYS)
-    if label is None:
-        return None
-    place = (answer.find(reason, start), 0) if reason else (-1, 0)
-    span = (place[0], place[0] + len(reason)) if reason and place[0] >= 0 else (start, stop)
-    return Parts(label=(start, stop), label_text=label, reason=span, reason_text=reason or "")
-
-
-def _first(values: dict[str, object], names: tuple[str, ...]) -> str | None:
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, str | int | float | bool):
-            return str(value).strip()
-    return None

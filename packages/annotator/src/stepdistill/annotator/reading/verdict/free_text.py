@@ -22,6 +22,9 @@ class FreeTextReader:
         """Nothing is hidden: a free text may well repeat the row."""
         return []
 
+    def names(self, fields: Mapping[str, str]) -> None:
+        """None: such labels have no names."""
+
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
         """The text itself, without the quotation marks and the emphasis around it."""
         return text.strip().strip("*_`\"'“”").strip() or None

@@ -81,6 +81,9 @@ class NumberReader:
         """Nothing is hidden: the question's numbers are told apart by their value."""
         return []
 
+    def names(self, fields: Mapping[str, str]) -> None:
+        """None: such labels have no names."""
+
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
         """The equation or the first number of a short text."""
         if _PLAIN.fullmatch(text):

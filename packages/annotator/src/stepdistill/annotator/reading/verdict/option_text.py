@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+from stepdistill.annotator.reading.verdict.names import At, Names
+
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _DOUBLED = re.compile(r"([^\W\d_])\1")
 _IRREGULAR = {
@@ -23,6 +25,16 @@ _MARK = re.compile(
     r"(?:[.:](?=[\s*]|$)|[\"'*)]{0,3}\s*$|(?= (?:is|would be) ))"
 )
 _MARKED = re.compile(r"[\s\"'*(]{0,4}([a-z]|\d{1,2})[).:][ \t]*(\S.*)", re.IGNORECASE)
+_WHOLE_MARK = re.compile(  # `B`, `(b)`, `option B`, `choice (2)`, `B. Paris`, `B - Paris`
+    r"(?:(?:option|choice|answer|letter|number)\s?)?[(\[]?([a-z]|\d{1,2})[)\]]?"
+    r"(?:\s?[.):\uff1a,\u2013\u2014-]?\s*(?<=[\s.)\]:\uff1a,\u2013\u2014-])(\S.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_MARK_FIRST = re.compile(  # `B)`, `(B) `, `B.`, `option B`, `B because`, `B (`; not `a boat`
+    r"(?:(?:option|choice|letter|number)\s)?\(?(?P<mark>[A-Za-z]|\d{1,2})"
+    r"(?![\w'\u2019])(?!\s+(?!is\b|because\b|since\b|as\b|due\b|for\b|[A-Z(\u2013\u2014-])\w)"
+    r"[).:\]\s\"'*}-]*"
+)
 _AFTER_A = re.compile(r"\s*(?:[).:,\"*-]|is\b|would\b|$)")
 
 
@@ -60,11 +72,56 @@ def stems_of(text: str) -> tuple[str, ...]:
     return tuple(stem(word) for word in words if word not in _SKIPPED) or tuple(map(stem, words))
 
 
+class OptionNames(Names):
+    """The names of a row's options: their texts, then their letters and numbers."""
+
+    def __init__(self, options: Sequence[str], fields: Sequence[str]) -> None:
+        """fields: what the task calls each option, such as `choice_a`."""
+        super().__init__((*zip(options, options, strict=True), *zip(fields, options, strict=False)))
+        self._options = options
+
+    def whole(self, text: str) -> str | None:
+        """The option that the text is: its own text, `B`, `(b)`, `2`, `option B`, `B. Paris`."""
+        if (label := super().whole(text)) is not None:
+            return label
+        mark = _WHOLE_MARK.fullmatch(text)
+        if mark is None:
+            return None
+        label = self._marked(mark[1])
+        words = mark[2] and super().short(mark[2])
+        return label if not mark[2] or words == label else None
+
+    def at(self, text: str, place: int) -> At | None:
+        """The option whose text begins here, or its letter, as in `B)` and `B because`."""
+        mark = _MARK_FIRST.match(text, place)
+        if found := super().at(text, place):
+            return found
+        label = self._marked(mark["mark"]) if mark else None
+        if mark is None or label is None:
+            return None
+        words = super().at(text, mark.end())
+        if words and words.label != label:
+            return words  # where letter and words disagree, the words count
+        return words or At(label, mark.end("mark"))
+
+    def _marked(self, mark: str) -> str | None:
+        """None where options are letters or numbers themselves, and this is none of them."""
+        index = _index(mark.lower())
+        taken = any(len(each) <= 2 and each.isdecimal() == mark.isdecimal() for each in self._options if each)
+        return self._options[index] if 0 <= index < len(self._options) and not taken else None
+
+
 class OptionTexts:
     """The options of one row, ready to be looked for."""
 
-    def __init__(self, options: Sequence[str]) -> None:
-        self.options = options
+    def __init__(self, options: Sequence[str], fields: Sequence[str] = ()) -> None:
+        """fields: what the task calls each option, such as `choice_a`."""
+        self.options, self._fields = options, fields
+
+    @cached_property
+    def names(self) -> "OptionNames":
+        """The names that each option may go by, word for word."""
+        return OptionNames(self.options, self._fields)
 
     @cached_property
     def stems(self) -> list[tuple[str, ...]]:
@@ -188,9 +245,9 @@ def _index(mark: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def option_texts(options: tuple[str, ...]) -> OptionTexts:
+def option_texts(options: tuple[str, ...], fields: tuple[str, ...] = ()) -> OptionTexts:
     """The options of a row; several templates ask about the same row in turn."""
-    return OptionTexts(options)
+    return OptionTexts(options, fields)
 
 
 def _is_helper(low: str, words: list[re.Match[str]], place: int, last: int) -> bool:

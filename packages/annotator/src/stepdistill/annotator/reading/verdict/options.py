@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from stepdistill.annotator.reading.reading import Verdict, undecided
 from stepdistill.annotator.reading.verdict.lexicon import CONCLUDING_WORDS
+from stepdistill.annotator.reading.verdict.names import Names
 from stepdistill.annotator.reading.verdict.option_text import (
     Named,
     OptionTexts,
@@ -73,10 +74,15 @@ class OptionReader:
 
     def __init__(self, label: LabelSpec) -> None:
         self._names = label.options
+        self._fields = tuple(label.options)
 
     def quotable(self, fields: Mapping[str, str]) -> list[str]:
         """The row without its options: a question may hold the words of one."""
         return [text for name, text in fields.items() if name not in self._names]
+
+    def names(self, fields: Mapping[str, str]) -> Names:
+        """The options' texts, letters, numbers and fields."""
+        return self._options(fields).names
 
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
         """The option that a short text names: by its words, or by its letter."""
@@ -108,7 +114,7 @@ class OptionReader:
         return _verdict(text, options, chosen, said)
 
     def _options(self, fields: Mapping[str, str]) -> OptionTexts:
-        return option_texts(tuple(fields.get(name, "") for name in self._names))
+        return option_texts(tuple(fields.get(name, "") for name in self._names), self._fields)
 
 
 def _commitments(text: Text, options: OptionTexts, asked: list[str]) -> Iterator[Commitment]:

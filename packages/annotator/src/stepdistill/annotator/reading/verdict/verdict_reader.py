@@ -1,21 +1,37 @@
-"""The verdict reader: what label does an answer commit to, and which part of it is reasons?"""
+"""The verdict reader: what label does an answer commit to, and which part of it is reasons?
+
+First go thoughts and echoes of the prompt. Then a label is looked for where it is named word for
+word, and only then by rules of language.
+"""
 
 from collections.abc import Mapping
 from typing import Protocol
 
-from stepdistill.annotator.reading.reading import Reading, Verdict, undecided
+from stepdistill.annotator.reading.echo import Echo
+from stepdistill.annotator.reading.prose import as_prose
+from stepdistill.annotator.reading.reading import Reading, Verdict, undecided, unread
+from stepdistill.annotator.reading.thinking import without_thoughts
 from stepdistill.annotator.reading.verdict.class_reader import ClassReader
 from stepdistill.annotator.reading.verdict.formats import NO_PARTS, Parts, named_parts
 from stepdistill.annotator.reading.verdict.free_text import FreeTextReader
+from stepdistill.annotator.reading.verdict.names import Names
 from stepdistill.annotator.reading.verdict.numbers import NumberReader
 from stepdistill.annotator.reading.verdict.options import OptionReader
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, rationale_of
 from stepdistill.annotator.reading.verdict.refusal import is_refusal
-from stepdistill.annotator.reading.verdict.text import Text, prepare
+from stepdistill.annotator.reading.verdict.text import Span, Text, prepare
+from stepdistill.annotator.reading.verdict.word_for_word import (
+    is_cut_short,
+    set_apart,
+    short_label,
+    word_for_word,
+)
 from stepdistill.common.task import LabelSpec
 
 NAME = "verdict"
-VERSION = 3
+VERSION = 4
+# Characters of an answer, without its thoughts; some rules look back over what they have read.
+LONGEST_ANSWER = 100_000
 _LONGEST_BARE = 30
 
 
@@ -26,6 +42,10 @@ class KindReader(Protocol):
 
     def quotable(self, fields: Mapping[str, str]) -> list[str]:
         """The row's texts that an answer may repeat without saying anything by it."""
+        ...
+
+    def names(self, fields: Mapping[str, str]) -> Names | None:
+        """The names of the row's labels; None where labels have no names."""
         ...
 
     def named(self, text: str, fields: Mapping[str, str]) -> str | None:
@@ -49,43 +69,91 @@ class VerdictReader:
     """Reads answers of one task; never raises. An undecidable label is None, with a reason."""
 
     def __init__(self, label: LabelSpec) -> None:
+        self._label = label
         self._kind = _kind_reader(label)
+        self._echo: Echo | None = None
+
+    def of_prompt(self, system: str, user: str) -> "VerdictReader":
+        """The same reader for the answers to one template: its own words are no answer."""
+        other = VerdictReader.__new__(VerdictReader)
+        other._label, other._kind = self._label, self._kind
+        names = [each for name, spec in self._label.classes.items() for each in (name, *spec.aliases)]
+        other._echo = Echo((system, user), names)
+        return other
 
     def read(self, answer: str, fields: Mapping[str, str]) -> Reading:
         """The label and rationale of an answer; `fields` are the row's texts by placeholder."""
+        thoughts, start, end, unfinished = without_thoughts(answer)
+        if unfinished:
+            return unread("truncated", thoughts)
+        body = answer if thoughts is None else answer[start:end]
+        if len(body) > LONGEST_ANSWER:
+            return unread("too_long_to_read", thoughts)
+        if self._echo is not None:
+            body = self._echo.without(body)
+        reading = self._read(body, fields)
+        rationale, span = as_prose(reading.rationale), reading.rationale_span
+        if rationale is reading.rationale and thoughts is None:
+            return reading
+        return reading._replace(
+            rationale=rationale,
+            rationale_span=(span[0] + start, span[1] + start) if span and rationale else None,
+            thoughts=thoughts,
+        )
+
+    def _read(self, answer: str, fields: Mapping[str, str]) -> Reading:
         if not answer.strip():
             return _reading(undecided("empty"), None, None)
-        if bare := self._bare(answer, fields):
+        names = self._kind.names(fields)
+        if bare := self._bare(answer, names, fields):
             return _reading(bare, None, None)
         parts = named_parts(answer)
-        named = self._named(parts, fields)
+        named = self._named(parts, names, fields)
         if named and parts.reason_text is not None:
             return _reading(named, *_named_reason(parts))
         text = prepare(
             answer, self._kind.quotable(fields), hide_quotations=self._kind.quotes_say_nothing
         )
+        if named is None and names is not None:
+            named = set_apart(text, names)
+            if named is None and is_cut_short(text, parts.label_text, names):
+                return _reading(undecided("no_verdict"), *_rationale(text, parts, undecided("")))
         verdict = self._kind.read(text, fields)
+        if named is None and names is not None:
+            verdict = word_for_word(text, names, verdict)
         if named:
             verdict = _with_what_repeats_it(text, named, verdict)
         if verdict.label is None and is_refusal(answer):
             return _reading(undecided("refusal"), None, None)
         return _reading(verdict, *_rationale(text, parts, verdict))
 
-    def _bare(self, answer: str, fields: Mapping[str, str]) -> Verdict | None:
-        """One or two words: a label and nothing else, or not to be read this way."""
-        if len(answer) > _LONGEST_BARE or ":" in answer or len(answer.split()) > 2:
-            return None
-        label = self._kind.named(answer, fields)
+    def _bare(
+        self, answer: str, names: Names | None, fields: Mapping[str, str]
+    ) -> Verdict | None:
+        """A label and nothing else, or not to be read this way."""
+        label = names.short(answer) if names is not None else None
+        if label is None:
+            if len(answer) > _LONGEST_BARE or ":" in answer or len(answer.split()) > 2:
+                return None
+            label = self._kind.named(answer, fields)
         return Verdict(label=label, rule="bare", confidence=0.99) if label is not None else None
 
-    def _named(self, parts: Parts, fields: Mapping[str, str]) -> Verdict | None:
+    def _named(
+        self, parts: Parts, names: Names | None, fields: Mapping[str, str]
+    ) -> Verdict | None:
         if parts.label_text is None or parts.label is None:
             return None
-        label = self._kind.named(parts.label_text, fields)
+        label = self._label_of(parts.label_text, names, fields)
         if label is None:
             return None
-        stated = (parts.label,)
-        return Verdict(label=label, rule="label-line", confidence=0.99, stated=stated)
+        return Verdict(label=label, rule="label-line", confidence=0.99, stated=(parts.label,))
+
+    def _label_of(
+        self, text: str, names: Names | None, fields: Mapping[str, str]
+    ) -> str | None:
+        if names is not None and (label := short_label(text, names)) is not None:
+            return label
+        return self._kind.named(text, fields)
 
 
 def _with_what_repeats_it(text: Text, named: Verdict, read: Verdict) -> Verdict:
@@ -95,20 +163,18 @@ def _with_what_repeats_it(text: Text, named: Verdict, read: Verdict) -> Verdict:
     return named._replace(stated=stated) if same else named
 
 
-def _rationale(
-    text: Text, parts: Parts, verdict: Verdict
-) -> tuple[str | None, tuple[int, int] | None]:
-    if parts is NO_PARTS or verdict.rule != "label-line":
+def _rationale(text: Text, parts: Parts, verdict: Verdict) -> tuple[str | None, Span | None]:
+    if parts is NO_PARTS:
         return rationale_of(text, verdict.stated)
     return rationale_of(text, tuple(sorted((*verdict.stated, *parts.headings))))
 
 
-def _named_reason(parts: Parts) -> tuple[str | None, tuple[int, int] | None]:
+def _named_reason(parts: Parts) -> tuple[str | None, Span | None]:
     reason = (parts.reason_text or "").strip()
     return (reason, parts.reason) if len(reason.split()) > 2 else (None, None)
 
 
-def _reading(verdict: Verdict, rationale: str | None, span: tuple[int, int] | None) -> Reading:
+def _reading(verdict: Verdict, rationale: str | None, span: Span | None) -> Reading:
     return Reading(
         label=verdict.label,
         rationale=rationale,

@@ -1,0 +1,232 @@
+"""Labels that an answer names word for word, in a place where only its verdict can stand.
+
+Firmest first: in a box or double brackets, alone on the last line, behind a heading or a phrase that
+announces it (`the label is`, `I would label this as`, `答えは`). What is read here needs no rule of
+language, so names may be of any script, with any signs.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stepdistill.annotator.reading.reading import Verdict
+from stepdistill.annotator.reading.verdict.headings import COLON, IS_WORDS, LABEL_WORDS
+from stepdistill.annotator.reading.verdict.names import UNSPACED, At, Names
+from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
+from stepdistill.annotator.reading.verdict.text import FILLER, HIDDEN, Span, Text
+from stepdistill.annotator.reading.verdict.wrapping import CLOSING, OPENING
+
+_BOXED = re.compile(
+    # `\boxed{\text{B}}`, `[[B]]`, `<<<B>>>`
+    r"\\{1,2}(?:boxed|fbox)\s?\{(?P<boxed>(?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]{0,80}\}){0,120}\}){1,200})\}"
+    r"|\[\[(?P<double>[^\[\]\n]{1,200})\]\]|<<<(?P<angles>[^<>\n]{1,200})>>>"
+)
+_MARKS = rf"[\s{re.escape(OPENING)}]{{0,4}}"
+_ANNOUNCED = re.compile(
+    # `The correct label for this text is`, `Die Antwort lautet:`, `答えは`
+    rf"(?<![^\W{UNSPACED}])(?P<noun>{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:here|(?:for|of|to) (?:this|the|that)(?: \w+)?))?"
+    rf"[\s*_\"'`]{{0,3}}(?:(?:{IS_WORDS})(?![^\W\d_{UNSPACED}])\s*{COLON}?|{COLON}|=|\u2192|->|=>|\s[-\u2013\u2014](?=\s))"
+    # `I would label this text as`, `we classify it as`, `it should be tagged`, `I choose`
+    r"|\b(?:label(?:l?ed)?|classif(?:y|ied)|categori[sz]ed?|tag(?:ged)?|mark(?:ed)?|rated?|annotated?"
+    r"|assign(?:ed)?|identif(?:y|ied)|call(?:ed)?|describe|choose|select|pick|go with)"
+    r"(?: (?:this|it|that|the)(?: (?:\w+ )?(?:text|sentence|review|claim|statement|example|one|question"
+    r"|message|comment|post|row|input|passage|query|request|ticket|tweet|article|document))?)?"
+    r"(?: (?:as|to|under|into|with|the))*(?: (?:label|class|category|option))?[:,]?(?=\s)",
+    re.IGNORECASE,
+)
+_IT_IS = re.compile(
+    # at a sentence's opening: `It is`, `So this text is clearly`
+    r"(?:(?:so|thus|therefore|hence|overall|in conclusion|clearly|yes|no),? )?"
+    r"(?:it|this|that|(?:the|this) (?:text|sentence|review|message|comment|post|tweet|article|document"
+    r"|passage|ticket|query|question|request))(?:'s| is| was| would be| must be| should be)"
+    r"(?: (?:clearly|definitely|certainly|therefore|thus|best labell?ed|labell?ed|classified|best"
+    r"|classified as|about))?(?: an?| the)?(?=\s)",
+    re.IGNORECASE,
+)
+_CONCLUDES = re.compile(r"(?:so|thus|therefore|hence|consequently|finally|in conclusion)\b,?", re.IGNORECASE)
+_FOLLOWS = re.compile(
+    rf"[\s{re.escape(CLOSING)}\\]*(?:$|[.,;:!?\n\u2013\u2014(\[{{\u3002\uff0c\uff01\uff1b\uff1a\u3001\u0964\u060c\u061f]|-\s"
+    rf"|[{UNSPACED}]"
+    r"|(?:because|since|as|due|given|based|with|for|in|on|here|rather|not|so|which|when|from|by|if|is"
+    r"|and (?:the|it|not|its|this|so|that|is|there)|but|label|class|category|sentiment|option|answer"
+    r"|weil|da|denn|parce|car|porque|perch[eé]|pois|потому|так|لأن)(?![^\W_]))",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(
+    rf"[\s{re.escape(CLOSING)}]*(?:,\s*or\b|or\b|and\b|[/|&,]|oder\b|ou\b|o\b|und\b|et\b|y\b|或|または)\s*"
+)
+_NEGATED = re.compile(
+    r"(?:\bnot|n't|n\u2019t|\bnever|\bcannot|\bwhether|\bif|\brather than|\binstead of|\bcould|\bmight"
+    r"|\bmay|\bonly)\b[^.,;\n]{0,40}\Z",
+    re.IGNORECASE,
+)
+_FENCE = re.compile(r"\s*(?:```\w*|~~~|</?\w{1,20}>|\$\$|\\\[|\\\])\s*")
+_IN_MARKS = re.compile(
+    "\"[^\"\n]{1,80}\"|\u201c[^\u201c\u201d\n]{1,80}\u201d|`[^`\n]{1,80}`|\\*\\*[^*\n]{1,80}\\*\\*"
+    "|\u00ab[^\u00ab\u00bb\n]{1,80}\u00bb|\u300c[^\u300c\u300d\n]{1,80}\u300d|'[^'\\n]{1,80}'(?!\\w)"
+)
+_LONE_MARK = re.compile(r"[\W_]{0,6}(?:[A-Za-z]|\d{1,3})[\W_]{0,6}")
+_LONGEST_LAST_LINE = 400
+_BEFORE = 60
+
+
+class Named(NamedTuple):
+    """A label named at a place of the answer."""
+
+    label: str
+    start: int
+    end: int
+
+
+def boxed(text: str, names: Names) -> Named | None:
+    """The last label that stands in a box; a box that holds none is passed over."""
+    if "\\" not in text and "[[" not in text and "<<<" not in text:
+        return None
+    for match in reversed(list(_BOXED.finditer(text))):
+        inner = match[match.lastgroup or 0]
+        if label := _in_short(inner, names):
+            return Named(label, *match.span())
+    return None
+
+
+def _in_short(text: str, names: Names) -> str | None:
+    if (label := names.short(text)) is not None:
+        return label
+    found = names.at_start(text)
+    return found.label if found and is_verdict(text, found, names) else None
+
+
+def short_label(text: str, names: Names) -> str | None:
+    """The label that a label's own text names: the whole of it, or its first words."""
+    return _in_short(text, names)
+
+
+def last_line(answer: str) -> Span | None:
+    """The last line with words on it, but for fences and lone tags around it."""
+    end = len(answer)
+    while end > 0:
+        start = answer.rfind("\n", 0, end) + 1
+        line = answer[start:end]
+        if line.strip() and not _FENCE.fullmatch(line):
+            return (start, end) if len(line) <= _LONGEST_LAST_LINE else None
+        end = start - 1
+    return None
+
+
+def alone_at_the_end(answer: str, names: Names) -> Named | None:
+    """The label that the last of several lines is, and nothing else."""
+    place = last_line(answer)
+    if place is None or not answer[: place[0]].strip():
+        return None
+    label = names.short(answer[slice(*place)])
+    return Named(label, place[0], len(answer)) if label is not None else None
+
+
+def is_verdict(text: str, found: At, names: Names) -> bool:
+    """Whether what follows a name leaves it the one that is meant: no `or`, no other word."""
+    if _FOLLOWS.match(text, found.end) is None:
+        return False
+    other = _ALTERNATIVE.match(text, found.end)
+    beside = names.at_start(text, other.end()) if other else None
+    return beside is None or beside.label == found.label
+
+
+def set_apart(text: Text, names: Names) -> Verdict | None:
+    """The label in a box or alone on the last line: nothing else in an answer is firmer."""
+    answer = text.answer
+    if found := boxed(answer, names):
+        return verdict_of(text, [found], "boxed", 0.98)
+    found = alone_at_the_end(answer, names)
+    return verdict_of(text, [found], "last-line", 0.97) if found else None
+
+
+def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
+    """What the answer announces in so many words; else what the rules of language read."""
+    announced = list(_announced(text, names))
+    verdict = verdict_of(text, announced, "announced", 0.95)
+    if verdict is None and read.label is None:
+        verdict = verdict_of(text, list(_plainly_said(text, names)), "statement", 0.93)
+    if verdict is None and read.label is None:
+        verdict = verdict_of(text, list(_marked(text, names)), "marked", 0.8)
+    if verdict is None or (verdict.label == read.label and not announced):
+        return read
+    if verdict.label == read.label:
+        return read
+    return verdict
+
+
+def is_cut_short(text: Text, label_text: str | None, names: Names) -> bool:
+    """Whether a letter or a word stands where the label belongs, and is no name of one."""
+    if label_text is None:
+        place = last_line(text.answer)
+        label_text = text.answer[slice(*place)] if place else None
+        lone = label_text is not None and _LONE_MARK.fullmatch(label_text.strip()) is not None
+        return lone and len(text.sentences) > 1
+    return False
+
+
+def _announced(text: Text, names: Names) -> Iterator[Named]:
+    """Every label behind a phrase that announces one, in order."""
+    answer, hidden = text.answer, text.hidden
+    for match in _ANNOUNCED.finditer(answer):
+        if hidden[match.start()] in (HIDDEN, FILLER) or _denied(answer, match.start()):
+            continue
+        if named := _behind(answer, match.end(), names):
+            yield Named(named.label, match.start(), named.end)
+
+
+def _plainly_said(text: Text, names: Names) -> Iterator[Named]:
+    """Every label behind `It is` and the like, where that opens a sentence."""
+    for start, _ in text.sentences:
+        match = _IT_IS.match(text.answer, start)
+        if match and (named := _behind(text.answer, match.end(), names)):
+            yield Named(named.label, start, named.end)
+
+
+def _marked(text: Text, names: Names) -> Iterator[Named]:
+    """Every label in quotation marks, bold or code."""
+    for match in _IN_MARKS.finditer(text.answer):
+        label = names.short(match.group())
+        if label is not None and not _denied(text.answer, match.start()):
+            yield Named(label, *match.span())
+
+
+def _behind(answer: str, place: int, names: Names) -> At | None:
+    found = names.at_start(answer, place)
+    return found if found and is_verdict(answer, found, names) else None
+
+
+def _denied(answer: str, place: int) -> bool:
+    return _NEGATED.search(answer[max(0, place - _BEFORE) : place]) is not None
+
+
+def verdict_of(text: Text, named: list[Named], rule: str, confidence: float) -> Verdict | None:
+    """The last that a conclusion names, or all of them if they agree; None if they do not."""
+    if not named:
+        return None
+    chosen = named[-1]
+    if len({each.label for each in named}) > 1:
+        concluding = [each for each in named if _concludes(text, each)]
+        if not concluding:
+            return None
+        chosen = concluding[-1]
+    same = [each for each in named if each.label == chosen.label]
+    stated = tuple(sorted({_stated(text, each) for each in same}))
+    if not has_reasons(text, stated):
+        stated = (_stated(text, chosen),)
+    return Verdict(label=chosen.label, rule=rule, confidence=confidence, stated=stated)
+
+
+def _concludes(text: Text, named: Named) -> bool:
+    start = next((s for s, e in text.sentences if s <= named.start < e), named.start)
+    return _CONCLUDES.match(text.answer, start) is not None
+
+
+def _stated(text: Text, named: Named) -> Span:
+    """The sentences that the naming touches, but for the reasons in them."""
+    touched = [i for i, (s, e) in enumerate(text.sentences) if s < named.end and e > named.start]
+    if not touched:
+        return named.start, named.end
+    if len(touched) == 1:
+        return stated_in(text, touched[0], (named.start, named.end))
+    return text.sentences[touched[0]][0], text.sentences[touched[-1]][1]
