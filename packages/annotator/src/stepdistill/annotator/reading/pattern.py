@@ -4,7 +4,7 @@ A pattern goes to RE2, which takes time in step with the text whatever the patte
 not know (lookaround, references back) goes to `regex` with a time limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,6 +72,22 @@ class Pattern:
 def compiled(pattern: str) -> Pattern:
     """A pattern, compiled once; several templates ask about the same row. Raises PatternError."""
     return Pattern(pattern)
+
+
+@lru_cache(maxsize=64)
+def places(pattern: str) -> Callable[[str], list[int]]:
+    """What finds where a pattern of RE2's own begins in a text, without regard to case."""
+    linear = _linear(pattern)
+    assert linear is not None, pattern
+
+    def found(text: str) -> list[int]:
+        data = text.encode(errors="replace")
+        starts = [match.start() for match in linear.finditer(data)]
+        if len(data) == len(text) or not starts:
+            return starts
+        return [_characters(data, start) for start in starts]
+
+    return found
 
 
 def _linear(pattern: str) -> Any:

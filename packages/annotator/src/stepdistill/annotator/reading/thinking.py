@@ -20,7 +20,6 @@ _MARK = re.compile(
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<\n]{0,80}<\|message\|>")
 _HARMONY_END = re.compile(r"(?:<\|(?:return|end|start)\|>\w*\s*)+\Z|<\|(?:return|end)\|>")
 _TOKENS = re.compile(r"<\|[^<>|]{1,40}\|>(?:assistant)?")
-_MAY_THINK = ("<", "[", "\u25c1")
 
 
 class Thoughts(NamedTuple):
@@ -38,7 +37,7 @@ class Thoughts(NamedTuple):
 
 def without_thoughts(answer: str) -> Thoughts:
     """Where the answer begins and ends, behind its thoughts."""
-    if not any(sign in answer for sign in _MAY_THINK):
+    if "<" not in answer and "[" not in answer and "\u25c1" not in answer:
         return Thoughts(None, 0, len(answer))
     if "<|channel|>" in answer:
         return _by_channel(answer)

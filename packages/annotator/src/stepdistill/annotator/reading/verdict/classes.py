@@ -117,6 +117,8 @@ class ClassVerdict:
     def _assertions(self, text: Text) -> Iterator[Assertion]:
         for number, (start, end) in enumerate(text.sentences):
             tokens, codes = self._mentions.codes(text.hidden, start, end)
+            if text.hidden[end - 1] == "?":
+                continue
             if mentions := self._mentions.find(tokens, codes):
                 last = number == len(text.sentences) - 1
                 concluding = _concludes(tokens, codes, last)

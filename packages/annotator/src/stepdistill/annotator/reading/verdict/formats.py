@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from stepdistill.annotator.reading.pattern import places
 from stepdistill.annotator.reading.verdict.headings import COLON, LABEL_WORDS, REASON_WORDS
 from stepdistill.annotator.reading.verdict.json_parts import JsonParts, json_parts
 from stepdistill.annotator.reading.verdict.text import Span
@@ -19,6 +20,11 @@ _NAMED = re.compile(
     rf"(?:[*_\])]{{0,3}}[ \t]{{0,3}}(?:{COLON}[*_]{{0,3}}[ \t]*|(?=\n))|\u3011{COLON}?)",
     re.IGNORECASE,
 )
+_PERHAPS_NAMED = (
+    r"(?:^|\n|[.!?] |[\x{3002}\x{ff01}\x{ff1f}])[ \t>#*_\-\x{2022}\[\x{3010}(]*(?:\d[.)] )?[*_]{0,2}"
+    rf"(?:{_LABEL_NAMES}|{_REASON_NAMES})[*_\])]{{0,3}}[ \t]{{0,3}}(?:[:\x{{ff1a}}\n]|\x{{3011}})"
+)
+_LONGEST_HEADING = 120
 # The plainest form, label and reason on a line each: no other heading can hide in these words.
 _COLON = r"[*_]{0,3}[ \t]{0,3}:[*_]{0,3}[ \t]*"
 _TWO_LINES = re.compile(
@@ -64,8 +70,17 @@ def named_parts(answer: str) -> Parts:
         return parts
     if ":" not in answer and "\n" not in answer and answer.isascii():
         return NO_PARTS
-    headings = list(_NAMED.finditer(answer))
-    return _line_parts(answer, headings) if headings else NO_PARTS
+    return _line_parts(answer, _headings(answer)) or NO_PARTS
+
+
+def _headings(answer: str) -> list[re.Match[str]]:
+    """Found by RE2, which is many times faster at so many words, and looked at where they are."""
+    found: list[re.Match[str]] = []
+    for place in places(_PERHAPS_NAMED)(answer):
+        match = _NAMED.search(answer, place, place + _LONGEST_HEADING)
+        if match and (not found or match.start() >= found[-1].end()):
+            found.append(match)
+    return found
 
 
 def _of_json(answer: str, found: JsonParts) -> Parts:
@@ -98,7 +113,7 @@ def _tagged_parts(answer: str) -> Parts | None:
     if not headings:
         return None
     if label is None:
-        lines = _line_parts(answer, list(_NAMED.finditer(answer)))
+        lines = _line_parts(answer, _headings(answer)) or NO_PARTS
         label = lines.label
         headings += lines.headings
     return Parts(
@@ -111,7 +126,9 @@ def _tagged_parts(answer: str) -> Parts | None:
     )
 
 
-def _line_parts(answer: str, headings: list[re.Match[str]]) -> Parts:
+def _line_parts(answer: str, headings: list[re.Match[str]]) -> Parts | None:
+    if not headings:
+        return None
     reason = None
     labels: list[Span] = []
     ends = [match.start() for match in headings[1:]] + [len(answer)]

@@ -21,7 +21,8 @@ HINT, SOFT, STATED, COMMITTED = 1, 2, 3, 4
 
 _LIST = re.compile(f"{CLASS}(?:[asivz_]{{0,2}}[,o&]+[aoviz]{{0,2}}{CLASS})+")
 _CLASS = re.compile(CLASS)
-_CANNOT_TELL = re.compile("n[^n,:m;]{0,8}?d|na{0,2}s(?=i)")
+# `cannot determine`; not `not accurate to say`.
+_CANNOT_TELL = re.compile(f"n(?:(?!{CLASS}ad)[^n,:m;]){{0,8}}?d|na{{0,2}}s(?=i)")
 _ABOUT_THE_CLAIM = re.compile("[tsqwir]")
 _NO_INFORMATION = re.compile("n[_zaeg]{0,3}f")
 _NOTHING_TO = re.compile("n[^,:;mnb]{0,6}f[^,:;mnb]{0,4}$")
@@ -153,9 +154,7 @@ class MentionFinder:
             here.word(-1) in ("in", "of", "for") or _is_needed(here) or not _is_finite(here)
         ):
             return True
-        if not is_undecided and (
-            "w" in here.clause or "if" in here.tokens[max(0, here.place - _FURTHEST) : here.place]
-        ):
+        if not is_undecided and ("w" in here.clause or _is_conditional(here)):
             return True
         return _is_outside_the_verdict(here) or _is_attributive(here)
 
@@ -164,6 +163,12 @@ def _here(codes: str, tokens: list[str], place: int) -> Here:
     before = codes[max(0, place - _FURTHEST) : place]
     clause = before[max(map(before.rfind, _BREAKS)) + 1 :]
     return Here(codes, tokens, place, before, clause)
+
+
+def _is_conditional(here: Here) -> bool:
+    """`If it had said red, it would be true`; but not what a semicolon parts from it."""
+    before = here.tokens[max(0, here.place - _FURTHEST) : here.place]
+    return "if" in before and ";" not in before[before.index("if") :]
 
 
 def _is_far_from(here: Here) -> bool:
@@ -207,7 +212,7 @@ def _is_needed(here: Here) -> bool:
 
 def _is_finite(here: Here) -> bool:
     """`The text supports the claim`, `the claim contradicts the text`; not any `supports`."""
-    return _has_object(here, 6) or _THE_CLAIM.search(here.before) is not None
+    return _has_object(here, 6) or here.word(1) == "it" or _THE_CLAIM.search(here.before) is not None
 
 
 def _has_object(here: Here, within: int) -> bool:

@@ -48,6 +48,8 @@ class At(NamedTuple):
 class Names:
     """The names of some labels. Where two labels share a name, the first has it."""
 
+    joints: tuple[str, ...] = (" ", "_", "-")  # that may stand for each other within a name
+
     def __init__(self, names: Iterable[tuple[str, str]]) -> None:
         """names: (name, label)."""
         self._exact: dict[str, str] = {}
@@ -123,7 +125,7 @@ class Names:
         for name, label in self._exact.items():
             written.setdefault(lowered(name), {})[name] = label
         for name, label in self._exact.items():
-            for joint in (" ", "_", "-"):
+            for joint in self.joints:
                 # `alarm set` for `alarm_set`, unless that is a name of its own.
                 other = _JOINTS.sub(joint, name)
                 if self.whole(other) == label:

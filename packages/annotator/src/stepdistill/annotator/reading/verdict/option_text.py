@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from stepdistill.annotator.reading.verdict.names import At, Names
+from stepdistill.annotator.reading.verdict.names import LETTER, At, Names
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _DOUBLED = re.compile(r"([^\W\d_])\1")
@@ -32,7 +32,7 @@ _WHOLE_MARK = re.compile(  # `B`, `(b)`, `option B`, `choice (2)`, `B. Paris`, `
 )
 _MARK_FIRST = re.compile(  # `B)`, `(B) `, `B.`, `option B`, `B because`, `B (`; not `a boat`
     r"(?:(?:option|choice|letter|number)\s)?\(?(?P<mark>[A-Za-z]|\d{1,2})"
-    r"(?![\w'\u2019])(?!\s+(?!is\b|because\b|since\b|as\b|due\b|for\b|[A-Z(\u2013\u2014-])\w)"
+    rf"(?!{LETTER}|[_'\u2019])(?!\s+(?!is\b|because\b|since\b|as\b|due\b|for\b|[A-Z(\u2013\u2014-])\w)"
     r"[).:\]\s\"'*}-]*"
 )
 _AFTER_A = re.compile(r"\s*(?:[).:,\"*-]|is\b|would\b|$)")
@@ -79,6 +79,8 @@ class OptionNames(Names):
         """fields: what the task calls each option, such as `choice_a`."""
         super().__init__((*zip(options, options, strict=True), *zip(fields, options, strict=False)))
         self._options = options
+
+    joints = ()
 
     def whole(self, text: str) -> str | None:
         """The option that the text is: its own text, `B`, `(b)`, `2`, `option B`, `B. Paris`."""

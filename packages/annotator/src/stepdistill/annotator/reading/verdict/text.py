@@ -27,6 +27,7 @@ _LAST_WORD = re.compile(r"[^\s(\"]+$")
 _LIST_MARK = re.compile(r"^[\s(]*(?:\d{1,2}|[A-Za-z])[.)]+$")
 _PLAIN = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\u00a0", " "))
 _ROLE_LETTER = re.compile("[\ue000-\uefff]")
+_OPENS_A_SENTENCE = re.compile(r"\s+(?:The|It|This|That|These|Because|So|There|In|A|An)\s")  # `B. The`
 _LONGEST_ABBREVIATION = 12
 _WORDS_WORTH_HIDING = 5
 
@@ -113,6 +114,8 @@ def _ends_here(answer: str, hidden: str, start: int, match: re.Match[str]) -> bo
     before = hidden[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()]
     word = _LAST_WORD.search(before)
     if word is None:
+        return True
+    if len(word.group()) == 1 and _OPENS_A_SENTENCE.match(answer, match.end()):
         return True
     if _is_abbreviation(word.group(), before):
         return not following or following[0] == "\n"

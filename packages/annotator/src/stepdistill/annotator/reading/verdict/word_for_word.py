@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from stepdistill.annotator.reading.pattern import places
 from stepdistill.annotator.reading.reading import Verdict
 from stepdistill.annotator.reading.verdict.headings import COLON, IS_WORDS, LABEL_WORDS
 from stepdistill.annotator.reading.verdict.names import UNSPACED, At, Names
@@ -25,7 +26,7 @@ _MARKS = rf"[\s{re.escape(OPENING)}]{{0,4}}"
 _ANNOUNCED = re.compile(
     # `The correct label for this text is`, `Die Antwort lautet:`, `答えは`
     rf"(?<![^\W{UNSPACED}])(?P<noun>{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:here|(?:for|of|to) (?:this|the|that)(?: \w+)?))?"
-    rf"[\s*_\"'`]{{0,3}}(?:(?:{IS_WORDS})(?![^\W\d_{UNSPACED}])\s*{COLON}?|{COLON}|=|\u2192|->|=>|\s[-\u2013\u2014](?=\s))"
+    rf"[\s*_\"'`]{{0,3}}(?:(?:{IS_WORDS})(?:(?<=[{UNSPACED}])|(?![^\W\d_{UNSPACED}]))\s*{COLON}?|{COLON}|=|\u2192|->|=>|\s[-\u2013\u2014](?=\s))"
     # `I would label this text as`, `we classify it as`, `it should be tagged`, `I choose`
     r"|\b(?:label(?:l?ed)?|classif(?:y|ied)|categori[sz]ed?|tag(?:ged)?|mark(?:ed)?|rated?|annotated?"
     r"|assign(?:ed)?|identif(?:y|ied)|call(?:ed)?|describe|choose|select|pick|go with)"
@@ -34,6 +35,13 @@ _ANNOUNCED = re.compile(
     r"(?: (?:as|to|under|into|with|the))*(?: (?:label|class|category|option))?[:,]?(?=\s)",
     re.IGNORECASE,
 )
+_PERHAPS_ANNOUNCED = (
+    rf"(?:{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:here|(?:for|of|to) (?:this|the|that)(?: \w+)?))?[\s*_\"'`]{{0,3}}"
+    rf"(?:(?:{IS_WORDS})|[:\x{{ff1a}}=\x{{2192}}]|->|=>|\s[-\x{{2013}}\x{{2014}}]\s)"
+    r"|\b(?:label|classif|categori|tag|mark|rate|annotate|assign|identif|call|describe|choose|select"
+    r"|pick|go with)"
+)
+_LONGEST_ANNOUNCEMENT = 160
 _IT_IS = re.compile(
     # at a sentence's opening: `It is`, `So this text is clearly`
     r"(?:(?:so|thus|therefore|hence|overall|in conclusion|clearly|yes|no),? )?"
@@ -57,7 +65,8 @@ _ALTERNATIVE = re.compile(
 )
 _NEGATED = re.compile(
     r"(?:\bnot|n't|n\u2019t|\bnever|\bcannot|\bwhether|\bif|\brather than|\binstead of|\bcould|\bmight"
-    r"|\bmay|\bonly)\b[^.,;\n]{0,40}\Z",
+    r"|\bmay|\bonly|\bunable|\bunjustified|\bwrong|\bincorrect|\bimpossible|\bhard|\bdifficult|\bneither"
+    r"|\bunless|\bwithout|\bun(?:fair|reasonable))\b[^.,;\n]{0,40}\Z",
     re.IGNORECASE,
 )
 _FENCE = re.compile(r"\s*(?:```\w*|~~~|</?\w{1,20}>|\$\$|\\\[|\\\])\s*")
@@ -68,6 +77,8 @@ _IN_MARKS = re.compile(
 _LONE_MARK = re.compile(r"[\W_]{0,6}(?:[A-Za-z]|\d{1,3})[\W_]{0,6}")
 _LONGEST_LAST_LINE = 400
 _BEFORE = 60
+_FEW_WORDS, _SHORT_LABEL = 4, 40
+_MOST_SENTENCES = 4  # of an answer whose label may stand in quotation marks anywhere
 
 
 class Named(NamedTuple):
@@ -119,7 +130,12 @@ def alone_at_the_end(answer: str, names: Names) -> Named | None:
     if place is None or not answer[: place[0]].strip():
         return None
     label = names.short(answer[slice(*place)])
-    return Named(label, place[0], len(answer)) if label is not None else None
+    if label is None:
+        return None
+    before = last_line(answer[: place[0]])
+    other = before and names.short(answer[slice(*before)])
+    # Of several lines that name one label each, none is the answer.
+    return Named(label, place[0], len(answer)) if other in (None, label) else None
 
 
 def is_verdict(text: str, found: At, names: Names) -> bool:
@@ -157,6 +173,9 @@ def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
 
 def is_cut_short(text: Text, label_text: str | None, names: Names) -> bool:
     """Whether a letter or a word stands where the label belongs, and is no name of one."""
+    if label_text:
+        words = label_text.split()
+        return 0 < len(words) <= _FEW_WORDS and len(label_text) <= _SHORT_LABEL
     if label_text is None:
         place = last_line(text.answer)
         label_text = text.answer[slice(*place)] if place else None
@@ -168,16 +187,19 @@ def is_cut_short(text: Text, label_text: str | None, names: Names) -> bool:
 def _announced(text: Text, names: Names) -> Iterator[Named]:
     """Every label behind a phrase that announces one, in order."""
     answer, hidden = text.answer, text.hidden
-    for match in _ANNOUNCED.finditer(answer):
-        if hidden[match.start()] in (HIDDEN, FILLER) or _denied(answer, match.start()):
+    end = 0
+    for place in places(_PERHAPS_ANNOUNCED)(answer):
+        match = _ANNOUNCED.search(answer, max(place, end), place + _LONGEST_ANNOUNCEMENT)
+        if match is None or hidden[match.start()] in (HIDDEN, FILLER) or _denied(answer, match.start()):
             continue
         if named := _behind(answer, match.end(), names):
+            end = named.end
             yield Named(named.label, match.start(), named.end)
 
 
 def _plainly_said(text: Text, names: Names) -> Iterator[Named]:
     """Every label behind `It is` and the like, where that opens a sentence."""
-    for start, _ in text.sentences:
+    for start, _ in (*text.sentences[:2], *text.sentences[2:][-1:]):
         match = _IT_IS.match(text.answer, start)
         if match and (named := _behind(text.answer, match.end(), names)):
             yield Named(named.label, start, named.end)
@@ -185,6 +207,8 @@ def _plainly_said(text: Text, names: Names) -> Iterator[Named]:
 
 def _marked(text: Text, names: Names) -> Iterator[Named]:
     """Every label in quotation marks, bold or code."""
+    if len(text.sentences) > _MOST_SENTENCES:
+        return
     for match in _IN_MARKS.finditer(text.answer):
         label = names.short(match.group())
         if label is not None and not _denied(text.answer, match.start()):
@@ -193,7 +217,12 @@ def _marked(text: Text, names: Names) -> Iterator[Named]:
 
 def _behind(answer: str, place: int, names: Names) -> At | None:
     found = names.at_start(answer, place)
-    return found if found and is_verdict(answer, found, names) else None
+    if found is None or not is_verdict(answer, found, names):
+        return None
+    newline = answer.rfind("\n", place, found.end)
+    if newline >= 0 and names.short(answer[newline:].lstrip().partition("\n")[0]) is None:
+        return None  # `each option:` and a list of them
+    return found
 
 
 def _denied(answer: str, place: int) -> bool:
