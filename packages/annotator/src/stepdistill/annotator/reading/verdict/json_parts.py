@@ -13,6 +13,7 @@ from stepdistill.annotator.reading.verdict.headings import LABEL_WORDS, REASON_W
 from stepdistill.annotator.reading.verdict.text import Span
 
 _OPENS = re.compile(r"\{\s*[\"'\u201c\u2018\u201d]?[^\W\d][\w \-]{0,40}[\"'\u201d\u2019]?\s*[:\uff1a]")  # `{"label":`
+_QUOTED_KEY = re.compile(r"\{\s*[\"'\u201c\u2018]")
 _LABEL_KEY = re.compile(rf"(?:.*\W)?(?:{LABEL_WORDS})(?: (?:name|text|id|letter))?", re.IGNORECASE)
 _REASON_KEY = re.compile(
     rf"(?:.*\W)?(?:{REASON_WORDS})(?: .*)?|thinking|chain of thought", re.IGNORECASE
@@ -65,8 +66,8 @@ def _objects(answer: str) -> Iterator[tuple[object, Span]]:
 
 def _mended(answer: str, start: int) -> Iterator[tuple[object, Span]]:
     closing = answer.rfind("}", start) + 1
-    end = closing or len(answer)
-    if end - start > _LONGEST_REPAIRED:
+    end = closing or len(answer.rstrip())
+    if end - start > _LONGEST_REPAIRED or not (closing or _QUOTED_KEY.match(answer, start)):
         return
     import json_repair  # a tenth of a second to load, for answers that few teachers give
 

@@ -26,7 +26,7 @@ _MARK = re.compile(
 )
 _MARKED = re.compile(r"[\s\"'*(]{0,4}([a-z]|\d{1,2})[).:][ \t]*(\S.*)", re.IGNORECASE)
 _WHOLE_MARK = re.compile(  # `B`, `(b)`, `option B`, `choice (2)`, `B. Paris`, `B - Paris`
-    r"(?:(?:option|choice|answer|letter|number)\s?)?[(\[]?([a-z]|\d{1,2})[)\]]?"
+    r"(?:(?:option|choice|answer|letter|number)\s?)?[(\[]?((?-i:[A-Za-z])|\d{1,2})[)\]]?"
     r"(?:\s?[.):\uff1a,\u2013\u2014-]?\s*(?<=[\s.)\]:\uff1a,\u2013\u2014-])(\S.*))?",
     re.IGNORECASE | re.DOTALL,
 )
