@@ -1,6 +1,7 @@
 """The words of a task's classes: which word names which class, and what their negations mean."""
 
 import re
+from collections import Counter
 
 from stepdistill.annotator.reading.verdict.lexicon import (
     AFFIRMED_NAMES,
@@ -37,10 +38,10 @@ class ClassWords:
         self.affirmed: str | None = None
         self._denied: dict[str, str] = {}
         self._opposite: dict[str, str] = {}
-        self._exact: set[str] = set()
+        self._exact: Counter[str] = Counter()
         self._phrases: dict[str, dict[str, str]] = {}
         for index, (name, spec) in enumerate(label.classes.items()):
-            self._exact.update(map(_key, (name, *spec.aliases)))
+            self._exact.update({*map(_key, (name, *spec.aliases))})
             self.names[class_role(index)] = name
         for role, (name, spec) in zip(self.names, label.classes.items(), strict=True):
             self._learn(role, [name, *spec.aliases])
@@ -77,7 +78,7 @@ class ClassWords:
                 self.yes_no[name] = role
             elif name.startswith(_NOT) and " " not in name[len(_NOT) :]:
                 self._denied.update(dict.fromkeys(inflections(name[len(_NOT) :]), role))
-            elif not _ONE_WORD.fullmatch(name):
+            elif not _ONE_WORD.fullmatch(name) or self._exact[name] > 1:
                 self._phrases.setdefault(_low(written), {}).setdefault(written, role)
             else:
                 others = (word for word in inflections(name) if word not in self._exact)

@@ -15,13 +15,13 @@ _LABEL_NAMES = (
 _REASON_NAMES = rf"(?:brief |short |step-by-step |my |the )*(?:{REASON_WORDS})"
 _NAMED = re.compile(
     # `Label: X`, `**Final answer:** X`, `2. Rationale: ...`, `【答案】X`, `## Reasons` and a line break
-    r"(?:^|(?<=\n)|(?<=[.!?] )|(?<=[\u3002\uff01\uff1f]))[ \t>#*_\-\u2022\[\u3010(]*(?:\d[.)] )?[*_]{0,2}"
+    r"(?:^|(?<=\n)|(?<=[.!?;|] )|(?<=[\u3002\uff01\uff1f]))[ \t>#*_\-\u2022\[\u3010(]*(?:\d[.)] )?[*_]{0,2}"
     rf"(?:(?P<label>{_LABEL_NAMES})|(?P<reason>{_REASON_NAMES}))"
     rf"(?:[*_\])]{{0,3}}[ \t]{{0,3}}(?:{COLON}[*_]{{0,3}}[ \t]*|(?=\n))|\u3011{COLON}?)",
     re.IGNORECASE,
 )
 _PERHAPS_NAMED = (
-    r"(?:^|\n|[.!?] |[\x{3002}\x{ff01}\x{ff1f}])[ \t>#*_\-\x{2022}\[\x{3010}(]*(?:\d[.)] )?[*_]{0,2}"
+    r"(?:^|\n|[.!?;|] |[\x{3002}\x{ff01}\x{ff1f}])[ \t>#*_\-\x{2022}\[\x{3010}(]*(?:\d[.)] )?[*_]{0,2}"
     rf"(?:{_LABEL_NAMES}|{_REASON_NAMES})[*_\])]{{0,3}}[ \t]{{0,3}}(?:[:\x{{ff1a}}\n]|\x{{3011}})"
 )
 _LONGEST_HEADING = 120
@@ -34,6 +34,10 @@ _TWO_LINES = re.compile(
     rf"|reasoning|justification|analysis|why){_COLON})(?P<reason>[^\n:\uff1a{{<]+)\Z",
     re.IGNORECASE,
 )
+_ROW = re.compile(r"(?:^|(?<=\n))[ \t]*\|[^\n]*\|[ \t]*(?=\n|\Z)")
+_CELL = re.compile(r"(?<=\|)[^|\n]+(?=\|)")
+_RULER = re.compile(r"[\s|:-]+")
+_HEAD = re.compile(rf"(?P<label>{_LABEL_NAMES})|(?P<reason>{_REASON_NAMES})", re.IGNORECASE)
 _TAG = re.compile(
     rf"<(?P<tag>(?:final[_ -]|predicted[_ -])?(?:(?P<label>{LABEL_WORDS})|(?P<reason>{REASON_WORDS})))>",
     re.IGNORECASE,
@@ -67,6 +71,8 @@ def named_parts(answer: str) -> Parts:
     if "{" in answer and (found := json_parts(answer)):
         return _of_json(answer, found)
     if "<" in answer and (parts := _tagged_parts(answer)):
+        return parts
+    if "|" in answer and (parts := _table_parts(answer)):
         return parts
     if ":" not in answer and "\n" not in answer and answer.isascii():
         return NO_PARTS
@@ -124,6 +130,25 @@ def _tagged_parts(answer: str) -> Parts | None:
         headings=tuple(sorted(headings)),
         labels=(label,) if label else (),
     )
+
+
+def _table_parts(answer: str) -> Parts | None:
+    """A table of one row, with a heading over each column."""
+    rows = [match.span() for match in _ROW.finditer(answer)]
+    if len(rows) != 3 or not _RULER.fullmatch(answer, *rows[1]):
+        return None
+    heads, cells = ([c.span() for c in _CELL.finditer(answer, *rows[i])] for i in (0, 2))
+    label = reason = None
+    for head, cell in zip(heads, cells, strict=False):
+        name = _HEAD.fullmatch(answer[slice(*head)].strip(" *_`"))
+        if name and name["label"]:
+            label = label or cell
+        elif name:
+            reason = reason or cell
+    if label is None:
+        return None
+    text = answer[slice(*reason)] if reason else None
+    return Parts(label, answer[slice(*label)], reason, text, (*rows[:2],), (label,))
 
 
 def _line_parts(answer: str, headings: list[re.Match[str]]) -> Parts | None:

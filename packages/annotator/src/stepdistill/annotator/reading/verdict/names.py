@@ -66,7 +66,7 @@ class Names:
             return None
         for step, keys in self._steps:
             if (key := step(text)) in keys:
-                return keys[key]
+                return keys[key] if "\n" not in text or step is plain else None
         return None
 
     def short(self, text: str) -> str | None:

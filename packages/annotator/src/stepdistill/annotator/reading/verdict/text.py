@@ -22,7 +22,7 @@ _ABBREVIATIONS = (
 _NOT_AN_END = frozenset(_ABBREVIATIONS.split())
 # No word that ends in four other letters is abbreviated, an initial or a list's mark.
 _ENDS_OF_ABBREVIATIONS = frozenset(word[-4:] for word in _NOT_AN_END if len(word) >= 4)
-_DOTTED = re.compile(r"(?:\w\.)+\w")
+_DOTTED = re.compile(r"(?:[^\W\d]\.)+[^\W\d]")
 _LAST_WORD = re.compile(r"[^\s(\"]+$")
 _LIST_MARK = re.compile(r"^[\s(]*(?:\d{1,2}|[A-Za-z])[.)]+$")
 _PLAIN = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\u00a0", " "))

@@ -23,7 +23,7 @@ from stepdistill.annotator.reading.verdict.text import Span, Text, prepare
 from stepdistill.annotator.reading.verdict.word_for_word import (
     is_cut_short,
     set_apart,
-    short_label,
+    label_part,
     word_for_word,
 )
 from stepdistill.common.task import LabelSpec
@@ -125,7 +125,10 @@ class VerdictReader:
             verdict = _with_what_repeats_it(text, named, verdict)
         if verdict.label is None and is_refusal(answer):
             return _reading(undecided("refusal"), None, None)
-        return _reading(verdict, *_rationale(text, parts, verdict))
+        rationale, span = _rationale(text, parts, verdict)
+        if rationale and names is not None and names.short(rationale) is not None:
+            rationale = None  # the label once more
+        return _reading(verdict, rationale, span)
 
     def _bare(
         self, answer: str, names: Names | None, fields: Mapping[str, str]
@@ -143,17 +146,17 @@ class VerdictReader:
     ) -> Verdict | None:
         if parts.label_text is None or parts.label is None:
             return None
-        label = self._label_of(parts.label_text, names, fields)
+        start, end = parts.label
+        found = label_part(parts.label_text, names) if names is not None else None
+        if found is not None:
+            label = found[0]
+            # What follows the name on its line is reasons.
+            end = start + found[1] if end - start == len(parts.label_text) else end
+        else:
+            label = self._kind.named(parts.label_text, fields)
         if label is None:
             return None
-        return Verdict(label=label, rule="label-line", confidence=0.99, stated=(parts.label,))
-
-    def _label_of(
-        self, text: str, names: Names | None, fields: Mapping[str, str]
-    ) -> str | None:
-        if names is not None and (label := short_label(text, names)) is not None:
-            return label
-        return self._kind.named(text, fields)
+        return Verdict(label=label, rule="label-line", confidence=0.99, stated=((start, end),))
 
 
 def _with_what_repeats_it(text: Text, named: Verdict, read: Verdict) -> Verdict:

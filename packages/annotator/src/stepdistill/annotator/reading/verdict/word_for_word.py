@@ -78,6 +78,11 @@ _LONE_MARK = re.compile(r"[\W_]{0,6}(?:[A-Za-z]|\d{1,3})[\W_]{0,6}")
 _LONGEST_LAST_LINE = 400
 _BEFORE = 60
 _FEW_WORDS, _SHORT_LABEL = 4, 40
+_CLOSINGS = re.compile(rf"[{re.escape(CLOSING)}]+")
+_NOT_THE_OTHER = re.compile(rf"[{re.escape(CLOSING)}]*,? (?:and )?(?:not|rather than|instead of)(?: an?| the)?(?=\s)")
+_FIRM, _SOFT = 0.9, 0.7  # confidence of a rule of language that word for word gives way to
+_PARTED = re.compile(rf"[{re.escape(CLOSING)}.!]*(?:\s?[:\uff1a](?=\s)|\s[\u2013\u2014-](?=\s)|\s?\n)[{re.escape(CLOSING)}\s]*")
+_LISTED = re.compile(r"\s*(?:[-*\u2022]|\(?(?:[A-Za-z]|\d{1,2})[.):])\s")
 _MOST_SENTENCES = 4  # of an answer whose label may stand in quotation marks anywhere
 
 
@@ -95,21 +100,9 @@ def boxed(text: str, names: Names) -> Named | None:
         return None
     for match in reversed(list(_BOXED.finditer(text))):
         inner = match[match.lastgroup or 0]
-        if label := _in_short(inner, names):
-            return Named(label, *match.span())
+        if found := label_part(inner, names):
+            return Named(found[0], *match.span())
     return None
-
-
-def _in_short(text: str, names: Names) -> str | None:
-    if (label := names.short(text)) is not None:
-        return label
-    found = names.at_start(text)
-    return found.label if found and is_verdict(text, found, names) else None
-
-
-def short_label(text: str, names: Names) -> str | None:
-    """The label that a label's own text names: the whole of it, or its first words."""
-    return _in_short(text, names)
 
 
 def last_line(answer: str) -> Span | None:
@@ -156,19 +149,31 @@ def set_apart(text: Text, names: Names) -> Verdict | None:
     return verdict_of(text, [found], "last-line", 0.97) if found else None
 
 
+def _opening(text: Text, names: Names) -> Verdict | None:
+    """A label at the very beginning, and a colon, a dash or a line break behind it."""
+    answer = text.answer
+    if len(text.sentences) > _MOST_SENTENCES or (found := names.at_start(answer)) is None:
+        return None
+    behind = _PARTED.match(answer, found.end)
+    if behind is None or names.at_start(answer, behind.end()) is not None:
+        return None
+    if _LISTED.match(answer) and "\n" in answer[behind.end() :]:
+        return None
+    stated = ((0, behind.end()),)
+    return Verdict(label=found.label, rule="opening", confidence=0.96, stated=stated)
+
+
 def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
     """What the answer announces in so many words; else what the rules of language read."""
     announced = list(_announced(text, names))
     verdict = verdict_of(text, announced, "announced", 0.95)
-    if verdict is None and read.label is None:
+    if verdict is None and (opening := _opening(text, names)):
+        return read if read.label == opening.label and read.confidence > _FIRM else opening
+    if verdict is None and read.confidence < _FIRM:
         verdict = verdict_of(text, list(_plainly_said(text, names)), "statement", 0.93)
-    if verdict is None and read.label is None:
+    if verdict is None and read.confidence < _SOFT:
         verdict = verdict_of(text, list(_marked(text, names)), "marked", 0.8)
-    if verdict is None or (verdict.label == read.label and not announced):
-        return read
-    if verdict.label == read.label:
-        return read
-    return verdict
+    return read if verdict is None or verdict.label == read.label else verdict
 
 
 def is_cut_short(text: Text, label_text: str | None, names: Names) -> bool:
@@ -222,11 +227,24 @@ def _behind(answer: str, place: int, names: Names) -> At | None:
     newline = answer.rfind("\n", place, found.end)
     if newline >= 0 and names.short(answer[newline:].lstrip().partition("\n")[0]) is None:
         return None  # `each option:` and a list of them
-    return found
+    denied = _NOT_THE_OTHER.match(answer, found.end)
+    other = names.at_start(answer, denied.end()) if denied else None
+    return found._replace(end=other.end) if other else found
 
 
 def _denied(answer: str, place: int) -> bool:
     return _NEGATED.search(answer[max(0, place - _BEFORE) : place]) is not None
+
+
+def label_part(text: str, names: Names) -> tuple[str, int] | None:
+    """The label that a label's own text names, and where it ends: the whole text, or a part."""
+    if (label := names.short(text)) is not None:
+        return label, len(text)
+    found = names.at_start(text)
+    if found is None or not is_verdict(text, found, names):
+        return None
+    closing = _CLOSINGS.match(text, found.end)
+    return found.label, closing.end() if closing else found.end
 
 
 def verdict_of(text: Text, named: list[Named], rule: str, confidence: float) -> Verdict | None:

@@ -37,12 +37,12 @@ def layers(text: str) -> Iterator[str]:
 
 def _unwrapped(text: str) -> str | None:
     first, last = text[0], text[-1]
+    if first == "<" and (tagged := _TAGGED.fullmatch(text)):
+        return tagged[2].strip()
     if len(text) > 1 and last in _PAIRS.get(first, ""):
         return text[1:-1].strip()
     if first == "\\" and (latex := _LATEX.fullmatch(text)):
         return (latex[1] or latex[2]).strip()
-    if first == "<" and (tagged := _TAGGED.fullmatch(text)):
-        return tagged[2].strip()
     if last in _ENDINGS:
         return text[:-1].strip()
     if mark := _LEADING.match(text):
