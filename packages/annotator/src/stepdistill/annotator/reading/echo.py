@@ -1,18 +1,22 @@
 """Text of the prompt that an answer repeats: cut out before reading, since it says nothing.
 
 A small model repeats its instructions (`Equation: one expression ..., such as (8 + 4) / 3`), and the
-example in them would be read as its answer.
+example in them would be read as its answer. Only what begins as a line or sentence in both is an
+echo: teachers answer in the question's words, too (`cannot be determined to be true or false`).
 """
 
+import re
 from collections.abc import Iterable
 
 from stepdistill.common.placeholders import PLACEHOLDER
 
-# A run of the template's characters this long is no accident; names of labels are no echo.
+# A run of the template's characters this long is no accident; the name of a label is no echo.
 _SHORTEST_ECHO = 40
 _FEWEST_WORDS = 6
-# Every run of the shortest length holds one whole block, wherever it begins.
 _BLOCK = _SHORTEST_ECHO // 2
+_LINE_OR_SENTENCE = re.compile(r"(?:^|(?<=\n)|(?<=[.!?:] ))[\s>#*\"'`-]*", re.MULTILINE)
+_BEGINS = re.compile(r"(?:^|[\n.!?:]|</?\w+>)[\s>#*\"'`(-]*\Z")
+_LOOKED_BACK = 12
 
 
 class Echo:
@@ -21,46 +25,39 @@ class Echo:
     def __init__(self, texts: Iterable[str], names: Iterable[str] = ()) -> None:
         """texts: of the template, with its placeholders. names: of labels, which an answer may
         well repeat."""
-        self._texts: list[str] = []
         long_names = [name for name in names if len(name) >= _BLOCK]
+        starts: dict[str, str] = {}
         for text in texts:
-            parts = [text]
-            for name in long_names:
-                parts = [piece for part in parts for piece in part.split(name)]
-            for part in parts:
-                self._texts += [piece for piece in PLACEHOLDER.split(part)[::2] if piece.strip()]
-        self._blocks = [
-            (text[at : at + _BLOCK], text, at)
-            for text in self._texts
-            for at in range(0, len(text) - _BLOCK + 1, _BLOCK)
-            if text[at : at + _BLOCK].strip()
-        ]
+            for begin in _LINE_OR_SENTENCE.finditer(text):
+                rest = PLACEHOLDER.split(text[begin.end() :], maxsplit=1)[0]
+                for name in long_names:
+                    rest = rest.partition(name)[0]
+                if len(rest.strip()) >= _SHORTEST_ECHO:
+                    starts.setdefault(rest[:_BLOCK], rest)
+        # The first characters of every line and sentence, and how it goes on.
+        self._starts = list(starts.items())
 
     def without(self, answer: str) -> str:
         """The answer with every such run blanked out, at its length."""
-        for block, text, at in self._blocks:
+        for block, text in self._starts:
             place = answer.find(block)
             while place >= 0:
-                start, end = _grown(answer, place, text, at)
-                if _is_echo(answer[start:end]):
-                    answer = f"{answer[:start]}{' ' * (end - start - 1)}\n{answer[end:]}"
+                end = _end_of_run(answer, place, text)
+                before = answer[max(0, place - _LOOKED_BACK) : place]
+                if _is_echo(answer[place:end]) and _BEGINS.search(before):
+                    answer = f"{answer[:place]}{' ' * (end - place - 1)}\n{answer[end:]}"
                 place = answer.find(block, max(end, place + 1))
         return answer
 
 
-def _grown(answer: str, place: int, text: str, at: int) -> tuple[int, int]:
-    """The whole run that answer and template share around a block, cut at words' ends."""
-    start, end = place, place + _BLOCK
-    left, right = at, at + _BLOCK
-    while start > 0 and left > 0 and answer[start - 1] == text[left - 1]:
-        start, left = start - 1, left - 1
-    while end < len(answer) and right < len(text) and answer[end] == text[right]:
-        end, right = end + 1, right + 1
-    while end < len(answer) and start < end and answer[end].isalnum() and answer[end - 1].isalnum():
+def _end_of_run(answer: str, place: int, text: str) -> int:
+    """Where answer and template part, at a word's end."""
+    length = min(len(text), len(answer) - place)
+    same = next((i for i in range(length) if answer[place + i] != text[i]), length)
+    end = place + same
+    while place < end < len(answer) and answer[end].isalnum() and answer[end - 1].isalnum():
         end -= 1
-    while 0 < start < end and answer[start].isalnum() and answer[start - 1].isalnum():
-        start += 1
-    return start, end
+    return end
 
 
 def _is_echo(run: str) -> bool:

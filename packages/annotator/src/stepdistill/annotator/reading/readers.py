@@ -42,7 +42,9 @@ def make_readers(name: str, label: LabelSpec, templates: Mapping[str, Template])
     """The readers of these templates, by template id. Raises ConfigError."""
     if name == VERDICT:
         verdict = VerdictReader(label)
-        by_template: dict[str, Reader] = dict.fromkeys(templates, verdict)
+        by_template: dict[str, Reader] = {
+            key: verdict.of_prompt(each.system, each.user) for key, each in templates.items()
+        }
     elif name == ORIGINAL:
         by_template = {key: _original(label, each) for key, each in templates.items()}
     else:

@@ -22,5 +22,6 @@ def _any_of(words: list[str]) -> str:
 _WORDS = _words()
 LABEL_WORDS = _any_of(_WORDS["label"])
 REASON_WORDS = _any_of(_WORDS["reason"])
+GOOD_WORDS = _any_of(_WORDS["good"])
 IS_WORDS = _any_of(_WORDS["is"])
 COLON = "[:\uff1a]"

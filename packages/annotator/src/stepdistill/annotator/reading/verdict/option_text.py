@@ -35,6 +35,7 @@ _MARK_FIRST = re.compile(  # `B)`, `(B) `, `B.`, `option B`, `B because`, `B (`;
     rf"(?!{LETTER}|[_'\u2019])(?!\s+(?!is\b|because\b|since\b|as\b|due\b|for\b|[A-Z(\u2013\u2014-])\w)"
     r"[).:\]\s\"'*}-]*"
 )
+_SENTENCE_GOES_ON = re.compile(r"\s+\w")  # `B. Oslo is in Norway`
 _AFTER_A = re.compile(r"\s*(?:[).:,\"*-]|is\b|would\b|$)")
 
 
@@ -102,14 +103,17 @@ class OptionNames(Names):
         if mark is None or label is None:
             return None
         words = super().at(text, mark.end())
-        if words and words.label != label:
-            return words  # where letter and words disagree, the words count
-        return words or At(label, mark.end("mark"))
+        if words is None or (words.label != label and _SENTENCE_GOES_ON.match(text, words.end)):
+            return At(label, mark.end("mark"))
+        return words  # and where letter and words disagree, the words count
 
     def _marked(self, mark: str) -> str | None:
         """None where options are letters or numbers themselves, and this is none of them."""
         index = _index(mark.lower())
-        taken = any(len(each) <= 2 and each.isdecimal() == mark.isdecimal() for each in self._options if each)
+        taken = any(
+            each.isdecimal() if mark.isdecimal() else len(each) == 1 and each.isascii() and each.isalpha()
+            for each in self._options
+        )
         return self._options[index] if 0 <= index < len(self._options) and not taken else None
 
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from stepdistill.annotator.reading.pattern import places
 from stepdistill.annotator.reading.reading import Verdict
-from stepdistill.annotator.reading.verdict.headings import COLON, IS_WORDS, LABEL_WORDS
+from stepdistill.annotator.reading.verdict.headings import COLON, GOOD_WORDS, IS_WORDS, LABEL_WORDS
 from stepdistill.annotator.reading.verdict.names import UNSPACED, At, Names
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
 from stepdistill.annotator.reading.verdict.text import FILLER, HIDDEN, Span, Text
-from stepdistill.annotator.reading.verdict.wrapping import CLOSING, OPENING
+from stepdistill.annotator.reading.verdict.wrapping import CLOSING, OPENING, layers
 
 _BOXED = re.compile(
     # `\boxed{\text{B}}`, `[[B]]`, `<<<B>>>`
@@ -25,18 +25,19 @@ _BOXED = re.compile(
 _MARKS = rf"[\s{re.escape(OPENING)}]{{0,4}}"
 _ANNOUNCED = re.compile(
     # `The correct label for this text is`, `Die Antwort lautet:`, `答えは`
-    rf"(?<![^\W{UNSPACED}])(?P<noun>{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:here|(?:for|of|to) (?:this|the|that)(?: \w+)?))?"
+    rf"(?<![^\W{UNSPACED}])(?P<noun>{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:{GOOD_WORDS}|(?:for|of|to) (?:this|the|that)(?: \w+)?))?"
     rf"[\s*_\"'`]{{0,3}}(?:(?:{IS_WORDS})(?:(?<=[{UNSPACED}])|(?![^\W\d_{UNSPACED}]))\s*{COLON}?|{COLON}|=|\u2192|->|=>|\s[-\u2013\u2014](?=\s))"
     # `I would label this text as`, `we classify it as`, `it should be tagged`, `I choose`
+    r"|\b(?:choose|select|pick|go with)[:,]?(?=\s)"
     r"|\b(?:label(?:l?ed)?|classif(?:y|ied)|categori[sz]ed?|tag(?:ged)?|mark(?:ed)?|rated?|annotated?"
-    r"|assign(?:ed)?|identif(?:y|ied)|call(?:ed)?|describe|choose|select|pick|go with)"
+    r"|assign(?:ed)?|identif(?:y|ied)|call(?:ed)?|describe)"
     r"(?: (?:this|it|that|the)(?: (?:\w+ )?(?:text|sentence|review|claim|statement|example|one|question"
     r"|message|comment|post|row|input|passage|query|request|ticket|tweet|article|document))?)?"
     r"(?: (?:as|to|under|into|with|the))*(?: (?:label|class|category|option))?[:,]?(?=\s)",
     re.IGNORECASE,
 )
 _PERHAPS_ANNOUNCED = (
-    rf"(?:{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:here|(?:for|of|to) (?:this|the|that)(?: \w+)?))?[\s*_\"'`]{{0,3}}"
+    rf"(?:{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:{GOOD_WORDS}|(?:for|of|to) (?:this|the|that)(?: \w+)?))?[\s*_\"'`]{{0,3}}"
     rf"(?:(?:{IS_WORDS})|[:\x{{ff1a}}=\x{{2192}}]|->|=>|\s[-\x{{2013}}\x{{2014}}]\s)"
     r"|\b(?:label|classif|categori|tag|mark|rate|annotate|assign|identif|call|describe|choose|select"
     r"|pick|go with)"
@@ -74,15 +75,16 @@ _IN_MARKS = re.compile(
     "\"[^\"\n]{1,80}\"|\u201c[^\u201c\u201d\n]{1,80}\u201d|`[^`\n]{1,80}`|\\*\\*[^*\n]{1,80}\\*\\*"
     "|\u00ab[^\u00ab\u00bb\n]{1,80}\u00bb|\u300c[^\u300c\u300d\n]{1,80}\u300d|'[^'\\n]{1,80}'(?!\\w)"
 )
-_LONE_MARK = re.compile(r"[\W_]{0,6}(?:[A-Za-z]|\d{1,3})[\W_]{0,6}")
+_LONE_MARK = re.compile(r"[A-Za-z]|\d{1,3}")
 _LONGEST_LAST_LINE = 400
 _BEFORE = 60
 _FEW_WORDS, _SHORT_LABEL = 4, 40
 _CLOSINGS = re.compile(rf"[{re.escape(CLOSING)}]+")
 _NOT_THE_OTHER = re.compile(rf"[{re.escape(CLOSING)}]*,? (?:and )?(?:not|rather than|instead of)(?: an?| the)?(?=\s)")
 _FIRM, _SOFT = 0.9, 0.7  # confidence of a rule of language that word for word gives way to
-_PARTED = re.compile(rf"[{re.escape(CLOSING)}.!]*(?:\s?[:\uff1a](?=\s)|\s[\u2013\u2014-](?=\s)|\s?\n)[{re.escape(CLOSING)}\s]*")
+_PARTED = re.compile(rf"[{re.escape(CLOSING)}.!]*(?:\s?[:\uff1a](?=\s)|\s[\u2013\u2014-](?=\s)|\s?\n|(?<=\.)\s)[{re.escape(CLOSING)}\s]*")
 _LISTED = re.compile(r"\s*(?:[-*\u2022]|\(?(?:[A-Za-z]|\d{1,2})[.):])\s")
+_SENTENCE_GOES_ON = re.compile(r"\s+\w")  # `B. Oslo is in Norway`
 _MOST_SENTENCES = 4  # of an answer whose label may stand in quotation marks anywhere
 
 
@@ -155,8 +157,11 @@ def _opening(text: Text, names: Names) -> Verdict | None:
     if len(text.sentences) > _MOST_SENTENCES or (found := names.at_start(answer)) is None:
         return None
     behind = _PARTED.match(answer, found.end)
-    if behind is None or names.at_start(answer, behind.end()) is not None:
+    if behind is None:
         return None
+    other = names.at_start(answer, behind.end())
+    if other is not None and not _SENTENCE_GOES_ON.match(answer, other.end):
+        return None  # several labels, one after the other
     if _LISTED.match(answer) and "\n" in answer[behind.end() :]:
         return None
     stated = ((0, behind.end()),)
@@ -181,12 +186,11 @@ def is_cut_short(text: Text, label_text: str | None, names: Names) -> bool:
     if label_text:
         words = label_text.split()
         return 0 < len(words) <= _FEW_WORDS and len(label_text) <= _SHORT_LABEL
-    if label_text is None:
-        place = last_line(text.answer)
-        label_text = text.answer[slice(*place)] if place else None
-        lone = label_text is not None and _LONE_MARK.fullmatch(label_text.strip()) is not None
-        return lone and len(text.sentences) > 1
-    return False
+    place = last_line(text.answer)
+    if label_text is not None or place is None or place[1] - place[0] > _SHORT_LABEL:
+        return False
+    *_, core = layers(text.answer[slice(*place)])
+    return len(text.sentences) > 1 and _LONE_MARK.fullmatch(core) is not None
 
 
 def _announced(text: Text, names: Names) -> Iterator[Named]:
