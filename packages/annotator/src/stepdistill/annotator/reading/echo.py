@@ -1,8 +1,8 @@
 """Text of the prompt that an answer repeats: cut out before reading, since it says nothing.
 
-A small model repeats its instructions (`Equation: one expression ..., such as (8 + 4) / 3`), and the
-example in them would be read as its answer. Only what begins as a line or sentence in both is an
-echo: teachers answer in the question's words, too (`cannot be determined to be true or false`).
+A small model repeats its instructions (`Equation: one expression ..., such as (8 + 4) / 3`), and
+the example in them would be read as its answer. Only what begins as a line or sentence in both is
+an echo: teachers answer in the question's words, too (`cannot be determined to be true or false`).
 """
 
 import re

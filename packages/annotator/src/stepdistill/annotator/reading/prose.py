@@ -5,12 +5,13 @@ import re
 _SUSPICIOUS = re.compile(r"[<`{}\\]")
 _FENCED_JSON = re.compile(r"```\w*\s*[\[{][^`]*(?:```|\Z)")
 _FENCE = re.compile(r"```\w*")
-_TAG = re.compile(r"</?\w[\w:-]{0,24}(?:\s[^<>\n]{0,80})?/?>|<\|[^<>|\n]{1,40}\|>")  # `<b>`, `<|end|>`
+_TAG = re.compile(  # `<b>`, `</answer>`, `<|end|>`
+    r"</?\w[\w:-]{0,24}(?:\s[^<>\n]{0,80})?/?>|<\|[^<>|\n]{1,40}\|>"
+)
 _OBJECT = re.compile(r"\{\s*[\"'][^{}]{0,4000}\}")
 _BOX = re.compile(r"\$*\\{1,2}(?:boxed|fbox)\s?\{((?:[^{}\n]|\{[^{}\n]{0,80}\}){0,200})\}\$*")
 _REMAINS = re.compile(r"\{\s*['\"]|['\"]\s*[,}]\s*(?:['\"}]|\Z)|\"\w+\":")
 _WORDS = re.compile(r"\w\W+\w+\W+\w")
-_EDGES = " \t\n,;`$*_#\"'"
 
 
 def as_prose(text: str | None) -> str | None:

@@ -8,8 +8,8 @@ class Reading(NamedTuple):
 
     `label` is in the task's own words: a class's name, an option's text, a number or equation,
     or free text. `rationale_span` are the characters of the answer that the rationale lies in; what
-    the rationale leaves out (a verdict between two reasons) may lie inside the span. `thoughts` is what
-    the teacher thought before it answered, no part of label or rationale.
+    the rationale leaves out (a verdict between two reasons) may lie inside the span. `thoughts` is
+    what the teacher thought before it answered, no part of label or rationale.
     """
 
     label: str | None

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from stepdistill.annotator.plan.plan import PlannedRow
 from stepdistill.annotator.reading.filters import Filters
+from stepdistill.annotator.reading.prose import as_prose
 from stepdistill.annotator.reading.readers import Reader, Readers
 from stepdistill.annotator.reading.reading import Reading, unread
 from stepdistill.annotator.reading.rejection import Rejection, Stage
@@ -35,11 +36,22 @@ class RowResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How answers become records."""
+    """How answers become records.
+
+    rationale_from: `thinking` takes what the teacher thought before it answered for the reasons.
+    """
 
     kind: LabelKind
     readers: Readers
     filters: Filters
+    rationale_from: Literal["answer", "thinking"] = "answer"
+
+    def read(self, template: str, answer: Answer, fields: Mapping[str, str]) -> Reading:
+        """What the template's reader reads, and the reasons from where they are wanted."""
+        reading = self.readers.read(template, answer.text, fields)
+        if self.rationale_from == "answer":
+            return reading
+        return reading._replace(rationale=as_prose(reading.thoughts), rationale_span=None)
 
 
 def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
@@ -101,8 +113,7 @@ def _read(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Reject
     if answer.finish in UNUSABLE:
         reason = UNUSABLE[answer.finish]
         return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
-    reader = rules.readers.by_template[planned.assignment.label]
-    reading = reader.read(answer.text, planned.row.fields)
+    reading = rules.read(planned.assignment.label, answer, planned.row.fields)
     if reading.label is None:
         return _reject(planned, "response", reading.reason or "no_verdict", f"rule {reading.rule}")
     return reading
@@ -139,7 +150,7 @@ def _rationale(planned: PlannedRow, answer: Answer, rules: Rules) -> str | None:
     template = planned.assignment.rationale
     if answer.finish in UNUSABLE or template is None:
         return None
-    return rules.readers.read(template, answer.text, planned.row.fields).rationale
+    return rules.read(template, answer, planned.row.fields).rationale
 
 
 def _filtered(

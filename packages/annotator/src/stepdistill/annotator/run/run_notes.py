@@ -37,7 +37,10 @@ _SETTINGS = (
     *("task", "splits", "teacher", "prompts", "data", "samples", "template", "mix"),
     *("models", "votes"),
 )
-_SHARDS = ("reader", "rationale_rate", "max_student_tokens", "student_tokenizer")
+_SHARDS = (
+    *("reader", "rationale_from", "rationale_rate"),
+    *("max_student_tokens", "student_tokenizer"),
+)
 Kind = Literal["run", "probe", "experiment", "search"]
 
 
@@ -100,6 +103,7 @@ class RunNote(_Note):
     filters: tuple[str, ...]
     max_student_tokens: int | None
     student_tokenizer: Path | None
+    rationale_from: Literal["answer", "thinking"] = "answer"
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix
     starts: tuple[Start, ...] = ()
 

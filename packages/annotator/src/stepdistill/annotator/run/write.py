@@ -42,7 +42,12 @@ def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
     """The rules by which this plan's answers become records. Raises ConfigError."""
     readers = make_readers(settings.reader, plan.task.label, plan.templates)
     filters = make_filters(settings, plan.task, readers)
-    return Rules(kind=plan.task.label.kind, readers=readers, filters=filters)
+    return Rules(
+        kind=plan.task.label.kind,
+        readers=readers,
+        filters=filters,
+        rationale_from=settings.rationale_from,
+    )
 
 
 class SplitWriter:
@@ -154,7 +159,7 @@ def fingerprint(plan: Plan, settings: ShardSettings) -> str:
         plan.split,
         plan.samples,
         [plan.model, plan.endpoint.name, plan.endpoint.path],
-        [settings.reader, VERSIONS.get(settings.reader)],
+        [settings.reader, VERSIONS.get(settings.reader), settings.rationale_from],
         settings.rows_per_shard,
         [plan.votes, settings.rationale_rate],
         filters_content(settings),

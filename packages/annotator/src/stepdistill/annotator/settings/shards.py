@@ -1,7 +1,7 @@
 """Settings: how answers become shards."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -28,6 +28,8 @@ class RateOfRationalesSettings(Settings):
 class ShardSettings(RateOfRationalesSettings, ReaderSettings):
     """How answers become shards."""
 
+    rationale_from: Literal["answer", "thinking"] = "answer"
+    """Where reasons are taken from: the answer, or what a teacher thought before it."""
     rows_per_shard: Annotated[int, at_least(1)] = 10_000
     """Records in one shard."""
     filters: Annotated[frozenset[str], Parameter(name="--filter", consume_multiple=False)] = (

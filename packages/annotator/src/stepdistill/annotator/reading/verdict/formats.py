@@ -14,14 +14,17 @@ _LABEL_NAMES = (
 )
 _REASON_NAMES = rf"(?:brief |short |step-by-step |my |the )*(?:{REASON_WORDS})"
 _NAMED = re.compile(
-    # `Label: X`, `**Final answer:** X`, `2. Rationale: ...`, `【答案】X`, `## Reasons` and a line break
-    r"(?:^|(?<=\n)|(?<=[.!?;|] )|(?<=[\u3002\uff01\uff1f]))[ \t>#*_\-\u2022\[\u3010(]*(?:\d[.)] )?[*_]{0,2}"
+    # `Label: X`, `**Final answer:** X`, `2. Rationale: ...`, `【答案】X`, `## Reasons`
+    r"(?:^|(?<=\n)|(?<=[.!?;|] )|(?<=[\u3002\uff01\uff1f]))"
+    r"[ \t>#*_\-\u2022\[\u3010(]*(?:\d[.)] )?[*_]{0,2}"
     rf"(?:(?P<label>{_LABEL_NAMES})|(?P<reason>{_REASON_NAMES}))"
     rf"(?:[*_\])]{{0,3}}[ \t]{{0,3}}(?:{COLON}[*_]{{0,3}}[ \t]*|(?=\n))|\u3011{COLON}?)",
     re.IGNORECASE,
 )
+# The same for RE2, which knows no lookaround: where it may begin.
 _PERHAPS_NAMED = (
-    r"(?:^|\n|[.!?;|] |[\x{3002}\x{ff01}\x{ff1f}])[ \t>#*_\-\x{2022}\[\x{3010}(]*(?:\d[.)] )?[*_]{0,2}"
+    r"(?:^|\n|[.!?;|] |[\x{3002}\x{ff01}\x{ff1f}])"
+    r"[ \t>#*_\-\x{2022}\[\x{3010}(]*(?:\d[.)] )?[*_]{0,2}"
     rf"(?:{_LABEL_NAMES}|{_REASON_NAMES})[*_\])]{{0,3}}[ \t]{{0,3}}(?:[:\x{{ff1a}}\n]|\x{{3011}})"
 )
 _LONGEST_HEADING = 120
@@ -39,7 +42,8 @@ _CELL = re.compile(r"(?<=\|)[^|\n]+(?=\|)")
 _RULER = re.compile(r"[\s|:-]+")
 _HEAD = re.compile(rf"(?P<label>{_LABEL_NAMES})|(?P<reason>{_REASON_NAMES})", re.IGNORECASE)
 _TAG = re.compile(
-    rf"<(?P<tag>(?:final[_ -]|predicted[_ -])?(?:(?P<label>{LABEL_WORDS})|(?P<reason>{REASON_WORDS})))>",
+    rf"<(?P<tag>(?:final[_ -]|predicted[_ -])?(?:(?P<label>{LABEL_WORDS})"
+    rf"|(?P<reason>{REASON_WORDS})))>",
     re.IGNORECASE,
 )
 

@@ -12,7 +12,7 @@ def _words() -> dict[str, list[str]]:
         if line and not line.startswith("#"):
             kind, _, words = line.partition(": ")
             found.setdefault(kind, set()).update(words.split(" | "))
-    return {kind: sorted(words, key=lambda word: (-len(word), word)) for kind, words in found.items()}
+    return {kind: sorted(sorted(words), key=len, reverse=True) for kind, words in found.items()}
 
 
 def _any_of(words: list[str]) -> str:

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, cast
 from stepdistill.annotator.reading.verdict.headings import LABEL_WORDS, REASON_WORDS
 from stepdistill.annotator.reading.verdict.text import Span
 
-_OPENS = re.compile(r"\{\s*[\"'\u201c\u2018\u201d]?[^\W\d][\w \-]{0,40}[\"'\u201d\u2019]?\s*[:\uff1a]")  # `{"label":`
+_OPENS = re.compile(  # `{"label":`, `{label:`
+    r"\{\s*[\"'\u201c\u2018\u201d]?[^\W\d][\w \-]{0,40}[\"'\u201d\u2019]?\s*[:\uff1a]"
+)
 _QUOTED_KEY = re.compile(r"\{\s*[\"'\u201c\u2018]")
 _LABEL_KEY = re.compile(rf"(?:.*\W)?(?:{LABEL_WORDS})(?: (?:name|text|id|letter))?", re.IGNORECASE)
 _REASON_KEY = re.compile(
@@ -27,7 +29,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 class JsonParts(NamedTuple):
-    """The label and reasons in an answer's JSON; span: its characters, with the fences around it."""
+    """The label and reasons in an answer's JSON. span: its characters, with fences around it."""
 
     span: Span
     label: str
@@ -88,11 +90,13 @@ def _pairs(value: object, depth: int) -> Iterator[tuple[str, str]]:
         return
     inner: list[object] = []
     for key, each in cast("dict[object, object]", value).items():
-        only = cast("list[object]", each)[0] if isinstance(each, list) and len(each) == 1 else each  # pyright: ignore[reportUnknownArgumentType]
+        only: object = each
+        if isinstance(each, list) and len(items := cast("list[object]", each)) == 1:
+            only = items[0]
         if isinstance(only, str | int | float | bool):
             yield re.sub(r"[_-]+", " ", str(key)).strip(), str(only).strip()
         else:
-            inner.append(each)
+            inner.append(cast("object", each))
     for each in inner:
         yield from _pairs(each, depth + 1)
 

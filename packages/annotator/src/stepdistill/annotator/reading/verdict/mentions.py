@@ -212,7 +212,9 @@ def _is_needed(here: Here) -> bool:
 
 def _is_finite(here: Here) -> bool:
     """`The text supports the claim`, `the claim contradicts the text`; not any `supports`."""
-    return _has_object(here, 6) or here.word(1) == "it" or _THE_CLAIM.search(here.before) is not None
+    if here.word(1) == "it" or _has_object(here, 6):
+        return True
+    return _THE_CLAIM.search(here.before) is not None
 
 
 def _has_object(here: Here, within: int) -> bool:

@@ -58,6 +58,10 @@ class Names:
                 self._exact.setdefault(tidy, label)
         self._longest = max(map(len, self._exact), default=0) + 8
 
+    def as_written(self, text: str) -> str | None:
+        """The label with just this name, letter by letter."""
+        return self._exact.get(text)
+
     def whole(self, text: str) -> str | None:
         """The label whose name the text is, and nothing else."""
         if (label := self._exact.get(text)) is not None:

@@ -35,6 +35,7 @@ _MARK_FIRST = re.compile(  # `B)`, `(B) `, `B.`, `option B`, `B because`, `B (`;
     rf"(?!{LETTER}|[_'\u2019])(?!\s+(?!is\b|because\b|since\b|as\b|due\b|for\b|[A-Z(\u2013\u2014-])\w)"
     r"[).:\]\s\"'*}-]*"
 )
+_DIGITS, _ONE_LETTER = re.compile(r"\d+"), re.compile("[A-Za-z]")
 _SENTENCE_GOES_ON = re.compile(r"\s+\w")  # `B. Oslo is in Norway`
 _AFTER_A = re.compile(r"\s*(?:[).:,\"*-]|is\b|would\b|$)")
 
@@ -110,10 +111,8 @@ class OptionNames(Names):
     def _marked(self, mark: str) -> str | None:
         """None where options are letters or numbers themselves, and this is none of them."""
         index = _index(mark.lower())
-        taken = any(
-            each.isdecimal() if mark.isdecimal() else len(each) == 1 and each.isascii() and each.isalpha()
-            for each in self._options
-        )
+        alike = _DIGITS if mark.isdecimal() else _ONE_LETTER
+        taken = any(map(alike.fullmatch, self._options))
         return self._options[index] if 0 <= index < len(self._options) and not taken else None
 
 

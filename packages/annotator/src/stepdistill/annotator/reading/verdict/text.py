@@ -27,7 +27,8 @@ _LAST_WORD = re.compile(r"[^\s(\"]+$")
 _LIST_MARK = re.compile(r"^[\s(]*(?:\d{1,2}|[A-Za-z])[.)]+$")
 _PLAIN = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\u00a0", " "))
 _ROLE_LETTER = re.compile("[\ue000-\uefff]")
-_OPENS_A_SENTENCE = re.compile(r"\s+(?:The|It|This|That|These|Because|So|There|In|A|An)\s")  # `B. The`
+# Behind `B.`, which is no initial then.
+_OPENS_A_SENTENCE = re.compile(r"\s+(?:The|It|This|That|These|Because|So|There|In|A|An)\s")
 _LONGEST_ABBREVIATION = 12
 _WORDS_WORTH_HIDING = 5
 

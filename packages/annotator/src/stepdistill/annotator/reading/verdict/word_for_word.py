@@ -1,8 +1,8 @@
 """Labels that an answer names word for word, in a place where only its verdict can stand.
 
-Firmest first: in a box or double brackets, alone on the last line, behind a heading or a phrase that
-announces it (`the label is`, `I would label this as`, `答えは`). What is read here needs no rule of
-language, so names may be of any script, with any signs.
+Firmest first: in a box or double brackets, alone on the last line, behind a phrase that announces
+it (`the label is`, `I would label this as`, `答えは`). What is read here needs no rule of language,
+so names may be of any script, with any signs.
 """
 
 import re
@@ -11,81 +11,42 @@ from typing import NamedTuple
 
 from stepdistill.annotator.reading.pattern import places
 from stepdistill.annotator.reading.reading import Verdict
-from stepdistill.annotator.reading.verdict.headings import COLON, GOOD_WORDS, IS_WORDS, LABEL_WORDS
-from stepdistill.annotator.reading.verdict.names import UNSPACED, At, Names
+from stepdistill.annotator.reading.verdict.announcing import (
+    ALTERNATIVE,
+    ANNOUNCED,
+    CLOSINGS,
+    CONCLUDES,
+    FOLLOWS,
+    IT_IS,
+    LISTED,
+    LONGEST_ANNOUNCEMENT,
+    NEGATED,
+    NOT_THE_OTHER,
+    PARTED,
+    PERHAPS_ANNOUNCED,
+    SENTENCE_GOES_ON,
+)
+from stepdistill.annotator.reading.verdict.names import At, Names
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
 from stepdistill.annotator.reading.verdict.text import FILLER, HIDDEN, Span, Text
-from stepdistill.annotator.reading.verdict.wrapping import CLOSING, OPENING, layers
+from stepdistill.annotator.reading.verdict.wrapping import layers
 
 _BOXED = re.compile(
     # `\boxed{\text{B}}`, `[[B]]`, `<<<B>>>`
-    r"\\{1,2}(?:boxed|fbox)\s?\{(?P<boxed>(?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]{0,80}\}){0,120}\}){1,200})\}"
-    r"|\[\[(?P<double>[^\[\]\n]{1,200})\]\]|<<<(?P<angles>[^<>\n]{1,200})>>>"
-)
-_MARKS = rf"[\s{re.escape(OPENING)}]{{0,4}}"
-_ANNOUNCED = re.compile(
-    # `The correct label for this text is`, `Die Antwort lautet:`, `答えは`
-    rf"(?<![^\W{UNSPACED}])(?P<noun>{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:{GOOD_WORDS}|(?:for|of|to) (?:this|the|that)(?: \w+)?))?"
-    rf"[\s*_\"'`]{{0,3}}(?:(?:{IS_WORDS})(?:(?<=[{UNSPACED}])|(?![^\W\d_{UNSPACED}]))\s*{COLON}?|{COLON}|=|\u2192|->|=>|\s[-\u2013\u2014](?=\s))"
-    # `I would label this text as`, `we classify it as`, `it should be tagged`, `I choose`
-    r"|\b(?:choose|select|pick|go with)[:,]?(?=\s)"
-    r"|\b(?:label(?:l?ed)?|classif(?:y|ied)|categori[sz]ed?|tag(?:ged)?|mark(?:ed)?|rated?|annotated?"
-    r"|assign(?:ed)?|identif(?:y|ied)|call(?:ed)?|describe)"
-    r"(?: (?:this|it|that|the)(?: (?:\w+ )?(?:text|sentence|review|claim|statement|example|one|question"
-    r"|message|comment|post|row|input|passage|query|request|ticket|tweet|article|document))?)?"
-    r"(?: (?:as|to|under|into|with|the))*(?: (?:label|class|category|option))?[:,]?(?=\s)",
-    re.IGNORECASE,
-)
-_PERHAPS_ANNOUNCED = (
-    rf"(?:{LABEL_WORDS})(?:[\s*_\"'`]{{1,3}}(?:{GOOD_WORDS}|(?:for|of|to) (?:this|the|that)(?: \w+)?))?[\s*_\"'`]{{0,3}}"
-    rf"(?:(?:{IS_WORDS})|[:\x{{ff1a}}=\x{{2192}}]|->|=>|\s[-\x{{2013}}\x{{2014}}]\s)"
-    r"|\b(?:label|classif|categori|tag|mark|rate|annotate|assign|identif|call|describe|choose|select"
-    r"|pick|go with)"
-)
-_LONGEST_ANNOUNCEMENT = 160
-_IT_IS = re.compile(
-    # at a sentence's opening: `It is`, `So this text is clearly`
-    r"(?:(?:so|thus|therefore|hence|overall|in conclusion|clearly|yes|no),? )?"
-    r"(?:it|this|that|(?:the|this) (?:text|sentence|review|message|comment|post|tweet|article|document"
-    r"|passage|ticket|query|question|request))(?:'s| is| was| would be| must be| should be)"
-    r"(?: (?:clearly|definitely|certainly|therefore|thus|best labell?ed|labell?ed|classified|best"
-    r"|classified as|about))?(?: an?| the)?(?=\s)",
-    re.IGNORECASE,
-)
-_CONCLUDES = re.compile(r"(?:so|thus|therefore|hence|consequently|finally|in conclusion)\b,?", re.IGNORECASE)
-_FOLLOWS = re.compile(
-    rf"[\s{re.escape(CLOSING)}\\]*(?:$|[.,;:!?\n\u2013\u2014(\[{{\u3002\uff0c\uff01\uff1b\uff1a\u3001\u0964\u060c\u061f]|-\s"
-    rf"|[{UNSPACED}]"
-    r"|(?:because|since|as|due|given|based|with|for|in|on|here|rather|not|so|which|when|from|by|if|is"
-    r"|and (?:the|it|not|its|this|so|that|is|there)|but|label|class|category|sentiment|option|answer"
-    r"|weil|da|denn|parce|car|porque|perch[eé]|pois|потому|так|لأن)(?![^\W_]))",
-    re.IGNORECASE,
-)
-_ALTERNATIVE = re.compile(
-    rf"[\s{re.escape(CLOSING)}]*(?:,\s*or\b|or\b|and\b|[/|&,]|oder\b|ou\b|o\b|und\b|et\b|y\b|或|または)\s*"
-)
-_NEGATED = re.compile(
-    r"(?:\bnot|n't|n\u2019t|\bnever|\bcannot|\bwhether|\bif|\brather than|\binstead of|\bcould|\bmight"
-    r"|\bmay|\bonly|\bunable|\bunjustified|\bwrong|\bincorrect|\bimpossible|\bhard|\bdifficult|\bneither"
-    r"|\bunless|\bwithout|\bun(?:fair|reasonable))\b[^.,;\n]{0,40}\Z",
-    re.IGNORECASE,
+    r"\\{1,2}(?:boxed|fbox)\s?\{(?P<boxed>(?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]{0,80}\}){0,120}\})"
+    r"{1,200})\}|\[\[(?P<double>[^\[\]\n]{1,200})\]\]|<<<(?P<angles>[^<>\n]{1,200})>>>"
 )
 _FENCE = re.compile(r"\s*(?:```\w*|~~~|</?\w{1,20}>|\$\$|\\\[|\\\])\s*")
-_IN_MARKS = re.compile(
-    "\"[^\"\n]{1,80}\"|\u201c[^\u201c\u201d\n]{1,80}\u201d|`[^`\n]{1,80}`|\\*\\*[^*\n]{1,80}\\*\\*"
+_IN_MARKS = re.compile(  # `"B"`, `**B**`
+    '"[^"\n]{1,80}"|\u201c[^\u201c\u201d\n]{1,80}\u201d|`[^`\n]{1,80}`|\\*\\*[^*\n]{1,80}\\*\\*'
     "|\u00ab[^\u00ab\u00bb\n]{1,80}\u00bb|\u300c[^\u300c\u300d\n]{1,80}\u300d|'[^'\\n]{1,80}'(?!\\w)"
 )
 _LONE_MARK = re.compile(r"[A-Za-z]|\d{1,3}")
 _LONGEST_LAST_LINE = 400
-_BEFORE = 60
+_BEFORE = 60  # characters before an announcement that may deny it
 _FEW_WORDS, _SHORT_LABEL = 4, 40
-_CLOSINGS = re.compile(rf"[{re.escape(CLOSING)}]+")
-_NOT_THE_OTHER = re.compile(rf"[{re.escape(CLOSING)}]*,? (?:and )?(?:not|rather than|instead of)(?: an?| the)?(?=\s)")
-_FIRM, _SOFT = 0.9, 0.7  # confidence of a rule of language that word for word gives way to
-_PARTED = re.compile(rf"[{re.escape(CLOSING)}.!]*(?:\s?[:\uff1a](?=\s)|\s[\u2013\u2014-](?=\s)|\s?\n|(?<=\.)\s)[{re.escape(CLOSING)}\s]*")
-_LISTED = re.compile(r"\s*(?:[-*\u2022]|\(?(?:[A-Za-z]|\d{1,2})[.):])\s")
-_SENTENCE_GOES_ON = re.compile(r"\s+\w")  # `B. Oslo is in Norway`
 _MOST_SENTENCES = 4  # of an answer whose label may stand in quotation marks anywhere
+_FIRM, _SOFT = 0.9, 0.7  # confidence of a rule of language that gives way to a name as written
 
 
 class Named(NamedTuple):
@@ -135,9 +96,9 @@ def alone_at_the_end(answer: str, names: Names) -> Named | None:
 
 def is_verdict(text: str, found: At, names: Names) -> bool:
     """Whether what follows a name leaves it the one that is meant: no `or`, no other word."""
-    if _FOLLOWS.match(text, found.end) is None:
+    if FOLLOWS.match(text, found.end) is None:
         return False
-    other = _ALTERNATIVE.match(text, found.end)
+    other = ALTERNATIVE.match(text, found.end)
     beside = names.at_start(text, other.end()) if other else None
     return beside is None or beside.label == found.label
 
@@ -156,13 +117,13 @@ def _opening(text: Text, names: Names) -> Verdict | None:
     answer = text.answer
     if len(text.sentences) > _MOST_SENTENCES or (found := names.at_start(answer)) is None:
         return None
-    behind = _PARTED.match(answer, found.end)
+    behind = PARTED.match(answer, found.end)
     if behind is None:
         return None
     other = names.at_start(answer, behind.end())
-    if other is not None and not _SENTENCE_GOES_ON.match(answer, other.end):
+    if other is not None and not SENTENCE_GOES_ON.match(answer, other.end):
         return None  # several labels, one after the other
-    if _LISTED.match(answer) and "\n" in answer[behind.end() :]:
+    if LISTED.match(answer) and "\n" in answer[behind.end() :]:
         return None
     stated = ((0, behind.end()),)
     return Verdict(label=found.label, rule="opening", confidence=0.96, stated=stated)
@@ -197,9 +158,11 @@ def _announced(text: Text, names: Names) -> Iterator[Named]:
     """Every label behind a phrase that announces one, in order."""
     answer, hidden = text.answer, text.hidden
     end = 0
-    for place in places(_PERHAPS_ANNOUNCED)(answer):
-        match = _ANNOUNCED.search(answer, max(place, end), place + _LONGEST_ANNOUNCEMENT)
-        if match is None or hidden[match.start()] in (HIDDEN, FILLER) or _denied(answer, match.start()):
+    for place in places(PERHAPS_ANNOUNCED)(answer):
+        match = ANNOUNCED.search(answer, max(place, end), place + LONGEST_ANNOUNCEMENT)
+        if match is None or hidden[match.start()] in (HIDDEN, FILLER):
+            continue
+        if _denied(answer, match.start()):
             continue
         if named := _behind(answer, match.end(), names):
             end = named.end
@@ -209,7 +172,7 @@ def _announced(text: Text, names: Names) -> Iterator[Named]:
 def _plainly_said(text: Text, names: Names) -> Iterator[Named]:
     """Every label behind `It is` and the like, where that opens a sentence."""
     for start, _ in (*text.sentences[:2], *text.sentences[2:][-1:]):
-        match = _IT_IS.match(text.answer, start)
+        match = IT_IS.match(text.answer, start)
         if match and (named := _behind(text.answer, match.end(), names)):
             yield Named(named.label, start, named.end)
 
@@ -231,13 +194,13 @@ def _behind(answer: str, place: int, names: Names) -> At | None:
     newline = answer.rfind("\n", place, found.end)
     if newline >= 0 and names.short(answer[newline:].lstrip().partition("\n")[0]) is None:
         return None  # `each option:` and a list of them
-    denied = _NOT_THE_OTHER.match(answer, found.end)
+    denied = NOT_THE_OTHER.match(answer, found.end)
     other = names.at_start(answer, denied.end()) if denied else None
     return found._replace(end=other.end) if other else found
 
 
 def _denied(answer: str, place: int) -> bool:
-    return _NEGATED.search(answer[max(0, place - _BEFORE) : place]) is not None
+    return NEGATED.search(answer[max(0, place - _BEFORE) : place]) is not None
 
 
 def label_part(text: str, names: Names) -> tuple[str, int] | None:
@@ -247,7 +210,7 @@ def label_part(text: str, names: Names) -> tuple[str, int] | None:
     found = names.at_start(text)
     if found is None or not is_verdict(text, found, names):
         return None
-    closing = _CLOSINGS.match(text, found.end)
+    closing = CLOSINGS.match(text, found.end)
     return found.label, closing.end() if closing else found.end
 
 
@@ -270,7 +233,7 @@ def verdict_of(text: Text, named: list[Named], rule: str, confidence: float) -> 
 
 def _concludes(text: Text, named: Named) -> bool:
     start = next((s for s, e in text.sentences if s <= named.start < e), named.start)
-    return _CONCLUDES.match(text.answer, start) is not None
+    return CONCLUDES.match(text.answer, start) is not None
 
 
 def _stated(text: Text, named: Named) -> Span:

@@ -1,4 +1,4 @@
-"""What stands around a label: quotation marks, emphasis, code, LaTeX, tags, brackets, list marks."""
+"""What stands around a label: quotation marks, emphasis, code, LaTeX, tags, list marks."""
 
 import re
 from collections.abc import Iterator
