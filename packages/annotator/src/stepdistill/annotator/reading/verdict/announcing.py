@@ -41,8 +41,10 @@ PERHAPS_ANNOUNCED = (
 )
 LONGEST_ANNOUNCEMENT = 160
 IT_IS = re.compile(
-    # at a sentence's opening: `It is`, `So this text is clearly`
-    r"(?:(?:so|thus|therefore|hence|overall|in conclusion|clearly|yes|no),? )?"
+    # at a sentence's opening: `It is`, `So this text is clearly`, `Hence`
+    r"(?:so|thus|therefore|hence|overall|in conclusion|conclusion)[,:]?(?=\s)"
+    r"(?! (?:it|this|that|the|i)\b)|(?:(?:so|thus|therefore|hence|overall|in conclusion|clearly|yes"
+    r"|no),? )?"
     rf"(?:it|this|that|(?:the|this) (?:{_TEXTS}))(?:'s| is| was| would be| must be| should be)"
     r"(?: (?:clearly|definitely|certainly|therefore|thus|best|about))?"
     r"(?: (?:labell?ed|classified)(?: as)?)?(?: an?| the)?(?=\s)",
@@ -59,6 +61,9 @@ FOLLOWS = re.compile(
     r"|is|and (?:the|it|not|its|this|so|that|is|there)|but|label|class|category|sentiment|option"
     r"|answer|weil|da|denn|parce|car|porque|perch[eé]|pois|потому|так|لأن)(?![^\W_]))",
     re.IGNORECASE,
+)
+STRANGER = re.compile(  # `the answer is E.`, where there is no E
+    rf"(?:{_CLOSED}|[ \t(\[{{$*`\"'])*(?:[A-Za-z]|\d{{1,3}}){_CLOSED}*(?=\.(?:\s|\Z)|\n|\s*\Z)"
 )
 ALTERNATIVE = re.compile(  # `positive or`, `positive/`
     rf"(?:{_CLOSED}|\s)*(?:,\s*or\b|or\b|and\b|[/|&,]|oder\b|ou\b|o\b|und\b|et\b|y\b|或|または)\s*"

@@ -51,6 +51,12 @@ def json_parts(answer: str) -> JsonParts | None:
     return found
 
 
+def is_object(answer: str) -> bool:
+    """Whether the answer is an object and nothing else, such as one with a score for each label."""
+    text = answer.strip()
+    return text[:1] == "{" and text[-1:] == "}" and _OPENS.match(text) is not None
+
+
 def _objects(answer: str) -> Iterator[tuple[object, Span]]:
     place = 0
     for _ in range(_MOST_OBJECTS):

@@ -74,17 +74,25 @@ def class_role(index: int) -> str:
 
 
 def inflections(word: str) -> tuple[str, ...]:
-    """A word and the forms it takes: support, supports, supported, supporting."""
+    """A word and the forms it takes: support, supports, supported, supporting.
+
+    Of a noun only the plural: `accounting` is no form of `account`.
+    """
     if not word.isalpha() or len(word) < 4:
         return (word,)
+    if not word.endswith(_OF_VERBS):
+        return (word, word + "s", word.removesuffix("s")) if len(word) > 4 else (word, word + "s")
     if word.endswith("ied"):
         return (word, *(word[:-3] + ending for ending in ("y", "ies", "ying")))
     stem = re.sub(r"(?:s|ed|es|ing|e)$", "", word)
     return (word, *(stem + ending for ending in ("", "e", "s", "es", "ed", "ing") if len(stem) > 3))
 
 
+_OF_VERBS = ("ed", "ts", "ls", "ms")
+
+
 def verb_forms(alias: str) -> tuple[str, ...]:
     """The forms of `supported` or `entails` that need an object: supports, support, supporting."""
-    if not alias.endswith(("ed", "ts", "ls", "ms")):
+    if not alias.endswith(_OF_VERBS):
         return ()
     return tuple(form for form in inflections(alias) if not form.endswith("ed"))

@@ -15,6 +15,7 @@ from stepdistill.annotator.reading.thinking import without_thoughts
 from stepdistill.annotator.reading.verdict.class_reader import ClassReader
 from stepdistill.annotator.reading.verdict.formats import NO_PARTS, Parts, named_parts
 from stepdistill.annotator.reading.verdict.free_text import FreeTextReader
+from stepdistill.annotator.reading.verdict.json_parts import is_object
 from stepdistill.annotator.reading.verdict.names import Names
 from stepdistill.annotator.reading.verdict.numbers import NumberReader
 from stepdistill.annotator.reading.verdict.options import OptionReader
@@ -114,6 +115,8 @@ class VerdictReader:
         named = self._named(parts, names, fields)
         if named and parts.reason_text is not None:
             return _reading(named, *_named_reason(parts))
+        if parts is NO_PARTS and is_object(answer):
+            return _reading(undecided("no_verdict"), None, None)
         text = prepare(
             answer, self._kind.quotable(fields), hide_quotations=self._kind.quotes_say_nothing
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stepdistill.annotator.reading.pattern import places
-from stepdistill.annotator.reading.reading import Verdict
+from stepdistill.annotator.reading.reading import Verdict, undecided
 from stepdistill.annotator.reading.verdict.announcing import (
     ALTERNATIVE,
     ANNOUNCED,
@@ -25,6 +25,7 @@ from stepdistill.annotator.reading.verdict.announcing import (
     PARTED,
     PERHAPS_ANNOUNCED,
     SENTENCE_GOES_ON,
+    STRANGER,
 )
 from stepdistill.annotator.reading.verdict.names import At, Names
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
@@ -132,6 +133,8 @@ def _opening(text: Text, names: Names) -> Verdict | None:
 def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
     """What the answer announces in so many words; else what the rules of language read."""
     announced = list(_announced(text, names))
+    if not announced and _announces_a_stranger(text):
+        return undecided("no_verdict", read.stated)
     verdict = verdict_of(text, announced, "announced", 0.95)
     if verdict is None and (opening := _opening(text, names)):
         return read if read.label == opening.label and read.confidence > _FIRM else opening
@@ -167,6 +170,15 @@ def _announced(text: Text, names: Names) -> Iterator[Named]:
         if named := _behind(answer, match.end(), names):
             end = named.end
             yield Named(named.label, match.start(), named.end)
+
+
+def _announces_a_stranger(text: Text) -> bool:
+    """Whether a letter or number that is no label is said to be the answer."""
+    for place in places(PERHAPS_ANNOUNCED)(text.answer):
+        match = ANNOUNCED.match(text.answer, place)
+        if match and match.group()[-1] != "\n" and STRANGER.match(text.answer, match.end()):
+            return not _denied(text.answer, place)
+    return False
 
 
 def _plainly_said(text: Text, names: Names) -> Iterator[Named]:
