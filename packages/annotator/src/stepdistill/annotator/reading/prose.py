@@ -16,6 +16,7 @@ _COURTESY = re.compile(  # `I hope this helps!`, `Let me know if ...`, at the en
     r"|Feel free to|If you (?:have|need) )[^\n]*\Z",
     re.IGNORECASE,
 )
+_SPACES = re.compile(r"[ \t]{2,}")
 _WORDS = re.compile(r"\w\W+\w+\W+\w")
 
 
@@ -27,9 +28,13 @@ def as_prose(text: str | None) -> str | None:
         text = _COURTESY.sub("", text).rstrip() or None
     if text is None or not _SUSPICIOUS.search(text):
         return text
-    text = _TAG.sub(" ", _FENCE.sub(" ", _FENCED_JSON.sub(" ", text)))
-    text = _BOX.sub(r"\1", _OBJECT.sub(" ", text))
-    if _REMAINS.search(text):
-        return None
-    text = re.sub(r"[ \t]{2,}", " ", text).strip()
-    return text if _WORDS.search(text) else None
+    prose = _FENCE.sub(" ", _FENCED_JSON.sub(" ", text)) if "`" in text else text
+    prose = _TAG.sub(" ", prose) if "<" in prose else prose
+    if "{" in prose:
+        prose = _BOX.sub(r"\1", _OBJECT.sub(" ", prose))
+        if _REMAINS.search(prose):
+            return None
+    if prose == text:
+        return text
+    prose = _SPACES.sub(" ", prose).strip()
+    return prose if _WORDS.search(prose) else None

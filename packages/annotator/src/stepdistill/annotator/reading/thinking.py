@@ -19,6 +19,7 @@ _MARK = re.compile(
 # <|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>the answer
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<\n]{0,80}<\|message\|>")
 _HARMONY_END = re.compile(r"(?:<\|(?:return|end|start)\|>\w*\s*)+\Z|<\|(?:return|end)\|>")
+_MAY_THINK = re.compile(r"<[/|a-z]|\[/?t|\u25c1", re.IGNORECASE)
 _TOKENS = re.compile(r"<\|[^<>|]{1,40}\|>(?:assistant)?")
 
 
@@ -37,7 +38,7 @@ class Thoughts(NamedTuple):
 
 def without_thoughts(answer: str) -> Thoughts:
     """Where the answer begins and ends, behind its thoughts."""
-    if "<" not in answer and "[" not in answer and "\u25c1" not in answer:
+    if not _MAY_THINK.search(answer):
         return Thoughts(None, 0, len(answer))
     if "<|channel|>" in answer:
         return _by_channel(answer)

@@ -39,7 +39,6 @@ PERHAPS_ANNOUNCED = (
     r"|\b(?:label|classif|categori|tag|mark|rate|annotate|assign|identif|call|describe|choose"
     r"|select|pick|go with)"
 )
-LONGEST_ANNOUNCEMENT = 160
 IT_IS = re.compile(
     # at a sentence's opening: `It is`, `So this text is clearly`, `Hence`
     r"(?:so|thus|therefore|hence|overall|in conclusion|conclusion)[,:]?(?=\s)"

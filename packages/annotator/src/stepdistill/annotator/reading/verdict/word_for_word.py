@@ -19,7 +19,6 @@ from stepdistill.annotator.reading.verdict.announcing import (
     FOLLOWS,
     IT_IS,
     LISTED,
-    LONGEST_ANNOUNCEMENT,
     NEGATED,
     NOT_THE_OTHER,
     PARTED,
@@ -132,8 +131,13 @@ def _opening(text: Text, names: Names) -> Verdict | None:
 
 def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
     """What the answer announces in so many words; else what the rules of language read."""
-    announced = list(_announced(text, names))
-    if not announced and _announces_a_stranger(text):
+    announcements = _announcements(text)
+    announced = [
+        Named(found.label, start, found.end)
+        for start, end in announcements
+        if (found := _behind(text.answer, end, names))
+    ]
+    if not announced and any(_is_stranger(text.answer, end) for _, end in announcements):
         return undecided("no_verdict", read.stated)
     verdict = verdict_of(text, announced, "announced", 0.95)
     if verdict is None and (opening := _opening(text, names)):
@@ -157,28 +161,21 @@ def is_cut_short(text: Text, label_text: str | None, names: Names) -> bool:
     return len(text.sentences) > 1 and _LONE_MARK.fullmatch(core) is not None
 
 
-def _announced(text: Text, names: Names) -> Iterator[Named]:
-    """Every label behind a phrase that announces one, in order."""
-    answer, hidden = text.answer, text.hidden
-    end = 0
+def _announcements(text: Text) -> list[tuple[int, int]]:
+    """What announces a label, with nothing before it that denies it."""
+    answer, found = text.answer, list[tuple[int, int]]()
     for place in places(PERHAPS_ANNOUNCED)(answer):
-        match = ANNOUNCED.search(answer, max(place, end), place + LONGEST_ANNOUNCEMENT)
-        if match is None or hidden[match.start()] in (HIDDEN, FILLER):
+        match = ANNOUNCED.match(answer, place)
+        if match is None or text.hidden[place] in (HIDDEN, FILLER):
             continue
-        if _denied(answer, match.start()):
-            continue
-        if named := _behind(answer, match.end(), names):
-            end = named.end
-            yield Named(named.label, match.start(), named.end)
+        if NEGATED.search(answer, max(0, place - _BEFORE), place) is None:
+            found.append(match.span())
+    return found
 
 
-def _announces_a_stranger(text: Text) -> bool:
-    """Whether a letter or number that is no label is said to be the answer."""
-    for place in places(PERHAPS_ANNOUNCED)(text.answer):
-        match = ANNOUNCED.match(text.answer, place)
-        if match and match.group()[-1] != "\n" and STRANGER.match(text.answer, match.end()):
-            return not _denied(text.answer, place)
-    return False
+def _is_stranger(answer: str, place: int) -> bool:
+    """Whether a letter or number that is no label stands where the label is announced."""
+    return answer[place - 1] != "\n" and STRANGER.match(answer, place) is not None
 
 
 def _plainly_said(text: Text, names: Names) -> Iterator[Named]:
