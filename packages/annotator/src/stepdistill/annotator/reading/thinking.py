@@ -42,13 +42,14 @@ def without_thoughts(answer: str) -> Thoughts:
         return Thoughts(None, 0, len(answer))
     if "<|channel|>" in answer:
         return _by_channel(answer)
-    marks = list(_MARK.finditer(answer))
-    closing = [mark for mark in marks if _closes(mark)]
-    if marks and not _closes(marks[-1]):
-        return Thoughts(_plain(answer[marks[-1].end() :]), len(answer), len(answer), True)
-    if not closing:
+    first = last = None
+    for last in _MARK.finditer(answer):
+        first = first or last
+    if first is None or last is None:
         return Thoughts(None, 0, len(answer))
-    start, first = closing[-1].end(), marks[0]
+    if not _closes(last):
+        return Thoughts(_plain(answer[last.end() :]), len(answer), len(answer), True)
+    start = last.end()
     if not answer[start:].strip() and not _closes(first) and answer[: first.start()].strip():
         # The thoughts stand behind the answer.
         return Thoughts(_plain(answer[first.end() : start]), 0, first.start())

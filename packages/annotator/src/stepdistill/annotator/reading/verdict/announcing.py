@@ -81,5 +81,6 @@ PARTED = re.compile(  # behind a label that opens an answer: `positive: `, `posi
     rf"(?:{_CLOSED}|\s)*"
 )
 LISTED = re.compile(r"\s*(?:[-*\u2022]|\(?(?:[A-Za-z]|\d{1,2})[.):])\s")
+THE_CLAIM = re.compile(r"(?:The|Based on|It|This) (?=[a-z])")
 SENTENCE_GOES_ON = re.compile(r"\s+\w")  # `B. Oslo is in Norway`
 CLOSINGS = re.compile(rf"{_CLOSED}+")

@@ -36,6 +36,7 @@ _JOINTS = re.compile(r"(?<=\w)[\s_/\u2010-\u2015-]+(?=\w)")
 _INVISIBLE = re.compile("[\ufe0e\ufe0f\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 _OPENINGS = re.compile(rf"(?:[\s{re.escape(OPENING)}]|\\{{1,2}}\w{{2,12}}\s?\{{|\\{{1,2}}[(\[])*")
 _ARTICLE = re.compile(r"(?:an?|the)\s+", re.IGNORECASE)
+_LONGEST_WRAPPING = 80
 
 
 class At(NamedTuple):
@@ -75,7 +76,7 @@ class Names:
 
     def short(self, text: str) -> str | None:
         """The label that a short text names, in whatever it is wrapped."""
-        if len(text) > 4 * self._longest + 80:
+        if len(text) > self._longest + _LONGEST_WRAPPING:
             return None
         for layer in layers(text):
             if (label := self.whole(layer)) is not None:
@@ -89,21 +90,21 @@ class Names:
         """The longest name that stands at a place of a text, or right behind what wraps it."""
         opening = _OPENINGS.match(text, start)
         latest = opening.end() if opening else start
-        for place in {start, latest}:
+        # From without, since a name may begin with what usually opens a wrapping, such as `<b>`.
+        for place in (*range(start, min(latest, start + 8)), latest):
             if found := self.at(text, place):
                 return found
-        # A name may begin with what usually opens a wrapping, such as `<b>`.
-        between = range(start + 1, min(latest, start + 8))
-        if found := next(filter(None, (self.at(text, place) for place in between)), None):
-            return found
         article = _ARTICLE.match(text, latest)
-        return self.at_start(text, article.end()) if article else None
+        return self.at(text, article.end()) if article else None
 
     def at(self, text: str, place: int) -> At | None:
         """The longest name that begins at just this place."""
+        written_so = self._by_first.get(text[place : place + 1])
+        if written_so is None:
+            return None
         piece = text[place : place + self._longest + 1]
         low = lowered(piece)
-        for name, length, written in self._by_first.get(low[:1], ()):
+        for name, length, written in written_so:
             if low.startswith(name) and not goes_on(piece, length):
                 label = written.get(piece[:length], next(iter(written.values())))
                 several = len({*written.values()}) > 1 and piece[:length] not in written
@@ -124,7 +125,7 @@ class Names:
 
     @cached_property
     def _by_first(self) -> dict[str, list[tuple[str, int, dict[str, str]]]]:
-        """First letter -> the names in lower case, longest first, as written -> label."""
+        """First letter in either case -> the names in lower case, longest first, and as written."""
         written: dict[str, dict[str, str]] = {}
         for name, label in self._exact.items():
             written.setdefault(lowered(name), {})[name] = label
@@ -136,7 +137,9 @@ class Names:
                     written.setdefault(lowered(other), {other: label})
         found: dict[str, list[tuple[str, int, dict[str, str]]]] = {}
         for low in sorted(written, key=len, reverse=True):
-            found.setdefault(low[:1], []).append((low, len(low), written[low]))
+            first = {low[:1], low[:1].upper(), *(each[:1] for each in written[low])}
+            for letter in first:
+                found.setdefault(letter, []).append((low, len(low), written[low]))
         return found
 
 

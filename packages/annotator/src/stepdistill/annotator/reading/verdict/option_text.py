@@ -1,6 +1,7 @@
 """Where a text names one of a row's options: in its words or their other forms, or by letter."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -279,7 +280,12 @@ def _merged(words: list[Named], marks: list[Named]) -> list[Named]:
     for each in words:
         if not kept or each.start >= kept[-1].end:
             kept.append(each)
-    lone = [mark for mark in marks if not any(_beside(mark, word) for word in kept)]
+    starts = [word.start for word in kept]
+    lone: list[Named] = []
+    for mark in marks:
+        near = bisect_left(starts, mark.start)
+        if not any(_beside(mark, word) for word in kept[max(0, near - 2) : near + 3]):
+            lone.append(mark)
     return sorted([*kept, *lone], key=lambda each: each.start)
 
 

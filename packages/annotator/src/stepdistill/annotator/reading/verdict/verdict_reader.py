@@ -32,8 +32,9 @@ from stepdistill.common.task import LabelSpec
 
 NAME = "verdict"
 VERSION = 4
-# Characters of an answer, without its thoughts; some rules look back over what they have read.
-LONGEST_ANSWER = 100_000
+# Characters, some 8,000 tokens, of an answer without its thoughts. A few rules compare what they
+# find with all that they found before, so the time for a longest answer is that of seconds at most.
+LONGEST_ANSWER = 32_000
 _PLAIN_HEADINGS = frozenset(("Label", "Answer", "Category", "label", "answer", "Class"))
 _LONGEST_BARE = 30
 

@@ -25,6 +25,7 @@ from stepdistill.annotator.reading.verdict.announcing import (
     PERHAPS_ANNOUNCED,
     SENTENCE_GOES_ON,
     STRANGER,
+    THE_CLAIM,
 )
 from stepdistill.annotator.reading.verdict.names import At, Names
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
@@ -45,6 +46,7 @@ _LONE_MARK = re.compile(r"[A-Za-z]|\d{1,3}")
 _LONGEST_LAST_LINE = 400
 _BEFORE = 60  # characters before an announcement that may deny it
 _FEW_WORDS, _SHORT_LABEL = 4, 40
+_MOST_NAMED = 20  # times that a label is taken out of the reasons, the last ones first
 _MOST_SENTENCES = 4  # of an answer whose label may stand in quotation marks anywhere
 _FIRM, _SOFT = 0.9, 0.7  # confidence of a rule of language that gives way to a name as written
 
@@ -115,7 +117,9 @@ def set_apart(text: Text, names: Names) -> Verdict | None:
 def _opening(text: Text, names: Names) -> Verdict | None:
     """A label at the very beginning, and a colon, a dash or a line break behind it."""
     answer = text.answer
-    if len(text.sentences) > _MOST_SENTENCES or (found := names.at_start(answer)) is None:
+    if len(text.sentences) > _MOST_SENTENCES or THE_CLAIM.match(answer):
+        return None
+    if (found := names.at_start(answer)) is None:
         return None
     behind = PARTED.match(answer, found.end)
     if behind is None:
@@ -229,11 +233,11 @@ def verdict_of(text: Text, named: list[Named], rule: str, confidence: float) -> 
         return None
     chosen = named[-1]
     if len({each.label for each in named}) > 1:
-        concluding = [each for each in named if _concludes(text, each)]
+        concluding = [each for each in named[-_MOST_NAMED:] if _concludes(text, each)]
         if not concluding:
             return None
         chosen = concluding[-1]
-    same = [each for each in named if each.label == chosen.label]
+    same = [each for each in named if each.label == chosen.label][-_MOST_NAMED:]
     stated = tuple(sorted({_stated(text, each) for each in same}))
     if not has_reasons(text, stated):
         stated = (_stated(text, chosen),)
