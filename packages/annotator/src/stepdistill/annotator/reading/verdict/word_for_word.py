@@ -51,7 +51,7 @@ _MOST_SENTENCES = 4  # of an answer whose label may stand in quotation marks any
 _FIRM, _SOFT = 0.9, 0.7  # confidence of a rule of language that gives way to a name as written
 
 
-class Named(NamedTuple):
+class Place(NamedTuple):
     """A label named at a place of the answer."""
 
     label: str
@@ -59,14 +59,14 @@ class Named(NamedTuple):
     end: int
 
 
-def boxed(text: str, names: Names) -> Named | None:
+def boxed(text: str, names: Names) -> Place | None:
     """The last label that stands in a box; a box that holds none is passed over."""
     if "\\" not in text and "[[" not in text and "<<<" not in text:
         return None
     for match in reversed(list(_BOXED.finditer(text))):
         inner = match[match.lastgroup or 0]
         if found := label_part(inner, names):
-            return Named(found[0], *match.span())
+            return Place(found[0], *match.span())
     return None
 
 
@@ -82,7 +82,7 @@ def last_line(answer: str) -> Span | None:
     return None
 
 
-def alone_at_the_end(answer: str, names: Names) -> Named | None:
+def alone_at_the_end(answer: str, names: Names) -> Place | None:
     """The label that the last of several lines is, and nothing else."""
     place = last_line(answer)
     if place is None or not answer[: place[0]].strip():
@@ -93,7 +93,7 @@ def alone_at_the_end(answer: str, names: Names) -> Named | None:
     before = last_line(answer[: place[0]])
     other = before and names.short(answer[slice(*before)])
     # Of several lines that name one label each, none is the answer.
-    return Named(label, place[0], len(answer)) if other in (None, label) else None
+    return Place(label, place[0], len(answer)) if other in (None, label) else None
 
 
 def is_verdict(text: str, found: At, names: Names) -> bool:
@@ -137,7 +137,7 @@ def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
     """What the answer announces in so many words; else what the rules of language read."""
     announcements = _announcements(text)
     announced = [
-        Named(found.label, start, found.end)
+        Place(found.label, start, found.end)
         for start, end in announcements
         if (found := _behind(text.answer, end, names))
     ]
@@ -182,22 +182,22 @@ def _is_stranger(answer: str, place: int) -> bool:
     return answer[place - 1] != "\n" and STRANGER.match(answer, place) is not None
 
 
-def _plainly_said(text: Text, names: Names) -> Iterator[Named]:
+def _plainly_said(text: Text, names: Names) -> Iterator[Place]:
     """Every label behind `It is` and the like, where that opens a sentence."""
     for start, _ in (*text.sentences[:2], *text.sentences[2:][-1:]):
         match = IT_IS.match(text.answer, start)
         if match and (named := _behind(text.answer, match.end(), names)):
-            yield Named(named.label, start, named.end)
+            yield Place(named.label, start, named.end)
 
 
-def _marked(text: Text, names: Names) -> Iterator[Named]:
+def _marked(text: Text, names: Names) -> Iterator[Place]:
     """Every label in quotation marks, bold or code."""
     if len(text.sentences) > _MOST_SENTENCES:
         return
     for match in _IN_MARKS.finditer(text.answer):
         label = names.short(match.group())
         if label is not None and not _denied(text.answer, match.start()):
-            yield Named(label, *match.span())
+            yield Place(label, *match.span())
 
 
 def _behind(answer: str, place: int, names: Names) -> At | None:
@@ -227,7 +227,7 @@ def label_part(text: str, names: Names) -> tuple[str, int] | None:
     return found.label, closing.end() if closing else found.end
 
 
-def verdict_of(text: Text, named: list[Named], rule: str, confidence: float) -> Verdict | None:
+def verdict_of(text: Text, named: list[Place], rule: str, confidence: float) -> Verdict | None:
     """The last that a conclusion names, or all of them if they agree; None if they do not."""
     if not named:
         return None
@@ -244,12 +244,12 @@ def verdict_of(text: Text, named: list[Named], rule: str, confidence: float) -> 
     return Verdict(label=chosen.label, rule=rule, confidence=confidence, stated=stated)
 
 
-def _concludes(text: Text, named: Named) -> bool:
+def _concludes(text: Text, named: Place) -> bool:
     start = next((s for s, e in text.sentences if s <= named.start < e), named.start)
     return CONCLUDES.match(text.answer, start) is not None
 
 
-def _stated(text: Text, named: Named) -> Span:
+def _stated(text: Text, named: Place) -> Span:
     """The sentences that the naming touches, but for the reasons in them."""
     touched = [i for i, (s, e) in enumerate(text.sentences) if s < named.end and e > named.start]
     if not touched:
