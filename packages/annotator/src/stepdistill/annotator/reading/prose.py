@@ -2,6 +2,8 @@
 
 import re
 
+from stepdistill.annotator.reading.verdict.rationale import says_enough
+
 _SUSPICIOUS = re.compile(r"[<`{}\\]")
 _FENCED_JSON = re.compile(r"```\w*\s*[\[{][^`]*(?:```|\Z)")
 _FENCE = re.compile(r"```\w*")
@@ -17,7 +19,6 @@ _COURTESY = re.compile(  # `I hope this helps!`, `Let me know if ...`, at the en
     re.IGNORECASE,
 )
 _SPACES = re.compile(r"[ \t]{2,}")
-_WORDS = re.compile(r"\w\W+\w+\W+\w")
 
 
 def as_prose(text: str | None) -> str | None:
@@ -37,4 +38,4 @@ def as_prose(text: str | None) -> str | None:
     if prose == text:
         return text
     prose = _SPACES.sub(" ", prose).strip()
-    return prose if _WORDS.search(prose) else None
+    return prose if says_enough(prose) else None

@@ -13,7 +13,7 @@ from stepdistill.annotator.reading.verdict.headings import LABEL_WORDS, REASON_W
 from stepdistill.annotator.reading.verdict.text import Span
 
 _OPENS = re.compile(  # `{"label":`, `{label:`
-    r"\{\s*[\"'\u201c\u2018\u201d]?[^\W\d][\w \-]{0,40}[\"'\u201d\u2019]?\s*[:\uff1a]"
+    r"\{\s*[\"'\u201c\u2018\u201d]?[^\W\d][^\n\"'{}:\uff1a,]{0,40}[\"'\u201d\u2019]?\s*[:\uff1a]"
 )
 _QUOTED_KEY = re.compile(r"\{\s*[\"'\u201c\u2018]")
 _LABEL_KEY = re.compile(rf"(?:.*\W)?(?:{LABEL_WORDS})(?: (?:name|text|id|letter))?", re.IGNORECASE)

@@ -2,10 +2,11 @@
 
 import re
 
+from stepdistill.annotator.reading.verdict.names import UNSPACED
 from stepdistill.annotator.reading.verdict.text import Span, Text
 
 _WORD = re.compile(r"\w+")
-_A_FEW_WORDS = re.compile(r"\b\w++\W++\w++\W++\w")
+_A_FEW_WORDS = re.compile(rf"\b\w++\W++\w++\W++\w|[{UNSPACED}]{{5}}")
 _HEADING = re.compile(
     r"^[\s*#>_-]*(?:(?:brief|short|my|the|step-by-step) )*(?:explanation|rationale|reason(?:ing|s)?"
     r"|justification|analysis|answer|label|classification|verdict|conclusion)[*_]{0,3}\s{0,3}:[\s*]*",
@@ -56,6 +57,11 @@ def _says_something(text: Text, start: int, end: int) -> bool:
 def has_reasons(text: Text, stated: tuple[Span, ...]) -> bool:
     """Whether words are left once the stated verdict is taken out."""
     return any(_long_enough(text, start, end) for start, end in _rest(text, stated))
+
+
+def says_enough(reason: str) -> bool:
+    """Whether a text is more than a word or two."""
+    return _A_FEW_WORDS.search(reason) is not None
 
 
 def stated_in(text: Text, sentence: int, place: Span) -> Span:

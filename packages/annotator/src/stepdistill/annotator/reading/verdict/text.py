@@ -14,7 +14,10 @@ Span = tuple[int, int]
 
 # Both begin with the character that they look for: a search skips to it.
 _QUOTED = re.compile(r'"(?<![^\s(]")(?=[^\s"])([^"\n]{0,600})"(?!\w)')
-_SENTENCE_END = re.compile(r'[.!?\n](?:(?<=\n)\n*|(?<!\n)[.!?]*["\')\]*]*(?=\s|$))')
+_SENTENCE_END = re.compile(
+    r'[.!?\n\u3002\uff01\uff1f\u0964](?:(?<=\n)\n*|(?<=[.!?])[.!?]*["\')\]*]*(?=\s|$)'
+    r'|(?<=[\u3002\uff01\uff1f\u0964])["\'\u201d\u300d\u300f\uff09)\]*]*)'
+)
 _ABBREVIATIONS = (
     "dr mr mrs ms st no vs etc jr sr inc ltd co prof gen col capt sgt lt rev mt ft approx"
     " fig op ph.d feat vol pt dept est"
@@ -26,6 +29,7 @@ _DOTTED = re.compile(r"(?:[^\W\d]\.)+[^\W\d]")
 _LAST_WORD = re.compile(r"[^\s(\"]+$")
 _LIST_MARK = re.compile(r"^[\s(]*(?:\d{1,2}|[A-Za-z])[.)]+$")
 _PLAIN = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\u00a0", " "))
+_EMPHASIS = re.compile(r"(?<!\w)_+|_+(?!\w)|__+")  # `_so_`, but not `severe_toxic`
 _ROLE_LETTER = re.compile("[\ue000-\uefff]")
 # Behind `B.`, which is no initial then.
 _OPENS_A_SENTENCE = re.compile(r"\s+(?:The|It|This|That|These|Because|So|There|In|A|An)\s")
@@ -57,7 +61,11 @@ def _plain(text: str) -> str:
         text = _ROLE_LETTER.sub(" ", text)
     if HIDDEN in text:
         text = text.replace(HIDDEN, " ")
-    return text.replace("_", " ") if "_" in text else text
+    return _EMPHASIS.sub(_blank, text) if "_" in text else text
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
 
 
 def lowered(text: str) -> str:
@@ -102,7 +110,7 @@ def _sentences(answer: str, hidden: str) -> list[Span]:
 
 
 def _ends_here(answer: str, hidden: str, start: int, match: re.Match[str]) -> bool:
-    if match.group()[0] == "\n":
+    if match.group()[0] in "\n\u3002\uff01\uff1f\u0964":
         return True
     following = answer[match.end() : match.end() + 3].lstrip(" \t")
     if following and following[0].islower():

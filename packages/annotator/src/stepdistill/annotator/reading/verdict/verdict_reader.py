@@ -4,6 +4,7 @@ First go thoughts and echoes of the prompt. Then a label is looked for where it 
 word, and only then by rules of language.
 """
 
+import re
 from collections.abc import Mapping
 from copy import copy
 from typing import Protocol
@@ -19,7 +20,7 @@ from stepdistill.annotator.reading.verdict.json_parts import is_object
 from stepdistill.annotator.reading.verdict.names import Names
 from stepdistill.annotator.reading.verdict.numbers import NumberReader
 from stepdistill.annotator.reading.verdict.options import OptionReader
-from stepdistill.annotator.reading.verdict.rationale import has_reasons, rationale_of
+from stepdistill.annotator.reading.verdict.rationale import has_reasons, rationale_of, says_enough
 from stepdistill.annotator.reading.verdict.refusal import is_refusal
 from stepdistill.annotator.reading.verdict.text import Span, Text, prepare
 from stepdistill.annotator.reading.verdict.word_for_word import (
@@ -37,6 +38,7 @@ VERSION = 4
 LONGEST_ANSWER = 32_000
 _PLAIN_HEADINGS = frozenset(("Label", "Answer", "Category", "label", "answer", "Class"))
 _LONGEST_BARE = 30
+_PARTED = re.compile("[:\uff1a\u3002]")  # `Label: B`, `答案：B`
 
 
 class KindReader(Protocol):
@@ -141,7 +143,7 @@ class VerdictReader:
         """A label and nothing else, or not to be read this way."""
         label = names.short(answer) if names is not None else None
         if label is None:
-            if len(answer) > _LONGEST_BARE or ":" in answer or len(answer.split()) > 2:
+            if len(answer) > _LONGEST_BARE or len(answer.split()) > 2 or _PARTED.search(answer):
                 return None
             label = self._kind.named(answer, fields)
         return Verdict(label=label, rule="bare", confidence=0.99) if label is not None else None
@@ -188,7 +190,7 @@ def _rationale(text: Text, parts: Parts, verdict: Verdict) -> tuple[str | None, 
 
 def _named_reason(parts: Parts) -> tuple[str | None, Span | None]:
     reason = (parts.reason_text or "").strip()
-    return (reason, parts.reason) if len(reason.split()) > 2 else (None, None)
+    return (reason, parts.reason) if says_enough(reason) else (None, None)
 
 
 def _reading(verdict: Verdict, rationale: str | None, span: Span | None) -> Reading:

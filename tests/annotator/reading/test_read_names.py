@@ -1,0 +1,161 @@
+"""Names of labels are read as they are written, in whatever an answer wraps them."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepdistill.annotator.reading.read_back import FORMS, unreadable_names
+from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
+from stepdistill.common.task import ClassSpec, LabelSpec
+
+HERE = Path(__file__).parent
+SETS: dict[str, list[str]] = yaml.safe_load((HERE / "label_sets.yaml").read_text("utf-8"))
+NATIVE: dict[str, Any] = yaml.safe_load((HERE / "native.yaml").read_text("utf-8"))
+REASON = "The text says so in its second half."
+ROW = {"text": "a row made up for this"}
+# With {name}, {other} (another class), {json} (the name in JSON) and {reason}.
+WITH_REASONS = (
+    "Label: {name}\nRationale: {reason}",
+    '{{"label": {json}, "rationale": "{reason}"}}',
+    '```json\n{{\n "label": {json},\n "rationale": "{reason}"\n}}\n```',
+    'Here it is:\n{{"label": {json}, // the class\n "rationale": "{reason}",}}\nI hope this helps!',
+    '{{"result": {{"category": {json}, "explanation": "{reason}"}}}}',
+    "<think>\nLabel: {other}\nOr not.\n</think>\n\nLabel: {name}\nRationale: {reason}",
+    "Hm, {other}? Label: {other}\n</think>\nLabel: {name}\nRationale: {reason}",
+    "<reason>{reason}</reason>\n<answer>{name}</answer>",
+    "**Category:** {name}\n**Reason:** {reason}",
+    'I would label this as "{name}". {reason}',
+    "It is {name}, not {other}. {reason}",
+    '{reason} So the label is "{name}".',
+    "{reason}\nFinal answer: {name}.",
+    "{reason}\n\n\\boxed{{{name}}}",
+    "{reason}\nAnswer: $\\text{{{name}}}$",
+    "{reason}\n[[{name}]]",
+    "{reason}\n\n**{name}**",
+    "{reason}\n{name}",
+    "{name}\n\n{reason}",
+    "**{name}**: {reason}",
+    "1. Label: {name}\n2. Rationale: {reason}",
+    "Label: {name}; Rationale: {reason}",
+    "| Label | Rationale |\n|---|---|\n| {name} | {reason} |",
+    "## Label\n{name}\n\n## Rationale\n{reason}",
+)
+ALONE = (
+    "{name}", "{name}.", "**{name}**", "`{name}`", '"{name}"', "“{name}”", "„{name}“", "«{name}»",
+    "「{name}」", "({name})", "- {name}", "→ {name}", "```\n{name}\n```", "<b>{name}</b>",
+    "Label: {name}", "Label - {name}", "Label = {name}", "[THINK]{other}?[/THINK]{name}",
+    "<|channel|>analysis<|message|>{other}<|end|><|start|>assistant<|channel|>final<|message|>{name}",
+)  # fmt: skip
+
+
+@cache
+def reader(*names: str) -> VerdictReader:
+    return VerdictReader(label(*names))
+
+
+def label(*names: str) -> LabelSpec:
+    return LabelSpec(kind="classes", classes={name: ClassSpec() for name in names})
+
+
+def put(form: str, name: str, other: str) -> str:
+    written = json.dumps(name, ensure_ascii=False)
+    return form.format(name=name, other=other, json=written, reason=REASON)
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_every_name_is_read_in_every_form(kind: str) -> None:
+    names = SETS[kind]
+    for number, name in enumerate(names):
+        for form in (*WITH_REASONS, *ALONE):
+            answer = put(form, name, names[number - 1])
+            reading = reader(*names).read(answer, ROW)
+            assert reading.label == name, answer
+            assert reading.rationale == (REASON if form in WITH_REASONS else None), answer
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_no_public_name_is_lost(kind: str) -> None:
+    assert unreadable_names(label(*SETS[kind])) == {}
+
+
+def native_answers() -> Iterator[tuple[str, str, str, str]]:
+    """language, answer, the label in it, the reasons in it."""
+    for language, said in NATIVE.items():
+        for name in said["names"]:
+            for form in said["forms"]:
+                reason = said["reason"] if "{reason}" in form else ""
+                yield language, form.format(name=name, reason=reason), name, reason
+
+
+@pytest.mark.parametrize("language", NATIVE)
+def test_answers_in_other_languages(language: str) -> None:
+    for said_in, answer, name, reason in native_answers():
+        if said_in == language:
+            reading = reader(*NATIVE[language]["names"]).read(answer, ROW)
+            assert (reading.label, reading.rationale or "") == (name, reason), answer
+
+
+def test_there_are_enough_answers_in_other_languages() -> None:
+    assert len(list(native_answers())) >= 183
+
+
+def test_names_that_differ_in_what_a_step_leaves_out_are_told_apart_by_the_others() -> None:
+    both = reader("in form", "inform")
+    assert both.read("in form", {}).label == "in form"
+    assert both.read("INFORM", {}).label == "inform"
+    assert both.read("in-form", {}).label is None
+    one = reader("alarm_set", "play")
+    assert {one.read(text, {}).label for text in ("Alarm Set", "alarm-set", "AlarmSet")} == {
+        "alarm_set"
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "answer"),
+    [
+        (("account", "billing"), "The answer is **accounting**, and the reason is a refund."),
+        (("0", "1"), "Label: -1"),
+        (("A", "B"), "Label: A-"),
+        (("C", "D"), "C++"),
+        (("toxic", "fine"), "severe_toxic"),
+        (("positive", "negative"), "Label: positive/negative"),
+        (("positive", "negative"), '{"positive": 0.9, "negative": 0.1}'),
+        (("positive", "negative"), "The guest was positive about it.\nLabel: mixed"),
+        (("A", "B"), "An A would be too kind.\nThe answer is F."),
+    ],
+)
+def test_what_is_no_name_is_no_label(names: tuple[str, ...], answer: str) -> None:
+    reading = reader(*names).read(answer, {})
+    assert (reading.label, reading.reason) == (None, "no_verdict")
+
+
+def test_names_that_cannot_be_told_from_the_wrapping_are_refused() -> None:
+    assert set(unreadable_names(label("<think>", "fine"))) == {"<think>"}
+    assert set(unreadable_names(label("x", "x "))) == {"x "}
+    assert unreadable_names(label("Label: x", "x"), ["line"]) == {"x": ("line",)}
+    assert unreadable_names(LabelSpec(kind="options", options=["one", "two"])) == {}
+
+
+NAMES = st.one_of(
+    st.text(min_size=1, max_size=12),
+    st.text(alphabet="ab -_/+.#", min_size=1, max_size=6),
+    st.sampled_from([name for names in SETS.values() for name in names]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(names=st.lists(NAMES, min_size=2, max_size=6, unique=True), form=st.sampled_from([*FORMS]))
+def test_any_name_is_read_back_or_refused(names: list[str], form: str) -> None:
+    """In no form is a name ever taken for another one, unless the task is refused for it."""
+    lost = unreadable_names(label(*names))
+    for name in names:
+        written = json.dumps(name, ensure_ascii=False)
+        read = reader.__wrapped__(*names).read(FORMS[form].format(name=name, json=written), {})
+        assert read.label == name or form in lost[name]
