@@ -146,11 +146,8 @@ def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
     verdict = verdict_of(text, announced, "announced", 0.95)
     if verdict is None and (opening := _opening(text, names)):
         return read if read.label == opening.label and read.confidence > _FIRM else opening
-    if verdict is None and (said := list(_plainly_said(text, names))):
-        # `It is good, not very good` rules another label out, so it is firm.
-        contrasted = any(NOT_THE_OTHER.search(text.answer, *each[1:]) for each in said)
-        if contrasted or read.confidence < _FIRM:
-            verdict = verdict_of(text, said, "statement", 0.93)
+    if verdict is None and read.confidence < _FIRM:
+        verdict = verdict_of(text, list(_plainly_said(text, names)), "statement", 0.93)
     if verdict is None and read.confidence < _SOFT:
         verdict = verdict_of(text, list(_marked(text, names)), "marked", 0.8)
     agrees = verdict is not None and verdict.label == read.label
