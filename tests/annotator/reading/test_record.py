@@ -30,7 +30,10 @@ TEMPLATES = {name: Template(id=name, user="{problem}") for name in ("plain", "lo
 def rules(**settings: Any) -> Rules:
     readers = make_readers("verdict", LABEL, TEMPLATES)
     filters = make_filters(ShardSettings(**settings), TASK, readers)
-    return Rules(kind="classes", readers=readers, filters=filters)
+    made = ShardSettings(**settings)
+    return Rules(
+        kind="classes", readers=readers, filters=filters, rationale_from=made.rationale_from
+    )
 
 
 ROW = Row(
@@ -278,3 +281,16 @@ def test_what_is_too_long_for_the_student_goes(
         assert (record_of(outcome).rationale is None) == (dropped is not None)
     else:
         assert rejection_of(outcome).reason == reason
+
+
+def test_reasons_can_be_what_was_thought(store: ResponseStore) -> None:
+    said = an_answer(text=f"<think>Both heaps are on one table.</think>{SAID}")
+    for source, reasons in (
+        ("answer", "Both heaps of apples are counted together."),
+        ("thinking", "Both heaps are on one table."),
+    ):
+        record = concluded(store, together(), said, rationale_from=source).result
+        assert isinstance(record, Record)
+        assert (record.label, record.rationale) == ("addition", reasons)
+    without = concluded(store, together(), an_answer(text=SAID), rationale_from="thinking").result
+    assert isinstance(without, Record)

@@ -1,7 +1,7 @@
 """An answer's JSON: whole, fenced, or nearly JSON, with text before and behind it.
 
 What is not quite JSON (single quotes, a comma too many, no closing brace) is mended by json-repair,
-where it is short; decision 27 says why a library.
+where it is short; decision 28 says why a library.
 """
 
 import json

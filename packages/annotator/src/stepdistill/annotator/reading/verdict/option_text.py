@@ -143,6 +143,11 @@ class OptionTexts:
         return [i for i, option in enumerate(self.options) if _UNUSUAL.search(option)]
 
     @cached_property
+    def _numbers(self) -> bool:
+        """Whether an option is a number itself: a number in an answer then is no option's place."""
+        return any(map(_DIGITS.fullmatch, self.options))
+
+    @cached_property
     def _run_together(self) -> dict[str, int]:
         return {"".join(each): i for i, each in enumerate(self.stems) if len(each) > 1}
 
@@ -240,6 +245,8 @@ class OptionTexts:
                 follows = self._by_first.get(stem(_next_word(low, match.end())))
                 if not follows:
                     continue
+            if mark.isdecimal() and self._numbers:
+                continue
             option = _index(mark)
             if 0 <= option < len(self.options):
                 yield Named(start=match.start(), end=match.end(), option=option)
