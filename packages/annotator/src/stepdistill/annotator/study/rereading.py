@@ -188,12 +188,12 @@ def is_file(side: str) -> bool:
 
 def reading_line(answer_id: AnswerId, reading: Reading) -> bytes:
     """One answer's reading as a JSON line."""
-    return orjson.dumps(_id_fields(answer_id) | reading._asdict()) + b"\n"
+    return orjson.dumps(_id_fields(answer_id) | _reading_fields(reading)) + b"\n"
 
 
 def change_line(change: Change) -> bytes:
     """One answer's two readings as a JSON line."""
-    before, after = (each and each._asdict() for each in (change.before, change.after))
+    before, after = (each and _reading_fields(each) for each in (change.before, change.after))
     fields = {"change": change.kind, "before": before, "after": after}
     return orjson.dumps(_id_fields(change.id) | fields) + b"\n"
 
@@ -216,6 +216,13 @@ def _reading(path: Path, number: int, text: bytes) -> tuple[AnswerId, Reading]:
             f"{path} line {number}: not a line of `annotate parse --jsonl`"
         ) from None
     return (line.template, line.split, line.index), reading
+
+
+def _reading_fields(reading: Reading) -> dict[str, object]:
+    """What was read; not what the teacher thought, which can be longer than all the rest."""
+    fields = reading._asdict()
+    del fields["thoughts"]
+    return fields
 
 
 def _id_fields(answer_id: AnswerId) -> dict[str, object]:
