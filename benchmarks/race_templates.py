@@ -28,7 +28,7 @@ from stepdistill.annotator.importing.original import read_templates
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
 from stepdistill.annotator.study.race import SLACK, Correct, RaceRules, run_race
-from stepdistill.common.labels import same_label
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.uniform import uniform_of
 
@@ -62,7 +62,7 @@ def recorded(task: str, reader: str) -> Whole:
     originals = read_templates(REAL / "prompt-templates" / f"{task}.yaml")
     templates = {str(number): each.as_template() for number, each in originals.items()}
     readers = make_readers(reader, spec.label, templates)
-    golds = gold_labels(task, spec)
+    golds, kind = gold_labels(task, spec), kind_of(spec.label)
     right: dict[str, dict[str, bool]] = {}
     for path in sorted((REAL / "query-results" / task / "train").glob("*/responses.json.gz")):
         template = path.parent.name
@@ -74,7 +74,7 @@ def recorded(task: str, reader: str) -> Whole:
             if gold is not None:
                 fields = {name: str(text) for name, text in answer["prompt_values"].items()}
                 label = readers.read(template, answer["response"], fields).label
-                is_right = label is not None and same_label(spec.label.kind, label, gold)
+                is_right = label is not None and kind.same(label, gold)
                 outcomes[str(answer["idx"])] = is_right
     return Whole(name=f"{task}, {reader}", right=right)
 

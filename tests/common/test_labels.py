@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.common.labels import plain, same_label, same_value, value_of
+from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.labels import plain, same_value, value_of
+from stepdistill.common.task import ClassSpec, LabelKind, LabelSpec
 
 EQUATION_TEXT = st.text(alphabet="0123456789.,+-*/()=x ÷×−:\n\t", max_size=60)
 NUMBERS = st.integers(0, 10_000)
+
+
+def same_label(name: LabelKind, one: str, other: str) -> bool:
+    classes = {"a": ClassSpec()} if name == "classes" else {}
+    return kind_of(LabelSpec(kind=name, classes=classes)).same(one, other)
 
 
 @pytest.mark.parametrize(

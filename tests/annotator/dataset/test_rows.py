@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.dataset.rows import getter, gold_label
+from stepdistill.annotator.dataset.rows import getter
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import LabelSpec
 from tests.annotator.dataset.made import RAW, a_task, rows_of, write_rows
 
@@ -138,15 +139,20 @@ def test_a_gold_rationale_may_be_missing_or_blank(tmp_path: Path):
     ],
 )
 def test_a_gold_label_of_classes_is_a_class_s_name_or_nothing(value: object, name: str | None):
-    assert gold_label(NLI, value) == name
+    assert gold_of(NLI, value) == name
 
 
 @pytest.mark.parametrize(("value", "text"), [("( 3 + 4 )", "( 3 + 4 )"), (7, "7"), (0, "0")])
 def test_other_gold_labels_stay_as_they_are(value: object, text: str):
-    assert gold_label(LabelSpec(kind="equation"), value) == text
-    assert gold_label(LabelSpec(kind="text"), None) is None
+    assert gold_of(LabelSpec(kind="equation"), value) == text
+    assert gold_of(LabelSpec(kind="text"), None) is None
 
 
 @given(st.text() | st.integers() | st.floats() | st.booleans() | st.none())
 def test_no_gold_label_is_ever_invented(value: object):
-    assert gold_label(NLI, value) in {*NLI.classes, None}
+    assert gold_of(NLI, value) in {*NLI.classes, None}
+
+
+def gold_of(label: LabelSpec, value: object) -> str | None:
+    kind = kind_of(label)
+    return kind.gold(kind.gold_text(value))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepdistill.common.labels import same_label
+from stepdistill.common.kinds.registry import kind_of
 from tests.annotator.reading.real_answers import DATA, json_lines
 from tests.annotator.reading.tasks import reader, task
 
@@ -90,8 +90,8 @@ def _answers(files: set[tuple[str, str, str]]) -> dict[tuple[Any, ...], tuple[st
 def _judge(pointer: dict[str, Any], answer: str, fields: dict[str, str]) -> Judged:
     reading = reader(pointer["task"]).read(answer, fields)
     label, by_hand = reading.label, pointer["label"]
-    kind = task(pointer["task"]).label.kind
-    same = label is not None and by_hand is not None and same_label(kind, label, by_hand)
+    kind = kind_of(task(pointer["task"]).label)
+    same = label is not None and by_hand is not None and kind.same(label, by_hand)
     spans: list[tuple[int, int]] = pointer["rationale"] or []
     reasons = " ".join(answer[start:end] for start, end in spans)
     return Judged(

@@ -15,6 +15,7 @@ from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.task import ClassSpec, LabelSpec
 from tests.annotator.dataset.made import a_task
@@ -32,7 +33,7 @@ def rules(**settings: Any) -> Rules:
     filters = make_filters(ShardSettings(**settings), TASK, readers)
     made = ShardSettings(**settings)
     return Rules(
-        kind="classes", readers=readers, filters=filters, rationale_from=made.rationale_from
+        kind=kind_of(LABEL), readers=readers, filters=filters, rationale_from=made.rationale_from
     )
 
 

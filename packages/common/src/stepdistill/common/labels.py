@@ -1,12 +1,10 @@
-"""When two labels are the same: words compared without case or spacing, equations by value.
+"""What labels are compared by: words without case or spacing, equations by their value.
 
 Equations are read by a small parser of our own, never by eval: text from a model is not a program.
 """
 
 import math
 import re
-
-from stepdistill.common.task import LabelKind
 
 # A number (`1,200`, `10.0`, `.5`, `1e3`) or any one character, with the spaces before it.
 _TOKEN = re.compile(r"\s*(?:((?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)|(.))")
@@ -18,13 +16,6 @@ _OPERATORS = str.maketrans(
 _UNIT = re.compile(r"\([^()\d]*\)$")  # `(apples)` at the end
 LONGEST_EQUATION = 10_000  # characters; what is longer is no answer, and has no value
 _DEEPEST = 50  # brackets and signs inside each other: a text of 10,000 `(` must not end Python
-
-
-def same_label(kind: LabelKind, one: str, other: str) -> bool:
-    """Whether two labels of a task of this kind mean the same."""
-    if plain(one) == plain(other):
-        return True
-    return kind == "equation" and same_value(one, other)
 
 
 def plain(label: str) -> str:

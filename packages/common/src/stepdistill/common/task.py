@@ -5,10 +5,13 @@
       question: question
       choice_a: choices[0]
     label:
-      kind: options                  classes | options | equation | text
+      kind: options                  classes | options | equation | text | multi | number
       options: [choice_a, choice_b]  for options: the placeholders that hold the choices
-      classes:                       for classes: name -> what gold and teacher may call it
+      classes:                       for classes, multi: name -> what gold and teacher may call it
         entailment: {gold: [0], aliases: ["true"]}
+      minimum: 1                     for number: bounds, and how far off is still right
+      maximum: 5                     (all three may be left out)
+      tolerance: 0.5
     gold: answer                     where the gold label lies (may be left out)
     student:
       input: "{question}\\n(a) {choice_a}\\n(b) {choice_b}"
@@ -16,14 +19,28 @@
 A manifest carries the label and student parts, so the trainer needs no prompts folder.
 """
 
+from math import isfinite
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stepdistill.common.placeholders import is_name
 
-LabelKind = Literal["classes", "options", "equation", "text"]
+LabelKind = Literal["classes", "options", "equation", "text", "multi", "number"]
 Scalar = str | int | float | bool | None
+NO_CLASS = "none"  # what a label of kind `multi` says that names no class
+# What goes with which kinds, and whether it must be there.
+_PARTS: dict[str, tuple[tuple[LabelKind, ...], bool]] = {
+    "classes": (("classes", "multi"), True),
+    "options": (("options",), True),
+    "minimum": (("number",), False),
+    "maximum": (("number",), False),
+    "tolerance": (("number",), False),
+}
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class ClassSpec(BaseModel):
@@ -41,16 +58,40 @@ class LabelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: LabelKind
-    classes: dict[str, ClassSpec] = {}  # by name; for kind `classes` alone
+    classes: dict[str, ClassSpec] = {}  # by name; for kinds `classes` and `multi`
     options: list[str] = []  # fields that hold the choices; for kind `options` alone
+    # For kind `number` alone. Left out of what is written where they are not set: the digests of
+    # tasks, and the bytes of manifests, are those of before there were such.
+    minimum: float | None = Field(default=None, exclude_if=_is_none)
+    maximum: float | None = Field(default=None, exclude_if=_is_none)
+    # How far from the gold label a number may be to be right, >= 0; None: not at all.
+    tolerance: float | None = Field(default=None, ge=0, exclude_if=_is_none)
 
     @model_validator(mode="after")
     def _parts_fit_the_kind(self) -> Self:
-        if (self.kind == "classes") != bool(self.classes):
-            raise ValueError("`classes` goes with kind `classes` and must not be empty there")
-        if (self.kind == "options") != bool(self.options):
-            raise ValueError("`options` goes with kind `options` and must not be empty there")
+        for part, (kinds, is_required) in _PARTS.items():
+            given, fits = getattr(self, part) not in (None, [], {}), self.kind in kinds
+            if (given and not fits) or (is_required and fits and not given):
+                names = " and ".join(f"`{kind}`" for kind in kinds)
+                must = " and must not be empty there" if is_required else ""
+                raise ValueError(f"`{part}` goes with kind {names}{must}")
+        if self.kind == "multi":
+            self._check_sets()
+        bounds = (self.minimum, self.maximum, self.tolerance)
+        if not all(isfinite(bound) for bound in bounds if bound is not None):
+            raise ValueError("a bound of kind `number` is not finite")
+        if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
+            raise ValueError(f"minimum {self.minimum:g} is not below maximum {self.maximum:g}")
         return self
+
+    def _check_sets(self) -> None:
+        """A set is written as one text, so no name may look like several, or like no name."""
+        for name in self.classes:
+            if ";" in name or name.strip().casefold() in ("", NO_CLASS):
+                raise ValueError(
+                    f"class `{name}`: of kind `multi` no class is called `{NO_CLASS}` (leave it "
+                    "out: it is the empty set), and none has a semicolon"
+                )
 
 
 class StudentSpec(BaseModel):

@@ -1,14 +1,14 @@
 """How good some answers are: against gold labels, with a 95 % interval; what probabilities mean."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from stepdistill.common.intervals import wilson
-from stepdistill.common.labels import plain, same_label
-from stepdistill.common.task import LabelKind
+from stepdistill.common.kinds.kind import Answered, Kind
+from stepdistill.common.labels import plain
 from stepdistill.trainer.data.examples import EvalExample
 
 _Z_95 = 1.959964  # to six places: results.json has always had these intervals
@@ -31,7 +31,7 @@ class ClassScore:
 class Score:
     """How many of n rows were right. interval: Wilson's, 95 %, as fractions.
 
-    classes: by gold label, where labels are classes.
+    classes: by gold label, where labels name classes.
     """
 
     accuracy: float
@@ -39,6 +39,14 @@ class Score:
     right: int
     n: int
     classes: dict[str, ClassScore] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredScore(Score):
+    """The score of labels that are more than right or wrong. A class of its own, so that files
+    with the scores of other kinds have the fields that they always had."""
+
+    measures: dict[str, float]  # of sets: F1 and the like; of numbers: errors and correlations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +61,37 @@ class Calibration:
     bins: tuple[tuple[int, float, float], ...]
 
 
-def score(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: LabelKind) -> Score:
+def score(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: Kind) -> Score:
     """The score of some answers; a row without one is wrong."""
-    classes = None
-    if kind == "classes":
-        classes = _by_class([plain(answer or "") for answer in answers], examples)
-    return score_of(right(answers, examples, kind), classes)
+    pairs = [(answer, example.gold) for answer, example in zip(answers, examples, strict=True)]
+    classes = _by_class(pairs, examples, kind) if kind.spec.classes else None
+    found = score_of(right(answers, examples, kind), classes)
+    measures = kind.scores(pairs)
+    if not measures:
+        return found
+    base = {each.name: getattr(found, each.name) for each in fields(found)}
+    return MeasuredScore(**base, measures=measures)
 
 
-def right(
-    answers: Sequence[str | None], examples: Sequence[EvalExample], kind: LabelKind
-) -> list[bool]:
+def measure_lines(scores: Mapping[str, Score]) -> list[str]:
+    """A line for each measure besides accuracy: what whoever is scored by it reached."""
+    measured = {who: each for who, each in scores.items() if isinstance(each, MeasuredScore)}
+    names = dict.fromkeys(name for each in measured.values() for name in each.measures)
+    return [
+        f"{name:<20} "
+        + ", ".join(
+            f"{who} {each.measures[name]:.3f}"
+            for who, each in measured.items()
+            if name in each.measures
+        )
+        for name in names
+    ]
+
+
+def right(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: Kind) -> list[bool]:
     """Which answers say the gold label."""
     return [
-        answer is not None and same_label(kind, answer, example.gold)
+        answer is not None and kind.same(answer, example.gold)
         for answer, example in zip(answers, examples, strict=True)
     ]
 
@@ -96,18 +121,26 @@ def calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibr
     return Calibration(error=error, bins=tuple(bins))
 
 
-def _by_class(answers: Sequence[str], examples: Sequence[EvalExample]) -> dict[str, ClassScore]:
-    golds = [plain(example.gold) for example in examples]
-    choices = (choice for example in examples for choice in example.choices)
+def _by_class(
+    answered: Sequence[Answered], examples: Sequence[EvalExample], kind: Kind
+) -> dict[str, ClassScore]:
+    """Classes are told apart without case; each is called as the rows' choices call it first."""
+    choices = [choice for example in examples for choice in example.choices]
+    golds = [kind.classes_in(gold) for _, gold in answered]
     names: dict[str, str] = {}
-    for name in (*choices, *(example.gold for example in examples)):
+    for name in (*choices, *(name for gold in golds for name in gold), *kind.spec.classes):
         names.setdefault(plain(name), name)
-    return {name: _class_score(same, answers, golds) for same, name in names.items()}
+    n, named, right = Counter[str](), Counter[str](), Counter[str]()
+    for (answer, _), classes in zip(answered, golds, strict=True):
+        gold = {plain(name) for name in classes}
+        said = {plain(name) for name in kind.classes_in(answer or "")}
+        n.update(gold)
+        named.update(said)
+        right.update(gold & said)
+    return {name: _class_score(n[same], named[same], right[same]) for same, name in names.items()}
 
 
-def _class_score(name: str, answers: Sequence[str], golds: Sequence[str]) -> ClassScore:
-    n, named = golds.count(name), answers.count(name)
-    right = sum(answer == gold == name for answer, gold in zip(answers, golds, strict=True))
+def _class_score(n: int, named: int, right: int) -> ClassScore:
     return ClassScore(
         n=n,
         named=named,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import count, islice
 from operator import itemgetter
 from typing import Any, Final
@@ -11,8 +11,9 @@ from typing import Any, Final
 from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.labels import plain
-from stepdistill.common.task import LabelSpec, TaskSpec
+from stepdistill.common.kinds.kind import text_of
+from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.task import TaskSpec
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")  # the steps of `answers.text[1]`: answers, text, 1
 _PATH = re.compile(r"\{([^{}]+)\}")  # `{answers.text[1]}` in "{question} ({answers.text[1]})"
@@ -57,15 +58,16 @@ def _row_maker(task: TaskSpec, split: str) -> Callable[[RawRow, int], Row]:
     gold = getter(task.gold) if task.gold else None
     gold_rationale = _text_or_none(task.gold_rationale) if task.gold_rationale else None
     # A closed set of labels is worth remembering, open ones are taken as they are.
-    label_of = lru_cache(1024)(partial(gold_label, task.label))
+    kind = kind_of(task.label)
+    label_of = lru_cache(1024)(kind.gold)
 
     def make(raw: RawRow, index: int) -> Row:
         return Row(
-            id=_text(row_id(raw)) if row_id else f"{split}-{index}",
+            id=text_of(row_id(raw)) if row_id else f"{split}-{index}",
             split=split,
             index=index,
-            fields={name: _text(get(raw)) for name, get in fields},
-            gold=label_of(_text(gold(raw))) if gold else None,
+            fields={name: text_of(get(raw)) for name, get in fields},
+            gold=label_of(kind.gold_text(gold(raw))) if gold else None,
             gold_rationale=gold_rationale(raw) if gold_rationale else None,
         )
 
@@ -80,7 +82,7 @@ def getter(path: str) -> Getter:
     """
     if "{" in path:
         inner = {found[1]: getter(found[1]) for found in _PATH.finditer(path)}
-        return lambda raw: _PATH.sub(lambda found: _text(inner[found[1]](raw)), path)
+        return lambda raw: _PATH.sub(lambda found: text_of(inner[found[1]](raw)), path)
     steps = [int(number) if number else key for key, number in _STEP.findall(path)]
     if len(steps) == 1:
         return itemgetter(steps[0])
@@ -100,7 +102,7 @@ def _text_or_none(path: str) -> Callable[[RawRow], str | None]:
 
     def text(raw: RawRow) -> str | None:
         try:
-            return _text(get(raw)).strip() or None
+            return text_of(get(raw)).strip() or None
         except _NOT_THERE:
             return None
 
@@ -116,18 +118,3 @@ def _missing(task: TaskSpec, raw: RawRow) -> str:
         except _NOT_THERE:
             return f"`{name}: {path}`"
     raise AssertionError("the row has all that a row is made of")
-
-
-def gold_label(label: LabelSpec, value: object) -> str | None:
-    """The dataset's label in the task's words; for classes the name whose `gold` has the value."""
-    if value is None or value == "":
-        return None
-    text = _text(value)
-    for name, spec in label.classes.items():
-        if plain(name) == plain(text) or any(_text(gold) == text for gold in spec.gold):
-            return name
-    return None if label.kind == "classes" else text
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)

@@ -16,7 +16,7 @@ import orjson
 from pydantic import ValidationError
 
 from stepdistill.annotator.dataset.files import open_bytes
-from stepdistill.annotator.dataset.rows import getter, gold_label
+from stepdistill.annotator.dataset.rows import getter
 from stepdistill.annotator.importing.original import (
     QueryResult,
     RecordedNumbers,
@@ -28,7 +28,7 @@ from stepdistill.annotator.reading.characteristics import Characteristics, chara
 from stepdistill.annotator.reading.original import OriginalReader
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.labels import same_label
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import TaskSpec
 
 Numbers = dict[str, int | float]
@@ -134,8 +134,9 @@ def _performance(
     """Nothing where a gold label is unknown; an answer without a label counts as wrong."""
     if any(gold is None for gold in golds):
         return {}
+    kind = kind_of(task.label)
     n_correct = sum(
-        reading.label is not None and same_label(task.label.kind, reading.label, gold or "")
+        reading.label is not None and kind.same(reading.label, gold or "")
         for reading, gold in zip(readings, golds, strict=True)
     )
     return {
@@ -163,9 +164,9 @@ def _golds(src: Path, task: TaskSpec) -> dict[int, str | None]:
     dataset = src / "datasets" / task.task / f"{task.task}_{_SPLIT}.json"
     if not dataset.is_file() or task.gold is None:
         return {}
-    gold_in = getter(task.gold)
+    gold_in, kind = getter(task.gold), kind_of(task.label)
     rows = enumerate(_json_lines(dataset))
-    return {number: gold_label(task.label, gold_in(row)) for number, (_, row) in rows}
+    return {number: kind.gold(kind.gold_text(gold_in(row))) for number, (_, row) in rows}
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from stepdistill.annotator.dataset.rows import Row
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import is_name, placeholders
 from stepdistill.common.task import LabelSpec, TaskSpec
 
@@ -68,13 +69,10 @@ def response_format(label: LabelSpec) -> dict[str, JsonValue]:
     Answers are read as all others are, so a server that ignores the format, or a model that
     `leave_out`s it, changes nothing but the wording.
     """
-    text: dict[str, JsonValue] = {"type": "string"}
-    if label.kind == "classes":
-        text["enum"] = [*label.classes]
     schema: dict[str, JsonValue] = {
         "type": "object",
         # Reasons first: a teacher writes from left to right, so it thinks before it decides.
-        "properties": {"rationale": {"type": "string"}, "label": text},
+        "properties": {"rationale": {"type": "string"}, "label": kind_of(label).schema()},
         "required": ["rationale", "label"],
         "additionalProperties": False,
     }

@@ -18,7 +18,7 @@ from typing import Any, cast
 from stepdistill.annotator.reading.readers import Readers
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.labels import same_label
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
 from stepdistill.common.task import TaskSpec
@@ -101,7 +101,7 @@ def _length(most: int, count: Callable[[str], int], task: TaskSpec) -> Filter:
 
 
 def _contradiction(task: TaskSpec, readers: Readers) -> Filter:
-    kind = task.label.kind
+    kind = kind_of(task.label)
 
     def contradicts(record: Record) -> FilterHit | None:
         template = record.templates.rationale
@@ -111,7 +111,7 @@ def _contradiction(task: TaskSpec, readers: Readers) -> Filter:
         label = reading.label
         if label is None or reading.confidence < _CERTAIN:
             return None
-        if same_label(kind, label, record.label or ""):
+        if kind.same(label, record.label or ""):
             return None
         detail = f"label {record.label}, but the reasons say {label} (rule {reading.rule})"
         return FilterHit(reason="contradiction", detail=detail, whole=True)

@@ -14,8 +14,8 @@ from stepdistill.annotator.reading.rejection import Rejection, Stage
 from stepdistill.annotator.reading.vote import Majority, Vote, elect
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.snapshot import Snapshot
+from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.record import PartRef, Record
-from stepdistill.common.task import LabelKind
 
 NO_ANSWER = "no_answer"
 # Reasons that asking once more could cure: a run with such rows is not finished.
@@ -41,7 +41,7 @@ class Rules:
     rationale_from: `thinking` takes what the teacher thought before it answered for the reasons.
     """
 
-    kind: LabelKind
+    kind: Kind
     readers: Readers
     filters: Filters
     rationale_from: Literal["answer", "thinking"] = "answer"

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.reading.reading import Reading
-from stepdistill.common.labels import same_label
-from stepdistill.common.task import LabelKind
+from stepdistill.common.kinds.kind import Kind
 
 
 class Vote(NamedTuple):
@@ -29,7 +28,7 @@ class Majority(NamedTuple):
     confidence: float | None = None
 
 
-def elect(kind: LabelKind, said: Sequence[Vote], n_asked: int) -> Majority:
+def elect(kind: Kind, said: Sequence[Vote], n_asked: int) -> Majority:
     """said: the answers that name a label, at least one, of the n_asked in the order of asking.
 
     Most votes win, the earlier of two labels with as many. Reasons are those of the first answer
@@ -51,5 +50,5 @@ def elect(kind: LabelKind, said: Sequence[Vote], n_asked: int) -> Majority:
     )
 
 
-def _agree(kind: LabelKind, one: Reading, other: Reading) -> bool:
-    return same_label(kind, str(one.label), str(other.label))
+def _agree(kind: Kind, one: Reading, other: Reading) -> bool:
+    return kind.same(str(one.label), str(other.label))

@@ -23,8 +23,7 @@ from stepdistill.annotator.run.run_notes import RunNote
 from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.store.answer import Answer, Mode
 from stepdistill.annotator.store.snapshot import Snapshot
-from stepdistill.common.labels import same_label
-from stepdistill.common.task import LabelKind
+from stepdistill.common.kinds.kind import Kind
 
 NO_RUN = "(no run)"
 _EXAMPLES = 3  # of rejected rows, for each reason
@@ -252,7 +251,7 @@ class Accountant:
                 return tariff
         return other
 
-    def _judge(self, planned: PlannedRow, row: RowResult, usd: Decimal, kind: LabelKind) -> None:
+    def _judge(self, planned: PlannedRow, row: RowResult, usd: Decimal, kind: Kind) -> None:
         judged, result = self.account.judged[planned.assignment.label], row.result
         judged.rows += 1
         judged.usd += usd
@@ -271,4 +270,4 @@ class Accountant:
             judged.rationales += 1
             judged.words += len(result.rationale.split())
         if result.gold is not None and result.label is not None:
-            judged.correct += same_label(kind, result.label, result.gold)
+            judged.correct += kind.same(result.label, result.gold)

@@ -22,6 +22,7 @@ from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.errors import ShardError
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.manifest import (
     SCHEMA_VERSION,
     Hashes,
@@ -43,7 +44,7 @@ def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
     readers = make_readers(settings.reader, plan.task.label, plan.templates)
     filters = make_filters(settings, plan.task, readers)
     return Rules(
-        kind=plan.task.label.kind,
+        kind=kind_of(plan.task.label),
         readers=readers,
         filters=filters,
         rationale_from=settings.rationale_from,

@@ -13,7 +13,7 @@ from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.simulator.answers import AnswerBook, KnownAnswer, SimulatedTeacher
 from stepdistill.annotator.simulator.phrasing import Style, facts_asked_for, facts_of
 from stepdistill.annotator.simulator.search_teacher import Proposer, RowBook, Taste, TasteTeacher
-from stepdistill.common.labels import value_of
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import TaskSpec
 
 ACCURACY = 0.9
@@ -81,17 +81,9 @@ def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:
     """The truth about a row; None without a gold label: then the teacher knows nothing."""
     if row.gold is None:
         return None
-    label, others, options = row.gold, (), ()
-    if task.label.kind == "classes":
-        others = tuple(name for name in task.label.classes if name != label)
-    elif task.label.kind == "options":
-        options = tuple(row.fields[name] for name in task.label.options)
-        others = tuple(dict.fromkeys(text for text in options if text != label))
-    elif task.label.kind == "equation":
-        value = value_of(label)
-        label = label if value is None else f"{value:g}"
-        # Slips of a calculation: one too many, and twice as much with something on top.
-        others = () if value is None else (f"{value + 1:g}", f"{value * 2 + 3:g}")
+    kind = kind_of(task.label)
+    label, others = kind.spoken(row.gold), kind.slips(row.gold, row.fields)
+    options = tuple(row.fields[name] for name in task.label.options)
     rationale = row.gold_rationale or _made_up(row, label)
     return KnownAnswer(label=label, rationale=rationale, alternatives=others, options=options)
 

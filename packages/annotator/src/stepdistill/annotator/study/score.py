@@ -12,7 +12,7 @@ from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.annotator.study.metadata import Style, TemplateScore
-from stepdistill.common.labels import same_label
+from stepdistill.common.kinds.registry import kind_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ def score_template(plan: Plan, stored: Snapshot, readers: Readers, tariff: Tarif
     reader, bill = readers.by_template[name], Bill(tariff=tariff)
     readings: list[Reading] = []
     correct: dict[str, bool] = {}
+    kind = kind_of(plan.task.label)
     unanswered = 0
     for planned in plan.rows():
         row, answer = planned.row, stored.answer(planned.label.key)
@@ -45,8 +46,8 @@ def score_template(plan: Plan, stored: Snapshot, readers: Readers, tariff: Tarif
         bill.add(answer)
         reading = read_answer(answer, row.fields, reader)
         readings.append(reading)
-        label, kind = reading.label, plan.task.label.kind
-        correct[row.id] = label is not None and same_label(kind, label, row.gold)
+        label = reading.label
+        correct[row.id] = label is not None and kind.same(label, row.gold)
     found = characteristics(readings)
     score = TemplateScore(
         prompt=template.digest,

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from stepdistill.common.errors import ShardError
+from stepdistill.common.kinds.kind import Kind
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
 from stepdistill.common.uniform import uniform_of_text
@@ -84,7 +86,9 @@ def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
             f"{_folders(split)}: no rows at all: annotate again, the run's rejects.jsonl says why "
             "rows were left out"
         )
-    examples = [example for row in rows if (example := _example(row, config, most)) is not None]
+    kind = kind_of(split.parts[0].manifest.label)
+    found = (_example(row, config, kind, most) for row in rows)
+    examples = [example for example in found if example is not None]
     if not examples:
         raise ShardError(
             f"{_folders(split)}: no row has a {config.labels} label, nothing to train on"
@@ -132,12 +136,7 @@ def input_of(part: SplitPart, record: Record) -> str:
 
 def choices_of(part: SplitPart, record: Record) -> tuple[str, ...]:
     """The labels that the row can have, where the task has a closed set of them."""
-    label = part.manifest.label
-    if label.kind == "classes":
-        return tuple(label.classes)
-    return tuple(
-        dict.fromkeys(record.input[name] for name in label.options if name in record.input)
-    )
+    return kind_of(part.manifest.label).choices(record.input)
 
 
 Row = tuple[str, tuple[Record, ...]]
@@ -168,7 +167,7 @@ def _subsample(rows: list[Row], share: float, seed: int) -> list[Row]:
     return [rows[i] for i in sorted(order[: math.ceil(share * len(rows))])]
 
 
-def _example(row: Row, config: TrainSettings, most: int) -> Example | None:
+def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example | None:
     """most: rationales to learn from."""
     text, records = row
     labelled = next((r for r in records if _label(r, config.labels) is not None), None)
@@ -177,7 +176,7 @@ def _example(row: Row, config: TrainSettings, most: int) -> Example | None:
     example = Example(
         id=labelled.id,
         input=text,
-        labels=_labels(labelled, config),
+        labels=_labels(labelled, config, kind),
         rationales=_rationales(records, most),
     )
     if config.row_weight == "confidence" and labelled.label_confidence is not None:
@@ -189,15 +188,17 @@ def _label(record: Record, labels: Labels) -> str | None:
     return _text(record.gold if labels == "gold" else record.label)
 
 
-def _labels(record: Record, config: TrainSettings) -> tuple[TaskText, ...]:
+def _labels(record: Record, config: TrainSettings, kind: Kind) -> tuple[TaskText, ...]:
     label = _label(record, config.labels)
     assert label is not None  # the caller looked
     votes = record.label_votes
     if not config.soft_labels or config.labels == "gold" or not votes:
-        return (TaskText(text=label),)
+        return (TaskText(text=kind.target(label)),)
     every = sum(votes.values())
     return tuple(
-        TaskText(text=name, weight=count / every) for name, count in votes.items() if count
+        TaskText(text=kind.target(name), weight=count / every)
+        for name, count in votes.items()
+        if count
     )
 
 

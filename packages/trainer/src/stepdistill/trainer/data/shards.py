@@ -17,10 +17,11 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ShardError
+from stepdistill.common.kinds.kind import Kind
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.manifest import Counts, Manifest, ShardEntry
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.shards import read_manifest, read_records, verify
-from stepdistill.common.task import LabelKind
 from stepdistill.common.uniform import uniform_of_text
 from stepdistill.trainer.settings.train import TrainSettings
 
@@ -145,7 +146,7 @@ class Data:
     train: DataSplit
     valid: DataSplit
     test: DataSplit
-    kind: LabelKind
+    kind: Kind
 
     @property
     def splits(self) -> tuple[DataSplit, DataSplit, DataSplit]:
@@ -245,7 +246,7 @@ def _check_ids(folder: Path, records: Sequence[Record]) -> None:
         seen.add(record.id)
 
 
-def _one_kind(splits: Sequence[DataSplit]) -> LabelKind:
+def _one_kind(splits: Sequence[DataSplit]) -> Kind:
     parts = [part for split in splits for part in split.parts]
     first = parts[0]
     for part in parts[1:]:
@@ -254,4 +255,4 @@ def _one_kind(splits: Sequence[DataSplit]) -> LabelKind:
                 f"{part.folder}: labels are of kind {part.manifest.label.kind}, those of "
                 f"{first.folder} of kind {first.manifest.label.kind}: train them apart"
             )
-    return first.manifest.label.kind
+    return kind_of(first.manifest.label)

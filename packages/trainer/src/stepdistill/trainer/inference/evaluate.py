@@ -10,11 +10,12 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.trainer.data.examples import EvalExample, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
 from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine
 from stepdistill.trainer.model.answers import StudentAnswer
-from stepdistill.trainer.scores import Calibration, Score, calibration, right, score
+from stepdistill.trainer.scores import Calibration, Score, calibration, measure_lines, right, score
 from stepdistill.trainer.settings.inference import CompareSettings
 
 
@@ -79,7 +80,7 @@ def evaluate(settings: CompareSettings) -> None:
 
 
 def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:
-    rows, kind = eval_set(split), split.parts[0].manifest.label.kind
+    rows, kind = eval_set(split), kind_of(split.parts[0].manifest.label)
     began = time.perf_counter()
     answers = _answers(predictor, rows.examples, quiet=settings.quiet)
     rate = len(answers) / (time.perf_counter() - began)
@@ -132,6 +133,7 @@ def _show(console: Console, found: Evaluation) -> None:
     console.print(table)
     gap, (low, high) = found.student_less_teacher, found.student_less_teacher.interval
     lines = [
+        *measure_lines({"student": found.student, "teacher": found.teacher}),
         f"student - teacher    {gap.difference:+.3f} ({low:+.3f} to {high:+.3f}, paired bootstrap)",
         f"right alone          student {gap.only_one} rows, teacher {gap.only_other} rows",
         f"calibration error    {found.calibration.error:.3f} (probability against share right)",

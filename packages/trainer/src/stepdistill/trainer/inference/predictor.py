@@ -14,6 +14,7 @@ import torch
 import transformers
 
 from stepdistill.common.errors import ConfigError, DatasetError
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.model.answers import (
@@ -88,6 +89,7 @@ class Predictor:
 
     def __init__(self, folder: Path) -> None:
         self.settings: InferenceSettings = read_inference_settings(folder)
+        self._kind = kind_of(self.settings.label)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self._student: Student = pretrained(str(folder), None)
@@ -109,7 +111,9 @@ class Predictor:
             self._student, ids, [[text] for text in texts], whole=whole
         )
         return [
-            StudentAnswer(label=text, probability=float(np.exp(log_probability)))
+            StudentAnswer(
+                label=self._kind.label_of(text), probability=float(np.exp(log_probability))
+            )
             for text, [log_probability] in zip(texts, probabilities, strict=True)
         ]
 

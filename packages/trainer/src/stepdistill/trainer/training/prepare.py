@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.manifest import Manifest
-from stepdistill.common.task import LabelKind
 from stepdistill.trainer.data.batches import Layout
 from stepdistill.trainer.data.examples import EvalSet, TrainSet
 from stepdistill.trainer.data.plan import Sharing, StepPlan, StepSettings
@@ -53,7 +53,7 @@ class RunInputs:
     train: TrainSet
     valid: EvalSet
     test: EvalSet
-    kind: LabelKind
+    kind: Kind
     origin: Manifest
     counts: dict[str, object]
 

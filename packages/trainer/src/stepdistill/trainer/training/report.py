@@ -28,7 +28,7 @@ from stepdistill.trainer.model.student import (
     inference_settings_of,
     known_peak,
 )
-from stepdistill.trainer.scores import Calibration, Score
+from stepdistill.trainer.scores import Calibration, Score, measure_lines
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.training.checkpoint import appearing
 from stepdistill.trainer.training.engine import World
@@ -185,6 +185,9 @@ def show(console: Console, scores: TestScores, output: Path) -> None:
             name, f"{score.accuracy:.3f}", f"{low:.3f} - {high:.3f}", f"{score.right}/{n}"
         )
     console.print(table)
+    every = {"student": scores.student, "teacher": scores.teacher, "majority": scores.majority}
+    for line in measure_lines(every):
+        console.print(line, soft_wrap=True, highlight=False)
     for what, name in (("model", MODEL_NAME), ("results", RESULTS_NAME)):
         console.print(f"{what:<8} {output / name}", soft_wrap=True, highlight=False, markup=False)
 

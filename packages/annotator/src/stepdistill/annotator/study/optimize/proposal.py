@@ -18,6 +18,7 @@ from stepdistill.annotator.prompt.check import ALIKE, Words, likeness, words_of
 from stepdistill.annotator.prompt.render import gold_placeholders
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.common.errors import PromptError
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler, placeholders, unknown_placeholders
 from stepdistill.common.task import TaskSpec
 
@@ -51,7 +52,7 @@ class MetaPrompt:
                 "tried_templates": "\n\n".join(_shown(*pair) for pair in scored),
                 "solved_problems": "\n\n".join(map(_solved, self.problems)),
                 "placeholders": " and ".join(fields.values()),
-                "label_words": _label_words(self.task),
+                "label_words": kind_of(self.task.label).sentence(),
             }
         )
 
@@ -188,14 +189,3 @@ def _shown(template: Template, score: float) -> str:
 def _solved(row: Row) -> str:
     fields = "\n".join(f"{name}: {text}" for name, text in row.fields.items())
     return f"{fields}\nright label: {row.gold}"
-
-
-def _label_words(task: TaskSpec) -> str:
-    if task.label.kind == "classes":
-        return f"The label is one of: {', '.join(task.label.classes)}."
-    if task.label.kind == "options":
-        options = ", ".join(f"{{{name}}}" for name in task.label.options)
-        return f"The label is the text of one of the options {options}."
-    if task.label.kind == "equation":
-        return "The label is an equation of the numbers, or its value."
-    return "The label is a short text."

@@ -1,0 +1,41 @@
+"""Equation: an equation, or the number that it comes to; compared by value."""
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from stepdistill.common.kinds.kind import Kind, LabelWording
+from stepdistill.common.labels import same_value, value_of
+
+
+class Equation(Kind):
+    """A label is an equation such as `( 3 + 4 ) * 2`, or its value."""
+
+    name = "equation"
+
+    def check(self, label: str, fields: Mapping[str, str]) -> str | None:
+        return None if value_of(label) is not None else f"{label} has no value"
+
+    def schema(self) -> dict[str, JsonValue]:
+        return {"type": "string"}
+
+    def wording(self, what: str) -> LabelWording:
+        return LabelWording(
+            question=f"What is the {what} of this problem?",
+            answer=f"the {what}, as a number or an equation alone",
+        )
+
+    def sentence(self) -> str:
+        return "The label is an equation of the numbers, or its value."
+
+    def same(self, one: str, other: str) -> bool:
+        return super().same(one, other) or same_value(one, other)
+
+    def spoken(self, label: str) -> str:
+        value = value_of(label)
+        return label if value is None else f"{value:g}"
+
+    def slips(self, label: str, fields: Mapping[str, str]) -> tuple[str, ...]:
+        value = value_of(label)
+        # Slips of a calculation: one too many, and twice as much with something on top.
+        return () if value is None else (f"{value + 1:g}", f"{value * 2 + 3:g}")

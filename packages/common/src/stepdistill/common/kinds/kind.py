@@ -1,0 +1,119 @@
+"""The base of all kinds of label: what is asked of a kind wherever labels are handled.
+
+A task's label spec names its kind; `registry.kind_of` makes it. Reading, scoring, prompts, the
+simulator and the student ask the kind and never what it is called.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+from pydantic import JsonValue
+
+from stepdistill.common.labels import plain
+from stepdistill.common.task import LabelKind, LabelSpec, Scalar
+
+Answered = tuple[str | None, str]
+"""(what was answered, None where nothing could be read; the gold label)."""
+
+
+class LabelWording(NamedTuple):
+    """What a prompt says of a label."""
+
+    question: str  # with the names to choose from, one a line, where there are such
+    answer: str  # what stands in the place of the answer: `the intent, one of these names`
+
+
+class Kind(ABC):
+    """One task's kind of label."""
+
+    name: ClassVar[LabelKind]
+
+    def __init__(self, spec: LabelSpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def check(self, label: str, fields: Mapping[str, str]) -> str | None:
+        """What is wrong with a label of a row that has these fields; None where it is well formed.
+
+        >>> kind_of(LabelSpec(kind="number", maximum=5)).check("7", {})
+        '7 is more than 5'
+        """
+
+    @abstractmethod
+    def schema(self) -> dict[str, JsonValue]:
+        """The JSON schema of a label in a structured answer."""
+
+    @abstractmethod
+    def wording(self, what: str) -> LabelWording:
+        """What a prompt says that asks for `what`, as the label's column is called."""
+
+    @abstractmethod
+    def sentence(self) -> str:
+        """The same for an optimiser that writes prompts: which labels there are, in one sentence.
+
+        It stands in stored requests: a change of words asks them anew.
+        """
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two labels mean the same."""
+        return plain(one) == plain(other)
+
+    def gold_text(self, value: object) -> str:
+        """A value of the dataset as `gold` takes it."""
+        return text_of(value)
+
+    def gold(self, text: str) -> str | None:
+        """The dataset's text as a label in the task's words; None where it is none."""
+        return text or None
+
+    def choices(self, fields: Mapping[str, str]) -> tuple[str, ...]:
+        """All labels that a row with these fields can have; empty where they cannot be listed."""
+        return ()
+
+    def classes_in(self, label: str) -> tuple[str, ...]:
+        """The classes that a label names, of a kind that is scored by class."""
+        return ()
+
+    def target(self, label: str) -> str:
+        """What the student is to say."""
+        return label
+
+    def label_of(self, text: str) -> str:
+        """The label in what a student says; the text itself where it is no label."""
+        return text
+
+    def scores(self, answered: Sequence[Answered]) -> dict[str, float]:
+        """What is measured besides the share of labels that are right: measure -> value. What is
+        not defined for these rows (the correlation of a constant) is left out."""
+        return {}
+
+    def spoken(self, label: str) -> str:
+        """A gold label as a teacher would say it."""
+        return label
+
+    def slips(self, label: str, fields: Mapping[str, str]) -> tuple[str, ...]:
+        """Labels that a teacher may take for this one by mistake, said as `spoken` says them."""
+        return tuple(name for name in self.choices(fields) if name != label)
+
+
+def text_of(value: object) -> str:
+    """A value of a dataset as text; nothing for None."""
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def class_of(spec: LabelSpec, text: str) -> str | None:
+    """The class whose name this is, or that has it among its gold values."""
+    for name, each in spec.classes.items():
+        if plain(name) == plain(text) or any(_is_value(gold, text) for gold in each.gold):
+            return name
+    return None
+
+
+def _is_value(gold: Scalar, text: str) -> bool:
+    return text_of(gold) == text
+
+
+def names_one_a_line(spec: LabelSpec) -> str:
+    """The classes as a prompt lists them: quoted, so that it is plain where a name ends."""
+    return "\n".join(f'"{name}"' for name in spec.classes)

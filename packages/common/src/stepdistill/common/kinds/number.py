@@ -1,0 +1,138 @@
+"""Number: a rating or another quantity; right within the task's tolerance."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from statistics import StatisticsError, correlation, fmean
+
+from pydantic import JsonValue
+
+from stepdistill.common.kinds.kind import Answered, Kind, LabelWording
+
+# `4`, `-1.5`, `1,234.5`, `.5`, `1e-3`
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_MINUS = str.maketrans("\u2212\u2013", "--")  # as typesetters write it
+_ROUNDING = 1e-9
+
+
+class Number(Kind):
+    """A label is a number, within bounds where the task names such."""
+
+    name = "number"
+
+    def check(self, label: str, fields: Mapping[str, str]) -> str | None:
+        value, spec = number_in(label), self.spec
+        if value is None:
+            return f"{label} is not a number"
+        if spec.minimum is not None and value < spec.minimum:
+            return f"{label} is less than {spec.minimum:g}"
+        if spec.maximum is not None and value > spec.maximum:
+            return f"{label} is more than {spec.maximum:g}"
+        return None
+
+    def schema(self) -> dict[str, JsonValue]:
+        bounds = {"minimum": self.spec.minimum, "maximum": self.spec.maximum}
+        return {"type": "number", **{name: at for name, at in bounds.items() if at is not None}}
+
+    def wording(self, what: str) -> LabelWording:
+        bounds = self._bounds()
+        return LabelWording(
+            question=f"Which number is the {what} of this text{bounds and f', {bounds}'}?",
+            answer=f"the {what}, a number{bounds and f' {bounds}'} and nothing else",
+        )
+
+    def sentence(self) -> str:
+        bounds = self._bounds()
+        return f"The label is a number{bounds and f' {bounds}'}."
+
+    def same(self, one: str, other: str) -> bool:
+        left, right = number_in(one), number_in(other)
+        if left is None or right is None:
+            return super().same(one, other)
+        return self._is_right(left, right)
+
+    def gold(self, text: str) -> str | None:
+        value = number_in(text)
+        return None if value is None else written(value)
+
+    def target(self, label: str) -> str:
+        return self.label_of(label)
+
+    def label_of(self, text: str) -> str:
+        return self.gold(text) or text
+
+    def scores(self, answered: Sequence[Answered]) -> dict[str, float]:
+        """Errors and correlations over the rows that have a number; `within` of all rows."""
+        both = [(number_in(said or ""), number_in(gold)) for said, gold in answered]
+        pairs = [(said, gold) for said, gold in both if said is not None and gold is not None]
+        found = {"within": sum(self._is_right(*pair) for pair in pairs) / len(both)} if both else {}
+        if pairs:
+            errors = [said - gold for said, gold in pairs]
+            found["mean_error"] = fmean(map(abs, errors))
+            found["rmse"] = math.sqrt(fmean(error * error for error in errors))
+        said, gold = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        try:
+            found["pearson"] = correlation(said, gold)
+            found["spearman"] = correlation(_ranks(said), _ranks(gold))
+        except StatisticsError:
+            pass  # fewer than two rows, or all of them alike
+        return found
+
+    def spoken(self, label: str) -> str:
+        return self.label_of(label)
+
+    def slips(self, label: str, fields: Mapping[str, str]) -> tuple[str, ...]:
+        """A step too many, and one too few, as far as the bounds allow."""
+        value, spec = number_in(label), self.spec
+        if value is None:
+            return ()
+        step = max(1.0, 2 * (spec.tolerance or 0.0))
+        near = (written(value + step), written(value - step))
+        return tuple(each for each in near if self.check(each, fields) is None)
+
+    def _is_right(self, said: float, gold: float) -> bool:
+        tolerance = self.spec.tolerance or 0.0
+        return math.isclose(said, gold, rel_tol=_ROUNDING, abs_tol=tolerance * (1 + _ROUNDING))
+
+    def _bounds(self) -> str:
+        low, high = self.spec.minimum, self.spec.maximum
+        if low is not None and high is not None:
+            return f"from {low:g} to {high:g}"
+        if low is not None:
+            return f"of {low:g} or more"
+        return "" if high is None else f"of {high:g} or less"
+
+
+def number_in(text: str) -> float | None:
+    """The value of a text that is a number and nothing else.
+
+    >>> number_in("1,234.50")
+    1234.5
+    """
+    text = text.strip().translate(_MINUS)
+    if not _NUMBER.fullmatch(text):
+        return None
+    try:
+        value = float(text.replace(",", ""))
+    except ValueError:
+        return None  # a sign or a dot alone
+    return value if math.isfinite(value) else None
+
+
+def written(value: float) -> str:
+    """A number as labels have it: `4`, `-1.5`; never `4.0`, so that a student learns one form."""
+    return f"{value + 0.0:.15g}"
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """1 for the smallest; equal values share the mean of their ranks."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks, start = [0.0] * len(values), 0
+    while start < len(order):
+        end = start
+        while end < len(order) and values[order[end]] == values[order[start]]:
+            end += 1
+        for place in order[start:end]:
+            ranks[place] = (start + 1 + end) / 2
+        start = end
+    return ranks

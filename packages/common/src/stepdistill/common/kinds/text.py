@@ -1,0 +1,25 @@
+"""Text: any short text; compared without case and outer punctuation."""
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from stepdistill.common.kinds.kind import Kind, LabelWording
+
+
+class FreeText(Kind):
+    """A label is a short text of no closed set."""
+
+    name = "text"
+
+    def check(self, label: str, fields: Mapping[str, str]) -> str | None:
+        return None if label.strip() else "the label is empty"
+
+    def schema(self) -> dict[str, JsonValue]:
+        return {"type": "string"}
+
+    def wording(self, what: str) -> LabelWording:
+        return LabelWording(question=f"Which {what} fits this text?", answer=f"the {what}")
+
+    def sentence(self) -> str:
+        return "The label is a short text."
