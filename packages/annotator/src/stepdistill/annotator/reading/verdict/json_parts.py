@@ -96,15 +96,30 @@ def _pairs(value: object, depth: int) -> Iterator[tuple[str, str]]:
         return
     inner: list[object] = []
     for key, each in cast("dict[object, object]", value).items():
-        only: object = each
-        if isinstance(each, list) and len(items := cast("list[object]", each)) == 1:
-            only = items[0]
-        if isinstance(only, str | int | float | bool):
-            yield re.sub(r"[_-]+", " ", str(key)).strip(), str(only).strip()
+        only, name = _scalar(each), re.sub(r"[_-]+", " ", str(key)).strip()
+        if only is not None:
+            yield name, only
+        elif _is_list(each) and _is_label(name):  # several classes at once, or none
+            yield name, json.dumps(each, ensure_ascii=False)
         else:
             inner.append(cast("object", each))
     for each in inner:
         yield from _pairs(each, depth + 1)
+
+
+def _scalar(value: object) -> str | None:
+    """The text of a value, or of the only one in a list."""
+    if isinstance(value, list) and len(items := cast("list[object]", value)) == 1:
+        value = items[0]
+    return str(value).strip() if isinstance(value, str | int | float | bool) else None
+
+
+def _is_list(value: object) -> bool:
+    """Whether a value is a list of values and not of objects."""
+    if not isinstance(value, list):
+        return False
+    items = cast("list[object]", value)
+    return all(isinstance(item, str | int | float | bool) for item in items)
 
 
 def _is_label(key: str) -> bool:

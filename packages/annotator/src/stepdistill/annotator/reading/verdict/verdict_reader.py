@@ -5,7 +5,7 @@ word, and only then by rules of language.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from stepdistill.annotator.reading.echo import Echo
 from stepdistill.annotator.reading.prose import as_prose
 from stepdistill.annotator.reading.reading import Reading, Verdict, undecided, unread
 from stepdistill.annotator.reading.thinking import without_thoughts
+from stepdistill.annotator.reading.verdict.bounded_number import BoundedNumberReader
 from stepdistill.annotator.reading.verdict.class_reader import ClassReader
 from stepdistill.annotator.reading.verdict.formats import NO_PARTS, Parts, named_parts
 from stepdistill.annotator.reading.verdict.free_text import FreeTextReader
@@ -22,6 +23,7 @@ from stepdistill.annotator.reading.verdict.numbers import NumberReader
 from stepdistill.annotator.reading.verdict.options import OptionReader
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, rationale_of, says_enough
 from stepdistill.annotator.reading.verdict.refusal import is_refusal
+from stepdistill.annotator.reading.verdict.several_classes import SeveralClassesReader
 from stepdistill.annotator.reading.verdict.text import Span, Text, prepare
 from stepdistill.annotator.reading.verdict.word_for_word import (
     is_cut_short,
@@ -29,7 +31,7 @@ from stepdistill.annotator.reading.verdict.word_for_word import (
     set_apart,
     word_for_word,
 )
-from stepdistill.common.task import LabelSpec
+from stepdistill.common.task import LabelKind, LabelSpec
 
 NAME = "verdict"
 VERSION = 4
@@ -63,12 +65,15 @@ class KindReader(Protocol):
         ...
 
 
-def _kind_reader(label: LabelSpec) -> KindReader:
-    if label.kind == "classes":
-        return ClassReader(label)
-    if label.kind == "options":
-        return OptionReader(label)
-    return NumberReader() if label.kind == "equation" else FreeTextReader()
+# How the labels of each kind are read; what a kind is otherwise, `common/kinds` knows.
+_READERS: dict[LabelKind, Callable[[LabelSpec], KindReader]] = {
+    "classes": ClassReader,
+    "options": OptionReader,
+    "equation": lambda _: NumberReader(),
+    "text": lambda _: FreeTextReader(),
+    "multi": SeveralClassesReader,
+    "number": BoundedNumberReader,
+}
 
 
 class VerdictReader:
@@ -76,7 +81,7 @@ class VerdictReader:
 
     def __init__(self, label: LabelSpec) -> None:
         self._label = label
-        self._kind = _kind_reader(label)
+        self._kind = _READERS[label.kind](label)
         self._echo: Echo | None = None
 
     def of_prompt(self, system: str, user: str) -> "VerdictReader":

@@ -1,0 +1,77 @@
+"""Labels of kind `multi`: every class that an answer commits to, in whatever form it lists them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
+from stepdistill.common.kinds.multi import Multi
+from stepdistill.common.task import ClassSpec, LabelSpec
+
+NAMES = ["joy", "fear, dread", "anger", "severe_toxic", "toxic", "R&B", "être", "怒り"]
+SPEC = LabelSpec(
+    kind="multi",
+    classes={name: ClassSpec(aliases=["rage"] if name == "anger" else []) for name in NAMES},
+)
+READER = VerdictReader(SPEC)
+ROW = {"text": "She came home late and none of them said a word about it."}
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("joy", "joy"),
+        ("joy, anger", "joy; anger"),
+        ("Anger; Joy", "joy; anger"),
+        ("joy and rage.", "joy; anger"),
+        ("both joy and anger", "joy; anger"),
+        ("joy, toxic, and anger", "joy; anger; toxic"),
+        ('["joy", "fear, dread"]', "joy; fear, dread"),
+        ("fear, dread", "fear, dread"),
+        ("severe toxic", "severe_toxic"),
+        ("toxic, severe_toxic", "severe_toxic; toxic"),
+        ("- joy\n- severe toxic", "joy; severe_toxic"),
+        ("1. joy\n2. R&B", "joy; R&B"),
+        ("**joy**, **être**", "joy; être"),
+        ("怒り、joy", "joy; 怒り"),
+        ("怒り, joy", "joy; 怒り"),
+        ('{"rationale": "It is a glad text.", "label": ["joy", "anger"]}', "joy; anger"),
+        ('{"rationale": "Nothing here fits at all.", "label": []}', "none"),
+        ("Label: anger; joy\nRationale: It is glad and it is cross.", "joy; anger"),
+        ("Label: none\nRationale: Nothing of this fits it.", "none"),
+        ("none", "none"),
+        ("None of them.", "none"),
+        ("None of these labels apply.", "none"),
+        ("No label applies to it.", "none"),
+        ("She laughs. Therefore, the answer is joy; anger", "joy; anger"),
+        ("The labels are joy and toxic because the text is glad and rude.", "joy; toxic"),
+        ("The text shows joy, not anger, because she smiles.", "joy"),
+        ("It is anger in the first line. Overall, the labels are joy and toxic.", "joy; toxic"),
+        ("I like cheese very much indeed.", None),
+        ("joyful", None),
+        ("joy, hope", None),
+    ],
+)
+def test_a_set_is_read(answer: str, label: str | None):
+    read = READER.read(answer, ROW).label
+
+    assert read == (label if label is None else Multi(SPEC).label_of(label))
+
+
+def test_the_reasons_are_what_is_left():
+    answer = "The labels are joy and toxic because the text is glad and rude."
+
+    assert READER.read(answer, ROW).rationale == "the text is glad and rude."
+    assert READER.read("The text is angry.\n\nLabels: joy, anger", ROW).rationale is not None
+
+
+@given(
+    st.lists(st.sampled_from(NAMES), min_size=1, unique=True), st.sampled_from(["; ", "\n", ", "])
+)
+def test_every_list_of_names_is_read_back(names: list[str], sign: str):
+    assert READER.read(sign.join(names), ROW).label == Multi(SPEC).joined(names)
+
+
+@given(st.text(max_size=300))
+def test_no_answer_raises(answer: str):
+    READER.read(answer, ROW)
