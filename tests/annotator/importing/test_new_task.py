@@ -6,11 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from stepdistill.annotator.importing.label_column import MAX_CLASSES, label_column
 from stepdistill.annotator.importing.new_task import (
-    MAX_CLASSES,
     SPLITS,
     Columns,
-    count_labels,
     find_columns,
     write_splits,
     write_task,
@@ -19,6 +18,7 @@ from stepdistill.annotator.prompt.check import check_prompts
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.common.errors import DatasetError, PromptError
+from stepdistill.common.task import LabelSpec
 
 SHARES = {"valid": 0.2, "test": 0.2}
 Lines = list[tuple[str, str, str]]
@@ -32,6 +32,10 @@ def made(path: Path, lines: Lines, header: tuple[str, str, str] = ("id", "text",
 
 def lines(n: int, labels: int = 2) -> Lines:
     return [(f"r{i}", f"the words of {i}", f"kind {i % labels}") for i in range(n)]
+
+
+def label_of(file: Path) -> LabelSpec:
+    return label_column(file, "kind").label
 
 
 def ids(folder: Path) -> dict[str, list[str]]:
@@ -48,7 +52,7 @@ def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
     header = ("id", "Customer's text (raw)", "kind")
     file = made(tmp_path / "rows.csv", lines(20), header)
     columns = find_columns(file, "kind", (), None)
-    write_task(tmp_path / "prompts" / "own", file, columns, count_labels(file, columns))
+    write_task(tmp_path / "prompts" / "own", file, columns, label_of(file))
     task, templates = (
         load_task(tmp_path / "prompts", "own"),
         load_templates(tmp_path / "prompts", "own"),
@@ -57,9 +61,10 @@ def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
     assert (task.id, task.gold, task.fields) == (
         "id",
         "kind",
-        {"customer_s_text_raw": "Customer's text (raw)"},
+        {"Customer_s_text_raw": "Customer's text (raw)"},
     )
-    assert len(templates) == 3
+    assert next(iter(templates)) == "structured"
+    assert len(templates) == 4
     assert check_prompts(tmp_path / "prompts", task, templates) == []
 
 
@@ -67,7 +72,7 @@ def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
 def test_too_many_labels_are_no_closed_set(tmp_path: Path, labels: int, kind: str) -> None:
     file = made(tmp_path / "rows.csv", lines(120, labels))
     columns = find_columns(file, "kind", ("text",), None)
-    write_task(tmp_path / "own", file, columns, count_labels(file, columns))
+    write_task(tmp_path / "own", file, columns, label_of(file))
     assert load_task(tmp_path, "own").label.kind == kind
 
 
@@ -99,7 +104,7 @@ def test_a_label_of_zero_is_a_label(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     rows = [{"id": f"r{i}", "text": f"word {i}", "kind": i % 2} for i in range(100)]
     file.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    assert count_labels(file, columns).counts == {"0": 50, "1": 50}
+    assert label_column(file, "kind").counts == {"0": 50, "1": 50}
     counts = write_splits(file, columns, tmp_path / "data", SHARES)
     assert sum(each["0"] for each in counts.values()) == 50
     assert counts["valid"]["0"] and counts["test"]["0"]
@@ -124,13 +129,33 @@ def test_a_wrong_column_is_named(
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     file = made(tmp_path / "rows.csv", lines(4))
     columns = find_columns(file, "kind", (), None)
-    labels = count_labels(file, columns)
-    write_task(tmp_path / "own", file, columns, labels)
+    label = label_of(file)
+    write_task(tmp_path / "own", file, columns, label)
     with pytest.raises(PromptError, match="is there already"):
-        write_task(tmp_path / "own", file, columns, labels)
+        write_task(tmp_path / "own", file, columns, label)
 
 
 def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
     file = made(tmp_path / "rows.csv", [("r1", "words", "")])
     with pytest.raises(DatasetError, match="column kind is empty"):
-        count_labels(file, find_columns(file, "kind", (), None))
+        label_column(file, "kind")
+
+
+def test_columns_keep_their_names_and_ids_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    head = ["Unnamed: 0", "ticketId", "Message", "a b", "a_b", "2nd", "row_uuid", "kind"]
+    file.write_text(",".join(head) + "\n" + ",".join(["1"] * len(head)) + "\n", encoding="utf-8")
+    columns = find_columns(file, "kind", (), None)
+    assert columns.left_out == ("Unnamed: 0", "ticketId", "row_uuid")
+    assert columns.fields == {"Message": "Message", "a_b": "a b", "a_b_2": "a_b", "_2nd": "2nd"}
+    assert find_columns(file, "kind", ("ticketId",), None).texts == ("ticketId",)
+
+
+def test_names_stand_one_a_line_and_quoted(tmp_path: Path) -> None:
+    file = made(tmp_path / "rows.csv", lines(20))
+    columns = find_columns(file, "kind", (), None)
+    write_task(tmp_path / "own", file, columns, label_of(file))
+    for template in load_templates(tmp_path, "own").values():
+        assert '\n"kind 0"\n"kind 1"\n' in template.user
+        assert "of these words" not in template.user
+        assert "text: {text}" in template.user

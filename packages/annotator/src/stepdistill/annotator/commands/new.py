@@ -5,10 +5,9 @@ from collections import Counter
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.importing.label_column import LabelColumn, label_column
 from stepdistill.annotator.importing.new_task import (
     SPLITS,
-    Labels,
-    count_labels,
     find_columns,
     write_splits,
     write_task,
@@ -31,27 +30,40 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     """
     task, folder, data = settings.task, settings.prompts / settings.task, settings.data_out
     columns = find_columns(settings.file, settings.label, settings.text, settings.id)
-    labels = count_labels(settings.file, columns)
+    labels = label_column(settings.file, settings.label, settings.kind)
     if folder.exists():
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
     shares = {"valid": settings.valid, "test": settings.test}
     counts = write_splits(settings.file, columns, data, shares)
-    write_task(folder, settings.file, columns, labels)
+    write_task(folder, settings.file, columns, labels.label)
     output = ConsoleOutput(quiet=console.is_quiet)
     if console.as_json:
-        output.json({"task": task, "splits": counts, "classes": labels.are_classes})
+        kind = labels.label.kind
+        output.json({"task": task, "splits": counts, "classes": kind == "classes", "kind": kind})
         return
     output.table(_table(labels, counts))
-    if not labels.are_classes:
-        output.show(
-            f"{len(labels.counts)} different labels: free text, not a closed set of classes"
-        )
+    output.show(f"Labels   {_described(labels)}")
+    read = ", ".join(f"{column} {{{name}}}" for name, column in columns.fields.items())
+    left_out = ", ".join(columns.left_out)
+    ids = f"; left out as ids: {left_out} (--text takes one in)" if left_out else ""
+    output.show(f"Columns  {read}{ids}")
     output.show(f"Prompts  {folder}/ (task.yaml, templates.yaml: make the words yours)")
     output.show(f"Rows     {data}/ ({', '.join(f'{split}.jsonl' for split in SPLITS)})")
     output.show(f"Next     annotate prompts check {task}")
 
 
-def _table(labels: Labels, counts: dict[str, Counter[str]]) -> Table:
+def _described(labels: LabelColumn) -> str:
+    """The kind that was guessed, from what, and how to have another."""
+    spec = labels.label
+    words = f"{spec.kind}: {labels.why}"
+    if spec.tolerance is not None:
+        low, high = spec.minimum, spec.maximum
+        bounds = "no bounds" if low is None or high is None else f"bounds {low:g} and {high:g}"
+        words += f"; {bounds}, right within {spec.tolerance:g}"
+    return f"{words} (--kind for another, task.yaml for the rest)"
+
+
+def _table(labels: LabelColumn, counts: dict[str, Counter[str]]) -> Table:
     table = Table("label", box=None, pad_edge=False)
     for split in SPLITS:
         table.add_column(split, justify="right")

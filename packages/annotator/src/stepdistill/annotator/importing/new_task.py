@@ -9,26 +9,34 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from textwrap import wrap
 
 import orjson
 import yaml
 
 from stepdistill.annotator.dataset.files import RawRow, reader_of
 from stepdistill.common.errors import DatasetError, PromptError
+from stepdistill.common.kinds.multi import list_text
+from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.placeholders import is_name
+from stepdistill.common.task import LabelSpec
 from stepdistill.common.uniform import uniform_of
 
 SPLITS = ("train", "valid", "test")
-MAX_CLASSES = 50  # a label with more values is free text: no prompt could list them
 _SEED = 1  # of the splits; fixed, so that the same file always makes the same splits
 _RESERVED = re.compile(r"[.\[\]{}]")  # `answer.text`, `choices[0]`: paths into a row, not columns
 _TEMPLATES = Path(__file__).parent / "new-task-templates.txt"
 _MIX = """\
-# Label and rationale of a row come from the same answer: one request a row.
-label: {label-first: 1.0}
-rationale: {label-first: 1.0}
+# Label and rationale of a row come from the same answer: one request a row. A teacher that takes no
+# response_format is asked the same words without, and its answers are read as text.
+label: {structured: 1.0}
+rationale: {structured: 1.0}
 """
+_ID = re.compile(
+    # `id`, `ticket_id`, `row-uuid`, `index`; `ticketId`; what pandas calls a column without a name
+    r"(?:^|[_ -])(?i:id|uid|uuid|guid|index|idx)$|[a-z]I[dD]$|^Unnamed: \d+$"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +46,34 @@ class Columns:
     label: str
     texts: tuple[str, ...]  # what the teacher reads
     id: str | None  # None: rows are named by their number
+    left_out: tuple[str, ...] = ()  # that only number or name rows
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """placeholder -> column, for what the teacher reads: `Customer's text` is
+        `{Customer_s_text}`."""
+        found: dict[str, str] = {}
+        for column in self.texts:
+            name = plain = re.sub(r"\W+", "_", column).strip("_") or "text"
+            if not is_name(name):  # it begins with a digit
+                name = plain = f"_{plain}"
+            for number in count(2):
+                if name not in found:
+                    break
+                name = f"{plain}_{number}"
+            found[name] = column
+        return found
 
     def text_of(self, row: RawRow) -> str:
         """All that the teacher reads of a row."""
         return "\n".join(_text(row.get(column)) for column in self.texts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
-    """The values of the label's column."""
-
-    counts: dict[str, int]  # rows by label, the commonest first
-    unlabelled: int  # rows
-
-    @property
-    def are_classes(self) -> bool:
-        """Whether they are a closed set."""
-        return len(self.counts) <= MAX_CLASSES
-
-
 def find_columns(file: Path, label: str, texts: Sequence[str], row_id: str | None) -> Columns:
     """Check the named columns against the file's first row. Raises DatasetError.
 
-    texts: empty for all columns but label and id. row_id: None for `id`, if it is there.
+    texts: empty for all columns but label and those that look like ids, which are no words to
+    judge by. row_id: None for `id`, if it is there.
     """
     first = next(reader_of(file)(file), None)
     if first is None:
@@ -71,41 +84,40 @@ def find_columns(file: Path, label: str, texts: Sequence[str], row_id: str | Non
     for column in (label, *texts, *ids):
         if column not in first:
             raise DatasetError(f"{file}: no column {column} (has: {', '.join(first)})")
-    chosen = tuple(texts) or tuple(column for column in first if column not in (label, *ids))
+    others = [column for column in first if column not in (label, *ids)]
+    left_out = () if texts else tuple(column for column in others if _names_rows(column))
+    chosen = tuple(texts) or tuple(column for column in others if column not in left_out)
+    if not chosen:  # nothing else is there to read
+        chosen, left_out = left_out, ()
     for column in (label, *chosen, *ids):
         if _RESERVED.search(column):
             raise DatasetError(f"{file}: rename the column {column}: no dots, brackets or braces")
     if not chosen or label in chosen:
         raise DatasetError(f"{file}: the text's columns must be others than the label's ({label})")
-    return Columns(label=label, texts=chosen, id=row_id)
+    return Columns(label=label, texts=chosen, id=row_id, left_out=left_out)
 
 
-def count_labels(file: Path, columns: Columns) -> Labels:
-    """One pass over the file. Raises DatasetError: without labels nothing could be judged."""
-    counts = Counter(_text(row.get(columns.label)) for row in reader_of(file)(file))
-    unlabelled = counts.pop("", 0)
-    if not counts:
-        raise DatasetError(f"{file}: column {columns.label} is empty: label some rows to judge by")
-    return Labels(counts=dict(counts.most_common()), unlabelled=unlabelled)
+def _names_rows(column: str) -> bool:
+    return _ID.search(column) is not None
 
 
-def write_task(folder: Path, file: Path, columns: Columns, labels: Labels) -> None:
+def write_task(folder: Path, file: Path, columns: Columns, label: LabelSpec) -> None:
     """Write the task's folder, which must not be there. Raises PromptError."""
     if folder.exists():
         raise PromptError(f"{folder}: is there already: take another name, or edit its files")
     (folder / "mixes").mkdir(parents=True)
-    question = f"Which {columns.label} fits this text?"
-    if labels.are_classes:
-        question += f" One of: {', '.join(labels.counts)}."
-    lines = wrap(question, 92, break_long_words=False, break_on_hyphens=False)
     indent = "\n      "  # of a text in _TEMPLATES
-    templates = _TEMPLATES.read_text(encoding="utf-8").format(
-        question=indent.join(lines),
-        answer=f"the {columns.label}" + (", one of these words" if labels.are_classes else ""),
-        fields=indent.join(f"{column}: {{{_placeholder(column)}}}" for column in columns.texts),
+    said = kind_of(label).wording(columns.label)
+    fields = [f"{column}: {{{name}}}" for name, column in columns.fields.items()]
+    filled = _TEMPLATES.read_text(encoding="utf-8").format(
+        question=indent.join(said.question.splitlines()),
+        answer=said.answer,
+        value=said.value,
+        fields=indent.join(fields),
     )
+    templates = re.sub(r" +$", "", filled, flags=re.MULTILINE)
     for name, content in (
-        ("task.yaml", _task(folder.name, file, columns, labels)),
+        ("task.yaml", _task(folder.name, file, columns, label)),
         ("templates.yaml", templates),
         ("mixes/default.yaml", _MIX),
     ):
@@ -130,7 +142,7 @@ def write_splits(
     with ExitStack() as stack:
         files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
         for row in reader_of(file)(file):
-            label = _text(row.get(columns.label))
+            label = list_text(row.get(columns.label)).strip()
             split = _split(columns.text_of(row), shares) if label else "train"
             counts[split][label] += 1
             files[split].write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE, default=str))
@@ -148,29 +160,26 @@ def _split(text: str, shares: Mapping[str, float]) -> str:
     return SPLITS[0]
 
 
-def _task(name: str, file: Path, columns: Columns, labels: Labels) -> str:
-    kind: dict[str, object] = {"kind": "text"}
-    if labels.are_classes:
-        # Aliases are other words that a teacher may use for a class.
-        classes = {label: {"gold": [label], "aliases": []} for label in labels.counts}
-        kind = {"kind": "classes", "classes": classes}
-    fields = {_placeholder(column): column for column in columns.texts}
+def _task(name: str, file: Path, columns: Columns, label: LabelSpec) -> str:
+    fields = columns.fields
     content: dict[str, object] = {
         "task": name,
         "title": f"The {columns.label} of the rows of {file.name}",
         **({"id": columns.id} if columns.id else {}),
         "fields": fields,
-        "label": kind,
+        "label": _label(label),
         "gold": columns.label,
         "student": {"input": "\n".join(f"{{{field}}}" for field in fields)},
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _placeholder(column: str) -> str:
-    """`Customer's text (raw)` -> `customer_s_text_raw`."""
-    name = re.sub(r"\W+", "_", column.casefold()).strip("_") or "text"
-    return f"_{name}" if name[0].isdigit() else name
+def _label(label: LabelSpec) -> dict[str, object]:
+    """As a person would write it: the parts of its kind, and room for aliases."""
+    content = label.model_dump(exclude_defaults=True)
+    if label.classes:
+        content["classes"] = {name: each.model_dump() for name, each in label.classes.items()}
+    return content
 
 
 def _text(value: object) -> str:

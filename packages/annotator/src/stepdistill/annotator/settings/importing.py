@@ -3,7 +3,7 @@
 import re
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -31,6 +31,9 @@ class NewSettings(Settings):
     """A column to read; may be repeated; default: all but label and id."""
     id: str | None = None
     """The column that names rows; default: id, if any."""
+    kind: Literal["classes", "multi", "number", "text"] | None = None
+    """What labels are: one of several names, any of them, a number, or any text; default: by the
+    column's values."""
     prompts: Path = PROMPTS
     """Where the task's folder goes."""
     data_out: Path = _DATA_OF_TASK

@@ -87,7 +87,7 @@ class SimulatedTeacher:
             return pick(_KNOWS_NOTHING, wording)
         answer = self._judge(known, digest)
         if _wants_json(body):
-            return json_only(answer)
+            return json_only(answer, _label_type(body))
         return phrase(self._style(digest), answer, wording)
 
     def _judge(self, known: KnownAnswer, digest: bytes) -> Phrased:
@@ -104,6 +104,14 @@ class SimulatedTeacher:
         if self.style == "mixed":
             return pick(PLAIN_STYLES, uniform_of(self.seed, b"style", digest))
         return self.style
+
+
+def _label_type(body: Mapping[str, object]) -> object:
+    """The JSON type that a request's schema gives the label: `array`, `number`, `string`."""
+    value: object = body
+    for name in ("response_format", "json_schema", "schema", "properties", "label", "type"):
+        value = cast(dict[str, object], value).get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _wants_json(body: Mapping[str, object]) -> bool:

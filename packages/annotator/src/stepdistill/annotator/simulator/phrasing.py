@@ -8,6 +8,9 @@ from typing import Literal, get_args
 import orjson
 
 from stepdistill.annotator.simulator.pick import pick
+from stepdistill.common.kinds.multi import SEPARATOR
+from stepdistill.common.kinds.number import number_in
+from stepdistill.common.task import NO_CLASS
 
 PlainStyle = Literal["sentence", "label-first", "reason-first", "bare", "letter", "json"]
 Style = PlainStyle | Literal["mixed"]
@@ -79,9 +82,14 @@ def phrase(style: PlainStyle, answer: Phrased, u: float) -> str:
             )
 
 
-def json_only(answer: Phrased) -> str:
-    """Nothing but the object, as a response_format demands."""
-    return orjson.dumps({"label": answer.label, "rationale": answer.rationale}).decode()
+def json_only(answer: Phrased, label_type: object = "string") -> str:
+    """Nothing but the object, as a response_format demands. label_type: JSON's name of it."""
+    label: object = answer.label
+    if label_type == "array":
+        label = [] if label == NO_CLASS else answer.label.split(SEPARATOR)
+    elif label_type == "number":
+        label = number_in(answer.label)
+    return orjson.dumps({"label": label, "rationale": answer.rationale}).decode()
 
 
 def _inside_a_sentence(rationale: str) -> str:

@@ -22,7 +22,8 @@ class Classes(Kind):
         names = names_one_a_line(self.spec)
         return LabelWording(
             question=f"Which {what} fits this text? It is one of these names:\n\n{names}",
-            answer=f"the {what}, one of these names as it is written there",
+            answer=f"the {what}, one of these names spelt as above",
+            value=f"the {what}, one of these names spelt as above",
         )
 
     def sentence(self) -> str:

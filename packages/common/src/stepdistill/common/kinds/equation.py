@@ -23,6 +23,7 @@ class Equation(Kind):
         return LabelWording(
             question=f"What is the {what} of this problem?",
             answer=f"the {what}, as a number or an equation alone",
+            value=f"the {what}, a text with a number or an equation alone",
         )
 
     def sentence(self) -> str:

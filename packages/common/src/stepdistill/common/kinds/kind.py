@@ -22,6 +22,7 @@ class LabelWording(NamedTuple):
 
     question: str  # with the names to choose from, one a line, where there are such
     answer: str  # what stands in the place of the answer: `the intent, one of these names`
+    value: str  # the same, of the field of a JSON object
 
 
 class Kind(ABC):

@@ -51,6 +51,7 @@ class Multi(Kind):
         return LabelWording(
             question=f"Which {what} fit this text? Any of these names, one or several:\n\n{names}",
             answer=f"the {what}, all names that fit with ; between them, or {NO_CLASS}",
+            value=f"the {what}, a list of all names that fit, empty where none does",
         )
 
     def sentence(self) -> str:
@@ -61,9 +62,7 @@ class Multi(Kind):
         return {*map(plain, self.classes_in(one))} == {*map(plain, self.classes_in(other))}
 
     def gold_text(self, value: object) -> str:
-        """A list of a dataset is kept as JSON, so that names hold what signs they like."""
-        is_list = isinstance(value, list | tuple | set)
-        return orjson.dumps([*value], default=str).decode() if is_list else text_of(value)
+        return list_text(value)
 
     def gold(self, text: str) -> str | None:
         """The set in `["joy", 3]`, `joy, surprise` or `joy`; None where a part is no class."""
@@ -119,14 +118,33 @@ class Multi(Kind):
         return set(self.classes_in(label))
 
 
+def list_text(value: object) -> str:
+    """A value of a dataset as text; a list as JSON, so that names hold what signs they like."""
+    is_list = isinstance(value, list | tuple | set)
+    return orjson.dumps([*value], default=str).decode() if is_list else text_of(value)
+
+
+def parts_of(text: str) -> list[str] | None:
+    """The parts of a list in JSON, or as Python prints it (`['joy']`); None where it is none.
+
+    >>> parts_of('["joy", 3]')
+    ['joy', '3']
+    """
+    if not text.startswith("["):
+        return None
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            parts: Any = read(text)
+            return [part for each in parts if (part := text_of(each).strip())]
+    return None
+
+
 def _ways_to_part(text: str) -> Iterable[Sequence[str]]:
-    """The whole as one name, as a JSON list, and by each sign that may stand between names."""
+    """The whole as one name, as a list, and by each sign that may stand between names."""
     yield (text,)
-    if text.startswith("["):
-        for read in (json.loads, ast.literal_eval):  # a list as Python prints it: `['joy']`
-            with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-                parts: Any = read(text)
-                yield [part for each in parts if (part := text_of(each))]
+    listed = parts_of(text)
+    if listed is not None:
+        yield listed
     for sign in _SEPARATORS:
         if sign in text:
             yield [part for each in text.split(sign) if (part := each.strip())]

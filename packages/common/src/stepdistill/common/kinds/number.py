@@ -39,6 +39,7 @@ class Number(Kind):
         return LabelWording(
             question=f"Which number is the {what} of this text{bounds and f', {bounds}'}?",
             answer=f"the {what}, a number{bounds and f' {bounds}'} and nothing else",
+            value=f"the {what}, a number{bounds and f' {bounds}'}",
         )
 
     def sentence(self) -> str:

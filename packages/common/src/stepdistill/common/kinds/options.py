@@ -24,7 +24,8 @@ class Options(Kind):
         options = "\n".join(f'"{{{name}}}"' for name in self.spec.options)
         return LabelWording(
             question=f"Which {what} is right? It is one of these options:\n\n{options}",
-            answer=f"the {what}, one of these options as it is written there",
+            answer=f"the {what}, one of these options spelt as above",
+            value=f"the {what}, one of these options spelt as above",
         )
 
     def sentence(self) -> str:

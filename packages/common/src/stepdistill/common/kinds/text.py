@@ -19,7 +19,8 @@ class FreeText(Kind):
         return {"type": "string"}
 
     def wording(self, what: str) -> LabelWording:
-        return LabelWording(question=f"Which {what} fits this text?", answer=f"the {what}")
+        question = f"Which {what} fits this text?"
+        return LabelWording(question=question, answer=f"the {what}", value=f"the {what}")
 
     def sentence(self) -> str:
         return "The label is a short text."

@@ -1,0 +1,145 @@
+"""The column with the label: what its values are, and which kind of label they make.
+
+lists, or texts of recurring parts with `;`, `|` or `,` between them   multi
+numbers with a fraction, or too many whole ones to list                number
+few different values                                                   classes
+anything else                                                          text
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stepdistill.annotator.dataset.files import reader_of
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.kinds.multi import list_text, parts_of
+from stepdistill.common.kinds.number import number_in
+from stepdistill.common.task import NO_CLASS, ClassSpec, LabelKind, LabelSpec
+
+MAX_CLASSES = 50  # a label with more values is free text: no prompt could list them
+_LEAST_SETS = 2  # rows with several parts: one alone may be a name with a comma
+# Scales that ratings are usually on.
+_SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
+_TOLERANCE = 0.1  # of the values' range: what is no further from the gold label is right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelColumn:
+    """The values of the label's column, and what is made of them."""
+
+    counts: dict[str, int]  # rows by label, the commonest first
+    unlabelled: int  # rows
+    label: LabelSpec
+    why: str  # what the kind was taken from, for people
+
+
+def label_column(file: Path, column: str, kind: LabelKind | None = None) -> LabelColumn:
+    """One pass over the file. kind: None to go by the values.
+
+    Raises DatasetError: no row has a label, or the values are not of that kind.
+    """
+    values = Counter(list_text(row.get(column)).strip() for row in reader_of(file)(file))
+    unlabelled = values.pop("", 0)
+    if not values:
+        raise DatasetError(f"{file}: column {column} is empty: label some rows to judge by")
+    counts = dict(values.most_common())
+    guessed, why = _guess(counts)
+    try:
+        label = _spec(kind or guessed, counts)
+    except ValueError as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise DatasetError(f"{file}: column {column} as {kind or guessed}: {what}") from None
+    why = why if kind in (None, guessed) else f"as --kind says; {len(counts):,} different values"
+    return LabelColumn(counts=counts, unlabelled=unlabelled, label=label, why=why)
+
+
+def _guess(counts: Mapping[str, int]) -> tuple[LabelKind, str]:
+    n = len(counts)
+    known = [number for value in counts if (number := number_in(value)) is not None]
+    if len(known) == n and (n > MAX_CLASSES or any(not each.is_integer() for each in known)):
+        return "number", f"{n:,} different numbers from {min(known):g} to {max(known):g}"
+    for split, how in _SPLITS:
+        if _is_of_sets(counts, split):
+            return "multi", f"{len(_names(counts, split))} names, several to a row {how}"
+    if n <= MAX_CLASSES:
+        return "classes", f"{n} different values"
+    return "text", f"{n:,} different labels: free text, not a closed set of classes"
+
+
+def _in_lists(value: str) -> list[str]:
+    return parts_of(value) or []
+
+
+def _at(sign: str) -> Callable[[str], list[str]]:
+    return lambda value: [part for each in value.split(sign) if (part := each.strip())]
+
+
+# How the names of a set may stand in one value, the safest first.
+_SPLITS: tuple[tuple[Callable[[str], list[str]], str], ...] = (
+    (_in_lists, "in lists"),
+    (_at(";"), "with ; between them"),
+    (_at("|"), "with | between them"),
+    (_at(","), "with , between them"),
+)
+
+
+def _is_of_sets(counts: Mapping[str, int], split: Callable[[str], list[str]]) -> bool:
+    """Whether the values, taken apart in this way, are sets of a few names."""
+    names = Counter(part for value in counts for part in split(value))
+    if split is _in_lists:
+        return all(parts_of(value) is not None for value in counts) and bool(names)
+    # The parts of a set are found in others, too; those of `Yes, always` are only there.
+    shared = sum(times > 1 for times in names.values())
+    several = sum(len(split(value)) > 1 for value in counts)
+    is_few = len(names) <= MAX_CLASSES and len(names) < len(counts)
+    return several >= _LEAST_SETS and is_few and 2 * shared >= len(names)
+
+
+def _names(counts: Mapping[str, int], split: Callable[[str], list[str]]) -> list[str]:
+    """The names that the values are made of, the commonest first; `none` is the empty set."""
+    rows = Counter[str]()
+    for value, n in counts.items():
+        rows.update(dict.fromkeys(split(value), n))
+    return [name for name, _ in rows.most_common() if name.casefold() != NO_CLASS]
+
+
+def _spec(kind: LabelKind, counts: Mapping[str, int]) -> LabelSpec:
+    if kind == "number":
+        return _number(list(counts))
+    if kind == "classes":
+        names = list(counts)
+    elif kind == "multi":
+        fits = (split for split, _ in _SPLITS if _is_of_sets(counts, split))
+        names = _names(counts, next(fits, None) or _first_split(counts))
+    else:
+        return LabelSpec(kind=kind)
+    if len(names) > MAX_CLASSES:
+        raise ValueError(f"{len(names):,} different names, and no prompt lists over {MAX_CLASSES}")
+    # Aliases are other words that a teacher may use for a class.
+    return LabelSpec(kind=kind, classes={name: ClassSpec(gold=[name]) for name in names})
+
+
+def _first_split(counts: Mapping[str, int]) -> Callable[[str], list[str]]:
+    """Where sets are said to be, and the values do not look it: the first sign that is there."""
+    for split, _ in _SPLITS:
+        if any(len(split(value)) > 1 for value in counts):
+            return split
+    return lambda value: [value]
+
+
+def _number(values: Sequence[str]) -> LabelSpec:
+    """A number on one of the usual scales, where the values reach both of its ends."""
+    known = [number for value in values if (number := number_in(value)) is not None]
+    if len(known) < len(values):
+        odd = next(value for value in values if number_in(value) is None)
+        raise ValueError(f"`{odd[:40]}` is not a number")
+    ends = min(known), max(known)
+    # Rounded to one digit: `0.4` of a scale from 1 to 5.
+    tolerance = float(f"{_TOLERANCE * (ends[1] - ends[0]):.1g}")
+    if ends not in _SCALES:
+        # Bounds that nobody named would only be guessed.
+        return LabelSpec(kind="number", tolerance=tolerance)
+    return LabelSpec(kind="number", minimum=ends[0], maximum=ends[1], tolerance=tolerance)
