@@ -5,6 +5,7 @@
         RateLimited  Overloaded  ConnectionLost  TimedOut  BatchQueueFull
       Final                      never tried again
         BadRequest  ContentRefused      this row is rejected, the run goes on
+        FormatRefused                   asked without a format, then (`run/structured.py`)
         NotFound                        of a batch or a file: what it means, its reader knows
         NotAuthorised  QuotaSpent  ModelGone  TeacherDown  CeilingReached
                                            the run stops: one line, resumable
@@ -89,6 +90,14 @@ class BadRequest(Final):
     """400 and its kin: this request is wrong, others may be right."""
 
     reason = "bad_request"
+
+
+class FormatRefused(BadRequest):
+    """400: the teacher takes no `response_format`, or not this one. response_format: which one,
+    where the request had been made with one that it can do without."""
+
+    reason = "format_refused"
+    response_format: object = None
 
 
 class ContentRefused(Final):

@@ -10,6 +10,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.run.planning import make_plans, teacher_spec, warnings
+from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.prompts import RenderSettings
 from stepdistill.annotator.settings.run import RunSettings
@@ -44,6 +45,9 @@ def render_command(settings: RenderSettings, console: JsonSettings = JSON) -> No
     output = ConsoleOutput(quiet=console.is_quiet or settings.body)
     for line in warnings([plan]):
         output.warn(line)
+    if (config.store / "data.mdb").exists():
+        with ResponseStore.open(config.store, write=False) as store:
+            recall_formats(store, [plan])
     planned = _planned(plan, settings.row)
     rendered = [_rendered(spec, config.store, planned, request) for request in planned.requests]
     if settings.body:

@@ -12,6 +12,7 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.simulate import SimulateSettings
+from stepdistill.annotator.simulator.answers import UnstructuredTeacher
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.settings import (
     BatchLimits,
@@ -63,6 +64,9 @@ def simulate_command(settings: SimulateSettings) -> None:
         if settings.taste is None
         else rehearse_search(plans, _taste(settings.taste, accuracy), seed, style)
     )
+    if settings.response_format != "takes":
+        refuses = settings.response_format == "refuses"
+        teacher = UnstructuredTeacher(teacher=teacher, refuses=refuses)
     simulator = Simulator(teacher, simulator_settings(settings))
     asyncio.run(_serve(simulator, ConsoleOutput()))
 

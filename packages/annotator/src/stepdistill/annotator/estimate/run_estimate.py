@@ -16,6 +16,7 @@ from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.ask import ask
 from stepdistill.annotator.run.planning import make_plans, prepare_run
 from stepdistill.annotator.run.run_notes import Spender, noted
+from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Metadata
@@ -63,6 +64,7 @@ def _stored_workload(config: RunSettings, plans: list[Plan], encoding: str) -> W
     if not (config.store / "data.mdb").exists():
         return workload_of(plans, None, encoding)
     with ResponseStore.open(config.store, write=False) as store:
+        recall_formats(store, plans)
         return workload_of(plans, store, encoding)
 
 

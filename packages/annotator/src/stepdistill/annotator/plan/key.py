@@ -32,10 +32,18 @@ class RequestForm:
     """
 
     def __init__(
-        self, endpoint: Endpoint, model: str, options: Mapping[str, object], sample: int = 0
+        self,
+        endpoint: Endpoint,
+        model: str,
+        options: Mapping[str, object],
+        sample: int = 0,
+        *,
+        is_structured: bool = False,
     ) -> None:
         """options: extra fields of the body, e.g. temperature. sample: 0, 1, ... where the same
-        question is asked several times."""
+        question is asked several times. is_structured: it has a response_format that its template
+        can do without."""
+        self.is_structured = is_structured
         self.fields: dict[str, object] = {"model": model, **options}
         # The canonical JSON has its fields in order: `messages` lies between these two.
         before = {name: value for name, value in self.fields.items() if name < _MESSAGES}

@@ -1,13 +1,14 @@
 """The plan of a run: for every row, what is asked of whom. Asking and writing both walk over it."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, Protocol
 
 import orjson
+from pydantic import JsonValue
 
 from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
@@ -20,6 +21,7 @@ from stepdistill.common.placeholders import filler
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.uniform import uniform_of_text
 
+_FORMAT = "response_format"
 RequestMaker = Callable[[Row], Request]
 
 
@@ -57,6 +59,10 @@ class Plan:
     # 0..1: where a rationale has a template of its own, it is asked for of rows whose uniform
     # number is below this.
     rationales_below: float = 1.0
+    # Response formats that the teacher refuses: one set for all that is made of a plan, filled from
+    # its store and by what the teacher says (run/structured.py). It is in no digest: a run is the
+    # same, however its teacher takes what it is sent.
+    refused_formats: set[str] = field(default_factory=set[str])
 
     def count_rows(self) -> int | None:
         """How many rows there are to do; None when the source cannot say. Raises DatasetError.
@@ -104,19 +110,27 @@ class Plan:
         return {name: self._maker(template, sample) for name, template in self.templates.items()}
 
     def _maker(self, template: Template, sample: int) -> RequestMaker:
-        options = dict(template.options)
+        as_text = self._form(template.options, template.sample + sample)
+        form, wanted = as_text, None
         if template.structured:
-            options["response_format"] = response_format(self.task.label)
-        options = self.options.apply(options)
-        form = RequestForm(self.endpoint, self.model, options, template.sample + sample)
+            asked = response_format(self.task.label)
+            form = self._form({**template.options, _FORMAT: asked}, template.sample + sample)
+            wanted = key_of(asked)
         system, user = filler(template.system), filler(template.user)
-        values_of = values_for(self.task, template)
+        values_of, refused = values_for(self.task, template), self.refused_formats
 
         def make(row: Row) -> Request:
             values = values_of(row)
-            return form.request(system(values), user(values))
+            # What the teacher refuses comes out while it is asked: it is looked up for each row.
+            one = as_text if wanted in refused else form
+            return one.request(system(values), user(values))
 
         return make
+
+    def _form(self, own: Mapping[str, JsonValue], sample: int) -> RequestForm:
+        fields = self.options.apply(dict(own))  # which may leave the format out
+        is_structured = _FORMAT in own and _FORMAT in fields
+        return RequestForm(self.endpoint, self.model, fields, sample, is_structured=is_structured)
 
     @cached_property
     def prompts_hash(self) -> str:
@@ -129,6 +143,11 @@ class Plan:
     def task_hash(self) -> str:
         """sha256 of the task."""
         return _sha256(self.task.model_dump())
+
+
+def key_of(response_format: object) -> str:
+    """What a response format is known by."""
+    return _sha256(response_format)
 
 
 class RequestSource(Protocol):

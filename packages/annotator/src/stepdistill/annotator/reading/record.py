@@ -19,7 +19,10 @@ from stepdistill.common.record import PartRef, Record
 
 NO_ANSWER = "no_answer"
 # Reasons that asking once more could cure: a run with such rows is not finished.
-UNANSWERED = {NO_ANSWER, "bad_request", "content_refused", "teacher_error", "teacher_unavailable"}
+UNANSWERED = {
+    *(NO_ANSWER, "bad_request", "format_refused", "content_refused"),
+    *("teacher_error", "teacher_unavailable"),
+}
 UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusal": "refused"}
 
 

@@ -23,6 +23,7 @@ from stepdistill.annotator.report.account import (
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import RunNote, notes_in
+from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
@@ -181,6 +182,7 @@ def _add_rows(
             plans = [plan for study in note.studies for plan in plans_of_study(config, study)]
         else:
             plans = make_plans(config)
+        recall_formats(store, plans)
         splits = [
             SplitWriter(plan, config.out / plan.split, config.shards, accountant.tariff)
             for plan in plans

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import batch_line, batch_table
-from stepdistill.annotator.errors import BatchesLeft, Interrupted, RunStopped
+from stepdistill.annotator.errors import BatchesLeft, FormatRefused, Interrupted, RunStopped
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.prices import Tariff
@@ -29,6 +29,12 @@ from stepdistill.annotator.money.reservations import reservations_under
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
 from stepdistill.annotator.run.planning import PreparedRun
+from stepdistill.annotator.run.structured import (
+    FormatWatch,
+    recall_formats,
+    refused_in_batch,
+    remember_refusal,
+)
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator
@@ -70,8 +76,31 @@ async def ask(
 ) -> None:
     """Settle every request. Raises RunStopped, StoreError, Interrupted; answers are stored.
 
-    rehearsed: who answers where the teacher is the embedded simulator.
+    rehearsed: who answers where the teacher is the embedded simulator. A teacher that refuses the
+    format of structured answers is asked anew without it.
     """
+    plans, cached = [each.plan for each in unanswered], progress.cached
+    recall_formats(store, plans)
+    while True:
+        try:
+            await _ask(run, unanswered, store, console, progress, rehearsed)
+            refused = refused_in_batch(store, plans) if run.settings.batch_api else None
+        except FormatRefused as error:
+            refused = error
+        if refused is None:
+            return
+        console.warn(remember_refusal(store, plans, refused))
+        progress.cached = cached  # all requests are looked up anew
+
+
+async def _ask(
+    run: PreparedRun,
+    unanswered: Sequence[RequestSource],
+    store: ResponseStore,
+    console: ConsoleOutput,
+    progress: Progress,
+    rehearsed: Callable[[list[Plan]], AnswerSource],
+) -> None:
     progress.total = _n_requests(unanswered, progress.cached)
     settings = run.settings
     async with AsyncExitStack() as stack:
@@ -122,6 +151,7 @@ async def _context(
                 settings=settings.batch,
                 ledger=Ledger(store),
                 report=BatchReporter(events, console.say),
+                heard=FormatWatch(say=console.warn).heard,
             )
 
 

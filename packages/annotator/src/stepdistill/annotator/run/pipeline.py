@@ -19,6 +19,7 @@ from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.planning import PreparedRun, make_plans, prepare_run, warnings
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import Spender, noted
+from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.run.write import SplitWriter, finished
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -65,6 +66,7 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
         answers = sum(manifest.answers for manifest in done.values())
         return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
     with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
+        recall_formats(store, plans)
         spender = Spender(plan=name_of(plans), config=config, tariff=tariff)
         stack.enter_context(noted(store, spender)).count(progress)
         splits = [

@@ -70,6 +70,7 @@ class SplitWriter:
         self._settings = settings
         self._writer = JsonlWriter(folder, settings.rows_per_shard)
         self._rows: Iterator[PlannedRow] = plan.rows()
+        self._refused = {*plan.refused_formats}
         self._dropped: Counter[str] = Counter()
         self._below = 1.0
 
@@ -127,7 +128,10 @@ class SplitWriter:
         return manifest
 
     def _write(self, store: ResponseStore, tell: Tell, *, stop_unanswered: bool) -> bool:
-        writer, bill = self._writer, self.bill
+        writer, bill, plan = self._writer, self.bill, self.plan
+        if self._refused != plan.refused_formats:
+            # The row that stands first was planned before the teacher refused its format.
+            self._rows, self._refused = plan.rows(self.written), {*plan.refused_formats}
         with store.reading() as stored:
             for planned in self._rows:
                 row = self.conclude(planned, stored)

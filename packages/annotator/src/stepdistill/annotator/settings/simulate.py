@@ -2,7 +2,7 @@
 
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -35,6 +35,8 @@ class SimulateSettings(SplitsSettings, DataSettings, TemplateSettings, TaskSetti
     --accuracy; and it proposes templates. For annotate optimize."""
     seed: int = 1
     """Decides which answers are wrong."""
+    response_format: Literal["takes", "refuses", "ignores"] = "takes"
+    """What it does with a request for a structured answer; refuses: 400."""
     style: str = "label-first"
     """How answers are written: label-first, reason-first, ...; a wrong word lists all."""
     latency_ms: Annotated[float, at_least(0)] = 0.0

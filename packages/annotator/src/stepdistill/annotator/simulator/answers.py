@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from stepdistill.annotator.simulator.phrasing import (
     PLAIN_STYLES,
@@ -13,7 +13,8 @@ from stepdistill.annotator.simulator.phrasing import (
     phrase,
 )
 from stepdistill.annotator.simulator.pick import pick
-from stepdistill.annotator.simulator.wire import prompt_digest, read_messages
+from stepdistill.annotator.simulator.reply import AnswerSource
+from stepdistill.annotator.simulator.wire import invalid, prompt_digest, read_messages
 from stepdistill.common.uniform import uniform_of
 
 # Reasons that would go with any label: what a teacher gives who has guessed.
@@ -106,11 +107,27 @@ class SimulatedTeacher:
         return self.style
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnstructuredTeacher:
+    """A teacher as another, but for structured answers: it refuses or ignores response_format."""
+
+    teacher: AnswerSource
+    refuses: bool  # with 400; else it answers as if none had been asked for
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        """The text for this request. Raises RefusedRequest."""
+        if self.refuses and "response_format" in body:
+            message = "'response_format' of type 'json_schema' is not supported with this model."
+            raise invalid(message, param="response_format")
+        rest = {name: value for name, value in body.items() if name != "response_format"}
+        return self.teacher.answer(rest)
+
+
 def _label_type(body: Mapping[str, object]) -> object:
     """The JSON type that a request's schema gives the label: `array`, `number`, `string`."""
-    value: object = body
+    value: Any = body
     for name in ("response_format", "json_schema", "schema", "properties", "label", "type"):
-        value = cast(dict[str, object], value).get(name) if isinstance(value, dict) else None
+        value = cast(Any, value).get(name) if isinstance(value, Mapping) else None
     return value
 
 

@@ -148,7 +148,8 @@ def fail(fault: Fault, retry_after_s: float) -> SimulatedReply | None:
 def reply_with_answer(
     request: ChatRequest, teacher: AnswerSource, ident: str, fault: Fault | None
 ) -> SimulatedReply:
-    """The teacher's answer, spoiled by the fault if there is one; billed all the same."""
+    """The teacher's answer, spoiled by the fault if there is one; billed all the same. Raises
+    RefusedRequest: the teacher does not answer such."""
     answer = _spoiled(cut_answer(teacher.answer(request.body), request.max_tokens), fault)
     body = completion(request, answer, ident)
     if fault is Fault.NO_USAGE:  # the client must count for itself what it is billed

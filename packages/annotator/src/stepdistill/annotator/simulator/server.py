@@ -34,6 +34,7 @@ from stepdistill.annotator.simulator.reply import (
 )
 from stepdistill.annotator.simulator.wire import (
     CREATED_S,
+    ChatRequest,
     RefusedRequest,
     body_digest,
     read_chat,
@@ -172,9 +173,15 @@ class Simulator:
             plan = self.settings.faults
             fault = plan.fault(entry.ordinal, entry.digest, entry.attempt)
             failed = fail(fault, plan.retry_after_s) if fault else None
-            reply = failed or reply_with_answer(chat, self._teacher, entry.digest.hex(), fault)
+            reply = failed or self._answer(chat, entry, fault)
         outcome = replace(reply.outcome, limit_tokens=tokens)
         return replace(reply, outcome=outcome, headers={**reply.headers, **admission.headers})
+
+    def _answer(self, chat: ChatRequest, entry: LogEntry, fault: Fault | None) -> SimulatedReply:
+        try:
+            return reply_with_answer(chat, self._teacher, entry.digest.hex(), fault)
+        except RefusedRequest as refused:
+            return refuse(refused.error)
 
     async def _list_models(self, request: web.Request) -> web.StreamResponse:
         models = self.settings.models or (SimulatedModel(id="simulated-teacher"),)

@@ -12,6 +12,7 @@ from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.planning import warnings
 from stepdistill.annotator.run.run_notes import Spender, Spending, noted
+from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult, load_metadata, save_metadata
@@ -38,7 +39,7 @@ class ScoreBook:
         task = next(iter(trial.plans.values())).task.task
         self._metadata = load_metadata(path, task)
         self._pending = list(trial.plans)
-        self._keys: dict[str, list[bytes]] = {}
+        self._keys: dict[tuple[str, int], list[bytes]] = {}
         self.scored: dict[str, Scored] = {}
 
     def score_answered(self) -> None:
@@ -66,9 +67,12 @@ class ScoreBook:
         return {name: self._score(plan).correct_rows(plan) for name, plan in plans.items()}
 
     def _keys_of(self, name: str) -> list[bytes]:
-        if name not in self._keys:
-            self._keys[name] = [row.label.key for row in self._trial.plans[name].rows()]
-        return self._keys[name]
+        plan = self._trial.plans[name]
+        # Where the teacher refuses a format, the plan's requests are others from then on.
+        known = name, len(plan.refused_formats)
+        if known not in self._keys:
+            self._keys[known] = [row.label.key for row in plan.rows()]
+        return self._keys[known]
 
     def _score(self, plan: Plan) -> Scored:
         trial = self._trial
@@ -158,6 +162,7 @@ def run_experiment(
         ResponseStore.open(config.store, write=not config.offline) as store,
         noted(store, spender) as spending,
     ):
+        recall_formats(store, trial.plans.values())
         spending.tries(trial.study)
         experiment = Experiment(
             config=config,

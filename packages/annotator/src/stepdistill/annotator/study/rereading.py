@@ -14,6 +14,7 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.reading.readers import ORIGINAL, make_readers
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.run.planning import make_template_plan
+from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.check import Tell, contents_of
@@ -141,6 +142,7 @@ class Rereading:
         """Plan by plan and row by row, whatever the store has of a plan's templates."""
         n_rows = 0
         with store.reading() as stored:
+            recall_formats(store, self._plans)
             for plan in self._plans:
                 asked = plan.request_makers()
                 for row in read_rows(plan.task, plan.source, plan.split, plan.samples):

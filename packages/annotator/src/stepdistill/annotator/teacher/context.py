@@ -1,6 +1,6 @@
 """What a teacher works with: who it is, the store and its writer, who is told, what is spent."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,3 +40,4 @@ class AskContext:
     progress: Progress  # is told, and never asked
     events: EventLog
     reservations: Reservations | None = None  # None where no ceiling is set
+    heard: Callable[[Request, Answer], None] | None = None  # is told every answer as it comes

@@ -13,6 +13,7 @@ from stepdistill.annotator.errors import (
     BadRequest,
     BatchQueueFull,
     ContentRefused,
+    FormatRefused,
     ModelGone,
     NotAuthorised,
     Overloaded,
@@ -31,6 +32,10 @@ _QUOTA_CODES = {
     "organization_usage_limit_exceeded",
     "billing_hard_limit_reached",
 }
+# `'response_format' of type 'json_schema' is not supported`, in the message or as `param`
+_FORMAT = re.compile(
+    rb"response_format|json_schema|structured[ _-]?output|guided[ _](?:json|dec)", re.I
+)
 _ENQUEUED_LIMIT = re.compile(r"limit:?\s*([\d,]+)\s*enqueued", re.I)  # Limit: 90,000 enqueued
 
 
@@ -114,6 +119,8 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> TeacherErr
         return ContentRefused(message)
     if status in (408, 409) or status >= 500:
         return Overloaded(message, retry_after_s(headers))
+    if _FORMAT.search(body):
+        return FormatRefused(message)
     return BadRequest(message)
 
 

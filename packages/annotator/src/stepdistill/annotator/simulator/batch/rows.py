@@ -216,7 +216,12 @@ class RowAnswerer:
             self.failed_before[row.digest] += 1
             self._fail(row.name, REFUSALS.get(fault, _NO_ANSWER))
             return
-        self._bill(row, self._write_answer(row.name, row.digest, chat, fault))
+        try:
+            outcome = self._write_answer(row.name, row.digest, chat, fault)
+        except RefusedRequest as refused:
+            self._fail(row.name, refused.error)
+            return
+        self._bill(row, outcome)
         if self._drawn(b"repeated", row, self.plan.repeated):
             self._repeats.append((row.line, fault))
 

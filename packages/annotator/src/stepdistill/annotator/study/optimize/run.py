@@ -9,6 +9,7 @@ from stepdistill.annotator.errors import CeilingReached
 from stepdistill.annotator.reading.readers import VERDICT, VERSIONS
 from stepdistill.annotator.run.planning import make_tariff
 from stepdistill.annotator.run.run_notes import Spender, noted
+from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import SearchSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse_search
@@ -53,6 +54,7 @@ def run_search(
     tariff = make_tariff(prepared.config)
     spender = Spender(plan=prepared.name, config=prepared.config, tariff=tariff, kind="search")
     with ResponseStore.open(config.store, write=True) as store, noted(store, spender) as spending:
+        recall_formats(store, [prepared.plan])
         simulated = rehearse_search([prepared.plan], _TASTE)
         search = _search(prepared, folder, SearchContext(store, console, spending, simulated))
         stopped = _iterate(search, console)

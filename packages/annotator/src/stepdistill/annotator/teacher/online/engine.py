@@ -20,7 +20,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-from stepdistill.annotator.errors import RateLimited, RunStopped, TeacherError, Transient
+from stepdistill.annotator.errors import (
+    FormatRefused,
+    RateLimited,
+    RunStopped,
+    TeacherError,
+    Transient,
+)
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.context import AskContext
 from stepdistill.annotator.teacher.http.transport import OpenTransport, open_transport
@@ -57,7 +63,7 @@ class OnlineTeacher:
         failures, teacher, clock = failures or FailurePolicy(), context.teacher, time.monotonic
         self._teacher, self._progress, self._events = teacher, context.progress, context.events
         self._group_commit, self._reservations = context.group_commit, context.reservations
-        self._retry, self._clock = failures.retry, clock
+        self._retry, self._clock, self._told = failures.retry, clock, context.heard
         self._window = ConcurrencyWindow(teacher.concurrency, clock, teacher.first_concurrency)
         self._limiter = RateLimiter(teacher.rate_limits, clock)
         self._breaker = CircuitBreaker(failures.breaker, teacher.base_url, clock)
@@ -191,6 +197,8 @@ class OnlineTeacher:
             if self._limiter.heed(headers):
                 self._show_limits()
             self._heard()
+            if self._told is not None:
+                self._told(pending.request, outcome)
         except TeacherError as error:
             if self._reservations is not None:
                 self._reservations.failed(pending.request, error)
@@ -229,6 +237,10 @@ class OnlineTeacher:
         self, pending: PendingRequest, error: TeacherError, started_s: float
     ) -> Failure | None:
         """Another try later, or, where there is none, the failure that is left."""
+        if isinstance(error, FormatRefused) and pending.request.form.is_structured:
+            # All that are asked so would be refused: who planned them plans them anew.
+            error.response_format = pending.request.form.fields["response_format"]
+            raise error
         if isinstance(error, RunStopped):
             raise error
         wait_s = None
