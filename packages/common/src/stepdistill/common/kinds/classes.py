@@ -1,5 +1,7 @@
 """Classes: one name of a closed set."""
 
+# budget: a kind is a file, however small: that is where the next one goes.
+
 from collections.abc import Mapping
 
 from pydantic import JsonValue

@@ -1,5 +1,7 @@
 """Equation: an equation, or the number that it comes to; compared by value."""
 
+# budget: a kind is a file, however small: that is where the next one goes.
+
 from collections.abc import Mapping
 
 from pydantic import JsonValue

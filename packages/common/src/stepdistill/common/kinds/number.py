@@ -15,7 +15,7 @@ _MINUS = str.maketrans("\u2212\u2013", "--")  # as typesetters write it
 _ROUNDING = 1e-9
 
 
-class Number(Kind):
+class BoundedNumber(Kind):
     """A label is a number, within bounds where the task names such."""
 
     name = "number"

@@ -1,5 +1,7 @@
 """Options: the text of one of the choices that a row brings along."""
 
+# budget: a kind is a file, however small: that is where the next one goes.
+
 from collections.abc import Mapping
 
 from pydantic import JsonValue

@@ -5,12 +5,12 @@ from stepdistill.common.kinds.classes import Classes
 from stepdistill.common.kinds.equation import Equation
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.kinds.multi import Multi
-from stepdistill.common.kinds.number import Number
+from stepdistill.common.kinds.number import BoundedNumber
 from stepdistill.common.kinds.options import Options
 from stepdistill.common.kinds.text import FreeText
 from stepdistill.common.task import LabelKind, LabelSpec
 
-_KINDS: tuple[type[Kind], ...] = (Classes, Options, Equation, FreeText, Multi, Number)
+_KINDS: tuple[type[Kind], ...] = (Classes, Options, Equation, FreeText, Multi, BoundedNumber)
 KINDS: dict[LabelKind, type[Kind]] = {kind.name: kind for kind in _KINDS}
 
 

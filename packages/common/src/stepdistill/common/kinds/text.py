@@ -1,5 +1,7 @@
 """Text: any short text; compared without case and outer punctuation."""
 
+# budget: a kind is a file, however small: that is where the next one goes.
+
 from collections.abc import Mapping
 
 from pydantic import JsonValue

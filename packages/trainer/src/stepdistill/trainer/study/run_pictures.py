@@ -140,7 +140,7 @@ _LEGEND_COLUMNS, _LONG_LABEL = 2, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class PictureKind:
     """One kind of figure. needs: what a tracking file must hold for it."""
 
     name: str
@@ -150,25 +150,25 @@ class Kind:
 
 
 KINDS = (
-    Kind(
+    PictureKind(
         name="accuracy-by-subsample",
         along="share of the training rows",
         make=by_subsample,
         needs="a method at two shares of the data",
     ),
-    Kind(
+    PictureKind(
         name="accuracy-by-size",
         along="student",
         make=by_size,
         needs="a method with all data and two sizes of the student",
     ),
-    Kind(
+    PictureKind(
         name="accuracy-by-rationale-length",
         along="mean words of a rationale",
         make=by_words,
         needs="step-by-step runs whose rationales differ in length by a word or more",
     ),
-    Kind(
+    PictureKind(
         name="accuracy-by-rationale-rate",
         along="share of the rows with a rationale",
         make=by_rate,
@@ -177,7 +177,7 @@ KINDS = (
 )
 
 
-def pictures(kind: Kind, frame: pd.DataFrame) -> Iterator[Picture]:
+def pictures(kind: PictureKind, frame: pd.DataFrame) -> Iterator[Picture]:
     """One for each task whose runs hold what it needs."""
     for task, part in frame.groupby("task", sort=True):
         drawn = _lines(kind, part)
@@ -186,7 +186,7 @@ def pictures(kind: Kind, frame: pd.DataFrame) -> Iterator[Picture]:
             yield _picture(kind, str(task), _lines(kind, _runs_of(drawn)))
 
 
-def _lines(kind: Kind, frame: pd.DataFrame) -> list[Series]:
+def _lines(kind: PictureKind, frame: pd.DataFrame) -> list[Series]:
     return [one for one in kind.make(frame) if len(one.points) > 1]
 
 
@@ -194,7 +194,7 @@ def _runs_of(series: Sequence[Series]) -> pd.DataFrame:
     return pd.concat([one.runs for one in series]).drop_duplicates(["source", "key"])
 
 
-def _picture(kind: Kind, task: str, series: Sequence[Series]) -> Picture:
+def _picture(kind: PictureKind, task: str, series: Sequence[Series]) -> Picture:
     panels = list(dict.fromkeys(one.panel for one in series))
     labels = list(dict.fromkeys(one.label for one in series))
     columns = min(_COLUMNS, len(panels))
@@ -221,7 +221,7 @@ def _picture(kind: Kind, task: str, series: Sequence[Series]) -> Picture:
 
 
 def _draw(
-    axes: Axes, kind: Kind, panel: str, series: Sequence[Series], labels: Sequence[str]
+    axes: Axes, kind: PictureKind, panel: str, series: Sequence[Series], labels: Sequence[str]
 ) -> None:
     axes.set_title(panel)
     axes.set_xlabel(kind.along)
@@ -293,7 +293,7 @@ def _draw_teachers(axes: Axes, series: Sequence[Series]) -> None:
         axes.axhline(level, color="0.4", linestyle=(0, (1, 1)), label=f"the teacher, {teacher}")
 
 
-def _caption(kind: Kind, task: str, series: Sequence[Series]) -> str:
+def _caption(kind: PictureKind, task: str, series: Sequence[Series]) -> str:
     runs = _runs_of(series)
     counts = [mean.n for one in series for _, mean in one.points]
     few, many = min(counts), max(counts)

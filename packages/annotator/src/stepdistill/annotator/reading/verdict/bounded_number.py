@@ -11,7 +11,7 @@ from stepdistill.annotator.reading.reading import Verdict, undecided
 from stepdistill.annotator.reading.verdict.numbers import NumberReader
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
 from stepdistill.annotator.reading.verdict.text import Span, Text
-from stepdistill.common.kinds.number import Number, written
+from stepdistill.common.kinds.number import BoundedNumber, written
 from stepdistill.common.labels import value_of
 from stepdistill.common.task import LabelSpec
 
@@ -36,7 +36,7 @@ class BoundedNumberReader:
     quotes_say_nothing = True
 
     def __init__(self, label: LabelSpec) -> None:
-        self._kind = Number(label)
+        self._kind = BoundedNumber(label)
         self._numbers = NumberReader()
 
     def quotable(self, fields: Mapping[str, str]) -> list[str]:
