@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
-from stepdistill.common.labels import same_label
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import LabelSpec
 
 BATTERY = Path(__file__).parents[4] / "shared" / "cases" / "reading" / "reading.jsonl"
@@ -28,8 +28,8 @@ def _outcome(case: dict[str, Any]) -> tuple[str, bool]:
     debris = reading.rationale is not None and DEBRIS.search(reading.rationale) is not None
     if reading.label is None:
         return ("right" if case["want"] is None else "lost"), debris
-    kind = case["label"]["kind"]
-    right = case["want"] is not None and same_label(kind, reading.label, str(case["want"]))
+    kind = kind_of(LabelSpec.model_validate(case["label"]))
+    right = case["want"] is not None and kind.same(reading.label, str(case["want"]))
     return ("right" if right else "wrong"), debris
 
 

@@ -102,7 +102,7 @@ def _pairs(value: object, depth: int) -> Iterator[tuple[str, str]]:
         elif _is_list(each) and _is_label(name):  # several classes at once, or none
             yield name, json.dumps(each, ensure_ascii=False)
         else:
-            inner.append(cast("object", each))
+            inner.append(each)
     for each in inner:
         yield from _pairs(each, depth + 1)
 
