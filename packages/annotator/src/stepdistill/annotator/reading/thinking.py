@@ -38,7 +38,8 @@ class Thoughts(NamedTuple):
 
 def without_thoughts(answer: str) -> Thoughts:
     """Where the answer begins and ends, behind its thoughts."""
-    if not _MAY_THINK.search(answer):
+    may_think = "<" in answer or "[" in answer or "\u25c1" in answer
+    if not may_think or not _MAY_THINK.search(answer):
         return Thoughts(None, 0, len(answer))
     if "<|channel|>" in answer:
         return _by_channel(answer)

@@ -99,7 +99,10 @@ class Names:
 
     def at(self, text: str, place: int) -> At | None:
         """The longest name that begins at just this place."""
-        written_so = self._by_first.get(text[place : place + 1])
+        if place >= len(text):
+            return None
+        first = text[place]
+        written_so = self._by_first.get(first) or self._by_first.get(first.lower())
         if written_so is None:
             return None
         piece = text[place : place + self._longest + 1]
@@ -125,7 +128,7 @@ class Names:
 
     @cached_property
     def _by_first(self) -> dict[str, list[tuple[str, int, dict[str, str]]]]:
-        """First letter in either case -> the names in lower case, longest first, and as written."""
+        """First letter -> the names in lower case, longest first, and as they are written."""
         written: dict[str, dict[str, str]] = {}
         for name, label in self._exact.items():
             written.setdefault(lowered(name), {})[name] = label
@@ -137,9 +140,7 @@ class Names:
                     written.setdefault(lowered(other), {other: label})
         found: dict[str, list[tuple[str, int, dict[str, str]]]] = {}
         for low in sorted(written, key=len, reverse=True):
-            first = {low[:1], low[:1].upper(), *(each[:1] for each in written[low])}
-            for letter in first:
-                found.setdefault(letter, []).append((low, len(low), written[low]))
+            found.setdefault(low[0], []).append((low, len(low), written[low]))
         return found
 
 
@@ -162,6 +163,8 @@ def goes_on(text: str, end: int) -> bool:
 
 def plain(text: str) -> str:
     """Without regard to case, to width of letters and to spacing."""
+    if text.isascii():
+        return " ".join(text.casefold().split())
     return " ".join(unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().split())
 
 

@@ -80,8 +80,8 @@ class OptionNames(Names):
 
     def __init__(self, options: Sequence[str], fields: Sequence[str]) -> None:
         """fields: what the task calls each option, such as `choice_a`."""
-        super().__init__((*zip(options, options, strict=True), *zip(fields, options, strict=False)))
-        self._options = options
+        super().__init__(zip(options, options, strict=True))
+        self._options, self._fields = options, fields
 
     joints = ()
 
@@ -89,6 +89,8 @@ class OptionNames(Names):
         """The option that the text is: its own text, `B`, `(b)`, `2`, `option B`, `B. Paris`."""
         if (label := super().whole(text)) is not None:
             return label
+        if text in self._fields:
+            return self._options[self._fields.index(text)]
         mark = _WHOLE_MARK.fullmatch(text)
         if mark is None:
             return None

@@ -84,7 +84,7 @@ def last_line(answer: str) -> Span | None:
 
 def alone_at_the_end(answer: str, names: Names) -> Place | None:
     """The label that the last of several lines is, and nothing else."""
-    place = last_line(answer)
+    place = last_line(answer) if "\n" in answer else None
     if place is None or not answer[: place[0]].strip():
         return None
     label = names.short(answer[slice(*place)])
@@ -159,6 +159,9 @@ def is_cut_short(text: Text, label_text: str | None, names: Names) -> bool:
     if label_text:
         words = label_text.split()
         return 0 < len(words) <= _FEW_WORDS and len(label_text) <= _SHORT_LABEL
+    start, end = text.sentences[-1] if text.sentences else (0, 0)
+    if end - start > _SHORT_LABEL:
+        return False
     place = last_line(text.answer)
     if label_text is not None or place is None or place[1] - place[0] > _SHORT_LABEL:
         return False
