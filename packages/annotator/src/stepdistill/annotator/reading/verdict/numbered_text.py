@@ -113,7 +113,8 @@ def _after_the_cut(answer: str, cut: int) -> int:
 
 def concludes(marked: str, span: Span) -> bool:
     """Whether a sentence opens as a conclusion does: `Therefore, ...`, `In total, ...`."""
-    opening = marked[span[0] : span[1]].split(maxsplit=1)[0].strip(",*_")
+    words = marked[span[0] : span[1]].split(maxsplit=1)
+    opening = words[0].strip(",*_") if words else ""
     return opening in CONCLUDING_WORDS or marked.startswith(_CONCLUDING, span[0])
 
 
