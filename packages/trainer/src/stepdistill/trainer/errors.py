@@ -6,7 +6,12 @@ DistillError             common/errors.py, exit code 2
   Stopped                somebody asked the run to stop; it goes on from there, exit code 130
 """
 
-from stepdistill.common.errors import DistillError
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+
+from stepdistill.common.errors import ConfigError, DistillError
 
 
 class StudentError(DistillError):
@@ -21,3 +26,20 @@ class Stopped(DistillError):
     """The run was asked to stop, and is saved."""
 
     exit_code = 130
+
+
+def first_problem(error: ValidationError, whole: str = "the file") -> str:
+    """`where: what is wrong`, of the first thing that is; `whole` stands for no place within."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
+
+
+@contextmanager
+def refused(
+    what: object, done: str = "written", kind: type[DistillError] = ConfigError
+) -> Generator[None]:
+    """An OSError inside becomes one line of that kind: `WHAT: cannot be written (REASON)`."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: cannot be {done} ({error.strerror or error})") from None

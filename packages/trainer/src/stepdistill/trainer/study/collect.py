@@ -39,7 +39,7 @@ def keep_results(file: Tracking, folders: Iterable[Path]) -> int:
 def run_of(folder: Path) -> Run:
     """The row of one finished run. Raises ConfigError."""
     results, note = read_results(folder), read_note(folder)
-    config, train, test = results.config, results.data.train, results.data.test
+    config, train = results.config, results.train
     explained = explaining(config.table())
     taught = explained or config.labels == "teacher"
     templates = "+".join(train.templates) if explained else ""
@@ -63,16 +63,16 @@ def run_of(folder: Path) -> Run:
         lr=config.peak_lr,
         settings=_others(config),
         seed=config.seed,
-        seconds=results.cost.seconds,
-        ranks=results.cost.ranks,
+        seconds=results.seconds,
+        ranks=results.ranks,
         steps=results.steps,
-        test_accuracy=results.test.student.accuracy,
-        valid_accuracy=results.valid.accuracy,
-        test_rows=test.used,
+        test_accuracy=results.accuracy,
+        valid_accuracy=results.valid_accuracy,
+        test_rows=results.test.used,
         train_rows=train.used,
         rationale_rate=1 - train.without_rationale / train.used,
         rationale_words=train.rationale_words,
-        teacher_accuracy=results.test.teacher.accuracy if taught else None,
+        teacher_accuracy=results.teacher_accuracy if taught else None,
         teacher_cost_usd=_teacher_cost(train, config.subsample) if taught else 0.0,
         folder=str(folder),
     )
@@ -80,10 +80,10 @@ def run_of(folder: Path) -> Run:
 
 def _data(results: Results) -> str:
     """`shards@1a2b3c`: where the training rows lay, and a hash of all shards' fingerprints."""
-    splits = (results.data.train, results.data.valid, results.data.test)
+    splits = (results.train, results.valid, results.test)
     marks = [[part.fingerprint for part in split.folders] for split in splits]
     digest = hashlib.sha256(orjson.dumps(marks)).hexdigest()[:_LETTERS]
-    names = "+".join(PurePath(part.folder).parent.name for part in results.data.train.folders)
+    names = "+".join(PurePath(part.folder).parent.name for part in results.train.folders)
     return f"{names}@{digest}"
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from stepdistill.common.command_line import ConfigFileSettings, add_command, make_app
 from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.errors import refused
 from stepdistill.trainer.settings.study import (
     TABLES,
     FiguresSettings,
@@ -93,10 +94,8 @@ def _write_script(
 ) -> None:
     if not missing:
         raise ConfigError(f"--slurm {path}: nothing to run, all runs are finished")
-    try:
+    with refused(f"--slurm {path}"):
         path.write_text(array_script(missing, launcher, Path.cwd()), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--slurm {path}: cannot be written ({error.strerror})") from None
     console.print(f"{path}: an array of {len(missing)} runs; submit it with `sbatch {path}`")
 
 
@@ -165,18 +164,14 @@ def _words(given: str) -> tuple[str, float]:
 
 
 def _export(path: Path, runs: Sequence[Run], *, full: bool) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            if full:
-                out = csv.DictWriter(
-                    file, [field.name for field in fields(Run)], lineterminator="\n"
-                )
-                out.writeheader()
-                out.writerows(asdict(run) for run in runs)
-            else:
-                write_original(runs, file)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    with refused(path), path.open("w", encoding="utf-8", newline="") as file:
+        if full:
+            names = [field.name for field in fields(Run)]
+            out = csv.DictWriter(file, names, lineterminator="\n")
+            out.writeheader()
+            out.writerows(asdict(run) for run in runs)
+        else:
+            write_original(runs, file)
 
 
 def tables_command(settings: TablesSettings = TABLES, _: ConfigFileSettings = NO_FILE) -> None:
@@ -234,12 +229,8 @@ def plots_command(settings: FiguresSettings, _: ConfigFileSettings = NO_FILE) ->
     for kind in KINDS:
         drawn = list(pictures(kind, frame))
         for picture in drawn:
-            try:
+            with refused(f"--out {settings.out}"):
                 png, svg = write_picture(picture, settings.out)
-            except OSError as error:
-                raise ConfigError(
-                    f"--out {settings.out}: cannot be written ({error.strerror})"
-                ) from None
             sys.stdout.write(f"{png}, {svg.name}\n")
         if not drawn:
             sys.stdout.write(f"{kind.name}: left out, it needs {kind.needs}\n")

@@ -21,20 +21,15 @@ _TAIL_BYTES = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launcher:
-    """How `deepspeed` is called. options: of its own, e.g. ("--num_gpus", "2")."""
+    """How `deepspeed` is called."""
 
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # of its own, e.g. ("--num_gpus", "2")
 
     def command(self, run: PlannedRun, port: str) -> list[str]:
         """The words of the command. port: where the ranks meet, of this machine."""
         own = ["--master_port", port, "--log_level", "error", *self.options]
         trainer = ["--module", "stepdistill.trainer", *words_of(run.options)]
         return ["deepspeed", *own, *trainer, "--output", str(run.folder)]
-
-
-def shell_line(words: Sequence[str]) -> str:
-    """The command as a shell reads it."""
-    return shlex.join(words)
 
 
 def free_port() -> str:
@@ -127,8 +122,7 @@ esac
 def command_lines(runs: Sequence[PlannedRun], launcher: Launcher) -> list[str]:
     """A shell command for each run; each has a port of its own, so they may run side by side."""
     return [
-        shell_line(launcher.command(run, str(_FIRST_PORT + place)))
-        for place, run in enumerate(runs)
+        shlex.join(launcher.command(run, str(port))) for port, run in enumerate(runs, _FIRST_PORT)
     ]
 
 
@@ -136,7 +130,7 @@ def array_script(runs: Sequence[PlannedRun], launcher: Launcher, home: Path) -> 
     """A Slurm script. home: where the runs' relative paths start from."""
     port = "PORT"
     cases = [
-        f"  {number}) {shell_line(launcher.command(run, port)).replace(port, '$port', 1)} ;;"
+        f"  {number}) {shlex.join(launcher.command(run, port)).replace(port, '$port', 1)} ;;"
         for number, run in enumerate(runs, 1)
     ]
     return _SCRIPT.format(

@@ -6,28 +6,32 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.study.tracking import Run
-
-COLUMNS = (
-    *("experiment_group", "category", "dataset", "model", "mode", "llm", "subsample"),
-    *("prompt_mix", "label_type", "alpha", "max_input_length", "batch_size", "optimizer", "lr"),
-    *("run", "train_duration", "train_steps", "test_acc", "eval_acc"),
-)
 
 # Figures taken from the paper of Hsieh et al. were typed in under this number and this duration.
 _TYPED_IN_RUN, _TYPED_IN_S = 100, 10_000.0
 _MODES = {"task_prefix": "step-by-step", "standard": "standard"}
-_LABELS: dict[str, str] = {"gt": "gold", "llm": "teacher"}
-_RATE = re.compile(r"\bXR (\d+)\b")
+_LABELS = {"gt": "gold", "llm": "teacher"}
+_RATE = re.compile(r"\bXR (\d+)\b")  # `XR 33 ...`: reasons for 33 % of the rows
+# Columns that say the same as a column of the tracking file, and which.
+_SAME = {
+    **{"experiment_group": "study", "dataset": "task", "model": "model", "subsample": "subsample"},
+    **{"prompt_mix": "mix", "alpha": "alpha", "max_input_length": "max_input_tokens"},
+    **{"batch_size": "batch_size", "optimizer": "optimizer", "lr": "lr", "run": "seed"},
+    **{"train_duration": "seconds", "train_steps": "steps"},
+    **{"test_acc": "test_accuracy", "eval_acc": "valid_accuracy"},
+}
 
 
 class _Row(BaseModel):
+    # A run's key is a hash of these fields as JSON: neither names nor order may change.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     experiment_group: str
@@ -49,6 +53,9 @@ class _Row(BaseModel):
     train_steps: int
     test_acc: float
     eval_acc: float
+
+
+COLUMNS = tuple(_Row.model_fields)
 
 
 def read_original(
@@ -78,56 +85,35 @@ def write_original(runs: Iterable[Run], file: TextIO) -> None:
 
 def _rows(path: Path) -> Iterator[_Row]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
+        with refused(path, "read"), path.open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file), 2):  # line 1 names the columns
                 try:
                     yield _Row.model_validate(row)
                 except ValidationError as error:
-                    first = error.errors(include_url=False)[0]
-                    where = ".".join(map(str, first["loc"]))
-                    raise ConfigError(f"{path}:{number}: {where}: {first['msg']}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+                    raise ConfigError(f"{path}:{number}: {first_problem(error)}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
 
 
 def _run(row: _Row, key: str, mixes: Path | None, words: Mapping[str, float]) -> Run:
     explained = row.mode == "task_prefix"
-    mix = row.prompt_mix
+    asked = _RATE.search(row.experiment_group)
+    same: dict[str, Any] = {name: getattr(row, column) for column, name in _SAME.items()}
     return Run(
+        **same,
         source="original",
         key=key,
-        study=row.experiment_group,
-        task=row.dataset,
         data="",
-        model=row.model,
         mode=_MODES[row.mode],
         labels=_LABELS[row.label_type],
         teacher="" if row.llm == "None" else row.llm,
-        mix=mix,
-        templates=_templates(mixes, mix) if explained and mixes is not None else "",
-        subsample=row.subsample,
-        alpha=row.alpha,
-        max_input_tokens=row.max_input_length,
-        batch_size=row.batch_size,
-        optimizer=row.optimizer,
-        lr=row.lr,
+        templates=_templates(mixes, row.prompt_mix) if explained and mixes is not None else "",
         settings="{}",
-        seed=row.run,
-        seconds=row.train_duration,
         ranks=1,
-        steps=row.train_steps,
-        test_accuracy=row.test_acc,
-        valid_accuracy=row.eval_acc,
-        rationale_rate=_rate(row.experiment_group) if explained else 0.0,
-        rationale_words=words.get(mix) if explained else None,
+        rationale_rate=(int(asked[1]) / 100 if asked else 1.0) if explained else 0.0,
+        rationale_words=words.get(row.prompt_mix) if explained else None,
         hand_entered=row.run == _TYPED_IN_RUN or row.train_duration == _TYPED_IN_S,
     )
-
-
-def _rate(group: str) -> float:
-    """What was asked for, as the group says it: `XR 33 ...`."""
-    found = _RATE.search(group)
-    return int(found[1]) / 100 if found else 1.0
 
 
 def _templates(mixes: Path, mix: str) -> str:
@@ -145,12 +131,13 @@ def _templates(mixes: Path, mix: str) -> str:
 def _written(run: Run) -> list[object]:
     step_by_step = run.mode != "standard"
     method = "step-by-step" if step_by_step else "standard"
-    labels = {"gold": "gt", "teacher": "llm"}[run.labels]
     learning = "Finetuning" if run.labels == "gold" else "Distillation"
-    mode = "task_prefix" if run.mode == "step-by-step" else run.mode
-    llm, mix = run.teacher or "None", run.mix or "0"
-    return [
-        *(run.study, f"{method} {learning}", run.task, run.model, mode, llm, run.subsample),
-        *(mix, labels, run.alpha, run.max_input_tokens, run.batch_size, run.optimizer, run.lr),
-        *(run.seed, run.seconds, run.steps, run.test_accuracy, run.valid_accuracy),
-    ]
+    told = {column: getattr(run, name) for column, name in _SAME.items()}
+    told |= {
+        "category": f"{method} {learning}",
+        "mode": "task_prefix" if run.mode == "step-by-step" else run.mode,
+        "llm": run.teacher or "None",
+        "prompt_mix": run.mix or "0",
+        "label_type": {"gold": "gt", "teacher": "llm"}[run.labels],
+    }
+    return [told[column] for column in COLUMNS]

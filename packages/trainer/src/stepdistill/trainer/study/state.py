@@ -8,101 +8,64 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
+from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.study.sweep_file import PlannedRun
 
 
-class _Part(BaseModel):
+class _Read(BaseModel):
+    # results.json holds more than this, and later versions may hold more still.
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class ResultScore(_Part):
-    """Share of n rows that were right."""
-
-    accuracy: float
-    n: int
-
-
-class ResultTest(_Part):
-    """Scores on the test rows."""
-
-    student: ResultScore
-    teacher: ResultScore
-
-
-class Valid(_Part):
-    """The best validation."""
-
-    accuracy: float
-
-
-class ResultCost(_Part):
-    """Seconds of training without evaluation; ranks of one device each."""
-
-    seconds: float
-    ranks: int
-
-
-class Folder(_Part):
-    """A folder of shards. cost_usd: what its answers cost, None where no price is known."""
+class Folder(_Read):
+    """A folder of shards."""
 
     folder: str
     fingerprint: str
     task: str | None = None
     teacher: str | None = None
-    cost_usd: float | None = None
+    cost_usd: float | None = None  # of all its answers; None: no price is known
 
 
-class ResultSplit(_Part):
-    """What was read. used: rows learnt from, or judged on.
-
-    rationale_words: mean words of a rationale learnt from. templates: that the rationales are of.
-    """
+class ResultSplit(_Read):
+    """What was read of one split."""
 
     folders: list[Folder]
-    used: int
+    used: int  # rows learnt from, or judged on
     without_rationale: int = 0
-    rationale_words: float | None = None
-    templates: list[str] = []
+    rationale_words: float | None = None  # mean words of a rationale learnt from
+    templates: list[str] = []  # that the rationales are of
 
 
-class Splits(_Part):
-    """The three splits."""
-
-    train: ResultSplit
-    valid: ResultSplit
-    test: ResultSplit
-
-
-class Results(_Part):
-    """One results.json."""
+class Results(_Read):
+    """What is used of one results.json, and where it stands there. Accuracies are 0..1."""
 
     fingerprint: str
     config: TrainSettings
-    data: Splits
-    valid: Valid
     steps: int
-    test: ResultTest
-    cost: ResultCost
+    train: ResultSplit = Field(validation_alias=AliasPath("data", "train"))
+    valid: ResultSplit = Field(validation_alias=AliasPath("data", "valid"))
+    test: ResultSplit = Field(validation_alias=AliasPath("data", "test"))
+    valid_accuracy: float = Field(validation_alias=AliasPath("valid", "accuracy"))  # the best
+    accuracy: float = Field(validation_alias=AliasPath("test", "student", "accuracy"))
+    teacher_accuracy: float = Field(validation_alias=AliasPath("test", "teacher", "accuracy"))
+    seconds: float = Field(validation_alias=AliasPath("cost", "seconds"))  # without evaluation
+    ranks: int = Field(validation_alias=AliasPath("cost", "ranks"))  # of one device each
 
 
 def read_results(folder: Path) -> Results:
     """The results in a run's folder. Raises ConfigError."""
     path = folder / RESULTS_NAME
     try:
-        return Results.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+        with refused(path, "read"):
+            return Results.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ConfigError(
-            f"{path}: no results of a training run: {where}: {first['msg']}"
-        ) from None
+        raise ConfigError(f"{path}: no results of a training run: {first_problem(error)}") from None
 
 
 NOTE_NAME = "sweep.json"
@@ -113,19 +76,15 @@ State = Literal["finished", "running", "failed", "interrupted", "missing"]
 
 
 class Note(BaseModel):
-    """What a sweep keeps beside a run's results.
-
-    starts: how often it was launched. whole_s: seconds from launch to exit, where one start did it
-    all. failure: the error it failed with last; None when it did not fail.
-    """
+    """What a sweep keeps beside a run's results."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sweep: str
     choices: dict[str, str]
-    starts: int = 0
-    whole_s: float | None = None
-    failure: str | None = None
+    starts: int = 0  # how often it was launched
+    whole_s: float | None = None  # seconds from launch to exit, where one start did it all
+    failure: str | None = None  # the error it failed with last; None: it did not fail
 
 
 def read_note(folder: Path) -> Note | None:
@@ -162,11 +121,9 @@ def claim(folder: Path) -> Generator[int | None]:
     A child that is given the descriptor holds the lock too: a training that outlives a killed
     sweep is not started a second time beside itself.
     """
-    try:
+    with refused(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from None
     try:
         yield lock if _take(lock) else None
     finally:
@@ -192,6 +149,12 @@ def _is_held(folder: Path) -> bool:
         os.close(lock)
 
 
+def seconds_of(folder: Path, results: Results) -> float:
+    """What a finished run took: from launch to exit where that is known, else training alone."""
+    note = read_note(folder)
+    return results.seconds if note is None or note.whole_s is None else note.whole_s
+
+
 class Clock:
     """Guesses seconds for runs from those of a sweep that are finished."""
 
@@ -202,9 +165,8 @@ class Clock:
                 self.learn(run, read_results(run.folder))
 
     def learn(self, run: PlannedRun, results: Results) -> None:
-        """Note what a finished run took, its start included where that is known."""
-        note = read_note(run.folder)
-        took = results.cost.seconds if note is None or note.whole_s is None else note.whole_s
+        """Note what a finished run took."""
+        took = seconds_of(run.folder, results)
         self._paces.setdefault(run.config.model, []).append(took / max(1, results.steps))
 
     def guess(self, run: PlannedRun) -> float | None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
 import orjson
 import yaml
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.common.shards import read_manifest
+from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.settings.train import TrainSettings, parse
 
 Scalar = str | int | float | bool
@@ -40,27 +40,15 @@ class _File(BaseModel):
     def grids(self) -> list[Grid]:
         return self.grid if isinstance(self.grid, list) else [self.grid]
 
-    def named(self, axis: str) -> dict[str, Options]:
-        """The choices on an axis that have names, in whichever grid they stand."""
-        named: dict[str, Options] = {}
-        for grid in self.grids:
-            choices = grid.get(axis)
-            named |= choices if isinstance(choices, dict) else {}
-        return named
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRun:
-    """One run of a sweep. choices: what tells it from the others, as words.
+    """One run of a sweep."""
 
-    options: as the training command takes them, without --output. key: sha256 of the settings and
-    of the data's manifests, so that the same run has the same key wherever it lies.
-    """
-
-    choices: dict[str, str]
-    options: Options
+    choices: dict[str, str]  # what tells it from the others, as words
+    options: Options  # as the training command takes them, without --output
     config: TrainSettings
-    key: str
+    key: str  # of settings and data: the same run has the same one, wherever it lies
     folder: Path
 
     @property
@@ -71,12 +59,11 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """All runs of a file, each once, in the file's order. repeated: runs that stood there again."""
+    """All runs of a file."""
 
     name: str
-    output: Path
-    runs: tuple[PlannedRun, ...]
-    repeated: int
+    runs: tuple[PlannedRun, ...]  # each once, in the file's order
+    repeated: int  # runs that stood there again
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -93,22 +80,20 @@ def read_sweep(path: Path) -> Sweep:
         runs.setdefault(run.key, run)
     if not runs:
         raise ConfigError(f"{path}: asks for no run: give it a `grid` or `runs`")
-    repeated = len(asked) - len(runs)
-    return Sweep(name=path.stem, output=output, runs=tuple(runs.values()), repeated=repeated)
+    return Sweep(name=path.stem, runs=tuple(runs.values()), repeated=len(asked) - len(runs))
 
 
 def _read(path: Path) -> _File:
     try:
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
+        with refused(path, "read"):
+            return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigError(
-            f"{path}: {where}: {first['msg']}; `stepdistill sweep --help` shows an example"
+            f"{path}: {first_problem(error)}; `stepdistill sweep --help` shows an example"
         ) from None
 
 
@@ -129,7 +114,10 @@ def _combinations(grid: Grid) -> Iterator[Options]:
 
 
 def _options_of(path: Path, file: _File, axis: str, choice: Value) -> Options:
-    named = file.named(axis)
+    named: dict[str, Options] = {}
+    for grid in file.grids:  # a run may name a choice of whichever grid
+        choices = grid.get(axis)
+        named |= choices if isinstance(choices, dict) else {}
     if not named:
         return {axis: choice}
     if not isinstance(choice, str) or choice not in named:
@@ -185,38 +173,28 @@ def _placed(home: Path, options: Options) -> Options:
 
 
 def _key(settings: Mapping[str, object], options: Options) -> str:
-    data = {
-        name: _contents(options[name]) for name in ("train", "valid", "test") if name in options
-    }
-    placed = (
-        hashlib.sha256(_bytes(Path(str(options["cot"])))).hexdigest() if "cot" in options else ""
-    )
-    whole = {"settings": settings, "data": data, "cot": placed}
+    """sha256 of the settings and of what the data are: where they lie makes no other run."""
+    data: dict[str, list[object]] = {}
+    for name in ("train", "valid", "test"):
+        if isinstance(folders := options.get(name), list):
+            data[name] = [_content(Path(str(folder))) for folder in folders]
+    cot = _sha256(Path(str(options["cot"]))) if "cot" in options else ""
+    whole = {"settings": settings, "data": data, "cot": cot}
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _contents(folders: Value) -> list[object]:
-    """What decides of each folder of shards, or of a file."""
-    return [_content(Path(str(one))) for one in (folders if isinstance(folders, list) else [])]
-
-
 def _content(path: Path) -> object:
+    """What decides of a folder of shards, or of a file."""
     if path.is_file():
-        return hashlib.sha256(_bytes(path)).hexdigest()
+        return _sha256(path)
     manifest = read_manifest(path)
     shards = [shard.sha256 for shard in manifest.shards]
     return [shards, manifest.student.input, manifest.label.kind]
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        _refuse(path, error)
-
-
-def _refuse(path: Path, error: OSError) -> NoReturn:
-    raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+def _sha256(path: Path) -> str:
+    with refused(path, "read"):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _folder(output: Path, choices: Mapping[str, str], key: str) -> Path:

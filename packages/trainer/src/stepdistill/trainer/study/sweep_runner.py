@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from stepdistill.common.errors import DistillError
 from stepdistill.trainer.errors import Stopped
@@ -21,6 +21,7 @@ from stepdistill.trainer.study.state import (
     claim,
     read_note,
     read_results,
+    seconds_of,
     state_of,
     write_note,
 )
@@ -53,11 +54,15 @@ def rest_in_words(runs: Sequence[PlannedRun], clock: Clock) -> str:
 
 def show_runs(console: Console, sweep: Sweep, clock: Clock) -> None:
     """All runs: what each is, how far it is, how long it took or may take, what came out."""
-    table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("run", justify="right")
-    table.add_column("what tells it from the others")
-    for name, justify in (("state", "left"), ("time", "right"), ("test accuracy", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # pyright: ignore[reportArgumentType]
+    table = Table(
+        Column("run", justify="right"),
+        Column("what tells it from the others"),
+        Column("state", no_wrap=True),
+        Column("time", justify="right", no_wrap=True),
+        Column("test accuracy", justify="right", no_wrap=True),
+        box=SIMPLE,
+        pad_edge=False,
+    )
     for number, run in enumerate(sweep.runs, 1):
         table.add_row(str(number), run.name, *_figures(run, clock))
     console.print(table)
@@ -73,9 +78,9 @@ def count_states(runs: Sequence[PlannedRun]) -> str:
 def _figures(run: PlannedRun, clock: Clock) -> tuple[str, str, str]:
     state = state_of(run.folder)
     if state == "finished":
-        results, note = read_results(run.folder), read_note(run.folder)
-        took = results.cost.seconds if note is None or note.whole_s is None else note.whole_s
-        return state, time_in_words(took), f"{results.test.student.accuracy:.3f}"
+        results = read_results(run.folder)
+        took = time_in_words(seconds_of(run.folder, results))
+        return state, took, f"{results.accuracy:.3f}"
     guess = clock.guess(run)
     return state, f"~{time_in_words(guess)}" if guess is not None else "unknown", ""
 
@@ -109,11 +114,9 @@ class SweepRunner:
             text = f"stopped; {count_states(runs)}; the same command goes on there"
             raise Stopped(text) from None
         self._print(f"{count_states(runs)}; results are in {self._tracking.path}")
-        failed = sum(state_of(run.folder) == "failed" for run in runs)
-        if failed:
-            raise RunsFailed(
-                f"{failed} of {len(runs)} runs failed; the same command tries them again"
-            )
+        if failed := sum(state_of(run.folder) == "failed" for run in runs):
+            again = "the same command tries them again"
+            raise RunsFailed(f"{failed} of {len(runs)} runs failed; {again}")
 
     def _one(self, title: str, run: PlannedRun) -> None:
         with claim(run.folder) as lock:
@@ -154,7 +157,7 @@ class SweepRunner:
         keep_results(self._tracking, [run.folder])
         left = self._left()
         rest = f"{len(left)} left, {rest_in_words(left, self._clock)}" if left else "none left"
-        score = f"test accuracy {results.test.student.accuracy:.3f}"
+        score = f"test accuracy {results.accuracy:.3f}"
         self._print(f"  done in {time_in_words(took_s)}, {score}; {rest}")
 
     def _left(self) -> list[PlannedRun]:

@@ -1,11 +1,11 @@
 """The tracking file: every run of interest as a row of one SQLite table, wherever it was made."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.settings.study import RunFilterSettings
@@ -15,52 +15,39 @@ Source = Literal["own", "original"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One training run. None and "" where a thing is not known or was not used.
+    """One training run. None and "" where a thing is not known or was not used."""
 
-    source: own, or the original's file.
-    key: the same run has the same key.
-    study: which sweep or group it belongs to.
-    data: what it was trained and judged on, by content.
-    teacher: who gave labels or rationales that were learnt from.
-    mix: the prompts that rationales come from; templates: the same without regard to shares.
-    settings: all others that decide the result and are not the default, as JSON.
-    subsample, rationale_rate: shares, 0..1.
-    rationale_words: mean of those learnt from.
-    seconds: of training, on each of `ranks` devices.
-    hand_entered: typed in by the original's author from another paper, not the outcome of a run.
-    """
-
-    source: Source
-    key: str
-    study: str
+    source: Source  # own, or the original's file
+    key: str  # the same run has the same key
+    study: str  # which sweep or group it belongs to
     task: str
-    data: str
+    data: str  # what it was trained and judged on, by content
     model: str
     mode: str
     labels: str
-    teacher: str
-    mix: str
-    templates: str
-    subsample: float
+    teacher: str  # who gave labels or rationales that were learnt from
+    mix: str  # the prompts that rationales come from
+    templates: str  # the same without regard to shares
+    subsample: float  # 0..1
     alpha: float
     max_input_tokens: int
     batch_size: int
     optimizer: str
     lr: float
-    settings: str
+    settings: str  # all others that decide the result and are not the default, as JSON
     seed: int
-    seconds: float
+    seconds: float  # of training, on each of `ranks` devices
     ranks: int
     steps: int
     test_accuracy: float
     valid_accuracy: float
     test_rows: int | None = None
     train_rows: int | None = None
-    rationale_rate: float | None = None
-    rationale_words: float | None = None
+    rationale_rate: float | None = None  # share of the rows, 0..1
+    rationale_words: float | None = None  # mean of those learnt from
     teacher_accuracy: float | None = None
     teacher_cost_usd: float | None = None
-    hand_entered: bool = False
+    hand_entered: bool = False  # typed in by the original's author from another paper, never run
     folder: str = ""
 
 
@@ -76,78 +63,65 @@ class Tracking(AbstractContextManager["Tracking"]):
                 f"--tracking {path}: no such file: `stepdistill track add FOLDER` makes it"
             )
         self.path = path
-        try:
+        with self._usable():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(path)
-            columns = ", ".join(_NAMES)
-            self._file.execute(
-                f"CREATE TABLE IF NOT EXISTS runs ({columns}, PRIMARY KEY (source, key))"
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise self._wrong(error) from None
+            # Without types: sqlite then gives every value back as it came.
+            columns = f"{', '.join(_NAMES)}, PRIMARY KEY (source, key)"
+            self._file.execute(f"CREATE TABLE IF NOT EXISTS runs ({columns})")
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def add(self, runs: Iterable[Run]) -> int:
         """Keep some runs, in place of the same ones from before; how many are new."""
-        marks = ", ".join("?" * len(_NAMES))
         before = self._count()
-        try:
-            with self._file:
-                self._file.executemany(
-                    f"INSERT OR REPLACE INTO runs ({', '.join(_NAMES)}) VALUES ({marks})",
-                    [astuple(run) for run in runs],
-                )
-        except sqlite3.Error as error:
-            raise self._wrong(error) from None
+        places = ", ".join("?" * len(_NAMES))
+        command = f"INSERT OR REPLACE INTO runs ({', '.join(_NAMES)}) VALUES ({places})"
+        with self._usable(), self._file:
+            self._file.executemany(command, [astuple(run) for run in runs])
         return self._count() - before
 
     def runs(self, *, hand_entered: bool = False) -> list[Run]:
         """All runs in the order they came. hand_entered: those too."""
-        try:
+        with self._usable():
             rows = self._file.execute(f"SELECT {', '.join(_NAMES)} FROM runs ORDER BY rowid")
             found = [_run(dict(zip(_NAMES, row, strict=True))) for row in rows]
-        except sqlite3.Error as error:
-            raise self._wrong(error) from None
         return [run for run in found if hand_entered or not run.hand_entered]
 
     def _count(self) -> int:
-        try:
+        with self._usable():
             [(count,)] = self._file.execute("SELECT count(*) FROM runs")
-        except sqlite3.Error as error:
-            raise self._wrong(error) from None
         return int(count)
 
-    def _wrong(self, error: Exception) -> ConfigError:
-        return ConfigError(f"--tracking {self.path}: cannot be used ({error}); name another file")
+    @contextmanager
+    def _usable(self) -> Generator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(
+                f"--tracking {self.path}: cannot be used ({error}); name another file"
+            ) from None
 
 
-def _run(row: Mapping[str, object]) -> Run:
+def _run(row: dict[str, Any]) -> Run:
     # sqlite keeps a truth as 0 or 1; everything else comes back as it went in.
-    return Run(**{**row, "hand_entered": bool(row["hand_entered"])})  # pyright: ignore[reportArgumentType]
+    return Run(**{**row, "hand_entered": bool(row["hand_entered"])})
 
 
 def filtered_runs(settings: RunFilterSettings) -> tuple[list[Run], str]:
     """The runs, and a line that says which. Raises ConfigError."""
+    sources = (settings.source,) if settings.source else ()
+    asked = {"source": sources, "study": settings.study, "task": settings.task}
     with Tracking(settings.tracking, make=False) as file:
-        found = [run for run in file.runs(hand_entered=True) if _is_asked(run, settings)]
+        found = [
+            run
+            for run in file.runs(hand_entered=True)
+            if all(not names or getattr(run, name) in names for name, names in asked.items())
+        ]
     kept = [run for run in found if settings.hand_entered or not run.hand_entered]
-    typed = sum(run.hand_entered for run in found)
-    return kept, f"{len(kept)} runs of {settings.tracking}{_typed_in(typed, settings.hand_entered)}"
-
-
-def _is_asked(run: Run, settings: RunFilterSettings) -> bool:
-    asked = (
-        ((settings.source,) if settings.source else (), run.source),
-        (settings.study, run.study),
-        (settings.task, run.task),
-    )
-    return all(not names or one in names for names, one in asked)
-
-
-def _typed_in(count: int, kept: bool) -> str:
-    if not count:
-        return ""
-    rows = f"{count} rows of the original that were typed in by hand"
-    return f"; {rows} are among them" if kept else f"; {rows} are left out (--hand-entered)"
+    text = f"{len(kept)} runs of {settings.tracking}"
+    if typed := sum(run.hand_entered for run in found):
+        place = "are among them" if settings.hand_entered else "are left out (--hand-entered)"
+        text += f"; {typed} rows of the original that were typed in by hand {place}"
+    return kept, text
