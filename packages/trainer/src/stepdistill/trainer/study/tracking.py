@@ -106,7 +106,8 @@ class Tracking(AbstractContextManager["Tracking"]):
 
 def _run(row: dict[str, Any]) -> Run:
     # sqlite keeps a truth as 0 or 1; everything else comes back as it went in.
-    return Run(**{**row, "hand_entered": bool(row["hand_entered"])})
+    row["hand_entered"] = bool(row["hand_entered"])
+    return Run(**row)
 
 
 def filtered_runs(settings: RunFilterSettings) -> tuple[list[Run], str]:
