@@ -33,7 +33,11 @@ def rules(**settings: Any) -> Rules:
     filters = make_filters(ShardSettings(**settings), TASK, readers)
     made = ShardSettings(**settings)
     return Rules(
-        kind=kind_of(LABEL), readers=readers, filters=filters, rationale_from=made.rationale_from
+        kind=kind_of(LABEL),
+        readers=readers,
+        filters=filters,
+        rationale_from=made.rationale_from,
+        min_confidence=made.min_confidence,
     )
 
 
@@ -295,3 +299,28 @@ def test_reasons_can_be_what_was_thought(store: ResponseStore) -> None:
         assert (record.label, record.rationale) == ("addition", reasons)
     without = concluded(store, together(), an_answer(text=SAID), rationale_from="thinking").result
     assert isinstance(without, Record)
+
+
+HINT = "The word addition comes up in this text about apples somehow."
+
+
+def test_a_word_that_is_only_mentioned_is_no_label(store: ResponseStore) -> None:
+    rejection = rejection_of(concluded(store, together(), an_answer(HINT)))
+
+    assert (rejection.stage, rejection.reason) == ("response", "low_confidence")
+    assert rejection.detail == "rule hint, confidence 0.6"
+
+
+@pytest.mark.parametrize(("least", "label"), [(0.6, "addition"), (0.0, "addition"), (0.61, None)])
+def test_how_sure_a_label_must_be_can_be_said(
+    store: ResponseStore, least: float, label: str | None
+) -> None:
+    result = concluded(store, together(), an_answer(HINT), min_confidence=least).result
+
+    assert (result.label if isinstance(result, Record) else None) == label
+
+
+def test_an_answer_below_the_least_confidence_has_no_vote(store: ResponseStore) -> None:
+    said = (an_answer(HINT), an_answer("Label: division"), an_answer(HINT))
+
+    assert record_of(concluded(store, thrice(), *said)).label_votes == {"division": 1}

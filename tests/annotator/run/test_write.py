@@ -9,7 +9,7 @@ import pytest
 from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix, single
-from stepdistill.annotator.run.write import SplitWriter
+from stepdistill.annotator.run.write import SplitWriter, fingerprint
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError
@@ -132,3 +132,12 @@ def test_a_folder_that_cannot_be_written_is_found_before_anything_is_asked(tmp_p
     with pytest.raises(ShardError, match="cannot be written here"):
         SplitWriter(a_plan(tmp_path, single("plain")), tmp_path / "out", TWO).__enter__()
     assert MANIFEST_NAME not in {path.name for path in tmp_path.iterdir()}
+
+
+def test_how_answers_are_read_is_in_the_fingerprint_where_it_is_not_as_usual(tmp_path: Path):
+    plan = a_plan(tmp_path, single("plain"))
+    usual = ShardSettings()
+    others = (ShardSettings(min_confidence=0.5), ShardSettings(rationale_from="thinking"))
+
+    found = {fingerprint(plan, each) for each in (usual, replace(usual), *others)}
+    assert len(found) == 3

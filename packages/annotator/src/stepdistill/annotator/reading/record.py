@@ -17,7 +17,7 @@ from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.record import PartRef, Record
 
-NO_ANSWER = "no_answer"
+NO_ANSWER, LOW_CONFIDENCE = "no_answer", "low_confidence"
 # Reasons that asking once more could cure: a run with such rows is not finished.
 UNANSWERED = {
     *(NO_ANSWER, "bad_request", "format_refused", "content_refused"),
@@ -42,12 +42,14 @@ class Rules:
     """How answers become records.
 
     rationale_from: `thinking` takes what the teacher thought before it answered for the reasons.
+    min_confidence: a label that was read with less is none, 0 to 1.
     """
 
     kind: Kind
     readers: Readers
     filters: Filters
     rationale_from: Literal["answer", "thinking"] = "answer"
+    min_confidence: float = 0.0
 
     def read(self, template: str, answer: Answer, fields: Mapping[str, str]) -> Reading:
         """What the template's reader reads, and the reasons from where they are wanted."""
@@ -91,7 +93,7 @@ def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
 
 def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority | Rejection:
     """The label that the one answer names, or what is wrong with it."""
-    reading = _read(planned, answers[0], rules)
+    reading = read_label(planned, answers[0], rules)
     if isinstance(reading, Rejection):
         return reading
     said = Vote(planned.label, reading)
@@ -101,7 +103,7 @@ def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority 
 def _elected(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority | Rejection:
     """The label that most answers name, or what is wrong with the first, where none names one."""
     asked = (planned.label, *planned.votes)
-    readings = [_read(planned, answer, rules) for answer in answers[: len(asked)]]
+    readings = [read_label(planned, answer, rules) for answer in answers[: len(asked)]]
     said = [
         Vote(request, reading)
         for request, reading in zip(asked, readings, strict=True)
@@ -112,13 +114,17 @@ def _elected(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majori
     return next(each for each in readings if isinstance(each, Rejection))
 
 
-def _read(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Rejection:
+def read_label(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Rejection:
+    """What an answer to the label's question says, or why it does not count."""
     if answer.finish in UNUSABLE:
         reason = UNUSABLE[answer.finish]
         return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
     reading = rules.read(planned.assignment.label, answer, planned.row.fields)
     if reading.label is None:
         return _reject(planned, "response", reading.reason or "no_verdict", f"rule {reading.rule}")
+    if reading.confidence < rules.min_confidence:
+        detail = f"rule {reading.rule}, confidence {reading.confidence:g}"
+        return _reject(planned, "response", LOW_CONFIDENCE, detail)
     return reading
 
 

@@ -26,7 +26,7 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.settings.shards import ShardSettings
+from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
@@ -38,7 +38,7 @@ _SETTINGS = (
     *("models", "votes"),
 )
 _SHARDS = (
-    *("reader", "rationale_from", "rationale_rate"),
+    *("reader", "rationale_from", "min_confidence", "rationale_rate"),
     *("max_student_tokens", "student_tokenizer"),
 )
 Kind = Literal["run", "probe", "experiment", "search"]
@@ -104,6 +104,7 @@ class RunNote(_Note):
     max_student_tokens: int | None
     student_tokenizer: Path | None
     rationale_from: Literal["answer", "thinking"] = "answer"
+    min_confidence: float = SURE_ENOUGH
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix
     starts: tuple[Start, ...] = ()
 

@@ -17,7 +17,7 @@ from stepdistill.annotator.reading.filters import filters_content, make_filters
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
 from stepdistill.annotator.reading.record import UNANSWERED, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.settings.shards import ShardSettings
+from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
@@ -48,6 +48,7 @@ def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
         readers=readers,
         filters=filters,
         rationale_from=settings.rationale_from,
+        min_confidence=settings.min_confidence,
     )
 
 
@@ -164,12 +165,22 @@ def fingerprint(plan: Plan, settings: ShardSettings) -> str:
         plan.split,
         plan.samples,
         [plan.model, plan.endpoint.name, plan.endpoint.path],
-        [settings.reader, VERSIONS.get(settings.reader), settings.rationale_from],
+        [settings.reader, VERSIONS.get(settings.reader), *_unusual(settings)],
         settings.rows_per_shard,
         [plan.votes, settings.rationale_rate],
         filters_content(settings),
     ]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+def _unusual(settings: ShardSettings) -> list[object]:
+    """How answers are read, where it is not as usual: the fingerprints of usual runs stay."""
+    content: list[object] = []
+    if settings.rationale_from != "answer":
+        content.append(settings.rationale_from)
+    if settings.min_confidence != SURE_ENOUGH:
+        content.append(settings.min_confidence)
+    return content
 
 
 def finished(plan: Plan, folder: Path, settings: ShardSettings) -> Manifest | None:

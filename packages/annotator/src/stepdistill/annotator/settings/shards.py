@@ -7,6 +7,9 @@ from cyclopts import Parameter
 
 from stepdistill.common.command_line import Settings, at_least, between, options
 
+# The reader gives a word that is only mentioned 0.6, and the least verdict that is stated 0.7.
+SURE_ENOUGH = 0.7
+
 
 @options("Task", 1)
 class ReaderSettings(Settings):
@@ -30,6 +33,8 @@ class ShardSettings(RateOfRationalesSettings, ReaderSettings):
 
     rationale_from: Literal["answer", "thinking"] = "answer"
     """Where reasons are taken from: the answer, or what a teacher thought before it."""
+    min_confidence: Annotated[float, between(0, 1)] = SURE_ENOUGH
+    """Reject labels that the reader is less sure of: a mere hint has 0.6, a stated verdict more."""
     rows_per_shard: Annotated[int, at_least(1)] = 10_000
     """Records in one shard."""
     filters: Annotated[frozenset[str], Parameter(name="--filter", consume_multiple=False)] = (
