@@ -32,6 +32,7 @@ WITH_REASONS = (
     "<reason>{reason}</reason>\n<answer>{name}</answer>",
     "**Category:** {name}\n**Reason:** {reason}",
     'I would label this as "{name}". {reason}',
+    "I would say {name}. {reason}",
     "It is {name}, not {other}. {reason}",
     '{reason} So the label is "{name}".',
     "{reason}\nFinal answer: {name}.",

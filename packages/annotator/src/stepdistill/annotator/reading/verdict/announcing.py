@@ -25,6 +25,9 @@ ANNOUNCED = re.compile(
     rf"|{COLON}|=|\u2192|->|=>|\s[-\u2013\u2014](?=\s))"
     # `I choose`, `go with`
     r"|\b(?:choose|select|pick|go with)[:,]?(?=\s)"
+    # `I would say`, `I'd answer with`
+    r"|\bI(?:['\u2019]d| would| will| must| have to)? (?:say|answer|reply|guess|vote|opt|settle)"
+    r"(?: with| for| on)?[:,]?(?=\s)"
     # `I would label this text as`, `we classify it as`, `it should be tagged`
     r"|\b(?:label(?:l?ed)?|classif(?:y|ied)|categori[sz]ed?|tag(?:ged)?|mark(?:ed)?|rated?"
     r"|annotated?|assign(?:ed)?|identif(?:y|ied)|call(?:ed)?|describe)"
@@ -37,7 +40,8 @@ PERHAPS_ANNOUNCED = (
     rf"(?:{LABEL_WORDS}){_OF_WHAT}"
     rf"(?:(?:{IS_WORDS})|[:\x{{ff1a}}=\x{{2192}}]|->|=>|\s[-\x{{2013}}\x{{2014}}]\s)"
     r"|\b(?:label|classif|categori|tag|mark|rate|annotate|assign|identif|call|describe|choose"
-    r"|select|pick|go with)"
+    r"|select|pick|go with|I(?:['\x{2019}]d| would| will| must| have to)?"
+    r" (?:say|answer|reply|guess|vote|opt|settle))"
 )
 IT_IS = re.compile(
     # at a sentence's opening: `It is`, `So this text is clearly`, `Hence`
