@@ -70,7 +70,7 @@ def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("labels", "kind"), [(MAX_CLASSES, "classes"), (MAX_CLASSES + 1, "text")])
 def test_too_many_labels_are_no_closed_set(tmp_path: Path, labels: int, kind: str) -> None:
-    file = made(tmp_path / "rows.csv", lines(120, labels))
+    file = made(tmp_path / "rows.csv", lines(4 * labels, labels))
     columns = find_columns(file, "kind", ("text",), None)
     write_task(tmp_path / "own", file, columns, label_of(file))
     assert load_task(tmp_path, "own").label.kind == kind

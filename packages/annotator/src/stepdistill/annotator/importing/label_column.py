@@ -19,7 +19,9 @@ from stepdistill.common.kinds.multi import list_text, parts_of
 from stepdistill.common.kinds.number import number_in
 from stepdistill.common.task import NO_CLASS, ClassSpec, LabelKind, LabelSpec
 
-MAX_CLASSES = 50  # a label with more values is free text: no prompt could list them
+MAX_CLASSES = 200  # no prompt lists more; of public label sets the largest has 151
+_FEW = 50  # so many values are a closed set, however few rows there are
+_ROWS_OF_A_CLASS = 3  # of more values it takes so many rows to each, or they are free text
 _LEAST_SETS = 2  # rows with several parts: one alone may be a name with a comma
 # Scales that ratings are usually on.
 _SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
@@ -59,12 +61,13 @@ def label_column(file: Path, column: str, kind: LabelKind | None = None) -> Labe
 def _guess(counts: Mapping[str, int]) -> tuple[LabelKind, str]:
     n = len(counts)
     known = [number for value in counts if (number := number_in(value)) is not None]
-    if len(known) == n and (n > MAX_CLASSES or any(not each.is_integer() for each in known)):
+    if len(known) == n and (n > _FEW or any(not each.is_integer() for each in known)):
         return "number", f"{n:,} different numbers from {min(known):g} to {max(known):g}"
     for split, how in _SPLITS:
         if _is_of_sets(counts, split):
             return "multi", f"{len(_names(counts, split))} names, several to a row {how}"
-    if n <= MAX_CLASSES:
+    are_repeated = sum(counts.values()) >= _ROWS_OF_A_CLASS * n
+    if n <= _FEW or (n <= MAX_CLASSES and are_repeated):
         return "classes", f"{n} different values"
     return "text", f"{n:,} different labels: free text, not a closed set of classes"
 
