@@ -7,7 +7,7 @@
         BadRequest  ContentRefused      this row is rejected, the run goes on
         FormatRefused                   asked without a format, then (`run/structured.py`)
         NotFound                        of a batch or a file: what it means, its reader knows
-        NotAuthorised  QuotaSpent  ModelGone  TeacherDown  CeilingReached
+        NotAuthorised  QuotaSpent  ModelGone  TeacherDown  CeilingReached  AnswersUnread
                                            the run stops: one line, resumable
         BatchRefused  BatchLost
 
@@ -140,12 +140,20 @@ class ModelGone(RunStopped):
     """The model does not exist, or no longer."""
 
 
+class AnswersUnread(RunStopped):
+    """None of the first answers can be read: more of them would be paid for in vain."""
+
+
 class BatchRefused(RunStopped):
     """The teacher takes no such batch; none of its requests were asked."""
 
 
 class BatchLost(RunStopped):
     """A batch that this key does not see: its answers may be paid for and out of reach."""
+
+
+class NoRecords(DistillError):
+    """A run has ended, and none of its rows gave a record."""
 
 
 class BatchesRunning(DistillError):

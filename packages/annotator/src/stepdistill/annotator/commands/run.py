@@ -1,6 +1,7 @@
 """`annotate run`."""
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.errors import NoRecords
 from stepdistill.annotator.run.pipeline import run
 from stepdistill.annotator.run.summary import show_run, summary_of
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
@@ -26,3 +27,5 @@ def run_command(settings: RunSettings, console: ConsoleSettings = CONSOLE) -> No
         output.json(summary_of(settings, result))
     else:
         show_run(settings, result, output)
+    if result.unread:
+        raise NoRecords(f"no row gave a record: {result.unread}")

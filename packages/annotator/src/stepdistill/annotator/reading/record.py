@@ -17,13 +17,13 @@ from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.record import PartRef, Record
 
-NO_ANSWER, LOW_CONFIDENCE = "no_answer", "low_confidence"
+NO_ANSWER, LOW_CONFIDENCE, TRUNCATED = "no_answer", "low_confidence", "truncated"
 # Reasons that asking once more could cure: a run with such rows is not finished.
 UNANSWERED = {
     *(NO_ANSWER, "bad_request", "format_refused", "content_refused"),
     *("teacher_error", "teacher_unavailable"),
 }
-UNUSABLE = {"length": "truncated", "content_filter": "content_filtered", "refusal": "refused"}
+UNUSABLE = {"length": TRUNCATED, "content_filter": "content_filtered", "refusal": "refused"}
 
 
 class RowResult(NamedTuple):

@@ -28,6 +28,7 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.money.reservations import reservations_under
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
+from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.planning import PreparedRun
 from stepdistill.annotator.run.structured import (
     FormatWatch,
@@ -38,6 +39,7 @@ from stepdistill.annotator.run.structured import (
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator
+from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.context import BatchContext, BatchReporter
@@ -101,6 +103,8 @@ async def _ask(
     progress: Progress,
     rehearsed: Callable[[list[Plan]], AnswerSource],
 ) -> None:
+    if run.first_answers is not None:
+        run.first_answers.begin(store)
     progress.total = _n_requests(unanswered, progress.cached)
     settings = run.settings
     async with AsyncExitStack() as stack:
@@ -119,7 +123,9 @@ async def _ask(
         )
         await stack.enter_async_context(_shown(teacher, console, progress, run.tariff))
         await stack.enter_async_context(_noted(events, progress))
-        await _settle(teacher, _missing(unanswered, store, progress), progress)
+        if run.first_answers is not None:
+            _listen(run.first_answers, context.group_commit, teacher.stop)
+        await _settle(teacher, _missing(unanswered, store, progress), progress, run.first_answers)
 
 
 @asynccontextmanager
@@ -190,14 +196,34 @@ class _AroundBatches:
             await self._online.ask_all(groups)
 
 
-async def _settle(teacher: Teacher, missing: Groups, progress: Progress) -> None:
+def _listen(first: FirstAnswers, group_commit: GroupCommit, stop: Callable[[], None]) -> None:
+    """Read the first answers as they land, and ask no more where none can be read."""
+
+    def heard(key: bytes, answer: Answer) -> None:
+        first.heard(key, answer)
+        if first.is_over:
+            group_commit.heard = None
+        if first.error is not None:
+            stop()
+
+    if not first.is_over:
+        group_commit.heard = heard
+
+
+async def _settle(
+    teacher: Teacher, missing: Groups, progress: Progress, first: FirstAnswers | None
+) -> None:
+    batches = teacher if isinstance(teacher, BatchTeacher) else None
     with _stopped_by_signals(teacher.stop) as received:
         try:
             await teacher.ask_all(missing)
+            # Where nothing is left to ask the run goes on to its end, which says the same.
+            if first and first.error and not received and progress.settled != progress.total:
+                raise first.error
         except RunStopped as error:
-            error.args = (f"{error}; {progress.asked} answers were stored by this run",)
+            left = _left_behind(batches.parts) if batches else ""
+            error.args = (f"{error}; {progress.asked} answers were stored by this run{left}",)
             raise
-    batches = teacher if isinstance(teacher, BatchTeacher) else None
     if received:
         raise Interrupted(
             f"stopped by {received[0].name}: {progress.asked} answers were stored by this run"

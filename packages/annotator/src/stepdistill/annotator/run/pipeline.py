@@ -6,6 +6,7 @@ Two steps over the same plan: *ask* what the store lacks, then *write* the shard
 """
 
 import gc
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,10 +17,12 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.errors import BatchesLeft
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
+from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.planning import PreparedRun, make_plans, prepare_run, warnings
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.structured import recall_formats
+from stepdistill.annotator.run.unread import Unread, why_unread
 from stepdistill.annotator.run.write import SplitWriter, finished
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -36,6 +39,7 @@ class RunResult:
     cached: int  # requests that the store answered
     spent_usd: float | None  # on its own requests; None where no price is known
     already_done: bool = False  # nothing was asked or written
+    unread: str | None = None  # why no row gave a record; None where some did
     waiting: int = 0  # requests that are in batches, so that no shards were written yet
 
 
@@ -63,8 +67,7 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
         output.warn(line)
     done = _already_done(config, plans)
     if done:
-        answers = sum(manifest.answers for manifest in done.values())
-        return RunResult(manifests=done, asked=0, cached=answers, spent_usd=0.0, already_done=True)
+        return _result(prepared, done, Progress(), already_done=True)
     with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
         recall_formats(store, plans)
         spender = Spender(plan=name_of(plans), config=config, tariff=tariff)
@@ -78,12 +81,32 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
         for split in splits:
             output.say(f"writing {split.folder}")
             manifests[split.plan.split] = split.write_rest(store, _tell(split, output))
+    firsts = (split.first_unread for split in splits)
+    return _result(prepared, manifests, progress, next(filter(None, firsts), None))
+
+
+def _result(
+    prepared: PreparedRun,
+    manifests: dict[str, Manifest],
+    progress: Progress,
+    first: Unread | None = None,
+    *,
+    already_done: bool = False,
+) -> RunResult:
+    """first: the first row without a record."""
+    asks_nobody = prepared.settings.offline or already_done
     answers = sum(manifest.answers for manifest in manifests.values())
+    rejected = Counter[str]()
+    for manifest in manifests.values():
+        rejected.update(manifest.counts.rejected)
+    none_read = rejected and not any(each.counts.records for each in manifests.values())
     return RunResult(
         manifests=manifests,
         asked=progress.asked,
-        cached=answers if config.offline else progress.cached,
-        spent_usd=spent_usd(tariff, progress),
+        cached=answers if asks_nobody else progress.cached,
+        spent_usd=0.0 if already_done else spent_usd(prepared.tariff, progress),
+        already_done=already_done,
+        unread=why_unread(rejected, first, prepared.settings) if none_read else None,
     )
 
 
@@ -96,13 +119,16 @@ def _settle(
 ) -> None:
     """Write as far as the store's answers reach, and ask for what is left."""
     config = prepared.settings
+    look = FirstAnswers([(split.plan, split.rules) for split in splits], config)
 
     def settle(unanswered: list[Unanswered]) -> None:
         if unanswered and not config.offline:
             # Half of all imports: only where somebody is asked.
             from stepdistill.annotator.run.ask import ask
 
-            uvloop.run(ask(prepared, unanswered, store, output, progress))
+            has_records = any(split.records for split in splits)
+            run = prepared if has_records else replace(prepared, first_answers=look)
+            uvloop.run(ask(run, unanswered, store, output, progress))
 
     if config.shards.rationale_rate < 1:
         for line in ration(splits, config.shards.rationale_rate, store, settle):

@@ -15,6 +15,7 @@ from stepdistill.annotator.prompt.mix import Mix, chosen_mix, single
 from stepdistill.annotator.prompt.render import leak_warning
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import (
     AUTO_CONCURRENCY,
@@ -36,6 +37,7 @@ class PreparedRun:
     settings: RunSettings
     teacher: TeacherSpec
     tariff: Tariff  # what the teacher costs
+    first_answers: FirstAnswers | None = None  # looks at them; None: nobody does
 
 
 def prepare_run(config: RunSettings) -> PreparedRun:

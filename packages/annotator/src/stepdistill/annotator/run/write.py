@@ -17,6 +17,7 @@ from stepdistill.annotator.reading.filters import filters_content, make_filters
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
 from stepdistill.annotator.reading.record import UNANSWERED, RowResult, Rules, conclude
 from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.annotator.run.unread import Unread
 from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -67,7 +68,8 @@ class SplitWriter:
         self.plan, self.folder = plan, folder
         self.rules = make_rules(plan, settings)
         self.bill = Bill(tariff=tariff or Tariff(model=plan.model, host=plan.endpoint.name))
-        self.written = self._explained = 0
+        self.written = self.records = self._explained = 0
+        self.first_unread: Unread | None = None
         self._settings = settings
         self._writer = JsonlWriter(folder, settings.rows_per_shard)
         self._rows: Iterator[PlannedRow] = plan.rows()
@@ -142,8 +144,12 @@ class SplitWriter:
                         self._rows = chain((planned,), self._rows)
                         return False
                     writer.reject(result)
+                    if self.first_unread is None:
+                        text = row.answers[0].text if row.answers else None
+                        self.first_unread = Unread(planned, self.plan.task.label, result, text)
                 else:
                     writer.record(result)
+                    self.records += 1
                     self._explained += result.rationale is not None
                     if row.dropped is not None:
                         self._dropped[row.dropped] += 1

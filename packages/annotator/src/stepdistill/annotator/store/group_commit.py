@@ -28,6 +28,8 @@ class GroupCommit:
 
     def __init__(self, store: ResponseStore, backlog: int = _BACKLOG) -> None:
         self._store, self._backlog = store, backlog
+        # Is told every answer that is on the disk, where somebody wants to know.
+        self.heard: Callable[[bytes, Answer], None] | None = None
         self._enough = min(_ENOUGH, max(1, backlog // 2))
         self._waiting: list[_Outcome] = []
         self._n_committing = 0  # outcomes of the transaction that is being written
@@ -98,3 +100,7 @@ class GroupCommit:
             failed = error
         for _, _, landed in group:
             landed(failed)
+        for key, answer in answers:
+            if self.heard is None or failed is not None:
+                break
+            self.heard(key, answer)

@@ -1,0 +1,73 @@
+"""Why answers gave no record, in one line: reasons, the first answer, and what helps."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stepdistill.annotator.plan.plan import PlannedRow
+from stepdistill.annotator.reading.record import LOW_CONFIDENCE, NO_ANSWER, TRUNCATED, UNANSWERED
+from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.task import LabelSpec
+
+_SHOWN = 160  # characters of an answer, or of the labels that were expected
+_FILTERS = {"contradiction", "repetition", "too_long"}
+
+
+class Unread(NamedTuple):
+    """A row that gave no record, and the answer to it; None where nobody answered."""
+
+    planned: PlannedRow
+    label: LabelSpec  # what it was to have
+    rejection: Rejection
+    answer: str | None
+
+
+def why_unread(reasons: Mapping[str, int], first: Unread | None, config: RunSettings) -> str:
+    """The line. reasons: how many answers or rows each has; first: None where it is not at hand."""
+    counts = sorted(reasons.items(), key=lambda each: -each[1])
+    parts = [", ".join(f"{reason}: {n:,}" for reason, n in counts)]
+    if first is not None:
+        parts.append(_said(first))
+    template = first.planned.assignment.label if first else None
+    return "; ".join((*parts, _remedy(counts[0][0], template, config)))
+
+
+def _said(first: Unread) -> str:
+    """What the first of them said, and what was expected in its place."""
+    if first.answer is None:
+        return f"the first ({first.planned.row.id}): {_shortened(first.rejection.detail)}"
+    kind = kind_of(first.label)
+    names = [f'"{name}"' for name in kind.choices(first.planned.row.fields)]
+    expected = f"one of {', '.join(names)}" if names else kind.sentence().rstrip(".")
+    return (
+        f'the first answer ({first.planned.row.id}): "{_shortened(first.answer)}"; '
+        f"expected: {_shortened(expected)}"
+    )
+
+
+def _remedy(reason: str, template: str | None, config: RunSettings) -> str:
+    """What helps against the commonest reason."""
+    if reason == TRUNCATED:
+        return f"answers were cut off at {config.max_tokens:,} tokens: raise --max-tokens"
+    if reason == LOW_CONFIDENCE:
+        return f"--min-confidence {config.shards.min_confidence:g} may be too much"
+    if reason == NO_ANSWER and config.offline:
+        return "without --offline they are asked"
+    if reason in UNANSWERED:
+        return "the same command asks again"
+    if reason in _FILTERS:
+        return f"every row is in {config.out}/SPLIT/rejects.jsonl"
+    task = config.task
+    chosen = f" --template {template}" if template else ""
+    return (
+        f"`annotate parse {task}{chosen}` shows how answers are read, `annotate prompts check "
+        f"{task}` what is wrong with the prompts; other words for a label are `aliases` in its "
+        "task.yaml"
+    )
+
+
+def _shortened(text: str) -> str:
+    """The start of a text, as one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."

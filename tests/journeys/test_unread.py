@@ -1,0 +1,171 @@
+"""A teacher whose answers nobody can read: it is noticed early, said, and never taken for done."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPlan,
+    BatchTimes,
+    SimulatedBatchSettings,
+)
+from stepdistill.annotator.simulator.faults import Latency
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from tests.journeys.conftest import Annotate, Done
+
+TASK = """\
+task: mood
+fields: {text: text}
+label: {kind: classes, classes: {joyful: {}, gloomy: {}}}
+gold: label
+student: {input: "{text}"}
+"""
+TEMPLATES = """\
+templates:
+- {id: one, user: "Joyful or gloomy? {text}"}
+- {id: odd, user: "In one word, joyful or gloomy: {text}"}
+"""
+ODD = "I would rather speak of the weather."
+LONG = "Well, that depends on how one looks at it, and on the day, and on much besides. " * 4
+SLOW = SimulatorSettings(latency=Latency(median_ms=20, sigma=0.1))
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """A teacher that says the same to all, but for what has a word of its own."""
+
+    text: str
+    to: tuple[tuple[str, str], ...] = ()  # a word of the prompt, and what is said to it
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        return next((text for word, text in self.to if word in str(body)), self.text)
+
+
+@pytest.fixture(autouse=True)
+def mood(tmp_path: Path) -> None:
+    """A task of 400 rows."""
+    (tmp_path / "prompts" / "mood").mkdir(parents=True)
+    (tmp_path / "prompts" / "mood" / "task.yaml").write_text(TASK)
+    (tmp_path / "prompts" / "mood" / "templates.yaml").write_text(TEMPLATES)
+    lines = [json.dumps({"text": f"text number {n},", "label": "joyful"}) for n in range(400)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+
+
+async def run(
+    annotate: Annotate, teacher: Simulator, *more: str, rows: int = 400, workers: int = 4
+) -> Done:
+    words = ("run", "mood", "--data", "rows.jsonl", "--template", "one", "--teacher", "t")
+    to = ("--base-url", teacher.base_url, "--samples", str(rows), "--concurrency", str(workers))
+    return await asyncio.to_thread(annotate, *words, *to, *more)
+
+
+def error_line(done: Done) -> str:
+    assert done.code == 2, done.err
+    return done.err.strip().splitlines()[-1]
+
+
+async def test_a_run_that_reads_none_of_its_first_answers_stops(annotate: Annotate) -> None:
+    async with Simulator(Says(ODD), SLOW) as teacher:
+        line = error_line(await run(annotate, teacher))
+        asked = len(teacher.log.entries)
+        again = error_line(await run(annotate, teacher))
+        assert len(teacher.log.entries) == asked
+
+    assert line.startswith("annotate: none of the first 50 answers can be read: no_verdict: 50;")
+    for words in (
+        ODD,
+        'expected: one of "joyful", "gloomy"',
+        "`annotate parse mood --template one`",
+        "`annotate prompts check mood`",
+        "aliases",
+        f"{asked} answers were stored by this run",
+    ):
+        assert words in line
+    assert 50 <= asked <= 75
+    assert "none of the first 50" in again
+    assert "nothing more was asked" in again
+
+
+async def test_what_the_store_has_counts_too(annotate: Annotate) -> None:
+    """40 answers of one start and 10 of the next are 50."""
+    async with Simulator(Says(ODD), SLOW) as teacher:
+        assert "no row gave a record" in error_line(await run(annotate, teacher, rows=40))
+        line = error_line(await run(annotate, teacher))
+
+    assert "none of the first 50 answers" in line
+    assert 50 <= len(teacher.log.entries) <= 75
+
+
+async def test_one_answer_that_can_be_read_among_the_first_is_enough(annotate: Annotate) -> None:
+    teacher = Says(ODD, to=(("text number 30,", "Joyful."),))
+    async with Simulator(teacher, SLOW) as simulator:
+        done = await run(annotate, simulator, "--json")
+        assert done.code == 0, done.err
+
+    assert (done.json["asked"], done.json["records"]) == (400, 1)
+
+
+async def test_answers_that_are_cut_off_name_the_option_that_helps(annotate: Annotate) -> None:
+    teacher = Says(f"{LONG} So it is joyful.")
+    async with Simulator(teacher, SLOW) as simulator:
+        line = error_line(await run(annotate, simulator, "--max-tokens", "20"))
+        # Longer answers are asked of the rows that are left: those cut off before say nothing.
+        more = await run(annotate, simulator, "--max-tokens", "400", "--json")
+        assert more.code == 0, more.err
+
+    assert "truncated: 50" in line
+    assert "cut off at 20 tokens: raise --max-tokens" in line
+    assert more.json["records"] >= 300
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+async def test_a_run_without_any_record_does_not_end_well(
+    annotate: Annotate, tmp_path: Path, more: list[str]
+) -> None:
+    async with Simulator(Says(ODD), SLOW) as teacher:
+        done = await run(annotate, teacher, *more, rows=12)
+        again = await run(annotate, teacher, *more, rows=12)
+        offline = await run(annotate, teacher, "--offline", *more, rows=12)
+        assert len(teacher.log.entries) == 12
+    line = error_line(done)
+
+    assert line.startswith("annotate: no row gave a record: no_verdict: 12;")
+    assert ODD in line
+    manifest = json.loads((tmp_path / "runs/mood/train/manifest.json").read_text())
+    assert manifest["counts"] == {"rows": 12, "records": 0, "rejected": {"no_verdict": 12}}
+    assert manifest["answers"] == 12
+    if more:
+        assert done.json["rejected"] == 12
+    for each in (again, offline):
+        assert "no row gave a record: no_verdict: 12" in error_line(each)
+
+
+async def test_in_batches_the_first_part_that_is_collected_tells(annotate: Annotate) -> None:
+    """Parts of 60 rows, of which the teacher holds one at a time."""
+    plan = BatchPlan(times=BatchTimes(running_s=0.1))
+    settings = SimulatorSettings(batch=SimulatedBatchSettings(plan=plan))
+    async with Simulator(Says(ODD), settings) as teacher:
+        parts = ("--max-batch-requests", "60", "--enqueued-tokens", "1500")
+        line = error_line(await run(annotate, teacher, "--batch-api", *parts))
+        paid = sum(teacher.log.paid().values())
+
+    assert "none of the first 50 answers can be read: no_verdict: 50;" in line
+    assert 60 <= paid < 240
+
+
+async def test_labels_and_reasons_of_two_templates_are_looked_at_by_their_labels(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    (tmp_path / "apart.yaml").write_text("label: {one: 1.0}\nrationale: {odd: 1.0}\n")
+    words = ("run", "mood", "--data", "rows.jsonl", "--mix", "apart.yaml", "--teacher", "t")
+    async with Simulator(Says(ODD), SLOW) as teacher:
+        to = ("--base-url", teacher.base_url, "--concurrency", "4", "--rationale-rate", "0.5")
+        line = error_line(await asyncio.to_thread(annotate, *words, *to))
+
+    assert "none of the first 50 answers can be read" in line
+    assert "annotate parse mood --template one" in line
+    assert len(teacher.log.entries) < 150
