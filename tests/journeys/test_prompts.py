@@ -143,3 +143,22 @@ def test_what_is_not_there_is_one_line(
     assert done.code == 2
     assert len(done.err.strip().splitlines()) == 1
     assert said in done.err
+
+
+def test_names_that_would_be_lost_are_refused_before_anybody_pays(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("text,kind\none,<think>\ntwo,fine\n")
+    refused = annotate("new", "mine", "rows.csv", "--label", "kind")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "column kind: `<think>` is lost" in refused.err
+    assert not (tmp_path / "prompts" / "mine").exists()
+
+    (tmp_path / "rows.csv").write_text("text,kind\none,good\ntwo,fine\n")
+    assert annotate("new", "mine", "rows.csv", "--label", "kind").code == 0
+    assert annotate("prompts", "check", "mine").code == 0
+    task = tmp_path / "prompts" / "mine" / "task.yaml"
+    task.write_text(task.read_text().replace("good", "'</think>'"))
+    checked = annotate("prompts", "check", "mine")
+    assert checked.code == 2
+    assert "ERROR    template label-first: `</think>` is lost" in checked.out

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepdistill.annotator.reading.read_back import FORMS, unreadable_names
+from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.reading.read_back import FORMS, forms_of, lost_names, unreadable_names
 from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
 from stepdistill.common.task import ClassSpec, LabelSpec
 
@@ -140,7 +141,7 @@ def test_what_is_no_name_is_no_label(names: tuple[str, ...], answer: str) -> Non
 def test_names_that_cannot_be_told_from_the_wrapping_are_refused() -> None:
     assert set(unreadable_names(label("<think>", "fine"))) == {"<think>"}
     assert set(unreadable_names(label("x", "x "))) == {"x "}
-    assert unreadable_names(label("Label: x", "x"), ["line"]) == {"x": ("line",)}
+    assert unreadable_names(label("Label: x", "x"), {"line": FORMS["line"]}) == {"x": ("line",)}
     assert unreadable_names(LabelSpec(kind="options", options=["one", "two"])) == {}
 
 
@@ -160,3 +161,27 @@ def test_any_name_is_read_back_or_refused(names: list[str], form: str) -> None:
         written = json.dumps(name, ensure_ascii=False)
         read = reader.__wrapped__(*names).read(FORMS[form].format(name=name, json=written), {})
         assert read.label == name or form in lost[name]
+
+
+@pytest.mark.parametrize(
+    ("user", "forms"),
+    [
+        ("{text}\n\nAnswer in two lines:\nTeam: which one\nWhy: a sentence", ["`Team: ...`"]),
+        ('{text}\nSay why and close with a line "Label: " and the name.', ["`Label: ...`"]),
+        (
+            'Close with the words "Therefore,\nthe team is" and it.',
+            ["`Therefore, the team is ...`"],
+        ),
+        ('{text} In one sentence: "It is ... because ..."', ["`It is ...`"]),
+        ('Which team? These are known:\n\n"a"\n\ntext: {text}', []),
+    ],
+)
+def test_the_forms_that_a_template_asks_for(user: str, forms: list[str]) -> None:
+    assert list(forms_of(Template(id="one", user=user))) == forms
+
+
+def test_a_name_is_lost_in_the_forms_of_its_template() -> None:
+    user = "{text}\n\nAnswer in two lines:\nTeam: which one\nWhy: a sentence"
+    lost = lost_names(label("</think>", "support"), Template(id="one", user=user))
+    assert len(lost) == 1
+    assert lost[0].startswith("`</think>` is lost: an answer as `Team: ...` is not read as it")

@@ -8,6 +8,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.importing.label_column import LabelColumn, label_column
 from stepdistill.annotator.importing.new_task import (
     SPLITS,
+    check_names,
     find_columns,
     write_splits,
     write_task,
@@ -33,6 +34,7 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     labels = label_column(settings.file, settings.label, settings.kind)
     if folder.exists():
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
+    check_names(settings.file, columns, labels.label)
     shares = {"valid": settings.valid, "test": settings.test}
     counts = write_splits(settings.file, columns, data, shares)
     write_task(folder, settings.file, columns, labels.label)

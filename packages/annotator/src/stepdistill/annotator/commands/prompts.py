@@ -14,6 +14,7 @@ from stepdistill.annotator.prompt.mix import DEFAULT_MIX, Mix, assign, load_mix,
 from stepdistill.annotator.prompt.render import leaks
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import Template, load_templates
+from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.prompts import ShowSettings
 from stepdistill.annotator.settings.rows import TaskSettings
@@ -152,7 +153,8 @@ def check_command(settings: TaskSettings, console: JsonSettings = JSON) -> None:
     """
     output, prompts, task = ConsoleOutput(quiet=console.is_quiet), settings.prompts, settings.task
     templates = load_templates(prompts, task)
-    found = check_prompts(prompts, load_task(prompts, task), templates)
+    spec = load_task(prompts, task)
+    found = check_prompts(prompts, spec, templates) + _lost_names(spec, templates)
     errors = sum(each.level == "error" for each in found)
     if console.as_json:
         output.json({"errors": errors, "findings": [_finding_facts(each) for each in found]})
@@ -165,6 +167,16 @@ def check_command(settings: TaskSettings, console: JsonSettings = JSON) -> None:
         )
     if errors:
         raise PromptError(f"{prompts / task}: {errors} errors in templates and mixes, see above")
+
+
+def _lost_names(spec: TaskSpec, templates: Mapping[str, Template]) -> list[PromptProblem]:
+    """Classes that are not read back: nobody should pay for such answers."""
+    return [
+        PromptProblem("error", f"template {each.id}", line)
+        for each in templates.values()
+        if each.original is None  # those are read by their own regexes
+        for line in lost_names(spec.label, each)
+    ]
 
 
 def _names(mix: Mix) -> list[str]:

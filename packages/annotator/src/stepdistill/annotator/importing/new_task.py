@@ -16,6 +16,8 @@ import orjson
 import yaml
 
 from stepdistill.annotator.dataset.files import RawRow, reader_of
+from stepdistill.annotator.prompt.template import TemplateFile
+from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.common.errors import DatasetError, PromptError
 from stepdistill.common.kinds.multi import list_text
 from stepdistill.common.kinds.registry import kind_of
@@ -101,27 +103,42 @@ def _names_rows(column: str) -> bool:
     return _ID.search(column) is not None
 
 
+def check_names(file: Path, columns: Columns, label: LabelSpec) -> None:
+    """Raise DatasetError where a label is not read back in a form that the templates ask for."""
+    content = yaml.safe_load(_templates(columns, label))
+    for template in TemplateFile.model_validate(content).templates:
+        for lost in lost_names(label, template)[:1]:
+            raise DatasetError(
+                f"{file}: column {columns.label}: {lost.replace(' in task.yaml', '')} "
+                f"(template {template.id})"
+            )
+
+
 def write_task(folder: Path, file: Path, columns: Columns, label: LabelSpec) -> None:
     """Write the task's folder, which must not be there. Raises PromptError."""
     if folder.exists():
         raise PromptError(f"{folder}: is there already: take another name, or edit its files")
     (folder / "mixes").mkdir(parents=True)
-    indent = "\n      "  # of a text in _TEMPLATES
-    said = kind_of(label).wording(columns.label)
-    fields = [f"{column}: {{{name}}}" for name, column in columns.fields.items()]
-    filled = _TEMPLATES.read_text(encoding="utf-8").format(
-        question=indent.join(said.question.splitlines()),
-        answer=said.answer,
-        value=said.value,
-        fields=indent.join(fields),
-    )
-    templates = re.sub(r" +$", "", filled, flags=re.MULTILINE)
     for name, content in (
         ("task.yaml", _task(folder.name, file, columns, label)),
-        ("templates.yaml", templates),
+        ("templates.yaml", _templates(columns, label)),
         ("mixes/default.yaml", _MIX),
     ):
         (folder / name).write_text(content, encoding="utf-8")
+
+
+def _templates(columns: Columns, label: LabelSpec) -> str:
+    """The content of templates.yaml."""
+    indent = "\n      "  # of a text in _TEMPLATES
+    wording = kind_of(label).wording(columns.label)
+    fields = [f"{column}: {{{name}}}" for name, column in columns.fields.items()]
+    filled = _TEMPLATES.read_text(encoding="utf-8").format(
+        question=indent.join(wording.question.splitlines()),
+        answer=wording.answer,
+        value=wording.value,
+        fields=indent.join(fields),
+    )
+    return re.sub(r" +$", "", filled, flags=re.MULTILINE)
 
 
 def write_splits(
