@@ -58,6 +58,70 @@ def test_a_set_is_read(answer: str, label: str | None):
     assert read == (label if label is None else Multi(SPEC).label_of(label))
 
 
+REASONS = "\n\nRationale: The text is glad and cross at once."
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("Label:\n- joy\n- anger" + REASONS, "joy; anger"),
+        ("Label:\n* joy\n* anger" + REASONS, "joy; anger"),
+        ("Label:\n1. joy\n2. severe toxic" + REASONS, "joy; severe_toxic"),
+        ("Label:\n\n- joy\n\n- fear, dread" + REASONS, "joy; fear, dread"),
+        ("Label:\njoy\nanger" + REASONS, "joy; anger"),
+        ("Label: joy\nanger" + REASONS, "joy; anger"),
+        ("**Label:**\n- **joy**\n- **anger**\n\n**Rationale:** It is glad.", "joy; anger"),
+        ("## Labels\n- joy\n- anger\n\n## Rationale\nThe text is glad.", "joy; anger"),
+        ("Réponse :\n- joy\n- anger\n\nExplication : le texte est gai.", "joy; anger"),
+        ("标签：joy、anger\n理由：这段话很高兴。", "joy; anger"),
+        ("Rationale: The text is glad.\n\nLabels:\n- joy\n- anger", "joy; anger"),
+        ("Labels: joy and anger." + REASONS, "joy; anger"),
+        ("Label: joy (0.9), anger (0.4)" + REASONS, "joy; anger"),
+        ("Label: joy; anger because the text is glad and cross", "joy; anger"),
+        ("Label: joy\n- she smiles at him\n- there is a party", "joy"),
+        ("Label:\njoy\nThe text is glad.", "joy"),
+        ("Label: neither" + REASONS, "none"),
+        ("Label: (none)" + REASONS, "none"),
+        ("joy, anger (both strong)", "joy; anger"),
+        ('```json\n["joy", "anger"]\n```', "joy; anger"),
+        ('{"labels": "joy, anger"}', "joy; anger"),
+        ("- joy\n- anger\n\nThe text is glad and cross.", "joy; anger"),
+        ("These apply:\n- joy\n- anger\n\nShe smiles and he shouts.", "joy; anger"),
+        ("Label:\n- joy: she smiles at him\n- anger: he shouts at her", "joy; anger"),
+        ("The labels are joy and anger.\n\n- happy words\n- loud tone", "joy; anger"),
+        ("It may be:\n- joy\n- anger\n\nTherefore, the label is joy.", "joy"),
+        ("joy: yes\nanger: no\ntoxic: yes", "joy; toxic"),
+    ],
+)
+def test_a_set_is_read_over_all_lines_of_its_list(answer: str, label: str):
+    assert READER.read(answer, ROW).label == Multi(SPEC).label_of(label)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Label: joy, hope" + REASONS,
+        "Label: joy, anger, and hope" + REASONS,
+        "Label:\n- joy\n- hope" + REASONS,
+        "Label:\njoy\nhope" + REASONS,
+        "Label: hope\n\nRationale: There is joy in it.",
+        "- joy\n- hope",
+        '["joy", "hope"]',
+        '{"label": ["joy", "hope"], "rationale": "It is joy all the way."}',
+    ],
+)
+def test_a_list_with_a_name_of_another_set_is_not_half_read(answer: str):
+    read = READER.read(answer, ROW)
+
+    assert (read.label, read.reason) == (None, "no_verdict")
+
+
+def test_what_is_said_of_each_name_of_a_list_is_reasons():
+    answer = "Label:\n- joy: she smiles at him\n- anger: he shouts at her"
+
+    assert READER.read(answer, ROW).rationale == "she smiles at him he shouts at her"
+
+
 def test_the_reasons_are_what_is_left():
     answer = "The labels are joy and toxic because the text is glad and rude."
 

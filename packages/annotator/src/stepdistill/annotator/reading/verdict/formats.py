@@ -6,6 +6,7 @@ from typing import NamedTuple
 from stepdistill.annotator.reading.pattern import places
 from stepdistill.annotator.reading.verdict.headings import COLON, LABEL_WORDS, REASON_WORDS
 from stepdistill.annotator.reading.verdict.json_parts import JsonParts, json_parts
+from stepdistill.annotator.reading.verdict.listed_names import LIST_MARK
 from stepdistill.annotator.reading.verdict.text import Span
 
 _LABEL_NAMES = (
@@ -41,6 +42,7 @@ _ROW = re.compile(r"(?:^|(?<=\n))[ \t]*\|[^\n]*\|[ \t]*(?=\n|\Z)")
 _CELL = re.compile(r"(?<=\|)[^|\n]+(?=\|)")
 _RULER = re.compile(r"[\s|:-]+")
 _HEAD = re.compile(rf"(?P<label>{_LABEL_NAMES})|(?P<reason>{_REASON_NAMES})", re.IGNORECASE)
+_GAP = re.compile(r"\n\s*\n")
 _TAG = re.compile(
     rf"<(?P<tag>(?:final[_ -]|predicted[_ -])?(?:(?P<label>{LABEL_WORDS})"
     rf"|(?P<reason>{REASON_WORDS})))>",
@@ -66,21 +68,24 @@ class Parts(NamedTuple):
 NO_PARTS = Parts(label=None, label_text=None, reason=None, reason_text=None)
 
 
-def named_parts(answer: str) -> Parts:
-    """The parts an answer names itself; the last label and the first reason count."""
+def named_parts(answer: str, *, takes_lists: bool = False) -> Parts:
+    """The parts an answer names itself; the last label and the first reason count.
+
+    takes_lists: a label goes on over the lines of a list, or of a paragraph, below its heading.
+    """
     if plain := _TWO_LINES.match(answer):
         label, reason = plain.span("label"), plain.span("reason")
         headings = ((0, label[0]), (plain.start("next"), reason[0]))
         return Parts(label, plain["label"], reason, plain["reason"], headings, (label,))
     if "{" in answer and (found := json_parts(answer)):
         return _of_json(answer, found)
-    if "<" in answer and (parts := _tagged_parts(answer)):
+    if "<" in answer and (parts := _tagged_parts(answer, takes_lists)):
         return parts
     if "|" in answer and (parts := _table_parts(answer)):
         return parts
     if ":" not in answer and "\n" not in answer and answer.isascii():
         return NO_PARTS
-    return _line_parts(answer, _headings(answer)) or NO_PARTS
+    return _line_parts(answer, _headings(answer), takes_lists) or NO_PARTS
 
 
 def _headings(answer: str) -> list[re.Match[str]]:
@@ -102,7 +107,7 @@ def _of_json(answer: str, found: JsonParts) -> Parts:
     return Parts(span, found.label, where, reason)
 
 
-def _tagged_parts(answer: str) -> Parts | None:
+def _tagged_parts(answer: str, takes_lists: bool) -> Parts | None:
     """`<reason>...</reason><answer>B</answer>`; what no tag closes ends with its line."""
     label = reason = None
     headings: list[Span] = []
@@ -123,7 +128,7 @@ def _tagged_parts(answer: str) -> Parts | None:
     if not headings:
         return None
     if label is None:
-        lines = _line_parts(answer, _headings(answer)) or NO_PARTS
+        lines = _line_parts(answer, _headings(answer), takes_lists) or NO_PARTS
         label = lines.label
         headings += lines.headings
     return Parts(
@@ -155,7 +160,7 @@ def _table_parts(answer: str) -> Parts | None:
     return Parts(label, answer[slice(*label)], reason, text, (*rows[:2],), (label,))
 
 
-def _line_parts(answer: str, headings: list[re.Match[str]]) -> Parts | None:
+def _line_parts(answer: str, headings: list[re.Match[str]], takes_lists: bool) -> Parts | None:
     if not headings:
         return None
     reason = None
@@ -163,7 +168,8 @@ def _line_parts(answer: str, headings: list[re.Match[str]]) -> Parts | None:
     ends = [match.start() for match in headings[1:]] + [len(answer)]
     for match, end in zip(headings, ends, strict=True):
         if match["label"]:
-            labels.append(_label_span(answer, match, end))
+            span = _listed_span if takes_lists else _label_span
+            labels.append(span(answer, match, end))
         elif reason is None:
             reason = match.end(), end
     label = labels[-1] if labels else None
@@ -184,3 +190,14 @@ def _label_span(answer: str, heading: re.Match[str], end: int) -> Span:
         start += 1
     newline = answer.find("\n", start, end)
     return start, newline if newline >= 0 else end
+
+
+def _listed_span(answer: str, heading: re.Match[str], end: int) -> Span:
+    """From the heading's end to the end of the paragraph, and of the list that it belongs to."""
+    start = heading.end()
+    while start < end and answer[start].isspace():
+        start += 1
+    place = start
+    while (gap := _GAP.search(answer, place, end)) and LIST_MARK.match(answer, gap.end(), end):
+        place = gap.end()
+    return start, gap.start() if gap else end

@@ -82,6 +82,7 @@ class VerdictReader:
     def __init__(self, label: LabelSpec) -> None:
         self._label = label
         self._kind = _READERS[label.kind](label)
+        self._lists = self._kind if isinstance(self._kind, SeveralClassesReader) else None
         self._echo: Echo | None = None
 
     def of_prompt(self, system: str, user: str) -> "VerdictReader":
@@ -119,8 +120,8 @@ class VerdictReader:
             return _reading(undecided("empty"), None, None)
         if bare := self._bare(answer, names, fields):
             return _reading(bare, None, None)
-        parts = named_parts(answer)
-        named = self._named(parts, names, fields)
+        parts = named_parts(answer, takes_lists=self._lists is not None)
+        named = self._listed(parts, fields) or self._named(parts, names, fields)
         if named and parts.reason_text is not None:
             return _reading(named, *_named_reason(parts))
         if parts is NO_PARTS and is_object(answer):
@@ -152,6 +153,21 @@ class VerdictReader:
                 return None
             label = self._kind.named(answer, fields)
         return Verdict(label=label, rule="bare", confidence=0.99) if label is not None else None
+
+    def _listed(self, parts: Parts, fields: Mapping[str, str]) -> Verdict | None:
+        """The classes that the label's part lists; undecided where one is none of the task's."""
+        if self._lists is None or parts.label_text is None or parts.label is None:
+            return None
+        found = self._lists.part(parts.label_text, fields)
+        if found is None:
+            return None
+        if found.label is None:
+            return undecided("no_verdict")
+        start, end = parts.label
+        stated = tuple((start + first, start + last) for first, last in found.places)
+        if end - start != len(parts.label_text):  # of JSON
+            stated = (parts.label,)
+        return Verdict(label=found.label, rule="label-line", confidence=0.99, stated=stated)
 
     def _named(
         self, parts: Parts, names: Names | None, fields: Mapping[str, str]
