@@ -67,20 +67,20 @@ _NAN = float("nan")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """A mean with its 95 % interval (Student's t); NaN for both ends where n is 1."""
+    """A mean with its 95 % interval, Student's t."""
 
     n: int
     mean: float
-    low: float
+    low: float  # NaN where n is 1, as the other end
     high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """Differences of pairs, and p of the paired t test; NaN where it is not defined."""
+    """Differences of pairs."""
 
     difference: Mean
-    p: float
+    p: float  # of the paired t test; NaN where it is not defined
 
 
 def mean_of(values: Sequence[float]) -> Mean:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -23,19 +22,13 @@ _SIZES = (*SIZES, "small", "base", "large", "xl", "xxl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One line of one panel. points: (where, test accuracy), in rising order of where.
-
-    level: the teacher's accuracy on the same rows, None where it is not known.
-    """
+    """One line of one panel."""
 
     panel: str
     label: str
-    points: tuple[tuple[float, Mean], ...]
+    points: tuple[tuple[float, Mean], ...]  # (where, test accuracy), in rising order of where
     runs: pd.DataFrame
-    level: float | None = None
-
-
-Maker = Callable[[pd.DataFrame], Iterator[Series]]
+    level: float | None = None  # the teacher's accuracy on the same rows; None: not known
 
 
 def by_subsample(frame: pd.DataFrame) -> Iterator[Series]:
@@ -122,31 +115,28 @@ def _series(panel: str, label: str, runs: pd.DataFrame, column: str) -> Series:
         (float(str(where)), mean_of(part["test_accuracy"].tolist()))
         for where, part in runs.groupby(column, sort=True)
     )
-    level = float(np.nanmean([*runs["teacher_accuracy"], np.nan])) if _has_level(runs) else None
+    known = runs["teacher_accuracy"].dropna()
+    level = None if known.empty else float(known.mean())
     return Series(panel=panel, label=label, points=points, runs=runs, level=level)
-
-
-def _has_level(runs: pd.DataFrame) -> bool:
-    return any(level == level for level in runs["teacher_accuracy"])
 
 
 _DASHES = ("-", "--", ":")
 _PANEL_IN, _HEIGHT_IN, _LEGEND_LINE_IN = 4.2, 3.6, 0.2
 _COLUMNS = 2
 _NO_SELECTION = "No selection: every run that the tracking file has for this is in it"
-_MOST_BANDS = 4
-_SHADE, _BAR = 0.15, 0.3
-_LEGEND_COLUMNS, _LONG_LABEL = 2, 40
+_MOST_BANDS = 4  # in a panel; more of them hide each other
+_SHADE, _BAR = 0.15, 0.3  # opacity, 0..1
+_LEGEND_COLUMNS, _LONG_LABEL = 2, 40  # a longer label has a line of the legend to itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureKind:
-    """One kind of figure. needs: what a tracking file must hold for it."""
+    """One kind of figure."""
 
-    name: str
-    along: str
-    make: Maker
-    needs: str
+    name: str  # of its files, before the task's
+    along: str  # what its x-axis is
+    make: Callable[[pd.DataFrame], Iterator[Series]]
+    needs: str  # what a tracking file must hold for it
 
 
 KINDS = (
@@ -229,11 +219,9 @@ def _draw(
     for one in series:
         number = labels.index(one.label)
         colour = COLOURS[number % len(COLOURS)]
-        places = [where for where, _ in one.points]
-        means = [mean for _, mean in one.points]
         axes.plot(
-            places,
-            [mean.mean for mean in means],
+            [where for where, _ in one.points],
+            [mean.mean for _, mean in one.points],
             color=colour,
             marker=MARKERS[number % len(MARKERS)],
             linestyle=_DASHES[number // len(COLOURS) % len(_DASHES)],
@@ -278,11 +266,8 @@ def _legend_columns(labels: Sequence[str]) -> int:
 
 
 def _name_sizes(axes: Axes, series: Sequence[Series]) -> None:
-    names: dict[float, str] = {}
-    for one in series:
-        names |= dict(zip(one.runs["size"].tolist(), one.runs["model"].tolist(), strict=True))
-    places = sorted(names)
-    axes.set_xticks(places, [names[place] for place in places])
+    runs = _runs_of(series).drop_duplicates("size").sort_values("size")
+    axes.set_xticks(runs["size"].tolist(), runs["model"].tolist())
     axes.margins(x=0.12)  # the outer names are as wide as that
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 import pandas as pd
 
-from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.errors import refused
 from stepdistill.trainer.study.frame import (
     BASELINE,
     CONTENDER,
@@ -25,13 +24,13 @@ from stepdistill.trainer.study.frame import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """name: of its files. note: how its figures are made. digits: by column, default 3."""
+    """A table as it is shown and written."""
 
-    name: str
+    name: str  # of its files
     title: str
-    note: str
+    note: str  # how its figures are made
     frame: pd.DataFrame
-    digits: dict[str, int]
+    digits: dict[str, int]  # by column, default 3
 
 
 def markdown(table: Table) -> str:
@@ -44,20 +43,16 @@ def markdown(table: Table) -> str:
     return f"## {table.title}\n\n{text}\n\n{table.note}\n"
 
 
-def write_table(table: Table, folder: Path) -> list[Path]:
+def write_table(table: Table, folder: Path) -> None:
     """`NAME.md`, `NAME.csv` and `NAME.tex` in a folder, which is made. Raises ConfigError."""
     latex = _written(table).to_latex(
         index=False, escape=True, caption=table.title, label=f"tab:{table.name}"
     )
     texts = {"md": markdown(table), "csv": table.frame.to_csv(index=False), "tex": latex}
-    paths = [folder / f"{table.name}.{kind}" for kind in texts]
-    try:
+    with refused(f"--out {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        for path, text in zip(paths, texts.values(), strict=True):
-            path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--out {folder}: cannot be written ({error.strerror})") from None
-    return paths
+        for kind, text in texts.items():
+            (folder / f"{table.name}.{kind}").write_text(text, encoding="utf-8")
 
 
 def _written(table: Table) -> pd.DataFrame:
@@ -122,7 +117,6 @@ def paired_table(frame: pd.DataFrame, *, all_pairs: bool = False) -> Table:
 
 def _kind(part: pd.DataFrame, shown: list[str]) -> dict[str, object]:
     mean = mean_of(part["test_accuracy"].tolist())
-    hours = part["device_seconds"].mean() / _HOUR_S
     return {
         **{name: part[name].iloc[0] for name in shown},
         "n": mean.n,
@@ -130,7 +124,7 @@ def _kind(part: pd.DataFrame, shown: list[str]) -> dict[str, object]:
         "low": max(mean.low, 0.0),
         "high": min(mean.high, 1.0),
         **{name: part[name].mean() for name in _BESIDE},
-        "hours": hours,
+        "hours": part["device_seconds"].mean() / _HOUR_S,
     }
 
 
@@ -147,16 +141,20 @@ def named(frame: pd.DataFrame, whole: pd.DataFrame) -> str:
 def _duels(part: pd.DataFrame, *, all_pairs: bool) -> Iterator[dict[str, object]]:
     context, baseline = present(part, (*CONTEXT[3:], "seed")), baseline_of(part)
     contenders = part.groupby(present(part, CONTENDER), dropna=False, sort=True)
-    # Runs that are alike to the seed are one: a mean, so that no pair counts twice.
     sides = [(str(group["method"].iloc[0]), named(group, part), group) for _, group in contenders]
+    # The baseline stands first, so that in every pair it is theirs.
     for theirs, ours in combinations(sorted(sides, key=lambda side: side[0] != baseline), 2):
         if not all_pairs and theirs[0] != baseline:
             continue
-        left, right = (_means(side[2], context) for side in (ours, theirs))
-        both = [key for key in left if key in right]
-        if not both:
+        # Runs that are alike to the seed are one, a mean: else a pair would count twice.
+        means = {
+            name: side[2].groupby(context, dropna=False)["test_accuracy"].mean()
+            for name, side in (("ours", ours), ("theirs", theirs))
+        }
+        both = pd.concat(means, axis=1, join="inner")  # by what a pair has in common
+        if both.empty:
             continue
-        test = paired([left[key] for key in both], [right[key] for key in both])
+        test = paired(both["ours"].tolist(), both["theirs"].tolist())
         yield {
             **{name: part[name].iloc[0] for name in _PLACE},
             "ours": ours[1],
@@ -169,14 +167,6 @@ def _duels(part: pd.DataFrame, *, all_pairs: bool) -> Iterator[dict[str, object]
         }
 
 
-def _means(runs: pd.DataFrame, context: list[str]) -> dict[tuple[object, ...], float]:
-    """Mean accuracy by what pairs must have in common."""
-    found: dict[tuple[object, ...], list[float]] = {}
-    for *key, accuracy in runs[[*context, "test_accuracy"]].itertuples(index=False):
-        found.setdefault(tuple(key), []).append(float(accuracy))
-    return {key: fmean(values) for key, values in found.items()}
-
-
 _PLACE_OF_CURVE = ("source", "task", "model", *(name for name in CONTEXT[4:]))
 _DRAWS = 1000
 _RANGE = (2.5, 97.5)
@@ -185,18 +175,33 @@ _NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One contender at several shares of the data, in rising order. points: accuracies by share."""
+    """One contender at several shares of the data."""
 
     name: str
-    place: dict[str, object]
+    place: dict[str, object]  # what tells it from the curves of other places
     runs: pd.DataFrame
-    points: dict[float, list[float]]
-    target: list[float]
+    points: dict[float, list[float]]  # accuracies by share, in rising order of shares
+    target: list[float]  # accuracies whose mean is to be reached
 
     def mean_at(self, share: float, column: str) -> float:
         """A column's mean, interpolated; NaN where it is not known."""
-        means = [self.runs.loc[self.runs["subsample"] == x, column].mean() for x in self.points]
-        return float(np.interp(share, list(self.points), means))
+        means = self.runs.groupby("subsample")[column].mean()
+        return float(np.interp(share, means.index.to_numpy(), means.to_numpy()))
+
+    def needed(self) -> float:
+        """The share at which the means reach the target's."""
+        means = [float(np.mean(values)) for values in self.points.values()]
+        return share_needed(list(self.points), means, float(np.mean(self.target)))
+
+    def in_words(self, share: float) -> str:
+        """`62 %`; `<= 10 %` where the smallest share reaches it already; `never`."""
+        sign = "<= " if share == min(self.points) else ""
+        return "never" if share == _NEVER else f"{sign}{100 * share:.3g} %"
+
+    def line(self) -> dict[str, object]:
+        """What every table of curves says."""
+        reach = {"to_reach": float(np.mean(self.target)), "needed": self.in_words(self.needed())}
+        return {**self.place, "method": self.name, **reach}
 
 
 def curves(frame: pd.DataFrame, accuracy: float | None = None) -> Iterator[Curve]:
@@ -221,11 +226,9 @@ def share_needed(shares: list[float], accuracies: list[float], target: float) ->
     """Where a line through the points first reaches the target; inf where it never does."""
     if accuracies[0] >= target:
         return shares[0]
-    for number in range(1, len(shares)):
-        if accuracies[number] >= target:
-            before, after = accuracies[number - 1 : number + 1]
-            part = (target - before) / (after - before)
-            return shares[number - 1] + part * (shares[number] - shares[number - 1])
+    for (share, before), (next_share, after) in pairwise(zip(shares, accuracies, strict=True)):
+        if after >= target:
+            return share + (target - before) / (after - before) * (next_share - share)
     return _NEVER
 
 
@@ -279,51 +282,31 @@ def cost_table(frame: pd.DataFrame, accuracy: float | None, gpu_hour_usd: float 
 
 
 def _data_line(curve: Curve) -> dict[str, object]:
-    means = [float(np.mean(values)) for values in curve.points.values()]
-    target = float(np.mean(curve.target))
-    shares = list(curve.points)
     low, high = share_range(curve)
     return {
-        **curve.place,
-        "method": curve.name,
-        "to_reach": target,
-        "needed": _share_in_words(share_needed(shares, means, target), shares),
-        "from": _share_in_words(low, shares),
-        "to": _share_in_words(high, shares),
-        "points": len(shares),
+        **curve.line(),
+        "from": curve.in_words(low),
+        "to": curve.in_words(high),
+        "points": len(curve.points),
         "n": sum(map(len, curve.points.values())),
     }
 
 
 def _cost_line(curve: Curve, gpu_hour_usd: float | None) -> dict[str, object]:
-    target, shares = float(np.mean(curve.target)), list(curve.points)
-    means = [float(np.mean(values)) for values in curve.points.values()]
-    share = share_needed(shares, means, target)
-    line = {
-        **curve.place,
-        "method": curve.name,
-        "to_reach": target,
-        "needed": _share_in_words(share, shares),
-    }
+    share = curve.needed()
     if share == _NEVER:
-        return {**line, "teacher_usd": "", "hours": None, "gpu_usd": None, "usd": ""}
+        empty = {"teacher_usd": "", "hours": None, "gpu_usd": None, "usd": ""}
+        return {**curve.line(), **empty}
     hours = curve.mean_at(share, "device_seconds") / _HOUR_S
     gpu = hours * gpu_hour_usd if gpu_hour_usd is not None else float("nan")
     teacher = curve.mean_at(share, "teacher_cost_usd")
     return {
-        **line,
+        **curve.line(),
         "teacher_usd": _dollars(teacher),
         "hours": hours,
         "gpu_usd": gpu,
         "usd": _dollars(teacher + gpu) if gpu_hour_usd is not None else "",
     }
-
-
-def _share_in_words(share: float, shares: list[float]) -> str:
-    if share == _NEVER:
-        return "never"
-    sign = "<= " if share == shares[0] else ""
-    return f"{sign}{100 * share:.3g} %"
 
 
 def _dollars(value: float) -> str:
