@@ -31,6 +31,8 @@ class Stopped(DistillError):
 def first_problem(error: ValidationError, whole: str = "the file") -> str:
     """`where: what is wrong`, of the first thing that is; `whole` stands for no place within."""
     first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return f"not JSON ({first['msg'].removeprefix('Invalid JSON: ')})"
     return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 

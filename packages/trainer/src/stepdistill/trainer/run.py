@@ -2,10 +2,10 @@
 
 import logging
 import signal
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
-from typing import Any, Self
 
 import torch
 import transformers
@@ -13,12 +13,12 @@ from rich.console import Console
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import TrainingError
-from stepdistill.trainer.scores import Calibration, Score, calibration, majority, right, score
+from stepdistill.trainer.scores import Score, calibration, correct, majority, score
 from stepdistill.trainer.settings.train import Precision, TrainSettings
 from stepdistill.trainer.training import evaluation, report
-from stepdistill.trainer.training.checkpoint import writing
+from stepdistill.trainer.training.checkpoint import TrainingProgress, writing
 from stepdistill.trainer.training.engine import World, start, stop
-from stepdistill.trainer.training.loop import Loop, LoopParts, TrainingProgress
+from stepdistill.trainer.training.loop import Loop
 from stepdistill.trainer.training.prepare import RunInputs, RunParts, prepare
 from stepdistill.trainer.training.progress import MetricsLogger, ProgressBar
 
@@ -82,19 +82,20 @@ def _train(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) -> No
 
     silent = engine.world.rank > 0
     with (
-        StopSignal() as stopping,
+        _listening() as stopping,
         ProgressBar(config.steps, progress.step, quiet=config.quiet or silent) as bar,
         MetricsLogger(config.output, config.track, quiet=silent) as metrics,
     ):
-        loop_parts = LoopParts(
+        Loop(
+            config=config,
+            progress=progress,
             engine=engine,
             plan=parts.plan,
+            checkpoints=parts.checkpoints,
             validate=validate,
-            saver=parts.checkpoints,
             watches=(bar, metrics),
             stopping=stopping,
-        )
-        Loop(loop_parts, config, progress).run()
+        ).run()
 
 
 def _evaluate(parts: RunParts, batches: evaluation.EvalBatches) -> evaluation.EvalAnswers:
@@ -106,32 +107,29 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
     config, world, examples = inputs.config, parts.engine.world, inputs.test.examples
     answers = _evaluate(parts, parts.test)
     often = majority(example.label for example in inputs.train.examples)
-    scores = report.TestScores(
-        student=score(answers.labels, examples, inputs.kind),
-        teacher=score([q.teacher for q in examples], examples, inputs.kind),
-        majority=score([often] * len(examples), examples, inputs.kind),
-    )
+    scores = {
+        "student": score(answers.labels, examples, inputs.kind),
+        "teacher": score([q.teacher for q in examples], examples, inputs.kind),
+        "majority": score([often] * len(examples), examples, inputs.kind),
+    }
     spent = report.cost(parts.student, progress, world, config.peak)
     if world.rank > 0:
         return
+    calibrated = None
+    if answers.probabilities is not None:
+        hits = correct(answers.labels, examples, inputs.kind)
+        calibrated = calibration(answers.probabilities, hits)
     found = report.RunSummary(
         progress=progress,
         scores=scores,
         spent=spent,
-        calibration=_calibration(inputs, answers),
+        calibration=calibrated,
         truncations=parts.truncations,
     )
     with writing(config.output):
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)
         report.write_results(config, inputs.fingerprint, inputs.counts, found)
     report.show(Console(), scores, config.output)
-
-
-def _calibration(inputs: RunInputs, answers: evaluation.EvalAnswers) -> Calibration | None:
-    if answers.probabilities is None:
-        return None
-    hits = right(answers.labels, inputs.test.examples, inputs.kind)
-    return calibration(answers.probabilities, hits)
 
 
 def _resolved(config: TrainSettings, world: World) -> TrainSettings:
@@ -141,31 +139,21 @@ def _resolved(config: TrainSettings, world: World) -> TrainSettings:
     return replace(config, precision=precision, lr=config.peak_lr)
 
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+@contextmanager
+def _listening() -> Generator[Callable[[], bool]]:
+    """What is yielded says whether somebody asked the run to stop meanwhile."""
+    came: list[int] = []
 
+    def hear(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        listen_no_more()  # so a second signal ends the run at once
 
-class StopSignal(AbstractContextManager["StopSignal"]):
-    """Listens while it is open; called, it says whether a signal came."""
-
-    def __init__(self) -> None:
-        self._came = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._before = {one: signal.signal(one, self._hear) for one in _SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listen_no_more()
-
-    def __call__(self) -> bool:
-        """Whether a signal came."""
-        return self._came
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self._came = True
-        self._listen_no_more()
-
-    def _listen_no_more(self) -> None:
-        for one, handler in self._before.items():
+    def listen_no_more() -> None:
+        for one, handler in before.items():
             signal.signal(one, handler)
+
+    before = {one: signal.signal(one, hear) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        listen_no_more()

@@ -17,11 +17,11 @@ _BINS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScore:
-    """One class: of n rows, `named` were given it, `right` of them rightly. Shares as fractions."""
+    """How well one class is told. Shares are fractions, 0..1."""
 
-    n: int
-    named: int
-    right: int
+    n: int  # rows that are of it
+    named: int  # rows that were given it
+    right: int  # rows that were given it and are of it
     precision: float
     recall: float
     f1: float
@@ -29,16 +29,18 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How many of n rows were right. interval: Wilson's, 95 %, as fractions.
+    """How many of n rows were right."""
 
-    classes: by gold label, where labels name classes.
-    """
-
-    accuracy: float
-    interval: tuple[float, float]
+    accuracy: float  # 0..1
+    interval: tuple[float, float]  # Wilson's, 95 %
     right: int
     n: int
-    classes: dict[str, ClassScore] | None = None
+    classes: dict[str, ClassScore] | None = None  # by gold label, where labels name classes
+
+    def in_words(self) -> tuple[str, str, str]:
+        """As tables show it: accuracy, its interval, the counts."""
+        low, high = self.interval
+        return f"{self.accuracy:.3f}", f"{low:.3f} - {high:.3f}", f"{self.right}/{self.n}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +53,17 @@ class MeasuredScore(Score):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How far probabilities are from how often they are right.
+    """How far probabilities are from how often they are right."""
 
-    error: expected calibration error, the mean gap over ten bins of probability, by their rows.
-    bins: (rows, mean probability, share right) of each bin that has rows.
-    """
-
-    error: float
-    bins: tuple[tuple[int, float, float], ...]
+    error: float  # expected calibration error: the mean gap over the bins, by their rows
+    bins: tuple[tuple[int, float, float], ...]  # (rows, mean probability, share right) of each
 
 
 def score(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: Kind) -> Score:
     """The score of some answers; a row without one is wrong."""
     pairs = [(answer, example.gold) for answer, example in zip(answers, examples, strict=True)]
     classes = _by_class(pairs, examples, kind) if kind.spec.classes else None
-    found = score_of(right(answers, examples, kind), classes)
+    found = score_of(correct(answers, examples, kind), classes)
     measures = kind.scores(pairs)
     if not measures:
         return found
@@ -88,7 +86,9 @@ def measure_lines(scores: Mapping[str, Score]) -> list[str]:
     ]
 
 
-def right(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: Kind) -> list[bool]:
+def correct(
+    answers: Sequence[str | None], examples: Sequence[EvalExample], kind: Kind
+) -> list[bool]:
     """Which answers say the gold label."""
     return [
         answer is not None and kind.same(answer, example.gold)

@@ -15,7 +15,14 @@ from stepdistill.trainer.data.examples import EvalExample, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
 from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine
 from stepdistill.trainer.model.answers import StudentAnswer
-from stepdistill.trainer.scores import Calibration, Score, calibration, measure_lines, right, score
+from stepdistill.trainer.scores import (
+    Calibration,
+    Score,
+    calibration,
+    correct,
+    measure_lines,
+    score,
+)
 from stepdistill.trainer.settings.inference import CompareSettings
 
 
@@ -85,7 +92,7 @@ def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSetting
     answers = _answers(predictor, rows.examples, quiet=settings.quiet)
     rate = len(answers) / (time.perf_counter() - began)
     labels, teachers = [a.label for a in answers], [q.teacher for q in rows.examples]
-    hits, theirs = (right(given, rows.examples, kind) for given in (labels, teachers))
+    hits, theirs = (correct(given, rows.examples, kind) for given in (labels, teachers))
     return Evaluation(
         student=score(labels, rows.examples, kind),
         teacher=score(teachers, rows.examples, kind),
@@ -126,10 +133,7 @@ def _show(console: Console, found: Evaluation) -> None:
         ("student", found.student, found.student_cost_usd),
         ("teacher", found.teacher, found.teacher_cost_usd),
     ):
-        low, high = scored.interval
-        price = "unknown" if cost is None else f"{cost:.4f}"
-        share = f"{scored.accuracy:.3f}"
-        table.add_row(name, share, f"{low:.3f} - {high:.3f}", f"{scored.right}/{scored.n}", price)
+        table.add_row(name, *scored.in_words(), "unknown" if cost is None else f"{cost:.4f}")
     console.print(table)
     gap, (low, high) = found.student_less_teacher, found.student_less_teacher.interval
     lines = [

@@ -41,7 +41,6 @@ def run_of(folder: Path) -> Run:
     results, note = read_results(folder), read_note(folder)
     config, train = results.config, results.train
     explained = explaining(config.table())
-    # A baseline on gold labels learns nothing of its teacher, though its shards name one.
     taught = explained or config.labels == "teacher"
     templates = "+".join(train.templates) if explained else ""
     return Run(

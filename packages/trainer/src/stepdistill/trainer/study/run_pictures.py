@@ -5,6 +5,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from statistics import fmean
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -115,8 +116,8 @@ def _series(panel: str, label: str, runs: pd.DataFrame, column: str) -> Series:
         (float(str(where)), mean_of(part["test_accuracy"].tolist()))
         for where, part in runs.groupby(column, sort=True)
     )
-    known = runs["teacher_accuracy"].dropna()
-    level = None if known.empty else float(known.mean())
+    known = [level for level in runs["teacher_accuracy"].tolist() if level == level]  # not NaN
+    level = fmean(known) if known else None
     return Series(panel=panel, label=label, points=points, runs=runs, level=level)
 
 

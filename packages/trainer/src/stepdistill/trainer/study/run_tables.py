@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -147,14 +148,11 @@ def _duels(part: pd.DataFrame, *, all_pairs: bool) -> Iterator[dict[str, object]
         if not all_pairs and theirs[0] != baseline:
             continue
         # Runs that are alike to the seed are one, a mean: else a pair would count twice.
-        means = {
-            name: side[2].groupby(context, dropna=False)["test_accuracy"].mean()
-            for name, side in (("ours", ours), ("theirs", theirs))
-        }
-        both = pd.concat(means, axis=1, join="inner")  # by what a pair has in common
-        if both.empty:
+        left, right = (_means(side[2], context) for side in (ours, theirs))
+        both = [key for key in left if key in right]
+        if not both:
             continue
-        test = paired(both["ours"].tolist(), both["theirs"].tolist())
+        test = paired([left[key] for key in both], [right[key] for key in both])
         yield {
             **{name: part[name].iloc[0] for name in _PLACE},
             "ours": ours[1],
@@ -165,6 +163,14 @@ def _duels(part: pd.DataFrame, *, all_pairs: bool) -> Iterator[dict[str, object]
             "high": test.difference.high,
             "p": test.p,
         }
+
+
+def _means(runs: pd.DataFrame, context: list[str]) -> dict[tuple[object, ...], float]:
+    """Mean accuracy by what pairs must have in common."""
+    found: dict[tuple[object, ...], list[float]] = {}
+    for *key, accuracy in runs[[*context, "test_accuracy"]].itertuples(index=False):
+        found.setdefault(tuple(key), []).append(float(accuracy))
+    return {key: fmean(values) for key, values in found.items()}
 
 
 _PLACE_OF_CURVE = ("source", "task", "model", *(name for name in CONTEXT[4:]))
@@ -185,8 +191,8 @@ class Curve:
 
     def mean_at(self, share: float, column: str) -> float:
         """A column's mean, interpolated; NaN where it is not known."""
-        means = self.runs.groupby("subsample")[column].mean()
-        return float(np.interp(share, means.index.to_numpy(), means.to_numpy()))
+        means = [self.runs.loc[self.runs["subsample"] == x, column].mean() for x in self.points]
+        return float(np.interp(share, list(self.points), means))
 
     def needed(self) -> float:
         """The share at which the means reach the target's."""

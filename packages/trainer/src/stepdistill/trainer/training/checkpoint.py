@@ -11,9 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
@@ -27,13 +27,67 @@ from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
-from stepdistill.trainer.training.engine import STATE_NAME, Engine
-from stepdistill.trainer.training.loop import TrainingProgress
+from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
 
-_PROGRESS = TypeAdapter(TrainingProgress)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainPoint:
+    """One line of the history: losses are means over the steps since the last line."""
+
+    step: int
+    loss: float
+    losses: dict[str, float]  # of each task, by its name
+    grad_norm: float  # before clipping
+    lr: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidPoint:
+    """One validation."""
+
+    step: int
+    accuracy: float  # 0..1
+    interval: tuple[float, float]
+    right: int
+    n: int
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainingProgress:
+    """How far a run has come: what a checkpoint keeps beside the engine's own state."""
+
+    step: int = 0  # steps done
+    best_step: int = 0  # after which the best validation stood; 0: none yet
+    train: list[TrainPoint] = field(default_factory=list[TrainPoint])
+    valid: list[ValidPoint] = field(default_factory=list[ValidPoint])
+    unlogged: list[StepResult] = field(default_factory=list[StepResult])  # since the last line
+    rows: int = 0  # that this rank learnt from, as the tokens
+    input_tokens: int = 0
+    target_tokens: int = 0
+    padded: int = 0  # tokens of this rank, padding included
+    seconds: float = 0.0  # of training, without validation
+
+    @property
+    def best(self) -> ValidPoint:
+        """The validation of the best step."""
+        return next(point for point in self.valid if point.step == self.best_step)
+
+    def without_a_better(self) -> int:
+        """Validations since the best one."""
+        return sum(point.step > self.best_step for point in self.valid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """progress.json."""
+
+    fingerprint: str
+    ranks: list[TrainingProgress]
+
+
+_KEPT = TypeAdapter(_Kept)
 _UNIVERSAL = "universal"
-
-Weights = dict[str, torch.Tensor]
+_COUNTED = ("rows", "input_tokens", "target_tokens", "padded")
 
 
 class Checkpoints:
@@ -45,30 +99,36 @@ class Checkpoints:
         self._engine, self._student = engine, student
 
     def save_best(self, step: int) -> None:
-        """Keep the student of now as the best."""
-        weights = copy_weights(self._engine)
+        """Keep the student of now as the best, a folder that Hugging Face's classes load."""
+        with self._engine.whole_model() as losses:
+            # On the CPU, since the device has no room for a second student; tied weights once.
+            weights = {
+                name: weight.detach().to("cpu", copy=True)
+                for name, weight in losses.student.named_parameters()
+            }
         if self._engine.world.rank == 0:
             folder = self.best(step)
             with writing(folder), appearing(folder) as draft:
-                save_student(self._student, weights, draft)
+                self._student.model.save_pretrained(draft, state_dict=weights)
+                self._student.tokenizer.save_pretrained(draft)
 
     def save(self, progress: TrainingProgress) -> None:
         """Keep all that going on from here takes, then remove what is older."""
-        with writing(self._folder):
-            self._save(progress)
-
-    def _save(self, progress: TrainingProgress) -> None:
         world = self._engine.world
         whole = self._folder / f"step-{progress.step}"
-        draft = Path(world.from_first(str(_draft(whole)) if world.rank == 0 else None))
-        self._engine.save(draft)
-        shares = world.gather(progress)
-        if world.rank == 0:
-            content = {"fingerprint": self._fingerprint, "ranks": [asdict(one) for one in shares]}
-            write_whole(draft / "progress.json", orjson.dumps(content))
-            _publish(draft, whole)
-            # Only now: until the new folder has its name, the older one is what a kill leaves.
-            self._clean({whole, self.best(progress.best_step)})
+        with writing(self._folder):
+            # DeepSpeed writes from every rank, so all must know the one folder.
+            draft = Path(world.from_first(str(_draft(whole)) if world.rank == 0 else None))
+            self._engine.save(draft)
+            shares = world.gather(progress)
+            if world.rank == 0:
+                kept = _Kept(fingerprint=self._fingerprint, ranks=shares)
+                write_whole(draft / "progress.json", orjson.dumps(asdict(kept)))
+                _publish(draft, whole)
+                # Only now: until the new folder has its name, the older one is what a kill leaves.
+                for folder in self._folder.iterdir():
+                    if folder not in (whole, self.best(progress.best_step)):
+                        shutil.rmtree(folder)
 
     def restore(self, *, universal: bool) -> TrainingProgress:
         """Go on from the last complete step, if there is one; this rank's progress.
@@ -98,19 +158,23 @@ class Checkpoints:
 
     def load_best(self, step: int) -> None:
         """Put the best student's weights into the engine's, for judging."""
-        world = self._engine.world
-        weights = load_file(self.best(step) / "model.safetensors") if world.rank == 0 else None
-        put_weights(self._engine, weights)
-
-    def _clean(self, keep: set[Path]) -> None:
-        for folder in self._folder.iterdir():
-            if folder not in keep:
-                shutil.rmtree(folder)
+        engine = self._engine
+        weights = None
+        if engine.world.rank == 0:
+            weights = load_file(self.best(step) / "model.safetensors")
+        # The optimizer knows nothing of it, so no step may follow.
+        with engine.whole_model(changed=True) as losses, torch.no_grad():
+            for name, weight in losses.student.named_parameters():
+                if weights is not None:
+                    weight.copy_(weights[name])
+                if not engine.in_lockstep:  # else leaving `whole_model` tells the others
+                    engine.world.broadcast(weight)
 
 
 def last_step(output: Path) -> Path | None:
     """The last complete step's folder of a run."""
-    return max((output / CHECKPOINTS_NAME).glob("step-*"), key=_step_of, default=None)
+    steps = (output / CHECKPOINTS_NAME).glob("step-*")
+    return max(steps, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
 def ranks_of(output: Path, fingerprint: str) -> int | None:
@@ -134,31 +198,6 @@ def convert(output: Path) -> None:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise TrainingError(f"{last}: cannot be converted for other ranks ({reason[0]})")
     _publish(draft, last / _UNIVERSAL)
-
-
-def copy_weights(engine: Engine) -> Weights:
-    """The student's weights now, on the CPU; tied ones once."""
-    with engine.whole_model() as losses:
-        return {
-            name: weight.detach().to("cpu", copy=True)
-            for name, weight in losses.student.named_parameters()
-        }
-
-
-def put_weights(engine: Engine, weights: Weights | None) -> None:
-    """Put rank 0's weights into every rank's student. The optimizer knows nothing of it."""
-    with engine.whole_model(changed=True) as losses, torch.no_grad():
-        for name, weight in losses.student.named_parameters():
-            if weights is not None:
-                weight.copy_(weights[name])
-            if not engine.in_lockstep:  # else leaving `whole_model` tells the others
-                engine.world.broadcast(weight)
-
-
-def save_student(student: Student, weights: Weights, folder: Path) -> None:
-    """A folder for AutoModelForSeq2SeqLM and AutoTokenizer."""
-    student.model.save_pretrained(folder, state_dict=weights)
-    student.tokenizer.save_pretrained(folder)
 
 
 @contextmanager
@@ -192,41 +231,30 @@ def _draft(folder: Path) -> Path:
 
 def _publish(draft: Path, folder: Path) -> None:
     """Let a complete draft appear under its name."""
-    for file in _files(draft):
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+    for path in draft.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())  # or a power cut may keep the name and lose the content
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.rpartition("-")[2])
 
 
 def _read(folder: Path, fingerprint: str) -> list[TrainingProgress]:
     path = folder / "progress.json"
     try:
-        content = orjson.loads(path.read_bytes())
-        shares = [_PROGRESS.validate_python(share) for share in content["ranks"]]
-    except (OSError, orjson.JSONDecodeError, KeyError, ValidationError) as error:
+        kept = _KEPT.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}): --force starts again") from None
-    if content["fingerprint"] != fingerprint:
+    if kept.fingerprint != fingerprint:
         raise ConfigError(
             f"{folder}: from other settings or data: take another --output, or --force"
         )
-    return shares
+    return kept.ranks
 
 
 def _shared_out(shares: list[TrainingProgress], rank: int) -> TrainingProgress:
     """The progress for another number of ranks: the first rank takes over all that was counted."""
     mine = shares[0]
-    every = shares if rank == 0 else []
-    mine.rows = sum(share.rows for share in every)
-    mine.input_tokens = sum(share.input_tokens for share in every)
-    mine.target_tokens = sum(share.target_tokens for share in every)
-    mine.padded = sum(share.padded for share in every)
+    for name in _COUNTED:
+        setattr(mine, name, sum(getattr(share, name) for share in shares) if rank == 0 else 0)
     return mine

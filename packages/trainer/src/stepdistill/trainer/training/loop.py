@@ -4,9 +4,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from statistics import fmean as mean
-from typing import Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
 
 import torch
 
@@ -14,136 +14,74 @@ from stepdistill.trainer.data.batches import Batch
 from stepdistill.trainer.data.plan import StepPlan
 from stepdistill.trainer.errors import Stopped, TrainingError
 from stepdistill.trainer.scores import Score
+from stepdistill.trainer.settings.tasks import Table
 from stepdistill.trainer.settings.train import TrainSettings
+from stepdistill.trainer.training.checkpoint import (
+    Checkpoints,
+    TrainingProgress,
+    TrainPoint,
+    ValidPoint,
+)
 from stepdistill.trainer.training.engine import Engine, StepResult
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainPoint:
-    """One line of the history: losses are means over the steps since the last line."""
-
-    step: int
-    loss: float
-    losses: dict[str, float]
-    grad_norm: float
-    lr: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidPoint:
-    """One validation."""
-
-    step: int
-    accuracy: float
-    interval: tuple[float, float]
-    right: int
-    n: int
-
-
-@dataclass(slots=True, kw_only=True)
-class TrainingProgress:
-    """How far a run has come: what a checkpoint keeps beside the engine's own state.
-
-    step: steps done. best_step: after which the best validation stood; 0: none yet.
-    train, valid: the history. unlogged: the steps since its last line.
-    rows, input_tokens, target_tokens: what this rank learnt from.
-    padded: tokens of this rank, padding included.
-    seconds: of training, without validation.
-    """
-
-    step: int = 0
-    best_step: int = 0
-    train: list[TrainPoint] = field(default_factory=list[TrainPoint])
-    valid: list[ValidPoint] = field(default_factory=list[ValidPoint])
-    unlogged: list[StepResult] = field(default_factory=list[StepResult])
-    rows: int = 0
-    input_tokens: int = 0
-    target_tokens: int = 0
-    padded: int = 0
-    seconds: float = 0.0
-
-    @property
-    def best(self) -> ValidPoint:
-        """The validation of the best step."""
-        return next(point for point in self.valid if point.step == self.best_step)
-
-    def without_a_better(self) -> int:
-        """Validations since the best one."""
-        return sum(point.step > self.best_step for point in self.valid)
-
-
-class CheckpointSaver(Protocol):
-    """What the loop asks of checkpoints."""
-
-    def save_best(self, step: int) -> None:
-        """Keep the weights of now as the best."""
-        ...
-
-    def save(self, progress: TrainingProgress) -> None:
-        """Keep all that going on from here takes."""
-        ...
-
 
 Watch = Callable[[int, TrainPoint | None, ValidPoint | None], None]
 """(step done, its log line if any, its validation if any) -> None; called at every step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopParts:
-    """Whom the loop works with. stopping: whether somebody asked the run to stop."""
-
-    engine: Engine
-    plan: StepPlan
-    validate: Callable[[], Score]
-    saver: CheckpointSaver
-    watches: Sequence[Watch]
-    stopping: Callable[[], bool]
-
-
+@dataclass(frozen=True, kw_only=True)
 class Loop:
     """One training run; `run` is the way through it. Every rank must run it alike."""
 
-    def __init__(self, parts: LoopParts, config: TrainSettings, progress: TrainingProgress) -> None:
-        self._parts, self._config, self._progress = parts, config, progress
-        self._table = config.table()
-        self._terms = [task.name for task in self._table] + ["mutual"] * bool(config.mutual)
+    config: TrainSettings
+    progress: TrainingProgress  # grows with every step
+    engine: Engine
+    plan: StepPlan
+    checkpoints: Checkpoints
+    validate: Callable[[], Score]
+    watches: Sequence[Watch]
+    stopping: Callable[[], bool]  # whether somebody asked the run to stop
+
+    @cached_property
+    def _table(self) -> Table:
+        return self.config.table()
 
     def run(self) -> None:
         """Train to the last step. Raises TrainingError (not finite), Stopped (asked to)."""
-        progress = self._progress
+        progress = self.progress
         for step, batches in self._prefetched():
             self._learn(step, batches)
             progress.step = step + 1
             line, valid = self._log(), self._validate()
-            for watch in self._parts.watches:
+            for watch in self.watches:
                 watch(progress.step, line, valid)
             # Asked on every rank, for they stop together.
-            stop = self._parts.engine.world.any(self._parts.stopping())
+            stop = self.engine.world.any(self.stopping())
             is_early = self._stops_early()
             # Before leaving, so that going on, or judging, starts from this very step.
-            if stop or is_early or self._is_due(self._config.checkpoint_every):
-                self._parts.saver.save(progress)
+            if stop or is_early or self._is_due(self.config.checkpoint_every):
+                self.checkpoints.save(progress)
             if is_early:
                 return
-            if stop and progress.step < self._config.steps:
+            if stop and progress.step < self.config.steps:
                 raise Stopped(f"stopped after step {progress.step}: the same command goes on there")
 
     def _prefetched(self) -> Iterator[tuple[int, list[Batch]]]:
         """Each step's batches; the next ones are made while these are learnt."""
-        plan, steps = self._parts.plan, range(self._progress.step, self._config.steps)
+        steps = range(self.progress.step, self.config.steps)
+        # One thread is enough: a step takes longer to learn than to lay out.
         with ThreadPoolExecutor(max_workers=1) as pool:
-            upcoming = [pool.submit(plan.step, step) for step in steps[:1]]
+            upcoming = [pool.submit(self.plan.step, step) for step in steps[:1]]
             for step in steps:
                 batches = upcoming.pop().result()
-                upcoming += [pool.submit(plan.step, step + 1)]
+                upcoming += [pool.submit(self.plan.step, step + 1)]
                 yield step, batches
 
     def _learn(self, step: int, batches: list[Batch]) -> None:
         began = time.perf_counter()
-        engine, config, progress = self._parts.engine, self._config, self._progress
+        config, progress = self.config, self.progress
         # Every step has a random state of its own, so a run that goes on draws the same.
-        torch.manual_seed(hash((config.seed, step, engine.world.rank)))
-        result = engine.step(batches, config.learning_rate(step), self._weights(step))
+        torch.manual_seed(hash((config.seed, step, self.engine.world.rank)))
+        result = self.engine.step(batches, config.learning_rate(step), self._weights(step))
         progress.unlogged.append(_finite(result, step + 1))
         progress.seconds += time.perf_counter() - began
         progress.rows += sum(batch.rows for batch in batches)
@@ -152,35 +90,35 @@ class Loop:
         progress.padded += sum(batch.padded for batch in batches)
 
     def _weights(self, step: int) -> tuple[float, ...]:
-        done = step / max(1, self._config.steps - 1)
+        done = step / max(1, self.config.steps - 1)
         weights = [task.weight_at(done) for task in self._table]
-        return tuple(weights + [self._config.mutual] * bool(self._config.mutual))
+        return tuple(weights + [self.config.mutual] * bool(self.config.mutual))
 
     def _is_due(self, every: int) -> bool:
-        step = self._progress.step
-        return step % every == 0 or step == self._config.steps
+        step = self.progress.step
+        return step % every == 0 or step == self.config.steps
 
     def _log(self) -> TrainPoint | None:
-        if not self._is_due(self._config.log_every):
+        if not self._is_due(self.config.log_every):
             return None
-        step = self._progress.step
-        unlogged = self._progress.unlogged
-        losses = [mean(values) for values in zip(*(r.losses for r in unlogged), strict=True)]
+        step, unlogged = self.progress.step, self.progress.unlogged
+        losses = [fmean(values) for values in zip(*(r.losses for r in unlogged), strict=True)]
+        names = [task.name for task in self._table] + ["mutual"] * bool(self.config.mutual)
         point = TrainPoint(
             step=step,
             loss=sum(w * loss for w, loss in zip(self._weights(step - 1), losses, strict=True)),
-            losses=dict(zip(self._terms, losses, strict=True)),
+            losses=dict(zip(names, losses, strict=True)),
             grad_norm=unlogged[-1].grad_norm,
-            lr=self._config.learning_rate(step - 1),
+            lr=self.config.learning_rate(step - 1),
         )
         unlogged.clear()
-        self._progress.train.append(point)
+        self.progress.train.append(point)
         return point
 
     def _validate(self) -> ValidPoint | None:
-        if not self._is_due(self._config.eval_every):
+        if not self._is_due(self.config.eval_every):
             return None
-        score, progress = self._parts.validate(), self._progress
+        score, progress = self.validate(), self.progress
         point = ValidPoint(
             step=progress.step,
             accuracy=score.accuracy,
@@ -192,12 +130,12 @@ class Loop:
         # At a tie the earlier student stays: the history alone decides, on every rank alike.
         if not progress.best_step or point.right > progress.best.right:
             progress.best_step = progress.step
-            self._parts.saver.save_best(progress.step)
+            self.checkpoints.save_best(progress.step)
         return point
 
     def _stops_early(self) -> bool:
-        patience = self._config.patience
-        return bool(patience) and self._progress.without_a_better() >= patience
+        patience = self.config.patience
+        return bool(patience) and self.progress.without_a_better() >= patience
 
 
 def _finite(result: StepResult, step: int) -> StepResult:

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tensorboardX import SummaryWriter
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.training.loop import TrainPoint, ValidPoint
+from stepdistill.trainer.errors import refused
+from stepdistill.trainer.training.checkpoint import TrainPoint, ValidPoint
 
 _EVERY_S = 5.0
 
@@ -84,9 +85,12 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
     """
 
     def __init__(self, output: Path, trackers: Sequence[str], *, quiet: bool) -> None:
-        for name in trackers:
-            _refuse_missing(name)
-        self._writer = None if quiet else _writer(output / FOLDER_NAME)
+        # On every rank: one that trained on alone would wait for the others forever.
+        if missing := [name for name in trackers if importlib.util.find_spec(name) is None]:
+            raise ConfigError(f"--track {missing[0]}: not installed: pip install {missing[0]}")
+        folder = output / FOLDER_NAME
+        with refused(folder):
+            self._writer = None if quiet else SummaryWriter(str(folder))
         self._reports = [] if quiet else [_tracker(name, output.name) for name in trackers]
 
     def __exit__(self, *_: object) -> None:
@@ -107,19 +111,6 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
             self._writer.add_scalar(name, value, step)
         for report in self._reports:
             report(figures, step)
-
-
-def _writer(folder: Path) -> SummaryWriter:
-    try:
-        return SummaryWriter(str(folder))
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from None
-
-
-def _refuse_missing(name: str) -> None:
-    """On every rank: one that trained on alone would wait for the others forever."""
-    if importlib.util.find_spec(name) is None:
-        raise ConfigError(f"--track {name}: not installed: pip install {name}")
 
 
 def _tracker(name: str, run: str) -> Report:

@@ -30,9 +30,8 @@ from stepdistill.trainer.model.student import (
 )
 from stepdistill.trainer.scores import Calibration, Score, measure_lines
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
-from stepdistill.trainer.training.checkpoint import appearing
+from stepdistill.trainer.training.checkpoint import TrainingProgress, appearing
 from stepdistill.trainer.training.engine import World
-from stepdistill.trainer.training.loop import TrainingProgress
 
 MODEL_NAME = "model"
 _LEAST_S = 1e-9
@@ -40,45 +39,29 @@ _PACKAGES = ("torch", "transformers", "deepspeed", "sentencepiece")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestScores:
-    """The three scores on the test rows."""
-
-    student: Score
-    teacher: Score
-    majority: Score
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingCost:
-    """What training took, all ranks together, and on what. Seconds are without evaluation.
-
-    padding: share of what was computed that was padding, 0..1.
-    tflops_per_s: useful work of all ranks (`flops` in model/student.py).
-    peak_share: of what the ranks' devices could, 0..1; None where that is not known.
-    peak_memory_bytes: the largest of one rank.
-    device, cpus: rank 0's.
-    """
+    """What training took, all ranks together, and on what. Seconds are without evaluation."""
 
     rows_per_s: float
     tokens_per_s: float
     seconds: float
-    padding: float
-    tflops_per_s: float
-    peak_share: float | None
-    peak_memory_bytes: int
-    device: str
+    padding: float  # share of what was computed that was padding, 0..1
+    tflops_per_s: float  # useful work of all ranks (`flops` in model/student.py)
+    peak_share: float | None  # of what the ranks' devices could, 0..1; None: not known
+    peak_memory_bytes: int  # the largest of one rank
+    device: str  # rank 0's, as cpus
     cpus: int
     ranks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """All that a run found out. calibration: of the test rows' labels, where they were scored."""
+    """All that a run found out."""
 
     progress: TrainingProgress
-    scores: TestScores
+    scores: dict[str, Score]  # on the test rows, of student, teacher and majority label
     spent: TrainingCost
-    calibration: Calibration | None
+    calibration: Calibration | None  # of the test rows' labels, where they were scored
     truncations: Sequence[Truncation]
 
 
@@ -86,11 +69,11 @@ def cost(
     student: Student, progress: TrainingProgress, world: World, peak: float | None
 ) -> TrainingCost:
     """Gather what each rank learnt from and held. peak: TFLOP/s of a device, None: look it up."""
-    shares = world.gather((progress, _peak_memory(world)))
+    device, memory = _device_and_memory(world)
+    shares = world.gather((progress, memory))
     ranks, peaks = zip(*shares, strict=True)
     inputs, targets = sum(p.input_tokens for p in ranks), sum(p.target_tokens for p in ranks)
     seconds = max(max(p.seconds for p in ranks), _LEAST_S)
-    device = _device(world)
     tflops = flops(student, inputs, targets) / seconds / 1e12
     peak = peak or known_peak(device)
     return TrainingCost(
@@ -145,7 +128,7 @@ def write_results(
         },
         "valid": asdict(progress.best),
         "steps": progress.step,
-        "test": asdict(found.scores),
+        "test": {who: asdict(each) for who, each in found.scores.items()},
         "calibration": found.calibration and asdict(found.calibration),
         "cut": [asdict(each) for each in found.truncations],
         "cost": asdict(found.spent),
@@ -157,36 +140,23 @@ def write_results(
 
 def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunSummary) -> None:
     """DIR/model: the best student with its card, ready to be used or given away."""
-    shown = {
-        name: (score.accuracy, *score.interval)
-        for name, score in (("student", found.scores.student), ("teacher", found.scores.teacher))
-    }
-    text = card(config, origin, shown, found.scores.student.n, found.progress.best_step)
     use = inference_settings_of(config.table(), origin.task, origin.label, origin.student)
     limits = {name: getattr(config, name) for name in ("max_input_tokens", "max_target_tokens")}
     with appearing(config.output / MODEL_NAME) as draft:
         shutil.copytree(best, draft, dirs_exist_ok=True)
-        (draft / "README.md").write_text(text, encoding="utf-8")
+        (draft / "README.md").write_text(_card(config, origin, found), encoding="utf-8")
         whole = use.model_copy(update=limits).model_dump_json(indent=2)
         (draft / SETTINGS_NAME).write_text(whole + "\n", encoding="utf-8")
 
 
-def show(console: Console, scores: TestScores, output: Path) -> None:
+def show(console: Console, scores: dict[str, Score], output: Path) -> None:
     """The scores as a table, and where things lie."""
-    n = scores.student.n
     table = Table("on test", "accuracy", "95 % interval", "right", box=SIMPLE, pad_edge=False)
-    for name, score in (
-        ("student", scores.student),
-        ("teacher", scores.teacher),
-        ("majority label", scores.majority),
-    ):
-        low, high = score.interval
-        table.add_row(
-            name, f"{score.accuracy:.3f}", f"{low:.3f} - {high:.3f}", f"{score.right}/{n}"
-        )
+    for who, each in scores.items():
+        name = "majority label" if who == "majority" else who
+        table.add_row(name, *each.in_words())
     console.print(table)
-    every = {"student": scores.student, "teacher": scores.teacher, "majority": scores.majority}
-    for line in measure_lines(every):
+    for line in measure_lines(scores):
         console.print(line, soft_wrap=True, highlight=False)
     for what, name in (("model", MODEL_NAME), ("results", RESULTS_NAME)):
         console.print(f"{what:<8} {output / name}", soft_wrap=True, highlight=False, markup=False)
@@ -222,18 +192,13 @@ def _templates(split: DataSplit) -> list[str]:
     return sorted({name for r in records if (name := r.templates.rationale) is not None})
 
 
-def _peak_memory(world: World) -> int:
-    """Bytes: of the GPU where there is one, else of the process."""
+def _device_and_memory(world: World) -> tuple[str, int]:
+    """The device's name, and bytes held at most: of the GPU, else of the process."""
     if world.device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
+        return torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held if platform.system() == "Darwin" else held * 1024
-
-
-def _device(world: World) -> str:
-    if world.device.type == "cuda":
-        return torch.cuda.get_device_name()
-    return f"cpu ({platform.machine()})"
+    unit = 1 if platform.system() == "Darwin" else 1024  # Linux counts in KiB
+    return f"cpu ({platform.machine()})", held * unit
 
 
 _CARD = """---
@@ -261,30 +226,21 @@ Distilled step by step with stepdistill: a T5 that learnt from the labels and ra
 """
 
 
-def card(
-    config: TrainSettings,
-    origin: Manifest,
-    scores: dict[str, tuple[float, float, float]],
-    n: int,
-    step: int,
-) -> str:
-    """scores: name -> (accuracy, low, high) on n test rows. step: of the best validation."""
-    lines = [
-        f"| {who} | {a:.3f} | {low:.3f} - {high:.3f} |" for who, (a, low, high) in scores.items()
-    ]
+def _card(config: TrainSettings, origin: Manifest, found: RunSummary) -> str:
+    told = {who: found.scores[who].in_words() for who in ("student", "teacher")}
     return _CARD.format(
         base=config.model,
         task=origin.task,
         teacher=origin.teacher.model,
         labels=config.labels,
         mode=config.mode,
-        n=n,
-        scores="\n".join(lines),
+        n=found.scores["student"].n,
+        scores="\n".join(f"| {who} | {share} | {ends} |" for who, (share, ends, _) in told.items()),
         template=origin.student.input.replace("\n", "\\n"),
         rows=origin.counts.records,
         split=origin.split,
         fingerprint=origin.fingerprint,
-        step=step,
+        step=found.progress.best_step,
         steps=config.steps,
         seed=config.seed,
     )
