@@ -16,16 +16,12 @@ from stepdistill.trainer.data.tokens import Ints, TaskTokens, Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """A task's inputs and targets in lines; line i of the targets answers line i of the inputs.
+    """A task's inputs and targets in lines; line i of the targets answers line i of the inputs."""
 
-    inputs, targets: token ids. numbers: which input each token of `inputs` belongs to, from 1.
-    blocks: which target each token of `targets` belongs to, from 0.
-    """
-
-    inputs: list[Ints]
-    numbers: list[Ints]
+    inputs: list[Ints]  # token ids, as targets
+    numbers: list[Ints]  # which input each token of `inputs` belongs to, from 1
     targets: list[Ints]
-    blocks: list[Ints]
+    blocks: list[Ints]  # which target each token of `targets` belongs to, from 0
 
 
 def share_lines(inputs: Ints, targets: Ints, most: int) -> list[list[int]]:
@@ -70,37 +66,27 @@ def _numbered(line: Sequence[int], parts: Sequence[Ints]) -> Ints:
     return np.repeat(line, [len(parts[i]) for i in line])
 
 
-IGNORED = -100
+IGNORED = -100  # what cross_entropy leaves out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How rows are laid out.
+    """How rows are laid out."""
 
-    round_to: lengths in tokens are padded to a multiple of it.
-    pack: inputs share lines of so many tokens; None: each has a line of its own.
-    """
-
-    round_to: int = 1
-    pack: int | None = None
+    round_to: int = 1  # lengths are padded to a multiple: it suits a GPU's tiles and a compiler
+    pack: int | None = None  # inputs share lines of so many tokens; None: each has its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """One task's targets in a batch.
+    """One task's targets in a batch."""
 
-    ids: (lines, longest), padded with -100.
-    inputs: how many of the batch's lines of input are the task's, after those of tasks before it.
-    source: (targets,), which of these inputs a target answers; None: target i answers input i.
-    weights: (targets,); None: all 1.
-    blocks: as ids, the number of the target that a token belongs to, -1 at padding, where line i
-        answers the task's line i of input; None: line i is target i.
-    """
-
-    ids: torch.Tensor
-    inputs: int
-    source: torch.Tensor | None
-    weights: torch.Tensor | None
+    ids: torch.Tensor  # (lines, longest), padded with -100
+    inputs: int  # lines of the batch's input that are the task's, after those of tasks before it
+    source: torch.Tensor | None  # (targets,), which of these inputs it answers; None: the i-th
+    weights: torch.Tensor | None  # (targets,); None: all 1
+    # As ids: the number of the target that a token belongs to, -1 at padding, where line i answers
+    # the task's line i of input; None: line i is target i.
     blocks: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> "Targets":
@@ -111,28 +97,21 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A micro-batch.
+    """A micro-batch. Counts of rows and tokens are of it alone."""
 
-    input_ids: (all tasks' lines of input, longest), padded with 0.
-    mask: as input_ids, 1 at real tokens; where inputs share lines, the input's number, from 1.
-    targets: one for each task, None where no row has any.
-    pairs: (2, n), where the n rows that have both of the first two tasks stand among the inputs of
-        the one and of the other; None where none has.
-    totals: target tokens of each task in the whole step, over all ranks and micro-batches, weighed;
-        then the rows with a pair, where they are asked for.
-    rows, input_tokens, target_tokens: of this batch alone, padding not counted.
-    padded: tokens, padding counted.
-    """
-
-    input_ids: torch.Tensor
-    mask: torch.Tensor
-    targets: tuple[Targets | None, ...]
+    input_ids: torch.Tensor  # (all tasks' lines of input, longest), padded with 0
+    mask: torch.Tensor  # as input_ids, 1 at real tokens; in shared lines the input's number, from 1
+    targets: tuple[Targets | None, ...]  # one for each task, None where no row has any
+    # (2, n): where the n rows that have both of the first two tasks stand among the inputs of the
+    # one and of the other; None where none has.
     pairs: torch.Tensor | None
+    # Target tokens of each task in the whole step, over all ranks and micro-batches, weighed; then
+    # the rows with a pair, where they are asked for.
     totals: tuple[float, ...]
     rows: int
-    input_tokens: int
+    input_tokens: int  # padding not counted, as in target_tokens
     target_tokens: int
-    padded: int
+    padded: int  # tokens, padding counted
 
     @property
     def packed(self) -> bool:
@@ -154,15 +133,15 @@ def collate(
     parts = [
         _part(task, rows, layout, join=join) for task, join in zip(tokens, forced, strict=True)
     ]
-    lines = [part for part in parts if part is not None]
+    lines = [part[0] for part in parts if part is not None]
     inputs = [ids for line in lines for ids in line.inputs]
-    targets = tuple(None if part is None else part.targets for part in parts)
-    answers = [line.targets.ids for line in lines]
+    answers = [part[1].ids for part in parts if part is not None]
+    # All tasks' inputs go through the encoder at once: (lines of all tasks, longest).
     input_ids = _pad(inputs, 0, layout.round_to)
     return Batch(
         input_ids=input_ids,
         mask=_pad([ids for line in lines for ids in line.numbers], 0, layout.round_to),
-        targets=targets,
+        targets=tuple(None if part is None else part[1] for part in parts),
         pairs=_pairs(tokens, rows),
         totals=totals,
         rows=len(rows),
@@ -190,11 +169,6 @@ def pad_inputs(rows: Sequence[Ints], round_to: int = 1) -> tuple[torch.Tensor, t
     return _pad(rows, 0, round_to), _pad([np.ones_like(row) for row in rows], 0, round_to)
 
 
-def pad_targets(rows: Sequence[Ints], round_to: int = 1) -> torch.Tensor:
-    """Token ids padded with -100: (rows, longest)."""
-    return _pad(rows, IGNORED, round_to)
-
-
 def shared_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
     """Targets in lines, one for each input. answers: the token ids of each input's targets."""
     every = [ids for part in answers for ids in part]
@@ -205,7 +179,7 @@ def shared_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
         for end, count, part in zip(ends, counts, answers, strict=True)
     ]
     return Targets(
-        ids=pad_targets([np.concatenate(part) for part in answers]),
+        ids=_pad([np.concatenate(part) for part in answers], IGNORED, 1),
         inputs=len(answers),
         source=None
         if len(every) == len(answers)
@@ -215,38 +189,31 @@ def shared_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """One task's lines of input, the number of the input at each of their tokens, its targets."""
-
-    inputs: list[Ints]
-    numbers: list[Ints]
-    targets: Targets
+_Part = tuple[Lines, Targets]
 
 
 def _part(task: TaskTokens, rows: Ints, layout: Layout, *, join: bool) -> _Part | None:
+    """One task's lines, and its targets as tensors."""
     here = rows[task.counts(rows) > 0]
     if not len(here):
         return _joining(task, packed=layout.pack is not None) if join else None
     numbers = _lines(task, here)
     source = np.repeat(np.arange(len(here)), task.counts(here))
     inputs, answers = [task.inputs[row] for row in here], [task.targets[line] for line in numbers]
-    lines = pack(inputs, answers, source, layout.pack) if layout.pack else _apart(inputs, answers)
+    if layout.pack:
+        lines = pack(inputs, answers, source, layout.pack)
+    else:
+        numbered = [np.ones_like(ids) for ids in inputs]
+        lines = Lines(inputs=inputs, numbers=numbered, targets=answers, blocks=[])
     weights = task.weights[numbers]
     targets = Targets(
-        ids=pad_targets(lines.targets, layout.round_to),
+        ids=_pad(lines.targets, IGNORED, layout.round_to),
         inputs=len(lines.inputs),
         source=None if len(answers) == len(here) else torch.from_numpy(source),
         weights=None if (weights == 1).all() else torch.from_numpy(weights.copy()),
         blocks=_pad(lines.blocks, -1, layout.round_to) if layout.pack else None,
     )
-    return _Part(inputs=lines.inputs, numbers=lines.numbers, targets=targets)
-
-
-def _apart(inputs: list[Ints], targets: list[Ints]) -> Lines:
-    """A line for each."""
-    numbers = [np.ones_like(ids) for ids in inputs]
-    return Lines(inputs=inputs, numbers=numbers, targets=targets, blocks=[])
+    return lines, targets
 
 
 def _line_lengths(task: TaskTokens, rows: Ints, layout: Layout) -> tuple[Ints, Ints]:
@@ -273,9 +240,9 @@ def _joining(task: TaskTokens, *, packed: bool) -> _Part:
     """An input whose only target counts for nothing."""
     row = task.inputs[int(task.counts().argmax())]
     blocks = torch.tensor([[0]]) if packed else None
-    ids = torch.tensor([[IGNORED]])
+    ids = torch.tensor([[IGNORED]])  # (1, 1)
     targets = Targets(ids=ids, inputs=1, source=None, weights=None, blocks=blocks)
-    return _Part(inputs=[row], numbers=[np.ones_like(row)], targets=targets)
+    return Lines(inputs=[row], numbers=[np.ones_like(row)], targets=[], blocks=[]), targets
 
 
 def _lines(task: TaskTokens, rows: Ints) -> Ints:

@@ -1,8 +1,8 @@
 """record -> example: what the student reads, and what it is to say."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from stepdistill.common.errors import ShardError
 from stepdistill.common.kinds.kind import Kind
@@ -12,7 +12,7 @@ from stepdistill.common.record import Record
 from stepdistill.common.uniform import uniform_of_text
 from stepdistill.trainer.data.shards import DataSplit, SplitPart
 from stepdistill.trainer.settings.tasks import explaining
-from stepdistill.trainer.settings.train import Labels, TrainSettings
+from stepdistill.trainer.settings.train import TrainSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +25,13 @@ class TaskText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One row to learn from. labels: one, unless the votes are learnt; weights sum to 1.
-
-    rationales: none where there is nothing to explain. weight: of the whole row.
-    """
+    """One row to learn from."""
 
     id: str
     input: str
-    labels: tuple[TaskText, ...]
-    rationales: tuple[TaskText, ...] = ()
-    weight: float = 1.0
+    labels: tuple[TaskText, ...]  # one, unless the votes are learnt; weights sum to 1
+    rationales: tuple[TaskText, ...] = ()  # none where there is nothing to explain
+    weight: float = 1.0  # of the whole row
 
     @property
     def label(self) -> str:
@@ -53,16 +50,13 @@ class TrainSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalExample:
-    """One row to be judged on. teacher: None where the teacher gave no label.
-
-    choices: the labels it can have, where they are known; empty where they are not.
-    """
+    """One row to be judged on."""
 
     id: str
     input: str
     gold: str
-    teacher: str | None
-    choices: tuple[str, ...] = ()
+    teacher: str | None  # None: the teacher gave no label
+    choices: tuple[str, ...] = ()  # the labels it can have; empty where they are not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +102,7 @@ def eval_set(split: DataSplit) -> EvalSet:
             input=input_of(part, record),
             gold=gold,
             teacher=_text(record.label),
-            choices=choices_of(part, record),
+            choices=kind_of(part.manifest.label).choices(record.input),
         )
         for part in split.parts
         for record in part.records
@@ -132,11 +126,6 @@ def input_of(part: SplitPart, record: Record) -> str:
             f"{part.folder}: the student's template asks for {{{error.args[0]}}}, which row "
             f"{record.id} lacks: mend `student.input` in task.yaml and annotate again"
         ) from None
-
-
-def choices_of(part: SplitPart, record: Record) -> tuple[str, ...]:
-    """The labels that the row can have, where the task has a closed set of them."""
-    return kind_of(part.manifest.label).choices(record.input)
 
 
 Row = tuple[str, tuple[Record, ...]]
@@ -168,44 +157,30 @@ def _subsample(rows: list[Row], share: float, seed: int) -> list[Row]:
 
 
 def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example | None:
-    """most: rationales to learn from."""
+    """None where no record has a label. most: rationales to learn from."""
     text, records = row
-    labelled = next((r for r in records if _label(r, config.labels) is not None), None)
-    if labelled is None:
+    gold = config.labels == "gold"
+    labels = ((r, _text(r.gold if gold else r.label)) for r in records)
+    record, label = next(((r, told) for r, told in labels if told is not None), (None, None))
+    if record is None or label is None:
         return None
-    example = Example(
-        id=labelled.id,
+    votes = record.label_votes if config.soft_labels and not gold else None
+    shares = {name: count / sum(votes.values()) for name, count in votes.items()} if votes else {}
+    # The first that differ, over all folders; together they are as heavy as one.
+    told = (_text(each.rationale) for each in records)
+    reasons = [reason for reason in dict.fromkeys(told) if reason is not None][:most]
+    confidence = record.label_confidence if config.row_weight == "confidence" else None
+    return Example(
+        id=record.id,
         input=text,
-        labels=_labels(labelled, config, kind),
-        rationales=_rationales(records, most),
+        labels=tuple(
+            TaskText(text=kind.target(name), weight=share)
+            for name, share in (shares or {label: 1.0}).items()
+            if share
+        ),
+        rationales=tuple(TaskText(text=one, weight=1 / len(reasons)) for one in reasons),
+        weight=1.0 if confidence is None else confidence,
     )
-    if config.row_weight == "confidence" and labelled.label_confidence is not None:
-        return replace(example, weight=labelled.label_confidence)
-    return example
-
-
-def _label(record: Record, labels: Labels) -> str | None:
-    return _text(record.gold if labels == "gold" else record.label)
-
-
-def _labels(record: Record, config: TrainSettings, kind: Kind) -> tuple[TaskText, ...]:
-    label = _label(record, config.labels)
-    assert label is not None  # the caller looked
-    votes = record.label_votes
-    if not config.soft_labels or config.labels == "gold" or not votes:
-        return (TaskText(text=kind.target(label)),)
-    every = sum(votes.values())
-    return tuple(
-        TaskText(text=kind.target(name), weight=count / every)
-        for name, count in votes.items()
-        if count
-    )
-
-
-def _rationales(records: Sequence[Record], most: int) -> tuple[TaskText, ...]:
-    """The first `most` that differ, all together as heavy as one."""
-    texts = list(dict.fromkeys(text for r in records if (text := _text(r.rationale)) is not None))
-    return tuple(TaskText(text=text, weight=1 / len(texts[:most])) for text in texts[:most])
 
 
 def _text(text: str | None) -> str | None:

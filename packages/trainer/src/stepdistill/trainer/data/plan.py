@@ -22,35 +22,26 @@ POOL_STEPS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
-    """How a step is shared out.
-
-    accumulate: micro-batches of a step, at least.
-    most_tokens: padded tokens of one rank's micro-batch at most, so that a step may have more of
-        them; None: no limit.
-    lockstep: all ranks must run the same layers (ZeRO-3), so a rank without a row for a task joins
-        in with a target that counts for nothing.
-    """
+    """How a step is shared out."""
 
     rank: int = 0
     ranks: int = 1
-    accumulate: int = 1
-    most_tokens: int | None = None
+    accumulate: int = 1  # micro-batches of a step, at least
+    most_tokens: int | None = None  # of one rank's micro-batch, padding included; None: no limit
+    # All ranks must run the same layers (ZeRO-3), so a rank without a row for a task joins in with
+    # a target that counts for nothing.
     lockstep: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSettings:
-    """batch_size: rows of a step, over all ranks and micro-batches.
+    """What a step holds, and how it is laid out."""
 
-    layout: of every batch; lengths that are rounded suit a GPU's tiles and a compiler.
-    mutual: how many rows of a step have both the first and the second task is counted too.
-    """
-
-    batch_size: int
+    batch_size: int  # rows of a step, over all ranks and micro-batches
     seed: int
     sharing: Sharing = field(default_factory=Sharing)
     layout: Layout = field(default_factory=Layout)
-    mutual: bool = False
+    mutual: bool = False  # count the rows that have both the first and the second task, too
 
 
 class StepPlan:

@@ -8,6 +8,7 @@ shards of the same run. An explanation or a label that is missing or blank stays
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from stepdistill.common.manifest import Counts, Manifest, ShardEntry
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.shards import read_manifest, read_records, verify
 from stepdistill.common.uniform import uniform_of_text
+from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.settings.train import TrainSettings
 
 _NOBODY = PartRef(label=None, rationale=None)
@@ -30,9 +32,11 @@ _Line = TypeVar("_Line", bound=BaseModel)
 
 
 class _Row(BaseModel):
+    """A line of a file of rows."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str | int | None = None
+    id: str | int | None = None  # None: its place in the file, from 0
     input: dict[str, str]
     gold: str | None = None
     label: str | None = None
@@ -48,74 +52,41 @@ class _CotLine(BaseModel):
     explanation: str | None = None
 
 
-def read_file(path: Path, split: str, like: Manifest) -> tuple[Manifest, tuple[Record, ...]]:
-    """The rows of a file as records, with a manifest made for it. Raises ShardError."""
-    records = [
+def _read_file(path: Path, split: str, like: Manifest) -> tuple[Manifest, tuple[Record, ...]]:
+    """The rows of a file as records, with a manifest made for it."""
+    records = tuple(
         Record(
+            **row.model_dump(exclude={"id"}),
             id=str(number if row.id is None else row.id),
             split=split,
             index=number,
-            input=row.input,
-            label=row.label,
-            rationale=row.rationale,
-            gold=row.gold,
             templates=_NOBODY,
             keys=_NOBODY,
             confidence=None,
         )
         for number, row in enumerate(_lines(path, _Row))
-    ]
-    return _manifest(path, split, len(records), like), tuple(records)
-
-
-def with_cot(records: tuple[Record, ...], path: Path) -> tuple[Record, ...]:
-    """The records with label and rationale from the original's file, line by line.
-
-    Raises ShardError when there is not a line for each record.
-    """
-    lines = list(_lines(path, _CotLine))
-    if len(lines) != len(records):
-        raise ShardError(
-            f"--cot {path}: {len(lines)} lines for {len(records)} rows: it goes by the order of "
-            "the rows, so name the very file of rows that it was made for"
-        )
-    return tuple(
-        replace(record, label=line.label, rationale=line.explanation)
-        for record, line in zip(records, lines, strict=True)
     )
+    entry = _entry(path, len(records))
+    counts = Counts(rows=len(records), records=len(records), rejected={})
+    changes = {"split": split, "counts": counts, "shards": [entry], "fingerprint": entry.sha256}
+    return like.model_copy(update=changes), records
 
 
 def _lines(path: Path, kind: type[_Line]) -> Iterator[_Line]:
-    try:
+    with refused(path, "read", ShardError):
         content = path.read_bytes().splitlines()
-    except OSError as error:
-        raise ShardError(f"{path}: cannot be read ({error.strerror})") from None
     for number, line in enumerate(content, start=1):
         try:
-            yield kind.model_validate(orjson.loads(line))
-        except (orjson.JSONDecodeError, ValidationError) as error:
-            raise ShardError(f"{path} line {number}: {_first(error)}") from None
+            yield kind.model_validate_json(line)
+        except ValidationError as error:
+            raise ShardError(f"{path} line {number}: {first_problem(error, 'row')}") from None
 
 
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return ": ".join([*map(str, first["loc"]), first["msg"]])
-    return f"not JSON ({error})"
-
-
-def entry_of(path: Path, rows: int) -> ShardEntry:
+def _entry(path: Path, rows: int) -> ShardEntry:
     """A file as a manifest lists it."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     return ShardEntry(file=path.name, rows=rows, bytes=len(content), sha256=digest)
-
-
-def _manifest(path: Path, split: str, rows: int, like: Manifest) -> Manifest:
-    entry = entry_of(path, rows)
-    counts = Counts(rows=rows, records=rows, rejected={})
-    changes = {"split": split, "counts": counts, "shards": [entry], "fingerprint": entry.sha256}
-    return like.model_copy(update=changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +100,9 @@ class SplitPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSplit:
-    """All folders given for one use. name: train, valid or test, whatever the folders say."""
+    """All folders given for one use."""
 
-    name: str
+    name: str  # train, valid or test, whatever the folders say
     parts: tuple[SplitPart, ...]
 
     def records(self) -> Iterator[Record]:
@@ -197,7 +168,7 @@ def _put_aside(split: DataSplit, share: float) -> tuple[DataSplit, DataSplit]:
 
 
 def read_split(name: str, folders: Sequence[Path], like: Manifest | None = None) -> DataSplit:
-    """Read and check some folders, or files (data/files.py), as one split. Raises ShardError.
+    """Read and check some folders, or files, as one split. Raises ShardError.
 
     like: what files take their labels' kind and the student's template from.
     """
@@ -214,36 +185,41 @@ def _first_manifest(paths: Sequence[Path]) -> Manifest:
 
 
 def _with_cot(split: DataSplit, cot: Path) -> DataSplit:
+    """The split with label and rationale from the original's file, line by line."""
     if len(split.parts) != 1:
         raise ShardError(f"--cot {cot}: goes with one --train, the rows that it was made for")
     [part] = split.parts
-    records = with_cot(part.records, cot)
-    shards = [*part.manifest.shards, entry_of(cot, len(records))]
+    lines = list(_lines(cot, _CotLine))
+    if len(lines) != len(part.records):
+        raise ShardError(
+            f"--cot {cot}: {len(lines)} lines for {len(part.records)} rows: it goes by the order "
+            "of the rows, so name the very file of rows that it was made for"
+        )
+    records = tuple(
+        replace(record, label=line.label, rationale=line.explanation)
+        for record, line in zip(part.records, lines, strict=True)
+    )
+    # Listed as a shard, so that other explanations make another run.
+    shards = [*part.manifest.shards, _entry(cot, len(records))]
     manifest = part.manifest.model_copy(update={"shards": shards})
     return replace(split, parts=(replace(part, manifest=manifest, records=records),))
 
 
 def _part(folder: Path, name: str, like: Manifest | None) -> SplitPart:
     if folder.is_file() and like is not None:
-        manifest, records = read_file(folder, name, like)
+        manifest, records = _read_file(folder, name, like)
     else:
         manifest = read_manifest(folder)
         verify(folder, manifest)
         records = tuple(read_records(folder, manifest))
-    _check_ids(folder, records)
+    # Labels and rationales are joined by id: one that stands twice joins the wrong rows.
+    [(most, times)] = Counter(record.id for record in records).most_common(1) or [("", 0)]
+    if times > 1:
+        raise ShardError(
+            f"{folder}: row id {most} stands twice: make the ids of the dataset unique or "
+            "leave `id` out of task.yaml, and annotate again (nothing is paid for twice)"
+        )
     return SplitPart(folder=folder, manifest=manifest, records=records)
-
-
-def _check_ids(folder: Path, records: Sequence[Record]) -> None:
-    """Labels and rationales are joined by id, so an id that stands twice joins the wrong rows."""
-    seen: set[str] = set()
-    for record in records:
-        if record.id in seen:
-            raise ShardError(
-                f"{folder}: row id {record.id} stands twice: make the ids of the dataset unique or "
-                "leave `id` out of task.yaml, and annotate again (nothing is paid for twice)"
-            )
-        seen.add(record.id)
 
 
 def _one_kind(splits: Sequence[DataSplit]) -> Kind:

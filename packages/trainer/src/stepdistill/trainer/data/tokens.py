@@ -17,7 +17,7 @@ import orjson
 from numpy.typing import NDArray
 
 from stepdistill.trainer.data.examples import Example, TaskText
-from stepdistill.trainer.errors import TrainingError
+from stepdistill.trainer.errors import TrainingError, refused
 from stepdistill.trainer.settings.tasks import SEPARATOR, Table, Task
 
 Ints = NDArray[np.integer[Any]]
@@ -33,8 +33,8 @@ Encode = Callable[[Sequence[str], int], list[list[int]]]
 class Ragged:
     """Rows of token ids, one after the other: row i is flat[starts[i]:starts[i + 1]]."""
 
-    flat: Ints
-    starts: Ints
+    flat: Ints  # (tokens of all rows,)
+    starts: Ints  # (rows + 1,)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -49,18 +49,13 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTokens:
-    """One task's inputs and targets over all examples.
+    """One task's inputs and targets over all examples."""
 
-    inputs: one for each example; empty where the example has no target in this task.
-    targets: example i's are first[i] to first[i + 1]; weights: (targets,), 1 unless weighed.
-    cut: how many inputs and how many targets were longer than the limit.
-    """
-
-    inputs: Ragged
-    targets: Ragged
-    first: Ints
-    weights: Floats
-    cut: tuple[int, int]
+    inputs: Ragged  # one for each example; empty where it has no target in this task
+    targets: Ragged  # example i's are first[i] to first[i + 1]
+    first: Ints  # (examples + 1,)
+    weights: Floats  # (targets,), 1 unless weighed
+    cut: tuple[int, int]  # how many inputs, and how many targets, were longer than the limit
 
     def counts(self, examples: Ints | slice = slice(None)) -> Ints:
         """How many targets these examples have in this task, else all of them."""
@@ -81,19 +76,14 @@ class LengthLimits:
 
 def targets_of(task: Task, example: Example) -> list[TaskText]:
     """What the example is to be answered with in this task; none: the task skips it."""
-    if task.target == "label":
-        targets = example.labels
-    elif task.target == "rationale":
+    before = ""
+    if task.target == "rationale":
         targets = example.rationales
-    elif example.rationales:
-        label = example.label
-        targets = tuple(
-            TaskText(text=f"{label}{SEPARATOR}{reason.text}", weight=reason.weight)
-            for reason in example.rationales
-        )
-    else:
+    elif task.target == "label" or not example.rationales:
         targets = example.labels
-    return [TaskText(text=one.text, weight=one.weight * example.weight) for one in targets]
+    else:
+        before, targets = f"{example.label}{SEPARATOR}", example.rationales
+    return [TaskText(text=before + one.text, weight=one.weight * example.weight) for one in targets]
 
 
 def truncate(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[list[int]], int]:
@@ -126,7 +116,7 @@ def kept(
 
 def save(tokens: Tokens, folder: Path) -> None:
     """Write the arrays; the folder appears whole. Raises TrainingError when it cannot."""
-    try:
+    with refused(f"--cache {folder.parent}", kind=TrainingError):
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
         for number, task in enumerate(tokens):
@@ -136,8 +126,6 @@ def save(tokens: Tokens, folder: Path) -> None:
             shutil.rmtree(draft)
         else:
             draft.rename(folder)
-    except OSError as error:
-        raise TrainingError(f"--cache {folder.parent}: cannot be written ({error})") from None
 
 
 def load(folder: Path, tasks: int) -> Tokens:
@@ -152,11 +140,9 @@ def _tokenise(
     examples: Sequence[Example], task: Task, encode: Encode, limits: LengthLimits
 ) -> TaskTokens:
     targets = [targets_of(task, example) for example in examples]
-    asked = [
-        task.prefix + example.input
-        for example, targets in zip(examples, targets, strict=True)
-        if targets
-    ]
+    pairs = zip(examples, targets, strict=True)
+    # What has no target is not read either, so it costs no tokens.
+    asked = [task.prefix + example.input for example, answers in pairs if answers]
     encoded, long_inputs = truncate(encode, asked, limits.input)
     every = [one for targets in targets for one in targets]
     answers, long_targets = truncate(encode, [one.text for one in every], limits.target)
@@ -208,14 +194,14 @@ def _load(folder: Path, number: int) -> TaskTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truncation:
-    """Of `of` texts of a kind, `cut` were longer than `limit` tokens; `option` sets the limit."""
+    """How many texts of a kind were too long."""
 
     split: str
-    what: str
-    cut: int
-    of: int
-    limit: int
-    option: str
+    what: str  # `inputs of explain`
+    cut: int  # texts longer than the limit
+    of: int  # texts in all
+    limit: int  # tokens
+    option: str  # that sets the limit
 
     def __str__(self) -> str:
         """One line for the screen."""
@@ -225,12 +211,10 @@ class Truncation:
         )
 
 
-def truncated_inputs(
-    split: str, what: str, counts: tuple[int, int], limits: LengthLimits
-) -> Truncation:
-    """counts: (how many were cut, of how many)."""
-    cut, of = counts
-    limit, option = limits.input, "--max-input-tokens"
+def truncation(split: str, what: str, cut: int, of: int, limits: LengthLimits) -> Truncation:
+    """what: `inputs ...` or `targets ...`, which says whose limit it is."""
+    side = "input" if what.startswith("inputs") else "target"
+    limit, option = getattr(limits, side), f"--max-{side}-tokens"
     return Truncation(split=split, what=what, cut=cut, of=of, limit=limit, option=option)
 
 
@@ -238,17 +222,9 @@ def truncations_of(tokens: Tokens, table: Table, limits: LengthLimits) -> Sequen
     """Each task's inputs and targets of the training rows."""
     found: list[Truncation] = []
     for task, made in zip(table, tokens, strict=True):
-        inputs, targets = made.cut
-        asked = int((made.counts() > 0).sum())
+        (inputs, targets), asked = made.cut, int((made.counts() > 0).sum())
         found += [
-            truncated_inputs("train", f"inputs of {task.name}", (inputs, asked), limits),
-            Truncation(
-                split="train",
-                what=f"targets of {task.name}",
-                cut=targets,
-                of=len(made.targets),
-                limit=limits.target,
-                option="--max-target-tokens",
-            ),
+            truncation("train", f"inputs of {task.name}", inputs, asked, limits),
+            truncation("train", f"targets of {task.name}", targets, len(made.targets), limits),
         ]
     return found

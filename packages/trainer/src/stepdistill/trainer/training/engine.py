@@ -112,25 +112,22 @@ def stop() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """What DeepSpeed must know. clip: the gradient's norm at most. universal: load as such."""
+    """What DeepSpeed must know."""
 
-    zero: int = 0
+    zero: int = 0  # stage
     bf16: bool = False
-    clip: float = 1.0
+    clip: float = 1.0  # the gradient's norm at most
     weight_decay: float = 0.0
-    mutual: bool = False
-    universal: bool = False
+    mutual: bool = False  # one more term of the loss
+    universal: bool = False  # load a checkpoint that was converted for other ranks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """One optimizer step. losses: of each term, over its total on all ranks.
+    """One optimizer step."""
 
-    grad_norm: of the whole step, before clipping.
-    """
-
-    losses: tuple[float, ...]
-    grad_norm: float
+    losses: tuple[float, ...]  # of each term, over its total on all ranks
+    grad_norm: float  # of the whole step, before clipping
 
 
 class Engine:

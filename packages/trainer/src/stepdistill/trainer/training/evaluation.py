@@ -20,29 +20,22 @@ _ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalBatches:
-    """Examples to judge as token ids, longest first, in batches that are the same on all ranks.
-
-    batches: (index of the example, its token ids).
-    longest_answer: tokens, over the gold labels.
-    whole: an answer is the label alone.
-    by: how an answer is found.
-    cut: inputs that were too long.
-    """
+    """Examples to judge as token ids, longest first, in batches that are the same on all ranks."""
 
     examples: Sequence[EvalExample]
-    batches: Sequence[Sequence[tuple[int, Ints]]]
-    longest_answer: int
-    whole: bool
-    by: EvaluateBy
-    cut: int
+    batches: Sequence[Sequence[tuple[int, Ints]]]  # (index of the example, its token ids)
+    longest_answer: int  # tokens, over the gold labels
+    whole: bool  # an answer is the label alone
+    by: EvaluateBy  # how an answer is found
+    cut: int  # inputs that were too long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalAnswers:
-    """The labels that were answered, and how probable each was; None where that is not known."""
+    """The labels that were answered."""
 
     labels: Sequence[str]
-    probabilities: Sequence[float] | None
+    probabilities: Sequence[float] | None  # 0..1; None: not known
 
 
 def tokenise_eval(

@@ -18,7 +18,7 @@ from stepdistill.trainer.data.tokens import (
     load,
     save,
     tokenise,
-    truncated_inputs,
+    truncation,
     truncations_of,
 )
 from stepdistill.trainer.model.student import Student, compile_student, from_scratch, pretrained
@@ -43,10 +43,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInputs:
-    """Everything read and checked: what is left is the work. counts: as report.data_counts.
-
-    origin: the manifest of the first training folder.
-    """
+    """Everything read and checked: what is left is the work."""
 
     config: TrainSettings
     fingerprint: str
@@ -54,13 +51,13 @@ class RunInputs:
     valid: EvalSet
     test: EvalSet
     kind: Kind
-    origin: Manifest
-    counts: dict[str, object]
+    origin: Manifest  # of the first training folder
+    counts: dict[str, object]  # as report.data_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunParts:
-    """All parts that a run needs. truncations: what was too long, of every split."""
+    """All parts that a run needs."""
 
     student: Student
     engine: Engine
@@ -68,7 +65,7 @@ class RunParts:
     valid: EvalBatches
     test: EvalBatches
     checkpoints: Checkpoints
-    truncations: Sequence[Truncation]
+    truncations: Sequence[Truncation]  # what was too long, of every split
 
 
 def prepare(inputs: RunInputs, world: World) -> RunParts:
@@ -77,14 +74,11 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
     student = _student(inputs, world)
     _refuse_labels(inputs, student)
     # Before the tokens of the training rows are made: what is refused, is refused early.
-    valid, test = (
-        _eval_batches(inputs, inputs.valid, student),
-        _eval_batches(inputs, inputs.test, student),
-    )
+    valid, test = (_eval_batches(config, rows, student) for rows in (inputs.valid, inputs.test))
     tokens = _tokens(inputs, student, world)
     truncations = _truncations(inputs, tokens, valid, test)
     if world.rank == 0:
-        _say(truncations)
+        sys.stderr.writelines(f"{each}\n" for each in truncations if each.cut)
     engine = Engine(student, _engine_settings(inputs, world), world)
     return RunParts(
         student=student,
@@ -143,8 +137,7 @@ def _short(label: str) -> str:
     return repr(label if len(label) <= _SHOWN else f"{label[:_SHOWN]}...")
 
 
-def _eval_batches(inputs: RunInputs, eval_set: EvalSet, student: Student) -> EvalBatches:
-    config = inputs.config
+def _eval_batches(config: TrainSettings, eval_set: EvalSet, student: Student) -> EvalBatches:
     task, longest = judged(config.table()), config.max_input_tokens
     return tokenise_eval(eval_set.examples, student, task, longest, config.evaluate_by)
 
@@ -165,16 +158,10 @@ def _truncations(
 ) -> list[Truncation]:
     limits = _limits(inputs.config)
     of_evaluation = (
-        truncated_inputs(split, "inputs", (batches.cut, len(batches.examples)), limits)
+        truncation(split, "inputs", batches.cut, len(batches.examples), limits)
         for split, batches in (("valid", valid), ("test", test))
     )
     return [*truncations_of(tokens, inputs.config.table(), limits), *of_evaluation]
-
-
-def _say(truncations: Sequence[Truncation]) -> None:
-    for cut in truncations:
-        if cut.cut:
-            sys.stderr.write(f"{cut}\n")
 
 
 def _plan(config: TrainSettings, tokens: Tokens, engine: Engine) -> StepPlan:
@@ -203,7 +190,12 @@ def _limits(config: TrainSettings) -> LengthLimits:
 
 def _engine_settings(inputs: RunInputs, world: World) -> EngineSettings:
     config = inputs.config
-    universal = _is_converted(inputs, world)
+    # Only where other ranks wrote the checkpoint; without ZeRO there is nothing to convert, since
+    # every rank's is whole.
+    universal = False
+    if config.universal and config.zero:
+        wrote = checkpoint.ranks_of(config.output, inputs.fingerprint)
+        universal = wrote not in (None, world.size)
     if universal:
         if world.rank == 0:
             checkpoint.convert(config.output)
@@ -216,13 +208,3 @@ def _engine_settings(inputs: RunInputs, world: World) -> EngineSettings:
         mutual=config.mutual > 0,
         universal=universal,
     )
-
-
-def _is_converted(inputs: RunInputs, world: World) -> bool:
-    """Whether this run goes on from a converted checkpoint: only where other ranks wrote it.
-
-    Without ZeRO there is nothing to convert, since every rank's checkpoint is whole.
-    """
-    if not inputs.config.universal or not inputs.config.zero:
-        return False
-    return checkpoint.ranks_of(inputs.config.output, inputs.fingerprint) not in (None, world.size)
