@@ -297,6 +297,9 @@ def test_reasons_can_be_what_was_thought(store: ResponseStore) -> None:
         record = concluded(store, together(), said, rationale_from=source).result
         assert isinstance(record, Record)
         assert (record.label, record.rationale) == ("addition", reasons)
+    apart = an_answer(text=SAID, thoughts="Both heaps lie there.")
+    record = concluded(store, together(), apart, rationale_from="thinking").result
+    assert isinstance(record, Record) and record.rationale == "Both heaps lie there."
     without = concluded(store, together(), an_answer(text=SAID), rationale_from="thinking").result
     assert isinstance(without, Record)
 

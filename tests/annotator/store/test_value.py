@@ -44,10 +44,16 @@ def trained() -> bytes:
         asked_at=COUNT,
         limit=st.none() | COUNT,
         request_id=st.none() | TEXT,
+        thoughts=st.none() | TEXT,
     )
 )
 def test_any_answer_comes_back_as_it_was(answer: Answer):
     assert PLAIN.answer(KEY, Packer().answer(KEY, answer)) == answer
+
+
+def test_an_answer_without_thoughts_is_stored_as_before_they_were_kept():
+    assert payload_of(an_answer()).endswith(b",null,null]")
+    assert payload_of(an_answer(thoughts="Hm.")).endswith(b',null,null,"Hm."]')
 
 
 @given(st.builds(Failure, reason=TEXT, detail=TEXT))

@@ -56,6 +56,13 @@ def test_no_content_is_an_empty_answer():
     assert read(a_reply({"content": None})).text == ""
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_what_was_thought_apart_is_kept(name: str):
+    assert read(a_reply({name: "It says so."})).thoughts == "It says so."
+    assert read(a_reply({name: None})).thoughts is None
+    assert read(a_reply({name: [{"type": "odd"}]})).thoughts is None
+
+
 def test_a_refusal_is_kept_as_one_with_its_words():
     answer = read(a_reply({"content": None, "refusal": "I cannot."}))
 

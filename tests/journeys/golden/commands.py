@@ -51,8 +51,9 @@ def many(folder: Path, *commands: Words) -> list[Done]:
 
 
 def results(folder: Path, *commands: Words) -> list[dict[str, Any]]:
-    """What each of these commands printed, with --json; all of them end well."""
+    """What each of these commands printed, with --json; all of them end well, or without a record:
+    a store is read for rows that nobody answered, too."""
     ended = many(folder, *((*words, "--json") for words in commands))
     for words, done in zip(commands, ended, strict=True):
-        assert done.code == 0, (words, done.err)
+        assert done.code == 0 or "no row gave a record" in done.err, (words, done.err)
     return [done.json for done in ended]

@@ -56,7 +56,8 @@ class Rules:
         reading = self.readers.read(template, answer.text, fields)
         if self.rationale_from == "answer":
             return reading
-        return reading._replace(rationale=as_prose(reading.thoughts), rationale_span=None)
+        thoughts = answer.thoughts or reading.thoughts
+        return reading._replace(rationale=as_prose(thoughts), rationale_span=None)
 
 
 def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:

@@ -27,6 +27,7 @@ class Answer(NamedTuple):
     asked_at: int  # seconds since 1970, UTC
     limit: int | None = None  # the longest answer asked for, in tokens
     request_id: str | None = None  # the provider's own
+    thoughts: str | None = None  # what the provider keeps apart as `reasoning_content`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

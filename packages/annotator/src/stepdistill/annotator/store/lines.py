@@ -48,6 +48,7 @@ class _Line(_Strict):
     asked_at: int = Field(ge=0)
     limit: int | None
     request_id: str | None
+    thoughts: str | None = None
 
 
 def export_answers(store: ResponseStore, path: Path, tell: Tell) -> int:
@@ -89,6 +90,8 @@ def import_answers(store: ResponseStore, path: Path, tell: Tell) -> tuple[int, i
 def _line_of(key: bytes, answer: Answer) -> bytes:
     fields = {name: getattr(answer, name) for name in Answer._fields}
     fields["usage"] = answer.usage._asdict()
+    if answer.thoughts is None:
+        del fields["thoughts"]
     return orjson.dumps({"key": key.hex(), **fields}, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -101,6 +101,8 @@ class Unpacker:
 def payload_of(answer: Answer) -> bytes:
     """The fields of an answer as they are compressed, and as a dictionary is trained on them."""
     text, finish, model, usage, *rest = answer
+    if rest[-1] is None:  # no thoughts: as answers were stored before these were kept
+        rest.pop()
     return orjson.dumps((text, finish, model, tuple(usage), *rest))
 
 

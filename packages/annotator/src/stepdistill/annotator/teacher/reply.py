@@ -80,7 +80,17 @@ def _answer(reply: Any, limit: int, request_id: str | None, mode: Mode) -> Answe
         asked_at=int(time.time()),
         limit=limit,
         request_id=request_id,
+        thoughts=_thoughts(message),
     )
+
+
+def _thoughts(message: Any) -> str | None:
+    """What was thought before the answer, by whichever name: `reasoning_content` of DeepSeek, vLLM
+    and SGLang, `reasoning` of OpenRouter and newer vLLM."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(text := message.get(name), str) and text.strip():
+            return text
+    return None
 
 
 def _text(value: object, default: str | None = None) -> str:
