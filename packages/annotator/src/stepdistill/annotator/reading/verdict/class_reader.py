@@ -49,7 +49,7 @@ class ClassReader:
 
     def read(self, text: Text, fields: Mapping[str, str]) -> Verdict:
         """The class the answer commits to, and the parts of the answer that only state it."""
-        text = text._replace(hidden=self._words.joined(text.hidden, text.answer))
+        text = Text(text.answer, self._words.joined(text.hidden, text.answer), text.sentences)
         verdict, said = self._verdict.read(text)
         if not said:
             return verdict
@@ -99,9 +99,10 @@ def _repeated(text: Text, said: Assertion) -> Span | None:
 
 def _stated(text: Text, said: Assertion) -> Span:
     """The sentence, but for the reasons it may give before or behind the verdict."""
-    mention, (end, _) = said.mention, text.sentences[said.sentence]
-    places: list[int] = []
-    for token in said.tokens[: mention.until]:
-        places.append(text.hidden.index(token, end))
-        end = places[-1] + len(token)
-    return stated_in(text, said.sentence, (places[mention.place], end))
+    mention, hidden, end = said.mention, text.hidden, text.sentences[said.sentence][0]
+    for token in said.tokens[: mention.place]:
+        end = hidden.index(token, end) + len(token)
+    start = hidden.index(said.tokens[mention.place], end)
+    for token in said.tokens[mention.place : mention.until]:
+        end = hidden.index(token, end) + len(token)
+    return stated_in(text, said.sentence, (start, end))

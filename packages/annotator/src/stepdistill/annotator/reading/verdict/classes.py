@@ -116,9 +116,9 @@ class ClassVerdict:
 
     def _assertions(self, text: Text) -> Iterator[Assertion]:
         for number, (start, end) in enumerate(text.sentences):
-            tokens, codes = self._mentions.codes(text.hidden, start, end)
             if text.hidden[end - 1] == "?":
                 continue
+            tokens, codes = self._mentions.codes(text.hidden, start, end)
             if mentions := self._mentions.find(tokens, codes):
                 last = number == len(text.sentences) - 1
                 concluding = _concludes(tokens, codes, last)
@@ -133,8 +133,10 @@ def _chosen(number: int, mentions: list[Mention], codes: str, concluding: bool) 
     opens = number == 0 and best == STATED and firm[0].place <= 2 and OPENS.match(codes) is not None
     chosen = firm[0] if opens else _before_reasons(firm, codes)
     if opens or (concluding and best == STATED):
-        return chosen._replace(strength=COMMITTED)
-    return chosen._replace(strength=SOFT) if concluding and best == HINT else chosen
+        return Mention(chosen.place, chosen.until, chosen.role, COMMITTED)
+    if concluding and best == HINT:
+        return Mention(chosen.place, chosen.until, chosen.role, SOFT)
+    return chosen
 
 
 def _before_reasons(firm: list[Mention], codes: str) -> Mention:

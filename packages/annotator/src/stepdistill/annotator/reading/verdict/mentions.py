@@ -82,18 +82,22 @@ class MentionFinder:
 
     def find(self, tokens: list[str], codes: str) -> list[Mention]:
         """All that a sentence asserts, in order."""
+        if codes.isascii() and "n" not in codes:
+            return self._affirmed(codes)  # all roles but those of classes are ASCII
         classes = [match.start() for match in _CLASS.finditer(codes)]
-        if not classes and "n" not in codes:
-            return self._affirmed(codes)
         lists: list[Span] = []
         if len(classes) > 1 and "o" in codes:
             lists = [match.span() for match in _LIST.finditer(codes) if _is_choice(match.group())]
-        unsure = list(self._undecided(codes, lists))
-        taken = lists + [(each.place, each.until) for each in unsure]
-        free = [p for p in classes if not any(start <= p < end for start, end in taken)]
+        unsure = list(self._undecided(codes, lists)) if "n" in codes else []
+        if taken := lists + [(each.place, each.until) for each in unsure]:
+            classes = [p for p in classes if not any(start <= p < end for start, end in taken)]
         mentions = [*unsure, *self._denied_lists(codes, lists)] if lists else unsure
-        mentions += filter(None, (self._mention(_here(codes, tokens, place)) for place in free))
-        return sorted(mentions, key=lambda each: each.place) or self._affirmed(codes)
+        for place in classes:
+            if mention := self._mention(_here(codes, tokens, place)):
+                mentions.append(mention)
+        if len(mentions) > 1:
+            mentions.sort(key=lambda each: each.place)
+        return mentions or self._affirmed(codes)
 
     def _affirmed(self, codes: str) -> list[Mention]:
         """`We can conclude that`, and then the very claim; or `it is unlikely that`."""
@@ -111,7 +115,7 @@ class MentionFinder:
 
     def _undecided(self, codes: str, lists: list[Span]) -> Iterator[Mention]:
         role = self._words.undecided
-        if role is None or "n" not in codes:
+        if role is None:
             return
         for match in _CANNOT_TELL.finditer(codes):
             place, until = match.span()

@@ -154,6 +154,11 @@ class OptionTexts:
         return {"".join(each): i for i, each in enumerate(self.stems) if len(each) > 1}
 
     @cached_property
+    def _firsts(self) -> frozenset[str]:
+        """The stems with which the naming of an option may begin."""
+        return frozenset((*self._by_first, *self._run_together))
+
+    @cached_property
     def _by_first(self) -> dict[str, list[int]]:
         """The stem of an option's first word -> the options, those of most words first."""
         found: dict[str, list[int]] = {}
@@ -193,10 +198,12 @@ class OptionTexts:
 
     def _in_words(self, low: str, start: int, end: int) -> Iterator[Named]:
         words = list(_WORD.finditer(low, start, end))
-        stems = [stem(word.group()) for word in words]
-        place = 0
-        while place < len(words):
-            stop, named = place + 1, None
+        stems = [stem(word[0]) for word in words]
+        firsts, stop = self._firsts, 0
+        for place in [i for i, each in enumerate(stems) if each in firsts]:
+            if place < stop:
+                continue
+            named = None
             for index in self._by_first.get(stems[place], ()):
                 last = self._match(low, index, words, stems, place)
                 if last and not _is_helper(low, words, place, last):
@@ -207,7 +214,6 @@ class OptionTexts:
                 named = Named(start=words[place].start(), end=words[place].end(), option=index)
             if named:
                 yield named
-            place = stop
 
     def _match(
         self, low: str, index: int, words: list[re.Match[str]], stems: list[str], place: int

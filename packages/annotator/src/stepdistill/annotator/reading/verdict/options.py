@@ -8,6 +8,7 @@ the only one named. A rejected option ("rather than X") never does, and two opti
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from typing import NamedTuple
 
 from stepdistill.annotator.reading.reading import Verdict, undecided
@@ -24,7 +25,8 @@ from stepdistill.annotator.reading.verdict.refusal import is_refusal
 from stepdistill.annotator.reading.verdict.text import Span, Text, lowered
 from stepdistill.common.task import LabelSpec
 
-_TOKEN = re.compile(r"\ue000+|[^\W_]+(?:['-][^\W_]+)*|[,;:()]")
+# The last letter of a named option stands for it.
+_TOKEN = re.compile(r"\ue000(?!\ue000)|[^\W_]+(?:['-][^\W_]+)*|[,;:()]")
 _NAMED = "\ue000"
 _ROLES = {
     "v": "is are was were be been being would'be 'd it's i'd that's becomes",
@@ -44,6 +46,7 @@ _ROLES = {
     " probably",
 }
 _ROLE = {word: role for role, words in reversed(_ROLES.items()) for word in words.split()}
+_ROLE[_NAMED] = _NAMED
 _THE_BEST_IS = re.compile("f[^bc]*v|v[^,bc]{0,3}f")
 _REASON = re.compile("[bc]|,w")
 _ANSWERS_WITH_REASON = re.compile("[^bc]*f[^bc]*v.*c(z{0,3}$)?")
@@ -182,10 +185,7 @@ def _codes(sentence: str, found: list[Named], offset: int) -> str:
     for each in found:
         start, end = each.start - offset, each.end - offset
         sentence = f"{sentence[:start]}{_NAMED * (end - start)}{sentence[end:]}"
-    return "".join(
-        _NAMED if token[0] == _NAMED else _ROLE.get(token, "_")
-        for token in _TOKEN.findall(sentence)
-    )
+    return "".join(map(_ROLE.get, _TOKEN.findall(sentence), repeat("_")))
 
 
 def _chosen(

@@ -102,33 +102,35 @@ def _sentences(answer: str, hidden: str) -> list[Span]:
     found: list[Span] = []
     start = 0
     for match in _SENTENCE_END.finditer(hidden):
-        if _ends_here(answer, hidden, start, match):
-            _add_stripped(found, answer, start, match.end())
-            start = match.end()
+        place = match.span()
+        if _ends_here(answer, hidden, start, place):
+            _add_stripped(found, answer, start, place[1])
+            start = place[1]
     _add_stripped(found, answer, start, len(answer))
     return found
 
 
-def _ends_here(answer: str, hidden: str, start: int, match: re.Match[str]) -> bool:
-    if match.group()[0] in "\n\u3002\uff01\uff1f\u0964":
+def _ends_here(answer: str, hidden: str, start: int, place: Span) -> bool:
+    stop, end = place
+    if hidden[stop] in "\n\u3002\uff01\uff1f\u0964":
         return True
-    following = answer[match.end() : match.end() + 3].lstrip(" \t")
+    following = answer[end : end + 3].lstrip(" \t")
     if following and following[0].islower():
         return False
-    if not match.group().startswith("."):
+    if hidden[stop] != ".":
         return True
-    tail = hidden[match.start() - 4 : match.start()]
+    tail = hidden[stop - 4 : stop]
     if tail.isalpha() and tail not in _ENDS_OF_ABBREVIATIONS:
         return True
-    before = hidden[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()]
+    before = hidden[max(start, stop - _LONGEST_ABBREVIATION) : stop]
     word = _LAST_WORD.search(before)
     if word is None:
         return True
-    if len(word.group()) == 1 and _OPENS_A_SENTENCE.match(answer, match.end()):
+    if len(word.group()) == 1 and _OPENS_A_SENTENCE.match(answer, end):
         return True
     if _is_abbreviation(word.group(), before):
         return not following or following[0] == "\n"
-    return not _LIST_MARK.match(hidden[start : match.end()])
+    return not _LIST_MARK.match(hidden[start:end])
 
 
 def _is_abbreviation(word: str, before: str) -> bool:
