@@ -246,3 +246,11 @@ def test_a_spec_that_does_not_fit_its_kind_is_refused(label: dict[str, Any]):
 
 def test_what_older_tasks_are_known_by_has_no_new_fields():
     assert LabelSpec(kind="text").model_dump() == {"kind": "text", "classes": {}, "options": []}
+
+
+def test_what_counts_as_right_is_said_where_it_is_not_the_very_label() -> None:
+    assert kind_of(LabelSpec(kind="text")).right_is() == ""
+    assert kind_of(LabelSpec(kind="number", tolerance=0.5)).right_is() == (
+        "a number within 0.5 of the gold label"
+    )
+    assert kind_of(LabelSpec(kind="number")).right_is() == "the same number"

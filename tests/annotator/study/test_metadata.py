@@ -29,6 +29,17 @@ def test_what_is_saved_is_read_back_with_the_accuracy_for_people(tmp_path: Path)
     assert [file.name for file in path.parent.iterdir()] == ["metadata.yaml"]
 
 
+def test_measures_are_kept_and_left_out_where_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.yaml"
+    measured = a_result().model_copy(
+        update={"templates": {"a": a_score(measures={"micro_f1": 0.5}), "b": a_score()}}
+    )
+    metadata = Metadata(task="moods").with_scores(measured)
+    save_metadata(path, metadata)
+    assert load_metadata(path, "moods") == metadata
+    assert path.read_text(encoding="utf-8").count("measures") == 1
+
+
 def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert load_metadata(tmp_path / "none.yaml", "sums") == Metadata(task="sums")
 

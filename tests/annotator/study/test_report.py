@@ -85,6 +85,28 @@ def test_a_terminal_shows_two_tables_that_both_name_the_template() -> None:
     assert headings[1][0] == "template"
 
 
+def test_measures_of_the_kind_stand_behind_the_accuracy_everywhere() -> None:
+    measured = a_report(
+        scored("good", "1110", measures={"micro_f1": 0.875, "jaccard": 0.75}),
+        scored("poor", "1000", measures={"micro_f1": 0.5}),
+        right_is="the same set",
+    )
+    rows = list(csv.DictReader(StringIO(as_csv(measured))))
+    assert list(rows[0])[4:8] == ["accuracy_high", "micro_f1", "jaccard", "difference"]
+    assert [row["jaccard"] for row in rows] == ["0.75", ""]
+    found = facts(measured)
+    assert isinstance(found["ranking"], list)
+    assert found["ranking"][0]["micro_f1"] == 0.875
+    assert found["right_is"] == "the same set"
+    for page in (as_markdown(measured), as_html(measured)):
+        assert all(text in page for text in ("micro F1", "0.875", "Right is the same set."))
+
+
+def test_kinds_without_measures_have_the_fields_that_they_always_had() -> None:
+    assert "right_is" not in facts(REPORT)
+    assert "Right is" not in as_markdown(REPORT) + as_html(REPORT)
+
+
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     write_report(str(tmp_path / "new" / "a.csv"), "x")
     assert (tmp_path / "new" / "a.csv").read_text() == "x"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from stepdistill.annotator.commands.ranking import ranking_table
+from stepdistill.annotator.commands.ranking import ranking_table, show_measures
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.template import append_template, as_yaml
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
@@ -66,6 +66,7 @@ def show_outcome(
     )
     output.table(ranking_table(outcome.ranking[:_SHOWN], 1))
     output.show("")
+    show_measures(outcome.ranking[:_SHOWN], output)
     if outcome.found_better:
         output.show(as_yaml(outcome.winner))
     for line in sentences(outcome):

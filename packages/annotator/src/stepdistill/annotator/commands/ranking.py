@@ -8,10 +8,12 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.study import RankingSettings
 from stepdistill.annotator.study.ranking import Rank
 from stepdistill.annotator.study.report import (
+    Column,
     Report,
     as_csv,
     as_html,
     as_markdown,
+    measure_columns,
     race_sentence,
     terminal_table,
     write_report,
@@ -27,8 +29,11 @@ def show_report(report: Report, output: ConsoleOutput) -> None:
         f"{report.task}: {setting.rows} of {setting.split}, {setting.teacher} "
         f"({setting.server}), reader {setting.reader}"
     )
+    if report.right_is:
+        output.show(f"Right is {report.right_is}")
     output.table(ranking_table(report.ranking, 1))
     output.show("")
+    show_measures(report.ranking, output)
     output.table(ranking_table(report.ranking, 2))
     if report.race:
         output.show(race_sentence(report.race))
@@ -48,7 +53,18 @@ def write_reports(report: Report, to: RankingSettings) -> None:
 
 def ranking_table(ranking: Sequence[Rank], number: int) -> Table:
     """The first or the second table of a ranking."""
-    columns = terminal_table(number)
+    return _table(ranking, terminal_table(number))
+
+
+def show_measures(ranking: Sequence[Rank], output: ConsoleOutput) -> None:
+    """What besides accuracy is measured, if anything is."""
+    if measures := measure_columns(ranking):
+        (template,) = (pair for pair in terminal_table(1) if pair[1].name == "template")
+        output.table(_table(ranking, [template, *((each.heading, each) for each in measures)]))
+        output.show("")
+
+
+def _table(ranking: Sequence[Rank], columns: Sequence[tuple[str, Column]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading, column in columns:
         justify = "left" if column.name == "template" else "right"

@@ -200,4 +200,5 @@ def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report
         cached=sum(each.cached for each in experiment.progress),
         spent_usd=total_usd(spent_usd(trial.tariff, each) for each in experiment.progress),
         race=race,
+        right_is=trial.right_is,
     )

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    computed_field,
+    model_validator,
+)
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.intervals import wilson
@@ -26,6 +32,10 @@ _HEAD = (
 class _FilePart(BaseModel):
     # An unknown field is a mistake in the file.
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_empty(measures: dict[str, float]) -> bool:
+    return not measures
 
 
 class Style(_FilePart):
@@ -50,6 +60,9 @@ class TemplateScore(_FilePart):
     style: Style | None  # None: there is no rationale
     tokens: TokenTotals
     cost_usd: float | None  # of all answers; None: the model has no known price
+    # Of kinds of label that are more than right or wrong, as the kind's `scores` names them. Left
+    # out where there are none: files of other kinds have the fields that they always had.
+    measures: dict[str, float] = Field(default_factory=dict[str, float], exclude_if=_is_empty)
 
     @model_validator(mode="before")
     @classmethod

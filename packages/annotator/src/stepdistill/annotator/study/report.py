@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -33,6 +33,7 @@ class Report:
     cached: int = 0  # requests of this run that the store answered
     spent_usd: float | None = 0.0  # by this run; None: the model has no known price
     race: Race | None = None  # None: every template was asked every row
+    right_is: str = ""  # what counts as right, where that is not the same label
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,22 @@ class Column:
 
 def as_row(entry: Rank) -> dict[str, Value]:
     """One template of a ranking, by the columns' names."""
-    return {column.name: column.value(entry) for column in COLUMNS}
+    return {column.name: column.value(entry) for column in columns_of([entry])}
+
+
+def columns_of(ranking: Sequence[Rank]) -> list[Column]:
+    """The columns of a ranking: behind the accuracy come the measures of the task's kind."""
+    behind = 1 + [column.name for column in COLUMNS].index("accuracy_high")
+    return [*COLUMNS[:behind], *measure_columns(ranking), *COLUMNS[behind:]]
+
+
+def measure_columns(ranking: Sequence[Rank]) -> list[Column]:
+    """A column for each measure besides accuracy that one of the templates has."""
+    names = dict.fromkeys(name for entry in ranking for name in entry.scored.score.measures)
+    return [
+        Column(name, _heading(name), _score(lambda s, name=name: s.measures.get(name)), _THREE)
+        for name in names
+    ]
 
 
 def terminal_table(number: int) -> list[tuple[str, Column]]:
@@ -75,6 +91,7 @@ def facts(report: Report) -> dict[str, object]:
         "cached": report.cached,
         "cost_usd": report.spent_usd,
         "metadata": str(report.metadata),
+        **({"right_is": report.right_is} if report.right_is else {}),
         "race": _race_facts(report.race) if report.race else None,
         "ranking": [as_row(entry) for entry in report.ranking],
     }
@@ -83,7 +100,8 @@ def facts(report: Report) -> dict[str, object]:
 def as_csv(report: Report) -> str:
     """A line for each template, under a line of names."""
     out = StringIO()
-    writer = csv.DictWriter(out, [column.name for column in COLUMNS], lineterminator="\n")
+    names = [column.name for column in columns_of(report.ranking)]
+    writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(as_row(entry) for entry in report.ranking)
     return out.getvalue()
@@ -132,7 +150,7 @@ def _race_facts(race: Race) -> dict[str, object]:
 
 def _rendered(name: str, report: Report) -> str:
     race = race_sentence(report.race) if report.race else ""
-    return rendered(_TEMPLATES / name, report=report, columns=COLUMNS, race=race)
+    return rendered(_TEMPLATES / name, report=report, columns=columns_of(report.ranking), race=race)
 
 
 def _score(get: Callable[[TemplateScore], Value]) -> Callable[[Rank], Value]:
@@ -155,6 +173,11 @@ def _usd(get: Callable[[TemplateScore], float | None]) -> Callable[[Rank], Value
     return _score(lambda score: None if (usd := get(score)) is None else 1000 * usd)
 
 
+def _heading(measure: str) -> str:
+    """`micro_f1` in words."""
+    return measure.replace("_", " ").replace("f1", "F1")
+
+
 def _percent(value: float) -> str:
     return f"{value:.1%}".replace("%", " %")
 
@@ -168,7 +191,7 @@ def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-_USD, _ONE = "{:.4f}".format, "{:.1f}".format
+_USD, _ONE, _THREE = "{:.4f}".format, "{:.1f}".format, "{:.3f}".format
 COLUMNS = (
     Column("rank", "rank", lambda entry: entry.rank),
     Column("template", "template", lambda entry: entry.scored.template),

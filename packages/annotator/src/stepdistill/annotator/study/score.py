@@ -12,6 +12,7 @@ from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.annotator.study.metadata import Style, TemplateScore
+from stepdistill.common.kinds.kind import Answered
 from stepdistill.common.kinds.registry import kind_of
 
 
@@ -33,6 +34,7 @@ def score_template(plan: Plan, stored: Snapshot, readers: Readers, tariff: Tarif
     ((name, template),) = plan.templates.items()
     reader, bill = readers.by_template[name], Bill(tariff=tariff)
     readings: list[Reading] = []
+    answered: list[Answered] = []
     correct: dict[str, bool] = {}
     kind = kind_of(plan.task.label)
     unanswered = 0
@@ -47,6 +49,7 @@ def score_template(plan: Plan, stored: Snapshot, readers: Readers, tariff: Tarif
         reading = read_answer(answer, row.fields, reader)
         readings.append(reading)
         label = reading.label
+        answered.append((label, row.gold))
         correct[row.id] = label is not None and kind.same(label, row.gold)
     found = characteristics(readings)
     score = TemplateScore(
@@ -59,6 +62,7 @@ def score_template(plan: Plan, stored: Snapshot, readers: Readers, tariff: Tarif
         style=_style(found),
         tokens=bill.tokens,
         cost_usd=bill.cost.usd,
+        measures=kind.scores(answered) if answered else {},
     )
     return Scored(template=name, score=score, correct=correct)
 

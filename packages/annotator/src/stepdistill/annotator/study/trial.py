@@ -20,6 +20,7 @@ from stepdistill.annotator.run.run_notes import Study
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.study.metadata import Metadata, Setting
 from stepdistill.common.errors import PromptError
+from stepdistill.common.kinds.registry import kind_of
 
 _CHAT = "/chat/completions"
 
@@ -51,6 +52,11 @@ class Trial:
     def tariff(self) -> Tariff:
         """What the teacher costs."""
         return self.run.tariff
+
+    @property
+    def right_is(self) -> str:
+        """What counts as right, where that is not the very label."""
+        return kind_of(next(iter(self.plans.values())).task.label).right_is()
 
     @property
     def study(self) -> Study:

@@ -60,6 +60,10 @@ class Kind(ABC):
         """Whether two labels mean the same."""
         return plain(one) == plain(other)
 
+    def right_is(self) -> str:
+        """What counts as right, in words, where that is not the very label."""
+        return ""
+
     def gold_text(self, value: object) -> str:
         """A value of the dataset as `gold` takes it."""
         return text_of(value)

@@ -61,6 +61,9 @@ class Multi(Kind):
     def same(self, one: str, other: str) -> bool:
         return {*map(plain, self.classes_in(one))} == {*map(plain, self.classes_in(other))}
 
+    def right_is(self) -> str:
+        return "the same set of classes, in any order"
+
     def gold_text(self, value: object) -> str:
         return list_text(value)
 

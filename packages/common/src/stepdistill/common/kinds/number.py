@@ -52,6 +52,12 @@ class BoundedNumber(Kind):
             return super().same(one, other)
         return self._is_right(left, right)
 
+    def right_is(self) -> str:
+        tolerance = self.spec.tolerance or 0.0
+        return (
+            f"a number within {tolerance:g} of the gold label" if tolerance else "the same number"
+        )
+
     def gold(self, text: str) -> str | None:
         value = number_in(text)
         return None if value is None else written(value)

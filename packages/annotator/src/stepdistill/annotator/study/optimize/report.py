@@ -14,7 +14,7 @@ from stepdistill.annotator.prompt.template import Template, as_yaml
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.optimize.prepare import Prepared
 from stepdistill.annotator.study.ranking import PairedComparison, Rank
-from stepdistill.annotator.study.report import COLUMNS, as_row, points
+from stepdistill.annotator.study.report import as_row, columns_of, points
 from stepdistill.annotator.study.score import Scored, total_usd
 
 _PAGE = Path(__file__).parent.parent / "templates" / "search.html.jinja"
@@ -152,7 +152,7 @@ def as_html(outcome: SearchOutcome) -> str:
         prepared=outcome.prepared,
         sentences=sentences(outcome),
         winner=as_yaml(outcome.winner),
-        columns=COLUMNS,
+        columns=columns_of(outcome.ranking),
         ranking=outcome.ranking[:_SHOWN],
     )
 
