@@ -74,5 +74,7 @@ def test_a_kind_may_be_said(tmp_path: Path) -> None:
 def test_values_that_are_not_of_the_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="`joy` is not a number"):
         label_column(made(tmp_path, ["joy", "2"]), "kind", "number")
+    with pytest.raises(DatasetError, match=r"`fear` \(2 rows\): cannot be read as a label"):
+        label_column(made(tmp_path, [["joy", "anger"], ["joy"], "fear", "fear"]), "kind", "multi")
     with pytest.raises(DatasetError, match="260 different names"):
         label_column(made(tmp_path, [f"name {i}" for i in range(260)]), "kind", "classes")

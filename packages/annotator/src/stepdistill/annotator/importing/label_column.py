@@ -17,6 +17,7 @@ from stepdistill.annotator.dataset.files import reader_of
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.kinds.multi import list_text, parts_of
 from stepdistill.common.kinds.number import number_in
+from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import NO_CLASS, ClassSpec, LabelKind, LabelSpec
 
 MAX_CLASSES = 200  # no prompt lists more; of public label sets the largest has 151
@@ -51,6 +52,7 @@ def label_column(file: Path, column: str, kind: LabelKind | None = None) -> Labe
     guessed, why = _guess(counts)
     try:
         label = _spec(kind or guessed, counts)
+        _check_gold(label, counts)
     except ValueError as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise DatasetError(f"{file}: column {column} as {kind or guessed}: {what}") from None
@@ -123,6 +125,17 @@ def _spec(kind: LabelKind, counts: Mapping[str, int]) -> LabelSpec:
         raise ValueError(f"{len(names):,} different names, and no prompt lists over {MAX_CLASSES}")
     # Aliases are other words that a teacher may use for a class.
     return LabelSpec(kind=kind, classes={name: ClassSpec(gold=[name]) for name in names})
+
+
+def _check_gold(label: LabelSpec, counts: Mapping[str, int]) -> None:
+    """Raises ValueError where a value is no label: its rows could never be right."""
+    kind = kind_of(label)
+    for value, rows in counts.items():
+        gold = kind.gold(value)
+        # The fields of a row are asked for by options alone, which no file of values is made into.
+        wrong = "cannot be read as a label" if gold is None else kind.check(gold, {})
+        if wrong is not None:
+            raise ValueError(f"`{value[:40]}` ({rows:,} rows): {wrong}")
 
 
 def _first_split(counts: Mapping[str, int]) -> Callable[[str], list[str]]:
