@@ -52,7 +52,7 @@ class Quick(Launcher):
             f"shutil.copy({str(self.results)!r}, {str(run.folder / RESULTS_NAME)!r})"
         )
         if run.name == self.failing:
-            code = "import sys; sys.exit('error: the loss is no number; lower --lr')"
+            code = "import sys; sys.exit('error: the loss is not finite; lower --lr')"
         return [Path(sys.executable).name, "-c", code]
 
 
@@ -88,7 +88,7 @@ def test_a_failed_run_is_a_line_and_the_others_go_on(file: Path, results: Path) 
     assert first.failed
     assert "run 2 of 4  standard, seed 1" in first.message
     assert first.message.count("failed after") == 1
-    assert "(exit code 1): the loss is no number; lower --lr; see" in first.message
+    assert "(exit code 1): the loss is not finite; lower --lr; see" in first.message
     assert "4 runs: 3 finished, 1 failed" in first.message
     again = _go(file, Quick(results=results))
     assert not again.failed

@@ -5,7 +5,6 @@ them speaks.
 """
 
 import os
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from stepdistill.common.errors import DistillError
 from stepdistill.trainer.commands import COMMANDS
 from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.settings.train import preset_below
+from stepdistill.trainer.study.launching import free_port
 
 _ABOUT = "Train a small student on a teacher's labels and rationales, use it, and compare students."
 _LOCAL_RANK = ("--local_rank", "--local-rank")
@@ -83,12 +83,8 @@ def stand_alone() -> None:
     """Without a launcher this process is the only rank: say so where DeepSpeed looks."""
     if "RANK" in os.environ:
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    alone = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_PORT": port}
-    os.environ |= {name: str(value) for name, value in alone.items()}
-    os.environ["MASTER_ADDR"] = "127.0.0.1"
+    os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
 
 
 def _say_once(line: str) -> None:

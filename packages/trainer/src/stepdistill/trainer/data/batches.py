@@ -6,7 +6,8 @@ are, so a block reads the same wherever it stands in a line; masks keep the bloc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -66,6 +67,7 @@ def _numbered(line: Sequence[int], parts: Sequence[Ints]) -> Ints:
     return np.repeat(line, [len(parts[i]) for i in line])
 
 
+_T = TypeVar("_T", "Targets", "Batch")
 IGNORED = -100  # what cross_entropy leaves out
 
 
@@ -91,8 +93,7 @@ class Targets:
 
     def to(self, device: torch.device) -> "Targets":
         """The same on another device."""
-        names = ("ids", "source", "weights", "blocks")
-        return replace(self, **{name: _moved(getattr(self, name), device) for name in names})
+        return _moved(self, device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +122,7 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
         targets = tuple(None if part is None else part.to(device) for part in self.targets)
-        names = ("input_ids", "mask", "pairs")
-        moved = {name: _moved(getattr(self, name), device) for name in names}
-        return replace(self, targets=targets, **moved)
+        return replace(_moved(self, device), targets=targets)
 
 
 def collate(
@@ -171,8 +170,8 @@ def pad_inputs(rows: Sequence[Ints], round_to: int = 1) -> tuple[torch.Tensor, t
 
 def shared_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
     """Targets in lines, one for each input. answers: the token ids of each input's targets."""
-    every = [ids for part in answers for ids in part]
     counts = [len(part) for part in answers]
+    several = sum(counts) > len(answers)
     ends = np.cumsum(counts)
     blocks = [
         np.repeat(np.arange(end - count, end), [len(ids) for ids in part])
@@ -181,9 +180,7 @@ def shared_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
     return Targets(
         ids=_pad([np.concatenate(part) for part in answers], IGNORED, 1),
         inputs=len(answers),
-        source=None
-        if len(every) == len(answers)
-        else torch.from_numpy(np.repeat(np.arange(len(answers)), counts)),
+        source=torch.from_numpy(np.repeat(np.arange(len(answers)), counts)) if several else None,
         weights=None,
         blocks=_pad(blocks, -1, 1),
     )
@@ -259,5 +256,9 @@ def _pad(rows: Sequence[Ints], value: int, round_to: int) -> torch.Tensor:
     return torch.from_numpy(padded)
 
 
-def _moved(values: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
-    return None if values is None else values.to(device, non_blocking=True)
+def _moved(whole: _T, device: torch.device) -> _T:
+    """With all its tensors on another device; the CPU does not wait for them."""
+    values = {field.name: getattr(whole, field.name) for field in fields(whole)}
+    tensors = {name: each for name, each in values.items() if isinstance(each, torch.Tensor)}
+    moved = {name: each.to(device, non_blocking=True) for name, each in tensors.items()}
+    return replace(whole, **moved)

@@ -86,21 +86,18 @@ class StepPlan:
 
     def _micro_batches(self, rows: Ints) -> list[Ints]:
         """As few as keep within most_tokens; every rank has a row in each."""
-        sharing = self._settings.sharing
-        most = max(1, len(rows) // sharing.ranks)
-        for count in range(min(sharing.accumulate, most), most):
+        ranks, limit = self._settings.sharing.ranks, self._settings.sharing.most_tokens
+        most = max(1, len(rows) // ranks)
+        for count in range(min(self._settings.sharing.accumulate, most), most):
             parts = np.array_split(rows, count)
-            if all(self._fits(part) for part in parts):
+            shares = (part[rank::ranks] for part in parts for rank in range(ranks))
+            # Looked at by every rank for all of them, so that all come to the same.
+            if limit is None or all(self._padded(share) <= limit for share in shares):
                 return parts
         return np.array_split(rows, most)
 
-    def _fits(self, micro: Ints) -> bool:
-        sharing = self._settings.sharing
-        if sharing.most_tokens is None:
-            return True
-        shares = (micro[rank :: sharing.ranks] for rank in range(sharing.ranks))
-        layout, most = self._settings.layout, sharing.most_tokens
-        return all(padded_tokens(self._tokens, share, layout) <= most for share in shares)
+    def _padded(self, share: Ints) -> int:
+        return padded_tokens(self._tokens, share, self._settings.layout)
 
     def _share(self, micro: Ints, totals: tuple[float, ...]) -> Batch:
         sharing = self._settings.sharing

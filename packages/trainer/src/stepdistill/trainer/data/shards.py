@@ -223,9 +223,8 @@ def _part(folder: Path, name: str, like: Manifest | None) -> SplitPart:
 
 
 def _one_kind(splits: Sequence[DataSplit]) -> Kind:
-    parts = [part for split in splits for part in split.parts]
-    first = parts[0]
-    for part in parts[1:]:
+    first, *others = (part for split in splits for part in split.parts)
+    for part in others:
         if part.manifest.label.kind != first.manifest.label.kind:
             raise ShardError(
                 f"{part.folder}: labels are of kind {part.manifest.label.kind}, those of "

@@ -13,7 +13,7 @@ from rich.table import Table
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.trainer.data.examples import EvalExample, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
-from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine
+from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine, by_length
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.scores import (
     Calibration,
@@ -28,14 +28,11 @@ from stepdistill.trainer.settings.inference import CompareSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Accuracy of one less that of another on the same rows, with a 95 % paired bootstrap interval.
+    """Accuracy of one less that of another on the same rows."""
 
-    only_one, only_other: rows that one of them alone had right.
-    """
-
-    difference: float
-    interval: tuple[float, float]
-    only_one: int
+    difference: float  # -1..1
+    interval: tuple[float, float]  # 95 %, paired bootstrap
+    only_one: int  # rows that the one alone had right
     only_other: int
 
 
@@ -108,14 +105,11 @@ def _answers(
     predictor: Predictor, examples: Sequence[EvalExample], *, quiet: bool
 ) -> list[StudentAnswer]:
     rows = [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in examples]
-    order = sorted(range(len(rows)), key=lambda place: len(rows[place].input))
     found: dict[int, StudentAnswer] = {}
     with ProgressLine("rows", len(rows), quiet=quiet) as tick:
-        for start in range(0, len(rows), _AT_ONCE):
-            places = order[start : start + _AT_ONCE]
-            answers = predictor.label([rows[place] for place in places])
-            found |= dict(zip(places, answers, strict=True))
-            tick(len(places))
+        for place, answer in by_length(rows, _AT_ONCE, predictor.label):
+            found[place] = answer
+            tick(1)
     return [found[place] for place in range(len(rows))]
 
 

@@ -7,21 +7,23 @@ line of its output.
 
 import contextlib
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
 
-from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.errors import refused
 from stepdistill.trainer.inference.predictor import (
     AskedRow,
     Predictor,
     ProgressLine,
     abstained,
     answer_lines,
+    by_length,
     check_explains,
+    chunks,
     read_rows,
 )
 from stepdistill.trainer.settings.inference import PredictSettings
@@ -39,7 +41,7 @@ def predict(settings: PredictSettings) -> None:
         _output(settings.output) as (file, done),
         ProgressLine("rows", quiet=settings.quiet) as tick,
     ):
-        for chunk in _chunks(islice(rows, done, None), settings.batch_size * _BATCHES_AT_ONCE):
+        for chunk in chunks(islice(rows, done, None), settings.batch_size * _BATCHES_AT_ONCE):
             file.writelines(_answered(predictor, chunk, settings))
             file.flush()
             tick(len(chunk))
@@ -49,21 +51,13 @@ def _answered(
     predictor: Predictor, rows: Sequence[AskedRow], settings: PredictSettings
 ) -> list[bytes]:
     """A line for each row, in the order of the rows."""
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].input))
-    lines = [b""] * len(rows)
-    for start in range(0, len(rows), settings.batch_size):
-        places = order[start : start + settings.batch_size]
-        batch = [rows[place] for place in places]
-        answers = answer_lines(predictor, batch, explain=settings.explain)
-        for place, line in zip(places, answers, strict=True):
-            kept = abstained(line, settings.abstain_below)
-            lines[place] = orjson.dumps(kept, option=orjson.OPT_APPEND_NEWLINE)
-    return lines
 
+    def answer(batch: Sequence[AskedRow]) -> list[bytes]:
+        lines = answer_lines(predictor, batch, explain=settings.explain)
+        kept = (abstained(line, settings.abstain_below) for line in lines)
+        return [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in kept]
 
-def _chunks(rows: Iterator[AskedRow], size: int) -> Iterator[list[AskedRow]]:
-    while chunk := list(islice(rows, size)):
-        yield chunk
+    return [line for _, line in sorted(by_length(rows, settings.batch_size, answer))]
 
 
 @contextlib.contextmanager
@@ -72,15 +66,10 @@ def _output(path: Path | None) -> Generator[tuple[BinaryIO, int]]:
     if path is None:
         yield sys.stdout.buffer, 0
         return
-    try:
+    with refused(f"--output {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             file.seek(0)
-            whole, done = 0, 0
-            for line in file:
-                if line.endswith(b"\n"):
-                    whole, done = whole + len(line), done + 1
-            file.truncate(whole)  # a torn last line is answered again
-            yield file, done
-    except OSError as error:
-        raise ConfigError(f"--output {path}: cannot be written ({error.strerror})") from None
+            whole = [len(line) for line in file if line.endswith(b"\n")]
+            file.truncate(sum(whole))  # a torn last line is answered again
+            yield file, len(whole)

@@ -2,11 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import orjson
@@ -17,6 +18,7 @@ from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
 from stepdistill.trainer.data.tokens import Ints
+from stepdistill.trainer.errors import refused
 from stepdistill.trainer.model.answers import (
     StudentAnswer,
     choose,
@@ -36,23 +38,28 @@ from stepdistill.trainer.model.tokenizer import encoder_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedRow:
-    """What a row asks. choices: the labels it can have; empty where that is not known."""
+    """What a row asks."""
 
     id: str
     input: str
-    choices: tuple[str, ...]
+    choices: tuple[str, ...]  # the labels it can have; empty where that is not known
+
+
+_T = TypeVar("_T")
 
 
 def read_rows(path: Path, settings: InferenceSettings) -> Iterator[AskedRow]:
     """The rows of a file, one at a time. Raises DatasetError with the line that is wrong."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    where = f"{path} line {number}"
-                    yield row_of(_parsed(line, where), where, str(number), settings)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
+    with refused(path, "read", DatasetError), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            where = f"{path} line {number}"
+            try:
+                content = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise DatasetError(f"{where}: not JSON ({error})") from None
+            yield row_of(content, where, str(number), settings)
 
 
 def row_of(content: object, where: str, name: str, settings: InferenceSettings) -> AskedRow:
@@ -77,11 +84,20 @@ def row_of(content: object, where: str, name: str, settings: InferenceSettings) 
     )
 
 
-def _parsed(line: bytes, where: str) -> object:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise DatasetError(f"{where}: not JSON ({error})") from None
+def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """`size` items at once, as long as there are some."""
+    left = iter(items)
+    while chunk := list(islice(left, size)):
+        yield chunk
+
+
+def by_length(
+    rows: Sequence[AskedRow], size: int, answer: Callable[[Sequence[AskedRow]], Sequence[_T]]
+) -> Iterator[tuple[int, _T]]:
+    """(a row's place, its answer), `size` rows at once, those alike in length together."""
+    order = sorted(range(len(rows)), key=lambda place: len(rows[place].input))
+    for places in chunks(order, size):
+        yield from zip(places, answer([rows[place] for place in places]), strict=True)
 
 
 class Predictor:
@@ -99,22 +115,16 @@ class Predictor:
 
     def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The rows' labels, each with its probability."""
-        ids = self._encode(self.settings.prefix, rows)
+        ids, whole = self._encode(self.settings.prefix, rows), not self.settings.with_label
         if all(len(row.choices) > 1 for row in rows):
-            choices = [row.choices for row in rows]
-            return choose(self._student, ids, choices, whole=not self.settings.with_label)
-        texts = [
-            label_in(text) for text in generate(self._student, ids, self.settings.max_target_tokens)
-        ]
-        whole = not self.settings.with_label
-        probabilities = log_probabilities(
-            self._student, ids, [[text] for text in texts], whole=whole
-        )
+            return choose(self._student, ids, [row.choices for row in rows], whole=whole)
+        spoken = generate(self._student, ids, self.settings.max_target_tokens)
+        texts = list(map(label_in, spoken))
+        # The probability of these very words, since there is no set to choose from.
+        logs = log_probabilities(self._student, ids, [[text] for text in texts], whole=whole)
         return [
-            StudentAnswer(
-                label=self._kind.label_of(text), probability=float(np.exp(log_probability))
-            )
-            for text, [log_probability] in zip(texts, probabilities, strict=True)
+            StudentAnswer(label=text, probability=float(np.exp(log)))
+            for text, [log] in zip(texts, logs, strict=True)
         ]
 
     def explain(self, rows: Sequence[AskedRow]) -> list[str]:

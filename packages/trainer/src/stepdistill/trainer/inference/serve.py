@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepdistill.common.errors import ConfigError, DatasetError
+from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.inference.predictor import (
     AskedRow,
     Line,
@@ -30,11 +31,11 @@ _BATCHES_WAITING = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A row, whether it wants reasons, and where its answer goes."""
+    """A row that waits."""
 
     row: AskedRow
-    explain: bool
-    answer: asyncio.Future[Line]
+    explain: bool  # whether it wants reasons, too
+    answer: asyncio.Future[Line]  # where its answer goes
 
 
 class Batcher:
@@ -79,15 +80,15 @@ class Batcher:
                 each.answer.set_result(line)
 
 
-_LONGEST_BODY = 1 << 24
+_LONGEST_BODY = 1 << 24  # bytes
 
 
 class ServeCall(BaseModel):
-    """The body of a call. rows: as the lines of `predict`."""
+    """The body of a call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rows: list[dict[str, object]] = Field(min_length=1, max_length=10_000)
+    rows: list[dict[str, object]] = Field(min_length=1, max_length=10_000)  # as those of `predict`
     explain: bool = False
     abstain_below: float = 0.0
 
@@ -134,8 +135,7 @@ class PredictHandler:
             call = ServeCall.model_validate_json(await request.read())
             rows = self._rows(call)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            return _refusal(f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}")
+            return _refusal(first_problem(error, "body"))
         except (ConfigError, DatasetError) as error:
             return _refusal(str(error))
         try:
@@ -160,10 +160,8 @@ async def _listen(application: web.Application, host: str, port: int) -> None:
     runner = web.AppRunner(application)
     await runner.setup()
     try:
-        try:
+        with refused(f"--port {port}", "listened on"):
             await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise ConfigError(f"--port {port}: cannot be listened on ({error.strerror})") from None
         bound_port = runner.addresses[0][1]
         sys.stderr.write(f"serving http://{host}:{bound_port}/predict; Ctrl-C ends it\n")
         await stop.wait()

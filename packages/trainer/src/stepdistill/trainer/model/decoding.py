@@ -83,20 +83,20 @@ def _decoder_output(
     targets: Targets,
 ) -> torch.Tensor:
     """(lines, longest, width): the decoder's output."""
+    own_mask = None  # T5's own: what came before
     if targets.blocks is not None:
         start = cast(int, student.config.decoder_start_token_id)
-        return student.decoder(
-            input_ids=decoder_inputs(targets.ids, targets.blocks, start),
-            attention_mask=causal_within(targets.blocks),
-            encoder_hidden_states=hidden,
-            encoder_attention_mask=cross_mask(targets, targets.blocks, mask),
-            use_cache=False,
-        )[0]
-    if targets.source is not None:
-        # (inputs, ...) -> (targets, ...): an input of several targets is encoded once.
-        hidden, mask = hidden[targets.source], mask[targets.source]
+        ids = decoder_inputs(targets.ids, targets.blocks, start)
+        own_mask = causal_within(targets.blocks)
+        mask = cross_mask(targets, targets.blocks, mask)
+    else:
+        ids = student.prepare_decoder_input_ids_from_labels(targets.ids)
+        if targets.source is not None:
+            # (inputs, ...) -> (targets, ...): an input of several targets is encoded once.
+            hidden, mask = hidden[targets.source], mask[targets.source]
     return student.decoder(
-        input_ids=student.prepare_decoder_input_ids_from_labels(targets.ids),
+        input_ids=ids,
+        attention_mask=own_mask,
         encoder_hidden_states=hidden,
         encoder_attention_mask=mask,
         use_cache=False,

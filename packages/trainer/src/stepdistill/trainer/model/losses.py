@@ -27,20 +27,16 @@ class TaskLosses(nn.Module):
         mask = same_block(batch.mask) if batch.packed else batch.mask
         # One pass over all tasks' inputs: (lines, longest) -> (lines, longest, width).
         hidden = self.student.encoder(input_ids=batch.input_ids, attention_mask=mask)[0]
-        decoded: list[Decoded | None] = []
+        decoded: list[Decoded | None] = [None] * len(batch.targets)
         nothing = hidden.new_zeros((), dtype=torch.float32)
-        sums: list[torch.Tensor] = []
+        sums = [nothing] * len(batch.targets)
         start = 0
-        for targets in batch.targets:
-            if targets is None:
-                decoded.append(None)
-                sums.append(nothing)
-                continue
-            end = start + targets.inputs  # a task's lines stand together, in the tasks' order
-            output = decode(self.student, hidden[start:end], batch.mask[start:end], targets)
-            decoded.append(output)
-            sums.append(_summed(output, targets))
-            start = end
+        for task, targets in enumerate(batch.targets):
+            if targets is not None:
+                end = start + targets.inputs  # a task's lines stand together, in the tasks' order
+                output = decode(self.student, hidden[start:end], batch.mask[start:end], targets)
+                decoded[task], sums[task] = output, _summed(output, targets)
+                start = end
         if self._mutual:
             sums.append(
                 _mutual_information(decoded, batch.pairs) if batch.pairs is not None else nothing

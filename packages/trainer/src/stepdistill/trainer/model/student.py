@@ -14,11 +14,12 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from stepdistill.common.manifest import Manifest
 from stepdistill.common.task import LabelSpec, StudentSpec
-from stepdistill.trainer.errors import StudentError
+from stepdistill.trainer.errors import StudentError, first_problem
 from stepdistill.trainer.model.tokenizer import Piece, from_pieces
-from stepdistill.trainer.settings.tasks import Table, judged
-from stepdistill.trainer.settings.train import Size
+from stepdistill.trainer.settings.tasks import judged
+from stepdistill.trainer.settings.train import Size, TrainSettings
 
 _FAMILY = ("t5", "mt5")
 _HEAD = 16
@@ -56,7 +57,10 @@ def pretrained(name: str, dropout: float | None) -> Student:
     """A T5 from a folder or the hub, in fp32. Raises StudentError when it cannot be had."""
     try:
         config = AutoConfig.from_pretrained(name)
-        _refuse_others(name, config.model_type)
+        if config.model_type not in _FAMILY:
+            raise StudentError(
+                f"--model {name}: a {config.model_type}, the student must be one of {_FAMILY}"
+            )
         if dropout is not None:
             config.dropout_rate = dropout
         model = AutoModelForSeq2SeqLM.from_pretrained(name, config=config, dtype=torch.float32)
@@ -75,11 +79,6 @@ def compile_student(student: Student) -> None:
 
 
 _NOT_FOUND = "no such folder here, and the hub did not give it"
-
-
-def _refuse_others(name: str, family: str) -> None:
-    if family not in _FAMILY:
-        raise StudentError(f"--model {name}: a {family}, the student must be one of {_FAMILY}")
 
 
 # Dense bf16, TFLOP/s, as NVIDIA states them; the first name that is part of the device's counts.
@@ -111,39 +110,32 @@ SETTINGS_NAME = "stepdistill.json"
 
 
 class InferenceSettings(BaseModel):
-    """How the student was asked when it learnt.
-
-    prefix: before an input, to get the label. explain_prefix: to get the rationale; None: it has
-    not learnt to give one. with_label: one answer holds both, label first.
-    """
+    """How the student was asked when it learnt."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: str
     label: LabelSpec
     student: StudentSpec
-    prefix: str
-    explain_prefix: str | None
-    with_label: bool
+    prefix: str  # before an input, to get the label
+    explain_prefix: str | None  # to get the rationale; None: it has not learnt to give one
+    with_label: bool  # one answer holds both, label first
     max_input_tokens: int
     max_target_tokens: int
 
 
-def inference_settings_of(
-    table: Table, task: str, label: LabelSpec, student: StudentSpec
-) -> InferenceSettings:
-    """How a student that learnt this table is to be asked. Limits are T5's usual ones."""
-    asked = judged(table)
-    reasons = (one.prefix for one in table if one.target == "rationale")
+def inference_settings_of(config: TrainSettings, origin: Manifest) -> InferenceSettings:
+    """How a student that these settings trained on these shards is to be asked."""
+    table = config.table()
     return InferenceSettings(
-        task=task,
-        label=label,
-        student=student,
-        prefix=asked.prefix,
-        explain_prefix=next(reasons, None),
-        with_label=asked.target == "label-rationale",
-        max_input_tokens=512,
-        max_target_tokens=256,
+        task=origin.task,
+        label=origin.label,
+        student=origin.student,
+        prefix=judged(table).prefix,
+        explain_prefix=next((task.prefix for task in table if task.target == "rationale"), None),
+        with_label=judged(table).target == "label-rationale",
+        max_input_tokens=config.max_input_tokens,
+        max_target_tokens=config.max_target_tokens,
     )
 
 
@@ -157,5 +149,4 @@ def read_inference_settings(folder: Path) -> InferenceSettings:
             f"{path}: not there: name the folder `model` of a finished training run"
         ) from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise StudentError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise StudentError(f"{path}: {first_problem(error)}") from None

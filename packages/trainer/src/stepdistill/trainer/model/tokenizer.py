@@ -45,12 +45,8 @@ def train_pieces(texts: Iterable[str], pieces: int = _PIECES) -> list[Piece]:
         num_threads=1,
         minloglevel=2,
     )
-    return _pieces(sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue()))
-
-
-def _pieces(trained: sentencepiece.SentencePieceProcessor) -> list[Piece]:
-    size = trained.get_piece_size()
-    return [(trained.id_to_piece(i), trained.get_score(i)) for i in range(size)]
+    made = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
+    return [(made.id_to_piece(i), made.get_score(i)) for i in range(made.get_piece_size())]
 
 
 def from_pieces(pieces: list[Piece]) -> PreTrainedTokenizerBase:
@@ -72,21 +68,19 @@ def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
 
 def unwritable_label(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> str | None:
     """The first label that does not come back from its token ids; None: all do."""
-    for label, ids in zip(labels, encoder_of(tokenizer)(labels, _UNBOUNDED), strict=True):
-        text = cast(str, tokenizer.decode(ids, skip_special_tokens=True))
-        if plain(text) != plain(label):
-            return label
-    return None
+    written = tokenizer.batch_decode(
+        encoder_of(tokenizer)(labels, _UNBOUNDED), skip_special_tokens=True
+    )
+    pairs = zip(labels, written, strict=True)
+    return next((label for label, text in pairs if plain(text) != plain(label)), None)
 
 
 def label_over(
     tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], longest: int
 ) -> tuple[str, int] | None:
     """The first label of more than `longest` tokens, and its tokens; None: there is none."""
-    for label, ids in zip(labels, encoder_of(tokenizer)(labels, _UNBOUNDED), strict=True):
-        if len(ids) > longest:
-            return label, len(ids)
-    return None
+    lengths = map(len, encoder_of(tokenizer)(labels, _UNBOUNDED))
+    return next((pair for pair in zip(labels, lengths, strict=True) if pair[1] > longest), None)
 
 
 def fingerprint_of(tokenizer: PreTrainedTokenizerBase) -> str:

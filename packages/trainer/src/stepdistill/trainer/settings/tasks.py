@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.errors import first_problem, refused
 
 Mode = Literal["step-by-step", "standard", "label-rationale"]
 Target = Literal["label", "rationale", "label-rationale"]
@@ -27,18 +28,15 @@ SEPARATOR = " Reasons: "
 
 
 class Task(BaseModel):
-    """One task. prefix: put before a row's input. weight: of its loss, which is a token's mean.
-
-    schedule: fade goes from the weight to 0 over the run, grow from 0 to the weight.
-    """
+    """One task."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
-    prefix: str = ""
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")  # `explain`, `label-2`
+    prefix: str = ""  # put before a row's input
     target: Target
-    weight: float = Field(default=1.0, ge=0)
-    schedule: Schedule = "constant"
+    weight: float = Field(default=1.0, ge=0)  # of its loss, which is a token's mean
+    schedule: Schedule = "constant"  # fade: from the weight to 0 over the run; grow: from 0 to it
 
     def weight_at(self, progress: float) -> float:
         """The weight after `progress` (0..1) of the run."""
@@ -67,13 +65,10 @@ def table_of(mode: Mode, alpha: float) -> Table:
 def read_table(path: Path) -> Table:
     """A table from a JSON file; the first task that starts with the label is the one judged."""
     try:
-        table = _TABLE.validate_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"--tasks {path}: cannot be read ({error.strerror})") from None
+        with refused(f"--tasks {path}", "read"):
+            table = _TABLE.validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"--tasks {path}: {where}: {first['msg']}") from None
+        raise ConfigError(f"--tasks {path}: {first_problem(error)}") from None
     if not any(task.target.startswith("label") for task in table):
         raise ConfigError(f"--tasks {path}: no task has the label as its target: add one")
     if len({task.name for task in table}) < len(table):

@@ -48,16 +48,12 @@ _POSITIVE = Parameter(validator=Number(gt=0))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A student that is trained from scratch, without a download.
+    """A student that is trained from scratch, without a download."""
 
-    width: of a hidden state.
-    layers: of the encoder, and of the decoder.
-    lr: the peak learning rate that did best on the demo's validation rows, of three rates a factor
-        of two apart, over three seeds.
-    """
-
-    width: int
-    layers: int
+    width: int  # of a hidden state
+    layers: int  # of the encoder, and of the decoder
+    # The peak learning rate that did best on the demo's validation rows, of three rates a factor of
+    # two apart, over three seeds.
     lr: float
 
 

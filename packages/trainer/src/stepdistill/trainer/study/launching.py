@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -59,8 +60,10 @@ def launch(words: Sequence[str], log: Path, lock: int, meanwhile: Callable[[], N
         )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        while _still_runs(child):
+        while child.poll() is None:
             meanwhile()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_LOOK_EVERY_S)
         return child.returncode
     except KeyboardInterrupt as interrupt:
         if interrupt.args:
@@ -89,14 +92,6 @@ def failure_in(lines: Sequence[str]) -> str:
             if re.match(told, line):
                 return line.removeprefix("error: ")
     return lines[-1] if lines else "no message"
-
-
-def _still_runs(child: subprocess.Popen[bytes]) -> bool:
-    try:
-        child.wait(_LOOK_EVERY_S)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -126,7 +126,9 @@ class SweepRunner:
                 self._launch(title, run, lock)
 
     def _launch(self, title: str, run: PlannedRun, lock: int) -> None:
-        note = self._begin(run)
+        before = read_note(run.folder) or Note(sweep=self._plan.name, choices=run.choices)
+        note = before.model_copy(update={"starts": before.starts + 1, "failure": None})
+        write_note(run.folder, note)
         log, began = run.folder / LOG_NAME, time.monotonic()
         since = log.stat().st_size if log.exists() else 0
         guess = self._clock.guess(run)
@@ -144,12 +146,6 @@ class SweepRunner:
             write_note(run.folder, note.model_copy(update={"failure": failure}))
             took = time_in_words(took_s)
             self._print(f"  failed after {took} (exit code {code}): {failure}; see {log}")
-
-    def _begin(self, run: PlannedRun) -> Note:
-        before = read_note(run.folder) or Note(sweep=self._plan.name, choices=run.choices)
-        note = before.model_copy(update={"starts": before.starts + 1, "failure": None})
-        write_note(run.folder, note)
-        return note
 
     def _done(self, run: PlannedRun, took_s: float) -> None:
         results = read_results(run.folder)

@@ -56,7 +56,7 @@ class Loop:
                 watch(progress.step, line, valid)
             # Asked on every rank, for they stop together.
             stop = self.engine.world.any(self.stopping())
-            is_early = self._stops_early()
+            is_early = 0 < self.config.patience <= progress.without_a_better()
             # Before leaving, so that going on, or judging, starts from this very step.
             if stop or is_early or self._is_due(self.config.checkpoint_every):
                 self.checkpoints.save(progress)
@@ -132,10 +132,6 @@ class Loop:
             progress.best_step = progress.step
             self.checkpoints.save_best(progress.step)
         return point
-
-    def _stops_early(self) -> bool:
-        patience = self.config.patience
-        return bool(patience) and self.progress.without_a_better() >= patience
 
 
 def _finite(result: StepResult, step: int) -> StepResult:

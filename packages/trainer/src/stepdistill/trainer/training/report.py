@@ -92,14 +92,16 @@ def cost(
 
 def data_counts(data: Data, train: TrainSet, valid: EvalSet, test: EvalSet) -> dict[str, object]:
     """What each split held, what of it was used, and the shards it came from."""
+    reasons = [reason.text for row in train.examples for reason in row.rationales]
+    explained = [record.templates.rationale for record in data.train.records() if record.rationale]
     return {
         "train": {
             **_origin(data.train),
             "used": len(train.examples),
             "without_label": train.without_label,
             "without_rationale": train.without_rationale,
-            "rationale_words": _mean_words(train),
-            "templates": _templates(data.train),
+            "rationale_words": fmean(len(text.split()) for text in reasons) if reasons else None,
+            "templates": sorted({name for name in explained if name is not None}),
         },
         **{
             split.name: {
@@ -140,13 +142,11 @@ def write_results(
 
 def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunSummary) -> None:
     """DIR/model: the best student with its card, ready to be used or given away."""
-    use = inference_settings_of(config.table(), origin.task, origin.label, origin.student)
-    limits = {name: getattr(config, name) for name in ("max_input_tokens", "max_target_tokens")}
+    use = inference_settings_of(config, origin)
     with appearing(config.output / MODEL_NAME) as draft:
         shutil.copytree(best, draft, dirs_exist_ok=True)
         (draft / "README.md").write_text(_card(config, origin, found), encoding="utf-8")
-        whole = use.model_copy(update=limits).model_dump_json(indent=2)
-        (draft / SETTINGS_NAME).write_text(whole + "\n", encoding="utf-8")
+        (draft / SETTINGS_NAME).write_text(use.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def show(console: Console, scores: dict[str, Score], output: Path) -> None:
@@ -178,18 +178,6 @@ def _origin(split: DataSplit) -> dict[str, object]:
             for part in split.parts
         ],
     }
-
-
-def _mean_words(train: TrainSet) -> float | None:
-    """Words of a rationale that is learnt from; None where none is."""
-    words = [len(rationale.text.split()) for row in train.examples for rationale in row.rationales]
-    return fmean(words) if words else None
-
-
-def _templates(split: DataSplit) -> list[str]:
-    """The templates that the split's rationales come from."""
-    records = (record for record in split.records() if record.rationale)
-    return sorted({name for r in records if (name := r.templates.rationale) is not None})
 
 
 def _device_and_memory(world: World) -> tuple[str, int]:
