@@ -52,8 +52,16 @@ class StepPlan:
         self._n = len(tokens[0].inputs)
         self._present = np.array([task.counts() > 0 for task in tokens])
         self._inputs = np.max([task.inputs.lengths() for task in tokens], axis=0)
-        self._targets = np.max([_longest_targets(task) for task in tokens], axis=0)
-        self._weighed = np.array([_weighed_tokens(task) for task in tokens])
+        lengths = [task.targets.lengths() for task in tokens]
+        # (examples,): the longest target; (tasks, examples): target tokens, weighed.
+        longest = [_over_targets(t, np.maximum, n) for t, n in zip(tokens, lengths, strict=True)]
+        self._targets = np.max(longest, axis=0)
+        self._weighed = np.array(
+            [
+                _over_targets(t, np.add, n * t.weights.astype(np.float64))
+                for t, n in zip(tokens, lengths, strict=True)
+            ]
+        )
         self._kinds = (self._present.T @ (1 << np.arange(len(tokens)))).astype(np.int64)
         self._pool: tuple[int, list[Ints]] = (-1, [])
 
@@ -141,16 +149,8 @@ def _order(rows: int, seed: int, epoch: int) -> Ints:
     return np.array(order)
 
 
-def _longest_targets(task: TaskTokens) -> Ints:
-    """Each example's longest target, in tokens; 0 where it has none."""
-    longest = np.zeros(len(task.inputs), dtype=np.int64)
-    examples = np.repeat(np.arange(len(task.inputs)), task.counts())
-    np.maximum.at(longest, examples, task.targets.lengths())
-    return longest
-
-
-def _weighed_tokens(task: TaskTokens) -> NDArray[np.floating[Any]]:
-    """Each example's target tokens times their weights."""
-    weighed = task.targets.lengths() * task.weights.astype(np.float64)
-    examples = np.repeat(np.arange(len(task.inputs)), task.counts())
-    return np.bincount(examples, weighed, minlength=len(task.inputs)).astype(np.float64)
+def _over_targets(task: TaskTokens, fold: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+    """(examples,): the values of each example's targets in one; 0 where it has none."""
+    found = np.zeros(len(task.inputs), dtype=values.dtype)
+    fold.at(found, np.repeat(np.arange(len(task.inputs)), task.counts()), values)
+    return found

@@ -95,10 +95,9 @@ def _teacher_cost(train: ResultSplit, subsample: float) -> float | None:
 
 def _others(config: TrainSettings) -> str:
     """The settings without a column that are not the default, as JSON."""
-    uncommon = config.uncommon()
-    others = {name: value for name, value in uncommon.items() if name not in _NAMED}
-    if config.tasks is not None:
-        others["tasks"] = uncommon["tasks"]
+    # A mode names its table; one of one's own is told in full.
+    named = _NAMED if config.tasks is None else _NAMED - {"tasks"}
+    others = {name: value for name, value in config.uncommon().items() if name not in named}
     return orjson.dumps(others, option=orjson.OPT_SORT_KEYS).decode()
 
 

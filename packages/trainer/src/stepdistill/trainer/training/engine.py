@@ -82,19 +82,9 @@ def start() -> World:
     if os.environ.get("DS_ACCELERATOR") != "cpu":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    if not deepspeed.comm.is_initialized():
-        _join()
-    return World(
-        rank=distributed.get_rank(),
-        size=distributed.get_world_size(),
-        device=device,
-        local_rank=int(os.environ["LOCAL_RANK"]),
-    )
-
-
-def _join() -> None:
     try:
-        deepspeed.init_distributed(verbose=False)
+        if not deepspeed.comm.is_initialized():
+            deepspeed.init_distributed(verbose=False)
     except (distributed.DistNetworkError, distributed.DistStoreError) as error:
         where = f"{os.environ['MASTER_ADDR']}, port {os.environ['MASTER_PORT']}"
         reason = str(error).strip().splitlines()[0]
@@ -102,6 +92,12 @@ def _join() -> None:
             f"the ranks cannot meet at {where}; if another run is there, give "
             f"`deepspeed --master_port` a free one ({reason})"
         ) from None
+    return World(
+        rank=distributed.get_rank(),
+        size=distributed.get_world_size(),
+        device=device,
+        local_rank=int(os.environ["LOCAL_RANK"]),
+    )
 
 
 def stop() -> None:

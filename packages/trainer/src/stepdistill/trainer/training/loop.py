@@ -22,7 +22,7 @@ from stepdistill.trainer.training.checkpoint import (
     TrainPoint,
     ValidPoint,
 )
-from stepdistill.trainer.training.engine import Engine, StepResult
+from stepdistill.trainer.training.engine import Engine
 
 Watch = Callable[[int, TrainPoint | None, ValidPoint | None], None]
 """(step done, its log line if any, its validation if any) -> None; called at every step."""
@@ -82,7 +82,12 @@ class Loop:
         # Every step has a random state of its own, so a run that goes on draws the same.
         torch.manual_seed(hash((config.seed, step, self.engine.world.rank)))
         result = self.engine.step(batches, config.learning_rate(step), self._weights(step))
-        progress.unlogged.append(_finite(result, step + 1))
+        if not all(map(math.isfinite, (*result.losses, result.grad_norm))):
+            raise TrainingError(
+                f"step {step + 1}: the loss or its gradient is not finite: lower --lr, lengthen "
+                "--warmup or take --precision fp32"
+            )
+        progress.unlogged.append(result)
         progress.seconds += time.perf_counter() - began
         progress.rows += sum(batch.rows for batch in batches)
         progress.input_tokens += sum(batch.input_tokens for batch in batches)
@@ -132,12 +137,3 @@ class Loop:
             progress.best_step = progress.step
             self.checkpoints.save_best(progress.step)
         return point
-
-
-def _finite(result: StepResult, step: int) -> StepResult:
-    if not all(map(math.isfinite, (*result.losses, result.grad_norm))):
-        raise TrainingError(
-            f"step {step}: the loss or its gradient is not finite: lower --lr, lengthen --warmup "
-            "or take --precision fp32"
-        )
-    return result

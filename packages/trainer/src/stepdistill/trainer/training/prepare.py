@@ -74,7 +74,11 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
     student = _student(inputs, world)
     _refuse_labels(inputs, student)
     # Before the tokens of the training rows are made: what is refused, is refused early.
-    valid, test = (_eval_batches(config, rows, student) for rows in (inputs.valid, inputs.test))
+    task, longest = judged(config.table()), config.max_input_tokens
+    valid, test = (
+        tokenise_eval(rows.examples, student, task, longest, config.evaluate_by)
+        for rows in (inputs.valid, inputs.test)
+    )
     tokens = _tokens(inputs, student, world)
     truncations = _truncations(inputs, tokens, valid, test)
     if world.rank == 0:
@@ -106,12 +110,10 @@ def _student(inputs: RunInputs, world: World) -> Student:
 
 
 def _texts(inputs: RunInputs) -> list[str]:
-    text = (
-        [row.input, *(one.text for one in (*row.labels, *row.rationales))]
-        for row in inputs.train.examples
-    )
-    prefixes = [task.prefix.strip() for task in inputs.config.table() if task.prefix]
-    return [*prefixes, *(text for texts in text for text in texts)]
+    texts = [task.prefix.strip() for task in inputs.config.table() if task.prefix]
+    for row in inputs.train.examples:
+        texts += [row.input, *(one.text for one in (*row.labels, *row.rationales))]
+    return texts
 
 
 def _refuse_labels(inputs: RunInputs, student: Student) -> None:
@@ -135,11 +137,6 @@ def _refuse_labels(inputs: RunInputs, student: Student) -> None:
 
 def _short(label: str) -> str:
     return repr(label if len(label) <= _SHOWN else f"{label[:_SHOWN]}...")
-
-
-def _eval_batches(config: TrainSettings, eval_set: EvalSet, student: Student) -> EvalBatches:
-    task, longest = judged(config.table()), config.max_input_tokens
-    return tokenise_eval(eval_set.examples, student, task, longest, config.evaluate_by)
 
 
 def _tokens(inputs: RunInputs, student: Student, world: World) -> Tokens:
