@@ -1,5 +1,7 @@
 """Labels that are free text: what the answer says the answer is, or the whole of a short answer."""
 
+# budget: each kind of label has its reader in a file of its own
+
 import re
 from collections.abc import Mapping
 
