@@ -144,6 +144,28 @@ async def test_a_run_without_any_record_does_not_end_well(
         assert "no row gave a record: no_verdict: 12" in error_line(each)
 
 
+async def test_an_experiment_shows_what_could_not_be_read_as_that(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    words = ("experiment", "mood", "--data", "rows.jsonl", "--test-size", "30", "--teacher", "t")
+    teacher = Says(ODD, to=(("In one word", "Joyful."),))
+    async with Simulator(teacher, SLOW) as simulator:
+        to = ("--base-url", simulator.base_url)
+        done = await asyncio.to_thread(annotate, *words, *to, "--md", "found.md", "--json")
+        shown = await asyncio.to_thread(annotate, *words, *to)
+    assert done.code == shown.code == 0, done.err
+
+    best, unread = done.json["ranking"]
+    assert (best["template"], best["rank"], best["accuracy"], best["readable"]) == ("odd", 1, 1, 30)
+    assert (unread["template"], unread["rank"], unread["accuracy"]) == ("one", None, None)
+    assert (unread["readable"], unread["rows"]) == (0, 30)
+    (remark,) = done.json["remarks"]
+    assert "template one: 0 of 30 answers readable" in remark
+    assert "0 of 30 readable" in (tmp_path / "found.md").read_text()
+    assert "0 of 30 readable" in shown.out
+    assert remark in shown.err
+
+
 async def test_in_batches_the_first_part_that_is_collected_tells(annotate: Annotate) -> None:
     """Parts of 60 rows, of which the teacher holds one at a time."""
     plan = BatchPlan(times=BatchTimes(running_s=0.1))

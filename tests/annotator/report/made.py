@@ -23,7 +23,7 @@ def some_settings() -> RunSettings:
 
 
 def judged(rows: int, correct: int, usd: str) -> Judged:
-    return Judged(rows=rows, gold=rows, correct=correct, usd=Decimal(usd))
+    return Judged(rows=rows, labels=rows, gold=rows, correct=correct, usd=Decimal(usd))
 
 
 def a_report(*results: TemplateResult, **by_template: Judged) -> RunReport:

@@ -41,6 +41,7 @@ from stepdistill.annotator.study.trial import plans_of_study
 from stepdistill.annotator.teacher.progress import Progress
 from tests.annotator.made import an_answer
 from tests.annotator.report.made import a_report, a_result, judged
+from tests.annotator.study.made import a_score
 from tests.journeys.conftest import ROOT
 
 USAGE = Usage(prompt=100, completion=10)
@@ -224,6 +225,16 @@ def test_efficient_is_what_no_other_beats_at_its_price_or_below():
     ]
     assert [each.template for each in best_and_own(found)] == ["cheap", "good", "poor"]
     assert {each.basis for each in found if each.template in ("good", "poor")} == {THIS_RUN}
+
+
+def test_what_could_not_be_read_is_not_efficient_however_cheap_it_was():
+    known = a_result(cheap=(10, 5, 0.1))
+    odd = a_score(rows=10, correct=0, cost_usd=0.0, labels=0)
+    known = known.model_copy(update={"templates": {**known.templates, "odd": odd}})
+    report = a_report(known, mute=Judged(rows=100, gold=100, usd=Decimal("0.001")))
+
+    assert [(each.template, each.efficient) for each in points(report)] == [("cheap", True)]
+    assert report.account.judged["mute"].accuracy is None
 
 
 def test_an_experiment_is_not_shown_beside_itself():

@@ -80,6 +80,13 @@ def test_what_nobody_knows_is_left_out_and_said(tmp_path: Path) -> None:
         assert what in left_out
 
 
+def test_templates_that_could_not_be_read_are_not_drawn_and_said(tmp_path: Path) -> None:
+    unread = metadata(1, labels=0)
+    drawn = draw([unread], [], {}, tmp_path)
+    assert list(drawn.files) == []
+    assert "template t0 of sums, t: none of its 4 answers could be read" in drawn.left_out
+
+
 def test_templates_that_are_all_alike_have_no_line(tmp_path: Path) -> None:
     drawn = draw([metadata(5, style=a_style(1))], [], {}, tmp_path)
     assert "n = 5, no line" in drawn.files["accuracy-by-style"][1].read_text()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.study.ranking import rank
+from stepdistill.annotator.study.ranking import rank, unread_remarks
 from tests.annotator.study.made import scored
 
 
@@ -55,3 +55,24 @@ def test_any_outcomes_can_be_ranked(outcomes: list[str]) -> None:
 
 def test_of_nothing_nobody_leads() -> None:
     assert rank([]) == []
+
+
+def test_a_template_of_which_nothing_could_be_read_has_no_rank_and_leads_nobody() -> None:
+    unread = scored("unread", "0000", labels=0, cost_usd=0.0)
+    poor, good = scored("poor", "0000"), scored("good", "1110")
+
+    ranking = rank([unread, poor, good])
+    assert [(each.scored.template, each.rank) for each in ranking] == [
+        ("good", 1),
+        ("poor", 2),
+        ("unread", None),
+    ]
+    assert ranking[1].p_holm == rank([poor, good])[1].p_holm
+    (remark,) = unread_remarks(ranking, "sums")
+    assert "template unread: 0 of 4 answers readable" in remark
+    assert "annotate parse sums --template unread" in remark
+
+
+def test_where_nothing_could_be_read_nobody_leads() -> None:
+    (alone,) = rank([scored("unread", "00", labels=0)])
+    assert (alone.rank, alone.against_leader) == (None, None)

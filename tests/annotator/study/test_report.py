@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -112,3 +113,18 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "a.csv").read_text() == "x"
     with pytest.raises(ConfigError, match="cannot be written"):
         write_report(str(tmp_path), "x")
+
+
+def test_what_could_not_be_read_is_shown_as_that_and_not_as_an_accuracy_of_none() -> None:
+    report = a_report(scored("good", "1110"), scored("odd", "0000", labels=0, rationales=0))
+
+    _, odd = csv.DictReader(StringIO(as_csv(report)))
+    assert (odd["rank"], odd["accuracy"], odd["readable"], odd["rows"]) == ("", "", "0", "4")
+    (_, fact) = cast("list[dict[str, object]]", facts(report)["ranking"])
+    assert (fact["rank"], fact["accuracy"], fact["readable"]) == (None, None, 0)
+    assert "| odd | 0 of 4 readable |" in as_markdown(report)
+    page = as_html(report)
+    assert "0 of 4 readable" in page
+    assert page.count('class="range"') == 1
+    shown = [column.shown(report.ranking[1]) for _, column in terminal_table(1)]
+    assert "0 of 4 readable" in shown

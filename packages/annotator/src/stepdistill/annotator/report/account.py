@@ -91,8 +91,9 @@ class Judged(_Sums):
 
     @property
     def accuracy(self) -> float | None:
-        """Correct labels among the rows with a gold one; None without any."""
-        return self.correct / self.gold if self.gold else None
+        """Correct labels among the rows with a gold one; None without any, or without any label:
+        what could not be read at all was not judged."""
+        return self.correct / self.gold if self.gold and self.labels else None
 
     @property
     def row_usd(self) -> float:

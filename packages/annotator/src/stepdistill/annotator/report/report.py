@@ -232,7 +232,7 @@ class Point(NamedTuple):
 
 def points(report: RunReport) -> list[Point]:
     """The run's templates and those of its teacher that the task's metadata knows, the cheapest
-    first."""
+    first; without those of which no answer could be read, as these have no accuracy."""
     own = [
         Point(name, THIS_RUN, judged.gold, judged.accuracy, judged.row_usd)
         for name, judged in report.account.judged.items()
@@ -255,7 +255,7 @@ def _known(report: RunReport) -> Iterator[Point]:
             continue
         basis = f"{setting.rows} of {setting.split}, reader {setting.reader}"
         for name, score in result.templates.items():
-            if score.cost_per_row_usd is not None:
+            if score.cost_per_row_usd is not None and not score.is_unread:
                 yield Point(name, basis, score.rows, score.accuracy, score.cost_per_row_usd)
 
 

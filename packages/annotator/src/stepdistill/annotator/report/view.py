@@ -11,7 +11,7 @@ from rich.table import Table
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.page import percent, usd
-from stepdistill.annotator.report.account import Account, CostPlace, Paid
+from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
 from stepdistill.annotator.report.report import (
     BY,
     Point,
@@ -220,10 +220,14 @@ def _template_table(account: Account) -> Table:
     numbers = ("rows", "labels", "accuracy", "rationales", "words", "USD a row")
     table = plain_table(("label from",), numbers, min_width=_FIRST_COLUMN)
     for name, judged in sorted(account.judged.items()):
-        counts = (f"{judged.rows:,}", f"{judged.labels:,}", percent(judged.accuracy))
+        counts = (f"{judged.rows:,}", f"{judged.labels:,}", _accuracy(judged))
         words = f"{judged.words / judged.rationales:.1f}" if judged.rationales else "-"
         table.add_row(name, *counts, f"{judged.rationales:,}", words, usd(judged.row_usd))
     return table
+
+
+def _accuracy(judged: Judged) -> str:
+    return percent(judged.accuracy) if judged.labels else "none read"
 
 
 def _points_table(known: list[Point]) -> Table:

@@ -17,7 +17,7 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult, load_metadata, save_metadata
 from stepdistill.annotator.study.race import Correct, Race, RaceRules, run_race
-from stepdistill.annotator.study.ranking import rank
+from stepdistill.annotator.study.ranking import rank, unread_remarks
 from stepdistill.annotator.study.report import Report
 from stepdistill.annotator.study.score import Scored, score_template, total_usd
 from stepdistill.annotator.study.trial import Trial
@@ -188,13 +188,14 @@ def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report
         remarks += warnings([trial.plans[each.template]])
     if len(answered) < len(trial.plans):
         remarks.append(f"{len(trial.plans) - len(answered)} templates have no answers in the store")
+    task, ranking = experiment.config.task, rank(answered, race.stopped if race else ())
     return Report(
-        task=experiment.config.task,
+        task=task,
         setting=trial.setting,
         n_rows=trial.n_rows,
         without_gold=trial.without_gold,
-        remarks=remarks,
-        ranking=rank(answered, race.stopped if race else ()),
+        remarks=[*remarks, *unread_remarks(ranking, task)],
+        ranking=ranking,
         metadata=metadata,
         asked=sum(each.asked for each in experiment.progress),
         cached=sum(each.cached for each in experiment.progress),

@@ -80,6 +80,11 @@ class TemplateScore(_FilePart):
         return self.correct / self.rows if self.rows else 0.0
 
     @property
+    def is_unread(self) -> bool:
+        """Whether it was answered and no label could be read: then its accuracy says nothing."""
+        return self.rows > 0 and self.labels == 0
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The accuracy's 95 % interval."""
         return wilson(self.correct, self.rows)

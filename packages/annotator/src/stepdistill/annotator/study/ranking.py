@@ -6,7 +6,7 @@ tests; docs/decisions says why no library.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import comb, sqrt
 from typing import Self
@@ -96,14 +96,34 @@ def holm(p_values: list[float]) -> list[float]:
 class Rank:
     """One template's place in a ranking; the leader is compared with nobody."""
 
-    rank: int  # 1 is the leader
+    rank: int | None  # 1 is the leader; None: no answer could be read, so there is no telling
     scored: Scored
     against_leader: PairedComparison | None  # this template is the `one`, the leader the `other`
     p_holm: float | None  # McNemar's p, corrected for the number of templates
 
 
 def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Rank]:
-    """Best accuracy first; among equals the cheaper one. Those that a race stopped come last."""
+    """Best accuracy first; among equals the cheaper one. Those that a race stopped come behind, and
+    last, without a rank, those of which no answer could be read."""
+    unread = [each for each in scored if each.score.is_unread]
+    unread.sort(key=lambda each: each.template)
+    return [
+        *_ranked([each for each in scored if not each.score.is_unread], stopped),
+        *(Rank(rank=None, scored=each, against_leader=None, p_holm=None) for each in unread),
+    ]
+
+
+def unread_remarks(ranking: Iterable[Rank], task: str) -> list[str]:
+    """A line for each template of which no answer could be read."""
+    return [
+        f"template {each.template}: 0 of {each.score.rows:,} answers readable, so its accuracy is "
+        f"not known; `annotate parse {task} --template {each.template}` shows how they are read"
+        for each in (entry.scored for entry in ranking)
+        if each.score.is_unread
+    ]
+
+
+def _ranked(scored: list[Scored], stopped: Collection[str]) -> list[Rank]:
     if not scored:
         return []
     ordered = sorted(sorted(scored, key=_best_first), key=lambda each: each.template in stopped)

@@ -44,12 +44,13 @@ class Column:
     heading: str  # for people
     value: Callable[[Rank], Value]  # None where there is none
     text: Callable[[float], str] = "{:,.0f}".format  # how a number is shown
+    without: Callable[[Rank], str] = lambda _: _UNKNOWN  # what is shown where there is none
 
     def shown(self, entry: Rank) -> str:
         """The value as people read it."""
         value = self.value(entry)
         if value is None:
-            return _UNKNOWN
+            return self.without(entry)
         return value if isinstance(value, str) else self.text(value)
 
 
@@ -157,6 +158,15 @@ def _score(get: Callable[[TemplateScore], Value]) -> Callable[[Rank], Value]:
     return lambda entry: get(entry.scored.score)
 
 
+def _accuracy(get: Callable[[TemplateScore], Value]) -> Callable[[Rank], Value]:
+    return _score(lambda score: None if score.is_unread else get(score))
+
+
+def _unread(entry: Rank) -> str:
+    score = entry.scored.score
+    return f"{score.labels} of {score.rows:,} readable" if score.is_unread else _UNKNOWN
+
+
 def _style(get: Callable[[Style], Value]) -> Callable[[Rank], Value]:
     return _score(lambda score: None if score.style is None else get(score.style))
 
@@ -195,15 +205,16 @@ _USD, _ONE, _THREE = "{:.4f}".format, "{:.1f}".format, "{:.3f}".format
 COLUMNS = (
     Column("rank", "rank", lambda entry: entry.rank),
     Column("template", "template", lambda entry: entry.scored.template),
-    Column("accuracy", "accuracy", _score(lambda s: s.accuracy), _percent),
-    Column("accuracy_low", "from", _score(lambda s: s.interval[0]), _percent),
-    Column("accuracy_high", "to", _score(lambda s: s.interval[1]), _percent),
+    Column("accuracy", "accuracy", _accuracy(lambda s: s.accuracy), _percent, _unread),
+    Column("accuracy_low", "from", _accuracy(lambda s: s.interval[0]), _percent),
+    Column("accuracy_high", "to", _accuracy(lambda s: s.interval[1]), _percent),
     Column("difference", "points to leader", _against(lambda c: c.difference), points),
     Column("p", "p", _against(lambda c: c.p), _p),
     Column("p_holm", "p (Holm)", lambda entry: entry.p_holm, _p),
     Column("rows", "rows", _score(lambda s: s.rows)),
     Column("unanswered", "unanswered", _score(lambda s: s.unanswered)),
     Column("correct", "correct", _score(lambda s: s.correct)),
+    Column("readable", "labels read", _score(lambda s: s.labels)),
     Column("parse_rate", "label read", _score(lambda s: s.parse_rate), _percent),
     Column("rationale_rate", "with rationale", _score(lambda s: s.rationale_rate), _percent),
     Column("rationale_characters", "characters", _style(lambda s: s.characters), _ONE),

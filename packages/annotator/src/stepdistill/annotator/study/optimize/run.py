@@ -32,7 +32,7 @@ from stepdistill.annotator.study.optimize.search import (
     SearchContext,
 )
 from stepdistill.annotator.study.race import RaceRules
-from stepdistill.annotator.study.ranking import rank
+from stepdistill.annotator.study.ranking import rank, unread_remarks
 from stepdistill.annotator.study.score import total_usd
 
 _CONFIRMATION_SHARE = Decimal("0.25")  # of the ceiling: kept so that the winner can be confirmed
@@ -61,12 +61,14 @@ def run_search(
         confirmation, unconfirmed = _confirm(search)
     write_history(search.history, search.lines, final=True)
     _write_scores(search, folder / METADATA_NAME)
+    ranking = rank([each for each in search.pool.whole() if each.correct])
+    remarks = unread_remarks(ranking, prepared.plan.task.task)
     return SearchOutcome(
-        prepared=prepared,
+        prepared=replace(prepared, remarks=[*prepared.remarks, *remarks]),
         iterations=search.iterations,
         stopped=stopped,
         lines=search.lines,
-        ranking=rank([each for each in search.pool.whole() if each.correct]),
+        ranking=ranking,
         winner=search.pool.templates[search.winner],
         start=search.best_of_start,
         confirmation=confirmation,

@@ -15,7 +15,14 @@ from stepdistill.annotator.study.few_shot_cost import FewShotCost
 from stepdistill.annotator.study.metadata import Metadata
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.plots.costs import cost_bars, few_shot_bars, has_costs
-from stepdistill.annotator.study.plots.groups import DEVIATION, EASE, MEASURES, groups_of, values
+from stepdistill.annotator.study.plots.groups import (
+    DEVIATION,
+    EASE,
+    MEASURES,
+    groups_of,
+    unread_in,
+    values,
+)
 from stepdistill.annotator.study.plots.styles import (
     accuracy_by_style,
     ease_and_deviation,
@@ -67,6 +74,7 @@ def draw(
 
 def _of_templates(metadata: Sequence[Metadata], left_out: list[str]) -> list[Picture]:
     groups = groups_of(metadata)
+    left_out += unread_in(metadata)
     if not groups:
         left_out.append("styles, accuracy, costs: no metadata.yaml has a scored template")
         return []

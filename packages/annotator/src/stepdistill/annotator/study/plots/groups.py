@@ -80,9 +80,10 @@ MEASURES = (
 
 
 def groups_of(files: Iterable[Metadata]) -> list[Group]:
-    """One for each setting of each file; templates without an answered row are left out."""
+    """One for each setting of each file; templates of which no answer could be read are left out,
+    as those without any."""
     found = [
-        (each.task, result.setting, [score for score in result.templates.values() if score.rows])
+        (each.task, result.setting, [score for score in result.templates.values() if score.labels])
         for each in files
         for result in each.results
     ]
@@ -91,6 +92,18 @@ def groups_of(files: Iterable[Metadata]) -> list[Group]:
     return [
         Group(name=name, number=number, scores=tuple(scores))
         for number, (name, (_, _, scores)) in enumerate(zip(names, found, strict=True))
+    ]
+
+
+def unread_in(files: Iterable[Metadata]) -> list[str]:
+    """Templates of which no answer could be read, a line each."""
+    return [
+        f"template {name} of {each.task}, {result.setting.teacher}: none of its {score.rows:,} "
+        "answers could be read"
+        for each in files
+        for result in each.results
+        for name, score in result.templates.items()
+        if score.is_unread
     ]
 
 
