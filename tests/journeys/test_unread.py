@@ -191,3 +191,22 @@ async def test_labels_and_reasons_of_two_templates_are_looked_at_by_their_labels
     assert "none of the first 50 answers can be read" in line
     assert "annotate parse mood --template one" in line
     assert len(teacher.log.entries) < 150
+
+
+async def test_reasons_can_be_taken_from_what_was_thought(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    text = "<think>The sun shines on it all day long.</think>Joyful, as it speaks of a fine day."
+    shard = tmp_path / "runs/mood/train/shard-00000.jsonl"
+    found: list[str] = []
+    async with Simulator(Says(text), SLOW) as teacher:
+        for source in ("thinking", "answer"):
+            done = await run(annotate, teacher, "--rationale-from", source, rows=3)
+            assert done.code == 0, done.err
+            record = json.loads(shard.read_text().splitlines()[0])
+            assert record["label"] == "joyful"
+            found.append(str(record["rationale"]))
+        assert len(teacher.log.entries) == 3
+
+    assert found[0] == "The sun shines on it all day long."
+    assert "sun" not in found[1]
