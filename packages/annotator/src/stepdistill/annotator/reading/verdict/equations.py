@@ -14,6 +14,7 @@ _UNIT = re.compile(  # `14 - 5 red beads`
 )
 _MAY_BE = re.compile(r"[\s*`\"'$]*(?:[^A-Za-z]|[A-Za-z]\w{0,20}\s*=)")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}(?!\w|\{)")
+_TWO_LETTERS = re.compile("[A-Za-z]{2}")
 _MARKS_AROUND = "*`\"'$ "
 _BEFORE_DIGITS = "-\u2212\u2013$ "
 _FRACTION = re.compile(r"\\[dtc]?frac\s?\{([^{}]{1,80})\}\s?\{([^{}]{1,80})\}")
@@ -33,10 +34,15 @@ def equation_in(text: str) -> str | None:
     text = _ASSIGNED.sub("", text.strip().lstrip(_MARKS_AROUND).rstrip(_MARKS_AROUND + ".=?"))
     text = text.strip()
     found = _as_it_stands(text)
-    if found is not None or value_of(text) is not None:
+    if found is not None or (_may_have_value(text) and value_of(text) is not None):
         return found
     text = _UNIT.sub("", text) if "=" not in text else text
     return None if _WORD.search(text) else _as_it_stands(_plainly(text))
+
+
+def _may_have_value(text: str) -> bool:
+    """Words have no value: a quick look before all of a sentence is read as an equation."""
+    return "=" in text or "(" in text or _TWO_LETTERS.search(text) is None
 
 
 def _as_it_stands(text: str) -> str | None:

@@ -8,6 +8,7 @@ neither is a part of it.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from stepdistill.annotator.reading.reading import Verdict, undecided
 from stepdistill.annotator.reading.verdict.equations import equation_in
@@ -40,6 +41,7 @@ _SAID = re.compile(
     r"\b(?P<name>final answer|answer|result|total|equation|difference|sum)\s+"
     r"(?:is|are|would be|will be|=)\s*:?\s*|####\s*"
 )
+_SAID_WORDS = ("answer", "result", "total", "equation", "difference", "sum", "####")
 # `The difference is -36. Therefore, Ann has 36 more pens.`: these may stand on the way.
 _ON_THE_WAY = frozenset(("result", "total", "difference", "sum"))
 _LEADS_TO = re.compile(
@@ -129,9 +131,28 @@ class NumberReader:
         return Verdict(label=label, rule="boxed", confidence=0.98, stated=stated)
 
 
+class _Given:
+    """The numbers of a row's texts, looked for when they are first asked for."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+
+    @cached_property
+    def _numbers(self) -> list[str]:
+        texts = self._fields.values()
+        return [each.plain for text in texts for each in _numbers_of(text) if each.plain]
+
+    def lacks(self, number: Number) -> bool:
+        """Whether no text of the row tells this number."""
+        plain = number.plain
+        return plain is None or not any(same_value(plain, one) for one in self._numbers)
+
+
 def _said(answer: NumberedText) -> Verdict | None:
     """What is said to be the answer; None where that is not said, or taken further later on."""
     marked = answer.marked
+    if not any(word in marked for word in _SAID_WORDS):
+        return None
     for match in reversed(list(_SAID.finditer(marked, answer.begin))):
         start, end = answer.sentence_at(match.start())
         if match["name"] in _ON_THE_WAY and answer.conclusion >= end:
@@ -163,7 +184,7 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
     if impossible and (none := _none_at_all(answer, impossible)):
         return none
     told = _behind(told, impossible.end()) if impossible else told
-    known = [each.plain for value in fields.values() for each in _numbers_of(value) if each.plain]
+    known = _Given(fields)
     span, numbers = _conclusion(answer.marked, told, known)
     chosen = _answer_in(answer, span, numbers, known)
     if chosen is None:
@@ -239,7 +260,7 @@ def _from_words(text: str, start: int, end: int) -> str | None:
 
 
 def _conclusion(
-    marked: str, told: list[tuple[Span, list[Number]]], known: list[str]
+    marked: str, told: list[tuple[Span, list[Number]]], known: _Given
 ) -> tuple[Span, list[Number]]:
     """The last sentence that concludes or computes; else the last that tells a new number."""
     for span, numbers in reversed(told):
@@ -250,7 +271,7 @@ def _conclusion(
         if "=" in marked[span[0] : span[1]]:
             return _without_its_sign(span, numbers, told)
     for span, numbers in reversed(told):
-        if any(_is_new(each, known) for each in numbers):
+        if any(known.lacks(each) for each in numbers):
             return span, numbers
     return told[-1]
 
@@ -266,12 +287,8 @@ def _without_its_sign(
     return span, numbers
 
 
-def _is_new(number: Number, known: list[str]) -> bool:
-    return number.plain is None or not any(same_value(number.plain, one) for one in known)
-
-
 def _answer_in(
-    answer: NumberedText, span: Span, numbers: list[Number], known: list[str]
+    answer: NumberedText, span: Span, numbers: list[Number], known: _Given
 ) -> Number | None:
     """Of a sentence's numbers the one behind `=`, else a computed one, else a new one."""
     marked = answer.marked
@@ -284,7 +301,7 @@ def _answer_in(
         return None if _another_beside(marked, computed, numbers) else computed
     if len(in_all := [each for each in numbers if _IN_ALL.match(marked, each.end)]) == 1:
         return in_all[0]
-    new = [each for each in numbers if _is_new(each, known)]
+    new = [each for each in numbers if known.lacks(each)]
     if len(new) > 1 and _BOTH.fullmatch(marked, new[0].end, new[1].start):
         return None
     if _another_beside(marked, (new or numbers)[0], numbers):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from stepdistill.annotator.reading.verdict.names import LETTER, At, Names
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_WORD = re.compile(r"[^\W_]++(?:'[^\W_]++)*+")
 _DOUBLED = re.compile(r"([^\W\d_])\1")
 _IRREGULAR = {
     "using": "use", "used": "use", "uses": "use", "dying": "die", "died": "die", "dies": "die",
@@ -18,13 +18,19 @@ _IRREGULAR = {
 _UNUSUAL = re.compile(r"[^\w\s'’.,\-]")
 _ARTICLES = "a an the to your his her their my its our some one's of"
 _SKIPPED = frozenset(_ARTICLES.split())
-_MARK = re.compile(
-    r"\b(?:option|choice|answer|letter|number)\s{0,2}(?:is\s)?[:#]?\s{0,2}[\"'(*]{0,3}"
+_MARK_WITH_A_WORD = (  # `option b`, `answer: (b`
+    r"(?:option|choice|answer|letter|number)(?<=\b.{6})\s{0,2}(?:is\s)?[:#]?\s{0,2}[\"'(*]{0,3}"
     r"(?P<named>[a-z]|\d{1,2})(?![\w'])"
-    r"|(?<![\w.])\(?(?P<bracket>[a-z]|\d{1,2})\)"
+)
+_MARK = re.compile(
+    _MARK_WITH_A_WORD + r"|(?<![\w.])\(?(?P<bracket>[a-z]|\d{1,2})\)"
     r"|(?:^|(?<=\n)|(?<=[.!?] ))[\s\"'*(]{0,4}(?P<line>[a-z]|\d{1,2})"
     r"(?:[.:](?=[\s*]|$)|[\"'*)]{0,3}\s*$|(?= (?:is|would be) ))"
 )
+# What other marks need: a bracket, or a lone letter that a stop or the sentence's end follows.
+_LONE = r"(?:[a-z]|\d{1,2})(?:[.:\"'*)]|\s*$| (?:is|would be) )"
+_LONE_FIRST, _LONE_LATER = re.compile(_LONE), re.compile(rf"[\s\"'*(]{_LONE}")
+_ONLY_WITH_A_WORD = re.compile(_MARK_WITH_A_WORD)
 _MARKED = re.compile(r"[\s\"'*(]{0,4}([a-z]|\d{1,2})[).:][ \t]*(\S.*)", re.IGNORECASE)
 _WHOLE_MARK = re.compile(  # `B`, `(b)`, `option B`, `choice (2)`, `B. Paris`, `B - Paris`
     r"(?:(?:option|choice|answer|letter|number)\s?)?[(\[]?((?-i:[A-Za-z])|\d{1,2})[)\]]?"
@@ -247,9 +253,10 @@ class OptionTexts:
                 place = low.find(wanted, stop, end)
 
     def _marks(self, low: str, start: int, end: int) -> Iterator[Named]:
-        for match in _MARK.finditer(low, start, end):
-            mark = match["named"] or match["bracket"] or match["line"]
-            if mark == "a" and match["named"] and not _AFTER_A.match(low, match.end()):
+        pattern = _MARK if _has_lone_mark(low, start, end) else _ONLY_WITH_A_WORD
+        for match in pattern.finditer(low, start, end):
+            mark = match[match.lastgroup or 0]
+            if mark == "a" and match.lastgroup == "named" and not _AFTER_A.match(low, match.end()):
                 follows = self._by_first.get(stem(_next_word(low, match.end())))
                 if not follows:
                     continue
@@ -258,6 +265,13 @@ class OptionTexts:
             option = _index(mark)
             if 0 <= option < len(self.options):
                 yield Named(start=match.start(), end=match.end(), option=option)
+
+
+def _has_lone_mark(low: str, start: int, end: int) -> bool:
+    """Whether a mark may stand here without `option` and the like: a quick look."""
+    if low.find(")", start, end) >= 0 or _LONE_FIRST.match(low, start, end):
+        return True
+    return _LONE_LATER.search(low, start, end) is not None
 
 
 def _index(mark: str) -> int:

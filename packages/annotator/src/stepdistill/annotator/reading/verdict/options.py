@@ -26,7 +26,7 @@ from stepdistill.annotator.reading.verdict.text import Span, Text, lowered
 from stepdistill.common.task import LabelSpec
 
 # The last letter of a named option stands for it.
-_TOKEN = re.compile(r"\ue000(?!\ue000)|[^\W_]+(?:['-][^\W_]+)*|[,;:()]")
+_TOKEN = re.compile(r"[^\W_]++(?:['-][^\W_]++)*+|\ue000(?!\ue000)|[,;:()]")
 _NAMED = "\ue000"
 _ROLES = {
     "v": "is are was were be been being would'be 'd it's i'd that's becomes",

@@ -108,7 +108,7 @@ def _rest(text: Text, stated: tuple[Span, ...]) -> list[Span]:
 
 def _trimmed(text: Text, start: int, end: int) -> Span | None:
     piece = text.answer[start:end]
-    heading = _HEADING.match(piece) or _EDGES_BEFORE.match(piece)
+    heading = (":" in piece and _HEADING.match(piece)) or _EDGES_BEFORE.match(piece)
     start += heading.end() if heading else 0
     return (start, start + len(text.answer[start:end].rstrip(" \t\n,;"))) if start < end else None
 

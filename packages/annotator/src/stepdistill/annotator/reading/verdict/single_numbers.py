@@ -24,10 +24,13 @@ _NEAR = 40  # characters around a number in which another may belong to it
 
 def is_one_of_several(text: str, numbers: list[Number]) -> bool:
     """`3 to 5`, `3 or 4`, `3, 4`, `3 ft 4 in`: the first number is not meant alone."""
-    if len(numbers) < 2 or same_value(numbers[0].plain or "", numbers[1].plain or ""):
+    if len(numbers) < 2:
         return False
-    between = (numbers[0].end, numbers[1].start)
-    return _ONE_OF_SEVERAL.fullmatch(text, *between) is not None or _is_compound(text, *numbers[:2])
+    one, other = numbers[:2]
+    together = _ONE_OF_SEVERAL.fullmatch(text, one.end, other.start) is not None
+    if not together and not _is_compound(text, one, other):
+        return False
+    return not same_value(one.plain or "", other.plain or "")
 
 
 def _is_compound(text: str, one: Number, other: Number) -> bool:

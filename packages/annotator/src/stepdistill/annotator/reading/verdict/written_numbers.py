@@ -42,6 +42,7 @@ _BEFORE_YEARS = frozenset(("in", "In", "since", "Since"))
 _ENDINGS_BEFORE_ODD_NUMBERS = frozenset(
     word[-3:] for word in (*_MONTHS, "minus", "negative", "since", " in", " In", "\nIn", "In")
 )
+_OPERATORS = frozenset("=+*/\u00d7\u00f7,")
 _HAN_SIZES = "\u767e\u5343\u4e07\u842c\u4ebf\u5104"
 _MOST_DIGITS = 60  # more are kept as they stand, but not computed with
 
@@ -68,9 +69,11 @@ _GOES_ON = (
     r"|(?:\^\{?)?(?:st|nd|rd|th)\b|[kKmMbB][nN]?\b"
     r"|[\s-](?:and[ ][\d\\]|hundred|thousand|[mbt]r?illi|lakh|crore|of[ ][A-Z]|[JFMASOND][a-z]{2})"
 )
+# Nothing of the above: a quick look before it, since most numbers of a text end here.
+_IS_OVER = r"[ ](?:[defgijknqrsuvwyz=-]|\+[ ])|[.,](?!\d)|[)}\]<>=;!?\"%$]|\Z"
 _FIRST = re.compile(rf"[\d\\{_VULGAR}]")  # one set of characters: a search skips to it
 _BEGINS = re.compile(
-    rf"(?P<digits>\d++(?:\.\d++)?|\.\d++)(?P<more>(?={_GOES_ON}))?"
+    rf"(?P<digits>\d++(?:\.\d++)?|\.\d++)(?P<more>(?!{_IS_OVER})(?={_GOES_ON}))?"
     rf"|[{_VULGAR}]|\\[dtc]?frac(?![A-Za-z])"
 )
 _ORDINAL = re.compile(r"(?:\^\{?)?(?:st|nd|rd|th)\b")
@@ -173,9 +176,10 @@ def numbers_in(text: str, start: int = 0) -> Iterator[Number]:
         place = begins.end()
         before, digits = text[first - 1 : first], begins["digits"]
         if before == " " and digits and begins["more"] is None:
-            # Nearly all numbers of an answer: `has 14 beads`.
+            # Nearly all numbers of an answer: `has 14 beads`, `= 14`.
             ending = text[max(0, first - 4) : first - 1]
-            if ending[-1:].isalpha() and ending not in _ENDINGS_BEFORE_ODD_NUMBERS:
+            last = ending[-1:]
+            if last in _OPERATORS or (last.isalpha() and ending not in _ENDINGS_BEFORE_ODD_NUMBERS):
                 floor = place
                 yield Number(first, place, digits)
                 continue
