@@ -50,7 +50,9 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
     learnt = train_set(data.train, settings)
     valid, test = eval_set(data.valid), eval_set(data.test)
     if _is_done(settings, mark):
-        _say(f"nothing to do: {settings.output} holds this very run; --force trains again")
+        if os.environ["RANK"] == "0":
+            what = f"{settings.output} holds this very run; --force trains again"
+            sys.stderr.write(f"nothing to do: {what}\n")
         return
     from stepdistill.trainer.run import run
     from stepdistill.trainer.training.prepare import RunInputs
@@ -141,7 +143,10 @@ def _is_done(config: TrainSettings, mark: str) -> bool:
     try:
         config.output.mkdir(parents=True, exist_ok=True)
         if config.force:
-            _forget(config)
+            # One rank does it, before any can look.
+            if os.environ["RANK"] == "0":
+                path.unlink(missing_ok=True)
+                shutil.rmtree(config.output / CHECKPOINTS_NAME, ignore_errors=True)
             return False
         if not path.exists():
             return False
@@ -153,15 +158,3 @@ def _is_done(config: TrainSettings, mark: str) -> bool:
             f"{path}: from other settings or data; take another --output, or --force to replace it"
         )
     return True
-
-
-def _forget(config: TrainSettings) -> None:
-    """Remove what an earlier run left; one rank does it before any can look."""
-    if os.environ["RANK"] == "0":
-        (config.output / RESULTS_NAME).unlink(missing_ok=True)
-        shutil.rmtree(config.output / CHECKPOINTS_NAME, ignore_errors=True)
-
-
-def _say(line: str) -> None:
-    if os.environ["RANK"] == "0":
-        sys.stderr.write(f"{line}\n")

@@ -119,10 +119,6 @@ class Data:
     test: DataSplit
     kind: Kind
 
-    @property
-    def splits(self) -> tuple[DataSplit, DataSplit, DataSplit]:
-        return (self.train, self.valid, self.test)
-
 
 def read_data(config: TrainSettings) -> Data:
     """Read and check every shard. Raises ShardError: missing, damaged, or kinds that differ.
@@ -149,7 +145,7 @@ def data_fingerprint(data: Data) -> str:
             part.manifest.student.input,
             part.manifest.label.kind,
         ]
-        for split in data.splits
+        for split in (data.train, data.valid, data.test)
         for part in split.parts
     ]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()

@@ -68,7 +68,7 @@ Tokens = tuple[TaskTokens, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LengthLimits:
-    """Tokens of an input and of a target at most; longer ones are cut."""
+    """Tokens at most; what is longer is cut."""
 
     input: int
     target: int

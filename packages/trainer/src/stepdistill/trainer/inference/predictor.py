@@ -112,6 +112,8 @@ class Predictor:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._student.model.to(device)  # pyright: ignore[reportArgumentType] - its stub is wrong
         self._student.model.eval()
+        # Whether the student has learnt to give reasons.
+        self.explains = self.settings.explain_prefix is not None or self.settings.with_label
 
     def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The rows' labels, each with its probability."""
@@ -164,14 +166,9 @@ def abstained(line: Line, below: float) -> Line:
     return line if probability >= below else {**line, "label": None}
 
 
-def can_explain(predictor: Predictor) -> bool:
-    """Whether the student has learnt to give reasons."""
-    return predictor.settings.explain_prefix is not None or predictor.settings.with_label
-
-
 def check_explains(predictor: Predictor, option: str) -> None:
     """Raises ConfigError, naming the option that asks a student for reasons it cannot give."""
-    if not can_explain(predictor):
+    if not predictor.explains:
         raise ConfigError(
             f"{option}: this student of {predictor.settings.task} has not learnt to explain"
         )

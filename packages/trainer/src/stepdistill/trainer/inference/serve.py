@@ -19,7 +19,6 @@ from stepdistill.trainer.inference.predictor import (
     Predictor,
     abstained,
     answer_lines,
-    can_explain,
     check_explains,
     row_of,
 )
@@ -126,7 +125,7 @@ class PredictHandler:
                 "task": settings.task,
                 "labels": list(settings.label.classes) or None,
                 "input": settings.student.input,
-                "explains": can_explain(self._predictor),
+                "explains": self._predictor.explains,
             }
         )
 

@@ -15,11 +15,6 @@ def same_block(numbers: torch.Tensor) -> torch.Tensor:
     return (numbers[:, :, None] == numbers[:, None, :])[:, None]
 
 
-def causal_within(blocks: torch.Tensor) -> torch.Tensor:
-    """And of these the ones before them and themselves: (lines, n) -> (lines, 1, n, n)."""
-    return same_block(blocks).tril()
-
-
 def cross_mask(targets: Targets, blocks: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """Each target sees the input that it answers: (lines, 1, target tokens, input tokens).
 
@@ -87,7 +82,8 @@ def _decoder_output(
     if targets.blocks is not None:
         start = cast(int, student.config.decoder_start_token_id)
         ids = decoder_inputs(targets.ids, targets.blocks, start)
-        own_mask = causal_within(targets.blocks)
+        # Of its own block, a token sees what is before it and itself: (lines, 1, n, n).
+        own_mask = same_block(targets.blocks).tril()
         mask = cross_mask(targets, targets.blocks, mask)
     else:
         ids = student.prepare_decoder_input_ids_from_labels(targets.ids)

@@ -173,7 +173,7 @@ def _means(runs: pd.DataFrame, context: list[str]) -> dict[tuple[object, ...], f
     return {key: fmean(values) for key, values in found.items()}
 
 
-_PLACE_OF_CURVE = ("source", "task", "model", *(name for name in CONTEXT[4:]))
+_PLACE_OF_CURVE = (*_PLACE, *CONTEXT[4:])  # all that must be equal but the share of the data
 _DRAWS = 1000
 _RANGE = (2.5, 97.5)
 _NEVER = float("inf")
