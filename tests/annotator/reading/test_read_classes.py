@@ -1,7 +1,10 @@
 """Class verdicts: what is asserted counts; what is listed, asked, hedged or denied does not."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from stepdistill.annotator.reading.verdict.lexicon import TOKEN, tokens_of
 from tests.annotator.reading.tasks import CLAIM, reader
 
 ENTAILMENT, NEUTRAL, CONTRADICTION = "entailment", "neutral", "contradiction"
@@ -174,3 +177,8 @@ def test_a_task_of_other_classes_needs_no_opposites() -> None:
 )
 def test_turns_of_phrase(answer: str, label: str | None) -> None:
     assert reader("anli1").read(answer, CLAIM).label == label
+
+
+@given(st.text(alphabet="ab'-,.: \n\t_1\ue000\x01\x02\u00e9\u2014", max_size=30))
+def test_words_between_spaces_are_found_as_the_pattern_finds_them(sentence: str) -> None:
+    assert tokens_of(sentence) == TOKEN.findall(sentence)

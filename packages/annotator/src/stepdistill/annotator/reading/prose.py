@@ -4,7 +4,6 @@ import re
 
 from stepdistill.annotator.reading.verdict.rationale import says_enough
 
-_SUSPICIOUS = ("<", "`", "{", "\\")
 _FENCED_JSON = re.compile(r"```\w*\s*[\[{][^`]*(?:```|\Z)")
 _FENCE = re.compile(r"```\w*")
 _TAG = re.compile(  # `<b>`, `</answer>`, `<|end|>`
@@ -27,7 +26,7 @@ def as_prose(text: str | None) -> str | None:
         return None
     if "help" in text or "me know" in text or "el free" in text:
         text = _COURTESY.sub("", text).rstrip() or None
-    if text is None or not any(sign in text for sign in _SUSPICIOUS):
+    if text is None or not ("<" in text or "`" in text or "{" in text or "\\" in text):
         return text
     prose = _FENCE.sub(" ", _FENCED_JSON.sub(" ", text)) if "`" in text else text
     prose = _TAG.sub(" ", prose) if "<" in prose else prose

@@ -128,8 +128,10 @@ class ClassVerdict:
 
 def _chosen(number: int, mentions: list[Mention], codes: str, concluding: bool) -> Mention:
     """A sentence's last word on the label, firmer where the sentence opens or concludes."""
-    best = max(each.strength for each in mentions)
-    firm = [each for each in mentions if each.strength == best]
+    best, firm = mentions[0].strength, mentions
+    if len(mentions) > 1:
+        best = max(each.strength for each in mentions)
+        firm = [each for each in mentions if each.strength == best]
     opens = number == 0 and best == STATED and firm[0].place <= 2 and OPENS.match(codes) is not None
     chosen = firm[0] if opens else _before_reasons(firm, codes)
     if opens or (concluding and best == STATED):
@@ -141,6 +143,8 @@ def _chosen(number: int, mentions: list[Mention], codes: str, concluding: bool) 
 
 def _before_reasons(firm: list[Mention], codes: str) -> Mention:
     """The last mention, but one before a `because` rather than one behind it."""
+    if len(firm) == 1:
+        return firm[0]
     reason = _REASON.search(codes, firm[0].until)
     limit = reason.start() if reason else len(codes)
     return [each for each in firm if each.place <= limit][-1]
@@ -170,8 +174,8 @@ def _content(tokens: list[str], codes: str, mention: Mention) -> int:
 
 
 def _committed(said: list[Assertion]) -> Assertion | None:
-    if not said:
-        return None
+    if len(said) < 2:
+        return said[0] if said else None
     best = max(each.mention.strength for each in said)
     firm = [each for each in said if each.mention.strength == best]
     if len({each.role for each in firm}) == 1:

@@ -68,6 +68,19 @@ UNDECIDED_NAMES = frozenset(
 )
 
 
+def tokens_of(sentence: str) -> list[str]:
+    """The words and signs of a sentence; most stand between spaces, and need no search."""
+    if " - " in sentence:
+        return TOKEN.findall(sentence)
+    tokens: list[str] = []
+    for word in sentence.split():
+        if word.isalpha():
+            tokens.append(word)
+        else:
+            tokens += TOKEN.findall(word)
+    return tokens
+
+
 def class_role(index: int) -> str:
     """The role of the class at this place in the task."""
     return chr(_FIRST_CLASS + index)

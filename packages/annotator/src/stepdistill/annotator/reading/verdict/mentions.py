@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from stepdistill.annotator.reading.verdict.class_words import ClassWords
-from stepdistill.annotator.reading.verdict.lexicon import CLASS, OTHER, TOKEN
+from stepdistill.annotator.reading.verdict.lexicon import CLASS, OTHER, tokens_of
 from stepdistill.annotator.reading.verdict.text import Span
 
 OPENS = re.compile(f"[aiv]{{0,2}}{CLASS}(?:$|[,:bxm(]|[_z])")
@@ -77,7 +77,7 @@ class MentionFinder:
 
     def codes(self, hidden: str, start: int, end: int) -> tuple[list[str], str]:
         """A sentence's words, and their roles."""
-        tokens = TOKEN.findall(hidden, start, end)
+        tokens = tokens_of(hidden[start:end])
         return tokens, "".join(map(self._words.roles.get, tokens, repeat(OTHER)))
 
     def find(self, tokens: list[str], codes: str) -> list[Mention]:

@@ -143,6 +143,8 @@ def word_for_word(text: Text, names: Names, read: Verdict) -> Verdict:
     ]
     if not announced and any(_is_stranger(text.answer, end) for _, end in announcements):
         return undecided("no_verdict", read.stated)
+    if {each.label for each in announced} == {read.label} and read.confidence >= _SOFT:
+        return read
     verdict = verdict_of(text, announced, "announced", 0.95)
     if verdict is None and (opening := _opening(text, names)):
         return read if read.label == opening.label and read.confidence > _FIRM else opening
