@@ -157,6 +157,26 @@ def test_ranks_that_are_shared_are_means_of_ranks():
     assert kind("number").scores(pairs)["spearman"] == pytest.approx(0.833333, abs=1e-6)
 
 
+def test_a_number_out_of_bounds_is_no_label_of_a_student():
+    stars = kind("number")
+    said = ["7", "1" + 200 * "0", "four", "4.0"]
+
+    assert [stars.said(text) for text in said] == [None, None, None, "4"]
+    assert stars.scores([(text, "3") for text in said]) == {
+        "within": 0.0,
+        "mean_error": 1.0,
+        "rmse": 1.0,
+    }
+    assert [kind("multi").said(text) for text in ("anger, joy", "hope")] == ["joy; anger", None]
+
+
+@given(st.lists(st.tuples(st.floats().map(str), st.floats().map(str)), min_size=1))
+def test_scores_of_any_numbers_are_finite(pairs: list[tuple[str, str]]):
+    found = kind_of(LabelSpec(kind="number")).scores(pairs)
+
+    assert all(math.isfinite(value) for value in found.values())
+
+
 def test_a_constant_has_no_correlation():
     found = kind("number").scores([("3", "1"), ("3", "5")])
 

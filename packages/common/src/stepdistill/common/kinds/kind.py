@@ -88,6 +88,10 @@ class Kind(ABC):
         """The label in what a student says; the text itself where it is no label."""
         return text
 
+    def said(self, text: str) -> str | None:
+        """The same for whoever uses the label; None where it is none of this kind."""
+        return self.label_of(text)
+
     def scores(self, answered: Sequence[Answered]) -> dict[str, float]:
         """What is measured besides the share of labels that are right: measure -> value. What is
         not defined for these rows (the correlation of a constant) is left out."""

@@ -91,6 +91,9 @@ class Multi(Kind):
     def target(self, label: str) -> str:
         return self.label_of(label)
 
+    def said(self, text: str) -> str | None:
+        return self.gold(text)
+
     def label_of(self, text: str) -> str:
         """In the task's order, each name once, where all of them are classes."""
         return self.gold(text) or text

@@ -13,6 +13,7 @@ from stepdistill.common.kinds.kind import Answered, Kind, LabelWording
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _MINUS = str.maketrans("\u2212\u2013", "--")  # as typesetters write it
 _ROUNDING = 1e-9
+_LARGEST = 1e30  # no rating, and its errors' squares and their products stay finite
 
 
 class BoundedNumber(Kind):
@@ -65,12 +66,17 @@ class BoundedNumber(Kind):
     def target(self, label: str) -> str:
         return self.label_of(label)
 
+    def said(self, text: str) -> str | None:
+        label = self.gold(text)
+        return label if label is not None and self.check(label, {}) is None else None
+
     def label_of(self, text: str) -> str:
         return self.gold(text) or text
 
     def scores(self, answered: Sequence[Answered]) -> dict[str, float]:
-        """Errors and correlations over the rows that have a number; `within` of all rows."""
-        both = [(number_in(said or ""), number_in(gold)) for said, gold in answered]
+        """Errors and correlations over the rows that have a number within the task's bounds, as
+        one outside is no label; `within` of all rows."""
+        both = [(self._within_bounds(said or ""), number_in(gold)) for said, gold in answered]
         pairs = [(said, gold) for said, gold in both if said is not None and gold is not None]
         found = {"within": sum(self._is_right(*pair) for pair in pairs) / len(both)} if both else {}
         if pairs:
@@ -96,6 +102,9 @@ class BoundedNumber(Kind):
         step = max(1.0, 2 * (spec.tolerance or 0.0))
         near = (written(value + step), written(value - step))
         return tuple(each for each in near if self.check(each, fields) is None)
+
+    def _within_bounds(self, text: str) -> float | None:
+        return number_in(text) if self.check(text, {}) is None else None
 
     def _is_right(self, said: float, gold: float) -> bool:
         tolerance = self.spec.tolerance or 0.0
@@ -123,7 +132,7 @@ def number_in(text: str) -> float | None:
         value = float(text.replace(",", ""))
     except ValueError:
         return None  # a sign or a dot alone
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= _LARGEST else None  # not NaN either
 
 
 def written(value: float) -> str:

@@ -70,18 +70,16 @@ def row_of(content: object, where: str, name: str, settings: InferenceSettings) 
     name = str(fields.get("id", name))
     given = fields.get("input", fields)
     if isinstance(given, str):
-        return AskedRow(id=name, input=given, choices=tuple(settings.label.classes))
+        return AskedRow(id=name, input=given, choices=kind_of(settings.label).choices({}))
     if not isinstance(given, dict):
         raise DatasetError(f"{where}: input must be a text or an object of the task's fields")
     values = {key: str(value) for key, value in cast(dict[str, object], given).items()}
     try:
         text = filler(settings.student.input)(values)
-        options = [values[option] for option in settings.label.options]
+        options = {name: values[name] for name in settings.label.options}
     except KeyError as error:
         raise DatasetError(f"{where}: the field {error.args[0]} is missing") from None
-    return AskedRow(
-        id=name, input=text, choices=tuple(dict.fromkeys([*settings.label.classes, *options]))
-    )
+    return AskedRow(id=name, input=text, choices=kind_of(settings.label).choices(options))
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
@@ -105,7 +103,7 @@ class Predictor:
 
     def __init__(self, folder: Path) -> None:
         self.settings: InferenceSettings = read_inference_settings(folder)
-        self._kind = kind_of(self.settings.label)
+        self.kind = kind_of(self.settings.label)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self._student: Student = pretrained(str(folder), None)
@@ -125,7 +123,7 @@ class Predictor:
         # The probability of these very words, since there is no set to choose from.
         logs = log_probabilities(self._student, ids, [[text] for text in texts], whole=whole)
         return [
-            StudentAnswer(label=text, probability=float(np.exp(log)))
+            StudentAnswer(label=self.kind.label_of(text), probability=float(np.exp(log)))
             for text, [log] in zip(texts, logs, strict=True)
         ]
 
@@ -147,10 +145,17 @@ Line = dict[str, object]
 
 
 def answer_lines(predictor: Predictor, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
-    """id, label and probability of each row, and with `explain` its rationale; one batch."""
+    """id, label and probability of each row, and with `explain` its rationale; one batch.
+
+    label: None where what the student says is none, such as a number out of the task's bounds.
+    """
     answers = predictor.label(rows)
     lines: list[Line] = [
-        {"id": row.id, "label": answer.label, "probability": round(answer.probability, 6)}
+        {
+            "id": row.id,
+            "label": predictor.kind.said(answer.label),
+            "probability": round(answer.probability, 6),
+        }
         for row, answer in zip(rows, answers, strict=True)
     ]
     if explain:
