@@ -60,7 +60,8 @@ class Known:
             return "-", "-"
         _, score = scores[-1]
         behind = mark if self.outdated(template) else ""
-        return f"{100 * score.accuracy:.1f} %{behind}", f"{score.rows:,}"
+        accuracy = "none read" if score.is_unread else f"{100 * score.accuracy:.1f} %"
+        return f"{accuracy}{behind}", f"{score.rows:,}"
 
     def facts(self, template: str) -> list[dict[str, object]]:
         """All scores, for programs."""
