@@ -26,6 +26,8 @@ SETS: dict[str, list[str]] = yaml.safe_load(
     (Path(__file__).parent / "label_sets.yaml").read_text(encoding="utf-8")
 )
 SPLITS = ("train", "valid", "test")
+_QUICK = ("ag_news", "sentiment140_signed", "chnsenticorp", "banking77")  # of every test run
+_OF_ALL = [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in SETS]
 
 
 def write_csv(path: Path, labels: list[str]) -> None:
@@ -69,7 +71,7 @@ def lines(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("template", ["label-first", "reason-first"])
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", _OF_ALL)
 async def test_every_answer_becomes_a_record_with_the_right_label(
     annotate: Annotate, tmp_path: Path, name: str, template: str
 ) -> None:

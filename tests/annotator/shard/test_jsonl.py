@@ -33,12 +33,12 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.shard.jsonl import SplitWriter
+from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.common.errors import ShardError
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 rejection = Rejection(id="x" * 200, split="train", index=0, stage="request", reason="no_answer")
 try:
-    with SplitWriter(Path(sys.argv[1]), 100) as writer:
+    with JsonlWriter(Path(sys.argv[1]), 100) as writer:
         for _ in range(50):
             writer.reject(rejection)
         writer.close_files()
