@@ -135,7 +135,9 @@ def rename(source: Path, folder: Path) -> None:
 def pretrained(home: Path, data: Path, plan: Plan) -> tuple[Path, float]:
     """The stand-in for a pretrained student: its folder, and its accuracy on its own task."""
     import torch
-    from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+    from transformers.models.auto.tokenization_auto import AutoTokenizer
+    from transformers.models.t5.configuration_t5 import T5Config
+    from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
     torch.set_num_threads(1)
     train(home / "tokens", data, "--model=tiny", "--steps=1", "--mode=standard")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import ByT5Tokenizer, T5Config, T5ForConditionalGeneration
+from transformers.models.byt5.tokenization_byt5 import ByT5Tokenizer
+from transformers.models.t5.configuration_t5 import T5Config
+from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
 from stepdistill.trainer.data.batches import Layout
 from stepdistill.trainer.data.examples import Example, TaskText

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from transformers import ByT5Tokenizer, DataCollatorForSeq2Seq, T5ForConditionalGeneration
+from transformers.data.data_collator import DataCollatorForSeq2Seq
+from transformers.models.byt5.tokenization_byt5 import ByT5Tokenizer
+from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
 from stepdistill.trainer.data.examples import Example
 from stepdistill.trainer.data.tokens import Encode

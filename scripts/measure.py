@@ -14,6 +14,7 @@ import sys
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,10 +67,15 @@ def function_over_budget(function: Function, where: str) -> Iterator[str]:
         yield f"{where}: {function.name} has {count} parameters, the budget is {PARAMETERS}"
 
 
+@cache
+def nodes_of(text: str) -> list[ast.AST]:
+    """Every node of a file that something here looks at; each file is parsed and walked once."""
+    wanted = (Function, ast.Import, ast.ImportFrom, ast.ClassDef)
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, wanted)]
+
+
 def functions(text: str) -> Iterator[Function]:
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, Function):
-            yield node
+    return (node for node in nodes_of(text) if isinstance(node, Function))
 
 
 def parameters(function: Function) -> list[str]:
@@ -150,9 +156,10 @@ def module_of(file: Path) -> str:
     return ".".join(parts[parts.index("src") + 1 :]).removesuffix(".__init__")
 
 
+@cache
 def imports_of(file: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes_of(file.read_text(encoding="utf-8")):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from types import FrameType
 
 import torch
-import transformers
 from rich.console import Console
+from transformers.utils import logging as transformers_logging
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import TrainingError
@@ -56,8 +56,8 @@ def _run(inputs: RunInputs, world: World) -> None:
 
 def _hush() -> None:
     """The libraries keep to errors, so that what is on the screen is about this run."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 

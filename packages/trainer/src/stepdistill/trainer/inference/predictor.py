@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import numpy as np
 import orjson
 import torch
-import transformers
+from transformers.utils import logging as transformers_logging
 
 from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.common.kinds.registry import kind_of
@@ -104,8 +104,8 @@ class Predictor:
     def __init__(self, folder: Path) -> None:
         self.settings: InferenceSettings = read_inference_settings(folder)
         self.kind = kind_of(self.settings.label)
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
         self._student: Student = pretrained(str(folder), None)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._student.model.to(device)  # pyright: ignore[reportArgumentType] - its stub is wrong

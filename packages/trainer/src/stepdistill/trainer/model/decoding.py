@@ -5,7 +5,7 @@ from typing import cast
 
 import torch
 from torch.nn import functional
-from transformers import T5ForConditionalGeneration
+from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
 from stepdistill.trainer.data.batches import IGNORED, Targets
 

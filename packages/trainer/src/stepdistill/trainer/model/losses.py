@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import T5ForConditionalGeneration
+from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
 from stepdistill.trainer.data.batches import Batch, Targets
 from stepdistill.trainer.model.decoding import Decoded, decode, same_block

@@ -7,7 +7,8 @@ from typing import cast
 
 import orjson
 import sentencepiece
-from transformers import PreTrainedTokenizerBase, T5Tokenizer
+from transformers.models.t5.tokenization_t5 import T5Tokenizer
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from stepdistill.common.labels import plain
 from stepdistill.trainer.data.tokens import Encode
