@@ -5,25 +5,19 @@ word, and only then by rules of language.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from stepdistill.annotator.reading.echo import Echo
 from stepdistill.annotator.reading.prose import as_prose
 from stepdistill.annotator.reading.reading import Reading, Verdict, undecided, unread
 from stepdistill.annotator.reading.thinking import without_thoughts
-from stepdistill.annotator.reading.verdict.bounded_number import BoundedNumberReader
-from stepdistill.annotator.reading.verdict.class_reader import ClassReader
 from stepdistill.annotator.reading.verdict.formats import NO_PARTS, Parts, named_parts
-from stepdistill.annotator.reading.verdict.free_text import FreeTextReader
 from stepdistill.annotator.reading.verdict.json_parts import is_object
 from stepdistill.annotator.reading.verdict.names import Names
-from stepdistill.annotator.reading.verdict.numbers import NumberReader
-from stepdistill.annotator.reading.verdict.options import OptionReader
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, rationale_of, says_enough
 from stepdistill.annotator.reading.verdict.refusal import is_refusal
-from stepdistill.annotator.reading.verdict.several_classes import SeveralClassesReader
 from stepdistill.annotator.reading.verdict.text import Span, Text, prepare
 from stepdistill.annotator.reading.verdict.word_for_word import (
     is_cut_short,
@@ -31,7 +25,10 @@ from stepdistill.annotator.reading.verdict.word_for_word import (
     set_apart,
     word_for_word,
 )
-from stepdistill.common.task import LabelKind, LabelSpec
+from stepdistill.common.task import LabelSpec
+
+if TYPE_CHECKING:
+    from stepdistill.annotator.reading.verdict.several_classes import SeveralClassesReader
 
 NAME = "verdict"
 VERSION = 4
@@ -65,15 +62,34 @@ class KindReader(Protocol):
         ...
 
 
-# How the labels of each kind are read; what a kind is otherwise, `common/kinds` knows.
-_READERS: dict[LabelKind, Callable[[LabelSpec], KindReader]] = {
-    "classes": ClassReader,
-    "options": OptionReader,
-    "equation": lambda _: NumberReader(),
-    "text": lambda _: FreeTextReader(),
-    "multi": SeveralClassesReader,
-    "number": BoundedNumberReader,
-}
+def kind_reader(label: LabelSpec) -> KindReader:
+    """How the labels of a kind are read; what a kind is otherwise, `common/kinds` knows."""
+    # Each is imported where its kind is read: they compile patterns of their own.
+    match label.kind:
+        case "classes":
+            from stepdistill.annotator.reading.verdict.class_reader import ClassReader
+
+            return ClassReader(label)
+        case "multi":
+            from stepdistill.annotator.reading.verdict.several_classes import SeveralClassesReader
+
+            return SeveralClassesReader(label)
+        case "options":
+            from stepdistill.annotator.reading.verdict.options import OptionReader
+
+            return OptionReader(label)
+        case "equation":
+            from stepdistill.annotator.reading.verdict.numbers import NumberReader
+
+            return NumberReader()
+        case "number":
+            from stepdistill.annotator.reading.verdict.bounded_number import BoundedNumberReader
+
+            return BoundedNumberReader(label)
+        case "text":
+            from stepdistill.annotator.reading.verdict.free_text import FreeTextReader
+
+            return FreeTextReader()
 
 
 class VerdictReader:
@@ -81,8 +97,8 @@ class VerdictReader:
 
     def __init__(self, label: LabelSpec) -> None:
         self._label = label
-        self._kind = _READERS[label.kind](label)
-        self._lists = self._kind if isinstance(self._kind, SeveralClassesReader) else None
+        self._kind = kind_reader(label)
+        self._lists = cast("SeveralClassesReader", self._kind) if label.kind == "multi" else None
         self._echo: Echo | None = None
 
     def of_prompt(self, system: str, user: str) -> "VerdictReader":
