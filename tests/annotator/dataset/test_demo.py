@@ -54,7 +54,7 @@ def test_rows_have_the_promised_shape_and_size(split: str):
     few=st.integers(0, 30),
     more=st.integers(0, 30),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_row_does_not_depend_on_how_many_are_asked_for(
     split: str, seed: int, few: int, more: int
 ):

@@ -201,7 +201,7 @@ class Spending(RuleBasedStateMachine):
 
 
 TestSpending = Spending.TestCase
-TestSpending.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSpending.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 @given(st.lists(CENTS, max_size=60))

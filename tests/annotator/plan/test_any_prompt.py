@@ -69,7 +69,7 @@ def a_plan(rows: list[dict[str, Any]], texts: list[str], mix: Mix) -> Plan:
 
 
 @given(rows=ROWS, texts=st.lists(TEXTS, min_size=4, max_size=4), mix=MIXES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_row_is_asked_what_can_be_sent(
     rows: list[dict[str, Any]], texts: list[str], mix: Mix
 ) -> None:

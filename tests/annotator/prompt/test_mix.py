@@ -46,7 +46,7 @@ def drawn(mix: Mix, rows: int = ROWS) -> list[Assignment]:
 
 
 @given(MIXES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_on_every_prefix_each_pair_is_within_one_row_of_its_share(mix: Mix):
     far = Counter(drawn(mix, 5000))
     taken: Counter[Assignment] = Counter()
@@ -58,7 +58,7 @@ def test_on_every_prefix_each_pair_is_within_one_row_of_its_share(mix: Mix):
 
 
 @given(MIXES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_template_gets_its_share_of_labels_and_of_rationales(mix: Mix):
     pairs = drawn(mix)
     labels = Counter(pair.label for pair in pairs)
@@ -74,7 +74,7 @@ def test_each_template_gets_its_share_of_labels_and_of_rationales(mix: Mix):
 
 
 @given(label=shares(), rationale=shares())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_label_and_rationale_share_a_template_as_often_as_the_shares_allow(
     label: dict[str, float], rationale: dict[str, float]
 ):
@@ -90,7 +90,7 @@ def test_label_and_rationale_share_a_template_as_often_as_the_shares_allow(
     rationale=st.lists(st.integers(0, 20), min_size=1, max_size=5).filter(any),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_shares_and_overlap_are_exact_where_the_rows_can_be_divided_so(
     label: list[int], rationale: list[int], seed: int
 ):

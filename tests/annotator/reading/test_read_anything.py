@@ -20,7 +20,7 @@ WORDS = st.sampled_from(["\n", " ", *SCRAPS.split(" ")])
 TEXTS = st.one_of(st.text(max_size=300), st.lists(WORDS, max_size=60).map(" ".join))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(answer=TEXTS, odd=st.text(max_size=20))
 def test_never_raises(answer: str, odd: str) -> None:
     for name, row in ROWS.items():
@@ -34,7 +34,7 @@ HEADINGS = st.sampled_from(["Label", "**Answer", "final answer", "## Verdict", "
 REASON_HEADINGS = st.sampled_from(["Rationale", "*Explanation*", "- Reasons", "Because", "Why"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(heading=HEADINGS, label=TEXTS, other=REASON_HEADINGS, reason=TEXTS)
 def test_the_plainest_form_is_read_no_other_way(
     heading: str, label: str, other: str, reason: str

@@ -133,7 +133,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(number=NUMBERS, negative=st.booleans(), wrapping=st.sampled_from(WRAPPINGS))
 def test_a_number_is_read_back(number: tuple[str, Fraction], negative: bool, wrapping: str) -> None:
     written, wanted = number

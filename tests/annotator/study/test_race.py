@@ -87,7 +87,7 @@ def test_templates_are_asked_the_same_rows_in_waves_of_fewer_templates() -> None
     error=st.floats(0, 1),
     share=st.floats(0, 1),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_race_ends_with_a_finalist_and_every_template_accounted_for(
     n_templates: int, n_rows: int, seed: int, error: float, share: float
 ) -> None:
