@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.errors import Overloaded
+from stepdistill.annotator.errors import Unreadable
 from stepdistill.annotator.store.answer import Answer, Usage
 from stepdistill.annotator.teacher.reply import read_answer
 
@@ -123,7 +123,7 @@ def test_tokens_are_counted_however_their_number_is_written(usage: dict[str, Any
     ],
 )
 def test_a_body_that_is_no_answer_is_asked_for_again(body: bytes):
-    with pytest.raises(Overloaded) as error:
+    with pytest.raises(Unreadable) as error:
         read(body)
 
     assert "\n" not in str(error.value)
@@ -132,5 +132,5 @@ def test_a_body_that_is_no_answer_is_asked_for_again(body: bytes):
 
 @given(st.binary(max_size=200))
 def test_no_body_at_all_is_worse_than_no_answer(body: bytes):
-    with pytest.raises(Overloaded):
+    with pytest.raises(Unreadable):
         read(body)

@@ -17,6 +17,7 @@ from stepdistill.annotator.errors import (
     QuotaSpent,
     RateLimited,
     TeacherError,
+    Unreadable,
 )
 from stepdistill.annotator.store.answer import Answer, Usage
 from stepdistill.annotator.teacher.batch.collect import problem_of, read_result
@@ -60,8 +61,8 @@ def error_body(code: str) -> dict[str, object]:
         (a_line(429, error_body("insufficient_quota")), QuotaSpent),
         (a_line(404, error_body("model_not_found")), ModelGone),
         (a_line(500, None), Overloaded),
-        (a_line(200, {"choices": []}), Overloaded),
-        (a_line(200, None), Overloaded),
+        (a_line(200, {"choices": []}), Unreadable),
+        (a_line(200, None), Unreadable),
         (a_line(response=None, error={"code": "batch_expired"}), Overloaded),
         (a_line(response=None), Overloaded),
     ],

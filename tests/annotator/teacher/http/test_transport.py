@@ -14,6 +14,7 @@ from stepdistill.annotator.errors import (
     RateLimited,
     TeacherError,
     TimedOut,
+    Unreadable,
 )
 from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
@@ -95,10 +96,10 @@ async def test_where_the_connection_ends_with_the_reply_the_next_has_its_own(
         (say(close=True), ConnectionLost),
         (say(b"220 mail.example ESMTP\r\n", close=True), ConnectionLost),
         (say(chunked() + b"zz\r\n", close=True), ConnectionLost),
-        (say(reply(b"")), Overloaded),
+        (say(reply(b"")), Unreadable),
         (say(reply(b"", status="503 Service Unavailable")), Overloaded),
         (say(reply(b"", status="400 Bad Request")), BadRequest),
-        (say(b"HTTP/1.1 204 No Content\r\n\r\n"), ModelGone),
+        (say(b"HTTP/1.1 204 No Content\r\n\r\n"), Unreadable),
         (say(reply(b"", "Location: http://127.0.0.1:1/", status="307 Moved")), ModelGone),
         (say(reply(b"{}", "Retry-After: 7", status="429 Too Many")), RateLimited),
     ],
@@ -150,7 +151,7 @@ async def test_the_request_is_what_a_server_expects(transport: OpenTransport):
 )
 async def test_a_reply_without_end_is_given_up(transport: OpenTransport, script: Say):
     async with asked(transport, script) as (_, opened):
-        with pytest.raises(Overloaded, match="larger than"):
+        with pytest.raises(Unreadable, match="larger than"):
             await opened.ask(a_request())
         assert await text_of(opened) == "yes"
 

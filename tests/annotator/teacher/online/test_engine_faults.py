@@ -33,7 +33,7 @@ from tests.annotator.teacher.asking import ONCE, QUICK, Asking, several, simulat
         (Fault.BAD_GATEWAY, "Overloaded"),
         (Fault.OVERLOADED, "Overloaded"),
         (Fault.GATEWAY_TIMEOUT, "Overloaded"),
-        (Fault.NOT_JSON, "Overloaded"),
+        (Fault.NOT_JSON, "PageInstead"),
         (Fault.DROPPED, "ConnectionLost"),
         (Fault.TORN, "ConnectionLost"),
         (Fault.NEVER, "TimedOut"),

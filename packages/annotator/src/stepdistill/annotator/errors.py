@@ -3,15 +3,18 @@
     TeacherError
       Transient(retry_after_s)   tried again
         RateLimited  Overloaded  ConnectionLost  TimedOut  BatchQueueFull
+        Unreadable (PageInstead)  BrokenOff    a reply came, but no answer: a few tries at most
       Final                      never tried again
-        BadRequest  ContentRefused      this row is rejected, the run goes on
+        BadRequest  TooLong  ContentRefused    this row is rejected, the run goes on
         FormatRefused                   asked without a format, then (`run/structured.py`)
+        ParameterRefused                a field that every request of the run has
+        Forbidden                       the row's, or the run's: the engine knows which
         NotFound                        of a batch or a file: what it means, its reader knows
         NotAuthorised  QuotaSpent  ModelGone  TeacherDown  CeilingReached  AnswersUnread
                                            the run stops: one line, resumable
         BatchRefused  BatchLost
 
-`teacher/reply.py` turns status codes and bodies into these; everybody else catches classes.
+`teacher/error_reply.py` turns status codes and bodies into these; everybody else catches classes.
 """
 
 from typing import Self
@@ -36,9 +39,13 @@ class TeacherError(DistillError):
 
 
 class Transient(TeacherError):
-    """Worth another try, not before retry_after_s seconds where the teacher said so."""
+    """Worth another try, not before retry_after_s seconds where the teacher said so.
+
+    most_replies: how many such replies one request may have in all; None: as many as its tries.
+    """
 
     reason = "teacher_unavailable"
+    most_replies: int | None = None
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -56,7 +63,28 @@ class RateLimited(Transient):
 
 
 class Overloaded(Transient):
-    """500, 502, 503, 504, or an answer that is not JSON."""
+    """500, 502, 503, 504: the server could not, for now."""
+
+
+class Unreadable(Transient):
+    """A whole reply, and no answer can be read in it: once is an accident, twice is how it is."""
+
+    reason = "unreadable_reply"
+    may_be_paid = True
+    most_replies = 2
+
+
+class PageInstead(Unreadable):
+    """A page for people with status 200: a gateway's, or there is no API at that address."""
+
+    most_replies = 3
+
+
+class BrokenOff(Transient):
+    """A reply in which the server says that it gave up in the middle of the answer."""
+
+    may_be_paid = True
+    most_replies = 3
 
 
 class ConnectionLost(Transient):
@@ -92,6 +120,20 @@ class BadRequest(Final):
     reason = "bad_request"
 
 
+class TooLong(BadRequest):
+    """The request counts more tokens than a minute has: it never gets through."""
+
+    reason = "too_long_for_limit"
+
+
+class ParameterRefused(BadRequest):
+    """400: the teacher knows no such field, or not this value of it. name: the field's."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 class FormatRefused(BadRequest):
     """400: the teacher takes no `response_format`, or not this one. response_format: which one,
     where the request had been made with one that it can do without."""
@@ -106,6 +148,18 @@ class ContentRefused(Final):
     reason = "content_refused"
 
 
+class Forbidden(Final):
+    """403: a text that a firewall did not let through, or a key that may not do this. Who has had
+    an answer with the key knows that it is the former. names_key: whether it speaks of key, account
+    or permission."""
+
+    reason = "content_refused"
+
+    def __init__(self, message: str, *, names_key: bool = False) -> None:
+        super().__init__(message)
+        self.names_key = names_key
+
+
 class NotFound(Final):
     """404: this key sees no such batch or file."""
 
@@ -115,7 +169,7 @@ class RunStopped(Final):
 
 
 class NotAuthorised(RunStopped):
-    """401 or 403."""
+    """401, 407, or the same in other words."""
 
 
 class QuotaSpent(RunStopped):

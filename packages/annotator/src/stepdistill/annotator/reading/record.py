@@ -21,7 +21,7 @@ NO_ANSWER, LOW_CONFIDENCE, TRUNCATED = "no_answer", "low_confidence", "truncated
 # Reasons that asking once more could cure: a run with such rows is not finished.
 UNANSWERED = {
     *(NO_ANSWER, "bad_request", "format_refused", "content_refused"),
-    *("teacher_error", "teacher_unavailable"),
+    *("teacher_error", "teacher_unavailable", "unreadable_reply", "too_long_for_limit"),
 }
 UNUSABLE = {"length": TRUNCATED, "content_filter": "content_filtered", "refusal": "refused"}
 

@@ -12,10 +12,10 @@ from stepdistill.annotator.plan.key import Endpoint, Request, endpoint_of
 from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.reply import error_of, read_answer
+from stepdistill.annotator.teacher.error_reply import error_of
+from stepdistill.annotator.teacher.reply import read_answer
 from stepdistill.common.errors import ConfigError
 
-LARGEST_REPLY = 8 << 20  # bytes: more than any answer has
 CONNECT_S = 10.0
 _CHARACTERS_PER_TOKEN = 4
 _OTHER_FILES = 64  # open files that are no connections: the store, logs, the terminal
@@ -108,7 +108,7 @@ class TeacherSpec:
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """The answer in a reply. Raises TeacherError."""
-        if status != 200:
+        if not 200 <= status < 300:
             raise error_of(status, body, headers)
         return read_answer(body, limit=self.max_tokens, request_id=headers.get("x-request-id"))
 

@@ -23,8 +23,8 @@ from stepdistill.annotator.errors import (
     Transient,
 )
 from stepdistill.annotator.teacher.batch.part import RemoteBatch, RemoteFile, RemoteObject
+from stepdistill.annotator.teacher.error_reply import error_of
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
-from stepdistill.annotator.teacher.reply import error_of
 from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
 CHAT = "/v1/chat/completions"

@@ -34,9 +34,10 @@ from stepdistill.annotator.teacher.batch.part import (
     RemoteBatch,
     RemoteObject,
 )
+from stepdistill.annotator.teacher.error_reply import error_of
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.annotator.teacher.reply import error_of, read_answer
+from stepdistill.annotator.teacher.reply import read_answer
 
 TRIES, ANY_TRIES = 3, 255
 # A file that is not found may only be late; one that was not found so often is gone.

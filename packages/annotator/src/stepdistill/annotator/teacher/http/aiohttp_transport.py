@@ -6,10 +6,11 @@ from typing import Self
 
 import aiohttp
 
-from stepdistill.annotator.errors import ConnectionLost, Overloaded, TimedOut
+from stepdistill.annotator.errors import ConnectionLost, TimedOut, Unreadable
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.spec import CONNECT_S, LARGEST_REPLY, TeacherSpec
+from stepdistill.annotator.teacher.body import LARGEST_REPLY
+from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
 _LONG = 1 << 20
 
@@ -50,7 +51,7 @@ class AiohttpTransport:
 
 
 async def _whole(stream: aiohttp.StreamReader) -> bytes:
-    """A body to its end. Raises Overloaded when it is larger than any answer could be."""
+    """A body to its end. Raises Unreadable when it is larger than any answer could be."""
     content = await stream.readany()
     if stream.at_eof():  # nearly always: it came in one piece
         return content
@@ -60,5 +61,5 @@ async def _whole(stream: aiohttp.StreamReader) -> bytes:
         size += len(pieces[-1])
     if not stream.at_eof():
         message = f"the reply is larger than {LARGEST_REPLY} bytes"
-        raise Overloaded(message).paid(maybe=True)
+        raise Unreadable(message)
     return b"".join(pieces)

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from stepdistill.annotator.errors import ConnectionLost, Overloaded, TeacherError, TimedOut
+from stepdistill.annotator.errors import ConnectionLost, TeacherError, TimedOut, Unreadable
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
-from stepdistill.annotator.teacher.spec import CONNECT_S, LARGEST_REPLY, TeacherSpec
+from stepdistill.annotator.teacher.body import LARGEST_REPLY
+from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
 _STALE_AFTER_S = 1.0
 # A reply with neither of these ends where the stream ends.
@@ -92,7 +93,7 @@ class PlainConnection(asyncio.Protocol):
             return self._settle(self._reply)
         if self.received > LARGEST_REPLY:
             message = f"the reply is larger than {LARGEST_REPLY} bytes"
-            self.fail(Overloaded(message).paid(maybe=True))
+            self.fail(Unreadable(message))
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:

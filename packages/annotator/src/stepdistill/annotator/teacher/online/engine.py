@@ -21,7 +21,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from stepdistill.annotator.errors import (
+    Forbidden,
     FormatRefused,
+    ModelGone,
+    NotAuthorised,
+    PageInstead,
     RateLimited,
     RunStopped,
     TeacherError,
@@ -243,10 +247,15 @@ class OnlineTeacher:
             raise error
         if isinstance(error, RunStopped):
             raise error
+        if not self._progress.asked:
+            _stop_if_unanswered(error, pending)
         wait_s = None
         if isinstance(error, Transient):
             self._slow_down(error, started_s)
             wait_s = self._retry.wait_s(pending.attempt, pending.waited_s, error)
+            if error.most_replies is not None:
+                pending.no_answers += 1
+                wait_s = wait_s if pending.no_answers < error.most_replies else None
         else:
             self._heard()
         if wait_s is None:
@@ -279,3 +288,11 @@ class OnlineTeacher:
     def _show_limits(self) -> None:
         self._progress.requests_limit = self._limiter.requests.per_minute
         self._progress.tokens_limit = self._limiter.tokens.per_minute
+
+
+def _stop_if_unanswered(error: TeacherError, pending: PendingRequest) -> None:
+    """Raise what an error means before the first answer, when it can hardly be the row's."""
+    if isinstance(error, Forbidden) and error.names_key:
+        raise NotAuthorised(f"the teacher refused the key ({error}): check OPENAI_API_KEY")
+    if isinstance(error, PageInstead) and pending.no_answers:  # the second: no accident
+        raise ModelGone(f"no teacher is there ({error}): check --base-url (does it end in /v1?)")

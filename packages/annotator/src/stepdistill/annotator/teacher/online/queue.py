@@ -24,6 +24,7 @@ class PendingRequest:
     tokens: int  # that it counts toward the teacher's limit
     attempt: int = 1  # the number of the try that comes next, or is under way
     waited_s: float = 0.0  # spent between tries so far
+    no_answers: int = 0  # whole replies so far in which there was no answer
 
 
 class RequestQueue:
