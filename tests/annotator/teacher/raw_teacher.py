@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -59,10 +59,12 @@ FINE = say(reply(completion()))
 class RawTeacher:
     """Use as an async context manager. script: what requests get, in order; then all is fine.
 
-    requests: (number of the connection, head, body) of each.
+    otherwise: what a request gets by its body, after the script. requests: (number of the
+    connection, head, body) of each.
     """
 
     script: list[Say]
+    otherwise: Callable[[bytes], Say] | None = None
     requests: list[tuple[int, bytes, bytes]] = field(default_factory=list[tuple[int, bytes, bytes]])
     n_connections: int = 0
 
@@ -98,12 +100,17 @@ class RawTeacher:
                 assert length
                 body = await reader.readexactly(int(length[1]))
                 self.requests.append((number, head, body))
-                await _answer(self.script.pop(0) if self.script else FINE, writer)
+                await _answer(self._reply(body), writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._open.discard(writer)
             writer.close()
+
+    def _reply(self, body: bytes) -> Say:
+        if self.script:
+            return self.script.pop(0)
+        return self.otherwise(body) if self.otherwise else FINE
 
 
 async def _answer(script: Say, writer: asyncio.StreamWriter) -> None:

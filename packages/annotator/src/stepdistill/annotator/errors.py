@@ -210,6 +210,12 @@ class NoRecords(DistillError):
     """A run has ended, and none of its rows gave a record."""
 
 
+class RowsUnanswered(DistillError):
+    """A run has ended, and some rows have no answer that the same command could still get."""
+
+    exit_code = 3
+
+
 class BatchesRunning(DistillError):
     """Requests of this run are in batches that still run: they are not asked a second time."""
 

@@ -1,7 +1,6 @@
 """`annotate run`."""
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.errors import NoRecords
 from stepdistill.annotator.run.pipeline import run
 from stepdistill.annotator.run.summary import show_run, summary_of
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
@@ -27,5 +26,5 @@ def run_command(settings: RunSettings, console: ConsoleSettings = CONSOLE) -> No
         output.json(summary_of(settings, result))
     else:
         show_run(settings, result, output)
-    if result.unread:
-        raise NoRecords(f"no row gave a record: {result.unread}")
+    if result.error is not None:
+        raise result.error

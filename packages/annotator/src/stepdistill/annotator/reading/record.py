@@ -11,17 +11,19 @@ from stepdistill.annotator.reading.filters import Filters
 from stepdistill.annotator.reading.prose import as_prose
 from stepdistill.annotator.reading.readers import Reader, Readers
 from stepdistill.annotator.reading.reading import Reading, unread
-from stepdistill.annotator.reading.rejection import Rejection, Stage
+from stepdistill.annotator.reading.rejection import ANSWER, DETAIL, Rejection, shortened
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.record import PartRef, Record
 
 NO_ANSWER, LOW_CONFIDENCE, TRUNCATED = "no_answer", "low_confidence", "truncated"
+# The teacher did not come to these rows, or they to it: the same command asks them again.
+UNREACHED = {NO_ANSWER, "teacher_error", "teacher_unavailable", "unreadable_reply"}
 # Reasons that asking once more could cure: a run with such rows is not finished.
 UNANSWERED = {
-    *(NO_ANSWER, "bad_request", "format_refused", "content_refused"),
-    *("teacher_error", "teacher_unavailable", "unreadable_reply", "too_long_for_limit"),
+    *UNREACHED,
+    *("bad_request", "format_refused", "content_refused", "too_long_for_limit"),
 }
 UNUSABLE = {"length": TRUNCATED, "content_filter": "content_filtered", "refusal": "refused"}
 
@@ -86,7 +88,7 @@ def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
     for request in planned.requests:
         answer = stored.answer(request.key)
         if answer is None:
-            return RowResult(_unanswered(planned, stored.failure(request.key)), answers)
+            return RowResult(_unanswered(planned, request, stored.failure(request.key)), answers)
         answers.append(answer)
     elected = _elected(planned, answers, rules) if planned.votes else _only(planned, answers, rules)
     if isinstance(elected, Rejection):
@@ -94,7 +96,7 @@ def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
     record = _record(planned, elected, answers, rules)
     if not rules.filters.each:
         return RowResult(record, answers)
-    return _filtered(planned, record, answers, rules)
+    return _filtered(planned, elected.label.request, record, answers, rules)
 
 
 def read_answer(answer: Answer, fields: Mapping[str, str], reader: Reader) -> Reading:
@@ -104,17 +106,15 @@ def read_answer(answer: Answer, fields: Mapping[str, str], reader: Reader) -> Re
     return reader.read(answer.text, fields)
 
 
-def _unanswered(planned: PlannedRow, failure: Failure | None) -> Rejection:
+def _unanswered(planned: PlannedRow, request: Request, failure: Failure | None) -> Rejection:
     if failure is None:
-        return _reject(
-            planned, "request", NO_ANSWER, "the store has no answer to this row's request"
-        )
-    return _reject(planned, "request", failure.reason, failure.detail)
+        failure = Failure(reason=NO_ANSWER, detail="the store has no answer to this row's request")
+    return _reject(planned, request, failure.reason, failure.detail)
 
 
 def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority | Rejection:
     """The label that the one answer names, or what is wrong with it."""
-    reading = read_label(planned, answers[0], rules)
+    reading = read_label(planned, planned.label, answers[0], rules)
     if isinstance(reading, Rejection):
         return reading
     said = Vote(planned.label, reading)
@@ -124,7 +124,10 @@ def _only(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority 
 def _elected(planned: PlannedRow, answers: list[Answer], rules: Rules) -> Majority | Rejection:
     """The label that most answers name, or what is wrong with the first, where none names one."""
     asked = (planned.label, *planned.votes)
-    readings = [read_label(planned, answer, rules) for answer in answers[: len(asked)]]
+    readings = [
+        read_label(planned, request, answer, rules)
+        for request, answer in zip(asked, answers, strict=False)
+    ]
     said = [
         Vote(request, reading)
         for request, reading in zip(asked, readings, strict=True)
@@ -161,17 +164,20 @@ def _agree(kind: Kind, one: Reading, other: Reading) -> bool:
     return kind.same(str(one.label), str(other.label))
 
 
-def read_label(planned: PlannedRow, answer: Answer, rules: Rules) -> Reading | Rejection:
+def read_label(
+    planned: PlannedRow, request: Request, answer: Answer, rules: Rules
+) -> Reading | Rejection:
     """What an answer to the label's question says, or why it does not count."""
     if answer.finish in UNUSABLE:
-        reason = UNUSABLE[answer.finish]
-        return _reject(planned, "response", reason, f"finish_reason {answer.finish}")
+        reason, detail = UNUSABLE[answer.finish], f"finish_reason {answer.finish}"
+        return _reject(planned, request, reason, detail, answer)
     reading = rules.read(planned.assignment.label, answer, planned.row.fields)
     if reading.label is None:
-        return _reject(planned, "response", reading.reason or "no_verdict", f"rule {reading.rule}")
+        reason, detail = reading.reason or "no_verdict", f"rule {reading.rule}"
+        return _reject(planned, request, reason, detail, answer)
     if reading.confidence < rules.min_confidence:
         detail = f"rule {reading.rule}, confidence {reading.confidence:g}"
-        return _reject(planned, "response", LOW_CONFIDENCE, detail)
+        return _reject(planned, request, LOW_CONFIDENCE, detail, answer)
     return reading
 
 
@@ -210,13 +216,16 @@ def _rationale(planned: PlannedRow, answer: Answer, rules: Rules) -> str | None:
 
 
 def _filtered(
-    planned: PlannedRow, record: Record, answers: list[Answer], rules: Rules
+    planned: PlannedRow, request: Request, record: Record, answers: list[Answer], rules: Rules
 ) -> RowResult:
+    """request: the label's."""
     finding = rules.filters.first(record)
     if finding is None:
         return RowResult(record, answers)
     if finding.whole:
-        return RowResult(_reject(planned, "response", finding.reason, finding.detail), answers)
+        answer = answers[planned.requests.index(request)]
+        rejection = _reject(planned, request, finding.reason, finding.detail, answer)
+        return RowResult(rejection, answers)
     return RowResult(replace(record, rationale=None), answers, finding.reason)
 
 
@@ -226,8 +235,17 @@ def _templates(label: str, rationale: str | None) -> PartRef:
     return PartRef(label=label, rationale=rationale)
 
 
-def _reject(planned: PlannedRow, stage: Stage, reason: str, detail: str) -> Rejection:
+def _reject(
+    planned: PlannedRow, request: Request, reason: str, detail: str, answer: Answer | None = None
+) -> Rejection:
     row = planned.row
     return Rejection(
-        id=row.id, split=row.split, index=row.index, stage=stage, reason=reason, detail=detail
+        id=row.id,
+        split=row.split,
+        index=row.index,
+        stage="request" if answer is None else "response",
+        reason=reason,
+        detail=shortened(detail, DETAIL),
+        key=request.key.hex(),
+        answer=answer.text[:ANSWER] or None if answer else None,
     )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from stepdistill.annotator.errors import AnswersUnread
+from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import TRUNCATED, Rules, read_label
@@ -34,7 +35,7 @@ class FirstAnswers:
         """plans: with the rules by which their answers are read."""
         self._plans, self._config = plans, config
         self._label = plans[0][0].task.label
-        self._waiting: dict[bytes, tuple[PlannedRow, Rules]] = {}
+        self._waiting: dict[bytes, tuple[PlannedRow, Request, Rules]] = {}
         self._reasons: Counter[str] = Counter()
         self._seen: set[bytes] = set()
         self._first: Unread | None = None
@@ -49,9 +50,9 @@ class FirstAnswers:
         rows = ((row, rules) for plan, rules in self._plans for row in plan.rows())
         stored: list[tuple[bytes, Answer]] = []
         with store.reading() as snapshot:
-            for each in islice(rows, _ROWS):
-                for request in (each[0].label, *each[0].votes):
-                    self._waiting[request.key] = each
+            for row, rules in islice(rows, _ROWS):
+                for request in (row.label, *row.votes):
+                    self._waiting[request.key] = row, request, rules
                     answer = snapshot.answer(request.key)
                     if answer is not None:
                         stored.append((request.key, answer))
@@ -67,8 +68,8 @@ class FirstAnswers:
         if self.is_over or waited_for is None or key in self._seen:
             return
         self._seen.add(key)
-        planned, rules = waited_for
-        read = read_label(planned, answer, rules)
+        planned, request, rules = waited_for
+        read = read_label(planned, request, answer, rules)
         if isinstance(read, Reading):
             self._end()
         elif not self._could_be_longer(read.reason, answer):

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import uvloop
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.errors import BatchesLeft
+from stepdistill.annotator.errors import BatchesLeft, NoRecords, RowsUnanswered
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
+from stepdistill.annotator.reading.record import UNREACHED
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.planning import PreparedRun, make_plans, prepare_run, warnings
 from stepdistill.annotator.run.rationale_rate import ration
@@ -27,6 +28,7 @@ from stepdistill.annotator.run.write import SplitWriter, finished
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.common.errors import DistillError
 from stepdistill.common.manifest import Manifest
 
 
@@ -39,7 +41,9 @@ class RunResult:
     cached: int  # requests that the store answered
     spent_usd: float | None  # on its own requests; None where no price is known
     already_done: bool = False  # nothing was asked or written
-    unread: str | None = None  # why no row gave a record; None where some did
+    failed: int = 0  # requests that the teacher was asked in vain
+    unanswered: int = 0  # rows that the teacher was asked for in vain: the same command asks again
+    error: DistillError | None = None  # why it is no success, though its shards are written
     waiting: int = 0  # requests that are in batches, so that no shards were written yet
 
 
@@ -99,15 +103,35 @@ def _result(
     rejected = Counter[str]()
     for manifest in manifests.values():
         rejected.update(manifest.counts.rejected)
-    none_read = rejected and not any(each.counts.records for each in manifests.values())
+    n_records = sum(manifest.counts.records for manifest in manifests.values())
+    unanswered = 0 if asks_nobody else sum(rejected[reason] for reason in UNREACHED)
     return RunResult(
         manifests=manifests,
         asked=progress.asked,
         cached=answers if asks_nobody else progress.cached,
         spent_usd=0.0 if already_done else spent_usd(prepared.tariff, progress),
         already_done=already_done,
-        unread=why_unread(rejected, first, prepared.settings) if none_read else None,
+        failed=progress.failed,
+        unanswered=unanswered,
+        error=(
+            _missed(unanswered) if n_records else _no_records(rejected, first, prepared.settings)
+        ),
     )
+
+
+def _missed(unanswered: int) -> DistillError | None:
+    """What is to be said of a run that some rows were not answered in."""
+    rows = "1 row was" if unanswered == 1 else f"{unanswered:,} rows were"
+    return RowsUnanswered(f"{rows} not answered: run it again") if unanswered else None
+
+
+def _no_records(rejected: Counter[str], first: Unread | None, config: RunSettings) -> DistillError:
+    """What is to be said of a run without a record, by what became of most rows."""
+    if not rejected:
+        return NoRecords("no row gave a record: there are no rows")
+    ((commonest, _),) = rejected.most_common(1)
+    kind = RowsUnanswered if commonest in UNREACHED else NoRecords
+    return kind(f"no row gave a record: {why_unread(rejected, first, config)}")
 
 
 def _settle(

@@ -2,19 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import orjson
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
+from stepdistill.annotator.reading.rejection import shortened
 from stepdistill.annotator.run.pipeline import RunResult
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED
+from stepdistill.annotator.teacher.refusals import gist
 from stepdistill.common.manifest import REJECTS_NAME, Manifest
 
 _NAMED_ROWS = 5
+_SHOWN_ANSWER = 80  # characters
+_MOST_DETAILS = 1_000  # of different gist that are counted: what comes after is rare
 
 
 def summary_of(config: RunSettings, result: RunResult) -> dict[str, object]:
@@ -27,6 +31,8 @@ def summary_of(config: RunSettings, result: RunResult) -> dict[str, object]:
         "rationales": sum(_with_reasons(manifest) for manifest in manifests.values()),
         "rejected": sum(by_reason.values()),
         "rejected_by_reason": by_reason,
+        "details": {each.reason: each.commonest for each in _rejected(config, manifests)},
+        "unanswered": result.unanswered,
         "cached": result.cached,
         "asked": result.asked,
         "cost_usd": result.spent_usd,
@@ -52,11 +58,14 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
             "Already complete: same rows, prompts and teacher; nothing was asked or written."
         )
     output.table(_counts_table(result.manifests))
-    for reason, rows in sorted(_rejected_rows(config, result.manifests).items()):
-        output.show(f"  {reason}: {rows}")
+    files = ", ".join(str(config.out / split / REJECTS_NAME) for split in result.manifests)
+    for each in _rejected(config, result.manifests):
+        output.show(f"  {each.reason}: {each.in_words(files)}")
     for reason, n in _dropped(result.manifests).items():
         output.show(f"  {reason}: {n:,} records without their reasons")
-    output.show(f"{result.asked:,} requests asked, {result.cached:,} answered by the store")
+    vain = f", {result.failed:,} of them in vain" if result.failed else ""
+    asked = f"{result.asked + result.failed:,} requests asked{vain}"
+    output.show(f"{asked}, {result.cached:,} answered by the store")
     output.show(f"Cost of this run: {_usd(result.spent_usd)}")
     output.show(f"Cost of all answers in these shards: {_total(result)}")
     if config.teacher == SIMULATED:
@@ -99,27 +108,59 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _rejected_rows(config: RunSettings, manifests: dict[str, Manifest]) -> dict[str, str]:
-    """reason -> how many rows, the first of them by name, and the file with all."""
-    counts = _by_reason(manifests)
-    named: dict[str, list[str]] = {reason: [] for reason in counts}
+@dataclass(slots=True, kw_only=True)
+class RejectedRows:
+    """The rows that were rejected for one reason."""
+
+    reason: str
+    n: int = 0
+    ids: list[str] = field(default_factory=list[str])  # of the first of them
+    words: Counter[str] = field(default_factory=Counter[str])  # how often each detail, by its gist
+    details: dict[str, str] = field(default_factory=dict[str, str])  # the first of each gist
+    answer: str | None = None  # how the first answer that was rejected begins
+
+    def add(self, line: Mapping[str, str]) -> None:
+        """Count a line of `rejects.jsonl`."""
+        self.n += 1
+        if len(self.ids) < _NAMED_ROWS:
+            self.ids.append(line["id"])
+        if self.answer is None:
+            self.answer = line.get("answer")
+        detail = line["detail"]
+        alike = gist(detail)
+        if alike in self.details or len(self.details) < _MOST_DETAILS:
+            self.details.setdefault(alike, detail)
+            self.words[alike] += 1
+
+    @property
+    def commonest(self) -> str:
+        """The detail that most of them have."""
+        ((alike, _),) = self.words.most_common(1)
+        return self.details[alike]
+
+    def in_words(self, files: str) -> str:
+        """How many they are, the first by name, where all stand, and what was wrong with most."""
+        more = ", ..." if self.n > len(self.ids) else ""
+        ((_, n),) = self.words.most_common(1)
+        of_them = f" ({n:,} of them)" if n < self.n else ""
+        rows = f"{_rows(self.n)} ({', '.join(self.ids)}{more}; all in {files}): {self.commonest}"
+        said = f', such as "{shortened(self.answer, _SHOWN_ANSWER)}"' if self.answer else ""
+        return f"{rows}{of_them}{said}"
+
+
+def _rejected(config: RunSettings, manifests: dict[str, Manifest]) -> list[RejectedRows]:
+    """What was rejected, a reason after the other."""
+    found = {reason: RejectedRows(reason=reason) for reason in _by_reason(manifests)}
     for split in manifests:
-        _name_rows(config.out / split / REJECTS_NAME, named)
-    files = ", ".join(str(config.out / split / REJECTS_NAME) for split in manifests)
-    lines: dict[str, str] = {}
-    for reason, ids in named.items():
-        more = ", ..." if counts[reason] > len(ids) else ""
-        lines[reason] = f"{counts[reason]:,} rows ({', '.join(ids)}{more}; all in {files})"
-    return lines
+        with (config.out / split / REJECTS_NAME).open("rb") as file:
+            for text in file:
+                line = orjson.loads(text)
+                found[line["reason"]].add(line)
+    return list(found.values())
 
 
-def _name_rows(path: Path, named: dict[str, list[str]]) -> None:
-    with path.open("rb") as file:
-        for line in file:
-            rejection = orjson.loads(line)
-            ids = named[rejection["reason"]]
-            if len(ids) < _NAMED_ROWS:
-                ids.append(rejection["id"])
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n:,} rows"
 
 
 def _usd(amount: float | None) -> str:

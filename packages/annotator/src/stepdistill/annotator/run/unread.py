@@ -4,8 +4,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stepdistill.annotator.plan.plan import PlannedRow
-from stepdistill.annotator.reading.record import LOW_CONFIDENCE, NO_ANSWER, TRUNCATED, UNANSWERED
-from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.annotator.reading.record import (
+    LOW_CONFIDENCE,
+    NO_ANSWER,
+    TRUNCATED,
+    UNANSWERED,
+    UNREACHED,
+)
+from stepdistill.annotator.reading.rejection import Rejection, shortened
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import LabelSpec
@@ -36,13 +42,13 @@ def why_unread(reasons: Mapping[str, int], first: Unread | None, config: RunSett
 def _said(first: Unread) -> str:
     """What the first of them said, and what was expected in its place."""
     if first.answer is None:
-        return f"the first ({first.planned.row.id}): {_shortened(first.rejection.detail)}"
+        return f"the first ({first.planned.row.id}): {first.rejection.detail}"
     kind = kind_of(first.label)
     names = [f'"{name}"' for name in kind.choices(first.planned.row.fields)]
     expected = f"one of {', '.join(names)}" if names else kind.sentence().rstrip(".")
     return (
-        f'the first answer ({first.planned.row.id}): "{_shortened(first.answer)}"; '
-        f"expected: {_shortened(expected)}"
+        f'the first answer ({first.planned.row.id}): "{shortened(first.answer, _SHOWN)}"; '
+        f"expected: {shortened(expected, _SHOWN)}"
     )
 
 
@@ -54,8 +60,10 @@ def _remedy(reason: str, template: str | None, config: RunSettings) -> str:
         return f"--min-confidence {config.shards.min_confidence:g} may be too much"
     if reason == NO_ANSWER and config.offline:
         return "without --offline they are asked"
-    if reason in UNANSWERED:
+    if reason in UNREACHED:
         return "the same command asks again"
+    if reason in UNANSWERED:
+        return "see to it, then run this again: it asks what has no answer"
     if reason in _FILTERS:
         return f"every row is in {config.out}/SPLIT/rejects.jsonl"
     task = config.task
@@ -65,9 +73,3 @@ def _remedy(reason: str, template: str | None, config: RunSettings) -> str:
         f"{task}` what is wrong with the prompts; other words for a label are `aliases` in its "
         "task.yaml"
     )
-
-
-def _shortened(text: str) -> str:
-    """The start of a text, as one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."

@@ -34,7 +34,7 @@ class _File:
         self._lines: list[bytes] = []
         self._waiting = self._written = self.rows = 0
 
-    def write(self, value: Record | Rejection) -> None:
+    def write(self, value: Record | dict[str, object]) -> None:
         line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
         self._lines.append(line)
         self.rows += 1
@@ -123,7 +123,7 @@ class JsonlWriter:
 
     def reject(self, rejection: Rejection) -> None:
         """Add a line to the rejects."""
-        self._rejects.write(rejection)
+        self._rejects.write(rejection.line)
         self._rejected[rejection.reason] = self._rejected.get(rejection.reason, 0) + 1
 
     def close_files(self) -> tuple[Counts, list[ShardEntry]]:

@@ -1,0 +1,131 @@
+"""What a teacher refuses or does not get to: whose trouble it is, and what the run ends with."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stepdistill.annotator.simulator.batch.settings import BatchPlan
+from stepdistill.annotator.simulator.faults import Fault, FaultPlan
+from tests.annotator.teacher.raw_teacher import RawTeacher, Say, completion, reply, say
+from tests.journeys.conftest import Annotate, Done
+from tests.journeys.test_batch import run as run_demo
+from tests.journeys.test_batch import with_plan
+from tests.journeys.test_row_to_shard import simulator
+from tests.journeys.test_unread import TASK, TEMPLATES
+
+JOYFUL = say(reply(completion("Joyful, as the sun shines.")))
+TOO_LONG = "This model holds 2,048 tokens, and 'text number {n}' has 2,7{n}. Please shorten it."
+Saying = Callable[[int, dict[str, object]], Say]
+
+
+def refusal(status: str, error: object, *headers: str) -> Say:
+    """An error reply, in OpenAI's shape unless it is a page or has a shape of its own."""
+    body = error if isinstance(error, bytes) else orjson.dumps(error)
+    return say(reply(body, *headers, status=status))
+
+
+def an_error(message: str, **fields: object) -> dict[str, object]:
+    return {"error": {"message": message, **fields}}
+
+
+@pytest.fixture(autouse=True)
+def mood(tmp_path: Path) -> None:
+    """A task of 300 rows, `text number N,`."""
+    (tmp_path / "prompts" / "mood").mkdir(parents=True)
+    (tmp_path / "prompts" / "mood" / "task.yaml").write_text(TASK)
+    (tmp_path / "prompts" / "mood" / "templates.yaml").write_text(TEMPLATES)
+    lines = [json.dumps({"text": f"text number {n},", "label": "joyful"}) for n in range(300)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+
+
+def teacher_of(saying: Saying) -> RawTeacher:
+    """A teacher that answers by the number of the row and the whole request."""
+
+    def otherwise(body: bytes) -> Say:
+        request = orjson.loads(body)
+        words = request["messages"][-1]["content"].replace(",", " ").split()
+        return saying(int(words[words.index("number") + 1]), request)
+
+    return RawTeacher([], otherwise)
+
+
+async def run(annotate: Annotate, teacher: RawTeacher, *more: str, rows: int = 300) -> Done:
+    words = ("run", "mood", "--data", "rows.jsonl", "--template", "one", "--teacher", "t")
+    to = ("--base-url", teacher.base_url, "--samples", str(rows))
+    return await asyncio.to_thread(annotate, *words, *to, *more)
+
+
+def rejects(folder: Path) -> list[dict[str, object]]:
+    lines = (folder / "runs/mood/train/rejects.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def last_line(done: Done) -> str:
+    return done.err.strip().splitlines()[-1]
+
+
+async def test_a_rejected_row_has_its_key_the_teachers_words_and_the_answer(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    said = {2: say(reply(completion("Hm. " * 100)))}
+    said |= {
+        n: refusal("400 Bad Request", an_error(TOO_LONG.format(n=n), code="too_long"))
+        for n in (3, 4)
+    }
+    async with teacher_of(lambda n, _: said.get(n, JOYFUL)) as teacher:
+        done = await run(annotate, teacher, rows=6)
+        shown = await run(annotate, teacher, "--json", rows=6)
+    assert done.code == shown.code == 0, done.err
+
+    unread, refused, also = rejects(tmp_path)
+    assert (unread["id"], unread["reason"], unread["stage"]) == (
+        "train-2",
+        "no_verdict",
+        "response",
+    )
+    assert unread["answer"] == ("Hm. " * 100)[:200]
+    assert (refused["id"], refused["reason"], refused["stage"]) == (
+        "train-3",
+        "bad_request",
+        "request",
+    )
+    assert "answer" not in refused
+    assert "2,73. Please shorten it." in str(refused["detail"])
+    assert len({unread["key"], refused["key"], also["key"]}) == 3
+    assert "bad_request: 2 rows (train-3, train-4; all in" in done.out
+    assert "Please shorten it." in done.out
+    assert 'such as "Hm. Hm. ' in done.out
+    assert shown.json["details"]["bad_request"] == refused["detail"]
+    assert (shown.json["asked"], shown.json["cached"], shown.json["unanswered"]) == (0, 4, 0)
+
+
+async def test_rows_that_the_teacher_did_not_get_to_are_asked_for_again(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    """In batches, as three tries are soon over there."""
+    settings = with_plan(BatchPlan(rows=FaultPlan(script=(Fault.SERVER_ERROR, Fault.OVERLOADED))))
+    async with simulator(tmp_path, settings) as teacher:
+        done = await run_demo(annotate, teacher, "--batch-api", rows=20)
+        shown = await run_demo(annotate, teacher, "--batch-api", "--json", rows=20)
+        offline = await run_demo(annotate, teacher, "--offline", rows=20)
+    assert done.code == shown.code == 3
+    assert last_line(done) == "annotate: 2 rows were not answered: run it again"
+    assert (shown.json["unanswered"], shown.json["records"]) == (2, 18)
+    assert "2 of them in vain" in done.out
+    assert offline.code == 0, "nobody was to be asked"
+
+
+async def test_a_run_whose_rows_were_all_missed_ends_as_one_to_go_on_with(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    script = (Fault.SERVER_ERROR,) * 3
+    settings = with_plan(BatchPlan(rows=FaultPlan(script=script)))
+    async with simulator(tmp_path, settings) as teacher:
+        done = await run_demo(annotate, teacher, "--batch-api", rows=3)
+    assert done.code == 3
+    assert "no row gave a record: teacher_unavailable: 3" in last_line(done)
+    assert "the same command asks again" in last_line(done)
