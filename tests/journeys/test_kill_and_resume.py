@@ -1,8 +1,11 @@
 """kill -9 at a random moment, then the same command: same shards, almost nothing paid twice."""
 
 import asyncio
+import os
 import random
+import re
 import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -36,6 +39,12 @@ async def start(command: list[str], folder: Path) -> asyncio.subprocess.Process:
 async def served(teacher: Simulator, n: int) -> None:
     """Wait until the teacher has answered n requests."""
     while len(teacher.log.entries) < n:  # noqa: ASYNC110  # the simulator tells nobody
+        await asyncio.sleep(0.005)
+
+
+async def on_their_way(teacher: Simulator, n: int) -> None:
+    """Wait until the teacher works on n requests."""
+    while teacher.log.in_flight < n:  # noqa: ASYNC110  # the simulator tells nobody
         await asyncio.sleep(0.005)
 
 
@@ -84,6 +93,36 @@ async def test_sigterm_ends_gently_and_nothing_is_asked_twice(reach: Reach, tmp_
         times = Counter(entry.digest for entry in teacher.log.entries)
     assert set(times.values()) == {1}
     assert len(times) == ROWS
+
+
+async def test_ctrl_c_says_at_once_what_is_waited_for(tmp_path: Path) -> None:
+    slow = SimulatorSettings(latency=Latency(median_ms=2_000, sigma=0.1))
+    async with simulator(tmp_path, slow) as teacher:
+        command = [word for word in words(teacher.base_url, "told") if word != "--quiet"]
+        process = await start(command, tmp_path)
+        assert process.stderr
+        await on_their_way(teacher, IN_FLIGHT // 2)  # it begins with half
+        process.send_signal(signal.SIGINT)
+        line = (await process.stderr.readline()).decode()
+        assert re.search(r"stopping: waiting for \d answers that are on the way", line)
+        assert "Ctrl-C again leaves" in line
+        process.send_signal(signal.SIGINT)
+        rest = (await process.stderr.read()).decode()
+        assert await process.wait() == 130
+    assert rest == "annotate: left at once; the same command goes on from what is stored\n"
+
+
+def test_ctrl_c_while_files_are_read_is_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "models.yaml")
+    command = [ANNOTATE, "run", "demo", "--teacher", "simulated", "--models", "models.yaml"]
+    with (
+        subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process,
+        (tmp_path / "models.yaml").open("w"),  # waits until it is read
+    ):
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error == "annotate: interrupted: what was answered is stored; run it again\n"
 
 
 async def test_a_second_writer_is_told_who_has_the_store(tmp_path: Path) -> None:

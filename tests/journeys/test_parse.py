@@ -10,7 +10,7 @@ from tests.journeys.conftest import Annotate, Done
 
 FIELDS = [
     *("template", "split", "index", "label", "rationale", "rationale_span", "rule"),
-    *("confidence", "reason"),
+    *("confidence", "reason", "key", "answer"),
 ]
 
 
@@ -43,6 +43,9 @@ def test_one_line_for_each_stored_answer(asked: Annotate, tmp_path: Path) -> Non
         if line["template"] == "label-first" and line["index"] in records:
             record = records[line["index"]]
             assert (line["label"], line["rationale"]) == (record["label"], record["rationale"])
+            assert line["key"] == record["keys"]["label"]
+            assert line["label"].split()[0] in line["answer"].lower()
+            assert len(line["answer"]) <= 200
 
 
 def test_a_table_by_template_and_rule(asked: Annotate) -> None:

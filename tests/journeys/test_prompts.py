@@ -57,7 +57,9 @@ async def test_a_rendered_body_is_what_the_teacher_gets_byte_for_byte(
         after = await asyncio.to_thread(annotate, "prompts", "render", *words, "--json")
         sent = {entry.digest for entry in teacher.log.entries}
     assert {body_digest(done.out.removesuffix("\n").encode()) for done in rendered} == sent
-    assert "answered" in after.json["requests"][0]["stored"]
+    (asked, *_) = after.json["requests"]
+    assert "answered" in asked["stored"]
+    assert (before.json["requests"][0]["answer"], len(asked["answer"]) > 10) == (None, True)
     shard = tmp_path / "runs" / "demo" / "train" / "shard-00000.jsonl"
     first = json.loads(shard.read_bytes().splitlines()[0])
     assert after.json["requests"][0]["key"] == first["keys"]["label"]

@@ -142,6 +142,21 @@ def test_a_store_tells_of_every_run_and_of_each_answer_once(
     assert (none.code, len(none.err.splitlines())) == (2, 1)
 
 
+def test_both_folders_of_a_run_that_was_written_twice_can_be_reported(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    with_prices(tmp_path)
+    words = ("run", "demo", "--teacher", "simulated", "--samples", "10", "--prices", "prices.yaml")
+    for out in ("one", "two", "one/again"):
+        assert annotate(*words, "--out", out).code == 0
+    reports = {out: annotate("report", out, "--json") for out in ("one", "two", "one/again/train")}
+    for out, done in reports.items():
+        assert done.code == 0, done.err
+        assert done.json["out"] == str(tmp_path / out.removesuffix("/train"))
+        assert done.json["total"]["answers"] == 10
+    assert [len(done.json["starts"]) for done in reports.values()] == [3, 3, 3]
+
+
 def test_what_cannot_be_reported_is_said_in_one_line(annotate: Annotate, tmp_path: Path) -> None:
     annotate("run", "demo", "--teacher", "simulated", "--samples", "3", "--quiet")
     (tmp_path / "elsewhere").mkdir()

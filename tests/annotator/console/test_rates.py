@@ -25,6 +25,7 @@ def test_rates_stand_beside_their_limits():
     rates = ProgressRates(progress, lambda progress: None, clock)
     a_minute_of(progress, clock, rates, per_s=10)
     assert rates.speed() == [
+        "10 answers/s",
         "600 of 600 requests/min",
         "90k of 100k tokens/min",
         "12 in flight",
@@ -36,9 +37,9 @@ def test_without_limits_there_are_rates_alone():
     clock, progress = Clock(), Progress()
     rates = ProgressRates(progress, lambda progress: None, clock)
     a_minute_of(progress, clock, rates, per_s=20)
-    assert rates.speed() == ["20 requests/s", "120k tokens/min", "0 in flight"]
+    assert rates.speed() == ["20 answers/s", "120k tokens/min", "0 in flight"]
     assert rates.left() == [] == rates.money()
-    assert rates.line().startswith("1,200 requests, 20 requests/s")
+    assert rates.line().startswith("1,200 requests, 20 answers/s")
 
 
 def test_it_forgets_how_fast_it_was_half_a_minute_ago():
@@ -46,7 +47,20 @@ def test_it_forgets_how_fast_it_was_half_a_minute_ago():
     rates = ProgressRates(progress, lambda progress: None, clock)
     a_minute_of(progress, clock, rates, per_s=50)
     a_minute_of(progress, clock, rates, per_s=2)
-    assert rates.speed()[0] == "2 requests/s"
+    assert rates.speed()[0] == "2 answers/s"
+
+
+def test_what_is_sent_in_vain_is_no_speed():
+    """Of one request in two seconds, tried again over and over."""
+    clock, progress = Clock(), Progress(total=30)
+    rates = ProgressRates(progress, lambda progress: None, clock)
+    for second in range(60):
+        clock.now_s += 1
+        progress.sent += 40
+        if second % 2:
+            progress.count(an_answer())
+        rates.look()
+    assert rates.speed()[0] == "30 answers/min"
 
 
 def test_money_is_what_was_spent_and_what_all_will_cost():

@@ -7,7 +7,9 @@ import pytest
 
 from stepdistill.annotator.reading.reading import Reading, unread
 from stepdistill.annotator.study.rereading import (
+    AnswerId,
     ReadingTally,
+    StoredAnswer,
     change_line,
     is_file,
     kind_of,
@@ -16,6 +18,7 @@ from stepdistill.annotator.study.rereading import (
     rule_name,
 )
 from stepdistill.common.errors import DatasetError
+from tests.annotator.made import a_key, an_answer
 
 ANSWER = ("plain", "train", 7)
 
@@ -30,6 +33,19 @@ def reading(label: str, rationale: str | None = None, rule: str = "statement") -
         confidence=0.9,
         reason=None,
     )
+
+
+def line_of(place: AnswerId, read: Reading) -> bytes:
+    """The line of an answer of 300 characters that was read so."""
+    stored = StoredAnswer(id=place, key=a_key(1), fields={}, answer=an_answer("x" * 300))
+    return reading_line(stored, read)
+
+
+def test_lines_of_earlier_versions_can_be_read(tmp_path: Path) -> None:
+    first, path = reading("a", "It is so."), tmp_path / "readings.jsonl"
+    line = json.loads(line_of(ANSWER, first))
+    path.write_text(json.dumps({name: line[name] for name in [*line][:-2]}))
+    assert readings_in(path) == {ANSWER: first}
 
 
 @pytest.mark.parametrize(
@@ -64,13 +80,13 @@ def test_changes_are_counted_by_both_rules() -> None:
 def test_a_line_has_exactly_these_fields_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "readings.jsonl"
     first = reading("a", "It is so.")
-    path.write_bytes(
-        reading_line(ANSWER, first) + reading_line(("plain", "train", 8), unread("refusal"))
-    )
-    assert list(json.loads(path.read_bytes().splitlines()[0])) == [
+    path.write_bytes(line_of(ANSWER, first) + line_of(("plain", "train", 8), unread("refusal")))
+    line = json.loads(path.read_bytes().splitlines()[0])
+    assert list(line) == [
         *("template", "split", "index", "label", "rationale", "rationale_span", "rule"),
-        *("confidence", "reason"),
+        *("confidence", "reason", "key", "answer"),
     ]
+    assert (line["key"], line["answer"]) == (a_key(1).hex(), "x" * 200)
     assert readings_in(path)[ANSWER] == first
     assert readings_in(path)["plain", "train", 8] == unread("refusal")
 
@@ -84,7 +100,7 @@ def test_a_changes_line() -> None:
 
 @pytest.mark.parametrize("change", [{"more": 1}, {"index": "x"}, {"rule": None}, {"split": ...}])
 def test_a_line_with_other_fields_is_named(tmp_path: Path, change: dict[str, object]) -> None:
-    line = json.loads(reading_line(ANSWER, reading("a", "It is so."))) | change
+    line = json.loads(line_of(ANSWER, reading("a", "It is so."))) | change
     path = tmp_path / "other.jsonl"
     path.write_text(json.dumps({name: value for name, value in line.items() if value != ...}))
     with pytest.raises(DatasetError, match=r"other\.jsonl line 1: not a line of"):

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from cyclopts import App
 
+from stepdistill.annotator.errors import Interrupted
 from stepdistill.common import command_line
 
 _ABOUT = "Ask a teacher LLM for a label and its reasons for every row, and write sharded JSONL."
@@ -102,4 +103,9 @@ def main() -> None:
     """The console script: exit codes 0 done, 2 refused, 3 stopped by a limit, 130 interrupted."""
     words = sys.argv[1:]
     asked_for = next((word for word in words if not word.startswith("-")), None)
-    sys.exit(command_line.exit_code_of(make_app(asked_for), words))
+    try:
+        code = command_line.exit_code_of(make_app(asked_for), words)
+    except KeyboardInterrupt:
+        sys.stderr.write("annotate: interrupted: what was answered is stored; run it again\n")
+        code = Interrupted.exit_code
+    sys.exit(code)

@@ -204,7 +204,9 @@ def layer_of(content: Mapping[str, object], source: str) -> Layer:
 
 
 def exit_code_of(app: App, words: Sequence[str]) -> int:
-    """Call an app as a program: what the command returned, or an error's code and its one line."""
+    """Call an app as a program: what the command returned, or an error's code and its one line.
+    Raises KeyboardInterrupt."""
+    app.suppress_keyboard_interrupt = False  # else it would leave without a word
     try:
         done = call(app, words)
     except DistillError as error:

@@ -82,7 +82,7 @@ def _read(
         reading = reads(answer)
         assert reading is not None
         if as_lines:
-            output.data(reading_line(answer.id, reading))
+            output.data(reading_line(answer, reading))
         else:
             table.add(answer.template, reading)
     if not as_lines:

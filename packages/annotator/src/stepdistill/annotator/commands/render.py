@@ -9,6 +9,7 @@ import orjson
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
+from stepdistill.annotator.reading.rejection import ANSWER, shortened
 from stepdistill.annotator.run.planning import make_plans, teacher_spec, warnings
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.console import JSON, JsonSettings
@@ -28,6 +29,7 @@ class Rendered:
     request: Request
     body: bytes  # that go out
     stored: str  # what the store has of it, in words
+    answer: str | None  # how the stored answer begins
 
 
 def render_command(settings: RenderSettings, console: JsonSettings = JSON) -> None:
@@ -70,24 +72,27 @@ def _planned(plan: Plan, number: int) -> PlannedRow:
 def _rendered(spec: TeacherSpec, store: Path, planned: PlannedRow, request: Request) -> Rendered:
     is_label, assigned = planned.label is request, planned.assignment
     both = is_label and planned.rationale is request
+    state, answer = _state(store, request.key)
     return Rendered(
         part="label and rationale" if both else "label" if is_label else "rationale",
         template=assigned.label if is_label else assigned.rationale or "",
         request=request,
         body=spec.body(request),
-        stored=_state(store, request.key),
+        stored=state,
+        answer=answer,
     )
 
 
-def _state(store: Path, key: bytes) -> str:
-    """What the store says of a request."""
+def _state(store: Path, key: bytes) -> tuple[str, str | None]:
+    """What the store says of a request, and how its answer begins."""
     if not (store / "data.mdb").exists():
-        return f"not asked yet: there is no store in {store}"
+        return f"not asked yet: there is no store in {store}", None
     with ResponseStore.open(store, write=False) as opened, opened.reading() as stored:
-        if stored.answer(key) is not None:
-            return f"answered: {store} has it, and it will not be asked again"
-        failure = stored.failure(key)
-    return f"failed: {failure.reason} ({failure.detail})" if failure else "not asked yet"
+        answer, failure = stored.answer(key), stored.failure(key)
+    if answer is not None:
+        told = f"answered: {store} has it, and it will not be asked again"
+        return told, answer.text[:ANSWER]
+    return f"failed: {failure.reason} ({failure.detail})" if failure else "not asked yet", None
 
 
 def _facts(rendered: Rendered) -> dict[str, object]:
@@ -96,6 +101,7 @@ def _facts(rendered: Rendered) -> dict[str, object]:
         "template": rendered.template,
         "key": rendered.request.key.hex(),
         "stored": rendered.stored,
+        "answer": rendered.answer,
         "body": orjson.loads(rendered.body),
     }
 
@@ -110,6 +116,8 @@ def _show(
         output.show(f"teacher   {config.teacher}")
         output.show(f"key       {each.request.key.hex()}")
         output.show(f"store     {each.stored}")
+        if each.answer is not None:
+            output.show(f"answer    {shortened(each.answer, ANSWER)}")
         for message in each.request.messages:
             output.show(f"--- {message['role']}\n{message['content'].rstrip()}")
         output.show(f"--- body, {len(each.body):,} bytes\n{each.body.decode()}")

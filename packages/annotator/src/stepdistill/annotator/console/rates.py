@@ -21,7 +21,7 @@ class ProgressRates:
         self, progress: Progress, spent_usd: CostMeter, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.progress, self._spent_usd, self._clock = progress, spent_usd, clock
-        self._seen: deque[tuple[float, tuple[int, int, int, int]]] = deque()
+        self._seen: deque[tuple[float, tuple[int, ...]]] = deque()
         self._pause: Pause | None = None
         self._paused_at_s = 0.0
         self.look()
@@ -30,7 +30,8 @@ class ProgressRates:
         """Take the counts of now."""
         now, progress = self._clock(), self.progress
         tokens = progress.prompt_tokens + progress.completion_tokens
-        counts = (progress.sent, progress.sent_tokens, tokens, progress.settled)
+        sent = (progress.sent, progress.sent_tokens)
+        counts = (*sent, progress.asked, tokens, progress.settled)
         self._seen.append((now, counts))
         while len(self._seen) > 2 and now - self._seen[1][0] >= _OVER_S:
             self._seen.popleft()
@@ -38,18 +39,20 @@ class ProgressRates:
             self._pause, self._paused_at_s = progress.pause, now
 
     def speed(self) -> list[str]:
-        """Requests and tokens, against their limits where there are any; what is in flight."""
+        """Answers and tokens; what was sent, against its limits where there are any; what is in
+        flight."""
         progress = self.progress
-        sent, sent_tokens, tokens, _ = self._per_s()
-        if progress.requests_limit is None:
-            requests = f"{sent:,.0f} requests/s"
-        else:
-            requests = f"{short(sent * 60)} of {short(progress.requests_limit)} requests/min"
+        sent, sent_tokens, asked, tokens, _ = self._per_s()
+        told = [f"{asked:,.0f} answers/s" if asked >= 1 else f"{short(asked * 60)} answers/min"]
+        if progress.requests_limit is not None:
+            of = short(progress.requests_limit)
+            told.append(f"{short(sent * 60)} of {of} requests/min")
         if progress.tokens_limit is None:
-            counted = f"{short(tokens * 60)} tokens/min"
+            told.append(f"{short(tokens * 60)} tokens/min")
         else:
-            counted = f"{short(sent_tokens * 60)} of {short(progress.tokens_limit)} tokens/min"
-        return [requests, counted, f"{progress.in_flight:,} in flight"]
+            of = short(progress.tokens_limit)
+            told.append(f"{short(sent_tokens * 60)} of {of} tokens/min")
+        return [*told, f"{progress.in_flight:,} in flight"]
 
     def outcomes(self) -> list[str]:
         """What was stored before, what failed, what is tried again and why."""
@@ -80,7 +83,7 @@ class ProgressRates:
 
     def left(self) -> list[str]:
         """How long what is left takes."""
-        n_left, settled = self._n_left(), self._per_s()[3]
+        n_left, settled = self._n_left(), self._per_s()[-1]
         return [f"{duration(n_left / settled)} left"] if n_left and settled else []
 
     def line(self) -> str:

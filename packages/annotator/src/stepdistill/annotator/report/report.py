@@ -108,9 +108,13 @@ def find_runs(target: Path, store: ResponseStore) -> list[RunNote]:
     if target.resolve() == store.path.resolve():
         return notes
     folder = target.absolute()
-    found = [note for note in notes if note.out in (folder, folder.parent)]
+    found: list[RunNote] = []
+    for note in notes:
+        written = next((out for out in note.outs if out in (folder, folder.parent)), None)
+        if written is not None:
+            found.append(note.written_to(written))
     if not found:
-        known = ", ".join(dict.fromkeys(str(note.out) for note in notes))
+        known = ", ".join(dict.fromkeys(str(out) for note in notes for out in note.outs))
         raise StoreError(f"{target}: no run of --store {store.path} wrote there (it has: {known})")
     return found
 

@@ -125,7 +125,8 @@ async def _ask(
         await stack.enter_async_context(_noted(events, progress))
         if run.first_answers is not None:
             _listen(run.first_answers, context.group_commit, teacher.stop)
-        await _settle(teacher, _missing(unanswered, store, progress), progress, run.first_answers)
+        missing = _missing(unanswered, store, progress)
+        await _settle(teacher, missing, progress, run.first_answers, console)
 
 
 @asynccontextmanager
@@ -211,10 +212,19 @@ def _listen(first: FirstAnswers, group_commit: GroupCommit, stop: Callable[[], N
 
 
 async def _settle(
-    teacher: Teacher, missing: Groups, progress: Progress, first: FirstAnswers | None
+    teacher: Teacher,
+    missing: Groups,
+    progress: Progress,
+    first: FirstAnswers | None,
+    console: ConsoleOutput,
 ) -> None:
     batches = teacher if isinstance(teacher, BatchTeacher) else None
-    with _stopped_by_signals(teacher.stop) as received:
+
+    def stop() -> None:
+        console.say(_stopping(0 if batches else progress.in_flight))
+        teacher.stop()
+
+    with _stopped_by_signals(stop) as received:
         try:
             await teacher.ask_all(missing)
             # Where nothing is left to ask the run goes on to its end, which says the same.
@@ -231,6 +241,13 @@ async def _settle(
         )
     if batches and batches.waiting:
         raise BatchesLeft(f"{batches.waiting:,} requests are in batches that still run")
+
+
+def _stopping(in_flight: int) -> str:
+    if not in_flight:
+        return "stopping: what has come in is being stored; Ctrl-C again leaves at once"
+    answers = "1 answer that is" if in_flight == 1 else f"{in_flight:,} answers that are"
+    return f"stopping: waiting for {answers} on the way; Ctrl-C again leaves without them"
 
 
 def _left_behind(parts: list[BatchPart]) -> str:
@@ -293,6 +310,7 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Generator[list[signal.Signa
 
     def on_signal(number: signal.Signals) -> None:
         if received:
+            os.write(2, b"annotate: left at once; the same command goes on from what is stored\n")
             os._exit(130)
         received.append(number)
         stop()

@@ -82,7 +82,7 @@ class Study(_Note):
 
 class RunNote(_Note):
     """One run: its settings by the names that they have there. Paths are as its command line had
-    them; out is made absolute."""
+    them; out, and the others that it wrote to before, are made absolute."""
 
     name: str
     kind: Kind = "run"
@@ -105,8 +105,25 @@ class RunNote(_Note):
     student_tokenizer: Path | None
     rationale_from: Literal["answer", "thinking"] = "answer"
     min_confidence: float = SURE_ENOUGH
+    earlier_outs: tuple[Path, ...] = ()
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix
     starts: tuple[Start, ...] = ()
+
+    @property
+    def outs(self) -> tuple[Path, ...]:
+        """Every folder that it wrote to, the latest first."""
+        return (self.out, *self.earlier_outs)
+
+    def written_to(self, out: Path) -> "RunNote":
+        """The same, as it wrote to this folder of its."""
+        others = tuple(path for path in self.outs if path != out)
+        return self.model_copy(update={"out": out, "earlier_outs": others})
+
+    def after(self, before: "RunNote") -> "RunNote":
+        """The same, with what it did before."""
+        kept = {"starts": before.starts, "studies": before.studies}
+        outs = {"out": before.out, "earlier_outs": before.earlier_outs}
+        return self.model_copy(update={**kept, **outs}).written_to(self.out)
 
     def config(self, store: Path, prices: Path | None) -> RunSettings:
         """The settings again, to read what its store holds."""
@@ -169,9 +186,7 @@ class Spending:
         self._asked: list[tuple[Progress, Tariff]] = []
         kept = self._entries and self._entries.get(self._key)
         if kept:
-            before = RunNote.model_validate_json(kept)
-            kept_fields = {"starts": before.starts, "studies": before.studies}
-            self._note = self._note.model_copy(update=kept_fields)
+            self._note = self._note.after(RunNote.model_validate_json(kept))
 
     def count(self, progress: Progress, tariff: Tariff | None = None) -> None:
         """Count this to the start. tariff: of another teacher than the run's."""
@@ -189,7 +204,9 @@ class Spending:
         """Put the note, as it is now, on the disk. Raises StoreError."""
         if self._entries is not None:
             note = self._note.model_copy(update={"starts": (*self._note.starts, self._start)})
-            self._entries.write(self._key, orjson.dumps(note.model_dump(mode="json")))
+            unset = None if note.earlier_outs else {"earlier_outs"}
+            body = orjson.dumps(note.model_dump(mode="json", exclude=unset))
+            self._entries.write(self._key, body)
 
     def end(self) -> None:
         """Note how it ended. Raises StoreError."""

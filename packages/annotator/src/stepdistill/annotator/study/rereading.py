@@ -13,6 +13,7 @@ from stepdistill.annotator.dataset.rows import read_rows
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.reading.readers import ORIGINAL, make_readers
 from stepdistill.annotator.reading.reading import Reading
+from stepdistill.annotator.reading.rejection import ANSWER
 from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.run import RunSettings
@@ -33,6 +34,7 @@ class StoredAnswer:
     """An answer with its row and template; twice, where two templates have the same words."""
 
     id: AnswerId
+    key: bytes  # that it is stored under
     fields: Mapping[str, str]  # the row's texts by placeholder
     answer: Answer
 
@@ -147,10 +149,11 @@ class Rereading:
                 asked = plan.request_makers()
                 for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
                     for template, request_of in asked.items():
-                        answer = stored.answer(request_of(row).key)
+                        key = request_of(row).key
+                        answer = stored.answer(key)
                         if answer is not None:
-                            answer_id = template, row.split, row.index
-                            yield StoredAnswer(id=answer_id, fields=row.fields, answer=answer)
+                            place = template, row.split, row.index
+                            yield StoredAnswer(id=place, key=key, fields=row.fields, answer=answer)
                     n_rows += 1
                     if n_rows % _TELL_EVERY == 0:
                         tell(n_rows)
@@ -171,13 +174,16 @@ def _with_regexes(plans: list[Plan]) -> tuple[list[Plan], int]:
 
 
 class _Line(BaseModel):
-    """A line of `annotate parse --jsonl`: where the answer is from, and the fields of a Reading."""
+    """A line of `annotate parse --jsonl`: where the answer is from, the fields of a Reading, and
+    what was read."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     template: str
     split: str
     index: int
+    key: str | None = None  # missing from lines of earlier versions
+    answer: str | None = None  # how it begins
 
 
 _READING = TypeAdapter(Reading)
@@ -188,9 +194,10 @@ def is_file(side: str) -> bool:
     return side.endswith((".jsonl", ".json")) or "/" in side
 
 
-def reading_line(answer_id: AnswerId, reading: Reading) -> bytes:
+def reading_line(stored: StoredAnswer, reading: Reading) -> bytes:
     """One answer's reading as a JSON line."""
-    return orjson.dumps(_id_fields(answer_id) | _reading_fields(reading)) + b"\n"
+    read = {"key": stored.key.hex(), "answer": stored.answer.text[:ANSWER]}
+    return orjson.dumps(_id_fields(stored.id) | _reading_fields(reading) | read) + b"\n"
 
 
 def change_line(change: Change) -> bytes:
