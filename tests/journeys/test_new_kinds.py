@@ -4,8 +4,6 @@ import asyncio
 import csv
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.common.kinds.registry import kind_of
 from tests.journeys.conftest import Annotate
-from tests.trainer.launching import TRAIN, environment
+from tests.trainer.launching import TRAIN, python
 
 ROWS = 120
 SPLITS = ("train", "valid", "test")
@@ -52,21 +50,6 @@ def is_complete(column: str, measures: Mapping[str, Any]) -> bool:
 def is_finite(measures: Mapping[str, Any]) -> bool:
     """A student that says no number has no errors, and one that says one has no correlation."""
     return bool(measures) and all(math.isfinite(value) for value in measures.values())
-
-
-async def python(home: Path, *words: str | Path) -> str:
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, *map(str, words)],
-        cwd=home,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def new_task(annotate: Annotate, home: Path, column: str) -> None:
@@ -112,7 +95,8 @@ async def test_a_student_learns_them_is_evaluated_and_labels_rows(
     assert done.code == 0, done.err
     shards, student = tmp_path / "runs" / "mine", tmp_path / "student"
     splits = [word for split in SPLITS for word in (f"--{split}", shards / split)]
-    await python(
+    await asyncio.to_thread(
+        python,
         tmp_path,
         *(TRAIN, *splits, "--model", "micro", "--steps", "20", "--output", student, "--quiet"),
     )
@@ -120,15 +104,17 @@ async def test_a_student_learns_them_is_evaluated_and_labels_rows(
     assert is_complete(column, results["test"]["teacher"]["measures"])
     assert is_finite(results["test"]["student"]["measures"])
     command, scores = ("-m", "stepdistill.trainer"), tmp_path / "scores.json"
-    await python(
-        tmp_path, *command, "evaluate", student / "model", shards / "test", "--json", scores
+    await asyncio.to_thread(
+        python, tmp_path, *command, "evaluate", student / "model", shards / "test", "--json", scores
     )
     judged = json.loads(scores.read_bytes())
     assert is_complete(column, judged["teacher"]["measures"])
     assert is_finite(judged["student"]["measures"])
     rows = tmp_path / "data" / "mine" / "test.jsonl"
     labels = tmp_path / "labels.jsonl"
-    await python(tmp_path, *command, "predict", student / "model", rows, "--output", labels)
+    await asyncio.to_thread(
+        python, tmp_path, *command, "predict", student / "model", rows, "--output", labels
+    )
     kind = kind_of(load_task(tmp_path / "prompts", "mine").label)
     said = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
     assert len(said) == len(rows.read_text(encoding="utf-8").splitlines())

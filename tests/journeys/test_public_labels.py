@@ -7,8 +7,6 @@ its styles, so each label that is lost or wrong is the reader's, or the prompt's
 import asyncio
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.server import Simulator
 from tests.journeys.conftest import Annotate
-from tests.trainer.launching import TRAIN, environment
+from tests.trainer.launching import TRAIN, python
 
 SETS: dict[str, list[str]] = yaml.safe_load(
     (Path(__file__).parent / "label_sets.yaml").read_text(encoding="utf-8")
@@ -97,15 +95,5 @@ async def test_a_tiny_student_learns_them_and_is_evaluated(
     train = [TRAIN, *splits, "--model", "micro", "--steps", "20", "--output", student, "--quiet"]
     judge = ["evaluate", student / "model", out / "test", "--json", scores]
     for command in (train, ["-m", "stepdistill.trainer", *judge]):
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, *map(str, command)],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=140,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        await asyncio.to_thread(python, tmp_path, *command)
     assert json.loads(scores.read_bytes())["teacher"]["accuracy"] == 1.0

@@ -1,12 +1,10 @@
 """Shard to loss: the trainer reads what the annotator wrote; the loss falls, results are kept."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.journeys.conftest import Annotate
-from tests.trainer.launching import TRAIN, environment
+from tests.trainer.launching import TRAIN, python
 
 # A trainer that ran in this process leaves these behind: the new one must not join its ranks.
 
@@ -16,21 +14,14 @@ def test_a_student_learns_from_the_annotators_shards(annotate: Annotate, tmp_pat
     done = annotate("run", "demo", "--teacher", "simulated", "--samples", "120", *splits)
     assert done.code == 0, done.err
     shards = tmp_path / "runs" / "demo"
-    trained = subprocess.run(
-        [
-            *(sys.executable, TRAIN),
-            *("--train", shards / "train", "--valid", shards / "valid", "--test", shards / "test"),
-            *("--model", "tiny", "--steps", "30", "--eval-every", "15", "--log-every", "5"),
-            *("--output", tmp_path / "student", "--quiet"),
-        ],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
+    python(
+        tmp_path,
+        *(TRAIN, "--train", shards / "train", "--valid", shards / "valid"),
+        *("--test", shards / "test", "--model", "tiny", "--steps", "30"),
+        *("--eval-every", "15", "--log-every", "5"),
+        *("--output", tmp_path / "student", "--quiet"),
+        timeout_s=110,
     )
-    assert trained.returncode == 0, trained.stderr
     results = json.loads((tmp_path / "student" / "results.json").read_bytes())
     losses = [entry["loss"] for entry in results["history"]["train"]]
     assert losses[-1] < 0.8 * losses[0]

@@ -24,6 +24,21 @@ def environment(**more: str) -> dict[str, str]:
     return ours | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"} | more
 
 
+def python(home: Path, *line: str | Path, timeout_s: float = 200) -> str:
+    """`python LINE` in a folder, to its end: what it printed. Whatever fails is said as it was."""
+    done = subprocess.run(
+        [sys.executable, *map(str, line)],
+        cwd=home,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def launch(
     *line: str, options: tuple[str, ...] = TWO_RANKS, port: str | None = None
 ) -> subprocess.Popen[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stepdistill.annotator.estimate.estimate import GUESS, Estimate, Expected, Terms, estimate
-from stepdistill.annotator.estimate.interval import Interval
+from stepdistill.annotator.estimate.three_points import ThreePoints
 from stepdistill.annotator.estimate.workload import (
     AnswerLengths,
     PromptSample,
@@ -52,7 +52,7 @@ def some_terms(**changes: Any) -> Terms:
 
 
 def an_estimate(work: Workload, **limits: float) -> Estimate:
-    expected = Expected(Interval(10, 20, 40), "made up")
+    expected = Expected(ThreePoints(10, 20, 40), "made up")
     return estimate(work, some_terms(limits=RateLimits(**limits), otherwise=expected))
 
 
@@ -80,7 +80,7 @@ def test_time_is_that_of_the_tighter_limit():
     assert found.online_s == 600
 
 
-def expected(answers: int = 0, **changes: Any) -> tuple[Interval, str]:
+def expected(answers: int = 0, **changes: Any) -> tuple[ThreePoints, str]:
     given = AnswerLengths()
     for n in range(answers):
         given.add(Usage(prompt=1, completion=90 + 20 * (n % 2)))
@@ -102,4 +102,4 @@ def test_a_few_answers_tell_less_than_the_metadata():
 
 def test_without_either_it_is_a_guess_that_says_so_and_no_answer_is_longer_than_allowed():
     assert expected() == (GUESS, "guessed: --probe 50 would tell")
-    assert expected(max_tokens=60)[0] == Interval(8, 55, 60)
+    assert expected(max_tokens=60)[0] == ThreePoints(8, 55, 60)

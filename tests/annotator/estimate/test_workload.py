@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.estimate.interval import Interval
+from stepdistill.annotator.estimate.three_points import ThreePoints
 from stepdistill.annotator.estimate.workload import COUNTED, PromptSample, Workload, workload_of
 from stepdistill.annotator.money.tokens import (
     CL100K,
@@ -81,7 +81,7 @@ def test_prompts_of_a_small_plan_are_counted_to_the_token(tmp_path: Path):
     load = work_of(plan).loads["long", "both"]
     tokens = sum(count_prompt(r.label.system, r.label.user, CL100K) for r in plan.rows())
 
-    assert load.sample.scaled(load.to_ask, load.bytes) == Interval(tokens, tokens, tokens)
+    assert load.sample.scaled(load.to_ask, load.bytes) == ThreePoints(tokens, tokens, tokens)
 
 
 def test_a_sample_says_how_far_it_may_be_off():

@@ -9,7 +9,7 @@ from stepdistill.annotator.teacher.batch.collect import CollectCounts, Collector
 from stepdistill.annotator.teacher.batch.part import RemoteBatch
 from tests.annotator.teacher.asking import a_spec, several
 from tests.annotator.teacher.batch.asking import BatchRun, a_batch_run, serving
-from tests.annotator.teacher.batch.test_resolving import a_part
+from tests.annotator.teacher.batch.test_lifecycle import a_part
 from tests.annotator.teacher.batch.test_result_lines import a_line, error_body
 
 ROWS = 4

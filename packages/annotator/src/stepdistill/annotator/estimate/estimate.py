@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stepdistill.annotator.estimate.interval import NOTHING, Interval, around
+from stepdistill.annotator.estimate.three_points import NOTHING, ThreePoints, around
 from stepdistill.annotator.estimate.workload import AnswerLengths, Part, Workload
 from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.plan.plan import Plan
@@ -23,7 +23,7 @@ from stepdistill.common.whole_file import write_whole
 
 # Of gpt-3.5-turbo's recorded answers to 180 zero-shot templates of four tasks, tokens by template:
 # 5 % below, the mean, 5 % above. Within a template answers vary by about their mean.
-GUESS = Interval(8, 55, 130)
+GUESS = ThreePoints(8, 55, 130)
 _VARIATION = 1.0  # standard deviation / mean
 _ENOUGH = 20  # answers in the store that tell more than the metadata's
 _CHARACTERS_PER_TOKEN = 4  # as the run itself counts toward the limits
@@ -35,7 +35,7 @@ PLANNED_NAME = "estimate.json"
 class Expected(NamedTuple):
     """Tokens of an answer, and where that is known from, in words."""
 
-    tokens: Interval
+    tokens: ThreePoints
     basis: str
 
 
@@ -64,7 +64,7 @@ class Terms:
             mean = score.tokens.completion / score.rows
             tokens = around(mean, Z_95 * _VARIATION * mean / sqrt(score.rows))
             basis = f"by {score.rows:,} answers in metadata.yaml"
-        return Expected(Interval(*(min(each, float(self.max_tokens)) for each in tokens)), basis)
+        return Expected(ThreePoints(*(min(each, float(self.max_tokens)) for each in tokens)), basis)
 
 
 def known_scores(metadata: Metadata, plan: Plan, teacher: str) -> dict[str, TemplateScore]:
@@ -89,10 +89,10 @@ class EstimateLine(NamedTuple):
     part: Part
     stored: int  # requests that the store answers
     to_ask: int  # all others
-    prompt: Interval  # tokens of all that is to be asked
-    answer: Interval  # likewise
-    online_usd: Interval
-    batch_usd: Interval
+    prompt: ThreePoints  # tokens of all that is to be asked
+    answer: ThreePoints  # likewise
+    online_usd: ThreePoints
+    batch_usd: ThreePoints
     basis: str  # where the length of an answer is known from
 
 
@@ -105,22 +105,22 @@ class Estimate:
     lines: list[EstimateLine]
 
     @property
-    def prompt(self) -> Interval:
+    def prompt(self) -> ThreePoints:
         """Prompt tokens of all requests that are to be asked."""
         return sum((line.prompt for line in self.lines), NOTHING)
 
     @property
-    def answer(self) -> Interval:
+    def answer(self) -> ThreePoints:
         """Answer tokens, likewise."""
         return sum((line.answer for line in self.lines), NOTHING)
 
     @property
-    def online_usd(self) -> Interval:
+    def online_usd(self) -> ThreePoints:
         """Cost, asked online."""
         return sum((line.online_usd for line in self.lines), NOTHING)
 
     @property
-    def batch_usd(self) -> Interval:
+    def batch_usd(self) -> ThreePoints:
         """Cost, asked through the Batch API."""
         return sum((line.batch_usd for line in self.lines), NOTHING)
 
@@ -177,7 +177,7 @@ def estimate(work: Workload, terms: Terms) -> Estimate:
     return Estimate(work=work, terms=terms, lines=lines)
 
 
-def _cost(prompt: Interval, answer: Interval, price: Price) -> Interval:
+def _cost(prompt: ThreePoints, answer: ThreePoints, price: Price) -> ThreePoints:
     """What so many tokens cost, none of them cached: a prompt this short never is."""
     return prompt.times(price.prompt) + answer.times(price.completion)
 
@@ -193,8 +193,8 @@ class PlannedCost(BaseModel):
     to_ask: int
     prompt_tokens: float  # likely
     answer_tokens: float  # likely
-    online_usd: Interval
-    batch_usd: Interval
+    online_usd: ThreePoints
+    batch_usd: ThreePoints
 
 
 def keep_estimate(folder: Path, run: str, price_date: str, found: Estimate) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from stepdistill.annotator.estimate.estimate import Estimate, Expected, estimate
-from stepdistill.annotator.estimate.interval import around
 from stepdistill.annotator.estimate.run_estimate import Knowledge, estimate_run, terms_of
+from stepdistill.annotator.estimate.three_points import around
 from stepdistill.annotator.estimate.workload import workload_of
 from stepdistill.annotator.money.tokens import count_tokens, encoding_of
 from stepdistill.annotator.prompt.mix import single

@@ -11,8 +11,8 @@ from stepdistill.annotator.console.rates import duration
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.estimate.estimate import Estimate
 from stepdistill.annotator.estimate.few_shot import FewShotComparison
-from stepdistill.annotator.estimate.interval import Interval
 from stepdistill.annotator.estimate.run_estimate import NamedEstimate
+from stepdistill.annotator.estimate.three_points import ThreePoints
 from stepdistill.annotator.money.prices import MILLION, Price
 from stepdistill.annotator.money.tokens import has_encoding
 
@@ -70,7 +70,7 @@ def _facts(run: Estimate) -> dict[str, object]:
         "prices": {"online": _price_facts(terms.online), "batch": _price_facts(terms.batch)},
         "lines": [
             {
-                name: value._asdict() if isinstance(value, Interval) else value
+                name: value._asdict() if isinstance(value, ThreePoints) else value
                 for name, value in line._asdict().items()
             }
             for line in run.lines
@@ -178,7 +178,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
-def _likely(span: Interval) -> str:
+def _likely(span: ThreePoints) -> str:
     return f"{span.likely:,.0f}"
 
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from stepdistill.annotator.estimate.interval import Interval, around
+from stepdistill.annotator.estimate.three_points import ThreePoints, around
 from stepdistill.annotator.money.tokens import count_prompt, count_tokens
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
@@ -68,7 +68,7 @@ class PromptSample:
         self._tb += tokens * n_bytes
         self._bb += n_bytes * n_bytes
 
-    def scaled(self, n: int, n_bytes: int) -> Interval:
+    def scaled(self, n: int, n_bytes: int) -> ThreePoints:
         """Tokens of n prompts of so many bytes together, with the 95 % error of the ratio."""
         if self.n >= n:
             return around(self.tokens * n / self.n if self.n else 0, error=0)
@@ -96,7 +96,7 @@ class AnswerLengths:
         self._squares += usage.completion**2
 
     @property
-    def mean(self) -> Interval:
+    def mean(self) -> ThreePoints:
         """Tokens of an answer, with the 95 % error of the mean."""
         mean = self.completion / self.n
         variance = max(0.0, self._squares / self.n - mean * mean) * self.n / max(1, self.n - 1)
