@@ -49,6 +49,7 @@ UNCACHED = st.builds(
     cached=st.just(0),
     reasoning=st.just(0),
     written=st.just(0),
+    is_whole=st.just(True),
 )
 
 
@@ -61,7 +62,9 @@ def test_a_bill_is_the_sum_of_its_answers(usages: list[Usage]):
     prompt = sum(usage.prompt for usage in usages)
     completion = sum(usage.completion for usage in usages)
     assert bill.answers == len(usages)
-    assert bill.tokens == TokenTotals(prompt=prompt, completion=completion, cached=0)
+    silent = sum(not (usage.prompt and usage.completion) for usage in usages)
+    tokens = TokenTotals(prompt=prompt, completion=completion, cached=0, uncounted=silent)
+    assert bill.tokens == tokens
     usd = prompt * Decimal("1.5") / MILLION + completion * Decimal(2) / MILLION
     assert bill.cost.usd == pytest.approx(float(usd), abs=1e-6)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.store.answer import Answer, Failure, Usage
+from stepdistill.annotator.store.answer import TOKENS_BOUND, Answer, Failure, Usage
 from stepdistill.annotator.store.value import (
     DamagedValueError,
     Packer,
@@ -18,6 +18,7 @@ from tests.annotator.made import FAILURE, a_key, an_answer, answers
 KEY = a_key(1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 COUNT = st.integers(0, 2**53)
+TOKENS = st.integers(0, TOKENS_BOUND - 1)
 
 
 def no_dictionary(_: int) -> None:
@@ -39,7 +40,7 @@ def trained() -> bytes:
         text=TEXT,
         finish=TEXT,
         model=TEXT,
-        usage=st.builds(Usage, *([COUNT] * len(Usage._fields))),
+        usage=st.builds(Usage, *([TOKENS] * 5), st.booleans()),
         mode=st.sampled_from(["online", "batch", "import"]),
         asked_at=COUNT,
         limit=st.none() | COUNT,
@@ -49,6 +50,19 @@ def trained() -> bytes:
 )
 def test_any_answer_comes_back_as_it_was(answer: Answer):
     assert PLAIN.answer(KEY, Packer().answer(KEY, answer)) == answer
+
+
+def test_a_usage_that_is_whole_is_stored_as_before_that_was_kept():
+    assert b"[10,5,0,0,0]" in payload_of(an_answer())
+    part = Usage(prompt=10, is_whole=False)
+    assert b"[10,0,0,0,0,false]" in payload_of(an_answer(usage=part))
+
+
+def test_counts_that_cannot_be_are_not_believed_when_they_are_read():
+    for counts in ([-5, 7, 0, 0], [10, 1 << 62, 0, 0, 0], [3, 2, -1, 0, 0]):
+        usage = Usage.of(counts)
+        assert not usage.is_whole
+        assert 0 <= min(usage) <= max(usage) < TOKENS_BOUND
 
 
 def test_an_answer_without_thoughts_is_stored_as_before_they_were_kept():

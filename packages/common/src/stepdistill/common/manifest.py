@@ -4,7 +4,7 @@ It is the public format of a folder of shards, with the records (`record.py`). I
 no path of a machine, so the same inputs give the same bytes. A sha256 is 64 hex digits.
 """
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from stepdistill.common.task import LabelSpec, StudentSpec
 
@@ -70,6 +70,8 @@ class TokenTotals(_Part):
     prompt: int = 0
     completion: int = 0  # reasoning included
     cached: int = 0  # of the prompt's: read from the teacher's cache
+    # Answers whose tokens the teacher did not say, or not believably; left out where there is none.
+    uncounted: int = Field(default=0, exclude_if=lambda answers: answers == 0)
 
 
 class CostEntry(_Part):

@@ -170,7 +170,7 @@ def workload_of(plans: Sequence[Plan], store: ResponseStore | None, encoding: st
                 continue
             load.stored += 1
             answer = snapshot.answer(request.key) if snapshot and load.stored <= COUNTED else None
-            if answer is not None and (answer.usage.prompt or answer.usage.completion):
+            if answer is not None and answer.is_counted:
                 load.answers.add(answer.usage)
                 load.counted += _prompt_tokens(request, encoding)
     work.repeated = len(keys) - len(np.unique(np.frombuffer(keys, np.uint64))) if keys else 0

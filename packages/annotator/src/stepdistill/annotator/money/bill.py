@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from stepdistill.annotator.money.prices import ZERO, Price, Tariff
-from stepdistill.annotator.store.answer import Answer, Mode
+from stepdistill.annotator.store.answer import TIME_BOUND, Answer, Mode
 from stepdistill.annotator.teacher.progress import Progress, TokenCounts
 from stepdistill.common.manifest import CostEntry, TokenTotals
 
@@ -20,12 +20,16 @@ class Bill:
 
     tariff: Tariff
     answers: int = 0  # how many were counted
+    uncounted: int = (
+        0  # of these, whose tokens the teacher did not say: they cost what nobody knows
+    )
     # A price holds for a day and a mode, so tokens are summed by these and priced at the end.
     _used: defaultdict[_At, TokenCounts] = field(default_factory=lambda: defaultdict(TokenCounts))
 
     def add(self, answer: Answer) -> None:
         """Count one answer."""
         self.answers += 1
+        self.uncounted += not answer.is_counted
         self._used[answer.asked_at // _DAY_S, answer.mode].add(answer.usage)
 
     @property
@@ -36,6 +40,7 @@ class Bill:
             prompt=sum(used.prompt for used in each),
             completion=sum(used.completion for used in each),
             cached=sum(used.cached for used in each),
+            uncounted=self.uncounted,
         )
 
     @property
@@ -68,7 +73,7 @@ class Bill:
 
 def day_of(at_s: float) -> date:
     """The day of a moment, in UTC, in which prices are given."""
-    return datetime.fromtimestamp(at_s, UTC).date()
+    return datetime.fromtimestamp(min(at_s, TIME_BOUND), UTC).date()
 
 
 def spent_usd(tariff: Tariff, progress: Progress) -> float | None:

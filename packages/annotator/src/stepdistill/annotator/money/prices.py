@@ -67,7 +67,7 @@ class Price:
         # Cached and written ones are inside the prompt's count, reasoning inside the completion's.
         plain = usage.prompt - usage.cached - usage.written
         return (
-            plain * self.prompt
+            max(0, plain) * self.prompt
             + usage.cached * self.cached
             + usage.written * self.written
             + usage.completion * self.completion

@@ -73,7 +73,7 @@ class Paid(_Sums):
         self.written += usage.written
         self.completion += usage.completion
         self.reasoning += usage.reasoning
-        self.uncounted += not usage.prompt and not usage.completion
+        self.uncounted += not answer.is_counted
         self.usd += usd
 
 

@@ -166,8 +166,8 @@ def summary_of(report: RunReport) -> Iterator[tuple[str, str]]:
     if total.uncounted:
         yield (
             "UNCOUNTED",
-            f"{total.uncounted:,} answers came without token counts: their cost is not in these "
-            "figures",
+            f"{total.uncounted:,} answers came without token counts, or with some that cannot be: "
+            "what these cost is not in these figures",
         )
 
 

@@ -40,6 +40,7 @@ def summary_of(config: RunSettings, result: RunResult) -> dict[str, object]:
         "cached": result.cached,
         "asked": result.asked,
         "cost_usd": result.spent_usd,
+        "uncounted": result.uncounted,
         "out": str(config.out),
         "splits": {split: manifest.counts.model_dump() for split, manifest in manifests.items()},
         "already_done": result.already_done,
@@ -70,7 +71,7 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
     vain = f", {result.failed:,} of them in vain" if result.failed else ""
     asked = f"{result.asked + result.failed:,} requests asked{vain}"
     output.show(f"{asked}, {result.cached:,} answered by the store")
-    output.show(f"Cost of this run: {_usd(result.spent_usd)}")
+    output.show(f"Cost of this run: {_usd(result.spent_usd)}{_uncounted(result.uncounted)}")
     output.show(f"Cost of all answers in these shards: {_total(result)}")
     if config.teacher == SIMULATED:
         output.show(
@@ -175,7 +176,19 @@ def _total(result: RunResult) -> str:
     costs = [manifest.cost for manifest in result.manifests.values()]
     amounts = [cost.usd for cost in costs if cost.usd is not None]
     sources = ", ".join(sorted({cost.price for cost in costs}))
-    return f"{_usd(sum(amounts) if len(amounts) == len(costs) else None)} ({sources})"
+    uncounted = sum(manifest.tokens.uncounted for manifest in result.manifests.values())
+    total = sum(amounts) if len(amounts) == len(costs) else None
+    return f"{_usd(total)} ({sources}){_uncounted(uncounted)}"
+
+
+def _uncounted(n: int) -> str:
+    """What is not in a cost, and what a ceiling takes it for."""
+    if not n:
+        return ""
+    return (
+        f", and what {n:,} answer{' costs whose' if n == 1 else 's cost whose'} tokens the teacher "
+        "did not name (--max-cost counts the worst)"
+    )
 
 
 def gist(text: str) -> str:

@@ -1,19 +1,40 @@
 """An answer as it is kept in the store, and a failure beside it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 Mode = Literal["online", "batch", "import"]
+# No count of one answer reaches this: a higher one is a mistake, and sums of them would overflow.
+TOKENS_BOUND = 1 << 31
+TIME_BOUND = 1 << 37  # seconds since 1970: the year 6325
 
 
 class Usage(NamedTuple):
-    """Tokens of one answer as the provider counted them, each >= 0; 0 where it counts none."""
+    """Tokens of one answer as the provider counted them, 0 <= each < TOKENS_BOUND; 0 where it
+    counts none, or none that could be believed."""
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0  # found in the provider's cache: inside prompt
     reasoning: int = 0  # inside completion
     written: int = 0  # put into the provider's cache: inside prompt
+    is_whole: bool = True  # prompt and completion were both said, believably
+
+    @classmethod
+    def of(cls, counts: Iterable[int]) -> Self:
+        """Counts as an earlier version kept them: what cannot be believed is not."""
+        prompt, completion, cached, reasoning, *rest = counts
+        usage = cls(prompt, completion, cached, reasoning, *rest[:1], *map(bool, rest[1:]))
+        if min(usage) >= 0 and max(usage) < TOKENS_BOUND:
+            return usage
+        believed = [count if 0 <= count < TOKENS_BOUND else 0 for count in usage[:-1]]
+        return cls(*believed)._replace(is_whole=False)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """As it is kept: nothing is said of what is whole."""
+        return self[:-1] if self.is_whole else tuple(self)
 
 
 class Answer(NamedTuple):
@@ -28,6 +49,20 @@ class Answer(NamedTuple):
     limit: int | None = None  # the longest answer asked for, in tokens
     request_id: str | None = None  # the provider's own
     thoughts: str | None = None  # what the provider keeps apart as `reasoning_content`
+
+    @property
+    def unknown(self) -> tuple[bool, bool]:
+        """Whether the tokens of the prompt, and those of the completion, are unknown: 0 is a count
+        only of what is empty, and a prompt never is."""
+        is_empty = not self.text and not self.thoughts
+        return not self.usage.prompt, not (
+            self.usage.completion or (is_empty and self.usage.is_whole)
+        )
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is known how many tokens it took."""
+        return not any(self.unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Annotated, BinaryIO, cast
 
 import orjson
 import zstandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stepdistill.annotator.store.answer import Answer, Mode, Usage
+from stepdistill.annotator.store.answer import TIME_BOUND, TOKENS_BOUND, Answer, Mode, Usage
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import StoreError
 
@@ -30,12 +30,16 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+_Tokens = Annotated[int, Field(ge=0, lt=TOKENS_BOUND)]
+
+
 class _Usage(_Strict):
-    prompt: int = Field(ge=0)
-    completion: int = Field(ge=0)
-    cached: int = Field(ge=0)
-    reasoning: int = Field(ge=0)
-    written: int = Field(default=0, ge=0)
+    prompt: _Tokens
+    completion: _Tokens
+    cached: _Tokens
+    reasoning: _Tokens
+    written: _Tokens = 0
+    is_whole: bool = True
 
 
 class _Line(_Strict):
@@ -45,7 +49,7 @@ class _Line(_Strict):
     model: str
     usage: _Usage
     mode: Mode
-    asked_at: int = Field(ge=0)
+    asked_at: int = Field(ge=0, lt=TIME_BOUND)
     limit: int | None
     request_id: str | None
     thoughts: str | None = None
@@ -89,7 +93,8 @@ def import_answers(store: ResponseStore, path: Path, tell: Tell) -> tuple[int, i
 
 def _line_of(key: bytes, answer: Answer) -> bytes:
     fields = {name: getattr(answer, name) for name in Answer._fields}
-    fields["usage"] = answer.usage._asdict()
+    names = Usage._fields[: len(answer.usage.counts)]
+    fields["usage"] = dict(zip(names, answer.usage.counts, strict=True))
     if answer.thoughts is None:
         del fields["thoughts"]
     return orjson.dumps({"key": key.hex(), **fields}, option=orjson.OPT_APPEND_NEWLINE)

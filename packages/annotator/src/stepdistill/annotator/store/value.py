@@ -68,7 +68,7 @@ class Unpacker:
         """The answer in a value."""
         try:
             text, finish, model, used, *rest = orjson.loads(self.payload(key, value))
-            return Answer(text, finish, model, Usage(*used), *rest)
+            return Answer(text, finish, model, Usage.of(used), *rest)
         except (TypeError, ValueError):
             raise DamagedValueError("it does not hold the fields of an answer") from None
 
@@ -103,7 +103,7 @@ def payload_of(answer: Answer) -> bytes:
     text, finish, model, usage, *rest = answer
     if rest[-1] is None:  # no thoughts: as answers were stored before these were kept
         rest.pop()
-    return orjson.dumps((text, finish, model, tuple(usage), *rest))
+    return orjson.dumps((text, finish, model, usage.counts, *rest))
 
 
 def sealed(body: bytes, key: bytes) -> bytes:

@@ -45,6 +45,7 @@ class Progress:
     asked: int = 0  # answered by the teacher in this run
     cached: int = 0  # found in the store
     failed: int = 0
+    uncounted: int = 0  # of asked: whose tokens the teacher did not say
     in_flight: int = 0
     waiting: int = 0  # in batches that this run does not wait for
     online: TokenCounts = field(default_factory=TokenCounts)  # of this run's own answers
@@ -77,6 +78,7 @@ class Progress:
             self.failed += 1
             return
         self.asked += 1
+        self.uncounted += not outcome.is_counted
         (self.batch if outcome.mode == "batch" else self.online).add(outcome.usage)
 
     def retry(self, cause: str) -> None:
