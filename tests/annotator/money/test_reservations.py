@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
-from stepdistill.annotator.errors import BadRequest, CeilingReached, ConnectionLost
+from stepdistill.annotator.errors import BadRequest, CeilingReached, ConnectionLost, ContentRefused
 from stepdistill.annotator.money.budget import BudgetState
 from stepdistill.annotator.money.prices import OwnPrice, OwnPrices, Tariff
-from stepdistill.annotator.money.reservations import BudgetReservations, reservations_under
+from stepdistill.annotator.money.reservations import (
+    BudgetReservations,
+    budget_key,
+    reservations_under,
+)
 from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -113,3 +117,78 @@ def test_what_was_held_for_a_part_that_nobody_waits_for_is_written_off(store: Re
         pass
     assert b'"lost_usd":"0.001416"' in (written(store) or b"")
     assert b'"held":{}' in (written(store) or b"")
+
+
+PROMPT = Decimal(len(SPEC.body(REQUEST)) + 16) / MILLION
+
+
+@pytest.mark.parametrize(
+    ("usage", "paid", "lost"),
+    [
+        (Usage(prompt=10, completion=5), "0.00003", "0"),
+        (Usage(prompt=10, is_whole=False), "0.00001", "0.0004"),  # the longest answer
+        (Usage(prompt=10), "0.00001", "0.0004"),
+        (Usage(completion=5, is_whole=False), "0.00002", str(PROMPT)),
+        (Usage(is_whole=False), "0", str(WORST)),
+    ],
+)
+async def test_what_the_teacher_does_not_count_costs_its_worst(
+    store: ResponseStore, usage: Usage, paid: str, lost: str
+):
+    with opened(store, "1") as reservations:
+        assert await reserved(reservations)
+        reservations.answered(REQUEST, an_answer(usage=usage))
+    state = BudgetState.of(written(store))
+    assert (state.paid_usd, state.lost_usd) == (Decimal(paid), Decimal(lost))
+
+
+async def test_a_prompt_that_a_filter_read_and_refused_is_written_off(store: ResponseStore):
+    with opened(store, "1") as reservations:
+        assert await reserved(reservations)
+        reservations.failed(REQUEST, ContentRefused("400 content_filter"))
+    assert BudgetState.of(written(store)).lost_usd == PROMPT
+
+
+async def test_a_teacher_that_does_not_heed_the_limit_is_promised_as_much_from_then_on(
+    store: ResponseStore,
+):
+    with opened(store, str(10 * WORST)) as reservations:
+        assert await reserved(reservations)
+        reservations.answered(REQUEST, an_answer(usage=Usage(prompt=10, completion=1_000)))
+        assert BudgetState.of(written(store)).paid_usd == 0  # only what is granted is there yet
+        with pytest.raises(CeilingReached):  # nine worst cases are more than is left, at this rate
+            while await reserved(reservations):
+                reservations.answered(REQUEST, an_answer(usage=Usage(prompt=10, completion=100)))
+    assert BudgetState.of(written(store)).bound_usd <= 10 * WORST
+
+
+def test_a_parts_answers_without_a_count_cost_their_worst(store: ResponseStore):
+    part = a_part(3, requests=4, bytes=1000, limit=100, beyond=50)
+    with opened(store, "1") as reservations:
+        reservations.hold(part)
+        answers = [
+            an_answer(usage=Usage(prompt=10, completion=5), mode="batch"),
+            an_answer(usage=Usage(prompt=10), mode="batch"),
+        ]
+        reservations.settle(part, answers, 1, 1)
+    state = BudgetState.of(written(store))
+    assert state.paid_usd == Decimal(10 + 4 * 5 + 10) / MILLION
+    assert state.lost_usd == Decimal(1000 + 2 * 16 + 2 * 150 * 4) / MILLION
+
+
+def test_a_budget_takes_over_what_was_spent_of_earlier_ones(store: ResponseStore):
+    entries = SealedEntries(store, "accounts")
+    ended = BudgetState(paid_usd=Decimal("0.2"), granted_usd=Decimal("0.2"))
+    killed = BudgetState(paid_usd=Decimal("0.1"), granted_usd=Decimal("0.3"))
+    own = BudgetState(lost_usd=Decimal("0.05"), granted_usd=Decimal("0.05"))
+    for name, state in (("plan-1", ended), ("plan-2", killed), ("demo", own)):
+        entries.write(budget_key(name), state.body)
+
+    for _ in range(2):
+        earlier = ("plan-1", "plan-2", "plan-3", "demo")
+        with reservations_under(Decimal(1), "demo", SPEC, TARIFF, store, earlier):
+            pass
+        (body,) = entries.starting_with(b"budget-")
+        state = BudgetState.of(body)
+        assert (state.paid_usd, state.lost_usd) == (Decimal("0.3"), Decimal("0.25"))
+        assert state.granted_usd == state.bound_usd

@@ -31,6 +31,7 @@ class TeacherError(DistillError):
 
     reason = "teacher_error"
     may_be_paid = False
+    prompt_may_be_paid = False  # its prompt alone: it was read, and not answered
 
     def paid(self, *, maybe: bool) -> Self:
         """The same, where it is known better than by its class."""
@@ -146,6 +147,7 @@ class ContentRefused(Final):
     """The provider's filter refused the prompt."""
 
     reason = "content_refused"
+    prompt_may_be_paid = True  # Azure bills what its filter has read
 
 
 class Forbidden(Final):

@@ -12,10 +12,10 @@ again writes off the difference. What was really spent is never above the ceilin
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -53,6 +53,19 @@ class BudgetState:
                 "granted_usd": str(self.granted_usd),
                 "held": {part: str(usd) for part, usd in self.held.items()},
             }
+        )
+
+    def with_all_of(self, other: "BudgetState") -> Self:
+        """Both as one: what a kill left granted and nobody accounts for is written off."""
+        both = (self, other)
+        missing = sum((max(ZERO, each.granted_usd - each.bound_usd) for each in both), ZERO)
+        return replace(
+            self,
+            paid_usd=self.paid_usd + other.paid_usd,
+            lost_usd=self.lost_usd + other.lost_usd + missing,
+            granted_usd=max(self.granted_usd, self.bound_usd)
+            + max(other.granted_usd, other.bound_usd),
+            held={**self.held, **other.held},  # a part is held by one budget
         )
 
     @property
@@ -108,15 +121,15 @@ class Budget:
         """Promise an amount that was judged YES."""
         self.reserved_usd += worst_usd
 
-    def settle(self, worst_usd: Decimal, paid_usd: Decimal) -> None:
-        """What was promised is settled for what it cost."""
+    def settle(self, worst_usd: Decimal, paid_usd: Decimal, lost_usd: Decimal = ZERO) -> None:
+        """What was promised is settled for what it cost, and what it may have cost beside that."""
         self.reserved_usd -= worst_usd
         self.paid_usd += paid_usd
+        self.lost_usd += lost_usd
 
     def lose(self, worst_usd: Decimal) -> None:
         """What was promised may have been paid for nothing."""
-        self.reserved_usd -= worst_usd
-        self.lost_usd += worst_usd
+        self.settle(worst_usd, ZERO, worst_usd)
 
     def hold(self, name: str, worst_usd: Decimal) -> None:
         """Promise an amount that was judged YES to a batch."""

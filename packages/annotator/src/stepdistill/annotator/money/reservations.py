@@ -1,8 +1,9 @@
 """Reservations under a ceiling: worst cases at today's price, a budget, and its entry in the store.
 
 Online, a request's worst case is promised before it is sent, and settled from the usage that the
-teacher reports. A request that may have been billed without an answer is written off at its worst.
-A batch's worst case is promised, on the disk, before it is created.
+teacher reports: what it does not say, or not believably, counts at its worst. A request that may
+have been billed without an answer is written off at its worst. A batch's worst case is promised, on
+the disk, before it is created.
 """
 
 import asyncio
@@ -10,17 +11,24 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
 
 from stepdistill.annotator.errors import CeilingReached, TeacherError
 from stepdistill.annotator.money.budget import Budget, BudgetState, Grant
-from stepdistill.annotator.money.prices import ZERO, Price, Tariff
+from stepdistill.annotator.money.prices import ZERO, Tariff
 from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
+from stepdistill.annotator.teacher.billing import why_unbounded
 from stepdistill.annotator.teacher.spec import TeacherSpec
+from stepdistill.common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lmdb import Transaction
 
 # A token has a byte at least; a chat adds a few of its own.
 _FRAME_TOKENS = 16
@@ -30,6 +38,14 @@ _GRANT_REQUESTS = 64
 _GRANT_SHARE = Decimal("0.02")
 # What is left of a ceiling in the end is less than a part: small ones use it up.
 _PART_SHARE = Decimal("0.04")
+
+
+class _Promise(NamedTuple):
+    """What one request may cost at worst."""
+
+    usd: Decimal
+    prompt: int  # tokens
+    completion: int  # likewise
 
 
 class BudgetReservations:
@@ -49,22 +65,23 @@ class BudgetReservations:
         self._online = tariff.known_price(today)
         self._batch = tariff.known_price(today, mode="batch")
         self._budget, self._teacher = budget, teacher
-        self._entries, self._key = entries, budget_key(name)
-        self._reserved: dict[bytes, Decimal] = {}  # of requests in flight, by key
+        self._entries, self._name, self._key = entries, name, budget_key(name)
+        self._promised: dict[bytes, _Promise] = {}  # to requests in flight, by key
+        self._excess = Decimal(1)  # how often its worst an answer has cost, >= 1
 
     def reserve(self, request: Request) -> bool:
         """Promise a request its worst case; False where that cannot be, or not yet."""
-        worst = self._worst_usd(request)
-        if self._budget.judge(worst) is not Grant.YES or self._budget.is_crowded(worst):
+        promise = self._promise(request)
+        if self._budget.judge(promise.usd) is not Grant.YES or self._budget.is_crowded(promise.usd):
             return False
-        self._budget.reserve(worst)
-        self._reserved[request.key] = worst
+        self._budget.reserve(promise.usd)
+        self._promised[request.key] = promise
         return True
 
     async def make_room(self, request: Request) -> bool:
         """Try to make that possible; False where something in flight has to come back first. Raises
         CeilingReached where nothing can."""
-        budget, worst = self._budget, self._worst_usd(request)
+        budget, worst = self._budget, self._promise(request).usd
         grant = budget.judge(worst)
         if grant is Grant.NEVER:
             raise self.exhausted()
@@ -78,24 +95,32 @@ class BudgetReservations:
         return grant is not Grant.WAIT
 
     def answered(self, request: Request, answer: Answer) -> None:
-        """What was promised is settled; an answer without a count costs its worst."""
-        worst, paid = self._reserved.pop(request.key), _cost(answer, self._online)
-        if paid is None:
-            self._budget.lose(worst)
-        else:
-            self._budget.settle(worst, paid)
+        """What was promised is settled; tokens that were not counted cost their worst."""
+        promise, paid = self._promised.pop(request.key), self._online.cost_usd(answer.usage)
+        lost = ZERO
+        if not answer.is_counted:
+            of_prompt, of_completion = answer.unknown
+            prompt, completion = promise.prompt * of_prompt, promise.completion * of_completion
+            lost = self._online.worst_usd(prompt, completion)
+        self._budget.settle(promise.usd, paid, lost)
+        worst = self._online.worst_usd(promise.prompt, promise.completion)
+        if worst and paid > worst:
+            # The teacher does not heed the limit, or adds to the prompt: the next may cost as much.
+            self._excess = max(self._excess, paid / worst)
 
     def failed(self, request: Request, error: TeacherError) -> None:
         """What was promised comes back, unless it may be billed all the same."""
-        worst = self._reserved.pop(request.key)
+        promise, lost = self._promised.pop(request.key), ZERO
         if error.may_be_paid:
-            self._budget.lose(worst)
-        else:
-            self._budget.settle(worst, ZERO)
+            lost = promise.usd
+        elif error.prompt_may_be_paid:
+            lost = self._online.worst_usd(promise.prompt, 0)
+        self._budget.settle(promise.usd, ZERO, lost)
 
-    def fits(self, requests: int, n_bytes: int) -> bool:
-        """Whether a part of this size is small enough for the ceiling to be used up closely."""
-        worst = self._batch_worst_usd(requests, n_bytes, self._teacher.max_tokens)
+    def fits(self, requests: int, n_bytes: int, longest: int) -> bool:
+        """Whether a part of this size is small enough for the ceiling to be used up closely.
+        longest: of its answers, in tokens."""
+        worst = self._batch_worst_usd(requests, n_bytes, longest)
         return worst <= self._budget.ceiling_usd * _PART_SHARE
 
     def hold(self, part: BatchPart) -> bool:
@@ -109,15 +134,20 @@ class BudgetReservations:
         self._write()
         return True
 
-    def settle(self, part: BatchPart, answers: Iterable[Answer], unheard: int) -> None:
-        """A part has ended with these answers. unheard: requests that may be billed without one."""
-        paid, lost = ZERO, self._unheard_usd(part, unheard)
+    def settle(
+        self, part: BatchPart, answers: Iterable[Answer], unheard: int, refused: int = 0
+    ) -> None:
+        """A part has ended with these answers. unheard: requests that may be billed without one;
+        refused: those whose prompt may be."""
+        paid, prompts, completions = ZERO, unheard + refused, unheard
         for answer in answers:
-            cost = _cost(answer, self._batch)
-            if cost is None:
-                lost += self._unheard_usd(part, 1)
-            else:
-                paid += cost
+            paid += self._batch.cost_usd(answer.usage)
+            of_prompt, of_completion = answer.unknown
+            prompts += of_prompt
+            completions += of_completion
+        # Which of the part's prompts these are nobody knows: they may be as long as all together.
+        n_bytes = part.bytes + prompts * _FRAME_TOKENS if prompts else 0
+        lost = self._batch.worst_usd(n_bytes, completions * part.longest)
         self._budget.settle_held(
             str(part.number), paid_usd=paid, lost_usd=min(lost, self._worst_of(part))
         )
@@ -145,8 +175,9 @@ class BudgetReservations:
         lost = f", {budget.lost_usd:.4f} USD may be paid for nothing" if budget.lost_usd else ""
         return CeilingReached(
             f"--max-cost {budget.ceiling_usd:f} USD: {budget.paid_usd:.4f} USD are paid{lost}, and "
-            "the next request might cost more than is left: raise it and run this again, or lower "
-            "--max-tokens"
+            f"the next request might cost more than is left of budget {self._name}, which all its "
+            "runs on this store share: raise it and run this again, lower --max-tokens, or name "
+            "another --budget"
         )
 
     def _write(self) -> None:
@@ -154,19 +185,17 @@ class BudgetReservations:
         self._entries.write(self._key, state.body)
         self._budget.granted(state)
 
-    def _worst_usd(self, request: Request) -> Decimal:
+    def _promise(self, request: Request) -> "_Promise":
         prompt = len(self._teacher.body(request)) + _FRAME_TOKENS
-        return self._online.worst_usd(prompt, self._teacher.max_tokens)
+        completion = self._teacher.longest(request)
+        usd = self._online.worst_usd(prompt, completion) * self._excess
+        return _Promise(usd=usd, prompt=prompt, completion=completion)
 
-    def _batch_worst_usd(self, requests: int, n_bytes: int, limit: int) -> Decimal:
-        return self._batch.worst_usd(n_bytes + requests * _FRAME_TOKENS, requests * limit)
+    def _batch_worst_usd(self, requests: int, n_bytes: int, longest: int) -> Decimal:
+        return self._batch.worst_usd(n_bytes + requests * _FRAME_TOKENS, requests * longest)
 
     def _worst_of(self, part: BatchPart) -> Decimal:
-        return self._batch_worst_usd(part.requests, part.bytes, part.limit)
-
-    def _unheard_usd(self, part: BatchPart, n: int) -> Decimal:
-        # Which of the part's requests these are nobody knows: each may be as long as all.
-        return self._batch_worst_usd(n, part.bytes, part.limit) if n > 0 else ZERO
+        return self._batch_worst_usd(part.requests, part.bytes, part.longest)
 
 
 @contextmanager
@@ -176,13 +205,16 @@ def reservations_under(
     teacher: TeacherSpec,
     tariff: Tariff,
     store: ResponseStore,
+    earlier: Iterable[str] = (),
 ) -> Generator[BudgetReservations | None]:
     """Reservations under a ceiling in USD; None where there is none. Raises ConfigError: no price.
-    Opened and closed while nothing is in flight. A kill in between leaves what was granted."""
+    Opened and closed while nothing is in flight. A kill in between leaves what was granted.
+    earlier: names of budgets that this one takes over, with all that was spent of them."""
     if ceiling_usd is None:
         yield None
         return
     entries = SealedEntries(store, "accounts")
+    _take_over(store, entries, budget_key(name), [budget_key(each) for each in earlier])
     budget = Budget(ceiling_usd, BudgetState.of(entries.get(budget_key(name))))
     reservations = BudgetReservations(budget, name, teacher, tariff, entries)
     reservations.forget_all_but(Ledger(store).open_parts())
@@ -192,11 +224,39 @@ def reservations_under(
         reservations.close()
 
 
+def _take_over(
+    store: ResponseStore, entries: SealedEntries, own: bytes, others: Iterable[bytes]
+) -> None:
+    found = {key: body for key in others if key != own and (body := entries.get(key)) is not None}
+    if not found:
+        return
+    state = BudgetState.of(entries.get(own))
+    for body in found.values():
+        state = state.with_all_of(BudgetState.of(body))
+
+    def work(txn: "Transaction") -> None:
+        entries.put(txn, own, state.body)
+        for key in found:
+            entries.delete(txn, key)
+
+    store.write(work)
+
+
+def check_bodies(plans: Iterable[Plan], tariff: Tariff) -> None:
+    """Raises ConfigError: a field of their bodies lifts the bill by what nobody can tell."""
+    price = tariff.known_price(datetime.now(UTC).date())
+    if not price.worst_usd(1, 1):
+        return
+    for plan in plans:
+        for name, template in plan.templates.items():
+            why = why_unbounded(plan.options.apply({**template.options}), plan.model)
+            if why is not None:
+                raise ConfigError(
+                    f"--max-cost cannot be kept, {why}: take it out of template {name} (or "
+                    "models.yaml), or run without --max-cost"
+                )
+
+
 def budget_key(name: str) -> bytes:
     """The key of a budget's entry in `accounts`."""
     return b"budget-" + name.encode()
-
-
-def _cost(answer: Answer, price: Price) -> Decimal | None:
-    usage = answer.usage
-    return price.cost_usd(usage) if usage.prompt or usage.completion else None

@@ -25,11 +25,12 @@ from stepdistill.annotator.errors import BatchesLeft, FormatRefused, Interrupted
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.prices import Tariff
-from stepdistill.annotator.money.reservations import reservations_under
+from stepdistill.annotator.money.reservations import check_bodies, reservations_under
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.planning import PreparedRun
+from stepdistill.annotator.run.run_notes import plans_of
 from stepdistill.annotator.run.structured import (
     FormatWatch,
     recall_formats,
@@ -82,6 +83,8 @@ async def ask(
     format of structured answers is asked anew without it.
     """
     plans, cached = [each.plan for each in unanswered], progress.cached
+    if run.settings.max_cost_usd is not None:
+        check_bodies(plans, run.tariff)
     recall_formats(store, plans)
     while True:
         try:
@@ -140,11 +143,13 @@ async def _context(
 ) -> AsyncGenerator[BatchContext]:
     """What either teacher works with: an online one looks after earlier batches, too."""
     settings = run.settings
+    # Of the task, unless it is named: another choice of rows or templates is no new money.
     budget = settings.budget or settings.task
+    earlier = () if settings.budget else plans_of(store, settings.task)
     # What is on its way to the disk is lost by a kill, as what is in flight is: no more than that.
     async with GroupCommit(store, backlog=teacher.concurrency) as group_commit:
         with reservations_under(
-            settings.max_cost_usd, budget, teacher, run.tariff, store
+            settings.max_cost_usd, budget, teacher, run.tariff, store, earlier
         ) as reservations:
             yield BatchContext(
                 teacher=teacher,

@@ -40,6 +40,7 @@ class RunResult:
     asked: int  # requests that the teacher answered
     cached: int  # requests that the store answered
     spent_usd: float | None  # on its own requests; None where no price is known
+    uncounted: int = 0  # of asked: whose tokens the teacher did not name
     already_done: bool = False  # nothing was asked or written
     failed: int = 0  # requests that the teacher was asked in vain
     unanswered: int = 0  # rows that the teacher was asked for in vain: the same command asks again
@@ -58,6 +59,7 @@ def run(config: RunSettings, output: ConsoleOutput) -> RunResult:
             asked=progress.asked,
             cached=progress.cached,
             spent_usd=spent_usd(prepared.tariff, progress),
+            uncounted=progress.uncounted,
             waiting=progress.waiting,
         )
 
@@ -65,8 +67,7 @@ def run(config: RunSettings, output: ConsoleOutput) -> RunResult:
 def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> RunResult:
     _spare_the_collector()
     tariff, plans = prepared.tariff, make_plans(prepared.settings, prepared.teacher)
-    config = prepared.settings.under(name_of(plans))
-    prepared = replace(prepared, settings=config)
+    config = prepared.settings
     for line in warnings(plans):
         output.warn(line)
     done = _already_done(config, plans)
@@ -110,6 +111,7 @@ def _result(
         asked=progress.asked,
         cached=answers if asks_nobody else progress.cached,
         spent_usd=0.0 if already_done else spent_usd(prepared.tariff, progress),
+        uncounted=progress.uncounted,
         already_done=already_done,
         failed=progress.failed,
         unanswered=unanswered,

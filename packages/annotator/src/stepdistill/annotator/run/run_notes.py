@@ -159,6 +159,12 @@ def notes_in(store: ResponseStore) -> list[RunNote]:
     return sorted(found, key=lambda note: note.starts[-1].at if note.starts else 0.0)
 
 
+def plans_of(store: ResponseStore, task: str) -> list[str]:
+    """The names of all plans that a task was asked with: each had a budget in earlier versions."""
+    notes = (note for note in notes_in(store) if note.task == task)
+    return sorted({note.name.removeprefix(f"{note.kind}-") for note in notes})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spender:
     """Who spends: a run, an experiment or a search."""

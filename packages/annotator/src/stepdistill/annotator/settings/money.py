@@ -1,9 +1,9 @@
 """Settings: prices, and what may be spent."""
 
-from dataclasses import field, replace
+from dataclasses import field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -40,9 +40,9 @@ class CeilingSettings(Settings):
     """What may be spent."""
 
     max_cost_usd: Annotated[Decimal | None, read_by(_usd), Parameter(name="--max-cost")] = None
-    """US dollars that this run may cost, over all its restarts: then it stops."""
+    """US dollars that all runs of this task on this store may cost together: then they stop."""
     budget: str | None = None
-    """Share --max-cost, by this name, with other runs on the store."""
+    """Count --max-cost under this name, with all runs on the store that name it, of any task."""
 
     def check(self) -> None:
         super().check()
@@ -50,8 +50,3 @@ class CeilingSettings(Settings):
             raise ConfigError(
                 f"--budget {self.budget} needs --max-cost: the USD that its runs may cost"
             )
-
-    def under(self, name: str) -> Self:
-        """The same, a ceiling's budget called so where no --budget names it."""
-        shared = self.budget is not None or self.max_cost_usd is None
-        return self if shared else replace(self, budget=name)

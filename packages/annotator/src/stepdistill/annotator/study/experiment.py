@@ -156,7 +156,7 @@ def run_experiment(
     """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
     name = name_of(trial.plans.values())
     reader = replace(config.shards, reader=trial.setting.reader)
-    config = replace(config.under(name), shards=reader)
+    config = replace(config, shards=reader)
     spender = Spender(plan=name, config=config, tariff=trial.tariff, kind="experiment")
     with (
         ResponseStore.open(config.store, write=not config.offline) as store,

@@ -27,6 +27,7 @@ from stepdistill.annotator.errors import (
     Unreadable,
 )
 from stepdistill.annotator.settings.teacher import seconds_of
+from stepdistill.annotator.teacher.billing import may_be_billed
 from stepdistill.annotator.teacher.body import SHOWN, one_line
 from stepdistill.annotator.teacher.error_body import ErrorText, read_error
 
@@ -157,7 +158,9 @@ def error_within(error: ErrorText, body: bytes, headers: Mapping[str, str]) -> T
     if status is None and (_BUSY.search(error.words) or _DOWN.search(error.words)):
         status = 429 if _BUSY.search(error.words) else 503
     if status is not None:
-        return _error(status, error, headers, body)
+        found = _error(status, error, headers, body)
+        # With a 200 it may have been begun.
+        return found.paid(maybe=True) if isinstance(found, Overloaded) else found
     message = _message(200, error)
     found = _of_the_run(200, error, message) or _of_the_request(200, error, message, body)
     return found or Unreadable(message)
@@ -181,7 +184,7 @@ def _error(status: int, error: ErrorText, headers: Mapping[str, str], body: byte
     if status == 429:
         return TooLong(message) if _never_fits(error) else _limited(error, message, wait_s)
     if status < 300 or status in (408, 409, 425, 498, 499) or status >= 500:
-        return Overloaded(message, wait_s)
+        return Overloaded(message, wait_s).paid(maybe=may_be_billed(status, error.words))
     return BadRequest(message)
 
 

@@ -2,12 +2,12 @@
 
 import json
 import time
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from stepdistill.annotator.errors import PageInstead, Unreadable
-from stepdistill.annotator.store.answer import Answer, Mode, Usage
+from stepdistill.annotator.store.answer import TOKENS_BOUND, Answer, Mode, Usage
 from stepdistill.annotator.teacher.body import page_words, text_of
 
 
@@ -35,21 +35,11 @@ def _answer(reply: Any, limit: int, request_id: str | None, mode: Mode) -> Answe
     choice, used = reply["choices"][0], reply.get("usage")
     message = choice["message"]
     refusal = message.get("refusal")
-    prompt, completion = (
-        _get(used, "prompt_tokens_details"),
-        _get(used, "completion_tokens_details"),
-    )
     return Answer(
         text=_text(message.get("content"), "") or _text(refusal, ""),
         finish="refusal" if refusal else _text(choice.get("finish_reason"), "") or "stop",
         model=_text(reply["model"]),
-        usage=Usage(
-            prompt=_count(used, "prompt_tokens"),
-            completion=_count(used, "completion_tokens"),
-            cached=_count(prompt, "cached_tokens"),
-            reasoning=_count(completion, "reasoning_tokens"),
-            written=_count(prompt, "cache_write_tokens"),
-        ),
+        usage=usage_of(used),
         mode=mode,
         asked_at=int(time.time()),
         limit=limit,
@@ -74,9 +64,46 @@ def _text(value: object, default: str | None = None) -> str:
     raise TypeError("no text")
 
 
-def _get(fields: Any, name: str) -> Any:
-    return fields and fields.get(name)
+def usage_of(used: object) -> Usage:
+    """The tokens of a reply, as far as what it says of them can be believed."""
+    prompt = _count(used, "prompt_tokens", "input_tokens")
+    completion = _count(used, "completion_tokens", "output_tokens")
+    of_prompt, of_completion = (
+        _get(used, "prompt_tokens_details", "input_tokens_details"),
+        _get(used, "completion_tokens_details", "output_tokens_details"),
+    )
+    reasoning = _count(of_completion, "reasoning_tokens") or 0
+    if prompt and completion:
+        # Gemini and Grok leave what was thought out of the completion, and bill it all the same.
+        total = _count(used, "total_tokens") or 0
+        apart = reasoning if reasoning > completion else 0
+        completion = min(max(completion + apart, total - prompt), TOKENS_BOUND - 1)
+    cached = min(_count(of_prompt, "cached_tokens") or 0, prompt or 0)
+    written = _count(of_prompt, "cache_write_tokens") or 0
+    return Usage(
+        prompt=prompt or 0,
+        completion=completion or 0,
+        cached=cached,
+        reasoning=reasoning,
+        written=min(written, (prompt or 0) - cached),
+        is_whole=bool(prompt) and completion is not None,
+    )
 
 
-def _count(fields: Any, name: str) -> int:
-    return int(_get(fields, name) or 0)
+def _get(fields: object, *names: str) -> object:
+    """The first of these that is there."""
+    found = cast(dict[str, object], fields) if isinstance(fields, dict) else {}
+    return next((found[name] for name in names if found.get(name) is not None), None)
+
+
+def _count(fields: object, *names: str) -> int | None:
+    """A number of tokens; None where it is not said, or cannot be one: -1, true, 2.5, "many"."""
+    value = _get(fields, *names)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        count = int(value)
+    except (ValueError, OverflowError):
+        return None
+    is_whole = isinstance(value, str) or count == value
+    return count if is_whole and 0 <= count < TOKENS_BOUND else None

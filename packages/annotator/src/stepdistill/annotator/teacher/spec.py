@@ -12,6 +12,7 @@ from stepdistill.annotator.plan.key import Endpoint, Request, endpoint_of
 from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
 from stepdistill.annotator.store.answer import Answer
+from stepdistill.annotator.teacher.billing import tokens_beyond
 from stepdistill.annotator.teacher.error_reply import error_of
 from stepdistill.annotator.teacher.reply import read_answer
 from stepdistill.common.errors import ConfigError
@@ -100,6 +101,10 @@ class TeacherSpec:
     def body(self, request: Request) -> bytes:
         """The bytes that go out: what the key was made of, and what only limits the answer."""
         return orjson.dumps({**request.body, self.limit_name: self.max_tokens})
+
+    def longest(self, request: Request) -> int:
+        """The most tokens that its answer may be billed for, whichever of its fields are heeded."""
+        return self.max_tokens + tokens_beyond(request.form.fields, self.max_tokens)
 
     def weigh(self, request: Request) -> int:
         """Tokens as the teacher counts them toward its limit: the larger of answer and estimate."""

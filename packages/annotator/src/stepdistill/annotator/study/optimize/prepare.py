@@ -69,8 +69,8 @@ def prepare(config: RunSettings, optimizer: RunSettings, settings: SearchSetting
     return Prepared(
         name=name,
         settings=settings,
-        config=config.under(name),
-        optimizer=optimizer.under(name),
+        config=config,
+        optimizer=optimizer,
         plan=plan,
         optimizer_plan=optimizer_plan,
         start=tuple(each.templates[name] for name, each in trial.plans.items()),

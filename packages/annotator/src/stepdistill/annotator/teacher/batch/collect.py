@@ -117,6 +117,9 @@ class CollectCounts:
     answered: set[bytes] = field(default_factory=set[bytes])
     failed: set[bytes] = field(default_factory=set[bytes])
     again: dict[bytes, int] = field(default_factory=dict[bytes, int])  # -> how often it was asked
+    # Those without an answer that may be billed all the same: the whole of them, or their prompts.
+    unheard: set[bytes] = field(default_factory=set[bytes])
+    refused: set[bytes] = field(default_factory=set[bytes])
     causes: Counter[str] = field(default_factory=Counter[str])  # why, of those to be asked again
     odd: Counter[str] = field(default_factory=Counter[str])  # what ought not to be
     stop: RunStopped | None = None  # why the run cannot go on, e.g. a quota is used up
@@ -127,9 +130,14 @@ class CollectCounts:
             return None
         if isinstance(outcome, Answer):
             self.again.pop(key, None)
-            self.failed.discard(key)
+            for others in (self.failed, self.unheard, self.refused):
+                others.discard(key)
             self.answered.add(key)
             return outcome
+        if outcome.may_be_paid:
+            self.unheard.add(key)
+        elif outcome.prompt_may_be_paid:
+            self.refused.add(key)
         if key in self.failed or key in self.again:
             return None
         cause = type(outcome).__name__
@@ -251,6 +259,7 @@ class Collector:
             await self._keep(key, counts.ask_again(key, detail, cause))
         if is_complete:
             counts.odd["requests missing"] += len(missing)
+            counts.unheard.update(missing)
 
     async def _keep(self, key: bytes, outcome: Answer | Failure | None) -> None:
         if outcome is None:

@@ -19,6 +19,7 @@ from stepdistill.annotator.teacher.batch.collect import (
     ANY_TRIES,
     LOOKS,
     TRIES,
+    CollectCounts,
     Collector,
     problem_of,
 )
@@ -158,7 +159,7 @@ class PartLifecycle:
         max_tries = ANY_TRIES if self._planner.goes_online else TRIES
         counts = await self._collector.collect(part, batch, max_tries)
         # Money is settled before the claims are: done twice it counts once, left out it is lost.
-        self._pay(part, batch, len(counts.answered))
+        self._pay(part, batch, counts)
         self._ledger.settle(part, "collected", counts.again)
         self._report.event("collected", part, batch=batch.id, status=batch.status)
         self._report.tell(f"{batch.id} is {batch.status}: {counts.line}")
@@ -166,7 +167,7 @@ class PartLifecycle:
         if counts.stop is not None:
             raise counts.stop
 
-    def _pay(self, part: BatchPart, batch: RemoteBatch, n_answered: int) -> None:
+    def _pay(self, part: BatchPart, batch: RemoteBatch, counts: CollectCounts) -> None:
         if self._reservations is None:
             return
         with self._context.store.reading() as stored:
@@ -174,7 +175,8 @@ class PartLifecycle:
             answers = [each for each in found if each is not None and each.mode == "batch"]
         # Where the teacher does not count, all that it ended without an answer may be billed.
         done = part.requests if batch.request_counts is None else batch.counts.completed
-        self._reservations.settle(part, answers, max(0, done - n_answered))
+        unheard = max(done - len(counts.answered), len(counts.unheard))
+        self._reservations.settle(part, answers, unheard, len(counts.refused))
 
     def _is_put_back(self, part: BatchPart, batch: RemoteBatch) -> bool:
         """Whether a failed batch is to be created again. Raises RunStopped: it never could be."""

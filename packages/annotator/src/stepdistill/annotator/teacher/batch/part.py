@@ -10,7 +10,7 @@ are given back unasked, and collected when each has its state.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 # Names in the metadata of a batch, which say whose it is.
@@ -114,6 +114,8 @@ class BatchPart(_Entry):
     endpoint: str  # whom it asks, as in a request's key
     base_url: str  # where that was reached
     limit: int  # the longest answer asked for, in tokens
+    # What an answer may be billed for beyond it; left out where that is nothing.
+    beyond: int = Field(default=0, ge=0, exclude_if=lambda tokens: tokens == 0)
     state: State = "prepared"
     remote: str | None = None  # the batch's state as last seen
     file_id: str | None = None
@@ -123,6 +125,11 @@ class BatchPart(_Entry):
     failed: int = 0  # likewise
     cancelled: bool = False  # an end was asked for
     history: tuple[Stamp, ...] = ()
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that one of its answers may be billed for."""
+        return self.limit + self.beyond
 
     @property
     def file_name(self) -> str:

@@ -50,6 +50,7 @@ class PartWriter:
         self._keys: dict[bytes, None] = {}
         self._sha256 = hashlib.sha256()
         self._bytes = self._tokens = 0
+        self._longest = self._context.teacher.max_tokens
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +64,11 @@ class PartWriter:
 
     def add(self, request: Request) -> BatchPart | None:
         """Write a request. Raises StoreError: a full disk; ConfigError: it is too large."""
-        line, tokens = _line_of(request, self._context.teacher), _tokens_of(request)
+        teacher = self._context.teacher
+        line, tokens = _line_of(request, teacher), _tokens_of(request)
+        longest = teacher.longest(request)
         self._check(len(line), tokens)
-        done = self.finish() if self._is_full_for(len(line), tokens) else None
+        done = self.finish() if self._is_full_for(len(line), tokens, longest) else None
         try:
             if self._file is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +80,7 @@ class PartWriter:
         self._keys[request.key] = None
         self._bytes += len(line)
         self._tokens += tokens
+        self._longest = max(self._longest, longest)
         return done
 
     def finish(self) -> BatchPart | None:
@@ -101,6 +105,7 @@ class PartWriter:
             endpoint=teacher.endpoint_name,
             base_url=without_secrets(teacher.base_url),
             limit=teacher.max_tokens,
+            beyond=self._longest - teacher.max_tokens,
         )
         try:
             file.flush()
@@ -113,16 +118,17 @@ class PartWriter:
         # Only now: a part in the ledger has its file, whatever happens between the two.
         return ledger.add(part, list(self._keys))
 
-    def _is_full_for(self, n_bytes: int, tokens: int) -> bool:
+    def _is_full_for(self, n_bytes: int, tokens: int, longest: int) -> bool:
         if self._file is None:
             return False
         settings, reservations = self._context.settings, self._context.reservations
         n_bytes, n = self._bytes + n_bytes, len(self._keys) + 1
+        longest = max(self._longest, longest)
         return (
             n > settings.max_requests
             or n_bytes > settings.max_bytes
             or (self._limit_tokens is not None and self._tokens + tokens > self._limit_tokens)
-            or (reservations is not None and not reservations.fits(n, n_bytes))
+            or (reservations is not None and not reservations.fits(n, n_bytes, longest))
         )
 
     def _check(self, n_bytes: int, tokens: int) -> None:
