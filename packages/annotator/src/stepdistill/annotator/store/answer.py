@@ -25,11 +25,12 @@ class Usage(NamedTuple):
     def of(cls, counts: Iterable[int]) -> Self:
         """Counts as an earlier version kept them: what cannot be believed is not."""
         prompt, completion, cached, reasoning, *rest = counts
-        usage = cls(prompt, completion, cached, reasoning, *rest[:1], *map(bool, rest[1:]))
+        written, is_whole = rest[0] if rest else 0, all(rest[1:])
+        usage = cls(prompt, completion, cached, reasoning, written, is_whole)
         if min(usage) >= 0 and max(usage) < TOKENS_BOUND:
             return usage
-        believed = [count if 0 <= count < TOKENS_BOUND else 0 for count in usage[:-1]]
-        return cls(*believed)._replace(is_whole=False)
+        each = [count if 0 <= count < TOKENS_BOUND else 0 for count in usage]
+        return cls(each[0], each[1], each[2], each[3], each[4], is_whole=False)
 
     @property
     def counts(self) -> tuple[int, ...]:
