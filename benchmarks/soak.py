@@ -34,13 +34,13 @@ from stepdistill.annotator.plan.key import Request, RequestForm, endpoint_of
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.context import AskContext
-from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
-from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from stepdistill.annotator.teacher.http.direct_transport import DirectTransport
+from stepdistill.annotator.teacher.http.proxy_transport import ProxyTransport
 from stepdistill.annotator.teacher.online.engine import OnlineTeacher
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
 
-TRANSPORTS = {"plain": PlainTransport, "aiohttp": AiohttpTransport}
+TRANSPORTS = {"plain": DirectTransport, "aiohttp": ProxyTransport}
 IN_FLIGHT = 256
 _GROUP = 256
 _LOOK_EVERY_S = 0.1

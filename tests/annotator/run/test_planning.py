@@ -1,5 +1,7 @@
 """Settings become one teacher: what it is called, where it is, and what is never shown."""
 
+import re
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,10 +98,44 @@ def _with_key(teacher: TeacherSpec, secret: str) -> TeacherSpec:
     return replace(teacher, api_key=SecretStr(secret))
 
 
-@pytest.mark.parametrize("url", ["gpu-3:8000/v1", "http:///v1", "http://gpu-3:port/v1"])
-def test_an_address_that_is_none_is_refused(url: str):
-    with pytest.raises(ConfigError, match=f"--base-url {url}"):
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("gpu-3:8000/v1", "http:///v1", "http://gpu-3:port/v1", "ftp://gpu-3/v1"),
+        *("http://gpu-3:99999/v1", "http://[::1/v1", "http://a..b/v1", f"http://{'g' * 64}/v1"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_and_shown_without_its_secrets(url: str):
+    with pytest.raises(ConfigError, match=re.escape(f"--base-url {url}: not a URL")):
         teacher_spec(settings(base_url=url))
+    for secret in ("me:pass-word@", "me:pass/word@", "me:p@ss-word@"):
+        scheme, mark, rest = url.rpartition("://")
+        with pytest.raises(ConfigError) as caught:
+            teacher_spec(settings(base_url=f"{scheme}{mark}{secret}{rest}?key=pass-word"))
+        assert "ss-word" not in str(caught.value) and "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        (f"{OWN}?api-version=2024-02-01", f"{OWN}/chat/completions?api-version=2024-02-01"),
+        (f"{OWN}/?sig=a%2Fb/", f"{OWN}/chat/completions?sig=a%2Fb/"),
+        ("http://me:word@gpu-3.example:8000/v1", f"{OWN}/chat/completions"),
+        ("https://gpü.example/ä b/v1", "https://xn--gp-yka.example/%C3%A4%20b/v1/chat/completions"),
+        ("http://[::1]:8000/v1#part", "http://[::1]:8000/v1/chat/completions"),
+    ],
+)
+def test_requests_go_to_the_path_behind_the_address_s_with_its_query_at_the_end(
+    base_url: str, url: str
+):
+    teacher = teacher_spec(settings(base_url=base_url))
+    assert teacher.url == url
+    assert teacher.endpoint.path == endpoint_of(base_url.partition("?")[0]).path
+
+
+def test_user_and_password_of_an_address_go_before_a_key():
+    teacher = teacher_spec(settings(base_url="http://me:p%40ss@gpu-3.example/v1")).ready_to_ask()
+    assert teacher.headers == {"Authorization": f"Basic {b64encode(b'me:p@ss').decode()}"}
 
 
 def test_the_embedded_simulator_is_asked_where_it_is_under_the_same_keys():

@@ -4,14 +4,14 @@ from functools import partial
 
 import pytest
 
-from stepdistill.annotator.teacher.http.aiohttp_transport import AiohttpTransport
-from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from stepdistill.annotator.teacher.http.direct_transport import DirectTransport
+from stepdistill.annotator.teacher.http.proxy_transport import ProxyTransport
 from stepdistill.annotator.teacher.http.transport import OpenTransport
 from tests.annotator.teacher import asking
 from tests.annotator.teacher.asking import Asking
 
 
-@pytest.fixture(params=[PlainTransport, AiohttpTransport], ids=["plain", "aiohttp"])
+@pytest.fixture(params=[DirectTransport, ProxyTransport], ids=["plain", "aiohttp"])
 def transport(request: pytest.FixtureRequest) -> OpenTransport:
     """Either transport."""
     return request.param

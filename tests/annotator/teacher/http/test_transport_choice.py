@@ -1,8 +1,8 @@
-"""Which transport asks: ours where it can, aiohttp where TLS or a proxy is to be spoken."""
+"""Which transport asks: aiohttp where the environment names a proxy, else our own."""
 
 import pytest
 
-from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from stepdistill.annotator.teacher.http.direct_transport import DirectTransport
 from stepdistill.annotator.teacher.http.transport import open_transport
 from tests.annotator.teacher.asking import a_spec
 from tests.annotator.teacher.raw_teacher import RawTeacher, text_of
@@ -13,7 +13,10 @@ from tests.annotator.teacher.raw_teacher import RawTeacher, text_of
     [
         ("http://127.0.0.1:8000/v1", {}, True),
         ("http://gpu-3.example:8000/v1", {}, True),
-        ("https://gpu-3.example/v1", {}, False),
+        ("https://gpu-3.example/v1", {}, True),
+        ("https://gpu-3.example/v1", {"https_proxy": "http://proxy.example"}, False),
+        ("https://gpu-3.example/v1", {"http_proxy": "http://proxy.example"}, True),
+        ("https://gpu-3.example/v1", {"all_proxy": "socks5://proxy.example"}, True),
         ("http://gpu-3.example/v1", {"http_proxy": "http://proxy.example"}, False),
         ("http://gpu-3.example/v1", {"https_proxy": "http://proxy.example"}, True),
         (
@@ -22,11 +25,12 @@ from tests.annotator.teacher.raw_teacher import RawTeacher, text_of
             True,
         ),
         ("http://localhost/v1", {"http_proxy": "http://proxy.example"}, True),
-        ("http://user:word@gpu-3.example/v1", {}, False),
-        ("http://gpü.example/v1", {}, False),
+        ("http://user:word@gpu-3.example/v1", {}, True),
+        ("http://gpü.example/v1", {}, True),
+        ("http://gpu-3.example/v1", {"http_proxy": "proxy.example:8080"}, False),
     ],
 )
-async def test_ours_is_for_plain_addresses_without_a_proxy(
+async def test_ours_is_for_whatever_is_reached_without_a_proxy(
     monkeypatch: pytest.MonkeyPatch, base_url: str, proxies: dict[str, str], plain: bool
 ):
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
@@ -34,7 +38,7 @@ async def test_ours_is_for_plain_addresses_without_a_proxy(
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in proxies.items():
         monkeypatch.setenv(name, value)
-    assert isinstance(open_transport(a_spec(base_url)), PlainTransport) is plain
+    assert isinstance(open_transport(a_spec(base_url)), DirectTransport) is plain
 
 
 async def test_a_teacher_behind_a_proxy_is_asked_through_it(monkeypatch: pytest.MonkeyPatch):

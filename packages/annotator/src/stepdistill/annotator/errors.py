@@ -10,7 +10,8 @@
         ParameterRefused                a field that every request of the run has
         Forbidden                       the row's, or the run's: the engine knows which
         NotFound                        of a batch or a file: what it means, its reader knows
-        NotAuthorised  QuotaSpent  ModelGone  TeacherDown  CeilingReached  AnswersUnread
+        NotAuthorised  QuotaSpent  ModelGone  Unreachable  TeacherDown  CeilingReached
+        AnswersUnread
                                            the run stops: one line, resumable
         BatchRefused  BatchLost
 
@@ -172,6 +173,11 @@ class RunStopped(Final):
 
 class NotAuthorised(RunStopped):
     """401, 407, or the same in other words."""
+
+
+class Unreachable(RunStopped):
+    """Nothing has come from that address, and no other try would change it: a certificate that is
+    not trusted, a name that is not known, TLS where none is spoken, a proxy that refuses."""
 
 
 class QuotaSpent(RunStopped):

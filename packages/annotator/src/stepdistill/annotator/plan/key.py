@@ -86,11 +86,11 @@ class Request:
 
 def endpoint_of(base_url: str) -> Endpoint:
     """The identity of the server behind a base URL."""
-    url = urlsplit(base_url.rstrip("/"))
+    url = urlsplit(base_url)
     host = url.hostname or ""
     port = f":{url.port}" if url.port else ""
     name = "localhost" if host in _LOOPBACK else f"{host}{port}"
-    return Endpoint(name=name, path=f"{url.path}/chat/completions")
+    return Endpoint(name=name, path=f"{url.path.rstrip('/')}/chat/completions")
 
 
 def without_secrets(url: str) -> str:

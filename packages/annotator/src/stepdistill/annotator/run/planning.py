@@ -3,11 +3,12 @@
 What can be wrong with task, prompts, rows or address is found here, before a request is sent.
 """
 
+import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
-from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.model_options import load_options
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.check import check_words, fit_templates
@@ -28,6 +29,8 @@ from stepdistill.common.task import TaskSpec
 
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
 _SIMULATOR_URL = "http://localhost/v1"
+# All that may be user and password, in whatever stands where a URL should: someone:word@
+_SECRETS = re.compile(r"(?<=://).*@|^(?!.*://).*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     usual = "max_tokens" if config.base_url or is_embedded else "max_completion_tokens"
     return TeacherSpec(
         model=config.teacher,
-        base_url=url.rstrip("/"),
+        base_url=url if "?" in url else url.rstrip("/"),
         # Where nobody else is asked no key is needed, and none is read.
         api_key=None if config.offline or is_embedded else Secrets().openai_api_key,
         options=options,
@@ -151,9 +154,12 @@ def warnings(plans: list[Plan]) -> list[str]:
 
 
 def _check_url(url: str) -> None:
+    """Whatever is wrong with it is said without what may be a secret in it."""
+    shown = f"--base-url {_SECRETS.sub('', url).partition('?')[0]}"
     try:
-        host = endpoint_of(url).name
-    except ValueError as error:
-        raise ConfigError(f"--base-url {url}: {error}") from None
-    if not url.startswith(("http://", "https://")) or not host:
-        raise ConfigError(f"--base-url {url}: not a URL such as http://localhost:8000/v1")
+        address = urlsplit(url)
+        host, _ = (address.hostname or "").encode("idna"), address.port
+    except ValueError:  # its text may quote a password
+        raise ConfigError(f"{shown}: not a URL: a bracket, a port or a name is wrong") from None
+    if address.scheme not in ("http", "https") or not host or not url.isprintable():
+        raise ConfigError(f"{shown}: not a URL such as http://localhost:8000/v1")

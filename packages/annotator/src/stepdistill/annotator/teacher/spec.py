@@ -1,9 +1,11 @@
 """Who the teacher is: what it is called, where it is, what it is asked with; made once in a run."""
 
+import base64
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import orjson
 from pydantic import SecretStr
@@ -19,6 +21,9 @@ from stepdistill.common.errors import ConfigError
 
 CONNECT_S = 10.0
 _CHARACTERS_PER_TOKEN = 4
+# What stays as it is in a path and in a query: all that RFC 3986 lets stand there, and escapes.
+_IN_PATHS = "/%:@!$&'()*+,;=~"
+_IN_QUERIES = f"{_IN_PATHS}?"
 _OTHER_FILES = 64  # open files that are no connections: the store, logs, the terminal
 
 
@@ -90,12 +95,25 @@ class TeacherSpec:
     @property
     def url(self) -> str:
         """Where requests go."""
-        return f"{self.base_url}/chat/completions"
+        return self.url_of("/chat/completions")
+
+    def url_of(self, path: str) -> str:
+        """Where a call goes: its path behind the address's own, the address's query at the end; in
+        ASCII, without user and password."""
+        address = urlsplit(self.base_url)
+        host = address.netloc.rpartition("@")[2]
+        if not host.isascii():
+            host = ":".join(part.encode("idna").decode() for part in host.split(":"))
+        whole = quote(address.path.rstrip("/") + path, safe=_IN_PATHS)
+        return urlunsplit((address.scheme, host, whole, quote(address.query, safe=_IN_QUERIES), ""))
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with every call."""
-        key = self.api_key
+        """What goes with every call: who asks, by user and password of the address or by key."""
+        address, key = urlsplit(self.base_url), self.api_key
+        if address.username or address.password:
+            both = f"{unquote(address.username or '')}:{unquote(address.password or '')}"
+            return {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
         return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
 
     def body(self, request: Request) -> bytes:

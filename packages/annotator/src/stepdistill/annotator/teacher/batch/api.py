@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -24,6 +25,8 @@ from stepdistill.annotator.errors import (
 )
 from stepdistill.annotator.teacher.batch.part import RemoteBatch, RemoteFile, RemoteObject
 from stepdistill.annotator.teacher.error_reply import error_of
+from stepdistill.annotator.teacher.http.route import proxy_of, tls_context
+from stepdistill.annotator.teacher.http.unreachable import aiohttp_error
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
@@ -53,16 +56,20 @@ class BatchApi:
 
     def __init__(self, teacher: TeacherSpec, *, calls_per_s: int = _CALLS_PER_S) -> None:
         self._teacher, self._rate = teacher, AsyncLimiter(calls_per_s, 1.0)
+        self._proxy, self._is_known = proxy_of(teacher), False  # whether anything has come from it
 
     async def __aenter__(self) -> Self:
-        teacher = self._teacher
+        teacher, proxy = self._teacher, self._proxy
+        tls = tls_context() if teacher.url.startswith("https:") else True
         self._session = aiohttp.ClientSession(
             headers=teacher.headers,
+            connector=aiohttp.TCPConnector(ssl=tls),
             # No limit for the whole: a large file takes its time, as long as it moves.
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_S, sock_read=teacher.timeout_s
             ),
-            trust_env=teacher.may_use_proxy,
+            proxy=proxy and proxy.url,
+            proxy_auth=proxy and proxy.auth,
         )
         return self
 
@@ -165,9 +172,10 @@ class BatchApi:
         self, method: str, path: str, **how: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         await self._rate.acquire()
-        url = self._teacher.base_url + path
+        url = self._teacher.url_of(path)
         try:
             async with self._session.request(method, url, allow_redirects=False, **how) as reply:
+                self._is_known = True
                 if reply.status not in _GOOD:
                     error = error_of(reply.status, await reply.read(), reply.headers)
                     raise NotFound(f"{path}: {error}") if reply.status == 404 else error
@@ -178,7 +186,8 @@ class BatchApi:
             timeout_s = self._teacher.timeout_s
             raise TimedOut(f"{method} {path}: no reply within {timeout_s} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionLost(f"{method} {path}: {type(error).__name__}: {error}") from None
+            where, is_first = urlsplit(url).netloc, not self._is_known
+            raise aiohttp_error(error, where, self._proxy, is_first=is_first) from None
 
 
 class CutOffError(ConnectionLost):

@@ -31,6 +31,7 @@ from stepdistill.annotator.errors import (
     TeacherError,
     Transient,
 )
+from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.context import AskContext
 from stepdistill.annotator.teacher.http.transport import OpenTransport, open_transport
@@ -70,7 +71,7 @@ class OnlineTeacher:
         self._retry, self._clock, self._told = failures.retry, clock, context.heard
         self._window = ConcurrencyWindow(teacher.concurrency, clock, teacher.first_concurrency)
         self._limiter = RateLimiter(teacher.rate_limits, clock)
-        self._breaker = CircuitBreaker(failures.breaker, teacher.base_url, clock)
+        self._breaker = CircuitBreaker(failures.breaker, without_secrets(teacher.base_url), clock)
         self._opened = transport(teacher)
         self._turn = asyncio.Lock()  # one worker waits for the next request, the others behind it
         self._changed = asyncio.Event()  # what somebody waits for may have come

@@ -1,33 +1,41 @@
-"""A teacher behind https or a proxy: aiohttp's session, which knows both."""
+"""A teacher behind a proxy: aiohttp's session, which knows how to speak to one."""
 
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from stepdistill.annotator.errors import ConnectionLost, TimedOut, Unreadable
+from stepdistill.annotator.errors import TimedOut, Unreadable
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
+from stepdistill.annotator.teacher.http.route import proxy_of, tls_context
+from stepdistill.annotator.teacher.http.unreachable import aiohttp_error
 from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
 _LONG = 1 << 20
 
 
-class AiohttpTransport:
+class ProxyTransport:
     """An HTTP session with keep-alive connections; an async context manager."""
 
     def __init__(self, teacher: TeacherSpec) -> None:
-        self._teacher = teacher
+        self._teacher, self._proxy = teacher, proxy_of(teacher)
+        self._where = urlsplit(teacher.url).netloc
+        self._is_known = False  # whether anything has ever come from there
 
     async def __aenter__(self) -> Self:
         teacher = self._teacher
+        proxy = self._proxy
+        tls = tls_context() if teacher.url.startswith("https:") else True
         self._session = aiohttp.ClientSession(
             headers={"Content-Type": "application/json", **teacher.headers},
-            connector=aiohttp.TCPConnector(limit=teacher.concurrency),
+            connector=aiohttp.TCPConnector(limit=teacher.concurrency, ssl=tls),
             timeout=aiohttp.ClientTimeout(total=teacher.timeout_s, sock_connect=CONNECT_S),
-            trust_env=teacher.may_use_proxy,
+            proxy=proxy and proxy.url,
+            proxy_auth=proxy and proxy.auth,
         )
         return self
 
@@ -36,18 +44,19 @@ class AiohttpTransport:
 
     async def ask(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
         """The answer and the reply's headers. Raises TeacherError."""
-        body, url = self._teacher.body(request), self._teacher.url
+        teacher = self._teacher
+        body = teacher.body(request)
         data = body if len(body) <= _LONG else BytesIO(body)  # aiohttp warns of longer bytes
         try:
-            async with self._session.post(url, data=data, allow_redirects=False) as reply:
+            async with self._session.post(teacher.url, data=data, allow_redirects=False) as reply:
                 content = await _whole(reply.content)
         except TimeoutError:
-            raise TimedOut(f"no answer within {self._teacher.timeout_s:g} s") from None
+            raise TimedOut(f"no answer within {teacher.timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            was_sent = not isinstance(error, aiohttp.ClientConnectorError)
-            message = f"{type(error).__name__}: {error}"
-            raise ConnectionLost(message).paid(maybe=was_sent) from None
-        return self._teacher.answer(reply.status, reply.headers, content), reply.headers
+            is_first = not self._is_known
+            raise aiohttp_error(error, self._where, self._proxy, is_first=is_first) from None
+        self._is_known = True
+        return teacher.answer(reply.status, reply.headers, content), reply.headers
 
 
 async def _whole(stream: aiohttp.StreamReader) -> bytes:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from stepdistill.annotator.errors import ConnectionLost
-from stepdistill.annotator.teacher.http.plain_transport import PlainTransport
+from stepdistill.annotator.teacher.http.direct_transport import DirectTransport
 from tests.annotator.made import a_request
 from tests.annotator.teacher.asking import a_spec
 from tests.annotator.teacher.raw_teacher import (
@@ -26,7 +26,7 @@ async def test_only_a_connection_that_lay_idle_is_tried_anew_and_once():
     async def ask_twice(stale_after_s: float, *script: Say) -> tuple[str, list[int]]:
         async with RawTeacher([FINE, *script]) as teacher:
             spec = a_spec(teacher.base_url)
-            async with PlainTransport(spec, stale_after_s=stale_after_s) as opened:
+            async with DirectTransport(spec, stale_after_s=stale_after_s) as opened:
                 await opened.ask(a_request())
                 try:
                     how = await text_of(opened)
@@ -49,7 +49,7 @@ async def test_only_a_connection_that_lay_idle_is_tried_anew_and_once():
 async def test_what_nobody_asked_for_is_nobody_s_answer(extra: bytes, apart: bool):
     # aiohttp gives a reply that comes unasked to whoever asks next; ours does not.
     script = say(WHOLE, extra) if apart else say(WHOLE + extra)
-    async with asked(PlainTransport, script) as (_, opened):
+    async with asked(DirectTransport, script) as (_, opened):
         assert await text_of(opened) == "yes"
         await asyncio.sleep(0.02)
         assert await text_of(opened) == "yes"

@@ -1,11 +1,12 @@
-"""A teacher at a plain http:// address, reached directly: keep-alive connections of our own.
+"""A teacher reached without a proxy, with TLS or without: keep-alive connections of our own.
 
 A request costs a write, a read and one future; connecting and waiting for a reply are timed apart,
-the latter by one timer for all connections.
+the latter by one timer for all connections. TLS is the loop's: its bytes are not seen here.
 """
 
 import asyncio
 import math
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self, cast
@@ -17,9 +18,16 @@ from stepdistill.annotator.errors import ConnectionLost, TeacherError, TimedOut,
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
+from stepdistill.annotator.teacher.http.route import tls_context
+from stepdistill.annotator.teacher.http.unreachable import (
+    connect_error,
+    tls_spoken,
+    wants_tls,
+)
 from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 
 _STALE_AFTER_S = 1.0
+_HANDSHAKE_S = 8.0  # less than connecting may take in all
 # A reply with neither of these ends where the stream ends.
 _FRAMED = {"content-length", "transfer-encoding"}
 
@@ -33,7 +41,7 @@ class HttpReply:
     body: bytes
 
 
-class PlainConnection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """A keep-alive connection: one request at a time; `lost` hears of it when it is gone.
 
     httptools (a C parser) takes the bytes apart, so that chunked bodies, folded lines, interim 1xx
@@ -43,7 +51,7 @@ class PlainConnection(asyncio.Protocol):
         connection_lost -> an error for who waits, unless the stream's end was the body's end
     """
 
-    def __init__(self, lost: Callable[["PlainConnection"], None]) -> None:
+    def __init__(self, lost: Callable[["HttpConnection"], None]) -> None:
         self._loop, self._lost = asyncio.get_running_loop(), lost
         self._parser = HttpResponseParser(self)
         self._waiter: asyncio.Future[HttpReply] | None = None
@@ -61,6 +69,12 @@ class PlainConnection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether another request may be sent, as far as one can know."""
         return not self._transport.is_closing()
+
+    @property
+    def tls_session(self) -> ssl.SSLSession | None:
+        """What another connection to the same teacher may begin with."""
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return tls and tls.session
 
     def send(self, request: bytes, due_s: float) -> asyncio.Future[HttpReply]:
         """Send a whole request; its reply, or the TeacherError that came instead."""
@@ -102,7 +116,9 @@ class PlainConnection(asyncio.Protocol):
             return self._settle(self._whole())
         what = "the reply was torn" if self.received else "the connection was dropped"
         why = "closed by the teacher" if exc is None else f"{type(exc).__name__}: {exc}"
-        return self._settle(ConnectionLost(f"{what} ({why})"))
+        error = ConnectionLost(f"{what} ({why})")
+        error.__cause__ = exc
+        return self._settle(error)
 
     def on_message_begin(self) -> None:
         """A message starts. One after the reply was not asked for."""
@@ -141,7 +157,7 @@ class PlainConnection(asyncio.Protocol):
             waiter.set_exception(outcome)
 
 
-class PlainTransport:
+class DirectTransport:
     """Connections to one teacher, as many as requests were in flight; an async context manager.
 
     stale_after_s: a connection that lay idle for so long may have been closed by the teacher while
@@ -150,15 +166,26 @@ class PlainTransport:
     connection has not read the request, so no. One that read it and died within the moment looks
     the same, but that is what every lost connection may hide, and those are asked again too.
     A connection that was busy a moment ago was not closed for lying idle: its loss is an error.
+    handshake_s: who says nothing to a TLS handshake for so long speaks no TLS.
     """
 
-    def __init__(self, teacher: TeacherSpec, *, stale_after_s: float = _STALE_AFTER_S) -> None:
+    def __init__(
+        self,
+        teacher: TeacherSpec,
+        *,
+        stale_after_s: float = _STALE_AFTER_S,
+        handshake_s: float = _HANDSHAKE_S,
+    ) -> None:
         self._teacher, self._stale_after_s = teacher, stale_after_s
+        self._handshake_s = handshake_s
         url = urlsplit(teacher.url)
-        self._host, self._port = url.hostname or "", url.port or 80
+        self._tls = tls_context() if url.scheme == "https" else None
+        self._host, self._port = url.hostname or "", url.port or (443 if self._tls else 80)
+        self._where = f"{url.hostname}:{self._port}"
+        self._is_known = False  # whether anything has ever come from there
         self._head = _head(teacher, f"{url.path}?{url.query}" if url.query else url.path)
-        self._connections: set[PlainConnection] = set()
-        self._idle: list[PlainConnection] = []
+        self._connections: set[HttpConnection] = set()
+        self._idle: list[HttpConnection] = []
         self._sweep_at_s = math.inf
 
     async def __aenter__(self) -> Self:
@@ -175,8 +202,26 @@ class PlainTransport:
         """The answer and the reply's headers. Raises TeacherError."""
         body = self._teacher.body(request)
         due_s = self._loop.time() + self._teacher.timeout_s
-        reply = await self._exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body), due_s)
+        whole = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+        try:
+            reply = await self._exchange(whole, due_s)
+        except ConnectionLost as error:
+            if not self._is_known:
+                await self._explain(error)
+            raise
+        if not self._is_known:
+            if self._tls is None and wants_tls(reply.status, reply.body):
+                raise tls_spoken(self._where)
+            self._is_known = True
         return self._teacher.answer(reply.status, reply.headers, reply.body), reply.headers
+
+    async def _explain(self, error: ConnectionLost) -> None:
+        """Raises Unreachable where the first connection was lost for a reason that lasts: TLS 1.3
+        refuses a client after its handshake, and many a TLS port hangs up on who speaks none."""
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise connect_error(error.__cause__, self._where, is_first=True) from None
+        if self._tls is None and error.may_be_paid and await self._speaks_tls():
+            raise tls_spoken(self._where) from None
 
     async def _exchange(self, request: bytes, due_s: float) -> HttpReply:
         while self._idle:
@@ -190,9 +235,13 @@ class PlainTransport:
                 if connection.received or idle_s < self._stale_after_s:
                     raise
                 break
-        return await self._over(await self._connect(due_s), request, due_s)
+        connection = await self._connect(due_s)
+        reply = await self._over(connection, request, due_s)
+        if self._tls is not None:  # TLS 1.3 gives a session with the first reply, not before
+            self._tls.session = connection.tls_session
+        return reply
 
-    async def _over(self, connection: PlainConnection, request: bytes, due_s: float) -> HttpReply:
+    async def _over(self, connection: HttpConnection, request: bytes, due_s: float) -> HttpReply:
         if due_s < self._sweep_at_s:
             self._sweep_at(due_s)
         try:
@@ -205,20 +254,37 @@ class PlainTransport:
                 self._idle.append(connection)
         return reply
 
-    async def _connect(self, due_s: float) -> PlainConnection:
+    async def _connect(self, due_s: float) -> HttpConnection:
         try:
             async with asyncio.timeout_at(min(due_s, self._loop.time() + CONNECT_S)):
                 _, connection = await self._loop.create_connection(
-                    lambda: PlainConnection(self._connections.discard), self._host, self._port
+                    lambda: HttpConnection(self._connections.discard),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=self._handshake_s if self._tls else None,
                 )
         except TimeoutError:
             longest_s = min(CONNECT_S, self._teacher.timeout_s)
-            raise TimedOut(f"no connection within {longest_s:g} s").paid(maybe=False) from None
+            message = f"no connection to {self._where} within {longest_s:g} s"
+            raise TimedOut(message).paid(maybe=False) from None
         except OSError as error:
-            message = f"{type(error).__name__}: {error}"
-            raise ConnectionLost(message).paid(maybe=False) from None
+            raise connect_error(error, self._where, is_first=not self._is_known) from None
         self._connections.add(connection)
         return connection
+
+    async def _speaks_tls(self) -> bool:
+        """Whether a handshake comes about there, whoever it is."""
+        anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+        try:
+            transport, _ = await self._loop.create_connection(
+                asyncio.Protocol, self._host, self._port, ssl=anybody, ssl_handshake_timeout=2.0
+            )
+        except OSError:
+            return False
+        transport.abort()
+        return True
 
     def _sweep_at(self, at_s: float) -> None:
         self._sweep_at_s = at_s
