@@ -86,6 +86,55 @@ def test_the_last_failure_is_the_one_that_is_kept(tmp_path: Path):
         assert failure_in(store) == last
 
 
+CUT_OFF = an_answer("yes, bec", finish="length", limit=96)
+
+
+@pytest.mark.parametrize(
+    ("answer", "limit", "is_there"),
+    [
+        (CUT_OFF, 96, True),
+        (CUT_OFF, 97, False),
+        (CUT_OFF._replace(finish="MAX_TOKENS"), 97, False),
+        (CUT_OFF._replace(limit=None), 4096, True),
+        (an_answer(limit=96), 4096, True),
+    ],
+)
+def test_an_answer_that_was_cut_off_counts_up_to_its_limit(
+    tmp_path: Path, answer: Answer, limit: int, is_there: bool
+):
+    with opened(tmp_path / "store") as store:
+        store.put([(KEY, answer)], [])
+
+        assert store.has([KEY, a_key(2)], limit) == [is_there, False]
+        assert KEY in store
+
+
+def test_an_answer_stays_until_a_better_one_is_there_and_counts_after_that(tmp_path: Path):
+    with opened(tmp_path / "store") as store:
+        store.put([(KEY, CUT_OFF)], [])
+        store.put([], [(KEY, FAILURE)])
+        assert answer_in(store) == CUT_OFF
+
+        store.put([(KEY, an_answer())], [])
+        store.put([(KEY, an_answer())], [])  # the same once more is no other
+        with store.reading() as stored:
+            kept = dict(stored.answers())
+
+    assert (kept.pop(KEY), list(kept.values())) == (an_answer(), [CUT_OFF])
+
+
+def test_what_is_forgotten_is_asked_again_and_still_counts(tmp_path: Path):
+    with opened(tmp_path / "store") as store:
+        store.put([(KEY, an_answer())], [(a_key(2), FAILURE)])
+        store.put([(a_key(3), an_answer(mode="import"))], [])
+        store.forget([KEY, a_key(2), a_key(3), a_key(4)])
+
+        assert store.has([KEY, a_key(3)]) == [False, False]
+        assert failure_in(store, a_key(2)) is None
+        with store.reading() as stored:
+            assert [answer for _, answer in stored.answers()] == [an_answer()]
+
+
 def test_a_snapshot_does_not_change_while_it_is_read(tmp_path: Path):
     with opened(tmp_path / "store") as store, store.reading() as stored:
         store.put([(KEY, an_answer())], [])

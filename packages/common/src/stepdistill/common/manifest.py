@@ -74,6 +74,15 @@ class TokenTotals(_Part):
     uncounted: int = Field(default=0, exclude_if=lambda answers: answers == 0)
 
 
+class CutOff(_Part):
+    """Answers that were cut off: more room (`--max-tokens`) would have let them go on."""
+
+    answers: int
+    limit: int | None  # the least that one of them was cut off at, in tokens; None: not known
+    completion: int  # tokens of these answers
+    reasoning: int  # that went into thoughts, of these tokens
+
+
 class CostEntry(_Part):
     """What `Manifest.answers` cost, on the days on which they were asked."""
 
@@ -96,6 +105,7 @@ class Manifest(_Part):
     rationales: Rationales | None = None  # None in shards from before it was counted
     answers: int  # that the rows were read from; one that several rows share counts for each
     tokens: TokenTotals
+    cut_off: CutOff | None = None  # of these answers; left out where none was
     cost: CostEntry
     label: LabelSpec  # what the trainer needs of task.yaml,
     student: StudentSpec  # so that it does without the prompts folder

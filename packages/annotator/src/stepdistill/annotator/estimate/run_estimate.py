@@ -65,7 +65,7 @@ def _stored_workload(config: RunSettings, plans: list[Plan], encoding: str) -> W
         return workload_of(plans, None, encoding)
     with ResponseStore.open(config.store, write=False) as store:
         recall_formats(store, plans)
-        return workload_of(plans, store, encoding)
+        return workload_of(plans, store, encoding, config.max_tokens)
 
 
 def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:

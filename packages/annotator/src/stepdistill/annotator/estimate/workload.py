@@ -154,13 +154,19 @@ class Workload:
         return reported / counted if counted else 1.0
 
 
-def workload_of(plans: Sequence[Plan], store: ResponseStore | None, encoding: str) -> Workload:
-    """The work of these plans over this store, None where there is none yet."""
+def workload_of(
+    plans: Sequence[Plan],
+    store: ResponseStore | None,
+    encoding: str,
+    max_tokens: int | None = None,
+) -> Workload:
+    """The work of these plans over this store, None where there is none yet. max_tokens: answers
+    that were cut off below this limit are asked again."""
     work = Workload(encoding=encoding)
     keys = array("Q")  # 8 bytes of each: enough to tell requests apart, small for millions
     every = _counted_every(plans)
     with nullcontext() if store is None else store.reading() as snapshot:
-        requests = enumerate(_requests(plans, store, work))
+        requests = enumerate(_requests(plans, store, max_tokens, work))
         for number, ((request, template, part), is_stored) in requests:
             load = work.loads.setdefault((template, part), RequestLoad())
             if not is_stored:
@@ -178,7 +184,7 @@ def workload_of(plans: Sequence[Plan], store: ResponseStore | None, encoding: st
 
 
 def _requests(
-    plans: Sequence[Plan], store: ResponseStore | None, work: Workload
+    plans: Sequence[Plan], store: ResponseStore | None, max_tokens: int | None, work: Workload
 ) -> Iterator[tuple[PartRequest, bool]]:
     """Every request with whether it is stored; rows are counted on the way."""
 
@@ -191,7 +197,7 @@ def _requests(
     requests = walk()
     while group := list(islice(requests, _LOOKED_UP)):
         keys = [each.request.key for each in group]
-        stored = [False] * len(keys) if store is None else store.has(keys)
+        stored = [False] * len(keys) if store is None else store.has(keys, max_tokens)
         yield from zip(group, stored, strict=True)
 
 

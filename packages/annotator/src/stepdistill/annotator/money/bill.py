@@ -8,7 +8,7 @@ from decimal import Decimal
 from stepdistill.annotator.money.prices import ZERO, Price, Tariff
 from stepdistill.annotator.store.answer import TIME_BOUND, Answer, Mode
 from stepdistill.annotator.teacher.progress import Progress, TokenCounts
-from stepdistill.common.manifest import CostEntry, TokenTotals
+from stepdistill.common.manifest import CostEntry, CutOff, TokenTotals
 
 _DAY_S = 86_400
 _At = tuple[int, Mode]  # days since 1970, and how it was asked: answers of one price
@@ -23,6 +23,7 @@ class Bill:
     uncounted: int = (
         0  # of these, whose tokens the teacher did not say: they cost what nobody knows
     )
+    cut_off: CutOff | None = None  # of these, where some were
     # A price holds for a day and a mode, so tokens are summed by these and priced at the end.
     _used: defaultdict[_At, TokenCounts] = field(default_factory=lambda: defaultdict(TokenCounts))
 
@@ -31,6 +32,8 @@ class Bill:
         self.answers += 1
         self.uncounted += not answer.is_counted
         self._used[answer.asked_at // _DAY_S, answer.mode].add(answer.usage)
+        if answer.finish != "stop" and answer.is_cut_off:
+            self.cut_off = _with(self.cut_off, answer)
 
     @property
     def tokens(self) -> TokenTotals:
@@ -69,6 +72,17 @@ class Bill:
     def _price(self, at: _At) -> Price | None:
         day, mode = at
         return self.tariff.price(day_of(day * _DAY_S), mode=mode)
+
+
+def _with(before: CutOff | None, answer: Answer) -> CutOff:
+    before = before or CutOff(answers=0, limit=None, completion=0, reasoning=0)
+    limits = [limit for limit in (before.limit, answer.limit) if limit is not None]
+    return CutOff(
+        answers=before.answers + 1,
+        limit=min(limits, default=None),
+        completion=before.completion + answer.usage.completion,
+        reasoning=before.reasoning + answer.thinking,
+    )
 
 
 def day_of(at_s: float) -> date:

@@ -121,15 +121,19 @@ async def _ask(
         context = await stack.enter_async_context(
             _context(run, spec, store, console, progress, events)
         )
+
+        def missing(progress: Progress) -> Groups:
+            return _missing(unanswered, store, settings.max_tokens, progress)
+
         teacher = await stack.enter_async_context(
-            _teacher(context, lambda: _missing(unanswered, store, Progress()), settings.batch_api)
+            _teacher(context, lambda: missing(Progress()), settings.batch_api)
         )
         await stack.enter_async_context(_shown(teacher, console, progress, run.tariff))
         await stack.enter_async_context(_noted(events, progress))
         if run.first_answers is not None:
             _listen(run.first_answers, context.group_commit, teacher.stop)
-        missing = _missing(unanswered, store, progress)
-        await _settle(teacher, missing, progress, run.first_answers, console)
+        groups = missing(progress)
+        await _settle(teacher, groups, progress, run.first_answers, console)
 
 
 @asynccontextmanager
@@ -289,12 +293,16 @@ async def _noted(events: EventLog, progress: Progress) -> AsyncGenerator[None]:
 
 
 async def _missing(
-    unanswered: Sequence[RequestSource], store: ResponseStore, progress: Progress
+    unanswered: Sequence[RequestSource],
+    store: ResponseStore,
+    max_tokens: int,
+    progress: Progress,
 ) -> AsyncIterator[list[Request]]:
-    """What the store does not have, by groups. Between them the loop gets to its sockets."""
+    """What the store does not have, or cut off below max_tokens, by groups. Between them the loop
+    gets to its sockets."""
     requests = chain.from_iterable(each.requests() for each in unanswered)
     while group := list(islice(requests, _GROUP)):
-        stored = store.has([each.key for each in group])
+        stored = store.has([each.key for each in group], max_tokens)
         missing = [each for each, is_stored in zip(group, stored, strict=True) if not is_stored]
         progress.cached += len(group) - len(missing)
         yield missing

@@ -163,7 +163,7 @@ def _settle(
         unanswered = [
             Unanswered(plan=split.plan, start=split.written)
             for split in splits
-            if not split.write_answered(store, _tell(split, output))
+            if not split.write_answered(store, _tell(split, output), config.max_tokens)
         ]
         progress.cached = sum(split.bill.answers for split in splits)
         settle(unanswered)
@@ -181,7 +181,10 @@ def _spare_the_collector() -> None:
 
 def _already_done(config: RunSettings, plans: list[Plan]) -> dict[str, Manifest]:
     """The manifests, if every split is there as this run would write it; else nothing."""
-    found = {plan.split: finished(plan, config.out / plan.split, config.shards) for plan in plans}
+    limit = 0 if config.offline else config.max_tokens
+    found = {
+        plan.split: finished(plan, config.out / plan.split, config.shards, limit) for plan in plans
+    }
     complete = {split: manifest for split, manifest in found.items() if manifest is not None}
     return complete if len(complete) == len(plans) else {}
 

@@ -68,6 +68,8 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
         output.show(f"  {each.reason}: {each.in_words(files)}")
     for reason, n in _dropped(result.manifests).items():
         output.show(f"  {reason}: {n:,} records without their reasons")
+    for line in _cut_off(result.manifests):
+        output.show(line)
     vain = f", {result.failed:,} of them in vain" if result.failed else ""
     asked = f"{result.asked + result.failed:,} requests asked{vain}"
     output.show(f"{asked}, {result.cached:,} answered by the store")
@@ -99,6 +101,24 @@ def _with_reasons(manifest: Manifest) -> int:
 def _dropped(manifests: dict[str, Manifest]) -> dict[str, int]:
     """Why records lost their reasons, and how many did."""
     return _summed(each.rationales.dropped for each in manifests.values() if each.rationales)
+
+
+def _cut_off(manifests: dict[str, Manifest]) -> list[str]:
+    """What was cut off, how much of it was thinking, and what helps."""
+    found = [each.cut_off for each in manifests.values() if each.cut_off]
+    if not found:
+        return []
+    limits = [each.limit for each in found if each.limit is not None]
+    at = f" at {min(limits):,} tokens" if limits else ""
+    tokens, thinking = (
+        sum(each.completion for each in found),
+        sum(each.reasoning for each in found),
+    )
+    of_it = f" ({thinking:,} of their {tokens:,} tokens were reasoning)" if thinking else ""
+    return [
+        f"{sum(each.answers for each in found):,} answers were cut off{at}{of_it}: raise "
+        "--max-tokens, and the same command asks these again, and nothing else"
+    ]
 
 
 def _by_reason(manifests: dict[str, Manifest]) -> dict[str, int]:

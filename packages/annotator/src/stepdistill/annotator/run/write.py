@@ -15,7 +15,13 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.filters import filters_content, make_filters
 from stepdistill.annotator.reading.readers import VERSIONS, make_readers
-from stepdistill.annotator.reading.record import UNANSWERED, RowResult, Rules, conclude
+from stepdistill.annotator.reading.record import (
+    TRUNCATED,
+    UNANSWERED,
+    RowResult,
+    Rules,
+    conclude,
+)
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.run.unread import Unread
 from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
@@ -94,9 +100,12 @@ class SplitWriter:
             return row
         return row._replace(result=replace(record, rationale=None), dropped=_OVER_THE_RATE)
 
-    def write_answered(self, store: ResponseStore, tell: Tell) -> bool:
-        """Write up to the first row that the store cannot answer; whether there is none such."""
-        return self._write(store, tell, stop_unanswered=True)
+    def write_answered(
+        self, store: ResponseStore, tell: Tell, max_tokens: int | None = None
+    ) -> bool:
+        """Write up to the first row that the store cannot answer, or only with an answer that was
+        cut off below max_tokens; whether there is none such."""
+        return self._write(store, tell, stop_unanswered=True, max_tokens=max_tokens or 0)
 
     def ration(self, plan: Plan, below: float) -> None:
         """Before anything is written: who is asked for reasons, and which rows keep them."""
@@ -123,6 +132,7 @@ class SplitWriter:
             ),
             answers=self.bill.answers,
             tokens=self.bill.tokens,
+            cut_off=self.bill.cut_off,
             cost=self.bill.cost,
             label=plan.task.label,
             student=plan.task.student,
@@ -130,7 +140,9 @@ class SplitWriter:
         self._writer.publish(manifest)
         return manifest
 
-    def _write(self, store: ResponseStore, tell: Tell, *, stop_unanswered: bool) -> bool:
+    def _write(
+        self, store: ResponseStore, tell: Tell, *, stop_unanswered: bool, max_tokens: int = 0
+    ) -> bool:
         writer, bill, plan = self._writer, self.bill, self.plan
         if self._refused != plan.refused_formats:
             # The row that stands first was planned before the teacher refused its format.
@@ -139,10 +151,10 @@ class SplitWriter:
             for planned in self._rows:
                 row = self.conclude(planned, stored)
                 result = row.result
+                if stop_unanswered and not _is_settled(row, max_tokens):
+                    self._rows = chain((planned,), self._rows)
+                    return False
                 if isinstance(result, Rejection):
-                    if stop_unanswered and result.reason in UNANSWERED:
-                        self._rows = chain((planned,), self._rows)
-                        return False
                     writer.reject(result)
                     if self.first_unread is None:
                         text = row.answers[0].text if row.answers else None
@@ -189,8 +201,18 @@ def _unusual(settings: ShardSettings) -> list[object]:
     return content
 
 
-def finished(plan: Plan, folder: Path, settings: ShardSettings) -> Manifest | None:
-    """The manifest of a folder that already holds all that this plan would write, else None."""
+def _is_settled(row: RowResult, max_tokens: int) -> bool:
+    """Whether all of a row's requests have answers that a limit of max_tokens would not change."""
+    if isinstance(row.result, Rejection) and row.result.reason in UNANSWERED:
+        return False
+    return not any([answer.is_cut_off_below(max_tokens) for answer in row.answers])
+
+
+def finished(
+    plan: Plan, folder: Path, settings: ShardSettings, max_tokens: int = 0
+) -> Manifest | None:
+    """The manifest of a folder that already holds all that this plan would write with answers of
+    so many tokens, else None."""
     try:
         manifest = read_manifest(folder)
         if manifest.fingerprint != fingerprint(plan, settings):
@@ -198,4 +220,14 @@ def finished(plan: Plan, folder: Path, settings: ShardSettings) -> Manifest | No
         verify(folder, manifest)
     except ShardError:
         return None
-    return None if UNANSWERED & manifest.counts.rejected.keys() else manifest
+    if UNANSWERED & manifest.counts.rejected.keys():
+        return None
+    return None if _is_cut_off_below(max_tokens, manifest) else manifest
+
+
+def _is_cut_off_below(max_tokens: int, manifest: Manifest) -> bool:
+    """Whether answers were cut off where this limit would let them go on. A manifest from before
+    this was noted does not say at what limit: then the store does."""
+    if manifest.cut_off is None:
+        return max_tokens > 0 and TRUNCATED in manifest.counts.rejected
+    return manifest.cut_off.limit is not None and manifest.cut_off.limit < max_tokens

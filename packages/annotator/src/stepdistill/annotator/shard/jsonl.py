@@ -139,8 +139,10 @@ class JsonlWriter:
         """The last step: everything takes its place, and the folder is complete."""
         path = self._folder / MANIFEST_NAME
         temporary = path.with_name(path.name + ".part")
+        left_out = {"cut_off"} if manifest.cut_off is None else None
         content = orjson.dumps(
-            manifest.model_dump(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+            manifest.model_dump(exclude=left_out),
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
         )
         with temporary.open("wb") as file:
             file.write(content)

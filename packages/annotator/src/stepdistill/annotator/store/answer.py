@@ -8,6 +8,8 @@ Mode = Literal["online", "batch", "import"]
 # No count of one answer reaches this: a higher one is a mistake, and sums of them would overflow.
 TOKENS_BOUND = 1 << 31
 TIME_BOUND = 1 << 37  # seconds since 1970: the year 6325
+# How servers say that an answer was longer than it might be, in lower case.
+CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"})
 
 
 class Usage(NamedTuple):
@@ -64,6 +66,24 @@ class Answer(NamedTuple):
     def is_counted(self) -> bool:
         """Whether it is known how many tokens it took."""
         return not any(self.unknown)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether there was more to say."""
+        return self.finish.lower() in CUT_OFF
+
+    def is_cut_off_below(self, max_tokens: int) -> bool:
+        """Whether a limit of so many tokens would let it go on. One that was cut off at a limit
+        that nobody knows is left as it is."""
+        return self.is_cut_off and self.limit is not None and self.limit < max_tokens
+
+    @property
+    def thinking(self) -> int:
+        """Tokens of it that are thoughts: as counted, else by the share of its characters."""
+        if self.usage.reasoning or not self.thoughts:
+            return self.usage.reasoning
+        characters = len(self.thoughts) + len(self.text)
+        return round(self.usage.completion * len(self.thoughts) / characters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

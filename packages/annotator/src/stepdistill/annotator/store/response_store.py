@@ -12,6 +12,7 @@ disk before it returns, so what was committed survives a kill of the process and
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -21,7 +22,13 @@ import lmdb
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.lock import folder_lock, release, reserve_readers, take_lock
 from stepdistill.annotator.store.snapshot import Snapshot, dictionary_key
-from stepdistill.annotator.store.value import DICTIONARY_SAMPLES, Packer, sealed, train
+from stepdistill.annotator.store.value import (
+    DICTIONARY_SAMPLES,
+    Packer,
+    payload_of,
+    sealed,
+    train,
+)
 from stepdistill.common.errors import StoreError
 
 if TYPE_CHECKING:
@@ -90,9 +97,18 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
     def __contains__(self, key: bytes) -> bool:
         return self.has([key])[0]
 
-    def has(self, keys: Iterable[bytes]) -> list[bool]:
-        """Which of these requests have an answer: one transaction for all."""
-        return self.read(lambda txn: [txn.get(key, db=self._responses) is not None for key in keys])
+    def has(self, keys: Iterable[bytes], max_tokens: int | None = None) -> list[bool]:
+        """Which of these requests have an answer: one transaction for all. max_tokens: an answer
+        that was cut off below this limit is none. Raises StoreError: damaged."""
+        if max_tokens is None:
+            return self.read(lambda txn: [txn.get(k, db=self._responses) is not None for k in keys])
+
+        def work(txn: lmdb.Transaction) -> list[bool]:
+            stored = Snapshot(txn, self._databases, self.path)
+            answers = (stored.answer(key) for key in keys)
+            return [a is not None and not a.is_cut_off_below(max_tokens) for a in answers]
+
+        return self.read(work)
 
     def __len__(self) -> int:
         return self.read(lambda txn: int(txn.stat(self._responses)["entries"]))
@@ -135,11 +151,13 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
         """Commit answers and failures together; one call at a time. Raises StoreError when the disk
         is full or the store cannot grow."""
         # In the order of the keys a commit touches its pages one after the other.
-        new = sorted((key, self._packer.answer(key, answer)) for key, answer in answers)
+        new = sorted((key, self._packer.answer(key, answer), answer) for key, answer in answers)
         failed = sorted((key, self._packer.failure(key, failure)) for key, failure in failures)
 
         def commit(txn: lmdb.Transaction) -> None:
-            for key, value in new:
+            for key, value, answer in new:
+                if txn.get(key, db=self._responses) is not None:
+                    self._set_aside(txn, key, answer)
                 txn.put(key, value, db=self._responses)
                 txn.delete(key, db=self._failures)
             for key, value in failed:
@@ -148,6 +166,31 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
         self.write(commit)
         if self._packer.number == 0 and len(self) >= self._train_at:
             self._learn()
+
+    def _set_aside(
+        self, txn: lmdb.Transaction, key: bytes, replacing: Answer | None = None
+    ) -> None:
+        """Keep an answer under a key that no request has: it was paid for, and reports count it.
+        What is damaged is not kept, nor what comes a second time, or was not paid for."""
+        stored = Snapshot(txn, self._databases, self.path)
+        with suppress(StoreError):
+            answer = stored.answer(key)
+            if answer is not None and answer != replacing and answer.mode != "import":
+                aside = sha256(b"set aside" + key + payload_of(answer)).digest()
+                txn.put(aside, self._packer.answer(aside, answer), db=self._responses)
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Have these requests asked again; their answers still count where money is counted.
+        Raises StoreError."""
+        gone = list(keys)
+
+        def commit(txn: lmdb.Transaction) -> None:
+            for key in gone:
+                self._set_aside(txn, key)
+                txn.delete(key, db=self._responses)
+                txn.delete(key, db=self._failures)
+
+        self.write(commit)
 
     def remove(self, keys: Iterable[bytes]) -> None:
         """Forget what is stored under these keys: the next run asks again. Raises StoreError."""

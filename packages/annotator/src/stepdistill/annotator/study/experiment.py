@@ -46,7 +46,7 @@ class ScoreBook:
         """Score the templates whose last answer has come in since the last call."""
         answered: list[str] = []
         for name in self._pending:
-            stored = self._store.has(self._keys_of(name))
+            stored = self._store.has(self._keys_of(name), self._trial.run.settings.max_tokens)
             if all(stored):
                 answered.append(name)
             elif not any(stored):

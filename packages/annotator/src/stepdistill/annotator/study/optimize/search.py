@@ -64,7 +64,8 @@ class Asker:
         context, progress = self.context, Progress()
         self.progress.append(progress)
         context.spending.count(progress, self._run.tariff)
-        if all(context.store.has(keys)):  # a replay: no server, no connection
+        # A replay: no server, no connection.
+        if all(context.store.has(keys, self._run.settings.max_tokens)):
             progress.cached = len(keys)
             return
         # Half of all imports: only where somebody is asked.

@@ -195,7 +195,7 @@ class Collector:
         """Bring what the batch holds into the store. Raises TeacherError, StoreError. The part's
         claims stay until the caller settles them with the counts."""
         context, keys = self._context, self._context.ledger.keys(part.number)
-        stored = zip(keys, context.store.has(keys), strict=True)
+        stored = zip(keys, context.store.has(keys, part.limit), strict=True)
         counts = CollectCounts(
             max_tries=max_tries,
             tries=dict(zip(keys, context.ledger.tries(keys), strict=True)),

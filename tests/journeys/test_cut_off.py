@@ -1,0 +1,127 @@
+"""Answers that were cut off are asked again once there is more room for them, and only these."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from stepdistill.annotator.simulator.batch.settings import (
+    BatchPlan,
+    BatchTimes,
+    SimulatedBatchSettings,
+)
+from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from tests.journeys.conftest import Annotate, Done
+from tests.journeys.test_unread import LONG, TASK, TEMPLATES
+
+PRICES = "models: {t: [{valid_from: 2026-01-01, source: made up, input: 1, output: 100}]}"
+QUICK = BatchPlan(times=BatchTimes(running_s=0.1))
+
+
+@dataclass(slots=True)
+class LongWinded:
+    """Says much about every third row before it comes to its label; counts what it is asked."""
+
+    asked: list[str] = field(default_factory=list[str])
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        text = str(body["messages"])
+        self.asked.append(text)
+        number = int(text.partition("text number ")[2].partition(",")[0])
+        return f"{LONG} So it is joyful." if number % 3 == 0 else "It is joyful."
+
+
+@pytest.fixture(autouse=True)
+def mood(tmp_path: Path) -> None:
+    """A task of nine rows, three of which are answered at length."""
+    (tmp_path / "prompts" / "mood").mkdir(parents=True)
+    (tmp_path / "prompts" / "mood" / "task.yaml").write_text(TASK)
+    (tmp_path / "prompts" / "mood" / "templates.yaml").write_text(TEMPLATES)
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    lines = [json.dumps({"text": f"text number {n},", "label": "joyful"}) for n in range(9)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+
+
+@pytest.fixture
+async def teacher() -> AsyncIterator[Simulator]:
+    """A teacher that does batches at once."""
+    settings = SimulatorSettings(batch=SimulatedBatchSettings(plan=QUICK))
+    async with Simulator(LongWinded(), settings) as teacher:
+        yield teacher
+
+
+async def ask(annotate: Annotate, teacher: Simulator, command: str, *more: str) -> Done:
+    words = (command, "mood", "--data", "rows.jsonl", "--teacher", "t")
+    done = await asyncio.to_thread(annotate, *words, "--base-url", teacher.base_url, *more)
+    assert done.code == 0, done.err
+    return done
+
+
+ONE = ("--template", "one")
+
+
+@pytest.mark.parametrize("way", [(), ("--batch-api",)])
+async def test_more_room_asks_what_was_cut_off_and_nothing_else(
+    annotate: Annotate, teacher: Simulator, way: tuple[str, ...], tmp_path: Path
+) -> None:
+    first = await ask(annotate, teacher, "run", *ONE, *way, "--max-tokens", "20")
+    assert "3 answers were cut off at 20 tokens: raise --max-tokens" in first.out
+    assert "truncated: 3 rows" in first.out
+    manifest = json.loads((tmp_path / "runs/mood/train/manifest.json").read_bytes())
+    assert manifest["cut_off"] == {"answers": 3, "limit": 20, "completion": 60, "reasoning": 0}
+
+    same = await ask(annotate, teacher, "run", *ONE, *way, "--max-tokens", "20")
+    less = await ask(annotate, teacher, "run", *ONE, *way, "--max-tokens", "8")
+    assert "Already complete" in same.out
+    assert "Already complete" in less.out
+    assert "were cut off at 20 tokens" in same.out
+
+    offline = await ask(annotate, teacher, "run", *ONE, "--max-tokens", "400", "--offline")
+    assert "truncated: 3 rows" in offline.out
+    more = await ask(annotate, teacher, "run", *ONE, *way, "--max-tokens", "400", "--json")
+    assert (more.json["asked"], more.json["cached"], more.json["records"]) == (3, 6, 9)
+    assert "cut_off" not in json.loads((tmp_path / "runs/mood/train/manifest.json").read_bytes())
+
+    done = await ask(annotate, teacher, "run", *ONE, *way, "--max-tokens", "4000")
+    assert "Already complete" in done.out
+    assert "cut off" not in done.out
+
+
+async def test_what_was_paid_for_a_cut_off_answer_still_counts(
+    annotate: Annotate, teacher: Simulator
+) -> None:
+    prices = ("--prices", "prices.yaml")
+    for limit in ("20", "400"):
+        await ask(annotate, teacher, "run", *ONE, *prices, "--max-tokens", limit)
+    report = await asyncio.to_thread(annotate, "report", "runs/mood", *prices, "--json")
+    assert report.code == 0, report.err
+
+    paid = sum(entry.outcome.completion_tokens for entry in teacher.log.entries)
+    assert len(teacher.log.entries) == 12
+    assert report.json["total"]["completion"] == paid
+
+
+async def test_an_estimate_counts_what_would_be_asked_again(
+    annotate: Annotate, teacher: Simulator
+) -> None:
+    await ask(annotate, teacher, "run", *ONE, "--max-tokens", "20")
+    prices = ("--prices", "prices.yaml", "--json")
+
+    same = await ask(annotate, teacher, "estimate", *ONE, *prices, "--max-tokens", "20")
+    more = await ask(annotate, teacher, "estimate", *ONE, *prices, "--max-tokens", "400")
+    assert (same.json["to_ask"], more.json["to_ask"]) == (0, 3)
+
+
+async def test_an_experiment_asks_again_and_judges_by_the_whole_answers(
+    annotate: Annotate, teacher: Simulator
+) -> None:
+    size = ("--test-size", "9", "--json")
+    short = await ask(annotate, teacher, "experiment", *size, "--max-tokens", "20")
+    more = await ask(annotate, teacher, "experiment", *size, "--max-tokens", "400")
+
+    assert [each["readable"] for each in short.json["ranking"]] == [6, 6]
+    assert [each["readable"] for each in more.json["ranking"]] == [9, 9]
+    assert more.json["asked"] == 6
