@@ -28,7 +28,9 @@ from stepdistill.annotator.teacher.spec import TeacherSpec
 from tests.annotator.made import a_request
 
 QUICK = RetryPolicy(attempts=4, first_s=0.01, cap_s=0.05, longest_s=2)
-BRIEF = CircuitBreakerPolicy(opens_after_s=0, first_s=0.01, cap_s=0.05)
+BRIEF = CircuitBreakerPolicy(
+    opens_after_s=0, first_s=0.01, cap_s=0.05, early_longest_s=1, early_refused_longest_s=3
+)
 ONCE = RetryPolicy(attempts=1)
 
 

@@ -229,7 +229,7 @@ async def test_an_outage_without_end_stops_the_run_and_the_next_goes_on(
     a_run: Asking, tmp_path: Path
 ):
     breaker = CircuitBreakerPolicy(opens_after_s=0, first_s=0.01, cap_s=0.02, probes=5)
-    async with simulator(*[None] * 10, *[Fault.OVERLOADED] * 40) as server:
+    async with simulator(*[None] * 10, *[Fault.OVERLOADED] * 20) as server:
         async with a_run(tmp_path, server.base_url, concurrency=4, breaker=breaker) as run:
             with pytest.raises(TeacherDown, match=r"503.*5 probes were in vain"):
                 await run.ask(several(100))

@@ -1,9 +1,10 @@
 """When to ask again: later each time, not before the teacher wants it, within the budgets."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.errors import Overloaded, RateLimited
+from stepdistill.annotator.errors import ConnectionLost, Overloaded, RateLimited, Transient
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 
 POLICY = RetryPolicy(attempts=6, first_s=1.0, cap_s=8.0, longest_s=100.0)
@@ -37,3 +38,24 @@ def test_the_waits_of_a_request_stay_within_their_budget(
     wait = POLICY.wait_s(attempt, waited, RateLimited("429", asked))
 
     assert wait is None or waited + wait <= POLICY.longest_s
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RateLimited("429"), Overloaded("503", status=503), ConnectionLost("").paid(maybe=False)],
+    ids=["429", "503", "no connection"],
+)
+def test_what_nobody_has_worked_on_is_no_attempt(error: Transient):
+    for attempt in range(1, 200):
+        wait = POLICY.wait_s(attempt, 0.0, error, spared=attempt)
+        assert wait is not None
+        assert wait <= POLICY.cap_s
+
+
+def test_but_it_has_its_budget_of_waits():
+    assert POLICY.wait_s(20, 99.9, RateLimited("429"), spared=20) is None
+
+
+def test_attempts_are_those_that_are_not_spared():
+    assert POLICY.wait_s(8, 0.0, PLAIN, spared=3) is not None
+    assert POLICY.wait_s(9, 0.0, PLAIN, spared=3) is None

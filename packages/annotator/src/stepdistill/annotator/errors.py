@@ -18,9 +18,19 @@
 `teacher/error_reply.py` turns status codes and bodies into these; everybody else catches classes.
 """
 
+from enum import Enum, auto
 from typing import Self
 
 from stepdistill.common.errors import DistillError
+
+
+class Trouble(Enum):
+    """What a failure that may pass says about how much is asked."""
+
+    REFUSED = auto()  # not let in: too many at once, or in a while
+    LATE = auto()  # let in, and not answered in time
+    UNREACHED = auto()  # no connection: nobody has read the request
+    FAILED = auto()  # nothing
 
 
 class TeacherError(DistillError):
@@ -53,6 +63,11 @@ class Transient(TeacherError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
+    @property
+    def trouble(self) -> Trouble:
+        """What it says about how much is asked."""
+        return Trouble.FAILED
+
 
 class RateLimited(Transient):
     """429: too many requests or tokens. slow_down: the rate grew too fast."""
@@ -63,9 +78,23 @@ class RateLimited(Transient):
         super().__init__(message, retry_after_s)
         self.slow_down = slow_down
 
+    @property
+    def trouble(self) -> Trouble:
+        return Trouble.REFUSED
+
 
 class Overloaded(Transient):
-    """500, 502, 503, 504: the server could not, for now."""
+    """500, 502, 503, 504: the server could not, for now. status: which."""
+
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, status: int = 500
+    ) -> None:
+        super().__init__(message, retry_after_s)
+        self.status = status
+
+    @property
+    def trouble(self) -> Trouble:
+        return _TROUBLES.get(self.status, Trouble.FAILED)
 
 
 class Unreadable(Transient):
@@ -94,11 +123,26 @@ class ConnectionLost(Transient):
 
     may_be_paid = True
 
+    @property
+    def trouble(self) -> Trouble:
+        return Trouble.FAILED if self.may_be_paid else Trouble.UNREACHED
+
 
 class TimedOut(Transient):
     """No answer in time."""
 
     may_be_paid = True
+
+    @property
+    def trouble(self) -> Trouble:
+        return Trouble.LATE if self.may_be_paid else Trouble.UNREACHED
+
+
+# 498 is Groq's "no capacity", 529 Anthropic's "overloaded", 524 Cloudflare's time-out.
+_TROUBLES = {
+    **dict.fromkeys((498, 503, 529), Trouble.REFUSED),
+    **dict.fromkeys((408, 504, 524), Trouble.LATE),
+}
 
 
 class BatchQueueFull(Transient):

@@ -184,7 +184,8 @@ def _error(status: int, error: ErrorText, headers: Mapping[str, str], body: byte
     if status == 429:
         return TooLong(message) if _never_fits(error) else _limited(error, message, wait_s)
     if status < 300 or status in (408, 409, 425, 498, 499) or status >= 500:
-        return Overloaded(message, wait_s).paid(maybe=may_be_billed(status, error.words))
+        is_billed = may_be_billed(status, error.words)
+        return Overloaded(message, wait_s, status=status).paid(maybe=is_billed)
     return BadRequest(message)
 
 

@@ -4,9 +4,14 @@
     open     none goes until a pause is over: it doubles with every probe in vain
     probing  one request is on its way: an answer closes the breaker, a failure opens it again
 
-429s count too, where nothing else comes. Whoever answers at all, a refusal of one row included, is
-there. The run ends when a number of probes were in vain, or after a time without an answer; for a
-teacher that has not answered once in this run it ends sooner: its address is probably wrong.
+How many failures are many depends on what they say (`errors.Trouble`): five where nobody listens or
+nobody is let in; else as many as the window is wide. Answers that came too late count only where
+none came meanwhile: else too many were asked for at once, which is the window's affair. Whoever
+answers at all, a refusal of one row included, is there.
+
+The run ends after a time without an answer, or when a number of probes were in vain. Before a run's
+first answer the first failure opens it, pauses are short, and the run ends sooner: the address is
+probably wrong, or a minute's limit is spent, and then a little more than a minute is waited.
 """
 
 import math
@@ -14,7 +19,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stepdistill.annotator.errors import TeacherDown, Transient
+from stepdistill.annotator.errors import TeacherDown, Transient, Trouble
+
+_OF_SILENCE = 0.125  # where nobody is let in, the pause: an eighth of the time it took already
+_USUAL = 0.1  # weight of one answer in how long answers usually take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +31,18 @@ class CircuitBreakerPolicy:
     answered it stays closed."""
 
     opens_after: int = 20  # failures in a row, or as many as the window is wide if that is more
+    opens_after_unheard: int = 5  # likewise, refused or without a connection
     opens_after_s: float = 5.0  # without an answer, at the least
     first_s: float = 1.0  # the first pause; it doubles
     cap_s: float = 60.0  # the longest pause
-    probes: int = 20  # in vain: the run ends
+    probes: int = 60  # in vain: the run ends
     longest_s: float = 900.0  # without an answer: the run ends
-    first_probes: int = 3  # instead of probes, before a run's first answer
+    # Before a run's first answer, in place of these:
+    early_first_s: float = 0.25
+    early_cap_s: float = 2.0
+    early_longest_s: float = 10.0
+    early_refused_cap_s: float = 8.0  # where a teacher is there, and lets nobody in or is late
+    early_refused_longest_s: float = 65.0
 
 
 class CircuitBreaker:
@@ -39,7 +53,8 @@ class CircuitBreaker:
     ) -> None:
         self._policy, self._where, self._clock = policy, where, clock
         self._ever_answered = False
-        self._answered_at_s = clock()
+        self.answered_at_s = clock()  # the last time, or when it was made
+        self._usual_s = 0.0  # how long answers take
         self._in_a_row = 0  # failures since the last answer
         self._open_until_s: float | None = None  # None: closed
         self._is_probing = False
@@ -60,10 +75,11 @@ class CircuitBreaker:
         """A request goes; while the breaker is open it is the probe."""
         self._is_probing = self._open_until_s is not None
 
-    def answered(self) -> None:
-        """The teacher is there."""
+    def answered(self, latency_s: float = 0.0) -> None:
+        """The teacher is there. latency_s: how long this answer took."""
         self._ever_answered = True
-        self._answered_at_s = self._clock()
+        self.answered_at_s = self._clock()
+        self._usual_s += _USUAL * (latency_s - self._usual_s)
         if self._in_a_row:
             self._in_a_row = self.probes = 0
             self._open_until_s, self._is_probing = None, False
@@ -71,30 +87,60 @@ class CircuitBreaker:
     def failed(self, error: Transient, started_s: float, width: int) -> bool:
         """A request that was sent at started_s failed: whether a pause begins with that. width: of
         the window. Raises TeacherDown when a budget is spent."""
-        self._in_a_row += 1
         if self._open_until_s is None:
-            silent_s = self._clock() - self._answered_at_s
-            many = self._in_a_row >= max(self._policy.opens_after, width)
-            if not many or silent_s < self._policy.opens_after_s:
+            if error.trouble is Trouble.LATE and started_s <= self.answered_at_s:
+                return False  # others were answered meanwhile
+            self._in_a_row += 1
+            if not self._is_outage(error.trouble, width):
                 return False
         elif started_s < self._open_until_s:  # sent before the pause began
             return False
         else:
+            self._in_a_row += 1
             self.probes += 1
             self._check_budgets(error)
         self._open(error)
         return True
 
+    def _is_outage(self, trouble: Trouble, width: int) -> bool:
+        if not self._ever_answered:
+            return True
+        policy = self._policy
+        few = min(policy.opens_after, policy.opens_after_unheard)
+        if trouble is Trouble.UNREACHED:
+            return self._in_a_row >= few
+        if trouble is Trouble.LATE:
+            return self._in_a_row >= width
+        many = few if trouble is Trouble.REFUSED else max(policy.opens_after, width)
+        # Answers that take long are not missed for as long.
+        return self._in_a_row >= many and self._silent_s >= max(
+            policy.opens_after_s, 2 * self._usual_s
+        )
+
+    @property
+    def _silent_s(self) -> float:
+        return self._clock() - self.answered_at_s
+
     def _open(self, error: Transient) -> None:
-        pause_s = min(self._policy.cap_s, self._policy.first_s * 2**self.probes)
+        policy, is_refused = self._policy, error.trouble is Trouble.REFUSED
+        first_s, cap_s = policy.first_s, policy.cap_s
+        if not self._ever_answered:
+            first_s = min(first_s, policy.early_first_s)
+            cap_s = min(cap_s, policy.early_refused_cap_s if is_refused else policy.early_cap_s)
+        pause_s = min(cap_s, first_s * 2**self.probes)
+        if is_refused and self._ever_answered:
+            pause_s = min(cap_s, max(first_s, _OF_SILENCE * self._silent_s))
         pause_s = max(pause_s * random.uniform(0.75, 1.0), error.retry_after_s or 0.0)
         self._open_until_s, self._is_probing = self._clock() + pause_s, False
 
     def _check_budgets(self, error: Transient) -> None:
-        silent_s = self._clock() - self._answered_at_s
-        probes = self._policy.probes if self._ever_answered else self._policy.first_probes
-        if self.probes >= probes or silent_s >= self._policy.longest_s:
-            since = f"since {silent_s:,.0f} s" if self._ever_answered else "at all"
+        policy, silent_s = self._policy, self._silent_s
+        probes, longest_s, since = policy.probes, policy.longest_s, f"since {silent_s:,.0f} s"
+        if not self._ever_answered:
+            is_there = error.trouble in (Trouble.REFUSED, Trouble.LATE)
+            longest_s = policy.early_refused_longest_s if is_there else policy.early_longest_s
+            since = "at all"
+        if self.probes >= probes or silent_s >= longest_s:
             raise TeacherDown(
                 f"{self._where} does not answer {since} ({error}); {self.probes} probes were in "
                 "vain: see to it, then run this again"

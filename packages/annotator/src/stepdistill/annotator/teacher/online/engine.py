@@ -2,6 +2,7 @@
 
     queue         what to ask next: new requests, and those whose wait for another try is over
     limiter       whether it may go now, by requests and tokens per minute
+    rate          likewise, where the teacher names no limit and refuses some
     breaker       whether it may go at all: not while the teacher fails
     reservations  whether it can be afforded, where a ceiling is set
     window        how many may be in flight: found by itself, or capped
@@ -30,19 +31,21 @@ from stepdistill.annotator.errors import (
     RunStopped,
     TeacherError,
     Transient,
+    Trouble,
 )
 from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.context import AskContext
 from stepdistill.annotator.teacher.http.transport import OpenTransport, open_transport
+from stepdistill.annotator.teacher.online.adaptive_rate import AdaptiveRate
 from stepdistill.annotator.teacher.online.circuit_breaker import (
     CircuitBreaker,
     CircuitBreakerPolicy,
 )
 from stepdistill.annotator.teacher.online.queue import Groups, PendingRequest, RequestQueue
 from stepdistill.annotator.teacher.online.rate_limiter import RateLimiter
-from stepdistill.annotator.teacher.online.retry import RetryPolicy
-from stepdistill.annotator.teacher.online.window import FIRST_PROBE_S, ConcurrencyWindow
+from stepdistill.annotator.teacher.online.retry import RetryPolicy, is_spared
+from stepdistill.annotator.teacher.online.window import ConcurrencyWindow
 from stepdistill.annotator.teacher.progress import Pause
 
 
@@ -69,14 +72,20 @@ class OnlineTeacher:
         self._teacher, self._progress, self._events = teacher, context.progress, context.events
         self._group_commit, self._reservations = context.group_commit, context.reservations
         self._retry, self._clock, self._told = failures.retry, clock, context.heard
-        self._window = ConcurrencyWindow(teacher.concurrency, clock, teacher.first_concurrency)
-        self._limiter = RateLimiter(teacher.rate_limits, clock)
+        self._window = ConcurrencyWindow(
+            teacher.concurrency,
+            clock,
+            timeout_s=teacher.timeout_s,
+            first=teacher.first_concurrency,
+        )
+        self._limiter, self._rate = RateLimiter(teacher.rate_limits, clock), AdaptiveRate(clock)
         self._breaker = CircuitBreaker(failures.breaker, without_secrets(teacher.base_url), clock)
         self._opened = transport(teacher)
         self._turn = asyncio.Lock()  # one worker waits for the next request, the others behind it
         self._changed = asyncio.Event()  # what somebody waits for may have come
         self._held: PendingRequest | None = None  # drawn, and may not go yet: it keeps its place
         self._in_flight = 0  # sent, and nothing heard yet
+        self._was_refused = False  # the last failure was a 429
         self._stopped = False
         self._error: BaseException | None = None
         self._show_limits()
@@ -100,7 +109,8 @@ class OnlineTeacher:
             self._n_workers = 0
             self._hire()
             # Where the first probe is not answered by then, the others go without it.
-            without_probe = asyncio.get_running_loop().call_later(FIRST_PROBE_S, self._hire)
+            loop, probe_s = asyncio.get_running_loop(), self._window.probe_s
+            without_probe = loop.call_later(probe_s + 0.001, self._hire)
         without_probe.cancel()
         await self._group_commit.flush()
         if self._error is not None:
@@ -141,22 +151,27 @@ class OnlineTeacher:
         if self._reservations is not None and not self._reservations.reserve(pending.request):
             return None
         self._held = None
-        self._let_go(pending.tokens)
+        self._let_go(pending)
         return pending
 
     def _wait_s(self, tokens: int) -> float:
         """Seconds until a request of this many tokens may go, infinite until a reply comes. Raises
         ConfigError if it never may."""
-        return self._breaker.wait_s() or self._limiter.wait_s(tokens)
+        if wait_s := self._breaker.wait_s():
+            return wait_s
+        rate_s = 0.0 if self._breaker.is_open else self._rate.wait_s()  # a probe is not paced
+        return max(rate_s, self._limiter.wait_s(tokens))
 
-    def _let_go(self, tokens: int) -> None:
-        self._limiter.take(tokens)
+    def _let_go(self, pending: PendingRequest) -> None:
+        self._limiter.take(pending.tokens)
+        self._rate.take()
         self._breaker.sent()
         self._in_flight += 1
+        pending.in_flight = self._in_flight
         progress = self._progress
         progress.in_flight = self._in_flight
         progress.sent += 1
-        progress.sent_tokens += tokens
+        progress.sent_tokens += pending.tokens
 
     async def _next(self) -> PendingRequest | None:
         """The next request, once there is one that may go; None when nothing is left to do."""
@@ -195,13 +210,16 @@ class OnlineTeacher:
             outcome, headers = await self._transport.ask(pending.request)
             if self._reservations is not None:
                 self._reservations.answered(pending.request, outcome)
-            self._window.answered(started_s, was_full=self._in_flight >= self._window.level)
+            was_full = self._in_flight >= self._window.level
+            self._window.answered(started_s, pending.in_flight, was_full=was_full)
             if (used := outcome.usage.prompt) > pending.tokens:  # longer than was estimated
                 self._limiter.settle(pending.tokens, used)
                 self._progress.sent_tokens += used - pending.tokens
             if self._limiter.heed(headers):
                 self._show_limits()
-            self._heard()
+                if self._limiter.is_named:
+                    self._window.limits_named()
+            self._heard(started_s)
             if self._told is not None:
                 self._told(pending.request, outcome)
         except TeacherError as error:
@@ -215,10 +233,13 @@ class OnlineTeacher:
         if outcome is not None:
             await self._keep(pending, outcome)
 
-    def _heard(self) -> None:
-        """The teacher has replied, so it is there."""
+    def _heard(self, started_s: float) -> None:
+        """The teacher has let a request through, so it is there."""
         was_paused = self._breaker.is_open
-        self._breaker.answered()
+        self._breaker.answered(self._clock() - started_s)
+        if was_paused and not self._was_refused:
+            self._rate.forget()
+        self._rate.passed(started_s)
         if was_paused:
             self._window.reopen()
             self._progress.pause = None
@@ -252,13 +273,13 @@ class OnlineTeacher:
             _stop_if_unanswered(error, pending)
         wait_s = None
         if isinstance(error, Transient):
-            self._slow_down(error, started_s)
-            wait_s = self._retry.wait_s(pending.attempt, pending.waited_s, error)
+            self._slow_down(pending, error, started_s)
+            wait_s = self._wait_before_retry(pending, error)
             if error.most_replies is not None:
                 pending.no_answers += 1
                 wait_s = wait_s if pending.no_answers < error.most_replies else None
         else:
-            self._heard()
+            self._heard(started_s)
         if wait_s is None:
             return Failure(reason=error.reason, detail=str(error))
         cause = type(error).__name__
@@ -275,10 +296,26 @@ class OnlineTeacher:
         self._queue.put_off(pending, wait_s)
         return None
 
-    def _slow_down(self, error: Transient, started_s: float) -> None:
-        """Tell window and breaker. Raises TeacherDown: the teacher is given up."""
-        if isinstance(error, RateLimited):
-            self._window.refused(started_s, slow_down=error.slow_down)
+    def _wait_before_retry(self, pending: PendingRequest, error: Transient) -> float | None:
+        """Seconds until another try, None where there is none."""
+        pending.spared += is_spared(error)
+        # While nobody gets through, the breaker decides how long that is borne.
+        waited_s = pending.waited_s if self._breaker.answered_at_s > pending.failed_at_s else 0.0
+        pending.failed_at_s = self._clock()
+        wait_s = self._retry.wait_s(pending.attempt, waited_s, error, spared=pending.spared)
+        pending.waited_s += wait_s or 0.0
+        return wait_s
+
+    def _slow_down(self, pending: PendingRequest, error: Transient, started_s: float) -> None:
+        """Tell window, rate and breaker. Raises TeacherDown: the teacher is given up."""
+        self._was_refused = isinstance(error, RateLimited)
+        if error.trouble is Trouble.REFUSED:
+            slow_down = isinstance(error, RateLimited) and error.slow_down
+            self._window.refused(started_s, pending.in_flight, slow_down=slow_down)
+            if self._rate.refused(started_s):
+                self._events.emit("rate", per_s=self._rate.per_s, message=str(error))
+        elif error.trouble is Trouble.LATE:
+            self._window.late(started_s)
         else:
             self._window.faltered()
         if self._breaker.failed(error, started_s, self._window.level):

@@ -23,7 +23,10 @@ class PendingRequest:
     request: Request
     tokens: int  # that it counts toward the teacher's limit
     attempt: int = 1  # the number of the try that comes next, or is under way
-    waited_s: float = 0.0  # spent between tries so far
+    spared: int = 0  # tries so far that do not count: nobody has worked on it
+    waited_s: float = 0.0  # spent between tries so far, but for those while nobody got through
+    in_flight: int = 0  # when it was sent, itself among them
+    failed_at_s: float = 0.0  # the last time
     no_answers: int = 0  # whole replies so far in which there was no answer
 
 
@@ -77,7 +80,6 @@ class RequestQueue:
     def put_off(self, pending: PendingRequest, wait_s: float) -> None:
         """Draw this request again, no sooner than in wait_s seconds."""
         pending.attempt += 1
-        pending.waited_s += wait_s
         heapq.heappush(self._later, (self._clock() + wait_s, next(self._order), pending))
 
     def settle(self, pending: PendingRequest) -> None:

@@ -19,14 +19,16 @@ Clock = Callable[[], float]
 
 
 class TokenBucket:
-    """One limit: `per_minute` flows in steadily, up to half a second's worth.
+    """One limit: `per_minute` flows in steadily, up to half a second's worth (or burst_s).
 
     A demand larger than that goes once the bucket is full and leaves a debt, which later demands
     wait out: no minute sees more than its allowance and one such demand; nothing waits for ever.
     """
 
-    def __init__(self, per_minute: float | None, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(
+        self, per_minute: float | None, clock: Clock, *, burst_s: float = _BURST_S
+    ) -> None:
+        self._clock, self._burst_s = clock, burst_s
         self._at_s = clock()
         self._per_s = self._room = self._level = 0.0
         self.per_minute: float | None = None  # None: no limit
@@ -38,7 +40,7 @@ class TokenBucket:
         self._fill()
         self.per_minute = per_minute
         self._per_s = per_minute / 60 * _SHARE
-        self._room = max(1.0, self._per_s * _BURST_S)
+        self._room = max(1.0, self._per_s * self._burst_s)
         self._level = min(self._level, self._room)
 
     def wait_s(self, amount: float) -> float:
@@ -51,7 +53,12 @@ class TokenBucket:
 
     def take(self, amount: float) -> None:
         """Spend an amount."""
-        self._level -= amount
+        if self.per_minute is not None:
+            self._level -= amount
+
+    def drain(self) -> None:
+        """Let what has flowed in go to waste."""
+        self._level = min(self._level, 0.0)
 
     def _fill(self) -> None:
         now = self._clock()
@@ -87,6 +94,11 @@ class RateLimiter:
         """The prompt was longer than estimated: the teacher counted all of it, so do we."""
         if used > reserved:
             self.tokens.take(used - reserved)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether there is a limit: the user's, or one that the teacher has named."""
+        return (self.requests.per_minute or self.tokens.per_minute) is not None
 
     def heed(self, headers: Mapping[str, str]) -> bool:
         """Take the limits that the teacher names, where they are tighter than the user's own. True

@@ -1,9 +1,13 @@
-"""When to ask again: backoff with jitter, no sooner than the teacher allows, within two budgets."""
+"""When to ask again: backoff with jitter, no sooner than the teacher allows, within two budgets.
+
+A request that was refused, or that found nobody listening, has not been tried: it waits like the
+others, and only the time for which it waits while others get through counts.
+"""
 
 import random
 from dataclasses import dataclass
 
-from stepdistill.annotator.errors import Transient
+from stepdistill.annotator.errors import Transient, Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,13 +19,22 @@ class RetryPolicy:
     cap_s: float = 60.0
     longest_s: float = 600.0  # of all waits of one request together
 
-    def wait_s(self, attempt: int, waited_s: float, error: Transient) -> float | None:
-        """Seconds to wait after the attempt of this number (from 1), None to give up."""
-        if attempt >= self.attempts:
+    def wait_s(
+        self, attempt: int, waited_s: float, error: Transient, *, spared: int = 0
+    ) -> float | None:
+        """Seconds to wait after the attempt of this number (from 1), None to give up. spared: how
+        many of these attempts, this one included, do not count."""
+        if not is_spared(error) and attempt - spared >= self.attempts:
             return None
         # Jitter: those that failed together must not come back together.
-        wait = min(self.cap_s, self.first_s * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+        longest_s = min(self.cap_s, self.first_s * 2 ** min(attempt - 1, 32))
+        wait = longest_s * random.uniform(0.5, 1.0)
         asked = error.retry_after_s
         if asked is not None:
             wait = max(wait, asked + random.uniform(0, 0.1 * asked + 0.05))
         return wait if waited_s + wait <= self.longest_s else None
+
+
+def is_spared(error: Transient) -> bool:
+    """Whether a failure is no try of its row: nobody has worked on it."""
+    return error.trouble in (Trouble.REFUSED, Trouble.UNREACHED)

@@ -1,98 +1,193 @@
 """How many requests to keep in flight: found by itself, from what the teacher does.
 
-Unless it is told where to begin, the first request goes alone: it hears the teacher's limits, and
-whether anybody is there. Slow start then doubles the window with every round of good answers; the
-first 429 ends it, and from then on a round adds a little. A 429 takes a fifth off, once per
-episode: those of requests sent before the last cut say nothing new. 5xx and time-outs pause growth
-without cutting. The window grows only while it is full, and not while a wider window only made
-answers slower.
+Until the first answer one request at a time is enough: it hears the teacher's limits, and whether
+anybody is there. Where that answer names limits the window begins at 64, else at 4 to 8, for there
+may be two slots behind it. Each round of answers then tries a wider window, twice as wide at first,
+and what comes of the trial decides:
+
+    more answers a second       it is kept, and the next is tried
+    as many, only later         back to where it was: the server was busy before
+    refused (429, 503)          as many as others were let in with, one less than were too many
+    too late (a time-out, 504)  half as many, once per episode
+    a 5xx, a lost connection    no growth for a moment
+
+After a trial in vain the steps are smaller, and in time twice as many rounds pass before each. No
+window is tried in which an answer would wait for longer than half the time-out. The window grows
+only while it is full; answers to what was sent before it changed say nothing about it.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
-_FIRST = 64
-# However long the first answer takes, the others do not wait longer than this for it.
-FIRST_PROBE_S = 2.0
-_CUT = 0.8  # what a 429 leaves of the window
+_NAMED_FIRST = 64  # with a teacher that names its limits: many share it
+_FIRST, _FEWEST_FIRST = 8, 4  # else
+# However long the first answer takes, the others do not wait longer than this for it; less where a
+# person has named a number, but long enough to hear that nobody is there.
+_PROBE_S, _NAMED_PROBE_S = 2.0, 0.1
+_STEP, _LEAST_STEP = 2.0, 1.25
+_MOST_PATIENCE = 32  # rounds
+_GAIN = 0.2  # the least share of what a wider window could bring that it has to bring
+_SHORT_S = 0.05  # answers as quick as this say nothing about queues
+_QUEUED = 1.5  # times as long as the quickest round: answers wait for each other
 _PAUSE_S = 5.0  # without growth after a 5xx
 _SLOW_DOWN_S = 15 * 60.0
 _SLOW_DOWN_GROWTH = 1.5
-# Where an answer takes longer by what the window gained in width, width gains nothing.
-_USELESS = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """A window's answers, on average: how many were in flight when each was asked for, and how long
+    it took."""
+
+    level: float
+    in_flight: float
+    latency_s: float
 
 
 class ConcurrencyWindow:
-    """How many requests may be in flight, at most `ceiling`. clock: seconds, monotonic. first:
-    where slow start begins; None: with one first probe, and at 64 once that has its answer."""
+    """How many requests may be in flight, at most `ceiling`. clock: seconds, monotonic. timeout_s:
+    for one answer. first: where growth begins, None: found by the first answer."""
 
-    def __init__(self, ceiling: int, clock: Callable[[], float], first: int | None = None) -> None:
-        self._ceiling, self._first = ceiling, min(first or _FIRST, ceiling)
-        self._clock = clock
-        self._level = float(self._first)
-        self._probe_until_s = clock() + FIRST_PROBE_S if first is None else 0.0
-        self._slow_start = True
-        self._cut_at_s = -math.inf
-        self._paused_until_s = -math.inf
+    def __init__(
+        self,
+        ceiling: int,
+        clock: Callable[[], float],
+        *,
+        timeout_s: float = 120.0,
+        first: int | None = None,
+    ) -> None:
+        self._ceiling, self._clock, self._half_s = ceiling, clock, timeout_s / 2
+        self._is_told = first is not None
+        self._first = self._level = float(min(first or _FEWEST_FIRST, ceiling))
+        self.probe_s = _NAMED_PROBE_S if self._is_told else _PROBE_S  # at the longest
+        self._alone_until_s = clock() + self.probe_s  # inf: until the first answer
+        self._is_open = False  # by an answer
+        self._borne = 0  # the most in flight with which a request was let in, since the last cut
+        self._quickest_s = math.inf  # a round's answers, or the first one
+        self._cut_at_s = self._paused_until_s = -math.inf
         self._slow_from: tuple[float, float] | None = None  # when `slow_down` came, the level
-        self._last_round: tuple[float, float] | None = None  # its level, its mean latency
-        self._new_round()
+        self._begin_anew()
 
     @property
     def level(self) -> int:
         """Requests that may be in flight now."""
-        return 1 if self._is_probing() else max(1, int(self._level))
+        if not self._is_open and self._clock() < self._alone_until_s:
+            return 1
+        return max(1, int(self._level))
 
-    def answered(self, started_s: float, *, was_full: bool) -> None:
-        """A good answer came to a request that was sent at started_s."""
-        self._probe_until_s = 0.0
+    def limits_named(self) -> None:
+        """The teacher has named its limits."""
+        if not self._is_told:
+            self._first = float(min(_NAMED_FIRST, self._ceiling))
+            if self._is_open:
+                self._level = max(self._level, self._first)
+
+    def answered(self, started_s: float, in_flight: int, *, was_full: bool) -> None:
+        """A good answer came to a request that was sent at started_s, as the last of in_flight."""
         now = self._clock()
+        if not self._is_open:
+            return self._open(now - started_s)
+        self._borne = max(self._borne, in_flight)
+        if not was_full or started_s < self._round_from_s or now < self._paused_until_s:
+            return None
         self._round_latency_s += now - started_s
+        self._round_in_flight += in_flight
         self._round_answers += 1
-        if not was_full or self._level >= self._ceiling or now < self._paused_until_s:
-            return
-        self._round_left -= 1
-        if self._round_left <= 0:
+        if self._round_answers >= max(self._level / 2, min(self._level, _FIRST)):
             self._end_round(now)
+        return None
 
-    def refused(self, started_s: float, *, slow_down: bool = False) -> None:
-        """A 429 came to a request that was sent at started_s."""
-        if started_s < self._cut_at_s or self._is_probing():
-            return  # of the same episode; or the probe's, which says nothing about how many may go
-        now = self._clock()
-        self._slow_start = False
-        self._cut_at_s = now
-        self._level = max(1.0, self._level * _CUT)
-        if slow_down:
-            self._slow_from = (now, self._level)
-        self._new_round()
+    def refused(self, started_s: float, in_flight: int, *, slow_down: bool = False) -> None:
+        """A 429 or 503 came to a request that was sent at started_s, as the last of in_flight."""
+        if not self._is_open:
+            return self._stay_alone()
+        if slow_down and started_s >= self._cut_at_s:
+            self._slow_from = (self._clock(), self._level)
+        # Others were let in with as many: that it was refused is the rate's doing.
+        if in_flight > self._borne and in_flight <= self._level:
+            self._cut(started_s, max(self._borne, in_flight - 1))
+        return None
+
+    def late(self, started_s: float) -> None:
+        """No answer came in time to a request that was sent at started_s."""
+        if not self._is_open:
+            return self._stay_alone()
+        if started_s >= self._cut_at_s:  # else of the same episode
+            self._borne = 0
+            self._cut(started_s, self._level / 2)
+        return None
 
     def faltered(self) -> None:
-        """A 5xx, a lost connection or a time-out: not the window's fault, but no time to grow."""
+        """A 5xx, a lost connection: not the window's fault, but no time to grow."""
+        if not self._is_open:
+            return self._stay_alone()
         self._paused_until_s = self._clock() + _PAUSE_S
+        return None
 
     def reopen(self) -> None:
         """The teacher is back after an outage: it gets the many by and by."""
-        self._level = min(self._level, float(self._first))
-        self._slow_start = self._slow_from is None
-        self._paused_until_s, self._last_round = -math.inf, None
+        self._level = min(self._level, self._first)
+        self._paused_until_s = -math.inf
+        self._begin_anew()
+
+    def _open(self, latency_s: float) -> None:
+        """The first answer came, after so long: of one slot, each would wait for all the others."""
+        self._is_open, self._quickest_s = True, latency_s
+        if not self._is_told and self._first < _NAMED_FIRST:
+            fitting = self._half_s / max(latency_s, 1e-9)
+            self._first = min(max(_FEWEST_FIRST, min(_FIRST, fitting)), self._ceiling)
+        self._level = self._first
         self._new_round()
 
-    def _is_probing(self) -> bool:
-        return self._probe_until_s > 0 and self._clock() < self._probe_until_s
+    def _stay_alone(self) -> None:
+        """Nothing was ever answered, and now something has failed."""
+        self._alone_until_s = math.inf
+
+    def _begin_anew(self) -> None:
+        self._step, self._patience, self._rounds = _STEP, 1, 0
+        self._kept: _Round | None = None
+        self._new_round()
+
+    def _new_round(self) -> None:
+        self._round_from_s = self._clock()
+        self._round_latency_s, self._round_in_flight, self._round_answers = 0.0, 0, 0
 
     def _end_round(self, now: float) -> None:
-        latency_s = self._round_latency_s / self._round_answers
-        if self._last_round is not None and self._slow_start:
-            level, before_s = self._last_round
-            wider, slower = self._level / level, latency_s / max(before_s, 1e-9)
-            # Twice the width at twice the latency is the same rate: the teacher is saturated.
-            if wider > 1 and slower > _USELESS * wider and latency_s > 0.05:
-                self._slow_start = False
-        self._last_round = (self._level, latency_s)
-        grown = self._level * 2 if self._slow_start else self._level + max(1.0, self._level * 0.02)
-        self._level = min(grown, self._ceiling, self._allowed_after_slow_down(now))
+        n, kept = self._round_answers, self._kept
+        here = _Round(self._level, self._round_in_flight / n, self._round_latency_s / n)
+        self._rounds += 1
+        if kept is not None and here.level > kept.level:
+            if _is_in_vain(here, kept):
+                self._level = kept.level
+                return self._failed()
+            self._patience = 1
+        self._kept = here
+        self._quickest_s = min(self._quickest_s, here.latency_s)
+        level = here.level
+        if self._rounds >= self._patience:
+            level = max(level * self._step, level + 1)
+        if here.latency_s > _QUEUED * self._quickest_s:
+            level = min(level, here.in_flight * self._half_s / here.latency_s)
+        level = max(1.0, min(level, self._ceiling, self._allowed_after_slow_down(now)))
+        if int(level) != int(here.level):
+            self._level, self._rounds = level, 0
+        return self._new_round()
+
+    def _failed(self) -> None:
+        """A wider window was tried in vain: the next comes later, and is not as wide."""
+        if self._step < _STEP:  # not the first time
+            self._patience = min(2 * self._patience, _MOST_PATIENCE)
+        self._step = max(_LEAST_STEP, 1 + (self._step - 1) / 2)
+        self._rounds = 0
         self._new_round()
+
+    def _cut(self, started_s: float, level: float) -> None:
+        is_new = started_s >= self._cut_at_s
+        self._level, self._kept = max(1.0, level), None
+        if is_new:
+            self._cut_at_s = self._clock()
+            self._failed()
 
     def _allowed_after_slow_down(self, now: float) -> float:
         """`slow_down` wants growth of at most a half per 15 minutes from where it came."""
@@ -101,7 +196,10 @@ class ConcurrencyWindow:
         at_s, level = self._slow_from
         return level * _SLOW_DOWN_GROWTH ** ((now - at_s) / _SLOW_DOWN_S)
 
-    def _new_round(self) -> None:
-        self._round_left = self._level
-        self._round_latency_s = 0.0
-        self._round_answers = 0
+
+def _is_in_vain(wider: _Round, kept: _Round) -> bool:
+    """Whether a wider window gave hardly more answers a second: in flight / time of an answer."""
+    width = wider.in_flight / kept.in_flight
+    slower = wider.latency_s / max(kept.latency_s, 1e-9)
+    is_slower = wider.latency_s > _SHORT_S and width / slower < 1 + _GAIN * (width - 1)
+    return width > 1 and is_slower
