@@ -19,7 +19,7 @@ class Annotate:
 
     task: MadeTask
     base_url: str
-    concurrency: int = 256
+    concurrency: int | str = 256
     name: str = ""
     options: tuple[str, ...] = ()
 
