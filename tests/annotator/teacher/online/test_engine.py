@@ -182,7 +182,7 @@ async def test_what_is_paid_for_is_kept_though_it_is_cut_or_filtered(a_run: Aski
         cut, filtered, unmeasured = (run.answer(request) for request in several(3))
 
     assert (cut.finish, filtered.finish, unmeasured.finish) == ("length", "content_filter", "stop")
-    assert (filtered.text, unmeasured.usage) == ("", Usage())
+    assert (filtered.text, unmeasured.usage) == ("", Usage(is_whole=False))
     assert server.log.statuses() == {200: 3}
 
 
