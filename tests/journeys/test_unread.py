@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from stepdistill.annotator.settings.shards import ShardSettings
+from stepdistill.annotator.settings.study import OptimizeSettings
 from stepdistill.annotator.simulator.batch.settings import (
     BatchPlan,
     BatchTimes,
@@ -210,3 +213,36 @@ async def test_reasons_can_be_taken_from_what_was_thought(
 
     assert found[0] == "The sun shines on it all day long."
     assert "sun" not in found[1]
+
+
+async def test_an_experiment_reads_as_a_run_does(annotate: Annotate, tmp_path: Path) -> None:
+    """Its templates are judged by the labels and reasons that a run with its options would keep."""
+    hint = "<think>The text speaks of the weather, and of the sea.</think>There are joyful words."
+    teacher = Says("Joyful.", to=tuple((f"text number {n}5,", hint) for n in range(1, 40)))
+    generous = ["--min-confidence", "0.6", "--rationale-from", "thinking"]
+    async with Simulator(teacher, SLOW) as simulator:
+        to = ("mood", "--data", "rows.jsonl", "--teacher", "t", "--base-url", simulator.base_url)
+        for number, more in enumerate(((), generous)):
+            ran = await run(annotate, simulator, *more, "--json", "--out", f"runs/{number}")
+            tried = await asyncio.to_thread(
+                *(annotate, "experiment", *to, "--templates", "one", "--test-size", "400"),
+                *(*more, "--json"),
+            )
+            assert (ran.code, tried.code) == (0, 0), ran.err + tried.err
+            score = tried.json["ranking"][0]
+            assert ran.json["records"] == score["rows"] * score["parse_rate"] == (361, 400)[number]
+            assert score["rationale_rate"] == (0, 39 / 400)[number]
+    again = annotate("evaluate", "mood", "--data", "rows.jsonl", "--json")
+    rates = [study["ranking"][0]["parse_rate"] for study in again.json["studies"]]
+    assert rates == [361 / 400, 1]
+    written = yaml.safe_load((tmp_path / "runs/mood/metadata.yaml").read_text())
+    assert "min_confidence" not in written["results"][0]["setting"]
+    assert written["results"][1]["setting"]["min_confidence"] == 0.6
+
+
+def test_a_search_reads_as_a_run_with_its_options() -> None:
+    search = OptimizeSettings(
+        task="demo", teacher="t", min_confidence=0.5, rationale_from="thinking"
+    )
+    shards = ShardSettings(min_confidence=0.5, rationale_from="thinking")
+    assert search.asking().shards == search.optimizing().shards == shards

@@ -27,7 +27,7 @@ def show_report(report: Report, output: ConsoleOutput) -> None:
     setting = report.setting
     output.show(
         f"{report.task}: {setting.rows} of {setting.split}, {setting.teacher} "
-        f"({setting.server}), reader {setting.reader}"
+        f"({setting.server}), {setting.read_by}"
     )
     if report.right_is:
         output.show(f"Right is {report.right_is}")

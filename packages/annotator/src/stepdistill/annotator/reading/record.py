@@ -81,6 +81,16 @@ class Rules:
         thoughts = answer.thoughts or reading.thoughts
         return reading._replace(rationale=as_prose(thoughts), rationale_span=None)
 
+    def counted(self, template: str, answer: Answer, fields: Mapping[str, str]) -> Reading:
+        """The same as far as a record is made of it: what was cut off or withheld is not read, and
+        no label is one that the reader is not sure of."""
+        if answer.finish in UNUSABLE:
+            return unread(UNUSABLE[answer.finish])
+        reading = self.read(template, answer, fields)
+        if reading.label is None or reading.confidence >= self.min_confidence:
+            return reading
+        return reading._replace(label=None, reason=LOW_CONFIDENCE)
+
 
 def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
     """The record or rejection of one row; a pure function of plan and store."""

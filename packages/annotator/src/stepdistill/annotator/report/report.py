@@ -257,7 +257,7 @@ def _known(report: RunReport) -> Iterator[Point]:
         setting = result.setting
         if setting.teacher != report.note.teacher:
             continue
-        basis = f"{setting.rows} of {setting.split}, reader {setting.reader}"
+        basis = f"{setting.rows} of {setting.split}, {setting.read_by}"
         for name, score in result.templates.items():
             if score.cost_per_row_usd is not None and not score.is_unread:
                 yield Point(name, basis, score.rows, score.accuracy, score.cost_per_row_usd)

@@ -110,4 +110,5 @@ class SplitSettings(Settings):
 
     def asking(self, **others: object) -> RunSettings:
         """The run that asks, or whose answers are looked up. others: what differs from these."""
-        return taken_from(self, RunSettings, splits=(self.split,), **others)
+        shards = taken_from(self, ShardSettings)
+        return taken_from(self, RunSettings, splits=(self.split,), shards=shards, **others)

@@ -19,6 +19,16 @@ class ReaderSettings(Settings):
     """How answers are read: verdict, or original (imported templates)."""
 
 
+@options("Task", 1)
+class ReadingSettings(Settings):
+    """What of an answer counts: the same for a run's records and for scores of templates."""
+
+    rationale_from: Literal["answer", "thinking"] = "answer"
+    """Where reasons are taken from: the answer, or what a teacher thought before it."""
+    min_confidence: Annotated[float, between(0, 1)] = SURE_ENOUGH
+    """Reject labels that the reader is less sure of: a mere hint has 0.6, a stated verdict more."""
+
+
 @options("Shards", 6)
 class RateOfRationalesSettings(Settings):
     """How many records have reasons."""
@@ -28,13 +38,9 @@ class RateOfRationalesSettings(Settings):
 
 
 @options("Shards", 6)
-class ShardSettings(RateOfRationalesSettings, ReaderSettings):
+class ShardSettings(RateOfRationalesSettings, ReadingSettings, ReaderSettings):
     """How answers become shards."""
 
-    rationale_from: Literal["answer", "thinking"] = "answer"
-    """Where reasons are taken from: the answer, or what a teacher thought before it."""
-    min_confidence: Annotated[float, between(0, 1)] = SURE_ENOUGH
-    """Reject labels that the reader is less sure of: a mere hint has 0.6, a stated verdict more."""
     rows_per_shard: Annotated[int, at_least(1)] = 10_000
     """Records in one shard."""
     filters: Annotated[frozenset[str], Parameter(name="--filter", consume_multiple=False)] = (

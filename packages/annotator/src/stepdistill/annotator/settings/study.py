@@ -16,7 +16,7 @@ from stepdistill.annotator.settings.rows import (
     known_tasks,
 )
 from stepdistill.annotator.settings.run import RunSettings, SplitSettings, StoreSettings
-from stepdistill.annotator.settings.shards import ReaderSettings
+from stepdistill.annotator.settings.shards import ReaderSettings, ReadingSettings
 from stepdistill.annotator.settings.teacher import (
     SIMULATED,
     AskSettings,
@@ -91,7 +91,9 @@ class RankingSettings(CsvSettings, HtmlSettings):
 
 
 @options("Rows", 2)
-class TrialSettings(SeedSettings, TemplatesSettings, ReaderSettings, SplitSettings):
+class TrialSettings(
+    SeedSettings, TemplatesSettings, ReadingSettings, ReaderSettings, SplitSettings
+):
     """Which rows are put to which templates."""
 
     test_size: Annotated[int | float | None, read_by(_size)] = None
@@ -207,6 +209,7 @@ class SearchSettings(SeedSettings, TemplatesSettings):
 class OptimizeSettings(
     HtmlSettings,
     SearchSettings,
+    ReadingSettings,
     SplitSettings,
     CeilingSettings,
     PriceSettings,

@@ -77,12 +77,12 @@ class ScoreBook:
     def _score(self, plan: Plan) -> Scored:
         trial = self._trial
         with self._store.reading() as stored:
-            scored = score_template(plan, stored, trial.readers, trial.tariff)
+            scored = score_template(plan, stored, trial.rules, trial.tariff)
         self.scored[scored.template] = scored
         if scored.correct:
             result = TemplateResult(
                 setting=trial.setting,
-                reader_version=trial.readers.version,
+                reader_version=trial.rules.readers.version,
                 data=plan.source.digest,
                 templates={scored.template: scored.score},
             )
@@ -155,8 +155,6 @@ def run_experiment(
 ) -> Report:
     """Ask, score and rank; rules make it a race. Raises DistillError; answers are stored."""
     name = name_of(trial.plans.values())
-    reader = replace(config.shards, reader=trial.setting.reader)
-    config = replace(config, shards=reader)
     spender = Spender(plan=name, config=config, tariff=trial.tariff, kind="experiment")
     with (
         ResponseStore.open(config.store, write=not config.offline) as store,

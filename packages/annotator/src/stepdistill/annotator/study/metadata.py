@@ -5,7 +5,7 @@ holds nothing that could not be recomputed from the store: `annotate evaluate` d
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import yaml
 from pydantic import (
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
+from stepdistill.annotator.settings.shards import SURE_ENOUGH
 from stepdistill.common.intervals import wilson
 from stepdistill.common.manifest import TokenTotals
 from stepdistill.common.whole_file import write_whole
@@ -36,6 +37,10 @@ class _FilePart(BaseModel):
 
 def _is_empty(measures: dict[str, float]) -> bool:
     return not measures
+
+
+def _is_usual(value: object) -> bool:
+    return value in ("answer", SURE_ENOUGH)
 
 
 class Style(_FilePart):
@@ -119,6 +124,9 @@ class Setting(_FilePart):
     reader: str
     test_size: int | float | None = None  # rows, or a share of them; None: every answered row
     seed: int | None = None  # None: no rows were drawn
+    # Left out where they are as usual: files have the fields that they always had.
+    rationale_from: Literal["answer", "thinking"] = Field(default="answer", exclude_if=_is_usual)
+    min_confidence: float = Field(default=SURE_ENOUGH, exclude_if=_is_usual)
 
     @property
     def rows(self) -> str:
@@ -126,6 +134,16 @@ class Setting(_FilePart):
         if self.test_size is None:
             return "all answered rows"
         return f"{self.test_size:g} rows drawn with seed {self.seed}"
+
+    @property
+    def read_by(self) -> str:
+        """The reader in words, and what differs from how answers are usually read."""
+        words = [f"reader {self.reader}"]
+        if not _is_usual(self.rationale_from):
+            words.append(f"rationales from {self.rationale_from}")
+        if not _is_usual(self.min_confidence):
+            words.append(f"confidence {self.min_confidence:g}")
+        return ", ".join(words)
 
 
 class TemplateResult(_FilePart):

@@ -7,13 +7,11 @@ from stepdistill.annotator.money.bill import Bill
 from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.reading.characteristics import Characteristics, characteristics
-from stepdistill.annotator.reading.readers import Readers
 from stepdistill.annotator.reading.reading import Reading
-from stepdistill.annotator.reading.record import read_answer
+from stepdistill.annotator.reading.record import Rules
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.annotator.study.metadata import Style, TemplateScore
 from stepdistill.common.kinds.kind import Answered
-from stepdistill.common.kinds.registry import kind_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +27,13 @@ class Scored:
         return [self.correct.get(planned.row.id, False) for planned in plan.rows()]
 
 
-def score_template(plan: Plan, stored: Snapshot, readers: Readers, tariff: Tariff) -> Scored:
+def score_template(plan: Plan, stored: Snapshot, rules: Rules, tariff: Tariff) -> Scored:
     """The score of a plan's one template, on the rows that have a gold label and were asked."""
     ((name, template),) = plan.templates.items()
-    reader, bill = readers.by_template[name], Bill(tariff=tariff)
+    bill, kind = Bill(tariff=tariff), rules.kind
     readings: list[Reading] = []
     answered: list[Answered] = []
     correct: dict[str, bool] = {}
-    kind = kind_of(plan.task.label)
     unanswered = 0
     for planned in plan.rows():
         row, answer = planned.row, stored.answer(planned.label.key)
@@ -46,7 +43,7 @@ def score_template(plan: Plan, stored: Snapshot, readers: Readers, tariff: Tarif
             unanswered += stored.failure(planned.label.key) is not None
             continue
         bill.add(answer)
-        reading = read_answer(answer, row.fields, reader)
+        reading = rules.counted(name, answer, row.fields)
         readings.append(reading)
         label = reading.label
         answered.append((label, row.gold))

@@ -9,7 +9,8 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import check_templates, single
 from stepdistill.annotator.prompt.render import leak_warning
 from stepdistill.annotator.prompt.template import load_templates
-from stepdistill.annotator.reading.readers import ORIGINAL, Readers, make_readers
+from stepdistill.annotator.reading.readers import ORIGINAL
+from stepdistill.annotator.reading.record import Rules
 from stepdistill.annotator.run.planning import (
     PreparedRun,
     make_template_plan,
@@ -17,21 +18,22 @@ from stepdistill.annotator.run.planning import (
     prepare_run,
 )
 from stepdistill.annotator.run.run_notes import Study
+from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.study.metadata import Metadata, Setting
+from stepdistill.common.command_line import taken_from
 from stepdistill.common.errors import PromptError
-from stepdistill.common.kinds.registry import kind_of
 
 _CHAT = "/chat/completions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is put to the test, and how it is judged."""
+    """What is put to the test."""
 
     test_size: int | float | None  # rows; a float is a share of them, 0 to 1; None: all
     seed: int | None  # draws the rows
-    reader: str
     templates: tuple[str, ...] = ()  # empty: all of the task
     allow_leak: tuple[str, ...] | None = ()  # that may print the gold label; None: all
 
@@ -43,7 +45,7 @@ class Trial:
     setting: Setting
     run: PreparedRun  # whom it asks
     plans: Mapping[str, Plan]  # by template
-    readers: Readers
+    rules: Rules  # by which answers count
     n_rows: int  # that each template is asked
     without_gold: int  # rows of the split that cannot be judged
     remarks: list[str]  # what a person should know, a line each
@@ -56,7 +58,7 @@ class Trial:
     @property
     def right_is(self) -> str:
         """What counts as right, where that is not the very label."""
-        return kind_of(next(iter(self.plans.values())).task.label).right_is()
+        return self.rules.kind.right_is()
 
     @property
     def study(self) -> Study:
@@ -73,7 +75,8 @@ def make_trial(config: RunSettings, choice: Choice) -> Trial:
     """The trial of a config's first split. Raises PromptError, DatasetError, ConfigError."""
     run = prepare_run(config)
     plan = make_template_plan(config, choice.templates, run.teacher)
-    names, remarks = _templates_to_ask(plan, choice)
+    names, remarks = _templates_to_ask(plan, choice, config.shards.reader)
+    asked = replace(plan, templates={name: plan.templates[name] for name in names})
     sample = draw_sample(plan.task, plan.source, plan.split, choice.test_size, choice.seed or 0)
     if sample.without_gold:
         remarks.append(f"{sample.without_gold:,} rows without a gold label are left out")
@@ -84,15 +87,15 @@ def make_trial(config: RunSettings, choice: Choice) -> Trial:
             teacher=plan.model,
             server=plan.endpoint.name + plan.endpoint.path.removesuffix(_CHAT),
             split=plan.split,
-            reader=choice.reader,
+            reader=config.shards.reader,
+            rationale_from=config.shards.rationale_from,
+            min_confidence=config.shards.min_confidence,
             test_size=choice.test_size,
             seed=choice.seed if choice.test_size is not None else None,
         ),
         run=run,
         plans=_plans_by_template(plan, names, sample),
-        readers=make_readers(
-            choice.reader, plan.task.label, {name: plan.templates[name] for name in names}
-        ),
+        rules=make_rules(asked, config.shards),
         n_rows=sample.n,
         without_gold=sample.without_gold,
         remarks=remarks,
@@ -127,12 +130,12 @@ def choices_of_metadata(
         choice = Choice(
             test_size=setting.test_size,
             seed=setting.seed,
-            reader=setting.reader,
             templates=templates,
             allow_leak=None,
         )
+        shards = taken_from(setting, ShardSettings)
         changed = replace(config, teacher=setting.teacher, splits=(setting.split,), base_url=url)
-        yield changed, choice
+        yield replace(changed, shards=shards), choice
 
 
 def _plans_by_template(plan: Plan, names: Iterable[str], sample: RowSample) -> dict[str, Plan]:
@@ -143,14 +146,14 @@ def _plans_by_template(plan: Plan, names: Iterable[str], sample: RowSample) -> d
     }
 
 
-def _templates_to_ask(plan: Plan, choice: Choice) -> tuple[list[str], list[str]]:
+def _templates_to_ask(plan: Plan, choice: Choice, reader: str) -> tuple[list[str], list[str]]:
     """Their names, and a line for each template that is left out."""
     check_templates({*(choice.allow_leak or ())}, set(plan.templates), plan.task.task)
     names: list[str] = []
     remarks: list[str] = []
     for name, template in plan.templates.items():
         warning = leak_warning(plan.task, template)
-        if choice.reader == ORIGINAL and template.original is None and not choice.templates:
+        if reader == ORIGINAL and template.original is None and not choice.templates:
             remarks.append(f"left out: template {name} has no regexes for --reader original")
         elif warning is None or choice.allow_leak is None or name in choice.allow_leak:
             names.append(name)

@@ -8,7 +8,6 @@ from stepdistill.annotator.dataset.selection import stretch
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.reading.readers import VERDICT
 from stepdistill.annotator.run.planning import PreparedRun, prepare_run
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import SearchSettings
@@ -84,9 +83,7 @@ def prepare(config: RunSettings, optimizer: RunSettings, settings: SearchSetting
 def _trial(config: RunSettings, settings: SearchSettings) -> Trial:
     """The templates of the start over all rows of the search."""
     size = settings.test_size + settings.problems + settings.held_out
-    choice = Choice(
-        test_size=size, seed=settings.seed, reader=VERDICT, templates=settings.templates
-    )
+    choice = Choice(test_size=size, seed=settings.seed, templates=settings.templates)
     trial = make_trial(config, choice)
     if settings.templates:
         return trial

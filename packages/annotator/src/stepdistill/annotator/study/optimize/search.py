@@ -19,9 +19,9 @@ from stepdistill.annotator.money.bill import Bill, spent_usd
 from stepdistill.annotator.plan.plan import Plan, RequestSource, Unanswered
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.template import Template
-from stepdistill.annotator.reading.readers import VERDICT, make_readers
 from stepdistill.annotator.run.planning import prepare_run
 from stepdistill.annotator.run.run_notes import Spending, Study
+from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -85,9 +85,9 @@ class Asker:
 
     def score(self, plan: Plan) -> Scored:
         """How the one template of a plan did on its rows."""
-        readers = make_readers(VERDICT, plan.task.label, plan.templates)
+        rules = make_rules(plan, self._run.settings.shards)
         with self.context.store.reading() as stored:
-            return score_template(plan, stored, readers, self._run.tariff)
+            return score_template(plan, stored, rules, self._run.tariff)
 
     @property
     def spent_usd(self) -> float | None:
