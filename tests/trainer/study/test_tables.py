@@ -52,6 +52,27 @@ def _study(tmp_path: Path) -> None:
             )
 
 
+def test_sets_and_numbers_have_measures_of_their_own(tmp_path: Path) -> None:
+    kinds = {
+        "moods": ('{"micro_f1":0.8,"jaccard":0.5}', '{"micro_f1":0.6,"jaccard":0.7}'),
+        "stars": ('{"mean_error":0.25,"pearson":0.9}', '{"mean_error":0.75}'),  # all alike: no r
+        "demo": ("", ""),
+    }
+    for task, measures in kinds.items():
+        for seed, text in enumerate(measures):
+            _keep(tmp_path, made(task=task, seed=seed, measures=text))
+    names = ("micro_f1", "jaccard", "mean_error", "pearson")
+    found = {
+        line["task"]: [line[name] and float(line[name]) for name in names]
+        for line in _tables(tmp_path)["accuracy"]
+    }
+    assert found == {
+        "moods": [pytest.approx(0.7), pytest.approx(0.6), "", ""],
+        "stars": ["", "", 0.5, 0.9],
+        "demo": ["", "", "", ""],
+    }
+
+
 def test_means_over_all_seeds_with_their_interval(tmp_path: Path) -> None:
     _study(tmp_path)
     found = _tables(tmp_path)["accuracy"]

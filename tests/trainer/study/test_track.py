@@ -1,8 +1,11 @@
 """The tracking file: own runs and the original's beside each other, in and out of CSV."""
 
 import csv
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 
 from stepdistill.trainer.main import main
@@ -57,6 +60,27 @@ def test_a_run_that_is_added_again_stands_there_once(
     assert "1 runs found, 0 of them new" in capsys.readouterr().out
     assert _track(tmp_path, "add", finished.output / "model") == 2
     assert "no results.json in it or below" in capsys.readouterr().err
+
+
+def test_what_is_measured_of_sets_and_numbers_is_kept(
+    finished: TrainSettings, tmp_path: Path
+) -> None:
+    results = orjson.loads((finished.output / "results.json").read_bytes())
+    results["test"]["student"]["measures"] = {"jaccard": 0.5}
+    (tmp_path / "results.json").write_bytes(orjson.dumps(results))
+    assert run_of(tmp_path).measures == '{"jaccard":0.5}'
+    assert run_of(finished.output).measures == ""
+
+
+def test_a_file_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "t.sqlite"
+    with Tracking(path) as file:
+        file.add([made(seed=1)])
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("ALTER TABLE runs DROP COLUMN measures")
+    with Tracking(path) as file:
+        file.add([made(seed=2, measures='{"jaccard":0.5}')])
+        assert [run.measures for run in file.runs()] == ["", '{"jaccard":0.5}']
 
 
 def test_own_runs_in_the_originals_columns(tmp_path: Path) -> None:

@@ -42,7 +42,6 @@ def run_of(folder: Path) -> Run:
     config, train = results.config, results.train
     explained = explaining(config.table())
     taught = explained or config.labels == "teacher"
-    templates = "+".join(train.templates) if explained else ""
     return Run(
         source="own",
         key=results.fingerprint,
@@ -53,8 +52,7 @@ def run_of(folder: Path) -> Run:
         mode=config.mode if config.tasks is None else f"table {config.tasks.stem}",
         labels=config.labels,
         teacher=_joined(part.teacher for part in train.folders) if taught else "",
-        mix=templates,
-        templates=templates,
+        **dict.fromkeys(("mix", "templates"), "+".join(train.templates) if explained else ""),
         subsample=config.subsample,
         alpha=config.alpha,
         max_input_tokens=config.max_input_tokens,
@@ -75,6 +73,7 @@ def run_of(folder: Path) -> Run:
         teacher_accuracy=results.teacher_accuracy if taught else None,
         teacher_cost_usd=_teacher_cost(train, config.subsample) if taught else 0.0,
         folder=str(folder),
+        measures=orjson.dumps(results.measures).decode() if results.measures else "",
     )
 
 

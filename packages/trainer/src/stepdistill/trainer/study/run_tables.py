@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import orjson
 import pandas as pd
 
 from stepdistill.trainer.errors import refused
@@ -88,8 +89,8 @@ def accuracy_table(frame: pd.DataFrame) -> Table:
         name="accuracy",
         title="Test accuracy",
         note="Mean over all n seeds, none left out; low and high: 95 % interval, Student's t over "
-        "seeds, cut at 0 and 1 (empty for one seed). hours: of training, over all devices, without "
-        "evaluation.",
+        "seeds, cut at 0 and 1 (empty for one seed). Behind them: means of what else is measured "
+        "of sets and numbers. hours: of training, over all devices, without evaluation.",
         frame=pd.DataFrame(lines).dropna(axis="columns", how="all"),
         digits={"subsample": 3, "rationale_rate": 2, "rationale_words": 1, "hours": 2, "lr": 5},
     )
@@ -124,9 +125,17 @@ def _kind(part: pd.DataFrame, shown: list[str]) -> dict[str, object]:
         "accuracy": mean.mean,
         "low": max(mean.low, 0.0),
         "high": min(mean.high, 1.0),
+        **_measures(part),
         **{name: part[name].mean() for name in _BESIDE},
         "hours": part["device_seconds"].mean() / _HOUR_S,
     }
+
+
+def _measures(part: pd.DataFrame) -> dict[str, float]:
+    """What besides accuracy is measured of the task's kind of label: means over the seeds."""
+    each_run: list[dict[str, float]] = [orjson.loads(text) for text in part["measures"] if text]
+    names = dict.fromkeys(name for run in each_run for name in run)
+    return {name: fmean(run[name] for run in each_run if name in run) for name in names}
 
 
 def named(frame: pd.DataFrame, whole: pd.DataFrame) -> str:

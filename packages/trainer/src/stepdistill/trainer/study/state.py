@@ -54,6 +54,10 @@ class Results(_Read):
     valid_accuracy: float = Field(validation_alias=AliasPath("valid", "accuracy"))  # the best
     accuracy: float = Field(validation_alias=AliasPath("test", "student", "accuracy"))
     teacher_accuracy: float = Field(validation_alias=AliasPath("test", "teacher", "accuracy"))
+    # Of kinds of label that are more than right or wrong, by name.
+    measures: dict[str, float] = Field(
+        default={}, validation_alias=AliasPath("test", "student", "measures")
+    )
     seconds: float = Field(validation_alias=AliasPath("cost", "seconds"))  # without evaluation
     ranks: int = Field(validation_alias=AliasPath("cost", "ranks"))  # of one device each
 

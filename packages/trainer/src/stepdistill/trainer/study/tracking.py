@@ -49,6 +49,7 @@ class Run:
     teacher_cost_usd: float | None = None
     hand_entered: bool = False  # typed in by the original's author from another paper, never run
     folder: str = ""
+    measures: str = ""  # of sets: F1 and the like; of numbers: errors and correlations; as JSON
 
 
 _NAMES = tuple(field.name for field in fields(Run))
@@ -69,6 +70,11 @@ class Tracking(AbstractContextManager["Tracking"]):
             # Without types: sqlite then gives every value back as it came.
             columns = f"{', '.join(_NAMES)}, PRIMARY KEY (source, key)"
             self._file.execute(f"CREATE TABLE IF NOT EXISTS runs ({columns})")
+            known = {column for _, column, *_ in self._file.execute("PRAGMA table_info(runs)")}
+            for name in (
+                each for each in _NAMES if each not in known
+            ):  # a file of an older version
+                self._file.execute(f"ALTER TABLE runs ADD COLUMN {name} DEFAULT ''")
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
