@@ -101,10 +101,10 @@ def test_a_line_that_is_no_object_is_refused(tmp_path: Path, content: bytes):
     assert "line 4: not a JSON object" in refusal(path)
 
 
-def test_text_that_is_not_utf8_is_refused(tmp_path: Path):
+def test_text_that_no_encoding_fits_is_refused(tmp_path: Path):
     for name in ("train.jsonl", "train.csv"):
         path = tmp_path / name
-        path.write_bytes(b"uid,text,label\na,\xff,0\n")
+        path.write_bytes(b"uid,text,label\na,\x81,0\n")
         refusal(path)
 
 
@@ -158,4 +158,4 @@ def test_an_ending_that_nobody_knows_is_refused_with_those_known(tmp_path: Path)
     path = tmp_path / "train.xlsx"
     path.touch()
 
-    assert ".jsonl, .json, .csv, .parquet" in refusal(path)
+    assert ".jsonl, .json, .ndjson, .csv, .tsv, .parquet" in refusal(path)

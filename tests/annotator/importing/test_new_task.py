@@ -1,11 +1,14 @@
 """A file of one's own becomes a task that loads, and splits that share no text."""
 
 import csv
+import json
 from pathlib import Path
 
 import orjson
 import pytest
 
+from stepdistill.annotator.dataset.rows import read_rows
+from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.importing.label_column import MAX_CLASSES, label_column
 from stepdistill.annotator.importing.new_task import (
     SPLITS,
@@ -159,3 +162,68 @@ def test_names_stand_one_a_line_and_quoted(tmp_path: Path) -> None:
         assert '\n"kind 0"\n"kind 1"\n' in template.user
         assert "of these words" not in template.user
         assert "text: {text}" in template.user
+
+
+def test_columns_of_nearly_one_name_are_two_placeholders(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(",Text,text,text,kind\n0,a,b,c,x\n1,d,e,f,y\n", encoding="utf-8")
+    columns = find_columns(file, "kind", (), None)
+    assert columns.left_out == ("Unnamed: 0",)
+    assert columns.fields == {"Text": "Text", "text": "text", "text_2": "text_2"}
+    write_task(tmp_path / "own", file, columns, label_of(file))
+    template = load_templates(tmp_path, "own")["structured"]
+    assert "Text: {Text}\n" in template.user
+    assert "text_2: {text_2}\n" in template.user
+
+
+def test_a_column_may_be_called_as_a_path(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("content.text,choices[0],kind\na,b,x\nc,d,y\n", encoding="utf-8")
+    columns = find_columns(file, "kind", (), None)
+    write_task(tmp_path / "own", file, columns, label_of(file))
+    task = load_task(tmp_path, "own")
+    rows = read_rows(task, open_source(task, str(file), "train"), "train", None)
+    assert [row.fields for row in rows] == [
+        {"content_text": "a", "choices_0": "b"},
+        {"content_text": "c", "choices_0": "d"},
+    ]
+
+
+def test_whole_fractions_are_the_integers_that_they_were(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    values = ["1.0", "0.0", "", "1.0", "2.0", "0"] * 5
+    file.write_text(
+        "text,kind\n" + "".join(f"word {n},{v}\n" for n, v in enumerate(values)), encoding="utf-8"
+    )
+    labels = label_column(file, "kind")
+    assert labels.counts == {"1": 10, "0": 10, "2": 5}
+    columns = find_columns(file, "kind", (), None)
+    written = write_splits(file, columns, tmp_path / "data", SHARES)
+    counted = [labels.by_label(each) for each in written.values()]
+    assert sum(each["1"] for each in counted) == 10
+    assert sum(each[""] for each in counted) == 5
+    write_task(tmp_path / "own", file, columns, labels.label)
+    task = load_task(tmp_path, "own")
+    rows = list(read_rows(task, open_source(task, str(file), "train"), "train", None))
+    assert [row.gold for row in rows[:6]] == ["1", "0", None, "1", "2", "0"]
+
+
+def test_names_of_versions_stay_what_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    lines = "".join(f"word {n},{('1.0', '1.1', '2.0', 'beta')[n % 4]}\n" for n in range(40))
+    file.write_text(f"text,kind\n{lines}", encoding="utf-8")
+    labels = label_column(file, "kind")
+    assert set(labels.counts) == {"1.0", "1.1", "2.0", "beta"}
+    assert labels.by_label({"1.0": 3, "": 1}) == {"1.0": 3, "": 1}
+
+
+def test_rows_keep_integers_whole_on_their_way_into_splits(tmp_path: Path) -> None:
+    big = 123456789012345678901234567890
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        "".join(f'{{"id": {big + n}, "text": "word {n}", "kind": "k"}}\n' for n in range(5))
+    )
+    columns = Columns(label="kind", texts=("text",), id="id")
+    write_splits(file, columns, tmp_path / "data", {"valid": 0.0, "test": 0.0})
+    written = (tmp_path / "data" / "train.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in written] == [big + n for n in range(5)]

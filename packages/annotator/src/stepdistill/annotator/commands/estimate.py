@@ -18,7 +18,7 @@ from stepdistill.annotator.estimate.view import Estimates, facts_of, show_estima
 from stepdistill.annotator.money.prices import load_own_prices
 from stepdistill.annotator.plan.plan import name_of
 from stepdistill.annotator.prompt.template import load_templates
-from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.run.planning import make_plans, row_warnings
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.estimate import EstimateSettings
 from stepdistill.annotator.settings.run import RunSettings
@@ -45,9 +45,14 @@ def estimate_command(settings: EstimateSettings, console: ConsoleSettings = CONS
         metadata=load_metadata(settings.metadata, config.task),
         day=datetime.now(UTC).date(),
     )
+    plans = make_plans(config)
+    for remark in (remark for plan in plans for remark in plan.source.remarks):
+        output.say(remark)
+    for line in row_warnings(plans):
+        output.warn(line)
     estimates = _estimates(settings, config, known, output)
     if estimates.run.work.to_ask:
-        keep_estimate(config.out, name_of(make_plans(config)), known.day.isoformat(), estimates.run)
+        keep_estimate(config.out, name_of(plans), known.day.isoformat(), estimates.run)
     if estimates.few_shot is not None:
         keep_few_shot_cost(config.out, estimates.few_shot.summed(config.task, known.day))
     if console.as_json:

@@ -5,6 +5,9 @@ from collections import Counter
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.dataset.files import remarks_on
+from stepdistill.annotator.dataset.row_check import row_remarks
+from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.importing.label_column import LabelColumn, label_column
 from stepdistill.annotator.importing.new_task import (
     SPLITS,
@@ -13,6 +16,7 @@ from stepdistill.annotator.importing.new_task import (
     write_splits,
     write_task,
 )
+from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
@@ -35,10 +39,16 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     if folder.exists():
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
     check_names(settings.file, columns, labels.label)
-    shares = {"valid": settings.valid, "test": settings.test}
-    counts = write_splits(settings.file, columns, data, shares)
-    write_task(folder, settings.file, columns, labels.label)
     output = ConsoleOutput(quiet=console.is_quiet)
+    for remark in remarks_on(settings.file):
+        output.say(f"{settings.file}: {remark}")
+    shares = {"valid": settings.valid, "test": settings.test}
+    written = write_splits(settings.file, columns, data, shares)
+    counts = {split: labels.by_label(rows) for split, rows in written.items()}
+    write_task(folder, settings.file, columns, labels.label)
+    made = load_task(settings.prompts, task)
+    for line in row_remarks(made, open_source(made, str(settings.file), "train"), "train", None):
+        output.warn(line)
     if console.as_json:
         kind = labels.label.kind
         output.json({"task": task, "splits": counts, "classes": kind == "classes", "kind": kind})

@@ -1,88 +1,140 @@
-"""Rows in local files: JSON lines (also gzipped), CSV and Parquet, read a row at a time."""
+"""Rows in local files, read one at a time: JSON lines, CSV and Parquet; text may be packed."""
 
-import csv
-import gzip
+import json
+import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import orjson
+import zstandard
 
+from stepdistill.annotator.dataset.csv_file import csv_layout, csv_rows
+from stepdistill.annotator.dataset.text_file import encoding_of, open_bytes, open_text
 from stepdistill.common.errors import DatasetError
 
 RawRow = dict[str, object]
-_READ_BYTES = 1 << 18  # of a file at a time
-_PARQUET_ROWS = 1024  # likewise: memory stays small however large the file is
-SUFFIXES = (".jsonl.gz", ".json.gz", ".jsonl", ".json", ".csv", ".parquet")
+_PARQUET_ROWS = 1024  # read at a time: memory stays small however large the file is
+_LINES, _TABLES = (".jsonl", ".json", ".ndjson"), (".csv", ".tsv")
+_PARQUET = ".parquet"
+SUFFIXES = (*_LINES, *_TABLES, _PARQUET)
+_ENDINGS = (*SUFFIXES, *(f"{each}{packed}" for packed in (".gz", ".zst") for each in SUFFIXES[:-1]))
+_LONG_NUMBER = re.compile(rb"\d{19}")  # it may be above 64 bits, and orjson makes a float of it
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character: `"\ud83d"`
 
 
 def suffix_of(file: Path) -> str | None:
     """The ending that says how a file is read, None for files of other kinds."""
-    return next((suffix for suffix in SUFFIXES if file.name.endswith(suffix)), None)
+    name = file.name.casefold()
+    return next((ending for ending in _ENDINGS if name.endswith(ending)), None)
 
 
-def reader_of(path: Path) -> Callable[[Path], Iterator[RawRow]]:
-    """How to read this file. Raises DatasetError for an ending that nobody knows."""
+def read_file(path: Path) -> Iterator[RawRow]:
+    """A file's rows. Raises DatasetError: nobody knows its ending, or it cannot be read."""
+    read = {".csv": csv_rows, ".tsv": csv_rows, _PARQUET: _parquet}.get(_kind(path), _json_lines)
+    with _refused(path):
+        yield from read(path)
+
+
+def remarks_on(path: Path) -> list[str]:
+    """What a person may not expect of how a file is read: its encoding, how its columns are told
+    apart and called. Raises DatasetError."""
+    kind = _kind(path)
+    if kind == _PARQUET:
+        return []
+    with _refused(path):
+        encoding = encoding_of(path)
+        told = [] if encoding.startswith("utf-8") else [f"it is read as {encoding}"]
+        return [*told, *csv_layout(path).remarks()] if kind in _TABLES else told
+
+
+@contextmanager
+def _refused(path: Path) -> Generator[None]:
+    """What stands in the way of reading a file becomes one line."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (EOFError, zlib.error, zstandard.ZstdError, UnicodeError) as error:
+        raise DatasetError(f"{path}: cut off or damaged ({error})") from None
+
+
+def _kind(path: Path) -> str:
+    """`.csv` of `rows.csv.gz`. Raises DatasetError."""
     suffix = suffix_of(path)
     if suffix is None:
-        raise DatasetError(f"{path}: rows are read from {', '.join(SUFFIXES)} files")
-    return {".csv": _csv, ".parquet": _parquet}.get(suffix, _json_lines)
+        known = f"{', '.join(SUFFIXES)} files; .gz and .zst, too"
+        raise DatasetError(f"{path}: rows are read from {known}")
+    return suffix.removesuffix(".gz").removesuffix(".zst")
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """A file's bytes, unpacked where its name ends in .gz."""
-    packed = path.name.endswith(".gz")
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb", _READ_BYTES)
+def json_line(row: RawRow) -> bytes:
+    """A row as a line of JSON, its integers whole."""
+    try:
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE, default=str)
+    except orjson.JSONEncodeError:  # above 64 bits
+        return json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n"
 
 
 def _json_lines(path: Path) -> Iterator[RawRow]:
-    number = 0
-    try:
-        with open_bytes(path) as file:
-            for number, line in enumerate(file, start=1):
-                if not line.isspace():  # files end with an empty line at times
-                    yield _json_object(line, f"{path} line {number}")
-    except (EOFError, zlib.error):
-        raise DatasetError(
-            f"{path}: the gzip file is cut off or damaged after line {number}"
-        ) from None
+    encoding = encoding_of(path)
+    with open_bytes(path) if encoding == "utf-8" else open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.isspace():  # files end with an empty line at times
+                content = line if isinstance(line, bytes) else line.encode()
+                yield _json_object(content, f"{path} line {number}")
 
 
 def _json_object(line: bytes, where: str) -> RawRow:
     is_array = line.lstrip()[:1] == b"["
     hint = "; one JSON array? `jq -c .[] FILE > FILE.jsonl` makes it lines" if is_array else ""
     try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise DatasetError(
-            f"{where}: not JSON ({error.msg}){hint}: cut off? mend or remove the line"
-        ) from None
+        row = _forgiving(line) if _LONG_NUMBER.search(line) else orjson.loads(line)
+    except (ValueError, RecursionError):
+        try:
+            row = _forgiving(line)
+        except (ValueError, RecursionError) as error:
+            raise DatasetError(
+                f"{where}: not JSON ({error}){hint}: cut off? mend or remove the line"
+            ) from None
     if not isinstance(row, dict):
         raise DatasetError(f"{where}: not a JSON object{hint}")
     return cast(RawRow, row)
 
 
-def _csv(path: Path) -> Iterator[RawRow]:
-    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
-        rows = csv.DictReader(file, strict=True)
-        try:
-            for row in rows:
-                if None in row or None in row.values():  # how csv marks cells too many, too few
-                    raise DatasetError(
-                        f"{path} line {rows.line_num}: not the header's number of columns"
-                    )
-                yield dict(row)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DatasetError(f"{path}: not readable CSV ({error})") from None
+def _forgiving(line: bytes) -> object:
+    """What Python and pandas write beyond JSON: NaN is null, integers may be of any length, and
+    half a character becomes the sign for one that is not known."""
+    row = json.loads(line, parse_constant=lambda _: None)
+    return _mended(row)
+
+
+def _mended(value: Any) -> Any:
+    """Without halves of characters, and with null for NaN."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, list):
+        return [_mended(each) for each in cast(list[object], value)]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(each) for key, each in cast(RawRow, value).items()}
+    return value
 
 
 def _parquet(path: Path) -> Iterator[RawRow]:
     import pyarrow.parquet  # half a second to import: only where it is used
 
+    parquet, arrow_error = cast(Any, pyarrow.parquet), cast(Any, pyarrow).lib.ArrowException
     try:
-        with cast(Any, pyarrow.parquet).ParquetFile(path) as file:
+        with parquet.ParquetFile(path) as file:
+            # NaN is where pandas has no number.
+            mend = re.search("float|double", str(file.schema_arrow)) is not None
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                yield from batch.to_pylist()
-    except ValueError as error:  # ArrowInvalid is one
-        raise DatasetError(f"{path}: not readable Parquet ({error})") from None
+                rows = batch.to_pylist()
+                yield from map(_mended, rows) if mend else rows
+    except (ValueError, arrow_error) as error:  # ArrowInvalid is a ValueError
+        message = " ".join(str(error).split())
+        raise DatasetError(f"{path}: not readable Parquet ({message})") from None

@@ -88,6 +88,8 @@ def getter(path: str) -> Getter:
         return itemgetter(steps[0])
 
     def walk(raw: RawRow) -> object:
+        if path in raw:  # `content.text` as a column's own name: so tables are made of JSON
+            return raw[path]
         value: Any = raw
         for step in steps:
             value = value[step]

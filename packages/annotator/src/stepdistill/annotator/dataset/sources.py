@@ -6,15 +6,23 @@ anything is asked: a broken line is found before a cent is spent.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from stepdistill.annotator.dataset import demo
-from stepdistill.annotator.dataset.files import SUFFIXES, RawRow, reader_of, suffix_of
+from stepdistill.annotator.dataset.files import SUFFIXES, RawRow, read_file, remarks_on, suffix_of
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.task import TaskSpec
+
+_VALIDATION = ("valid", "validation", "val", "dev")  # one split, as people call it
+# A shard's name without its ending: `train-00000-of-00002`, `0000`; older ones of the hub end in a
+# hash of 16 digits.
+_SHARD = re.compile(
+    r"(?P<prefix>.*?)[-_.]?(?<!\d)(?P<number>\d+)(?:-of-(?P<total>\d+))?(?:-[0-9a-f]{16})?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +34,14 @@ class Source:
     count: Callable[[], int | None]  # reads all rows; None where nobody knows how many beforehand
     digest: str  # sha256 of the content, or of what names it where that is not at hand
     indices: tuple[int, ...] | None = None  # the rows' numbers, where they are a choice of a source
+    is_local: bool = True  # to read it again costs next to nothing
+    remarks: tuple[str, ...] = ()  # how its files are read, where a person may not expect it
 
 
 def open_source(task: TaskSpec, data: str | None, split: str) -> Source:
     """The rows of one split: from --data, else from where task.yaml says. Raises DatasetError."""
     if data is not None and not data.startswith("hub:"):
-        return _local(find_file(Path(data), task, split))
+        return _local(find_files(Path(data), task, split))
     if data is None and task.data.generator == "demo":
         return _generated(split)
     hub = task.data.hub if data is None else data.removeprefix("hub:")
@@ -42,46 +52,96 @@ def open_source(task: TaskSpec, data: str | None, split: str) -> Source:
     return _hub(hub, task, split)
 
 
-def find_file(data: Path, task: TaskSpec, split: str) -> Path:
-    """The file of a split: data itself if it is a file, else the one named for the split in it."""
+def find_files(data: Path, task: TaskSpec, split: str) -> list[Path]:
+    """The files of a split, in order: data itself if it is a file, else what is named for the split
+    in it, or in the folder `data` in it, where the hub has it. Raises DatasetError."""
+    try:
+        return _find_files(data, task, split)
+    except OSError as error:
+        raise _unreadable(data, error) from None
+
+
+def _find_files(data: Path, task: TaskSpec, split: str) -> list[Path]:
     if data.is_file():
-        return data
+        return [data]
     if not data.is_dir():
         raise DatasetError(f"--data {data}: no such file or folder")
     named = task.data.splits.get(split)
     if named and (data / named).is_file():
-        return data / named
-    files = sorted(file for file in data.iterdir() if suffix_of(file) is not None)
-    found = [file for file in files if _split_of(file) == split]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(file.name for file in found or files) or f"none of {', '.join(SUFFIXES)}"
-    if found:
-        raise DatasetError(f"--data {data}: split {split} could be {names}: name the file")
+        return [data / named]
+    folders = [data, data / "data", *([data / task.data.config] if task.data.config else [])]
+    for name in dict.fromkeys((split, *(_VALIDATION if split in _VALIDATION else ()))):
+        for folder in folders:
+            files = [file for file in _files_in(folder) if _split_of(file) == name]
+            found = files or [file for file in _files_in(folder / name) if _shard_of(file)]
+            if found:
+                return _one_table(found, split)
+    has = ", ".join(file.name for folder in folders for file in _files_in(folder))
+    has = has or f"none of {', '.join(SUFFIXES)}"
     raise DatasetError(
-        f"--data {data}: no file for split {split}, such as {task.task}_{split}.json (has: {names})"
+        f"--data {data}: no file for split {split}, such as {task.task}_{split}.json (has: {has})"
     )
 
 
+def _one_table(files: list[Path], split: str) -> list[Path]:
+    """One file, or the shards of one table in their order. Raises DatasetError: these are neither,
+    or a shard is missing."""
+    shards = [_shard_of(file) for file in files]
+    tables = {
+        (shard["prefix"], shard["total"], suffix_of(file)) if shard else (file.name,)
+        for shard, file in zip(shards, files, strict=True)
+    }
+    names, folder = ", ".join(file.name for file in files), files[0].parent
+    if len(tables) > 1:
+        raise DatasetError(f"--data {folder}: split {split} could be {names}: name the file")
+    total = int(shards[0]["total"] or len(files)) if shards[0] else 1
+    if len(files) != total:
+        raise DatasetError(
+            f"--data {folder}: of {total} shards of split {split} only {names} are there"
+        )
+    return sorted(files, key=lambda file: int(shard["number"]) if (shard := _shard_of(file)) else 0)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if suffix_of(file) and file.is_file())
+
+
+def _stem(file: Path) -> str:
+    return file.name[: -len(suffix_of(file) or "") or None]
+
+
+def _shard_of(file: Path) -> re.Match[str] | None:
+    return _SHARD.fullmatch(_stem(file))
+
+
 def _split_of(file: Path) -> str:
-    """`train` of `train.jsonl`, `cqa_train.json` and `my-train.csv`."""
-    stem = file.name.removesuffix(suffix_of(file) or "")
+    """`train` of `train.jsonl`, `cqa_train.json`, `my-train.csv`, `train-00000-of-00002.csv`."""
+    shard = _shard_of(file)
+    stem = shard["prefix"] if shard and shard["total"] else _stem(file)
     return stem.replace("-", "_").rsplit("_", 1)[-1]
 
 
-def _local(path: Path) -> Source:
-    read = reader_of(path)
-
+def _local(paths: list[Path]) -> Source:
     def rows() -> Iterator[RawRow]:
-        try:
-            yield from read(path)
-        except OSError as error:
-            raise _unreadable(path, error) from None
+        for path in paths:
+            yield from read_file(path)
 
     def count() -> int:
         return sum(1 for _ in rows())
 
-    return Source(name=str(path), rows=rows, count=count, digest=_sha256(path))
+    digests = [_sha256(path) for path in paths]
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return Source(
+        name=f"{paths[0]}{more}",
+        rows=rows,
+        count=count,
+        digest=digests[0]
+        if len(digests) == 1
+        else hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+        remarks=tuple(f"{path}: {remark}" for path in paths[:1] for remark in remarks_on(path)),
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -121,4 +181,4 @@ def _hub(name: str, task: TaskSpec, split: str) -> Source:
 
     # A stream has no content to hash before it is read: the name stands for it.
     digest = hashlib.sha256(f"hub {name} {config} {hub_split}".encode()).hexdigest()
-    return Source(name=f"hub:{name}", rows=rows, count=lambda: None, digest=digest)
+    return Source(name=f"hub:{name}", rows=rows, count=lambda: None, digest=digest, is_local=False)

@@ -6,6 +6,7 @@ few different values                                                   classes
 anything else                                                          text
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stepdistill.annotator.dataset.files import reader_of
+from stepdistill.annotator.dataset.files import read_file
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.kinds.kind import whole_number
 from stepdistill.common.kinds.multi import list_text, parts_of
 from stepdistill.common.kinds.number import number_in
 from stepdistill.common.kinds.registry import kind_of
@@ -26,6 +28,7 @@ _ROWS_OF_A_CLASS = 3  # of more values it takes so many rows to each, or they ar
 _LEAST_SETS = 2  # rows with several parts: one alone may be a name with a comma
 # Scales that ratings are usually on.
 _SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
+_INTEGER = re.compile(r"[-+]?\d+(?:\.0+)?")
 _TOLERANCE = 0.1  # of the values' range: what is no further from the gold label is right
 
 
@@ -38,14 +41,24 @@ class LabelColumn:
     label: LabelSpec
     why: str  # what the kind was taken from, for people
 
+    def by_label(self, rows: Mapping[str, int]) -> Counter[str]:
+        """Rows by the values of the column, by label."""
+        counted = Counter[str]()
+        for value, n in rows.items():
+            counted[value if value in self.counts else whole_number(value)] += n
+        return counted
+
 
 def label_column(file: Path, column: str, kind: LabelKind | None = None) -> LabelColumn:
     """One pass over the file. kind: None to go by the values.
 
     Raises DatasetError: no row has a label, or the values are not of that kind.
     """
-    values = Counter(list_text(row.get(column)).strip() for row in reader_of(file)(file))
+    values = Counter(list_text(row.get(column)).strip() for row in read_file(file))
     unlabelled = values.pop("", 0)
+    if all(_INTEGER.fullmatch(value) for value in values):
+        # A gap in a column of integers makes fractions of them: `1.0` is the class 1.
+        values = Counter(whole_number(value) for value in values.elements())
     if not values:
         raise DatasetError(f"{file}: column {column} is empty: label some rows to judge by")
     counts = dict(values.most_common())

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-import orjson
 import yaml
 
-from stepdistill.annotator.dataset.files import RawRow, reader_of
+from stepdistill.annotator.dataset.files import RawRow, json_line, read_file
 from stepdistill.annotator.prompt.template import TemplateFile
 from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.common.errors import DatasetError, PromptError
@@ -27,7 +26,7 @@ from stepdistill.common.uniform import uniform_of
 
 SPLITS = ("train", "valid", "test")
 _SEED = 1  # of the splits; fixed, so that the same file always makes the same splits
-_RESERVED = re.compile(r"[.\[\]{}]")  # `answer.text`, `choices[0]`: paths into a row, not columns
+_RESERVED = re.compile(r"[{}]")  # `{a} {b}`: a text made of columns, and no column
 _TEMPLATES = Path(__file__).parent / "new-task-templates.txt"
 _MIX = """\
 # Label and rationale of a row come from the same answer: one request a row. A teacher that takes no
@@ -36,8 +35,8 @@ label: {structured: 1.0}
 rationale: {structured: 1.0}
 """
 _ID = re.compile(
-    # `id`, `ticket_id`, `row-uuid`, `index`; `ticketId`; what pandas calls a column without a name
-    r"(?:^|[_ -])(?i:id|uid|uuid|guid|index|idx)$|[a-z]I[dD]$|^Unnamed: \d+$"
+    # `id`, `ticket_id`, `row-uuid`, `index`; `ticketId`; what pandas calls columns without a name
+    r"(?:^|[_ -])(?i:id|uid|uuid|guid|index|idx)$|[a-z]I[dD]$|^Unnamed: \d+$|^__index_level_\d+__$"
 )
 
 
@@ -77,7 +76,7 @@ def find_columns(file: Path, label: str, texts: Sequence[str], row_id: str | Non
     texts: empty for all columns but label and those that look like ids, which are no words to
     judge by. row_id: None for `id`, if it is there.
     """
-    first = next(reader_of(file)(file), None)
+    first = next(read_file(file), None)
     if first is None:
         raise DatasetError(f"{file}: holds no row")
     if row_id is None and "id" in first and "id" not in (label, *texts):
@@ -93,7 +92,7 @@ def find_columns(file: Path, label: str, texts: Sequence[str], row_id: str | Non
         chosen, left_out = left_out, ()
     for column in (label, *chosen, *ids):
         if _RESERVED.search(column):
-            raise DatasetError(f"{file}: rename the column {column}: no dots, brackets or braces")
+            raise DatasetError(f"{file}: rename the column {column}: no braces")
     if not chosen or label in chosen:
         raise DatasetError(f"{file}: the text's columns must be others than the label's ({label})")
     return Columns(label=label, texts=chosen, id=row_id, left_out=left_out)
@@ -158,11 +157,11 @@ def write_splits(
     parts = {split: path.with_suffix(".part") for split, path in paths.items()}
     with ExitStack() as stack:
         files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
-        for row in reader_of(file)(file):
+        for row in read_file(file):
             label = list_text(row.get(columns.label)).strip()
             split = _split(columns.text_of(row), shares) if label else "train"
             counts[split][label] += 1
-            files[split].write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE, default=str))
+            files[split].write(json_line(row))
     for split, part in parts.items():
         part.replace(paths[split])
     return counts

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import uvloop
 
@@ -19,7 +20,13 @@ from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.reading.record import UNREACHED
 from stepdistill.annotator.run.first_answers import FirstAnswers
-from stepdistill.annotator.run.planning import PreparedRun, make_plans, prepare_run, warnings
+from stepdistill.annotator.run.planning import (
+    PreparedRun,
+    make_plans,
+    prepare_run,
+    row_warnings,
+    warnings,
+)
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.structured import recall_formats
@@ -70,6 +77,8 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
     config = prepared.settings
     for line in warnings(plans):
         output.warn(line)
+    for remark in chain.from_iterable(plan.source.remarks for plan in plans):
+        output.say(remark)
     done = _already_done(config, plans)
     if done:
         return _result(prepared, done, Progress(), already_done=True)
@@ -147,8 +156,13 @@ def _settle(
     config = prepared.settings
     look = FirstAnswers([(split.plan, split.rules) for split in splits], config)
 
+    unchecked = {split.plan.split: split.plan for split in splits}
+
     def settle(unanswered: list[Unanswered]) -> None:
         if unanswered and not config.offline:
+            plans = [unchecked.pop(each.plan.split, None) for each in unanswered]
+            for line in row_warnings(filter(None, plans)):
+                output.warn(line)
             # Half of all imports: only where somebody is asked.
             from stepdistill.annotator.run.ask import ask
 

@@ -4,9 +4,11 @@ What can be wrong with task, prompts, rows or address is found here, before a re
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.model_options import load_options
@@ -151,6 +153,13 @@ def warnings(plans: list[Plan]) -> list[str]:
             if plan.options.apply(each.options).get("temperature") == 0
         ]
     return [line for line in told if line is not None]
+
+
+def row_warnings(plans: Iterable[Plan]) -> Iterator[str]:
+    """What a person should know of the rows before they are paid for. Raises DatasetError."""
+    for plan in plans:
+        if plan.source.is_local:  # others would be fetched once more
+            yield from row_remarks(plan.task, plan.source, plan.split, plan.samples)
 
 
 def _check_url(url: str) -> None:

@@ -4,6 +4,7 @@ A task's label spec names its kind; `registry.kind_of` makes it. Reading, scorin
 simulator and the student ask the kind and never what it is called.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 from stepdistill.common.labels import plain
 from stepdistill.common.task import LabelKind, LabelSpec, Scalar
 
+_WHOLE = re.compile(r"[-+]?\d+\.0+")
 Answered = tuple[str | None, str]
 """(what was answered, None where nothing could be read; the gold label)."""
 
@@ -112,11 +114,18 @@ def text_of(value: object) -> str:
 
 
 def class_of(spec: LabelSpec, text: str) -> str | None:
-    """The class whose name this is, or that has it among its gold values."""
+    """The class whose name this is, or that has it among its gold values. `1.0` is 1 where nothing
+    is called `1.0`: a column of integers with a gap comes as fractions."""
     for name, each in spec.classes.items():
         if plain(name) == plain(text) or any(_is_value(gold, text) for gold in each.gold):
             return name
-    return None
+    whole = whole_number(text)
+    return class_of(spec, whole) if whole != text else None
+
+
+def whole_number(text: str) -> str:
+    """`1` for `1.0`; any other text as it is."""
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def _is_value(gold: Scalar, text: str) -> bool:
