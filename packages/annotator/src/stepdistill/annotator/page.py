@@ -3,6 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
+from stepdistill.common.terminal import visible
+
 _SHARED = Path(__file__).parent / "templates"
 
 
@@ -11,9 +13,11 @@ def rendered(template: Path, **values: object) -> str:
     script."""
     import jinja2  # a tenth of a second to import: only where a page is written
 
+    is_page = template.name.endswith(".html.jinja")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, _SHARED]),
-        autoescape=template.name.endswith(".html.jinja"),
+        autoescape=is_page,
+        finalize=_seen if is_page else None,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -21,6 +25,11 @@ def rendered(template: Path, **values: object) -> str:
     )
     environment.filters.update(usd=usd, percent=percent, n="{:,}".format)
     return environment.get_template(template.name).render(**values)
+
+
+def _seen(value: object) -> object:
+    """Texts with what marks their direction shown: a teacher's words turn no others round."""
+    return visible(value) if type(value) is str else value  # not what is HTML already
 
 
 def usd(amount: Decimal | float | None) -> str:

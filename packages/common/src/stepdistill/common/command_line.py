@@ -25,8 +25,10 @@ from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnusedCliTo
 from cyclopts.validators import Number
 
 from stepdistill.common.errors import ConfigError, DistillError
+from stepdistill.common.terminal import one_line, write_any_letter
 
 _CONFIG = "--config"
+_UNREADABLE = (OSError, UnicodeError, ValueError, RecursionError)
 PATH_OR_NAME = "path or name"
 """Marks an option whose text may be a path: in a settings file it is one where that is there."""
 Layer = Callable[[App, tuple[str, ...], ArgumentCollection], None]
@@ -178,6 +180,7 @@ def call(app: App, words: Sequence[str], *layers: Layer) -> Any:
 
     layers: of options, each below the ones before it; the command line and its --config go first.
     """
+    write_any_letter()
     path = _config_file(words)
     file = _SettingsFile(path, must_exist=True, use_commands_as_keys=False) if path else None
     app.config = (*((file,) if file else ()), *layers)
@@ -210,8 +213,14 @@ def exit_code_of(app: App, words: Sequence[str]) -> int:
     try:
         done = call(app, words)
     except DistillError as error:
-        sys.stderr.write(f"{app.name[0]}: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"{app.name[0]}: {one_line(str(error))}\n")
         return error.exit_code
+    except OSError as error:  # such as a name that is too long for a file
+        if error.filename is None:
+            raise
+        what = f"{error.filename}: {error.strerror}"
+        sys.stderr.write(f"{app.name[0]}: {one_line(what)}\n")
+        return DistillError.exit_code
     return done if isinstance(done, int) else 0
 
 
@@ -283,7 +292,7 @@ class _SettingsFile(cyclopts.config.Yaml):
     def _content(self) -> dict[str, object]:
         try:
             return dict(self.config)
-        except (OSError, UnicodeError, ValueError, TypeError, CycloptsError) as error:
+        except (*_UNREADABLE, TypeError, CycloptsError) as error:
             raise ConfigError(
                 f"{_CONFIG} {self.path}: not a YAML mapping of options, as `samples: 500` ({error})"
             ) from None

@@ -14,6 +14,7 @@ from cyclopts import App
 
 from stepdistill.common import command_line
 from stepdistill.common.errors import DistillError
+from stepdistill.common.terminal import visible
 from stepdistill.trainer.commands import COMMANDS
 from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.settings.train import preset_below
@@ -94,5 +95,5 @@ def _say_once(line: str) -> None:
     """
     if os.environ["RANK"] != "0":
         time.sleep(_SILENCE_S)
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{visible(line)}\n")
     sys.stderr.flush()

@@ -129,7 +129,7 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
     with writing(config.output):
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)
         report.write_results(config, inputs.fingerprint, inputs.counts, found)
-    report.show(Console(), scores, config.output)
+    report.show(Console(markup=False, emoji=False), scores, config.output)
 
 
 def _resolved(config: TrainSettings, world: World) -> TrainSettings:

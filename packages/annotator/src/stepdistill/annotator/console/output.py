@@ -4,22 +4,25 @@ Progress goes to standard error, results to standard output, so that a pipe gets
 """
 
 import asyncio
+import json
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import orjson
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from stepdistill.annotator.console.rates import CostMeter, ProgressRates
 from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.common.terminal import visible
 
 _LINE_EVERY_S = 10.0
 _SAY_EVERY_S = 5.0
@@ -29,14 +32,33 @@ _PIPED_WIDTH = 200
 _Endless = Coroutine[Any, Any, None]
 
 
+class _PlainConsole(Console):
+    """A console that shows texts as they are: `[bold]` is no markup, `:x:` no picture, and a
+    control character is seen and not obeyed, wherever it comes from."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(
+            stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True
+        )
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(visible(text), **how)  # before its width is measured
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
+
 class ConsoleOutput:
     """What a command writes to its terminal. quiet: no progress and no remarks, only results."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         # A pipe has no width: tables are to keep theirs.
         width = None if sys.stdout.isatty() else _PIPED_WIDTH
-        self._out = Console(highlight=False, soft_wrap=True, width=width)
-        self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._out = _PlainConsole(width=width)
+        self._err = _PlainConsole(stderr=True)
         self._quiet = quiet
 
     @property
@@ -47,11 +69,11 @@ class ConsoleOutput:
     def say(self, line: str) -> None:
         """A remark on the way."""
         if not self._quiet:
-            self._err.print(line, markup=False)
+            self._err.print(line)
 
     def warn(self, line: str) -> None:
         """A warning: shown whether or not remarks are wanted, and easy to see."""
-        self._err.print(f"WARNING: {line}", markup=False, style="bold yellow")
+        self._err.print(f"WARNING: {line}", style="bold yellow")
 
     def progress_line(self, verb: str, total: int | None = None) -> Callable[[int], None]:
         """What says how far a command is, every few seconds; to be called with how much is done."""
@@ -70,11 +92,15 @@ class ConsoleOutput:
 
     def show(self, line: str) -> None:
         """A line of the result."""
-        self._out.print(line, markup=False)
+        self._out.print(line)
 
     def json(self, content: dict[str, object]) -> None:
         """The result as one line for programs."""
-        sys.stdout.write(orjson.dumps(content).decode() + "\n")
+        try:
+            line = orjson.dumps(content)
+        except orjson.JSONEncodeError:  # a path that is not UTF-8, an integer above 64 bits
+            line = json.dumps(content).encode()
+        self.data(line + b"\n")  # programs read UTF-8, whatever the terminal does
 
     def data(self, content: bytes) -> None:
         """A result for programs, untouched."""
@@ -93,7 +119,7 @@ class ConsoleOutput:
             while True:
                 await asyncio.sleep(_LINE_EVERY_S)
                 rates.look()
-                self._err.print(rates.line(), markup=False)
+                self._err.print(rates.line())
 
         return self._meanwhile(_bar(rates), _BAR_EVERY_S, tell)
 
@@ -108,7 +134,7 @@ class ConsoleOutput:
                 await asyncio.sleep(_LINE_EVERY_S)
                 if line() != last:
                     last = line()
-                    self._err.print(last, markup=False)
+                    self._err.print(last)
 
         return self._meanwhile(table, _TABLE_EVERY_S, tell)
 

@@ -80,7 +80,7 @@ def evaluate(settings: CompareSettings) -> None:
     if settings.json:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
         settings.json.write_bytes(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
-    _show(Console(), found)
+    _show(Console(markup=False, emoji=False), found)
 
 
 def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:

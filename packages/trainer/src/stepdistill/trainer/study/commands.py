@@ -75,7 +75,9 @@ def _sweep(settings: SweepSettings) -> None:
     if settings.print_commands:
         sys.stdout.writelines(f"{line}\n" for line in command_lines(missing, launcher))
         return
-    console = Console(stderr=not settings.status, highlight=False, soft_wrap=True)
+    console = Console(
+        stderr=not settings.status, highlight=False, soft_wrap=True, markup=False, emoji=False
+    )
     clock = Clock(plan.runs)
     show_runs(console, plan, clock)
     if plan.repeated:
@@ -151,7 +153,7 @@ def _show_held(file: Tracking, done: str) -> None:
     """What was done, and what the tracking file holds now."""
     counts = Counter(run.source for run in file.runs(hand_entered=True))
     held = ", ".join(f"{count} {source}" for source, count in sorted(counts.items()))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print(f"{done}\n{file.path} holds {held or 'no run'}")
 
 

@@ -28,7 +28,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
     def __init__(self, steps: int, done: int, *, quiet: bool) -> None:
         self._steps, self._done = steps, done
         self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._began = self._shown = time.monotonic()
         self._loss = self._valid = "-"
         self._bar = Progress(
