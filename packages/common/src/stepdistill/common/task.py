@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from stepdistill.common.placeholders import is_name
 
 LabelKind = Literal["classes", "options", "equation", "text", "multi", "number"]
+LONGEST_NAME = 100  # of a task: it is a folder's, too
 Scalar = str | int | float | bool | None
 NO_CLASS = "none"  # what a label of kind `multi` says that names no class
 # What goes with which kinds, and whether it must be there.
@@ -118,7 +119,8 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")  # `anli1`, `my-task`
+    # `anli1`, `my-task`
+    task: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=LONGEST_NAME)
     title: str = ""
     source: str = ""  # where the dataset is from, for people
     data: DataSpec = DataSpec()

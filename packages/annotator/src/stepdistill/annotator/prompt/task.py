@@ -6,13 +6,14 @@ from pathlib import Path
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
 from stepdistill.common.placeholders import unknown_placeholders
-from stepdistill.common.task import TaskSpec
+from stepdistill.common.task import LONGEST_NAME, TaskSpec
 
 
 def load_task(prompts: Path, name: str) -> TaskSpec:
     """The task of this name. Raises PromptError naming the file, the field and the remedy."""
     path = prompts / name / "task.yaml"
-    if not path.is_file():
+    if len(name) > LONGEST_NAME or not path.is_file():
+        name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
         known = sorted(file.parent.name for file in prompts.glob("*/task.yaml"))
         raise PromptError(f"no task {name} in {prompts} (has: {', '.join(known) or 'none'})")
     task = read_yaml(path, TaskSpec)

@@ -11,6 +11,7 @@ from stepdistill.annotator.settings.rows import PROMPTS
 from stepdistill.annotator.settings.run import StoreSettings
 from stepdistill.common.command_line import Settings, between, options
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.task import LONGEST_NAME
 
 _DATA_OF_TASK = Path("data/TASK")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # tickets, my-task_2
@@ -45,8 +46,11 @@ class NewSettings(Settings):
 
     def check(self) -> None:
         super().check()
-        if not _NAME.fullmatch(self.task):
-            raise ConfigError(f"task {self.task}: small letters, digits, - and _")
+        if not _NAME.fullmatch(self.task) or len(self.task) > LONGEST_NAME:
+            raise ConfigError(
+                f"task {self.task[:LONGEST_NAME]}: small letters, digits, - and _, at most "
+                f"{LONGEST_NAME}"
+            )
         if self.valid + self.test >= 1:
             raise ConfigError(
                 f"--valid {self.valid:g} --test {self.test:g}: nothing is left to train on"
