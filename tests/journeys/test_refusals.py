@@ -129,3 +129,129 @@ async def test_a_run_whose_rows_were_all_missed_ends_as_one_to_go_on_with(
     assert done.code == 3
     assert "no row gave a record: teacher_unavailable: 3" in last_line(done)
     assert "the same command asks again" in last_line(done)
+
+
+KEY_IN_A_LIST = [{"error": {"code": 400, "message": "the API key is not a valid one"}}]
+NO_PAGE = b"<!DOCTYPE html><title>Request refused</title><h1>Not let through</h1>"
+
+
+@pytest.mark.parametrize(
+    ("refused", "words", "most"),
+    [
+        (refusal("400 Bad Request", KEY_IN_A_LIST), ("API key is not a valid one",), 1),
+        (refusal("403 Forbidden", an_error("Your account may not do this")), ("account",), 1),
+        (refusal("403 Forbidden", NO_PAGE, "Content-Type: text/html"), ("Request refused",), 64),
+        (refusal("422 Unprocessable", {"detail": "no field x"}), ("no field x",), 64),
+        (
+            refusal("400 Bad Request", an_error("Unsupported parameter: 'temperature'")),
+            ("temperature", "leave_out", "models.yaml"),
+            1,
+        ),
+    ],
+)
+async def test_what_every_row_is_refused_for_ends_the_run(
+    annotate: Annotate, tmp_path: Path, refused: Say, words: tuple[str, ...], most: int
+) -> None:
+    (tmp_path / "prompts/mood/templates.yaml").write_text(
+        TEMPLATES.replace('{text}"}', '{text}", options: {temperature: 0}}')
+    )
+    async with teacher_of(lambda _n, _: refused) as teacher:
+        done = await run(annotate, teacher)
+    assert done.code == 2, done.err
+    for word in words:
+        assert word in last_line(done)
+    assert "<" not in last_line(done)
+    assert len(teacher.requests) <= most
+    assert not (tmp_path / "runs/mood/train").exists()
+
+
+@pytest.mark.parametrize("with_numbers", [True, False])
+async def test_refusals_that_differ_in_what_they_quote_are_alike(
+    annotate: Annotate, with_numbers: bool
+) -> None:
+    def saying(n: int, _: object) -> Say:
+        words = f"'text number {n}' is refused (request req_{n}x)" if with_numbers else "x" * n
+        return refusal("400 Bad Request", an_error(words))
+
+    async with teacher_of(saying) as teacher:
+        done = await run(annotate, teacher, "--concurrency", "4")
+    assert done.code == 2
+    assert f"the first {20 if with_numbers else 60} requests were" in last_line(done)
+    assert "none was answered" in last_line(done)
+    assert len(teacher.requests) <= (24 if with_numbers else 64)
+
+
+async def test_a_refused_row_never_keeps_a_run_from_its_end(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    """A firewall that minds one text in three, the first among them; and so again the next time."""
+    page = refusal("403 Forbidden", NO_PAGE, "Content-Type: text/html")
+    async with teacher_of(lambda n, _: page if n % 3 == 0 else JOYFUL) as teacher:
+        done = [await run(annotate, teacher, rows=90) for _ in range(2)]
+    assert [each.code for each in done] == [0, 0], done[1].err
+    lines = rejects(tmp_path)
+    assert {line["reason"] for line in lines} == {"content_refused"}
+    assert len(lines) == 30
+    assert "Request refused" in str(lines[0]["detail"])
+    assert len(teacher.requests) == 90 + 30
+
+
+async def test_a_key_that_is_withdrawn_meanwhile_ends_the_run(annotate: Annotate) -> None:
+    no_key = refusal("403 Forbidden", an_error("The API key was revoked"))
+    async with teacher_of(lambda n, _: JOYFUL if n < 30 else no_key) as teacher:
+        done = await run(annotate, teacher, "--concurrency", "4")
+    assert done.code == 2
+    assert "API key was revoked" in last_line(done)
+    assert 50 <= len(teacher.requests) <= 60
+
+
+def takes_only(name: str) -> Saying:
+    """A teacher that knows one of the names of the limit on the answer's length."""
+
+    def saying(_: int, request: dict[str, object]) -> Say:
+        wrong = next(field for field in request if field.startswith("max_") and field != name)
+        return refusal(
+            "400 Bad Request",
+            an_error(
+                f"Unsupported parameter: '{wrong}'", code="unsupported_parameter", param=wrong
+            ),
+        )
+
+    return lambda n, request: JOYFUL if name in request else saying(n, request)
+
+
+async def test_a_limit_that_is_refused_is_named_otherwise_once_and_for_all(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    async with teacher_of(takes_only("max_completion_tokens")) as teacher:
+        done = await run(annotate, teacher, "--concurrency", "8", rows=40)
+        assert done.code == 0, done.err
+        refused = len(teacher.requests) - 40
+        more = await run(annotate, teacher, "--concurrency", "8", "--json", rows=60)
+        words = ("mood", "--data", "rows.jsonl", "--template", "one", "--teacher", "t")
+        to = ("--base-url", teacher.base_url, "--body")
+        shown = await asyncio.to_thread(annotate, "prompts", "render", *words, *to)
+    assert 1 <= refused <= 8
+    assert "refuses max_tokens" in done.err
+    assert done.err.count("max_completion_tokens instead; the store remembers it") == 1
+    assert (more.json["asked"], more.json["cached"], more.json["records"]) == (20, 40, 60)
+    assert len(teacher.requests) == 40 + refused + 20
+    assert "instead" not in more.err
+    assert "max_completion_tokens" in json.loads(shown.out)
+    assert not (tmp_path / "runs/mood/train/rejects.jsonl").read_text()
+
+
+async def test_an_older_server_gets_the_older_name(annotate: Annotate, tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text("models: {t: {limit_name: max_completion_tokens}}")
+    async with teacher_of(takes_only("max_tokens")) as teacher:
+        done = await run(annotate, teacher, "--models", "models.yaml", rows=10)
+    assert done.code == 0, done.err
+    assert "asked with max_tokens instead" in done.err
+
+
+async def test_a_server_that_takes_neither_name_is_left(annotate: Annotate) -> None:
+    async with teacher_of(takes_only("no such name")) as teacher:
+        done = await run(annotate, teacher, rows=10)
+    assert done.code == 2
+    assert "takes neither max_tokens nor max_completion_tokens" in last_line(done)
+    assert len(teacher.requests) <= 10

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.errors import (
+    AgainLater,
     ModelGone,
     NotAuthorised,
     QuotaSpent,
@@ -81,14 +82,19 @@ async def test_tries_used_up_cost_the_row_and_not_the_run(a_run: Asking, tmp_pat
         assert (run.progress.asked, run.progress.failed) == (1, 1)
 
 
-async def test_a_longer_wait_than_the_budget_is_not_begun(a_run: Asking, tmp_path: Path):
+async def test_a_longer_wait_than_the_budget_ends_the_run_and_costs_no_row(
+    a_run: Asking, tmp_path: Path
+):
     async with (
-        simulator(Fault.RATE_LIMITED, retry_after_s=900) as server,
+        simulator(None, Fault.RATE_LIMITED, retry_after_s=21_600) as server,
         a_run(tmp_path, server.base_url) as run,
     ):
-        await asyncio.wait_for(run.ask([a_request()]), 2)
+        with pytest.raises(AgainLater, match=r"429.*again in 6 h \(at \d\d:\d\d") as stopped:
+            await asyncio.wait_for(run.ask(several(50)), 2)
 
-        assert isinstance(run.outcome(a_request()), Failure)
+        assert stopped.value.exit_code == 3
+        assert [run.outcome(request) for request in several(3)[1:]] == [None, None]
+    assert len(server.log.entries) == 2
 
 
 async def test_a_bad_request_costs_its_row_alone_and_is_not_tried_again(

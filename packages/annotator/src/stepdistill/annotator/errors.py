@@ -11,7 +11,7 @@
         Forbidden                       the row's, or the run's: the engine knows which
         NotFound                        of a batch or a file: what it means, its reader knows
         NotAuthorised  QuotaSpent  ModelGone  Unreachable  TeacherDown  CeilingReached
-        AnswersUnread
+        AnswersUnread  RequestsRefused  AgainLater
                                            the run stops: one line, resumable
         BatchRefused  BatchLost
 
@@ -244,6 +244,16 @@ class TeacherDown(RunStopped):
 
 class ModelGone(RunStopped):
     """The model does not exist, or no longer."""
+
+
+class RequestsRefused(RunStopped):
+    """Nobody was answered: what is refused is in every request."""
+
+
+class AgainLater(RunStopped):
+    """The teacher names a time to come back at, and it is further away than a run waits."""
+
+    exit_code = 3
 
 
 class AnswersUnread(RunStopped):

@@ -10,6 +10,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.rejection import ANSWER, shortened
+from stepdistill.annotator.run.limit_name import recall_limit_name
 from stepdistill.annotator.run.planning import make_plans, teacher_spec, warnings
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.console import JSON, JsonSettings
@@ -50,6 +51,7 @@ def render_command(settings: RenderSettings, console: JsonSettings = JSON) -> No
     if (config.store / "data.mdb").exists():
         with ResponseStore.open(config.store, write=False) as store:
             recall_formats(store, [plan])
+            spec = recall_limit_name(store, spec)
     planned = _planned(plan, settings.row)
     rendered = [_rendered(spec, config.store, planned, request) for request in planned.requests]
     if settings.body:

@@ -8,13 +8,14 @@ models:
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 
 LimitName = Literal["max_tokens", "max_completion_tokens"]
+LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
 
 
 class ModelOptions(BaseModel):

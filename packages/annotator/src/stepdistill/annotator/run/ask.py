@@ -15,13 +15,19 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain, islice
 from typing import Protocol
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import batch_line, batch_table
-from stepdistill.annotator.errors import BatchesLeft, FormatRefused, Interrupted, RunStopped
+from stepdistill.annotator.errors import (
+    BatchesLeft,
+    FormatRefused,
+    Interrupted,
+    ParameterRefused,
+    RunStopped,
+)
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.prices import Tariff
@@ -29,6 +35,7 @@ from stepdistill.annotator.money.reservations import check_bodies, reservations_
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
 from stepdistill.annotator.run.first_answers import FirstAnswers
+from stepdistill.annotator.run.limit_name import recall_limit_name, with_other_limit_name
 from stepdistill.annotator.run.planning import PreparedRun
 from stepdistill.annotator.run.run_notes import plans_of
 from stepdistill.annotator.run.structured import (
@@ -80,21 +87,27 @@ async def ask(
     """Settle every request. Raises RunStopped, StoreError, Interrupted; answers are stored.
 
     rehearsed: who answers where the teacher is the embedded simulator. A teacher that refuses the
-    format of structured answers is asked anew without it.
+    format of structured answers is asked anew without it, and one that refuses the name of the
+    limit with the other name.
     """
     plans, cached = [each.plan for each in unanswered], progress.cached
     if run.settings.max_cost_usd is not None:
         check_bodies(plans, run.tariff)
     recall_formats(store, plans)
+    first = teacher = recall_limit_name(store, run.teacher)
     while True:
+        run = replace(run, teacher=teacher)
         try:
             await _ask(run, unanswered, store, console, progress, rehearsed)
             refused = refused_in_batch(store, plans) if run.settings.batch_api else None
+            if refused is None:
+                return
+            line = remember_refusal(store, plans, refused)
         except FormatRefused as error:
-            refused = error
-        if refused is None:
-            return
-        console.warn(remember_refusal(store, plans, refused))
+            line = remember_refusal(store, plans, error)
+        except ParameterRefused as error:
+            teacher, line = with_other_limit_name(store, teacher, first, error)
+        console.warn(line)
         progress.cached = cached  # all requests are looked up anew
 
 
@@ -168,6 +181,7 @@ async def _context(
                 ledger=Ledger(store),
                 report=BatchReporter(events, console.say),
                 heard=FormatWatch(say=console.warn).heard,
+                answered_before=lambda: progress.cached > 0,
             )
 
 

@@ -1,6 +1,5 @@
 """What a command ends with: the counts, the cost, why rows were rejected, where things lie."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +13,9 @@ from stepdistill.annotator.reading.rejection import shortened
 from stepdistill.annotator.run.pipeline import RunResult
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED
+from stepdistill.annotator.teacher.refusals import gist
 from stepdistill.common.manifest import REJECTS_NAME, Manifest
 
-# What differs between refusals of one kind: 'what is quoted', and words with a digit in them, such
-# as numbers, dates, and the server's own name for a request (req_8fK2).
-_QUOTED = re.compile(r"""(?<!\w)'[^']*'(?!\w)|"[^"]*"|`[^`]*`|[“„«‘][^”“»’]*[”“»’]""")
-_WITH_DIGITS = re.compile(r"\S*\d\S*")
 _NAMED_ROWS = 5
 _SHOWN_ANSWER = 80  # characters
 _MOST_DETAILS = 1_000  # of different gist that are counted: what comes after is rare
@@ -209,8 +205,3 @@ def _uncounted(n: int) -> str:
         f", and what {n:,} answer{' costs whose' if n == 1 else 's cost whose'} tokens the teacher "
         "did not name (--max-cost counts the worst)"
     )
-
-
-def gist(text: str) -> str:
-    """What refusals of one kind have in common: their words without numbers and quoted parts."""
-    return " ".join(_WITH_DIGITS.sub("", _QUOTED.sub("", text)).split())

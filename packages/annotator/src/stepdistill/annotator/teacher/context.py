@@ -43,3 +43,5 @@ class AskContext:
     events: EventLog
     reservations: Reservations | None = None  # None where no ceiling is set
     heard: Callable[[Request, Answer], None] | None = None  # is told every answer as it comes
+    # Whether the store has answers to what is asked: so the teacher takes such requests.
+    answered_before: Callable[[], bool] = lambda: False

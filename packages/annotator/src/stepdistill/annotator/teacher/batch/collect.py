@@ -20,10 +20,12 @@ from stepdistill.annotator.errors import (
     ConnectionLost,
     NotFound,
     Overloaded,
+    ParameterRefused,
     RunStopped,
     TeacherError,
     Transient,
 )
+from stepdistill.annotator.plan.model_options import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.value import KEY_BYTES
 from stepdistill.annotator.teacher.batch.api import BatchApi, CutOffError, download_lines
@@ -37,6 +39,7 @@ from stepdistill.annotator.teacher.batch.part import (
 from stepdistill.annotator.teacher.error_reply import error_of
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.annotator.teacher.refusals import Refusals
 from stepdistill.annotator.teacher.reply import read_answer
 
 TRIES, ANY_TRIES = 3, 255
@@ -111,6 +114,8 @@ class CollectCounts:
     """What becomes of a part's requests. Pure: its methods say what is to be stored of each."""
 
     max_tries: int  # how often a request may be asked in batches
+    refusals: Refusals  # of this run: whether its requests are all refused
+    limit_name: LimitName = "max_tokens"  # that is asked with now
     tries: dict[bytes, int]  # the requests in the order of their lines -> how often each was asked
     progress: Progress  # is told what is asked again
     seen: set[bytes] = field(default_factory=set[bytes])  # those that a line was about
@@ -122,7 +127,7 @@ class CollectCounts:
     refused: set[bytes] = field(default_factory=set[bytes])
     causes: Counter[str] = field(default_factory=Counter[str])  # why, of those to be asked again
     odd: Counter[str] = field(default_factory=Counter[str])  # what ought not to be
-    stop: RunStopped | None = None  # why the run cannot go on, e.g. a quota is used up
+    stop: TeacherError | None = None  # why the run cannot go on, e.g. a quota is used up
 
     def take(self, key: bytes, outcome: Answer | TeacherError) -> Answer | Failure | None:
         """An answer always counts, an error only where nothing was heard before."""
@@ -133,6 +138,7 @@ class CollectCounts:
             for others in (self.failed, self.unheard, self.refused):
                 others.discard(key)
             self.answered.add(key)
+            self.refusals.answered()
             return outcome
         if outcome.may_be_paid:
             self.unheard.add(key)
@@ -141,14 +147,22 @@ class CollectCounts:
         if key in self.failed or key in self.again:
             return None
         cause = type(outcome).__name__
-        if isinstance(outcome, RunStopped):
-            self.stop = self.stop or outcome
+        if isinstance(outcome, RunStopped) or self._is_of_old(outcome):
+            if isinstance(outcome, RunStopped):
+                self.stop = self.stop or outcome
             self.again[key] = self.tries[key] - 1  # nobody asked it: it is no try
             self.causes[cause] += 1
             return None
         if isinstance(outcome, Transient):
             return self.ask_again(key, str(outcome), cause)
+        self.stop = self.stop or self.refusals.refused(outcome)
         return self.fail(key, outcome.reason, str(outcome))
+
+    def _is_of_old(self, error: TeacherError) -> bool:
+        """Whether a batch was sent before the name of its limit was found to be refused."""
+        if not isinstance(error, ParameterRefused):
+            return False
+        return error.name in LIMIT_NAMES and error.name != self.limit_name
 
     def ask_again(self, key: bytes, detail: str, cause: str) -> Failure | None:
         """Once more, while there are tries left."""
@@ -188,6 +202,7 @@ class Collector:
         self._api, self._context, self._report = api, context, context.report
         self._error: BaseException | None = None
         self._not_there: Counter[str] = Counter()  # how often a file was not found
+        self._refusals = Refusals(context.teacher, context.answered_before)
 
     async def collect(
         self, part: BatchPart, batch: RemoteBatch, max_tries: int = TRIES
@@ -200,8 +215,12 @@ class Collector:
             max_tries=max_tries,
             tries=dict(zip(keys, context.ledger.tries(keys), strict=True)),
             progress=context.progress,
+            refusals=self._refusals,
+            limit_name=context.teacher.limit_name,
             answered={key for key, is_there in stored if is_there},
         )
+        if counts.answered:
+            self._refusals.answered()
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is not None:
                 await self._take_file(file_id, part.limit, counts)

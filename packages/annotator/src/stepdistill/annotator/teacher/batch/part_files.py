@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Self
 import orjson
 
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm, without_secrets
+from stepdistill.annotator.plan.model_options import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.lock import sync_folder
 from stepdistill.annotator.teacher.batch.api import CHAT
 from stepdistill.annotator.teacher.batch.context import BatchContext
@@ -166,7 +167,7 @@ def _tokens_of(request: Request) -> int:
     return -(-n_bytes // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(request.messages)
 
 
-def read_requests(path: Path, keys: Collection[bytes], limit_name: str) -> Iterator[Request]:
+def read_requests(path: Path, keys: Collection[bytes]) -> Iterator[Request]:
     """The requests with these keys, read back from a part file; none if it is gone."""
     try:
         with path.open("rb") as file:
@@ -174,14 +175,15 @@ def read_requests(path: Path, keys: Collection[bytes], limit_name: str) -> Itera
                 fields: dict[str, Any] = orjson.loads(line)
                 key = bytes.fromhex(fields["custom_id"])
                 if key in keys:
-                    yield _request(key, fields["body"], limit_name)
+                    yield _request(key, fields["body"])
     except FileNotFoundError:
         return
 
 
-def _request(key: bytes, body: dict[str, Any], limit_name: str) -> Request:
+def _request(key: bytes, body: dict[str, Any]) -> Request:
     texts = {message["role"]: message["content"] for message in body.pop("messages")}
-    body.pop(limit_name, None)
+    for name in LIMIT_NAMES:  # the part may have been made before the teacher refused one of them
+        body.pop(name, None)
     model = str(body.pop("model"))
     form = RequestForm(_ANYWHERE, model, body)  # its own key is known, and not made again
     return Request(key=key, system=texts.get("system", ""), user=texts["user"], form=form)
@@ -194,6 +196,15 @@ def is_whole(path: Path, part: BatchPart) -> bool:
             return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
     except OSError:
         return False
+
+
+def names_limit(path: Path, name: LimitName) -> bool:
+    """Whether a part's file has the limit under this name."""
+    try:
+        with path.open("rb") as file:
+            return name in orjson.loads(file.readline())["body"]
+    except (OSError, ValueError, LookupError):
+        return True  # that something else is wrong with it is seen elsewhere
 
 
 def remove_strays(ledger: Ledger) -> None:

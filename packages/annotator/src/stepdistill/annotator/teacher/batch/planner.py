@@ -8,7 +8,12 @@ from pathlib import Path
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.part import BatchPart
-from stepdistill.annotator.teacher.batch.part_files import PartWriter, is_whole, read_requests
+from stepdistill.annotator.teacher.batch.part_files import (
+    PartWriter,
+    is_whole,
+    names_limit,
+    read_requests,
+)
 from stepdistill.annotator.teacher.online.queue import Groups
 
 _GROUP = 256
@@ -72,7 +77,7 @@ class BatchPlanner:
             self._for_online.append((path, keys.keys()))
         elif keys:
             with PartWriter(self._context, self.limit_tokens) as writer:
-                for request in read_requests(path, keys, self._context.teacher.limit_name):
+                for request in read_requests(path, keys):
                     self._add(writer.add(request))
                 self._add(writer.finish())
 
@@ -90,11 +95,14 @@ class BatchPlanner:
         """Give back what cannot be sent or collected any more, before the requests are taken."""
         for part in self._ledger.open_parts():
             path = self._ledger.folder / part.file_name
+            teacher = self._context.teacher
             is_damaged = part.state == "prepared" and not is_whole(path, part)
             if is_damaged:
                 self._report.oddity("part_file_damaged", f"{part.file_name} is written again")
+            is_refused = part.state == "prepared" and not names_limit(path, teacher.limit_name)
             # Batches at an embedded simulator have ended with the process that it was in.
-            if is_damaged or (self._context.teacher.is_embedded and self.asks(part)):
+            is_over = teacher.is_embedded or is_refused
+            if is_damaged or (is_over and self.asks(part)):
                 self.give_back(part)
 
     def asks(self, part: BatchPart) -> bool:
@@ -110,7 +118,7 @@ class BatchPlanner:
     async def online_requests(self) -> AsyncIterator[list[Request]]:
         """The requests that wait to be asked online, by groups."""
         for path, keys in self._for_online:
-            requests = read_requests(path, keys, self._context.teacher.limit_name)
+            requests = read_requests(path, keys)
             while group := list(islice(requests, _GROUP)):
                 yield group
 

@@ -22,10 +22,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from stepdistill.annotator.errors import (
-    Forbidden,
     FormatRefused,
     ModelGone,
-    NotAuthorised,
     PageInstead,
     RateLimited,
     RunStopped,
@@ -47,6 +45,7 @@ from stepdistill.annotator.teacher.online.rate_limiter import RateLimiter
 from stepdistill.annotator.teacher.online.retry import RetryPolicy, is_spared
 from stepdistill.annotator.teacher.online.window import ConcurrencyWindow
 from stepdistill.annotator.teacher.progress import Pause
+from stepdistill.annotator.teacher.refusals import Refusals, again_later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +78,7 @@ class OnlineTeacher:
             first=teacher.first_concurrency,
         )
         self._limiter, self._rate = RateLimiter(teacher.rate_limits, clock), AdaptiveRate(clock)
+        self._refusals = Refusals(teacher, context.answered_before)
         self._breaker = CircuitBreaker(failures.breaker, without_secrets(teacher.base_url), clock)
         self._opened = transport(teacher)
         self._turn = asyncio.Lock()  # one worker waits for the next request, the others behind it
@@ -220,6 +220,7 @@ class OnlineTeacher:
                 if self._limiter.is_named:
                     self._window.limits_named()
             self._heard(started_s)
+            self._refusals.answered(pending.request.form)
             if self._told is not None:
                 self._told(pending.request, outcome)
         except TeacherError as error:
@@ -269,10 +270,9 @@ class OnlineTeacher:
             raise error
         if isinstance(error, RunStopped):
             raise error
-        if not self._progress.asked:
-            _stop_if_unanswered(error, pending)
         wait_s = None
         if isinstance(error, Transient):
+            self._check_wait(error)
             self._slow_down(pending, error, started_s)
             wait_s = self._wait_before_retry(pending, error)
             if error.most_replies is not None:
@@ -281,7 +281,7 @@ class OnlineTeacher:
         else:
             self._heard(started_s)
         if wait_s is None:
-            return Failure(reason=error.reason, detail=str(error))
+            return self._given_up(pending, error)
         cause = type(error).__name__
         self._progress.retry(cause)
         self._events.emit(
@@ -295,6 +295,25 @@ class OnlineTeacher:
         )
         self._queue.put_off(pending, wait_s)
         return None
+
+    def _check_wait(self, error: Transient) -> None:
+        """Raises AgainLater: the teacher names a time that no request waits for."""
+        wait_s = error.retry_after_s
+        if wait_s is not None and wait_s > self._retry.longest_s:
+            raise again_later(error, wait_s)
+
+    def _given_up(self, pending: PendingRequest, error: TeacherError) -> Failure:
+        """The failure that is left of a request. Raises what ends the run with it."""
+        if isinstance(error, PageInstead) and not self._refusals.knows_us:
+            raise ModelGone(
+                f"no teacher is there ({error}): check --base-url (does it end in /v1?)"
+            )
+        # Where nothing whole came back, the breaker decides.
+        if not isinstance(error, Transient) or error.most_replies is not None:
+            stop = self._refusals.refused(error, pending.request.form)
+            if stop is not None:
+                raise stop
+        return Failure(reason=error.reason, detail=str(error))
 
     def _wait_before_retry(self, pending: PendingRequest, error: Transient) -> float | None:
         """Seconds until another try, None where there is none."""
@@ -326,11 +345,3 @@ class OnlineTeacher:
     def _show_limits(self) -> None:
         self._progress.requests_limit = self._limiter.requests.per_minute
         self._progress.tokens_limit = self._limiter.tokens.per_minute
-
-
-def _stop_if_unanswered(error: TeacherError, pending: PendingRequest) -> None:
-    """Raise what an error means before the first answer, when it can hardly be the row's."""
-    if isinstance(error, Forbidden) and error.names_key:
-        raise NotAuthorised(f"the teacher refused the key ({error}): check OPENAI_API_KEY")
-    if isinstance(error, PageInstead) and pending.no_answers:  # the second: no accident
-        raise ModelGone(f"no teacher is there ({error}): check --base-url (does it end in /v1?)")
