@@ -255,3 +255,16 @@ async def test_a_server_that_takes_neither_name_is_left(annotate: Annotate) -> N
     assert done.code == 2
     assert "takes neither max_tokens nor max_completion_tokens" in last_line(done)
     assert len(teacher.requests) <= 10
+
+
+async def test_in_batches_a_part_that_is_refused_alike_is_the_last(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    settings = with_plan(BatchPlan(rows=FaultPlan(rates={Fault.BAD_REQUEST: 1.0})))
+    parts = ("--max-batch-requests", "25", "--enqueued-tokens", "2000")
+    async with simulator(tmp_path, settings) as teacher:
+        done = await run_demo(annotate, teacher, "--batch-api", *parts, rows=200)
+        n_batches = len(teacher.log.batch.batches)
+    assert done.code == 2
+    assert "the first 20 requests were refused alike" in last_line(done)
+    assert n_batches < 8

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.errors import BatchLost
+from stepdistill.annotator.errors import BatchLost, RequestsRefused
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.settings import BatchPlan, BatchTimes
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
@@ -86,12 +86,13 @@ async def test_requests_that_never_fare_better_become_failures_after_three_batch
         assert run.progress.failed == 3
 
 
-async def test_all_rows_failed_and_there_is_no_output_file(tmp_path: Path):
+async def test_all_rows_refused_alike_end_the_run_and_there_is_no_output_file(tmp_path: Path):
     refused = BatchPlan(
         times=AT_ONCE, rows=FaultPlan(rates={Fault.BAD_REQUEST: 1.0}), blank_error_file_id=True
     )
     async with serving(refused) as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
-        await run.ask(several(ROWS))
+        with pytest.raises(RequestsRefused, match="first 20 requests were refused alike.*not acce"):
+            await run.ask(several(ROWS))
 
         outcomes = {type(run.outcome(request)) for request in several(ROWS)}
         assert outcomes == {Failure}

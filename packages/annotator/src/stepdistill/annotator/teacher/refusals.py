@@ -79,10 +79,10 @@ class Refusals:
         if about_key and (alike >= _ALIKE or not self.knows_us):
             return NotAuthorised(f"the teacher refused the key ({error}): check OPENAI_API_KEY")
         if alike >= _ALIKE or self._in_a_row.total() >= _ANY:
-            n, how = (alike, "alike") if alike >= _ALIKE else (self._in_a_row.total(), "all")
+            n, how = (alike, " alike") if alike >= _ALIKE else (self._in_a_row.total(), "")
             return RequestsRefused(
-                f"the first {n} requests were {how} refused, and none was answered ({error}): see "
-                "to it, then run this again"
+                f"the first {n} requests were refused{how}, and none was answered ({error}): see to "
+                "it, then run this again"
             )
         return None
 
