@@ -91,7 +91,9 @@ async def test_all_rows_refused_alike_end_the_run_and_there_is_no_output_file(tm
         times=AT_ONCE, rows=FaultPlan(rates={Fault.BAD_REQUEST: 1.0}), blank_error_file_id=True
     )
     async with serving(refused) as simulator, a_batch_run(tmp_path, simulator.base_url) as run:
-        with pytest.raises(RequestsRefused, match="first 20 requests were refused alike.*not acce"):
+        with pytest.raises(
+            RequestsRefused, match=r"first 20 requests were refused alike.*not acce"
+        ):
             await run.ask(several(ROWS))
 
         outcomes = {type(run.outcome(request)) for request in several(ROWS)}

@@ -81,8 +81,8 @@ class Refusals:
         if alike >= _ALIKE or self._in_a_row.total() >= _ANY:
             n, how = (alike, " alike") if alike >= _ALIKE else (self._in_a_row.total(), "")
             return RequestsRefused(
-                f"the first {n} requests were refused{how}, and none was answered ({error}): see to "
-                "it, then run this again"
+                f"the first {n} requests were refused{how}, and none was answered ({error}): see "
+                "to it, then run this again"
             )
         return None
 
