@@ -78,6 +78,22 @@ def test_the_prompts_own_words_are_no_answer() -> None:
     assert example.label == "12 - 4"
 
 
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("One expression of the given numbers, such as (8 + 4) / 3, that yields it", None),
+        ("One expression of the given numbers, such as 1 + 4 / 3", None),
+        ("One expression of the given numbers, such as (1 + 4) / 3\nThe answer is 4.", "4"),
+        ("One expression of the given numbers, such as 2 + 2 / 3 is 14 - 5 = 9", "9"),
+        ("One expression of the given numbers, such as (8 + 4) / 3 is a 3-step process.", None),
+    ],
+)
+def test_another_example_in_the_prompts_words_is_no_answer(answer: str, label: str | None) -> None:
+    reading = reader("svamp").of_prompt("", EQUATION_FIRST).read(answer, PROBLEM)
+    assert reading.label == label
+    assert "(" not in (reading.rationale or "")
+
+
 def test_the_questions_words_in_a_sentence_of_ones_own_are_no_echo() -> None:
     prompt = "Is the mood of the text positive, negative or neutral, as far as anybody can tell?"
     answer = "I say that the mood of the text positive, negative or neutral, as far as anybody can"

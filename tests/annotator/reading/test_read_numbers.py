@@ -28,6 +28,9 @@ from tests.annotator.reading.tasks import PROBLEM, reader
         ("The answer is 3/4.", "3/4"),
         ("Answer: 2.5 kg", "2.5"),
         ("Label: 9 beads (out of 14)", "9"),
+        ("The answer is 9, because 14 - 5 = 9 and 9 + 5 = 14.", "9"),
+        ("There are only 2.\n(8 + 4) / 3 = 4\nThe answer is nine.", "9"),
+        ("The answer is one.", "1"),
         ("It was the 2nd time that Mia kept 9 beads.", "9"),
     ],
 )
@@ -57,6 +60,10 @@ def test_an_equation_on_the_answer_line(answer: str, label: str) -> None:
     "answer",
     [
         "Mia gives beads away.",
+        "One thing that is essential is when there are fractions in the expression.",
+        "Two numbers are combined.\n\nOne sentence: A number is combined with other numbers.",
+        "An equation that is balanced, and has brackets in it, such as (8 + 4) / 3 = 2(10) / 4",
+        "It is a 3-step process of combining what is given.",
         "Mia has 14 beads and meets 3 friends.",
         "Each friend got 14/3 beads and 5/3 rings.",
         "Mia has 9 beads and 5 rings left.",

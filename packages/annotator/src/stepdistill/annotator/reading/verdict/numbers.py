@@ -21,7 +21,9 @@ from stepdistill.annotator.reading.verdict.numbered_text import (
 )
 from stepdistill.annotator.reading.verdict.rationale import has_reasons, stated_in
 from stepdistill.annotator.reading.verdict.single_numbers import (
+    is_in_a_name,
     is_in_a_range,
+    is_one_of_a_kind,
     is_one_of_several,
     is_operand,
 )
@@ -57,7 +59,10 @@ _GIVEN_FIRST = re.compile(
     r"(?:(?:so|therefore|thus|hence|and|but|then),? )?"
     r"(?:(?:since|because|as|if|with|given)\b[^\n]*?, |[^\n]*?, (?:and )?(?:so|then|therefore) )"
 )
-_COMPUTED_WITH = re.compile(r"\)?\s*(?:[+/\u00d7\u00f7\u2212-]|\*(?!\*)|x(?=\s?\d))\s*[($]*\d")
+_COMPUTED_WITH = re.compile(
+    # `14 - 5`, `2(10)`
+    r"\)?\s*(?:[+/\u00d7\u00f7\u2212-]|\*(?!\*)|x(?=\s?\d))\s*[($]*\d|\(\d"
+)
 _IMPOSSIBLE = re.compile(
     r"(?:\bcannot|\bcan't|can not|couldn't|could not|impossible|not possible|isn't possible"
     r"|(?:not|n't) make sense|no sense)\b[^.\n]{0,60}?"
@@ -163,10 +168,18 @@ def _said(answer: NumberedText) -> Verdict | None:
             return Verdict(label=equation, rule="statement", confidence=0.93, stated=stated)
         number = answer.first(match.end(), min(match.end() + _FARTHEST, end))
         if number is None:
-            continue
+            label = _from_words(marked, match.end(), min(match.end() + _FARTHEST, end))
+            if label is None or is_one_of_a_kind(marked, match.end()):
+                continue
+            return Verdict(label=label, rule="statement", confidence=0.93, stated=((start, end),))
         words = marked[match.end() : number.start].strip("*_$ \"'(")
         others = answer.within(number.start, min(end, number.end + _FARTHEST))
-        if "=" in marked[number.end : end] or len(words) > 12 or is_operand(marked, others):
+        because = _BECAUSE.search(marked, number.end, end)
+        if (
+            "=" in marked[number.end : because.start() if because else end]
+            or len(words) > 12
+            or is_operand(marked, others)
+        ):
             continue
         if is_one_of_several(marked, others) or not number.plain:
             return undecided("no_verdict", ((start, end),))
@@ -189,6 +202,9 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
     chosen = _answer_in(answer, span, numbers, known)
     if chosen is None:
         return undecided("conflicting_verdicts", (span,))
+    final = concludes(answer.marked, span)
+    if not final and is_in_a_name(answer.marked, chosen):
+        return undecided("no_verdict", (span,))
     if is_in_a_range(answer, chosen) or _is_impossible(answer, impossible, chosen):
         return undecided("no_verdict", (span,))
     label = chosen.plain
@@ -196,7 +212,6 @@ def _concluded(answer: NumberedText, fields: Mapping[str, str]) -> Verdict:
         label = equation_in(answer.text.answer[chosen.start : span[1]])
     if label is None:
         return undecided("no_verdict", (span,))
-    final = concludes(answer.marked, span)
     rule, confidence = ("final-verdict", 0.9) if final else ("last-number", 0.8)
     stated = _stated(answer, span, chosen)
     return Verdict(label=label, rule=rule, confidence=confidence, stated=stated)
@@ -240,7 +255,7 @@ def _is_impossible(answer: NumberedText, said: re.Match[str] | None, chosen: Num
 def _in_words(answer: NumberedText) -> Verdict:
     last = answer.text.sentences[-1]
     label = _from_words(answer.marked, max(last[0], answer.begin), last[1])
-    if label is None:
+    if label is None or is_one_of_a_kind(answer.marked, last[0]):
         return undecided("no_verdict")
     return Verdict(label=label, rule="in-words", confidence=0.7, stated=(last,))
 

@@ -19,6 +19,12 @@ _SMALLER_UNIT = re.compile(
     r"\s?(?:minutes?|mins?|m|seconds?|secs?|hours?|h|days?|weeks?|months?|inch(?:es)?|in|cm"
     r"|centimet(?:er|re)s?|g|grams?|ounces?|oz|cents?|pints?)\b|\""
 )
+# `One thing that matters`, `One sentence: ...`
+_ONE_OF_A_KIND = re.compile(
+    r"\W*one (?:of|can|could|may|might|must|should|has to|needs to|way|thing|example|sentence|line"
+    r"|word|step|number|expression|equation|answer|solution|that|which)\b"
+)
+_IN_A_NAME = re.compile(r"-[a-z]")  # `a 3-step process`
 _NEAR = 40  # characters around a number in which another may belong to it
 
 
@@ -36,6 +42,16 @@ def is_one_of_several(text: str, numbers: list[Number]) -> bool:
 def _is_compound(text: str, one: Number, other: Number) -> bool:
     unit = _UNIT.fullmatch(text, one.end, other.start)
     return unit is not None and _SMALLER_UNIT.match(text, other.end) is not None
+
+
+def is_one_of_a_kind(text: str, place: int) -> bool:
+    """Whether the words here begin with a `one` that counts nothing of what is asked for."""
+    return _ONE_OF_A_KIND.match(text, place) is not None
+
+
+def is_in_a_name(text: str, number: Number) -> bool:
+    """`a 3-step process`: the number says which kind of thing it is."""
+    return _IN_A_NAME.match(text, number.end) is not None
 
 
 def is_operand(text: str, numbers: list[Number]) -> bool:
