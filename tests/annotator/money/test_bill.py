@@ -216,3 +216,13 @@ def test_what_a_run_has_spent_counts_what_the_teacher_put_into_its_cache(mode: M
     progress = Progress()
     progress.count(an_answer(usage=Usage(prompt=3, written=2), mode=mode))
     assert spent_usd(Tariff(model="any-model", host="", own=own), progress) == 5
+
+
+def test_a_bill_of_counts_and_times_that_cannot_be_is_no_less_than_nothing():
+    bill = a_bill()
+    bill.add(an_answer(usage=Usage.of([-9_000, 50, 7_000, 0]), asked_at=10**17))
+    bill.add(an_answer(usage=Usage(prompt=10, completion=5, cached=900)))
+
+    assert bill.usd is not None and bill.usd >= 0
+    assert bill.uncounted == 1
+    assert bill.tokens.uncounted == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.store.lines import export_answers, import_answers
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import StoreError
@@ -43,6 +44,16 @@ def test_what_is_exported_is_imported_as_it_was(store: ResponseStore, tmp_path: 
     assert (tmp_path / name).read_bytes() == (tmp_path / f"again-{name}").read_bytes()
 
 
+def test_what_was_not_counted_stays_so(store: ResponseStore, tmp_path: Path):
+    usage = Usage(prompt=10, is_whole=False)
+    store.put([(a_key(1), an_answer(usage=usage))], [])
+    export_answers(store, tmp_path / "a.jsonl", quiet)
+    with another(tmp_path) as other:
+        import_answers(other, tmp_path / "a.jsonl", quiet)
+        with other.reading() as stored:
+            assert [answer.usage for _, answer in stored.answers()] == [usage]
+
+
 def test_an_answer_that_is_there_is_kept(store: ResponseStore, tmp_path: Path):
     store.put([(a_key(1), an_answer("theirs")), (a_key(2), an_answer("new"))], [])
     export_answers(store, tmp_path / "a.jsonl", quiet)
@@ -72,6 +83,8 @@ def test_of_two_lines_with_one_key_the_first_counts(store: ResponseStore, tmp_pa
         (b'"mode":"online"', b'"mode":"guessed"'),
         (b'"prompt":10', b'"prompt":-1'),
         (b'"prompt":10', b'"prompt":"10"'),
+        (b'"prompt":10', b'"prompt":9000000000000000000'),
+        (b'"asked_at":1700000000', b'"asked_at":100000000000000000'),
         (b'{"key":"0', b'{"key":"x'),
         (b"{", b""),
     ],
