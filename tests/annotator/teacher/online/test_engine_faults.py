@@ -20,6 +20,8 @@ from stepdistill.annotator.store.answer import Failure
 from stepdistill.annotator.teacher.online.circuit_breaker import CircuitBreakerPolicy
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Pause
+from stepdistill.annotator.teacher.spec import RateLimits
+from stepdistill.common.errors import ConfigError
 from tests.annotator.made import a_request
 from tests.annotator.teacher.asking import ONCE, QUICK, Asking, several, simulator
 
@@ -95,6 +97,40 @@ async def test_a_longer_wait_than_the_budget_ends_the_run_and_costs_no_row(
         assert stopped.value.exit_code == 3
         assert [run.outcome(request) for request in several(3)[1:]] == [None, None]
     assert len(server.log.entries) == 2
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+async def test_a_request_above_the_limit_of_a_minute_is_not_sent_and_costs_its_row_alone(
+    a_run: Asking, tmp_path: Path, place: int
+):
+    requests = several(5)
+    requests[place] = a_request("words " * 50_000)
+    limits = RateLimits(tokens_per_minute=60_000)
+    async with (
+        simulator() as server,
+        a_run(tmp_path, server.base_url, rate_limits=limits, max_tokens=50, concurrency=2) as run,
+    ):
+        await run.ask(requests)
+
+        failure = run.outcome(requests[place])
+        assert isinstance(failure, Failure)
+        assert failure.reason == "too_long_for_limit"
+        assert "75,000 tokens, and 60,000 may be sent in a minute" in failure.detail
+        assert (run.progress.asked, run.progress.failed) == (4, 1)
+    assert server.log.statuses() == {200: 4}
+
+
+async def test_where_the_longest_answer_is_above_the_limit_the_option_is_named(
+    a_run: Asking, tmp_path: Path
+):
+    limits = RateLimits(tokens_per_minute=400)
+    async with (
+        simulator() as server,
+        a_run(tmp_path, server.base_url, rate_limits=limits, max_tokens=500) as run,
+    ):
+        with pytest.raises(ConfigError, match="lower --max-tokens"):
+            await run.ask([a_request("words " * 50_000), *several(2)])
+    assert not server.log.entries
 
 
 async def test_a_bad_request_costs_its_row_alone_and_is_not_tried_again(

@@ -28,6 +28,7 @@ from stepdistill.annotator.errors import (
     RateLimited,
     RunStopped,
     TeacherError,
+    TooLong,
     Transient,
     Trouble,
 )
@@ -128,7 +129,10 @@ class OnlineTeacher:
                 pending = self._ready() or await self._next()
                 if pending is None:
                     break
-                await self._try(pending)
+                if pending.failure is not None:
+                    await self._keep(pending, pending.failure)
+                else:
+                    await self._try(pending)
         except Exception as error:  # noqa: BLE001  # raised by ask_all, once what is in flight has landed
             self._fail(error)
         finally:
@@ -139,13 +143,17 @@ class OnlineTeacher:
         self.stop()
 
     def _ready(self) -> PendingRequest | None:
-        """The next request, if one is at hand and may go now; else it is held."""
+        """The next request, if one is at hand and may go now, or never; else it is held."""
         if self._stopped:
             return None
         pending = self._held or self._queue.draw()
         if pending is None:
             return None
         self._held = pending
+        pending.failure = self._beyond_limit(pending.tokens)
+        if pending.failure is not None:
+            self._held = None
+            return pending
         if self._wait_s(pending.tokens):
             return None
         if self._reservations is not None and not self._reservations.reserve(pending.request):
@@ -153,6 +161,15 @@ class OnlineTeacher:
         self._held = None
         self._let_go(pending)
         return pending
+
+    def _beyond_limit(self, tokens: int) -> Failure | None:
+        """What is left of a request whose prompt alone is more than may be sent in a minute."""
+        limit = self._limiter.tokens.per_minute
+        # Where the longest answer is too much, no request may go: the limiter refuses the run.
+        if limit is None or tokens <= limit or self._teacher.max_tokens > limit:
+            return None
+        detail = f"it counts about {tokens:,} tokens, and {limit:,.0f} may be sent in a minute"
+        return Failure(reason=TooLong.reason, detail=detail)
 
     def _wait_s(self, tokens: int) -> float:
         """Seconds until a request of this many tokens may go, infinite until a reply comes. Raises

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.store.answer import Failure
 
 Groups = AsyncIterator[Iterable[Request]]
 _MOST_WAITING = 2048
@@ -28,6 +29,7 @@ class PendingRequest:
     in_flight: int = 0  # when it was sent, itself among them
     failed_at_s: float = 0.0  # the last time
     no_answers: int = 0  # whole replies so far in which there was no answer
+    failure: Failure | None = None  # why it is not even sent
 
 
 class RequestQueue:
