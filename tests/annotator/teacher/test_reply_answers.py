@@ -1,37 +1,32 @@
-"""A 200 reply is an answer if it says one, however little else it says; else it is asked again."""
+"""A 200 reply is an answer if it says one, however little and however oddly it says the rest."""
 
+import gzip
+import json
+import zlib
 from typing import Any
 
 import orjson
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.errors import Unreadable
-from stepdistill.annotator.store.answer import Answer, Usage
-from stepdistill.annotator.teacher.reply import read_answer
-
-USAGE = {
-    "prompt_tokens": 12,
-    "completion_tokens": 7,
-    "total_tokens": 19,
-    "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2, "audio_tokens": 0},
-    "completion_tokens_details": {"reasoning_tokens": 3},
-}
-
-
-def a_reply(message: dict[str, Any] | None = None, **changes: Any) -> bytes:
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": "yes", **(message or {})},
-        "finish_reason": changes.pop("finish_reason", "stop"),
-    }
-    reply = {"id": "x", "model": "m-1", "choices": [choice], "usage": USAGE, **changes}
-    return orjson.dumps(reply)
-
-
-def read(body: bytes) -> Answer:
-    return read_answer(body, limit=512, request_id="req_1")
+from stepdistill.annotator.errors import (
+    BadRequest,
+    BrokenOff,
+    ContentRefused,
+    Forbidden,
+    ModelGone,
+    NotAuthorised,
+    Overloaded,
+    PageInstead,
+    QuotaSpent,
+    RateLimited,
+    TeacherError,
+    Unreadable,
+)
+from stepdistill.annotator.store.answer import Answer, Ending, Usage, ending_of
+from tests.annotator.teacher.replies import USAGE, a_reply, read
 
 
 def test_a_whole_reply_is_read_whole():
@@ -69,71 +64,6 @@ def test_a_refusal_is_kept_as_one_with_its_words():
     assert (answer.finish, answer.text) == ("refusal", "I cannot.")
 
 
-@pytest.mark.parametrize(
-    "usage",
-    [
-        *(None, {}, [1], {"prompt_tokens_details": None}, {"prompt_tokens": float("inf")}),
-        {"prompt_tokens_details": {"cached_tokens": None}},
-        {"prompt_tokens_details": "few"},
-    ],
-)
-def test_an_answer_without_usage_counts_no_tokens(usage: dict[str, Any] | None):
-    assert read(a_reply(usage=usage)).usage == Usage(is_whole=False)
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [None, -1, True, 2.5, "many", [7], {"n": 7}, 1 << 31, 1 << 62, 1e300],
-)
-@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
-def test_a_count_that_cannot_be_is_unknown_and_the_answer_is_kept(name: str, odd: object):
-    answer = read(a_reply(usage={"prompt_tokens": 12, "completion_tokens": 7, name: odd}))
-
-    assert answer.text == "yes"
-    assert answer.unknown == (name == "prompt_tokens", name == "completion_tokens")
-    assert (answer.usage.prompt, answer.usage.completion) == (
-        0 if answer.unknown[0] else 12,
-        0 if answer.unknown[1] else 7,
-    )
-
-
-def test_no_tokens_are_a_count_only_of_no_text():
-    usage = {"prompt_tokens": 12, "completion_tokens": 0}
-    silent = {"prompt_tokens": 12}
-
-    assert read(a_reply({"content": None}, usage=usage)).is_counted
-    assert not read(a_reply({"content": None, "reasoning": "Hm."}, usage=usage)).is_counted
-    assert not read(a_reply(usage=usage)).is_counted
-    assert not read(a_reply({"content": None}, usage=silent)).is_counted
-    assert not read(a_reply(usage={"prompt_tokens": 0, "completion_tokens": 7})).is_counted
-
-
-@pytest.mark.parametrize(
-    ("more", "completion"),
-    [
-        ({"total_tokens": 19}, 7),
-        ({"total_tokens": 3}, 7),
-        ({"total_tokens": 219}, 207),
-        ({"completion_tokens_details": {"reasoning_tokens": 5}}, 7),
-        ({"completion_tokens_details": {"reasoning_tokens": 200}}, 207),
-        ({"total_tokens": 219, "completion_tokens_details": {"reasoning_tokens": 200}}, 207),
-    ],
-)
-def test_what_is_thought_beside_the_completion_is_counted(more: dict[str, Any], completion: int):
-    usage = {"prompt_tokens": 12, "completion_tokens": 7, **more}
-
-    assert read(a_reply(usage=usage)).usage.completion == completion
-
-
-@pytest.mark.parametrize("cached", [-4, True, 4.5, 1 << 62])
-def test_what_was_cached_is_part_of_the_prompt_or_nothing(cached: object):
-    details = {"cached_tokens": cached, "cache_write_tokens": 900}
-    used = {"prompt_tokens": 12, "completion_tokens": 7, "prompt_tokens_details": details}
-    usage = read(a_reply(usage=used)).usage
-
-    assert (usage.cached, usage.written) == (0, 12)
-
-
 def test_what_is_new_on_the_wire_does_no_harm():
     assert read(a_reply({"annotations": []}, service_tier="default", new=[1])).text == "yes"
 
@@ -144,46 +74,252 @@ def test_a_number_that_json_does_not_know_does_no_harm_where_nobody_looks():
     assert read(body) == read(a_reply())
 
 
-@pytest.mark.parametrize(
-    "usage",
-    [
-        {"prompt_tokens": "12", "completion_tokens": 7.0},
-        {"prompt_tokens": 12, "completion_tokens": 7, "prompt_tokens_details": {}},
-    ],
-)
-def test_tokens_are_counted_however_their_number_is_written(usage: dict[str, Any]):
-    assert read(a_reply(usage=usage)).usage == Usage(prompt=12, completion=7)
+def in_parts(*parts: object) -> bytes:
+    return a_reply({"content": list(parts)})
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "text", "thoughts"),
     [
-        b"",
-        b"<html>Welcome</html>",
-        b"null",
-        b"[]",
-        b"{}",
-        b'{"model": "m", "choices": []}',
-        b'{"model": "m", "choices": [{}]}',
-        b'{"error": {"message": "no"}}',
-        b"\xff\xfe",
-        a_reply()[:-20],
-        a_reply({"content": 7}),
-        a_reply({"content": None, "refusal": ["no"]}),
-        a_reply(finish_reason=1),
-        a_reply(model=None),
-        b"[" * 100_000,
+        (in_parts({"type": "text", "text": "a b"}), "a b", None),
+        (in_parts({"type": "text", "text": "a "}, "b"), "a b", None),
+        (in_parts({"type": "output_text", "text": {"value": "a"}}), "a", None),
+        (in_parts({"type": "thinking", "thinking": "hm"}, {"text": "a"}), "a", "hm"),
+        (
+            in_parts(
+                {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                {"type": "text", "text": "a"},
+                {"type": "reference", "reference_ids": [1]},
+            ),
+            *("a", "hm"),
+        ),
+        (in_parts(), "", None),
+        (a_reply({"content": {"type": "text", "text": "a"}}), "a", None),
+        (a_reply({"content": {"label": "é"}}), '{"label": "é"}', None),
+        (a_reply({"content": 7}), "7", None),
+        (a_reply({"content": None, "refusal": ["no"]}), "", None),
+        (a_reply({"content": "", "reasoning_content": "hm"}), "", "hm"),
     ],
 )
-def test_a_body_that_is_no_answer_is_asked_for_again(body: bytes):
-    with pytest.raises(Unreadable) as error:
+def test_the_text_is_found_in_whatever_shape_it_has(body: bytes, text: str, thoughts: str | None):
+    answer = read(body)
+
+    assert (answer.text, answer.thoughts) == (text, thoughts)
+
+
+def test_an_answer_that_was_put_among_the_thoughts_is_read_there():
+    assert read(a_reply({"content": "", "reasoning_content": "hm"})).words == "hm"
+    assert read(a_reply({"content": "yes", "reasoning_content": "hm"})).words == "yes"
+
+
+@pytest.mark.parametrize(
+    ("changes", "model"),
+    [
+        ({"model": None}, "asked"),
+        ({"model": 7.5}, "7.5"),
+        ({"id": None}, "m-1"),
+        ({"id": 1}, "m-1"),
+    ],
+)
+def test_what_only_describes_an_answer_may_be_missing(changes: dict[str, Any], model: str):
+    answer = read(a_reply(**changes))
+
+    assert (answer.text, answer.model) == ("yes", model)
+
+
+PLAIN = a_reply()
+DEEP = b'{"choices": [{"message": {"content": %b1%b}}]}' % (b'{"a": ' * 990, b"}" * 990)
+PACKED = gzip.compress(PLAIN, mtime=0)
+ENDED = a_reply({"content": "a\nZZ"})
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"\xef\xbb\xbf" + PLAIN, "yes"),
+        (b"\r\n \n" + PLAIN, "yes"),
+        (json.dumps(json.loads(PLAIN)).encode("utf-16"), "yes"),
+        (PACKED, "yes"),
+        (zlib.compress(PLAIN), "yes"),
+        (zstandard.compress(PLAIN), "yes"),
+        (b"[" + PLAIN + b"]", "yes"),
+        (b": a comment that keeps the line open\n\n" + PLAIN, "yes"),
+        (PLAIN + b'{"trailing": true}', "yes"),
+        (PLAIN[:-1] + b', "deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "yes"),
+        (PLAIN[:-40], "yes"),  # only the usage is torn
+        (ENDED.replace(b"ZZ", b"\\ud83d"), "a\n\N{REPLACEMENT CHARACTER}"),
+        (ENDED.replace(b"ZZ", b"\\ud83d\\ude00"), "a\n\N{GRINNING FACE}"),
+        (ENDED.replace(b"ZZ", b"\xff\xe9"), "a\n" + "\N{REPLACEMENT CHARACTER}" * 2),
+        (ENDED.replace(b"\\n", b"\n"), "a\nZZ"),
+        (PLAIN.replace(b'"m-1"', b'"\\udc80"'), "yes"),
+        (orjson.dumps({"choices": [{"text": "yes", "finish_reason": "stop"}]}), "yes"),
+    ],
+)
+def test_an_answer_is_taken_out_of_whatever_stands_around_it(body: bytes, text: str):
+    assert read(body).text == text
+
+
+def test_deflate_may_come_without_its_head():
+    packer = zlib.compressobj(wbits=-15)
+    body = packer.compress(PLAIN) + packer.flush()
+
+    assert read(body, **{"content-encoding": "deflate"}).text == "yes"
+    assert read(PLAIN, **{"content-encoding": "deflate"}).text == "yes", "it was undone already"
+
+
+def a_stream(*deltas: dict[str, Any], finish: str | None = "stop", end: str = "") -> bytes:
+    choices = [{"delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"delta": {}, "finish_reason": finish})
+    chunks: list[dict[str, Any]] = [{"model": "m-1", "choices": [choice]} for choice in choices]
+    chunks.append({"choices": [], "usage": USAGE})
+    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
+    return ("".join(lines) + end).encode()
+
+
+def test_an_event_stream_that_nobody_asked_for_is_put_together():
+    answer = read(
+        a_stream({"role": "assistant", "content": ""}, {"reasoning": "h"}, {"reasoning": " m"},
+                 {"content": "y"}, {"content": "es"}, end="data: [DONE]\n\n")
+    )  # fmt: skip
+
+    assert (answer.text, answer.thoughts, answer.finish) == ("yes", "h m", "stop")
+    assert (answer.model, answer.usage.prompt) == ("m-1", 12)
+    assert read(a_stream({"content": "no"}, finish="length")).ending == "truncated"
+
+
+def test_one_that_breaks_off_is_none():
+    with pytest.raises(Unreadable, match=r"event stream.*breaks off"):
+        read(a_stream({"content": "y"}, finish=None))
+
+
+@pytest.mark.parametrize(
+    ("finish", "ending"),
+    [
+        *((each, "whole") for each in ("stop", "STOP", "eos_token", "end_turn", "tool_calls", 1)),
+        *((each, "whole") for each in ("", "null", "FINISH_REASON_STOP", {"type": "stop"}, "odd")),
+        *((each, "truncated") for each in ("length", "MAX_TOKENS", "model_length", "token-limit")),
+        *((each, "truncated") for each in ("max_output_tokens", {"type": "length", "length": 9})),
+        *((each, "filtered") for each in ("content_filter", "SAFETY", "RECITATION", "blocklist")),
+        *((each, "filtered") for each in ("PROHIBITED_CONTENT", "guardrail_intervened")),
+        ("refusal", "refused"),
+    ],
+)
+def test_how_an_answer_ended_is_known_by_whatever_name(finish: object, ending: Ending):
+    assert read(a_reply(finish_reason=finish)).ending == ending
+
+
+@pytest.mark.parametrize(
+    "finish", ["abort", "error", "insufficient_system_resource", "USER_CANCEL", "network_error"]
+)
+def test_an_answer_that_the_server_gave_up_is_asked_for_again(finish: str):
+    assert ending_of(finish) == "broken"
+    with pytest.raises(BrokenOff, match=finish) as broken:
+        read(a_reply(finish_reason=finish))
+
+    assert broken.value.may_be_paid
+
+
+def an_error(**fields: Any) -> bytes:
+    return orjson.dumps({"id": None, "choices": None, "usage": None, "error": fields or "No more."})
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (an_error(code=429, message="slow"), RateLimited),
+        (an_error(code="429", message="slow"), RateLimited),
+        (an_error(status="RESOURCE_EXHAUSTED", message="slow"), RateLimited),
+        (an_error(message="Rate limit exceeded"), RateLimited),
+        (an_error(code=502, message="no"), Overloaded),
+        (an_error(status="UNAVAILABLE"), Overloaded),
+        (an_error(message="The model is overloaded"), Overloaded),
+        (an_error(code=402, message="no"), QuotaSpent),
+        (an_error(code="insufficient_quota", message="no"), QuotaSpent),
+        (an_error(code=401, message="no"), NotAuthorised),
+        (an_error(code="invalid_api_key", message="no"), NotAuthorised),
+        (an_error(status="PERMISSION_DENIED", message="no"), Forbidden),
+        (an_error(code=404, message="no"), ModelGone),
+        (an_error(code=400, message="the prompt is too long"), BadRequest),
+        (an_error(status="INVALID_ARGUMENT", message="no"), BadRequest),
+        (an_error(code="content_filter", message="no"), ContentRefused),
+        (an_error(message="wumpus"), Unreadable),
+        (an_error(), Unreadable),
+        (b'[{"error": {"code": 429}}]', RateLimited),
+        (b'{"base_resp": {"status_code": 1004, "status_msg": "login fail"}}', NotAuthorised),
+        (b'data: {"error": {"code": 429}}\n\ndata: [DONE]', RateLimited),
+        (b'{"choices": [], "promptFeedback": {"blockReason": "SAFETY"}}', ContentRefused),
+    ],
+)
+def test_an_error_in_a_good_reply_goes_by_its_own_code(body: bytes, kind: type[TeacherError]):
+    with pytest.raises(TeacherError) as error:
         read(body)
 
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 500
+    assert type(error.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "empty"),
+        (b"<html><title>Sign  in</title><body>x</body></html>", "HTML page, titled 'Sign in'"),
+        (b"null", "without an answer"),
+        (b"[]", "a list"),
+        (b"{}", "has nothing"),
+        (b'{"model": "m", "choices": []}', "has model, choices"),
+        (b'{"model": "m", "choices": [{}]}', "without an answer"),
+        (b'{"error": {"message": "no"}}', "200: no"),
+        (b"\xff\xfe", "empty"),
+        (PLAIN[:60], "breaks off"),
+        (PACKED[:-20], "compressed body that has no end"),
+        (b"[" * 100_000, "breaks off"),
+        (
+            b'{"choices": [{"message": {"content": %b1%b}}]}' % (b'{"a": ' * 990, b"}" * 990),
+            "deeply",
+        ),
+    ],
+)
+def test_a_body_without_an_answer_is_named_as_what_it_is(body: bytes, words: str):
+    with pytest.raises(Unreadable, match=words) as error:
+        read(body)
+
+    assert error.value.may_be_paid
+    assert not set("\n<{") & set(str(error.value))
+    assert len(str(error.value)) <= 300
+
+
+def test_a_page_is_the_teacher_s_and_a_compression_is_named():
+    with pytest.raises(PageInstead):
+        read(b"<!DOCTYPE html><p>Welcome")
+    with pytest.raises(Unreadable, match="compressed with br"):
+        read(b"\x8b\x02\x80", **{"content-encoding": "br"})
 
 
 @given(st.binary(max_size=200))
 def test_no_body_at_all_is_worse_than_no_answer(body: bytes):
-    with pytest.raises(Unreadable):
+    with pytest.raises(TeacherError):
         read(body)
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=9,
+)
+
+
+@given(_ANY, st.sampled_from(["content", "refusal", "reasoning_content"]))
+def test_no_message_makes_the_reading_itself_fail(value: object, name: str):
+    body = json.dumps(json.loads(a_reply()) | {"choices": [{"message": {name: value}}]})
+
+    assert isinstance(read(body.encode()), Answer)
+
+
+@given(_ANY, st.sampled_from(["model", "usage", "id", "choices", "error"]))
+def test_no_envelope_makes_the_reading_itself_fail(value: object, name: str):
+    body = json.dumps(json.loads(a_reply()) | {name: value}).encode()
+    try:
+        read(body)
+    except TeacherError:
+        assert name == "choices"

@@ -1,9 +1,15 @@
-"""The limit of open files: raised as far as it goes, and kept to where it goes no further."""
+"""The limit of open files, raised as far as it goes, and the secrets that a teacher may echo."""
 
 import subprocess
 import sys
+from base64 import b64encode
 
 import pytest
+
+from stepdistill.annotator.errors import TeacherError
+from stepdistill.annotator.teacher.spec import TeacherSpec
+from tests.annotator.teacher.asking import a_spec
+from tests.annotator.teacher.raw_teacher import completion
 
 CODE = """
 import resource
@@ -24,3 +30,48 @@ def test_connections_follow_the_limit_of_open_files(
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(allowed), str(then_soft), str(hard)]
+
+
+KEY = "sk-a/key+of=mine"
+URL = "https://someone:pass%2Fword@teacher.example/v1"
+BASIC = b64encode(b"someone:pass/word").decode()
+
+
+@pytest.fixture
+def teacher() -> TeacherSpec:
+    return a_spec(URL, key=KEY)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"Incorrect API key provided: {KEY}.",
+        f"you sent Bearer {KEY} and Basic {BASIC}",
+        "wrong password pass/word of someone:pass/word at https://someone:pass%2Fword@x/",
+        KEY.replace("/", "\\/"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_no_echo_of_a_secret_is_shown(teacher: TeacherSpec, words: str, status: int):
+    body = f'{{"error": {{"message": "{words}"}}}}'.encode()
+    with pytest.raises(TeacherError) as error:
+        teacher.answer(status, {}, body)
+
+    shown = str(error.value)
+    assert "[secret]" in shown
+    assert not [each for each in (KEY, BASIC, "pass/word", "pass%2Fword") if each in shown]
+
+
+def test_nor_in_a_redirect_an_answer_or_its_number(teacher: TeacherSpec):
+    with pytest.raises(TeacherError) as error:
+        teacher.answer(307, {"location": f"https://x/?key={KEY}"}, b"")
+    answer = teacher.answer(200, {"x-request-id": KEY}, completion(f"you sent {KEY}"))
+
+    assert KEY not in str(error.value)
+    assert (answer.text, answer.request_id) == ("you sent [secret]", "[secret]")
+
+
+def test_a_word_that_stands_for_no_key_stays_in_an_answer():
+    answer = a_spec("http://x/v1", key="ollama").answer(200, {}, completion("an ollama answer"))
+
+    assert answer.text == "an ollama answer"

@@ -31,8 +31,10 @@ REPLY = {
 }
 
 
-def a_line(status: int = 200, body: object = REPLY, **changes: object) -> bytes:
-    response = {"status_code": status, "request_id": "req_1", "body": body}
+def a_line(
+    status: object = 200, body: object = REPLY, request_id: object = "req_1", **changes: object
+) -> bytes:
+    response = {"status_code": status, "request_id": request_id, "body": body}
     line: dict[str, Any] = {"id": "x", "custom_id": KEY.hex(), "response": response, "error": None}
     return json.dumps({**line, **changes}).encode()
 
@@ -61,6 +63,10 @@ def error_body(code: str) -> dict[str, object]:
         (a_line(429, error_body("insufficient_quota")), QuotaSpent),
         (a_line(404, error_body("model_not_found")), ModelGone),
         (a_line(500, None), Overloaded),
+        (a_line(0, {}), Overloaded),
+        (a_line(200, {"error": {"code": 402, "message": "no"}}), QuotaSpent),
+        (a_line(403, {"error": {"message": "it was flagged"}}), ContentRefused),
+        (a_line(response=None, error={"code": 7, "message": {"odd": 1}}), Overloaded),
         (a_line(200, {"choices": []}), Unreadable),
         (a_line(200, None), Unreadable),
         (a_line(response=None, error={"code": "batch_expired"}), Overloaded),
@@ -83,9 +89,30 @@ def test_a_custom_id_that_is_no_key(custom_id: str):
     assert result.key is None
 
 
-@given(st.binary(max_size=80) | st.integers(0, 250).map(lambda n: a_line()[:n]))
+@given(st.binary(max_size=80) | st.integers(0, 200).map(lambda n: a_line()[:n]))
 def test_whatever_is_no_line_is_nothing_and_raises_nothing(line: bytes):
     assert read_result(line, limit=7) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (a_line().replace(b'"yes"', b'"\\ud83d yes"'), "\N{REPLACEMENT CHARACTER} yes"),
+        (a_line()[:-40], "yes"),
+        (a_line()[:-1] + b', "deep": ' + b"[" * 9_999 + b"]" * 9_999 + b"}", "yes"),
+        (a_line(body=json.dumps(REPLY)), "yes"),
+        (a_line(request_id=7, status="200"), "yes"),
+        (a_line(status=201), "yes"),
+        (a_line(error={"code": 0}), "yes"),
+    ],
+)
+def test_an_answer_is_found_in_an_odd_line(line: bytes, text: str):
+    result = read_result(line, limit=7, model="asked")
+
+    assert result is not None
+    assert result.key == KEY
+    assert isinstance(result.outcome, Answer)
+    assert result.outcome.text == text
 
 
 FULL = "Enqueued token limit reached for m in organization o. Limit: 2,000,000 enqueued tokens."

@@ -19,7 +19,7 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from stepdistill.annotator.dataset.files import open_bytes
+from stepdistill.annotator.dataset.text_file import open_bytes
 from stepdistill.annotator.money.tokens import count_tokens
 from stepdistill.annotator.plan.key import RequestForm, endpoint_of
 from stepdistill.annotator.prompt.mix import Mix

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from stepdistill.annotator.dataset.files import open_bytes
+from stepdistill.annotator.dataset.text_file import open_bytes
 from stepdistill.annotator.dataset.rows import getter
 from stepdistill.annotator.importing.original import (
     QueryResult,

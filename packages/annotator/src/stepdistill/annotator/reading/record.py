@@ -12,7 +12,7 @@ from stepdistill.annotator.reading.prose import as_prose
 from stepdistill.annotator.reading.readers import Reader, Readers
 from stepdistill.annotator.reading.reading import Reading, unread
 from stepdistill.annotator.reading.rejection import ANSWER, DETAIL, Rejection, shortened
-from stepdistill.annotator.store.answer import Answer, Failure
+from stepdistill.annotator.store.answer import Answer, Ending, Failure
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.record import PartRef, Record
@@ -25,7 +25,13 @@ UNANSWERED = {
     *UNREACHED,
     *("bad_request", "format_refused", "content_refused", "too_long_for_limit"),
 }
-UNUSABLE = {"length": TRUNCATED, "content_filter": "content_filtered", "refusal": "refused"}
+# Why an answer that is not whole is not read.
+_UNUSABLE: dict[Ending, str] = {
+    "truncated": TRUNCATED,
+    "filtered": "content_filtered",
+    "refused": "refused",
+    "broken": "teacher_error",
+}
 
 
 class RowResult(NamedTuple):
@@ -75,7 +81,7 @@ class Rules:
 
     def read(self, template: str, answer: Answer, fields: Mapping[str, str]) -> Reading:
         """What the template's reader reads, and the reasons from where they are wanted."""
-        reading = self.readers.read(template, answer.text, fields)
+        reading = self.readers.read(template, answer.words, fields)
         if self.rationale_from == "answer":
             return reading
         thoughts = answer.thoughts or reading.thoughts
@@ -111,9 +117,14 @@ def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
 
 def read_answer(answer: Answer, fields: Mapping[str, str], reader: Reader) -> Reading:
     """What a reader makes of a stored answer; one that was cut off or withheld is not read."""
-    if answer.finish in UNUSABLE:
-        return unread(UNUSABLE[answer.finish])
-    return reader.read(answer.text, fields)
+    if reason := unusable(answer):
+        return unread(reason)
+    return reader.read(answer.words, fields)
+
+
+def unusable(answer: Answer) -> str | None:
+    """The reason why an answer is not read; None where it is whole."""
+    return _UNUSABLE.get(answer.ending)
 
 
 def _unanswered(planned: PlannedRow, request: Request, failure: Failure | None) -> Rejection:
@@ -178,9 +189,8 @@ def read_label(
     planned: PlannedRow, request: Request, answer: Answer, rules: Rules
 ) -> Reading | Rejection:
     """What an answer to the label's question says, or why it does not count."""
-    if answer.finish in UNUSABLE:
-        reason, detail = UNUSABLE[answer.finish], f"finish_reason {answer.finish}"
-        return _reject(planned, request, reason, detail, answer)
+    if reason := unusable(answer):
+        return _reject(planned, request, reason, f"finish_reason {answer.finish}", answer)
     reading = rules.read(planned.assignment.label, answer, planned.row.fields)
     if reading.label is None:
         reason, detail = reading.reason or "no_verdict", f"rule {reading.rule}"
@@ -220,7 +230,7 @@ def _record(planned: PlannedRow, elected: Majority, answers: list[Answer], rules
 def _rationale(planned: PlannedRow, answer: Answer, rules: Rules) -> str | None:
     """The reasons in an answer of their own, kept even where its verdict could not be read."""
     template = planned.assignment.rationale
-    if answer.finish in UNUSABLE or template is None:
+    if template is None or unusable(answer):
         return None
     return rules.read(template, answer, planned.row.fields).rationale
 

@@ -1,15 +1,49 @@
 """An answer as it is kept in the store, and a failure beside it."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, Self
 
 Mode = Literal["online", "batch", "import"]
+Ending = Literal["whole", "truncated", "filtered", "refused", "broken"]
 # No count of one answer reaches this: a higher one is a mistake, and sums of them would overflow.
 TOKENS_BOUND = 1 << 31
 TIME_BOUND = 1 << 37  # seconds since 1970: the year 6325
 # How servers say that an answer was longer than it might be, in lower case.
 CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"})
+
+# What servers call how an answer ended, in lower case: `stop` of OpenAI, `eos` of TGI and SGLang,
+# `end_turn` of Anthropic, `complete` of Cohere.
+_ENDINGS: dict[str, Ending] = {
+    **dict.fromkeys(("", "stop", "eos", "eos_token", "end_turn", "stop_sequence"), "whole"),
+    **dict.fromkeys(("complete", "completed", "done", "null", "none", "tool_calls"), "whole"),
+    **dict.fromkeys(("length", "max_tokens", "model_length", "max_output_tokens"), "truncated"),
+    **dict.fromkeys(("content_filter", "safety", "recitation", "blocklist", "spii"), "filtered"),
+    **dict.fromkeys(("refusal", "refused"), "refused"),
+    **dict.fromkeys(("abort", "aborted", "error", "insufficient_system_resource"), "broken"),
+}
+# MODEL_CONTEXT_WINDOW_EXCEEDED, max_new_tokens / PROHIBITED_CONTENT / network_error, user_cancel
+_TRUNCATED = re.compile(r"length|max|limit|context|truncat|incomplete|not_finished")
+_FILTERED = re.compile(r"safety|filter|prohibit|block|guardrail|sensitive|toxic|moderat|policy")
+_BROKEN = re.compile(
+    r"error|abort|cancel|time_?out|interrupt|fail|malform|unavailable|resource|rate_limit"
+)
+
+
+@lru_cache(maxsize=256)
+def ending_of(finish: str) -> Ending:
+    """What a finish_reason means. One of a name that speaks of no limit, no filter and no failure
+    counts as whole: it was paid for, and its reader still asks for a label in it."""
+    name = re.sub(r"\W+", "_", finish.strip().lower()).removeprefix("finish_reason_").strip("_")
+    if name in _ENDINGS:
+        return _ENDINGS[name]
+    if _FILTERED.search(name):
+        return "filtered"
+    if _BROKEN.search(name):
+        return "broken"
+    return "truncated" if _TRUNCATED.search(name) else "whole"
 
 
 class Usage(NamedTuple):
@@ -44,7 +78,7 @@ class Answer(NamedTuple):
     """The teacher's answer to one request. The order of the fields is the order on the disk."""
 
     text: str
-    finish: str  # `stop` is a good answer; `length`, `content_filter` are kept and paid for too
+    finish: str  # as the teacher names it: `stop`, `length`, `content_filter`; see `ending`
     model: str  # as the teacher names it
     usage: Usage
     mode: Mode  # how it was asked; it decides the price
@@ -52,6 +86,16 @@ class Answer(NamedTuple):
     limit: int | None = None  # the longest answer asked for, in tokens
     request_id: str | None = None  # the provider's own
     thoughts: str | None = None  # what the provider keeps apart as `reasoning_content`
+
+    @property
+    def ending(self) -> Ending:
+        """Whether it is whole, or what else; what is not is kept and paid for too."""
+        return ending_of(self.finish)
+
+    @property
+    def words(self) -> str:
+        """What it says: where all of it was put among the thoughts, these."""
+        return self.text or self.thoughts or ""
 
     @property
     def unknown(self) -> tuple[bool, bool]:

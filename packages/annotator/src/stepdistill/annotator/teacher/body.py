@@ -8,8 +8,8 @@ import html
 import json
 import re
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import orjson
 import zstandard
@@ -33,7 +33,8 @@ def unpacked(body: bytes) -> bytes:
     may have undone it already. Raises ValueError where it is damaged, or grows beyond measure."""
     try:
         if body.startswith(_ZSTD):
-            return zstandard.ZstdDecompressor().decompress(body, max_output_size=LARGEST_REPLY)
+            with zstandard.ZstdDecompressor().stream_reader(body) as stream:
+                return stream.read(LARGEST_REPLY)
         if body.startswith(_GZIP) or _ZLIB.match(body):
             packed = zlib.decompressobj(zlib.MAX_WBITS | 32)  # both, by their heads
             content = packed.decompress(body, LARGEST_REPLY)
@@ -43,6 +44,14 @@ def unpacked(body: bytes) -> bytes:
     except (zlib.error, zstandard.ZstdError) as error:
         raise ValueError(f"a compressed body that is damaged ({error})") from None
     return body
+
+
+def inflated(body: bytes) -> bytes:
+    """A body of `deflate` as some mean it: without a head to know it by. Raises ValueError."""
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, LARGEST_REPLY)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
 
 
 def text_of(body: bytes) -> str:
@@ -66,6 +75,11 @@ def loaded(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return json_of(text_of(unpacked(body)))
+
+
+def object_in(value: Any) -> Mapping[str, Any] | None:
+    """A value of JSON where it is an object."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else None
 
 
 def clean(text: str) -> str:

@@ -61,7 +61,7 @@ _WRONG = r"(valid|incorrect|wrong|expired|revoked|disabled|missing|required|not 
 _KEY = re.compile(
     rf"{_SECRET}s?\b.{{0,40}}{_WRONG}|(in|not a? ?){_WRONG}.{{0,30}}{_SECRET}|"
     rf"(incorrect|wrong|expired|revoked|missing|no|provide (an|your)) .{{0,20}}{_SECRET}|"
-    r"authentication (fail|error|required)|unauthori[sz]ed|unauthenticated",
+    r"(authentication|login) (fail|error|required)|unauthori[sz]ed|unauthenticated",
     _I,
 )
 _ACCESS = re.compile(

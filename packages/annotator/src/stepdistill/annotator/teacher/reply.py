@@ -1,67 +1,197 @@
-"""The teacher's JSON: a reply's body becomes an answer, here alone."""
+"""The teacher's JSON: a reply's body becomes an answer, here alone.
+
+An answer that was paid for is not thrown away for its envelope: where its text is, it is taken;
+what stands around it may be missing, odd, broken, or an event stream that nobody asked for.
+"""
 
 import json
+import re
 import time
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, cast
 
-import orjson
+from stepdistill.annotator.errors import (
+    BrokenOff,
+    ContentRefused,
+    PageInstead,
+    TeacherError,
+    Unreadable,
+)
+from stepdistill.annotator.store.answer import TOKENS_BOUND, Answer, Mode, Usage, ending_of
+from stepdistill.annotator.teacher.body import (
+    clean,
+    events,
+    inflated,
+    json_of,
+    loaded,
+    object_in,
+    one_line,
+    page_words,
+    text_of,
+    unpacked,
+)
+from stepdistill.annotator.teacher.error_body import error_in
+from stepdistill.annotator.teacher.error_reply import error_within
 
-from stepdistill.annotator.errors import PageInstead, Unreadable
-from stepdistill.annotator.store.answer import TOKENS_BOUND, Answer, Mode, Usage
-from stepdistill.annotator.teacher.body import page_words, text_of
+_Fields = Mapping[str, Any]
+_NONE: _Fields = {}
+_LONGEST_NAME = 200  # characters of a model's name, an identifier, a finish_reason
+# "promptFeedback": {"blockReason": "SAFETY"}, beside no choice at all
+_WITHHELD = re.compile(rb"block_?reason|content_filter|prohibited|safety", re.IGNORECASE)
+_CHOICES, _USAGE = (re.compile(rf'(?<!\\)"{name}"\s*:\s*') for name in ("choices", "usage"))
+_DECODER = json.JSONDecoder(strict=False)
 
 
 def read_answer(
-    body: bytes, *, limit: int, request_id: str | None, mode: Mode = "online"
+    body: bytes,
+    *,
+    limit: int,
+    request_id: object,
+    model: str = "",
+    mode: Mode = "online",
+    headers: Mapping[str, str] = _NONE,
 ) -> Answer:
-    """The answer in a 200 reply. Raises Unreadable when the body is no chat completion."""
+    """The answer in a reply with a good status. limit, model: as it was asked for. Raises
+    TeacherError: what an error in it means by its own code, else Unreadable or BrokenOff."""
     try:
-        return _answer(_loaded(body), limit, request_id, mode)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
-        if page := page_words(text_of(body)):
-            message = f"{page}, came instead of an answer: is that the API's address?"
-            raise PageInstead(message) from None
-        raise Unreadable(f"the reply is not a chat completion: {body[:80]!r}") from None
-
-
-def _loaded(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return json.loads(body)  # some servers write NaN where nobody looks
-
-
-def _answer(reply: Any, limit: int, request_id: str | None, mode: Mode) -> Answer:
-    choice, used = reply["choices"][0], reply.get("usage")
-    message = choice["message"]
-    refusal = message.get("refusal")
+        reply = _loaded(body, headers)
+        choice = _choice(reply)
+        if choice is None:
+            raise _no_answer(reply, body, headers)
+        content = _content(choice.message.get("content"))
+        thoughts = _thoughts(choice.message) or content.thoughts
+    except RecursionError:
+        raise Unreadable("the reply is JSON that is nested too deeply") from None
+    refusal = choice.message.get("refusal")
     return Answer(
-        text=_text(message.get("content"), "") or _text(refusal, ""),
-        finish="refusal" if refusal else _text(choice.get("finish_reason"), "") or "stop",
-        model=_text(reply["model"]),
-        usage=usage_of(used),
+        text=clean(content.text or (refusal if isinstance(refusal, str) else "")),
+        finish=choice.finish,
+        model=_name(reply.get("model")) or model,
+        usage=usage_of(reply.get("usage")),
         mode=mode,
         asked_at=int(time.time()),
         limit=limit,
-        request_id=request_id,
-        thoughts=_thoughts(message),
+        request_id=_name(request_id),
+        thoughts=clean(thoughts) if thoughts.strip() else None,
     )
 
 
-def _thoughts(message: Any) -> str | None:
+def _loaded(body: bytes, headers: Mapping[str, str]) -> _Fields:
+    """The object that a reply is, or the first of a list; one of its own for another thing.
+    Raises Unreadable."""
+    try:
+        reply = loaded(body)
+    except ValueError:
+        reply = _salvaged(body, headers.get("content-encoding", ""))
+    fields = object_in(reply)
+    if fields is not None or (fields := _first(reply)) is not None:
+        return fields
+    return {"a list" if isinstance(reply, list) else str(reply)[:40]: None}
+
+
+def _first(value: Any) -> _Fields | None:
+    """The first of a list, where it is an object."""
+    return object_in(cast("list[Any]", value)[0]) if isinstance(value, list) and value else None
+
+
+class _Choice(NamedTuple):
+    message: _Fields
+    finish: str
+
+
+class _Content(NamedTuple):
+    text: str
+    thoughts: str = ""
+
+
+def _choice(reply: _Fields) -> _Choice | None:
+    """The first choice; None where there is none. Raises TeacherError where it is no whole one."""
+    choice = _first(reply.get("choices"))
+    if choice is None:
+        return None
+    finish, error = _finish(choice), choice.get("error")
+    if ending_of(finish) == "broken" or error:
+        words = error_in(error).words or f"finish_reason {finish}"
+        raise BrokenOff(f"the teacher gave up in the middle of the answer ({words})")
+    message = _message(choice)
+    if message is None:
+        return None
+    is_refusal = isinstance(message.get("refusal"), str) and message["refusal"]
+    return _Choice(message, "refusal" if is_refusal else finish)
+
+
+def _message(choice: _Fields) -> _Fields | None:
+    for name in ("message", "delta", "text"):
+        message = choice.get(name)
+        if isinstance(message, str):
+            return {"content": message}
+        if (fields := object_in(message)) is not None:
+            return fields
+    # What a filter withholds may come without a message.
+    return _NONE if isinstance(choice.get("finish_reason"), str) else None
+
+
+def _finish(choice: _Fields) -> str:
+    """How it ended, `stop` where nothing is said: a text, a number, or {"type": "stop"}."""
+    finish = choice.get("finish_reason")
+    if (named := object_in(finish)) is not None:
+        finish = next((named[name] for name in ("type", "reason", "name") if name in named), None)
+    return _name(finish) or "stop"
+
+
+def _content(content: Any) -> _Content:
+    """Text and thoughts of a content: a text, a list of parts, or an object that was JSON."""
+    match content:
+        case None:
+            return _Content("")
+        case str():
+            return _Content(content)
+        case list():
+            each = [_part(part) for part in cast("list[Any]", content)]
+            return _Content(
+                "".join(p.text for p in each), "\n".join(_said(p.thoughts for p in each))
+            )
+        case {"type": _} | {"text": _} | {"parts": _}:
+            return _part(content)
+        case _:  # a structured answer that a gateway has read: {"label": "yes"}
+            return _Content(json.dumps(content, ensure_ascii=False))
+
+
+def _part(part: Any) -> _Content:
+    """One part: a text, {"type": "text", "text": ...} or {"type": "thinking", "thinking": [...]};
+    one of another kind says nothing."""
+    if (fields := object_in(part)) is None:
+        return _Content(part if isinstance(part, str) else "")
+    kind = str(fields.get("type"))
+    names = ("text", "parts", "thinking", "reasoning", "summary", "value")
+    words = next((fields[name] for name in names if fields.get(name)), None)
+    inner = _content(words) if isinstance(words, str | list) else _part(words)
+    if "thinking" in kind or "reasoning" in kind:
+        return _Content("", inner.text or inner.thoughts)
+    return inner
+
+
+def _said(texts: Iterable[str]) -> list[str]:
+    return [text for text in texts if text.strip()]
+
+
+def _thoughts(message: _Fields) -> str:
     """What was thought before the answer, by whichever name: `reasoning_content` of DeepSeek, vLLM
-    and SGLang, `reasoning` of OpenRouter and newer vLLM."""
-    for name in ("reasoning_content", "reasoning"):
-        if isinstance(text := message.get(name), str) and text.strip():
-            return text
-    return None
+    and SGLang, `reasoning` of OpenRouter and newer vLLM, `thinking` of Ollama."""
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        if (said := message.get(name)) and isinstance(said, str | list):
+            text, thoughts = _content(said)
+            return text or thoughts
+    return ""
 
 
-def _text(value: object, default: str | None = None) -> str:
-    text = default if value is None else value
-    if isinstance(text, str):
-        return text
-    raise TypeError("no text")
+def _name(value: object) -> str | None:
+    """A short text; None where there is none."""
+    if isinstance(value, str):
+        return clean(value.strip()[:_LONGEST_NAME]) or None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value)[:_LONGEST_NAME] if is_number else None
 
 
 def usage_of(used: object) -> Usage:
@@ -107,3 +237,71 @@ def _count(fields: object, *names: str) -> int | None:
         return None
     is_whole = isinstance(value, str) or count == value
     return count if is_whole and 0 <= count < TOKENS_BOUND else None
+
+
+def _no_answer(reply: _Fields, body: bytes, headers: Mapping[str, str]) -> TeacherError:
+    """Why JSON without an answer has none."""
+    if not (error := reply.get("error")) and not reply.get("choices") and _WITHHELD.search(body):
+        return ContentRefused("200: no answer is given: a filter withheld it").paid(maybe=True)
+    found = error_in(reply)
+    if error or found.words:
+        return error_within(found, body, headers)
+    has = one_line(", ".join(reply), 100) or "nothing"
+    return Unreadable(f"the reply is JSON without an answer (it has {has})")
+
+
+def _salvaged(body: bytes, encoding: str) -> Any:
+    """A reply out of what is no JSON as a whole: an event stream, or choices that are whole among
+    what is broken. Raises Unreadable."""
+    try:
+        text = text_of(inflated(body) if encoding == "deflate" else unpacked(body))
+    except ValueError as error:
+        raise Unreadable(f"the reply is {error}") from None
+    if page := page_words(text):
+        raise PageInstead(f"{page}, came instead of an answer")
+    with suppress(ValueError):
+        return json_of(text)
+    if pieces := list(events(text)):
+        return _put_together(pieces, is_ended="[DONE]" in text)
+    choices = _value_after(_CHOICES, text)
+    if isinstance(choices, list):
+        return {"choices": cast("list[Any]", choices), "usage": _value_after(_USAGE, text)}
+    if encoding not in ("", "identity", "gzip", "deflate"):
+        raise Unreadable(f"the reply is compressed with {encoding}, which was not asked for")
+    if text.lstrip()[:1] in ("{", "["):
+        raise Unreadable(f"the reply is JSON that breaks off, or is broken ({len(body):,} bytes)")
+    raise Unreadable(f"the reply is no answer: {one_line(text, 120) or 'it is empty'}")
+
+
+def _value_after(name: re.Pattern[str], text: str) -> Any:
+    """The value of a field, where it is whole; None where it is not."""
+    found = name.search(text)
+    try:
+        return found and _DECODER.raw_decode(text, found.end())[0]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _put_together(pieces: list[Any], *, is_ended: bool) -> _Fields:
+    """The reply that an event stream nobody asked for amounts to. Raises Unreadable where it breaks
+    off before its end."""
+    reply: dict[str, Any] = {}
+    texts, thoughts, finish, n = list[str](), list[str](), None, 0
+    for piece in cast("list[_Fields]", pieces):
+        if piece.get("error"):
+            return piece
+        reply |= {name: piece[name] for name in ("model", "usage") if piece.get(name)}
+        if (choice := _first(piece.get("choices"))) is None:
+            continue
+        n += 1
+        message = _message(choice) or _NONE
+        content = _content(message.get("content"))
+        texts.append(content.text)
+        thoughts.append(_thoughts(message) or content.thoughts)
+        finish = choice.get("finish_reason") or finish
+    if not n:
+        return cast(_Fields, pieces[0])
+    if finish is None and not is_ended:
+        raise Unreadable("the reply is an event stream that nobody asked for, and it breaks off")
+    message = {"content": "".join(texts), "reasoning_content": "".join(thoughts)}
+    return {**reply, "choices": [{"message": message, "finish_reason": finish}]}

@@ -4,12 +4,14 @@ import base64
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import orjson
 from pydantic import SecretStr
 
+from stepdistill.annotator.errors import TeacherError
 from stepdistill.annotator.plan.key import Endpoint, Request, endpoint_of
 from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
@@ -24,6 +26,9 @@ _CHARACTERS_PER_TOKEN = 4
 # What stays as it is in a path and in a query: all that RFC 3986 lets stand there, and escapes.
 _IN_PATHS = "/%:@!$&'()*+,;=~"
 _IN_QUERIES = f"{_IN_PATHS}?"
+# A key this short is none, but a word for "none is needed"; an answer may well have the word.
+_SHORTEST, DISTINCT = 4, 12  # characters
+_REDACTED = b"[secret]"
 _OTHER_FILES = 64  # open files that are no connections: the store, logs, the terminal
 
 
@@ -132,8 +137,53 @@ class TeacherSpec:
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """The answer in a reply. Raises TeacherError."""
         if not 200 <= status < 300:
-            raise error_of(status, body, headers)
-        return read_answer(body, limit=self.max_tokens, request_id=headers.get("x-request-id"))
+            raise self.error(status, headers, body)
+        try:
+            return self._read(headers, self.redacted(body, shortest=DISTINCT))
+        except TeacherError:  # it names no secret, however short
+            return self._read(headers, self.redacted(body))
+
+    def _read(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        return read_answer(
+            body,
+            limit=self.max_tokens,
+            request_id=self._redacted_text(headers.get("x-request-id")),
+            model=self.model,
+            headers=headers,
+        )
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> TeacherError:
+        """What a reply with a bad status means."""
+        if where := self._redacted_text(headers.get("location")):
+            headers = {"location": where}
+        return error_of(status, self.redacted(body), headers)
+
+    def redacted(self, content: bytes, shortest: int = _SHORTEST) -> bytes:
+        """What the teacher sent, without the key and the password, should it echo them."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        for secret in _secrets(key, self.base_url):
+            if secret in content and (len(secret) >= shortest or secret.startswith(b"sk-")):
+                content = content.replace(secret, _REDACTED)
+        return content
+
+    def _redacted_text(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        content = text.encode("utf-8", "surrogateescape")
+        return self.redacted(content).decode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=16)
+def _secrets(key: str, base_url: str) -> tuple[bytes, ...]:
+    """What must not be shown, as it may be written in a reply: the longest first."""
+    url = urlsplit(base_url)
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    both = f"{user}:{password}"
+    basic = base64.b64encode(both.encode()).decode()
+    found = {key, url.password or "", *((password, both, basic) if password else ())}
+    escaped = {each.replace("/", r"\/") for each in found}  # as some write it in JSON
+    whole = {each.encode() for each in found | escaped if len(each) >= _SHORTEST}
+    return tuple(sorted(whole, key=len, reverse=True))
 
 
 def connections_allowed(wanted: int) -> int:

@@ -24,7 +24,6 @@ from stepdistill.annotator.errors import (
     Transient,
 )
 from stepdistill.annotator.teacher.batch.part import RemoteBatch, RemoteFile, RemoteObject
-from stepdistill.annotator.teacher.error_reply import error_of
 from stepdistill.annotator.teacher.http.route import proxy_of, tls_context
 from stepdistill.annotator.teacher.http.unreachable import aiohttp_error
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
@@ -161,7 +160,7 @@ class BatchApi:
 
     async def _json(self, method: str, path: str, **how: Any) -> Any:
         async with self._reply(method, path, **how) as reply:
-            content = await reply.read()
+            content = self._teacher.redacted(await reply.read())
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
@@ -177,7 +176,7 @@ class BatchApi:
             async with self._session.request(method, url, allow_redirects=False, **how) as reply:
                 self._is_known = True
                 if reply.status not in _GOOD:
-                    error = error_of(reply.status, await reply.read(), reply.headers)
+                    error = self._teacher.error(reply.status, reply.headers, await reply.read())
                     raise NotFound(f"{path}: {error}") if reply.status == 404 else error
                 if reply.status == 416:
                     await reply.read()

@@ -8,13 +8,16 @@ Lines may come in any order, twice, or about requests that were never sent. A co
 broken off is done again from the start: what is in the store already is passed over.
 """
 
+import json
+import re
 from collections import Counter
-from contextlib import aclosing
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import orjson
-from pydantic import JsonValue, ValidationError
 
 from stepdistill.annotator.errors import (
     ConnectionLost,
@@ -24,45 +27,28 @@ from stepdistill.annotator.errors import (
     RunStopped,
     TeacherError,
     Transient,
+    Unreadable,
 )
 from stepdistill.annotator.plan.model_options import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.value import KEY_BYTES
 from stepdistill.annotator.teacher.batch.api import BatchApi, CutOffError, download_lines
 from stepdistill.annotator.teacher.batch.context import BatchContext
-from stepdistill.annotator.teacher.batch.part import (
-    BatchPart,
-    BatchProblem,
-    RemoteBatch,
-    RemoteObject,
-)
+from stepdistill.annotator.teacher.batch.part import BatchPart, BatchProblem, RemoteBatch
+from stepdistill.annotator.teacher.body import clean, loaded, object_in
+from stepdistill.annotator.teacher.error_body import error_in
 from stepdistill.annotator.teacher.error_reply import error_of
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.refusals import Refusals
 from stepdistill.annotator.teacher.reply import read_answer
+from stepdistill.annotator.teacher.spec import DISTINCT
 
 TRIES, ANY_TRIES = 3, 255
 # A file that is not found may only be late; one that was not found so often is gone.
 LOOKS = 3
 _RETRY = RetryPolicy(attempts=4, first_s=0.5, cap_s=5.0)
-
-
-class _Response(RemoteObject):
-    status_code: int
-    request_id: str | None = None
-    body: JsonValue = None
-
-
-class _Error(RemoteObject):
-    code: str | None = None  # e.g. batch_expired
-    message: str | None = None
-
-
-class _Line(RemoteObject):
-    custom_id: str
-    response: _Response | None = None
-    error: _Error | None = None
+_CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')  # a key, in hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,32 +59,49 @@ class LineResult:
     outcome: Answer | TeacherError
 
 
-def read_result(line: bytes, limit: int) -> LineResult | None:
-    """What a line says; None for one that cannot be read. limit: tokens that were asked for."""
+def read_result(line: bytes, limit: int, model: str = "") -> LineResult | None:
+    """What a line says; None for one that cannot be read. limit, model: as they were asked for."""
     try:
-        read = _Line.model_validate_json(line)
-    except ValidationError:
+        fields = object_in(loaded(line))
+    except ValueError:
+        return _salvaged(line, limit, model)
+    if fields is None or not isinstance(name := fields.get("custom_id"), str):
         return None
     try:
-        key = bytes.fromhex(read.custom_id) if len(read.custom_id) == 2 * KEY_BYTES else None
+        key = bytes.fromhex(name) if len(name) == 2 * KEY_BYTES else None
     except ValueError:
         key = None
-    return LineResult(key=key, outcome=_outcome(read, limit))
-
-
-def _outcome(line: _Line, limit: int) -> Answer | TeacherError:
-    reply = line.response
-    if reply is None:
-        code = (line.error and line.error.code) or "no response"
-        text = (line.error and line.error.message) or ""
-        return Overloaded(f"{code}: {text}" if text else code)
-    body = orjson.dumps(reply.body)
-    if reply.status_code != 200:
-        return error_of(reply.status_code, body, {})
     try:
-        return read_answer(body, limit=limit, request_id=reply.request_id, mode="batch")
+        return LineResult(key=key, outcome=_answer(fields, limit, model))
     except TeacherError as error:
-        return error
+        return LineResult(key=key, outcome=error)
+
+
+def _salvaged(line: bytes, limit: int, model: str) -> LineResult | None:
+    """The answer of a line that is no JSON as a whole, where one is whole in it."""
+    named = _CUSTOM_ID.search(line)
+    with suppress(TeacherError):
+        answer = read_answer(line, limit=limit, request_id=None, model=model, mode="batch")
+        return named and LineResult(key=bytes.fromhex(named[1].decode()), outcome=answer)
+    return None
+
+
+def _answer(line: Mapping[str, Any], limit: int, model: str) -> Answer:
+    """Raises TeacherError."""
+    reply = object_in(line.get("response"))
+    if reply is None:
+        error = error_in(line.get("error"))
+        detail = f"{error.names[0]}: " if error.names else ""
+        raise Overloaded(f"{detail}{error.words or 'no response'}")
+    body, status = reply.get("body"), reply.get("status_code")
+    try:
+        content = clean(body).encode() if isinstance(body, str) else json.dumps(body).encode()
+    except RecursionError:
+        raise Unreadable("the reply is JSON that is nested too deeply") from None
+    if type(status) is int and not 200 <= status < 300:
+        raise error_of(status, content, {})
+    request_id = reply.get("request_id")
+    return read_answer(content, limit=limit, request_id=request_id, model=model, mode="batch")
 
 
 def problem_of(problem: BatchProblem) -> TeacherError:
@@ -154,7 +157,8 @@ class CollectCounts:
             self.causes[cause] += 1
             return None
         if isinstance(outcome, Transient):
-            return self.ask_again(key, str(outcome), cause)
+            tries = min(self.max_tries, outcome.most_replies or self.max_tries)
+            return self.ask_again(key, str(outcome), cause, tries)
         self.stop = self.stop or self.refusals.refused(outcome)
         return self.fail(key, outcome.reason, str(outcome))
 
@@ -164,10 +168,12 @@ class CollectCounts:
             return False
         return error.name in LIMIT_NAMES and error.name != self.limit_name
 
-    def ask_again(self, key: bytes, detail: str, cause: str) -> Failure | None:
+    def ask_again(
+        self, key: bytes, detail: str, cause: str, max_tries: int | None = None
+    ) -> Failure | None:
         """Once more, while there are tries left."""
         tries = self.tries[key]
-        if tries >= self.max_tries:
+        if tries >= (max_tries or self.max_tries):
             detail = f"asked in {tries} batches in vain: {detail}"
             return self.fail(key, Transient.reason, detail)
         self.again[key] = tries
@@ -223,7 +229,7 @@ class Collector:
             self._refusals.answered()
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is not None:
-                await self._take_file(file_id, part.limit, counts)
+                await self._take_file(file_id, part, counts)
         await self._take_problems(batch, counts)
         await self._take_missing(batch, counts)
         await context.group_commit.flush()
@@ -234,12 +240,12 @@ class Collector:
                 self._report.oddity(what.replace(" ", "_"), f"{batch.id}: {what}: {n:,}")
         return counts
 
-    async def _take_file(self, file_id: str, limit: int, counts: CollectCounts) -> None:
+    async def _take_file(self, file_id: str, part: BatchPart, counts: CollectCounts) -> None:
         torn = partial(self._report.oddity, "torn_download")
         try:
             async with aclosing(download_lines(self._api, file_id, _RETRY, torn)) as lines:
                 async for line in lines:
-                    await self._take_line(line, limit, counts)
+                    await self._take_line(line, part, counts)
         except CutOffError:
             counts.odd["files cut off"] += 1
         except NotFound as error:
@@ -249,8 +255,11 @@ class Collector:
             gone = f"{file_id} is not kept any more: its answers are lost"
             self._report.oddity("file_gone", gone)
 
-    async def _take_line(self, line: bytes, limit: int, counts: CollectCounts) -> None:
-        result = read_result(line, limit)
+    async def _take_line(self, line: bytes, part: BatchPart, counts: CollectCounts) -> None:
+        teacher = self._context.teacher
+        result = read_result(teacher.redacted(line, DISTINCT), part.limit, part.model)
+        if result is not None and isinstance(result.outcome, TeacherError):
+            result = read_result(teacher.redacted(line), part.limit, part.model)
         if result is None:
             counts.odd["unreadable lines"] += 1
         elif result.key is None or result.key not in counts.tries:
