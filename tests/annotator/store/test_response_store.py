@@ -95,6 +95,7 @@ CUT_OFF = an_answer("yes, bec", finish="length", limit=96)
         (CUT_OFF, 96, True),
         (CUT_OFF, 97, False),
         (CUT_OFF._replace(finish="MAX_TOKENS"), 97, False),
+        (CUT_OFF._replace(finish="abort"), 96, False),
         (CUT_OFF._replace(limit=None), 4096, True),
         (an_answer(limit=96), 4096, True),
     ],

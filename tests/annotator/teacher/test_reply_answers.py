@@ -168,7 +168,7 @@ def test_deflate_may_come_without_its_head():
 
 
 def a_stream(*deltas: dict[str, Any], finish: str | None = "stop", end: str = "") -> bytes:
-    choices = [{"delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[dict[str, Any]] = [{"delta": each, "finish_reason": None} for each in deltas]
     choices.append({"delta": {}, "finish_reason": finish})
     chunks: list[dict[str, Any]] = [{"model": "m-1", "choices": [choice]} for choice in choices]
     chunks.append({"choices": [], "usage": USAGE})

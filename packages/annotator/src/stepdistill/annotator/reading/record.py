@@ -90,8 +90,8 @@ class Rules:
     def counted(self, template: str, answer: Answer, fields: Mapping[str, str]) -> Reading:
         """The same as far as a record is made of it: what was cut off or withheld is not read, and
         no label is one that the reader is not sure of."""
-        if answer.finish in UNUSABLE:
-            return unread(UNUSABLE[answer.finish])
+        if reason := unusable(answer):
+            return unread(reason)
         reading = self.read(template, answer, fields)
         if reading.label is None or reading.confidence >= self.min_confidence:
             return reading

@@ -205,7 +205,7 @@ def _is_settled(row: RowResult, max_tokens: int) -> bool:
     """Whether all of a row's requests have answers that a limit of max_tokens would not change."""
     if isinstance(row.result, Rejection) and row.result.reason in UNANSWERED:
         return False
-    return not any([answer.is_cut_off_below(max_tokens) for answer in row.answers])
+    return not any([answer.may_go_on(max_tokens) for answer in row.answers])
 
 
 def finished(

@@ -11,9 +11,6 @@ Ending = Literal["whole", "truncated", "filtered", "refused", "broken"]
 # No count of one answer reaches this: a higher one is a mistake, and sums of them would overflow.
 TOKENS_BOUND = 1 << 31
 TIME_BOUND = 1 << 37  # seconds since 1970: the year 6325
-# How servers say that an answer was longer than it might be, in lower case.
-CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"})
-
 # What servers call how an answer ended, in lower case: `stop` of OpenAI, `eos` of TGI and SGLang,
 # `end_turn` of Anthropic, `complete` of Cohere.
 _ENDINGS: dict[str, Ending] = {
@@ -114,12 +111,13 @@ class Answer(NamedTuple):
     @property
     def is_cut_off(self) -> bool:
         """Whether there was more to say."""
-        return self.finish.lower() in CUT_OFF
+        return self.ending == "truncated"
 
-    def is_cut_off_below(self, max_tokens: int) -> bool:
-        """Whether a limit of so many tokens would let it go on. One that was cut off at a limit
-        that nobody knows is left as it is."""
-        return self.is_cut_off and self.limit is not None and self.limit < max_tokens
+    def may_go_on(self, max_tokens: int) -> bool:
+        """Whether it could be whole if it were asked for again with a limit of so many tokens. One
+        that was cut off at a limit that nobody knows is left as it is."""
+        is_higher = self.limit is not None and self.limit < max_tokens
+        return self.ending == "broken" or (self.is_cut_off and is_higher)
 
     @property
     def thinking(self) -> int:

@@ -99,14 +99,14 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
 
     def has(self, keys: Iterable[bytes], max_tokens: int | None = None) -> list[bool]:
         """Which of these requests have an answer: one transaction for all. max_tokens: an answer
-        that was cut off below this limit is none. Raises StoreError: damaged."""
+        that may go on with this limit is none. Raises StoreError: damaged."""
         if max_tokens is None:
             return self.read(lambda txn: [txn.get(k, db=self._responses) is not None for k in keys])
 
         def work(txn: lmdb.Transaction) -> list[bool]:
             stored = Snapshot(txn, self._databases, self.path)
             answers = (stored.answer(key) for key in keys)
-            return [a is not None and not a.is_cut_off_below(max_tokens) for a in answers]
+            return [a is not None and not a.may_go_on(max_tokens) for a in answers]
 
         return self.read(work)
 
