@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from stepdistill.annotator.dataset.text_file import open_bytes
 from stepdistill.annotator.dataset.rows import getter
+from stepdistill.annotator.dataset.text_file import open_bytes
 from stepdistill.annotator.importing.original import (
     QueryResult,
     RecordedNumbers,
