@@ -20,12 +20,24 @@ _LABEL_KEY = re.compile(rf"(?:.*\W)?(?:{LABEL_WORDS})(?: (?:name|text|id|letter)
 _REASON_KEY = re.compile(
     rf"(?:.*\W)?(?:{REASON_WORDS})(?: .*)?|thinking|chain of thought", re.IGNORECASE
 )
+_SURE_KEY = re.compile(
+    r"(?:.*\W)?(?:confidence|certainty|probability|likelihood)(?: .*)?", re.IGNORECASE
+)
+_YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _FENCE_BEFORE = re.compile(r"```[\w-]*\s*\Z")
 _FENCE_BEHIND = re.compile(r"\s*```")
 _MOST_OBJECTS = 8
 _LONGEST_REPAIRED = 4_000
 _DEEPEST = 4
 _DECODER = json.JSONDecoder(strict=False)
+
+
+class _Pair(NamedTuple):
+    """A key, in plain words, and its value as text; of several names, JSON."""
+
+    key: str
+    text: str
+    are_names: bool = False
 
 
 class JsonParts(NamedTuple):
@@ -41,12 +53,12 @@ def json_parts(answer: str) -> JsonParts | None:
     found = None
     for value, span in _objects(answer):
         pairs = list(_pairs(value, 0))
-        label = next((v for k, v in pairs if _is_label(k)), None)
-        if label is None and len(pairs) == 1 and not _REASON_KEY.fullmatch(pairs[0][0]):
-            label = pairs[0][1]
+        label = next((each.text for each in pairs if _is_label(each.key)), None)
+        if label is None:
+            label = _beside_reasons(pairs)
         if label is None:
             continue
-        reason = next((v for k, v in pairs if _REASON_KEY.fullmatch(k)), None)
+        reason = next((each.text for each in pairs if _REASON_KEY.fullmatch(each.key)), None)
         found = JsonParts(_with_fences(answer, span), label, reason)
     return found
 
@@ -87,24 +99,38 @@ def _mended(answer: str, start: int) -> Iterator[tuple[object, Span]]:
         yield each, (start, end)
 
 
-def _pairs(value: object, depth: int) -> Iterator[tuple[str, str]]:
-    """The keys, in plain words, and texts of an object and of those within it, outer ones first."""
+def _pairs(value: object, depth: int) -> Iterator[_Pair]:
+    """The pairs of an object and of those within it, outer ones first."""
     if isinstance(value, list) and depth < _DEEPEST:
         for each in cast("list[object]", value):
             yield from _pairs(each, depth + 1)
     if not isinstance(value, dict) or depth > _DEEPEST:
         return
+    pairs = cast("dict[object, object]", value)
+    if depth == 0 and len(pairs) > 1 and (chosen := _chosen(pairs)) is not None:
+        yield _Pair("label", _listed(chosen), are_names=True)
+        return
     inner: list[object] = []
-    for key, each in cast("dict[object, object]", value).items():
-        only, name = _scalar(each), re.sub(r"[_-]+", " ", str(key)).strip()
-        if only is not None:
-            yield name, only
-        elif _is_list(each) and _is_label(name):  # several classes at once, or none
-            yield name, json.dumps(each, ensure_ascii=False)
+    for key, each in pairs.items():
+        name = _in_words(key)
+        if (only := _scalar(each)) is not None:
+            yield _Pair(name, only)
+        elif (names := _names(each)) is not None:  # several classes at once, or none
+            yield _Pair(name, _listed(names), are_names=True)
         else:
             inner.append(each)
     for each in inner:
         yield from _pairs(each, depth + 1)
+
+
+def _beside_reasons(pairs: list[_Pair]) -> str | None:
+    """The value of the only key that is none of reasons, whatever it is called; lists come second,
+    as they may be keywords or evidence."""
+    others = [each for each in pairs if not _REASON_KEY.fullmatch(each.key)]
+    if len(others) > 1:
+        others = [each for each in others if not _SURE_KEY.fullmatch(each.key)]
+    others = [each for each in others if not each.are_names] or others
+    return others[0].text if len(others) == 1 else None
 
 
 def _scalar(value: object) -> str | None:
@@ -114,12 +140,47 @@ def _scalar(value: object) -> str | None:
     return str(value).strip() if isinstance(value, str | int | float | bool) else None
 
 
-def _is_list(value: object) -> bool:
-    """Whether a value is a list of values and not of objects."""
+def _names(value: object) -> list[str] | None:
+    """The names in `["joy", "fear"]`, `[{"name": "joy"}, {"name": "fear"}]` or `{"joy": true,
+    "fear": false}`; None for anything else."""
+    if isinstance(value, dict):
+        return _chosen(cast("dict[object, object]", value))
     if not isinstance(value, list):
-        return False
+        return None
     items = cast("list[object]", value)
-    return all(isinstance(item, str | int | float | bool) for item in items)
+    texts = [
+        _scalar([*cast("dict[str, object]", each).values()] if _is_one(each) else each)
+        for each in items
+    ]
+    names = [text for text in texts if text is not None]
+    return names if len(names) == len(items) else None
+
+
+def _is_one(value: object) -> bool:
+    return isinstance(value, dict) and len(cast("dict[object, object]", value)) == 1
+
+
+def _chosen(pairs: dict[object, object]) -> list[str] | None:
+    """The keys that are said to hold; None where the values are not all a yes or a no, and where
+    these are answers themselves: `{"label": "yes", "confidence": 1}`."""
+    names = [_in_words(key) for key in pairs]
+    if any(_is_label(name) or _REASON_KEY.fullmatch(name) for name in names):
+        return None
+    if len(pairs) == 1 and not isinstance(next(iter(pairs.values())), bool):
+        return None
+    said = [_YES_OR_NO.get(str(value).strip().casefold()) for value in pairs.values()]
+    if not said or None in said:
+        return None
+    return [str(key) for key, holds in zip(pairs, said, strict=True) if holds]
+
+
+def _listed(names: list[str]) -> str:
+    """A single name as it is: that is a label of other kinds, too."""
+    return names[0] if len(names) == 1 else json.dumps(names, ensure_ascii=False)
+
+
+def _in_words(key: object) -> str:
+    return re.sub(r"[_-]+", " ", str(key)).strip()
 
 
 def _is_label(key: str) -> bool:
