@@ -1,16 +1,20 @@
 """The guide's commands, copied out of it and run by a shell, as its reader would."""
 
+import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
+from stepdistill.annotator.simulator.server import Simulator
 from tests.journeys.conftest import ROOT
 
 GUIDE = ROOT / "docs" / "guide"
@@ -71,6 +75,28 @@ def test_the_page_on_prompts(tmp_path: Path) -> None:
     done = follow(commands("prompts.md"), tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "figures" / "running-best.svg").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """A model on a server of one's own: every answer is JSON, and says the same."""
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        return '{"rationale": "The message is about a bill.", "label": "billing"}'
+
+
+async def test_the_page_on_ones_own_server(tmp_path: Path) -> None:
+    async with Simulator(Structured()) as server:
+        blocks = [
+            block.replace("http://localhost:8080/v1", server.base_url)
+            for block in commands("own-server.md")
+        ]
+        done = await asyncio.to_thread(follow, blocks, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(server.log.entries) == 48
+    manifest = json.loads((tmp_path / "runs/tickets/train/manifest.json").read_bytes())
+    assert manifest["counts"]["records"] == 48
+    assert "cost" in done.stdout
 
 
 @pytest.mark.slow
