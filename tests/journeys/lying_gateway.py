@@ -67,6 +67,7 @@ class LyingGateway:
     lies: float = 0.0
     faults: float = 0.0
     filtered: float = 0.0  # refused for their prompt, which is billed
+    only: str | None = None  # of the faults; None: any
     calls: int = 0  # that were answered
     spent_online: Decimal = field(default=Decimal(0))
 
@@ -123,7 +124,7 @@ class LyingGateway:
             return web.Response(status=400, text=FILTERED, content_type="application/json")
         self.spent_online += Decimal(_INPUT * prompt + _OUTPUT * completion) / MILLION
         if fate < self.filtered + self.faults:
-            status, text = FAULTS[self._draw.choice(sorted(FAULTS))]
+            status, text = FAULTS[self.only or self._draw.choice(sorted(FAULTS))]
             if status == 0 and request.transport is not None:
                 request.transport.abort()
             return web.Response(status=status or 500, text=text, content_type="text/html")

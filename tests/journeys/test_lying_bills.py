@@ -28,8 +28,10 @@ from tests.journeys.test_row_to_shard import simulator
 
 MILLION = Decimal(1_000_000)
 TIMES = BatchTimes(validating_s=0.02, running_s=0.05, finalizing_s=0.02, cancelling_s=0.02)
+# Of answers: whose usage is a lie, that come as an error, whose prompt is refused.
+SHARES = ((1, 0, 0), (0.5, 0, 0), (0, 0.4, 0), (0, 0.2, 0), (0, 0, 0.5), (0.2, 0.3, 0.1))
 ALL = 100
-QUICK = (0, 1, 2, 5, 7, 8, 10, 11)  # online and in batches, with kills and without
+QUICK = (1, 2, 5, 6, 7, 8, 10, 19)  # online and in batches, with kills and without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,13 @@ class Scene:
     lies: float
     faults: float
     filtered: float
+    only: str | None  # of the faults
     second_limit: int | None
+
+    @property
+    def lying(self) -> tuple[float, float, float, str | None]:
+        """How the gateway lies."""
+        return self.lies, self.faults, self.filtered, self.only
 
 
 def a_scene(seed: int) -> Scene:
@@ -62,6 +70,7 @@ def a_scene(seed: int) -> Scene:
     )
     kills = [None if seed < 6 else draw.choice([None, draw.randint(2, 25)]) for _ in commands]
     killed = commands[-1:] if any(kills) else []  # what a kill left is gone on with
+    lies, faults, filtered = draw.choice(SHARES)
     max_tokens = draw.choice([50, 100])
     one_worst = (1_000 + 4 * max_tokens) / MILLION
     ceiling = draw.randint(15, 40) * one_worst
@@ -71,9 +80,10 @@ def a_scene(seed: int) -> Scene:
         kills=(*kills, *(None for _ in killed)),
         max_tokens=max_tokens,
         ceiling=round(ceiling / 2 if is_batch else ceiling, 6),
-        lies=draw.choice([0.2, 0.5, 1.0]),
-        faults=draw.choice([0.0, 0.1, 0.3]),
-        filtered=0.0 if is_batch else draw.choice([0.0, 0.1]),
+        lies=lies,
+        faults=faults,
+        filtered=0.0 if is_batch else filtered,
+        only=draw.choice([None, "500", "502", "504", "408"]),
         second_limit=draw.choice([None, None, 150]),
     )
 
@@ -92,7 +102,7 @@ async def play(scene: Scene, folder: Path) -> tuple[Decimal, list[tuple[int, str
     ends: list[tuple[int, str]] = []
     async with (
         simulator(folder, settings) as teacher,
-        LyingGateway(teacher, scene.seed, scene.lies, scene.faults, scene.filtered) as gateway,
+        LyingGateway(teacher, scene.seed, *scene.lying) as gateway,
     ):
         for command, kill in zip(scene.commands, scene.kills, strict=True):
             words = [
