@@ -125,6 +125,19 @@ def test_undecidable_is_none_with_a_reason(answer: str, reason: str) -> None:
     assert reading.reason == reason
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The text makes it true and false.",
+        "The text makes it true, while the other sentence makes it false.",
+        "The text makes it true, contradiction, and it is possible to find the sentence.",
+    ],
+)
+def test_two_soft_words_in_a_sentence_are_no_verdict(answer: str) -> None:
+    assert reader("esnli").read(answer, CLAIM).label is None
+    assert reader("esnli").read(f"{answer}\n\nLabel: neutral", CLAIM).label == NEUTRAL
+
+
 def test_a_task_of_other_classes_needs_no_opposites() -> None:
     from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
     from stepdistill.common.task import ClassSpec, LabelSpec

@@ -123,15 +123,20 @@ class ClassVerdict:
                 last = number == len(text.sentences) - 1
                 concluding = _concludes(tokens, codes, last)
                 chosen = _chosen(number, mentions, codes, concluding)
+                if chosen is None:
+                    continue
                 yield Assertion(number, tokens, chosen, concluding, _content(tokens, codes, chosen))
 
 
-def _chosen(number: int, mentions: list[Mention], codes: str, concluding: bool) -> Mention:
-    """A sentence's last word on the label, firmer where the sentence opens or concludes."""
+def _chosen(number: int, mentions: list[Mention], codes: str, concluding: bool) -> Mention | None:
+    """A sentence's last word on the label, firmer where the sentence opens or concludes; None where
+    it says two things softly: `the text makes it true and false`."""
     best, firm = mentions[0].strength, mentions
     if len(mentions) > 1:
         best = max(each.strength for each in mentions)
         firm = [each for each in mentions if each.strength == best]
+        if best == SOFT and len({each.role for each in firm}) > 1:
+            return None
     opens = number == 0 and best == STATED and firm[0].place <= 2 and OPENS.match(codes) is not None
     chosen = firm[0] if opens else _before_reasons(firm, codes)
     if opens or (concluding and best == STATED):
