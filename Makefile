@@ -36,7 +36,10 @@ test-alone:  ## each package's tests with only that package installed
 bench: setup  ## speed and memory against floors and the original's way, see benchmarks/README.md
 	@missed=0; for name in read_answers race_templates annotate_throughput warm_rerun soak batch_api train_step; do \
 		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
-	done; exit $$missed
+	done; \
+	$(BIN)/python benchmarks/annotate_throughput.py --tls --check \
+		--json benchmarks/results/annotate_throughput_tls.json || missed=1; \
+	exit $$missed
 
 wheels: setup  ## build the three packages into dist/
 	@$(PYTHON) scripts/wheels.py

@@ -14,6 +14,7 @@ Example:
 import argparse
 import asyncio
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -173,12 +174,17 @@ class _Connection(asyncio.Protocol):
             self._transport.write(reply)
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, certificate: Path | None = None) -> None:
     """Serve until standard input ends: with the process at its other end, or with Ctrl-D."""
-    loop = asyncio.get_running_loop()
-    served = [Served()]
-    server = await loop.create_server(lambda: _Connection(served), "127.0.0.1", port, backlog=8192)
-    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
+    loop, served, tls = asyncio.get_running_loop(), [Served()], None
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    server = await loop.create_server(
+        lambda: _Connection(served), "127.0.0.1", port, backlog=8192, ssl=tls
+    )
+    scheme = "https" if tls else "http"
+    sys.stdout.write(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     ended = asyncio.Event()
     threading.Thread(target=_await_end, args=(loop, ended), daemon=True).start()
@@ -192,12 +198,13 @@ def _await_end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
 
 
 @contextmanager
-def serving(url: str | None = None) -> Generator[str]:
+def serving(url: str | None = None, certificate: Path | None = None) -> Generator[str]:
     """The URL of a server in a process of its own, or the given one, which is somebody else's."""
     if url is not None:
         yield url.rstrip("/")
         return
     command = [sys.executable, str(Path(__file__).resolve())]
+    command += ["--tls", str(certificate)] if certificate else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdin is not None
         try:
@@ -215,9 +222,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--port", type=int, default=0, help="default: any free one, printed")
+    options.add_argument("--tls", type=Path, metavar="FILE", help="its certificate and key, PEM")
     allow_many_files()
     try:
-        uvloop.run(serve(options.parse_args().port))
+        given = options.parse_args()
+        uvloop.run(serve(given.port, given.tls))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -45,6 +45,11 @@ def test_a_smoke_run_keeps_every_sample(name: str, tmp_path: Path) -> None:
     assert any(figure["at_most"] or figure["at_least"] for figure in kept["figures"])
 
 
+def test_over_tls_the_cost_alone_is_measured() -> None:
+    shown = run("annotate_throughput", "--smoke", "--tls")
+    assert "with TLS" in shown and "<= 0.85" in shown and "at 300 ms" not in shown
+
+
 @pytest.mark.slow
 def test_a_third_of_the_rationales_is_set_against_all() -> None:
     assert "8 rows a step: a third / all" in run("train_step", "--smoke")
