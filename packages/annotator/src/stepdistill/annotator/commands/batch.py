@@ -15,9 +15,11 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import batch_fields, batch_table
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
+from stepdistill.annotator.plan.key import without_secrets
+from stepdistill.annotator.run.planning import usable_url
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
-from stepdistill.annotator.settings.teacher import BatchSettings, Secrets
+from stepdistill.annotator.settings.teacher import BatchSettings
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.api import BatchApi
@@ -25,6 +27,7 @@ from stepdistill.annotator.teacher.batch.context import BatchContext, BatchRepor
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
+from stepdistill.annotator.teacher.credentials import key_for
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.command_line import add_command, make_app, options
@@ -188,14 +191,14 @@ def _by_teacher(parts: list[BatchPart]) -> list[list[BatchPart]]:
 
 def _teacher_of(part: BatchPart, base_url: str | None) -> TeacherSpec:
     """The teacher that a part is at. Raises ConfigError: no key, or another address."""
+    url = usable_url(base_url or part.base_url)
+    key_name, key = key_for(url)
     teacher = TeacherSpec(
-        model=part.model,
-        base_url=(base_url or part.base_url).rstrip("/"),
-        api_key=Secrets().openai_api_key,
-        max_tokens=part.limit,
+        model=part.model, base_url=url, api_key=key, key_name=key_name, max_tokens=part.limit
     )
     if base_url is not None and teacher.endpoint_name != part.endpoint:
-        raise ConfigError(f"--base-url {base_url}: part {part.number} is at {part.endpoint}")
+        shown = without_secrets(url)
+        raise ConfigError(f"--base-url {shown}: part {part.number} is at {part.endpoint}")
     return teacher.ready_to_ask()
 
 

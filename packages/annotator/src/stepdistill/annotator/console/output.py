@@ -60,6 +60,7 @@ class ConsoleOutput:
         self._out = _PlainConsole(width=width)
         self._err = _PlainConsole(stderr=True)
         self._quiet = quiet
+        self._warned: set[str] = set()
 
     @property
     def width(self) -> int:
@@ -72,8 +73,10 @@ class ConsoleOutput:
             self._err.print(line)
 
     def warn(self, line: str) -> None:
-        """A warning: shown whether or not remarks are wanted, and easy to see."""
-        self._err.print(f"WARNING: {line}", style="bold yellow")
+        """A warning: shown once, whether or not remarks are wanted, and easy to see."""
+        if line not in self._warned:
+            self._warned.add(line)
+            self._err.print(f"WARNING: {line}", style="bold yellow")
 
     def progress_line(self, verb: str, total: int | None = None) -> Callable[[int], None]:
         """What says how far a command is, every few seconds; to be called with how much is done."""

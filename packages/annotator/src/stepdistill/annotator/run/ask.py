@@ -54,6 +54,8 @@ from stepdistill.annotator.teacher.batch.context import BatchContext, BatchRepor
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
+from stepdistill.annotator.teacher.credentials import credential_remarks
+from stepdistill.annotator.teacher.http.route import route_remarks
 from stepdistill.annotator.teacher.online.engine import OnlineTeacher
 from stepdistill.annotator.teacher.online.queue import Groups
 from stepdistill.annotator.teacher.progress import Progress
@@ -131,6 +133,8 @@ async def _ask(
             answers = rehearsed([each.plan for each in unanswered])
             simulator_url = (await stack.enter_async_context(Simulator(answers))).base_url
         spec = run.teacher.ready_to_ask(simulator_url)
+        for line in (*credential_remarks(spec), *route_remarks(spec)):
+            console.warn(line)
         context = await stack.enter_async_context(
             _context(run, spec, store, console, progress, events)
         )

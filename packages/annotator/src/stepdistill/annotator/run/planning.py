@@ -23,8 +23,8 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import (
     AUTO_CONCURRENCY,
     OPENAI_BASE_URL,
-    Secrets,
 )
+from stepdistill.annotator.teacher.credentials import key_for
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import TaskSpec
@@ -57,16 +57,17 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     Raises ConfigError: the address is none; PromptError: `models.yaml` cannot be read.
     """
     is_embedded = config.uses_simulator
-    url = config.base_url or (_SIMULATOR_URL if is_embedded else OPENAI_BASE_URL)
-    _check_url(url)
+    url = usable_url(config.base_url or (_SIMULATOR_URL if is_embedded else OPENAI_BASE_URL))
+    # Where nobody else is asked no key is needed, and none is read.
+    key_name, key = ("", None) if config.offline or is_embedded else key_for(url)
     options = load_options(config.models, config.teacher)
     # OpenAI's newer models refuse the old name, most other servers know only that one.
     usual = "max_tokens" if config.base_url or is_embedded else "max_completion_tokens"
     return TeacherSpec(
         model=config.teacher,
-        base_url=url if "?" in url else url.rstrip("/"),
-        # Where nobody else is asked no key is needed, and none is read.
-        api_key=None if config.offline or is_embedded else Secrets().openai_api_key,
+        base_url=url,
+        api_key=key,
+        key_name=key_name,
         options=options,
         max_tokens=config.max_tokens,
         limit_name=options.limit_name or usual,
@@ -162,8 +163,9 @@ def row_warnings(plans: Iterable[Plan]) -> Iterator[str]:
             yield from row_remarks(plan.task, plan.source, plan.split, plan.samples)
 
 
-def _check_url(url: str) -> None:
-    """Whatever is wrong with it is said without what may be a secret in it."""
+def usable_url(url: str) -> str:
+    """An address as it is used, without a slash at its end. Raises ConfigError: it is none; said
+    without what may be a secret in it."""
     shown = f"--base-url {_SECRETS.sub('', url).partition('?')[0]}"
     try:
         address = urlsplit(url)
@@ -172,3 +174,4 @@ def _check_url(url: str) -> None:
         raise ConfigError(f"{shown}: not a URL: a bracket, a port or a name is wrong") from None
     if address.scheme not in ("http", "https") or not host or not url.isprintable():
         raise ConfigError(f"{shown}: not a URL such as http://localhost:8000/v1")
+    return url if address.query else url.rstrip("/")

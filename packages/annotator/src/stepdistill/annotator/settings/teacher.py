@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stepdistill.common.command_line import Settings, at_least, options, read_by
@@ -95,12 +95,16 @@ class OfflineSettings(Settings):
     """Ask nobody: what the store has must do."""
 
 
-class Secrets(BaseSettings):
-    """What only the environment says."""
+def read_key(name: str) -> SecretStr | None:
+    """A key by its name in the environment, else in `.env`; None where it is in neither."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+    class Secrets(BaseSettings):
+        model_config = SettingsConfigDict(
+            env_file=".env", env_file_encoding="utf-8", extra="ignore"
+        )
+        key: SecretStr | None = Field(default=None, validation_alias=name)
 
-    openai_api_key: SecretStr | None = None
+    return Secrets().key
 
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}

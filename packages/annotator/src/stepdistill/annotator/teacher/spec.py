@@ -48,6 +48,7 @@ class TeacherSpec:
     model: str
     base_url: str  # without a slash at its end
     api_key: SecretStr | None = None  # None where none is needed
+    key_name: str = "OPENAI_API_KEY"  # where it is found, in the environment
     options: ModelOptions = field(default_factory=ModelOptions)  # of models.yaml
     max_tokens: int = 512  # the longest answer asked for
     limit_name: LimitName = "max_tokens"  # the field of a request that says so
@@ -66,7 +67,7 @@ class TeacherSpec:
         key = self.api_key.get_secret_value().strip() if self.api_key else ""
         if not (key.isascii() and key.isprintable()):
             raise ConfigError(
-                "OPENAI_API_KEY: it has a character that no key has (a line break, a typographic "
+                f"{self.key_name}: it has a character that no key has (a line break, a typographic "
                 "quote?): copy it again"
             )
         if self.base_url == OPENAI_BASE_URL and not key:

@@ -67,8 +67,7 @@ class BatchApi:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_S, sock_read=teacher.timeout_s
             ),
-            proxy=proxy and proxy.url,
-            proxy_auth=proxy and proxy.auth,
+            proxy=proxy and proxy.address,
         )
         return self
 

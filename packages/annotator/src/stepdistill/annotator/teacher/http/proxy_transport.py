@@ -34,8 +34,7 @@ class ProxyTransport:
             headers={"Content-Type": "application/json", **teacher.headers},
             connector=aiohttp.TCPConnector(limit=teacher.concurrency, ssl=tls),
             timeout=aiohttp.ClientTimeout(total=teacher.timeout_s, sock_connect=CONNECT_S),
-            proxy=proxy and proxy.url,
-            proxy_auth=proxy and proxy.auth,
+            proxy=proxy and proxy.address,
         )
         return self
 

@@ -3,12 +3,10 @@
 import os
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-import aiohttp
 
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.errors import ConfigError
@@ -70,8 +68,8 @@ class Proxy:
     """What stands between this machine and the teacher."""
 
     variable: str  # of the environment, that names it
-    url: str  # without user and password
-    auth: aiohttp.BasicAuth | None
+    url: str  # without user and password: as it may be shown
+    address: str = field(repr=False)  # with them
 
 
 def proxy_of(teacher: TeacherSpec) -> Proxy | None:
@@ -92,12 +90,9 @@ def proxy_of(teacher: TeacherSpec) -> Proxy | None:
         raise ConfigError(
             f"{variable}: not a proxy that can be used: {variable}=http://HOST:PORT is one"
         )
-    user, password = unquote(url.username or ""), unquote(url.password or "")
-    return Proxy(
-        variable=variable,
-        url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
-        auth=aiohttp.BasicAuth(user, password, "utf-8") if user or password else None,
-    )
+    place = f"{f'[{host}]' if ':' in host else host}:{port}"
+    who, mark, _ = url.netloc.rpartition("@")
+    return Proxy(variable=variable, url=f"http://{place}", address=f"http://{who}{mark}{place}")
 
 
 def route_remarks(teacher: TeacherSpec) -> Iterator[str]:
