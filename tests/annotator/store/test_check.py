@@ -16,8 +16,8 @@ def quiet(_: int) -> None:
     """Nobody listens."""
 
 
-def opened(path: Path, *, write: bool = False) -> ResponseStore:
-    return ResponseStore.open(path, write=write, map_bytes=1 << 24)
+def opened(path: Path, *, write: bool = False, damaged: bool = False) -> ResponseStore:
+    return ResponseStore.open(path, write=write, map_bytes=1 << 24, damaged_entries=damaged)
 
 
 def filled(path: Path) -> list[bytes]:
@@ -29,7 +29,7 @@ def filled(path: Path) -> list[bytes]:
 
 def flip(path: Path, key: bytes, part: str = "responses") -> None:
     """Flip a byte of one value where it lies in the file."""
-    with opened(path) as store, store.reading() as stored:
+    with opened(path, damaged=True) as store, store.reading() as stored:
         value = dict(stored.values("responses" if part == "responses" else "failures"))[key]
     flipped = bytearray(value)
     flipped[len(value) // 2] ^= 0x10
@@ -50,7 +50,7 @@ def test_each_flipped_byte_is_found_by_its_key(tmp_path: Path):
     for key in (keys[3], keys[40]):
         flip(tmp_path / "store", key)
     flip(tmp_path / "store", a_key(1), "failures")
-    with opened(tmp_path / "store") as store:
+    with opened(tmp_path / "store", damaged=True) as store:
         found = verify_store(store, quiet)
 
     assert {damage.key for damage in found.damaged} == {keys[3], keys[40], a_key(1)}
@@ -68,7 +68,9 @@ def test_a_key_of_another_length_is_found(tmp_path: Path):
 def test_a_run_that_meets_a_damaged_answer_hears_its_key_and_what_to_do(tmp_path: Path):
     keys = filled(tmp_path / "store")
     flip(tmp_path / "store", keys[3])
-    with opened(tmp_path / "store") as store, store.reading() as stored:
+    with pytest.raises(StoreError, match=keys[3].hex()):  # before anything is asked
+        opened(tmp_path / "store", write=True)
+    with opened(tmp_path / "store", damaged=True) as store, store.reading() as stored:
         assert stored.answer(keys[4]) is not None
         with pytest.raises(StoreError) as caught:
             stored.answer(keys[3])
@@ -82,7 +84,7 @@ def test_a_run_that_meets_a_damaged_answer_hears_its_key_and_what_to_do(tmp_path
 def test_what_is_removed_is_asked_again(tmp_path: Path):
     keys = filled(tmp_path / "store")
     flip(tmp_path / "store", keys[3])
-    with opened(tmp_path / "store", write=True) as store:
+    with opened(tmp_path / "store", write=True, damaged=True) as store:
         store.remove([keys[3], a_key(1)])
         assert keys[3] not in store
         found = verify_store(store, quiet)

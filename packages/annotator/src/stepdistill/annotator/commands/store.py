@@ -63,10 +63,10 @@ def verify_command(settings: VerifySettings = VERIFY, console: JsonSettings = JS
         annotate store verify --remove
     """
     output, store = ConsoleOutput(quiet=console.is_quiet), settings.store
-    with ResponseStore.open(store, write=False) as opened:
+    with ResponseStore.open(store, write=False, damaged_entries=True) as opened:
         found = verify_store(opened, output.progress_line("checked"))
     if settings.remove and found.damaged:
-        with ResponseStore.open(store, write=True) as opened:
+        with ResponseStore.open(store, write=True, damaged_entries=True) as opened:
             opened.remove(damage.key for damage in found.damaged)
     _show_verified(found, output, as_json=console.as_json)
     if found.damaged and not settings.remove:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import lmdb
 
+from stepdistill.annotator.store.examine import examine
 from stepdistill.annotator.store.lock import (
     folder_lock,
     release,
     reserve_readers,
+    state_of,
     sync_folder,
     take_lock,
 )
@@ -49,9 +51,11 @@ def compact_store(path: Path, tell: Tell) -> Compacted:
     value, a full disk; the store is as it was then."""
     if not (path / "data.mdb").exists():
         raise StoreError(f"--store {path}: no store here")
-    lock = take_lock(path)
+    lock, left = take_lock(path), ""
     new = path / "compacting"
     try:
+        # Entries that are there and not found are no hindrance: to write the store anew mends that.
+        examine(path, None, max_dbs=N_DATABASES, write=False, damaged_entries=True)
         shutil.rmtree(new, ignore_errors=True)  # of a compaction that was killed
         with ResponseStore.open(path, write=False) as store, store.reading() as stored:
             before, answers = (path / "data.mdb").stat().st_size, len(store)
@@ -60,11 +64,12 @@ def compact_store(path: Path, tell: Tell) -> Compacted:
             except lmdb.Error as error:
                 raise _failed(path, error) from None
         _exchange(path, new)
+        left = state_of(path / "data.mdb")
     except OSError as error:
         raise _failed(path, error) from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        release(lock)
+        release(lock, left)
     after = (path / "data.mdb").stat().st_size
     return Compacted(answers=answers, bytes_before=before, bytes_after=after)
 

@@ -59,7 +59,7 @@ def take_lock(folder: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode().strip()
+        holder = _first_line(os.pread(lock, 32, 0))
         os.close(lock)
         raise StoreError(
             f"--store {folder}: process {holder or 'unknown'} is writing to it: wait for it, or "
@@ -71,7 +71,32 @@ def take_lock(folder: Path) -> int:
     return lock
 
 
-def release(lock: int | None) -> None:
-    """Let the next writer in."""
+def release(lock: int | None, left: str = "") -> None:
+    """Let the next writer in. left: the state of the data that all was well with."""
     if lock is not None:
+        with suppress(OSError):
+            os.pwrite(lock, f"{os.getpid()}\n{left}\n".encode(), 0)
         os.close(lock)
+
+
+def state_of(file: Path) -> str:
+    """What changes with a file's content."""
+    stat = file.stat()
+    return f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def last_state(folder: Path) -> str | None:
+    """The state that the last writer left the data in; the one of now where it is still at work,
+    None where nobody knows."""
+    try:
+        lines = (folder / "writer.lock").read_bytes()[:256].decode(errors="replace").split("\n")
+        if len(lines) > 1:
+            return lines[1]
+        os.kill(int(lines[0]), 0)
+    except (OSError, ValueError, OverflowError):
+        return None
+    return state_of(folder / "data.mdb")
+
+
+def _first_line(content: bytes) -> str:
+    return content.decode(errors="replace").partition("\n")[0].strip()

@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import lmdb
 
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.lock import folder_lock, release, reserve_readers, take_lock
+from stepdistill.annotator.store.examine import examine
+from stepdistill.annotator.store.lock import (
+    folder_lock,
+    last_state,
+    release,
+    reserve_readers,
+    state_of,
+    take_lock,
+)
 from stepdistill.annotator.store.snapshot import Snapshot, dictionary_key
 from stepdistill.annotator.store.value import (
     DICTIONARY_SAMPLES,
@@ -46,8 +54,10 @@ _SAFE = "all that was stored before is safe: make room and run this again"
 class ResponseStore(AbstractContextManager["ResponseStore"]):
     """The answers of one folder. Open it with `ResponseStore.open`; a context manager."""
 
-    def __init__(self, env: lmdb.Environment, path: Path, lock: int | None) -> None:
-        self._env, self.path, self._lock = env, path, lock
+    def __init__(
+        self, env: lmdb.Environment, path: Path, lock: int | None, *, is_sound: bool = True
+    ) -> None:
+        self._env, self.path, self._lock, self._is_sound = env, path, lock, is_sound
         self._resizing = threading.Lock()  # the map moves: nobody may read at that moment
         self._writing = threading.Lock()  # and whoever else writes must have ended
         self._snapshots = 0
@@ -64,14 +74,26 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
             self._packer = Packer(stored.dictionary)
 
     @classmethod
-    def open(cls, path: Path, *, write: bool, map_bytes: int = MAP_BYTES) -> Self:
-        """The store in a folder, made if write. Raises StoreError: locked, unusable, too old."""
+    def open(
+        cls,
+        path: Path,
+        *,
+        write: bool,
+        map_bytes: int = MAP_BYTES,
+        damaged_entries: bool = False,
+    ) -> Self:
+        """The store in a folder, made if write. damaged_entries: it may have some. Raises
+        StoreError: locked, unusable, damaged, too old."""
         with ExitStack() as undo:
+            last = last_state(path)  # before the lock says that it is ours
             lock = take_lock(path) if write else None
-            undo.callback(release, lock)
+            undo.callback(release, lock, last or "")
             if not write and not (path / "data.mdb").exists():
                 raise StoreError(f"--store {path}: no store here")
             try:
+                examine(
+                    path, last, max_dbs=N_DATABASES, write=write, damaged_entries=damaged_entries
+                )
                 reserve_readers(path)
                 with folder_lock(path):
                     env = lmdb.open(
@@ -79,7 +101,7 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
                     )
                 undo.callback(env.close)
                 _check_schema(env, path, write=write)
-                store = cls(env, path, lock)
+                store = cls(env, path, lock, is_sound=not damaged_entries)
             except (lmdb.Error, OSError) as error:
                 raise StoreError(f"--store {path}: cannot be opened ({error})") from None
             undo.pop_all()
@@ -91,7 +113,8 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
     def close(self) -> None:
         """Close the environment and let the next writer in."""
         self._env.close()
-        release(self._lock)
+        if self._lock is not None:
+            release(self._lock, state_of(self.path / "data.mdb") if self._is_sound else "")
         self._lock = None
 
     def __contains__(self, key: bytes) -> bool:
@@ -198,8 +221,9 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
 
         def commit(txn: lmdb.Transaction) -> None:
             for key in gone:
-                txn.delete(key, db=self._responses)
-                txn.delete(key, db=self._failures)
+                for database in (self._responses, self._failures):
+                    if not txn.delete(key, db=database):
+                        _delete_where_it_lies(txn, database, key)
 
         self.write(commit)
 
@@ -256,6 +280,15 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
                 ) from None
 
 
+def _delete_where_it_lies(txn: lmdb.Transaction, database: "_Database", key: bytes) -> None:
+    """Remove a damaged key, which lies out of order and so is not found."""
+    with txn.cursor(database) as cursor:
+        for found in cursor.iternext(values=False):
+            if found == key:
+                cursor.delete()
+                return
+
+
 def _check_schema(env: lmdb.Environment, path: Path, *, write: bool) -> None:
     meta = env.open_db(b"meta", create=write)
     with env.begin(meta, write=write) as txn:
@@ -263,7 +296,7 @@ def _check_schema(env: lmdb.Environment, path: Path, *, write: bool) -> None:
         if found is None and write:
             txn.put(b"schema", SCHEMA_VERSION)
         elif found != SCHEMA_VERSION:
-            version = bytes(found).decode() if found else "none"
+            version = bytes(found)[:32].decode(errors="backslashreplace") if found else "none"
             raise StoreError(
                 f"--store {path}: schema {version}, this program reads {SCHEMA_VERSION.decode()}: "
                 "name another store"
