@@ -22,7 +22,7 @@ _FIRST_RETURN_S, _LONGEST_RETURN_S = 0.5, 10.0
 _GAP_S, _LONGEST_GAP_S = 2.0, 20.0
 _OVER_S = 1.0  # what counts as lately
 _OVERSHOT = 1.5  # the rate may be above what passed lately by so much: it grows meanwhile
-_AHEAD = 2.0  # nor is it ever further ahead of that: else a wider window would go all at once
+_AHEAD = 1.5  # nor is it ever further ahead of that: else a wider window would go all at once
 _LOOK_AGAIN_S = 0.1
 
 

@@ -161,7 +161,7 @@ class ConcurrencyWindow:
             if _is_in_vain(here, kept):
                 self._level = kept.level
                 return self._failed()
-            self._patience = 1
+            self._patience, self._step = 1, min(_STEP, 2 * self._step - 1)
         self._kept = here
         self._quickest_s = min(self._quickest_s, here.latency_s)
         level = here.level
