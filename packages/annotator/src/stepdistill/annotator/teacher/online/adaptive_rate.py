@@ -43,8 +43,10 @@ class AdaptiveRate:
         """Seconds until a request may go; 0 if it may go now."""
         if self.per_s is None:
             return 0.0
+        if self._clock() - self._slot_s >= _OVER_S:
+            self._new_slot()
         past = (self._clock() - self._cut_at_s - self._return_s) / self._return_s
-        curve, most = self._peak * (1 + _CUT * past**3), max(self._peak, _AHEAD * self._lately)
+        curve, most = self._peak * (1 + _CUT * past**3), max(self._peak, _AHEAD * self._sent_lately)
         self._bucket.resize(60 * min(curve, most))
         wait_s = self._bucket.wait_s(1)
         self._binds = self._binds or wait_s > 0
@@ -53,11 +55,14 @@ class AdaptiveRate:
     def take(self) -> None:
         """A request goes now."""
         self._bucket.take(1)
-        self._count(1)
+        self._slot_sent += 1
+        self._cycle_sent += 1
 
     def passed(self, started_s: float) -> None:
         """A request that was sent at started_s was let through."""
         self._since_cut += 1
+        if started_s - self._slot_s >= _OVER_S:
+            self._new_slot()
         last_s, self._let_in_s = self._let_in_s, max(self._let_in_s, started_s)
         if not last_s <= self._refused_s < started_s:
             return
@@ -70,17 +75,18 @@ class AdaptiveRate:
     def refused(self, started_s: float) -> bool:
         """A request that was sent at started_s was not: whether the rate is lower for that."""
         self._refused_s = max(self._refused_s, started_s)
-        self._count(-1)
+        self._slot_sent -= 1
+        self._cycle_sent -= 1
         if started_s < self._cut_at_s:
             return False  # of the same episode
         now, rate = self._clock(), self.per_s
         if rate is None:
-            self._peak = max(1.0, self._lately)
+            self._peak = max(1.0, self._sent_lately)
         elif not self._since_cut:
             self._peak = rate * _AGAIN_CUT
         else:
             # Where something else was the limit, what was sent is what was too much.
-            self._peak = min(rate, max(1.0, self._lately * (_OVERSHOT if self._binds else 1)))
+            self._peak = min(rate, max(1.0, self._sent_lately * (_OVERSHOT if self._binds else 1)))
         # Where it was nearly there again the limit is known, and not just passed by far.
         if self._since_cut and now - self._cut_at_s >= self._return_s / 2:
             self._return_s = min(2 * self._return_s, max(self._return_s, _LONGEST_RETURN_S))
@@ -93,7 +99,7 @@ class AdaptiveRate:
         self._bucket = TokenBucket(None, self._clock, burst_s=_BURST_S)
         self._peak, self._return_s, self._cut_at_s = 0.0, _FIRST_RETURN_S, now
         self._since_cut, self._binds = 0, False
-        self._slot_s, self._slot_sent, self._lately = now, 0, 0.0
+        self._slot_s, self._slot_sent, self._before = now, 0, 0.0
         self._cycle_s, self._cycle_sent = now, 0
         self._let_in_s = self._refused_s = -math.inf  # when the last of them was sent
 
@@ -110,13 +116,12 @@ class AdaptiveRate:
         self._bucket.resize(60 * self._peak * (1 - _CUT))
         self._bucket.drain()
 
-    def _count(self, n: int) -> None:
-        """Count what was sent and not refused, by the second."""
+    def _new_slot(self) -> None:
         now = self._clock()
-        elapsed_s = now - self._slot_s
-        if elapsed_s >= _OVER_S:
-            self._lately = self._slot_sent / elapsed_s
-            self._slot_s, self._slot_sent = now, 0
-        self._slot_sent += n
-        self._cycle_sent += n
-        self._lately = max(self._lately, self._slot_sent / _OVER_S)
+        self._before = self._slot_sent / (now - self._slot_s)
+        self._slot_s, self._slot_sent = now, 0
+
+    @property
+    def _sent_lately(self) -> float:
+        """What was sent in a second, and not refused: in the slot before this one, or this one."""
+        return max(self._before, self._slot_sent / _OVER_S)

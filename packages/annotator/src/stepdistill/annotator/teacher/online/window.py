@@ -27,7 +27,7 @@ _FIRST, _FEWEST_FIRST = 8, 4  # else
 _PROBE_S, _NAMED_PROBE_S = 2.0, 0.1
 _STEP, _LEAST_STEP = 2.0, 1.25
 _MOST_PATIENCE = 32  # rounds
-_GAIN = 0.2  # the least share of what a wider window could bring that it has to bring
+_GAIN = 0.15  # the least share of what a wider window could bring that it has to bring
 _SHORT_S = 0.05  # answers as quick as this say nothing about queues
 _QUEUED = 1.5  # times as long as the quickest round: answers wait for each other
 _PAUSE_S = 5.0  # without growth after a 5xx
@@ -158,7 +158,8 @@ class ConcurrencyWindow:
         here = _Round(self._level, self._round_in_flight / n, self._round_latency_s / n)
         self._rounds += 1
         if kept is not None and here.level > kept.level:
-            if _is_in_vain(here, kept):
+            # Who names a number has it, unless something is refused or comes too late.
+            if not self._is_told and _is_in_vain(here, kept):
                 self._level = kept.level
                 return self._failed()
             self._patience, self._step = 1, min(_STEP, 2 * self._step - 1)
