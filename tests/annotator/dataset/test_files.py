@@ -158,4 +158,6 @@ def test_an_ending_that_nobody_knows_is_refused_with_those_known(tmp_path: Path)
     path = tmp_path / "train.xlsx"
     path.touch()
 
-    assert ".jsonl, .json, .ndjson, .csv, .tsv, .parquet" in refusal(path)
+    message = refusal(path)
+    assert ".jsonl, .json, .ndjson, .csv, .tsv, .parquet" in message
+    assert "save the sheet as CSV" in message

@@ -167,6 +167,8 @@ def test_nan_is_null_and_integers_are_whole(tmp_path: Path):
     assert [row["id"] for row in found] == [big, -big, 1]
     assert [row["x"] for row in found] == [None, None, 1.5]
     assert [json.loads(json_line(row)) for row in found] == found
+    inside = f'{{"a": {{"b": [1, [{big}]]}}, "c": 1e300}}\n'
+    assert rows(a_file(tmp_path / "in.jsonl", inside)) == [{"a": {"b": [1, [big]]}, "c": 1e300}]
 
 
 def test_nan_of_parquet_is_null(tmp_path: Path):

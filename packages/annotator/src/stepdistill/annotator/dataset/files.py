@@ -3,7 +3,7 @@
 import json
 import re
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,9 @@ _LINES, _TABLES = (".jsonl", ".json", ".ndjson"), (".csv", ".tsv")
 _PARQUET = ".parquet"
 SUFFIXES = (*_LINES, *_TABLES, _PARQUET)
 _ENDINGS = (*SUFFIXES, *(f"{each}{packed}" for packed in (".gz", ".zst") for each in SUFFIXES[:-1]))
-_LONG_NUMBER = re.compile(rb"\d{19}")  # it may be above 64 bits, and orjson makes a float of it
+_SHEETS = (".xlsx", ".xls", ".ods")
+_EXACT = {str, int, bool, type(None)}
+_ROUNDED = 2.0**63  # orjson makes a float of an integer above 64 bits
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character: `"\ud83d"`
 
 
@@ -66,7 +68,8 @@ def _kind(path: Path) -> str:
     suffix = suffix_of(path)
     if suffix is None:
         known = f"{', '.join(SUFFIXES)} files; .gz and .zst, too"
-        raise DatasetError(f"{path}: rows are read from {known}")
+        hint = ": save the sheet as CSV" if path.suffix.casefold() in _SHEETS else ""
+        raise DatasetError(f"{path}: rows are read from {known}{hint}")
     return suffix.removesuffix(".gz").removesuffix(".zst")
 
 
@@ -91,7 +94,7 @@ def _json_object(line: bytes, where: str) -> RawRow:
     is_array = line.lstrip()[:1] == b"["
     hint = "; one JSON array? `jq -c .[] FILE > FILE.jsonl` makes it lines" if is_array else ""
     try:
-        row = _forgiving(line) if _LONG_NUMBER.search(line) else orjson.loads(line)
+        row = _loaded(line)
     except (ValueError, RecursionError):
         try:
             row = _forgiving(line)
@@ -102,6 +105,23 @@ def _json_object(line: bytes, where: str) -> RawRow:
     if not isinstance(row, dict):
         raise DatasetError(f"{where}: not a JSON object{hint}")
     return cast(RawRow, row)
+
+
+def _loaded(line: bytes) -> object:
+    value = orjson.loads(line)
+    return _forgiving(line) if _is_rounded(value) else value
+
+
+def _is_rounded(value: object) -> bool:
+    """Whether there may be an integer in it that had more than 64 bits."""
+    if isinstance(value, dict):
+        inside: Collection[object] = cast(RawRow, value).values()
+    elif isinstance(value, list):
+        inside = cast(list[object], value)
+    else:
+        return isinstance(value, float) and abs(value) >= _ROUNDED
+    # Most rows hold nothing but texts and small integers, and all rows come by here.
+    return not _EXACT.issuperset(map(type, inside)) and any(map(_is_rounded, inside))
 
 
 def _forgiving(line: bytes) -> object:

@@ -45,6 +45,8 @@ def _twice(rows: Iterator[Row], ids: Sequence[int]) -> Iterator[str]:
 
     values, counts = np.unique(np.asarray(ids), return_counts=True)
     several = set(values[counts > 1].tolist())
+    if not several:
+        return
     found = Counter(row.id for row in rows if hash(row.id) in several and row.id.strip())
     if found:
         extra = found.total() - len(found)

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -124,12 +125,17 @@ def _split_of(file: Path) -> str:
 
 
 def _local(paths: list[Path]) -> Source:
+    counted: list[int] = []  # by whoever read all rows first
+
     def rows() -> Iterator[RawRow]:
-        for path in paths:
-            yield from read_file(path)
+        n = 0
+        for row in chain.from_iterable(map(read_file, paths)):
+            n += 1
+            yield row
+        counted[:] = [n]
 
     def count() -> int:
-        return sum(1 for _ in rows())
+        return counted[0] if counted else sum(1 for _ in rows())
 
     digests = [_sha256(path) for path in paths]
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""

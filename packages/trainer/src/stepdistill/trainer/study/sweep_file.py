@@ -89,7 +89,7 @@ def _read(path: Path) -> _File:
             return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise ConfigError(
