@@ -4,6 +4,7 @@ Progress goes to standard error, results to standard output, so that a pipe gets
 """
 
 import asyncio
+import io
 import json
 import sys
 import time
@@ -103,7 +104,10 @@ class ConsoleOutput:
             line = orjson.dumps(content)
         except orjson.JSONEncodeError:  # a path that is not UTF-8, an integer above 64 bits
             line = json.dumps(content).encode()
-        self.data(line + b"\n")  # programs read UTF-8, whatever the terminal does
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            self.data(line + b"\n")  # programs read UTF-8, whatever the terminal does
+        else:  # a text in memory, a notebook
+            sys.stdout.write(f"{line.decode()}\n")
 
     def data(self, content: bytes) -> None:
         """A result for programs, untouched."""
