@@ -84,6 +84,8 @@ def object_in(value: Any) -> Mapping[str, Any] | None:
 
 def clean(text: str) -> str:
     """Text that can be stored: a half of a character (a lone surrogate) is replaced."""
+    if text.isascii():  # at no cost
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -196,16 +196,17 @@ def _name(value: object) -> str | None:
 
 def usage_of(used: object) -> Usage:
     """The tokens of a reply, as far as what it says of them can be believed."""
-    prompt = _count(used, "prompt_tokens", "input_tokens")
-    completion = _count(used, "completion_tokens", "output_tokens")
+    fields = object_in(used) or _NONE
+    prompt = _count(fields, "prompt_tokens", "input_tokens")
+    completion = _count(fields, "completion_tokens", "output_tokens")
     of_prompt, of_completion = (
-        _get(used, "prompt_tokens_details", "input_tokens_details"),
-        _get(used, "completion_tokens_details", "output_tokens_details"),
+        object_in(_get(fields, "prompt_tokens_details", "input_tokens_details")) or _NONE,
+        object_in(_get(fields, "completion_tokens_details", "output_tokens_details")) or _NONE,
     )
     reasoning = _count(of_completion, "reasoning_tokens") or 0
     if prompt and completion:
         # Gemini and Grok leave what was thought out of the completion, and bill it all the same.
-        total = _count(used, "total_tokens") or 0
+        total = _count(fields, "total_tokens") or 0
         apart = reasoning if reasoning > completion else 0
         completion = min(max(completion + apart, total - prompt), TOKENS_BOUND - 1)
     cached = min(_count(of_prompt, "cached_tokens") or 0, prompt or 0)
@@ -220,23 +221,24 @@ def usage_of(used: object) -> Usage:
     )
 
 
-def _get(fields: object, *names: str) -> object:
-    """The first of these that is there."""
-    found = cast(dict[str, object], fields) if isinstance(fields, dict) else {}
-    return next((found[name] for name in names if found.get(name) is not None), None)
+def _get(fields: _Fields, name: str, other: str = "") -> Any:
+    """A field, or where it is not there the same by another name."""
+    value = fields.get(name)
+    return fields.get(other) if value is None else value
 
 
-def _count(fields: object, *names: str) -> int | None:
+def _count(fields: _Fields, name: str, other: str = "") -> int | None:
     """A number of tokens; None where it is not said, or cannot be one: -1, true, 2.5, "many"."""
-    value = _get(fields, *names)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    value = _get(fields, name, other)
+    if type(value) is int:  # as nearly always; a bool is none
+        return value if 0 <= value < TOKENS_BOUND else None
+    if isinstance(value, float) and not value.is_integer():
         return None
     try:
-        count = int(value)
-    except (ValueError, OverflowError):
+        count = int(value) if isinstance(value, float | str) else -1
+    except ValueError:
         return None
-    is_whole = isinstance(value, str) or count == value
-    return count if is_whole and 0 <= count < TOKENS_BOUND else None
+    return count if 0 <= count < TOKENS_BOUND else None
 
 
 def _no_answer(reply: _Fields, body: bytes, headers: Mapping[str, str]) -> TeacherError:

@@ -148,15 +148,15 @@ class TeacherSpec:
         return read_answer(
             body,
             limit=self.max_tokens,
-            request_id=self._redacted_text(headers.get("x-request-id")),
+            request_id=self._redacted_text(headers.get("x-request-id", "")),
             model=self.model,
             headers=headers,
         )
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> TeacherError:
         """What a reply with a bad status means."""
-        if where := self._redacted_text(headers.get("location")):
-            headers = {"location": where}
+        if 300 <= status < 400:
+            headers = {"location": self._redacted_text(headers.get("location", ""))}
         return error_of(status, self.redacted(body), headers)
 
     def redacted(self, content: bytes, shortest: int = _SHORTEST) -> bytes:
@@ -167,9 +167,9 @@ class TeacherSpec:
                 content = content.replace(secret, _REDACTED)
         return content
 
-    def _redacted_text(self, text: str | None) -> str | None:
-        if text is None:
-            return None
+    def _redacted_text(self, text: str) -> str:
+        if not text:
+            return text
         content = text.encode("utf-8", "surrogateescape")
         return self.redacted(content).decode("utf-8", "surrogateescape")
 
