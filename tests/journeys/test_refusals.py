@@ -268,3 +268,21 @@ async def test_in_batches_a_part_that_is_refused_alike_is_the_last(
     assert done.code == 2
     assert "the first 20 requests were refused alike" in last_line(done)
     assert n_batches < 8
+
+
+async def test_an_experiment_ends_as_what_became_of_its_requests(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    words = ("experiment", "mood", "--data", "rows.jsonl", "--test-size", "8", "--teacher", "t")
+    refused = refusal("400 Bad Request", an_error("Not today"))
+    async with teacher_of(lambda _n, _: refused) as teacher:
+        none = await asyncio.to_thread(annotate, *words, "--base-url", teacher.base_url)
+    settings = with_plan(BatchPlan(rows=FaultPlan(script=(Fault.SERVER_ERROR,))))
+    async with simulator(tmp_path, settings) as teacher:
+        demo = ("experiment", "demo", "--teacher", "t", "--test-size", "5", "--batch-api")
+        to = ("--templates", "label-first", "--base-url", teacher.base_url)
+        some = await asyncio.to_thread(annotate, *demo, *to)
+    assert none.code == 2
+    assert last_line(none) == "annotate: none of 16 requests was answered (400: Not today)"
+    assert some.code == 3, some.err
+    assert last_line(some).startswith("annotate: 1 request was not answered (asked in 3 batches")

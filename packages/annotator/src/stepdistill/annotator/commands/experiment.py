@@ -37,3 +37,5 @@ def experiment_command(settings: ExperimentSettings, console: ConsoleSettings = 
         output.json(facts(report))
     else:
         show_report(report, output)
+    if report.error is not None:
+        raise report.error

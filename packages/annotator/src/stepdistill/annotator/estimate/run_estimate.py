@@ -17,6 +17,7 @@ from stepdistill.annotator.run.ask import ask
 from stepdistill.annotator.run.planning import make_plans, prepare_run
 from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.structured import recall_formats
+from stepdistill.annotator.run.unread import why_unanswered
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Metadata
@@ -131,5 +132,8 @@ def probe_plans(config: RunSettings, rows: int, output: ConsoleOutput) -> Progre
     ):
         spending.count(progress)
         uvloop.run(ask(run, unanswered, store, output, progress))
+    error = why_unanswered([progress])
+    if error is not None:
+        raise error
     output.say(f"probe: {progress.asked:,} requests asked, {progress.cached:,} were stored already")
     return progress

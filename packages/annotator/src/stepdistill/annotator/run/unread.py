@@ -1,8 +1,9 @@
 """Why answers gave no record, in one line: reasons, the first answer, and what helps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from stepdistill.annotator.errors import NoRecords, RowsUnanswered
 from stepdistill.annotator.plan.plan import PlannedRow
 from stepdistill.annotator.reading.record import (
     LOW_CONFIDENCE,
@@ -11,8 +12,10 @@ from stepdistill.annotator.reading.record import (
     UNANSWERED,
     UNREACHED,
 )
-from stepdistill.annotator.reading.rejection import Rejection, shortened
+from stepdistill.annotator.reading.rejection import DETAIL, Rejection, shortened
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.common.errors import DistillError
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import LabelSpec
 
@@ -37,6 +40,23 @@ def why_unread(reasons: Mapping[str, int], first: Unread | None, config: RunSett
         parts.append(_said(first))
     template = first.planned.assignment.label if first else None
     return "; ".join((*parts, _remedy(counts[0][0], template, config)))
+
+
+def why_unanswered(asked: Iterable[Progress]) -> DistillError | None:
+    """Why what was asked without a run's rows is not done: some had no answer, or all were refused;
+    None where all is well."""
+    asked = [each for each in asked if each.failed]
+    missed = sum(each.failures.get(reason, 0) for each in asked for reason in UNREACHED)
+    if missed:
+        requests = "1 request was" if missed == 1 else f"{missed:,} requests were"
+        return RowsUnanswered(
+            f"{requests} not answered ({shortened(asked[-1].last_failure, _SHOWN)}): run it again"
+        )
+    if asked and not any(each.asked or each.cached for each in asked):
+        n = sum(each.failed for each in asked)
+        words = shortened(asked[-1].last_failure, DETAIL)
+        return NoRecords(f"none of {n:,} requests was answered ({words})")
+    return None
 
 
 def _said(first: Unread) -> str:

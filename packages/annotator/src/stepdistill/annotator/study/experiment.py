@@ -13,6 +13,7 @@ from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.run.planning import warnings
 from stepdistill.annotator.run.run_notes import Spender, Spending, noted
 from stepdistill.annotator.run.structured import recall_formats
+from stepdistill.annotator.run.unread import why_unanswered
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult, load_metadata, save_metadata
@@ -200,4 +201,5 @@ def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report
         spent_usd=total_usd(spent_usd(trial.tariff, each) for each in experiment.progress),
         race=race,
         right_is=trial.right_is,
+        error=why_unanswered(experiment.progress),
     )

@@ -11,7 +11,7 @@ from stepdistill.annotator.page import rendered
 from stepdistill.annotator.study.metadata import Setting, Style, TemplateScore
 from stepdistill.annotator.study.race import SLACK, Race
 from stepdistill.annotator.study.ranking import PairedComparison, Rank
-from stepdistill.common.errors import ConfigError
+from stepdistill.common.errors import ConfigError, DistillError
 
 Value = str | int | float | None
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -34,6 +34,7 @@ class Report:
     spent_usd: float | None = 0.0  # by this run; None: the model has no known price
     race: Race | None = None  # None: every template was asked every row
     right_is: str = ""  # what counts as right, where that is not the same label
+    error: DistillError | None = None  # why it is not done, though it is shown
 
 
 @dataclass(frozen=True, slots=True)

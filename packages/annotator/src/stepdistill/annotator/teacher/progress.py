@@ -45,6 +45,8 @@ class Progress:
     asked: int = 0  # answered by the teacher in this run
     cached: int = 0  # found in the store
     failed: int = 0
+    failures: dict[str, int] = field(default_factory=dict[str, int])  # the same, by reason
+    last_failure: str = ""  # in words
     uncounted: int = 0  # of asked: whose tokens the teacher did not say
     in_flight: int = 0
     waiting: int = 0  # in batches that this run does not wait for
@@ -76,6 +78,8 @@ class Progress:
         """One request was answered, or given up."""
         if isinstance(outcome, Failure):
             self.failed += 1
+            self.failures[outcome.reason] = self.failures.get(outcome.reason, 0) + 1
+            self.last_failure = outcome.detail
             return
         self.asked += 1
         self.uncounted += not outcome.is_counted

@@ -15,12 +15,14 @@ import uvloop
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.dataset.sources import Source
+from stepdistill.annotator.errors import RowsUnanswered
 from stepdistill.annotator.money.bill import Bill, spent_usd
 from stepdistill.annotator.plan.plan import Plan, RequestSource, Unanswered
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.run.planning import prepare_run
 from stepdistill.annotator.run.run_notes import Spending, Study
+from stepdistill.annotator.run.unread import why_unanswered
 from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.reply import AnswerSource
@@ -59,7 +61,8 @@ class Asker:
         self.bill = Bill(tariff=self._run.tariff)
 
     def ask(self, sources: Sequence[RequestSource]) -> None:
-        """Settle these. Raises RunStopped, StoreError, Interrupted; answers are stored."""
+        """Settle these. Raises RunStopped, StoreError, Interrupted, RowsUnanswered: a template is
+        not to be judged by what the teacher did not get to; answers are stored."""
         keys = [request.key for each in sources for request in each.requests()]
         context, progress = self.context, Progress()
         self.progress.append(progress)
@@ -73,6 +76,9 @@ class Asker:
 
         store, console, simulated = context.store, context.console, context.simulated
         uvloop.run(ask(self._run, sources, store, console, progress, lambda _: simulated))
+        error = why_unanswered([progress])
+        if isinstance(error, RowsUnanswered):
+            raise error
 
     def texts(self, source: RequestSource) -> list[str | None]:
         """The answers in order, None where there is none."""
