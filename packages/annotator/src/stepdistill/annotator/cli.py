@@ -10,7 +10,6 @@ from importlib.metadata import version
 
 from cyclopts import App
 
-from stepdistill.annotator.errors import Interrupted
 from stepdistill.common import command_line
 
 _ABOUT = "Ask a teacher LLM for a label and its reasons for every row, and write sharded JSONL."
@@ -107,5 +106,5 @@ def main() -> None:
         code = command_line.exit_code_of(make_app(asked_for), words)
     except KeyboardInterrupt:
         sys.stderr.write("annotate: interrupted: what was answered is stored; run it again\n")
-        code = Interrupted.exit_code
+        code = 130
     sys.exit(code)
