@@ -79,8 +79,11 @@ def test_too_many_labels_are_no_closed_set(tmp_path: Path, labels: int, kind: st
     assert load_task(tmp_path, "own").label.kind == kind
 
 
-def test_rows_that_say_the_same_share_a_split_and_new_rows_move_none(tmp_path: Path) -> None:
-    columns = Columns(label="kind", texts=("text",), id="id")
+@pytest.mark.parametrize("left_out", [(), ("id",)])  # a number of each row parts no equal texts
+def test_rows_that_say_the_same_share_a_split_and_new_rows_move_none(
+    tmp_path: Path, left_out: tuple[str, ...]
+) -> None:
+    columns = Columns(label="kind", texts=("text",), id="id", left_out=left_out)
     few = made(tmp_path / "few.csv", lines(100))
     write_splits(few, columns, tmp_path / "few", SHARES)
     copies = [(f"copy of {name}", text, kind) for name, text, kind in lines(100)]

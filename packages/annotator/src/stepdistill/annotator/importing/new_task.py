@@ -1,7 +1,7 @@
 """A task made of a file of one's own: its folder of prompts, and its rows in three splits.
 
-A row's split depends on its text alone: rows that say the same share a split, so that none is
-trained on and tested on, and rows that are added later move no others.
+A row's split depends on its texts alone, and rows that say the same share the first one's, so that
+none is trained on and tested on, and rows that are added later move no others.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 
@@ -68,6 +69,12 @@ class Columns:
     def text_of(self, row: RawRow) -> str:
         """All that the teacher reads of a row."""
         return "\n".join(_text(row.get(column)) for column in self.texts)
+
+    def drawn_by(self, row: RawRow) -> str:
+        """What a row's split is drawn by: with what numbers or names it, in the file's order."""
+        if not self.left_out:
+            return self.text_of(row)
+        return "\n".join(_text(row[name]) for name in row if name in (*self.texts, *self.left_out))
 
 
 def find_columns(file: Path, label: str, texts: Sequence[str], row_id: str | None) -> Columns:
@@ -153,13 +160,17 @@ def write_splits(
         raise DatasetError(f"{', '.join(existing)}: there already: take another --data-out")
     folder.mkdir(parents=True, exist_ok=True)
     counts = {split: Counter[str]() for split in SPLITS}
+    drawn: dict[bytes, str] = {}  # a text's digest -> the split of the first row that has it
     # Renamed in the end: a file that is damaged half-way leaves no split behind.
     parts = {split: path.with_suffix(".part") for split, path in paths.items()}
     with ExitStack() as stack:
         files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
         for row in read_file(file):
             label = list_text(row.get(columns.label)).strip()
-            split = _split(columns.text_of(row), shares) if label else "train"
+            split = "train"
+            if label:
+                digest = blake2b(columns.text_of(row).encode(), digest_size=16).digest()
+                split = drawn.setdefault(digest, _split(columns.drawn_by(row), shares))
             counts[split][label] += 1
             files[split].write(json_line(row))
     for split, part in parts.items():
