@@ -98,6 +98,14 @@ async def test_a_request_that_the_ceiling_cannot_bear_ends_the_run(store: Respon
             await reservations.make_room(REQUEST)
 
 
+async def test_nobody_waits_online_for_what_batches_hold(store: ResponseStore):
+    """They are another run's, and collected by it."""
+    with opened(store, "0.0018") as reservations:
+        assert reservations.hold(a_part(3, requests=1, bytes=1000, limit=100))
+        with pytest.raises(CeilingReached, match=r"0.0014 USD are promised to batches"):
+            await reservations.make_room(REQUEST)
+
+
 def test_a_part_is_held_on_the_disk_and_settled_once(store: ResponseStore):
     part = a_part(3, requests=2, bytes=1000, limit=100)
     worst = Decimal(1000 + 2 * 16 + 2 * 100 * 4) / MILLION

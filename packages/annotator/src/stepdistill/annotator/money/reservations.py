@@ -83,7 +83,8 @@ class BudgetReservations:
         CeilingReached where nothing can."""
         budget, worst = self._budget, self._promise(request).usd
         grant = budget.judge(worst)
-        if grant is Grant.NEVER:
+        # Batches hold what they may cost, and nobody collects them while requests go online.
+        if grant is Grant.NEVER or (grant is Grant.WAIT and not budget.reserved_usd):
             raise self.exhausted()
         if budget.is_crowded(worst):
             return False
@@ -171,8 +172,9 @@ class BudgetReservations:
 
     def exhausted(self) -> CeilingReached:
         """Why nothing more can be sent."""
-        budget = self._budget
+        budget, held = self._budget, sum(self._budget.held.values(), ZERO)
         lost = f", {budget.lost_usd:.4f} USD may be paid for nothing" if budget.lost_usd else ""
+        lost += f", {held:.4f} USD are promised to batches that still run" if held else ""
         return CeilingReached(
             f"--max-cost {budget.ceiling_usd:f} USD: {budget.paid_usd:.4f} USD are paid{lost}, and "
             f"the next request might cost more than is left of budget {self._name}, which all its "
