@@ -200,6 +200,35 @@ def test_the_next_writer_removes_what_was_there_before(tmp_path: Path):
     assert manifest.counts.rejected == {}
 
 
+@pytest.mark.parametrize("name", ["shard-00007.jsonl", MANIFEST_NAME, REJECTS_NAME])
+@pytest.mark.parametrize("beside_ours", [False, True])
+def test_a_file_that_nobody_here_wrote_is_refused_and_kept(
+    tmp_path: Path, name: str, beside_ours: bool
+):
+    if beside_ours:
+        write(tmp_path, 3, 1, a_rejection(3))
+    (tmp_path / name).write_text('{"shards": []}')
+    (tmp_path / "notes.part").write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    if beside_ours and name == REJECTS_NAME:  # the manifest lists it
+        write(tmp_path, 3, 1)
+        assert (tmp_path / "notes.part").read_text() == "mine"
+        return
+    with pytest.raises(ShardError, match="no run wrote this"):
+        write(tmp_path, 3, 1)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("left", ["manifest.json.before", "manifest.json.part"])
+def test_a_run_that_was_killed_at_its_end_is_gone_over(tmp_path: Path, left: str):
+    write(tmp_path, 3, 1)
+    (tmp_path / MANIFEST_NAME).rename(tmp_path / left)
+
+    write(tmp_path, 1, 1)
+    assert names(tmp_path) == {"shard-00000.jsonl", REJECTS_NAME, MANIFEST_NAME}
+
+
 @pytest.mark.parametrize("inside", ["", "train"])
 def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path: Path, inside: str):
     place = tmp_path / "runs"

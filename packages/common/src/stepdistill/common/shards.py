@@ -13,6 +13,8 @@ from stepdistill.common.errors import ShardError
 from stepdistill.common.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest
 from stepdistill.common.record import Record, read_record
 
+_CHUNK_BYTES = 1 << 18
+
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder of shards, e.g. `runs/demo/train`. Raises ShardError."""
@@ -40,16 +42,25 @@ def _check_version(path: Path, content: object) -> None:
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
-    """Raise ShardError unless every shard is there with the sha256 that the manifest states."""
+    """Raise ShardError unless every shard is there with the sha256 that the manifest states, and
+    the records that it counts."""
+    records = 0
     for shard in manifest.shards:
-        path = folder / shard.file
+        path, digest = folder / shard.file, hashlib.sha256()
         with _open(path) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != shard.sha256:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                records += chunk.count(b"\n")
+        if digest.hexdigest() != shard.sha256:
             raise ShardError(
                 f"{path}: sha256 differs from the manifest's: the file was changed, "
                 "write the shards again"
             )
+    if records != manifest.counts.records:
+        raise ShardError(
+            f"{folder / MANIFEST_NAME}: {manifest.counts.records:,} records, its shards have "
+            f"{records:,}: the manifest was changed, write the shards again"
+        )
 
 
 def read_records(folder: Path, manifest: Manifest) -> Iterator[Record]:

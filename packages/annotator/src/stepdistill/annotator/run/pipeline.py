@@ -31,7 +31,7 @@ from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.run.unread import Unread, why_unread
-from stepdistill.annotator.run.write import SplitWriter, finished
+from stepdistill.annotator.run.write import SplitWriter, finished, refuse_rows_within
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
@@ -75,6 +75,7 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
     _spare_the_collector()
     tariff, plans = prepared.tariff, make_plans(prepared.settings, prepared.teacher)
     config = prepared.settings
+    refuse_rows_within(config.out, config.data)
     for line in warnings(plans):
         output.warn(line)
     for remark in chain.from_iterable(plan.source.remarks for plan in plans):

@@ -28,9 +28,10 @@ from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
-from stepdistill.common.errors import ShardError
+from stepdistill.common.errors import ConfigError, ShardError
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.manifest import (
+    REJECTS_NAME,
     SCHEMA_VERSION,
     Hashes,
     Manifest,
@@ -208,6 +209,16 @@ def _is_settled(row: RowResult, max_tokens: int) -> bool:
     return not any([answer.may_go_on(max_tokens) for answer in row.answers])
 
 
+def refuse_rows_within(out: Path, data: str | None) -> None:
+    """Raises ConfigError: the shards' folder holds the rows that they are to be made of."""
+    if data is None or data.startswith("hub:"):
+        return
+    if Path(data).resolve().is_relative_to(out.resolve()):
+        raise ConfigError(
+            f"--out {out}: the rows lie in it (--data {data}): name a folder for shards alone"
+        )
+
+
 def finished(
     plan: Plan, folder: Path, settings: ShardSettings, max_tokens: int = 0
 ) -> Manifest | None:
@@ -220,9 +231,20 @@ def finished(
         verify(folder, manifest)
     except ShardError:
         return None
+    if _rejected_in(folder) != manifest.counts.rejected:
+        return None
     if UNANSWERED & manifest.counts.rejected.keys():
         return None
     return None if _is_cut_off_below(max_tokens, manifest) else manifest
+
+
+def _rejected_in(folder: Path) -> dict[str, int] | None:
+    """Reason -> lines of the rejects file; None where it is not one."""
+    try:
+        lines = (folder / REJECTS_NAME).read_bytes().splitlines()
+        return dict(Counter(str(orjson.loads(line)["reason"]) for line in lines))
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
 
 
 def _is_cut_off_below(max_tokens: int, manifest: Manifest) -> bool:

@@ -2,15 +2,17 @@
 
 Everything is written under temporary names, and takes its place when all of it is there: what the
 folder held before stays whole until then. The old manifest goes first and the new one comes last,
-so a folder with a manifest is complete.
+so a folder with a manifest is complete. Until then both lie there under other names: they say which
+files of the folder are its own, and no other is ever removed or replaced.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import orjson
 
@@ -21,6 +23,8 @@ from stepdistill.common.record import Record
 
 # Below what malloc maps and unmaps each time: larger chunks cost twice as much.
 _CHUNK_BYTES = 1 << 16
+_BEFORE = f"{MANIFEST_NAME}.before"  # the old manifest, while the new files take their places
+_SHARD = re.compile(r"shard-\d{5,}\.jsonl")  # shard-00000.jsonl
 
 
 class _File:
@@ -33,6 +37,7 @@ class _File:
         self._digest = hashlib.sha256()
         self._lines: list[bytes] = []
         self._waiting = self._written = self.rows = 0
+        self._is_published = False
 
     def write(self, value: Record | dict[str, object]) -> None:
         line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
@@ -56,11 +61,14 @@ class _File:
 
     def publish(self) -> None:
         self._temporary.replace(self._path)
+        self._is_published = True
 
     def abandon(self) -> None:
         with suppress(OSError):
             self._file.close()
         self._temporary.unlink(missing_ok=True)
+        if self._is_published:
+            self._path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         chunk = b"".join(self._lines)
@@ -92,8 +100,11 @@ class JsonlWriter:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(self._folder, os.O_RDONLY)
             self._keep_others_out()
-            for old in self._folder.glob("*.part"):
-                old.unlink()
+            self._own = _own_files(self._folder)
+            self._refuse_others_files()
+            for old in self._folder.glob("*.part"):  # of a run that was killed
+                if _is_ours(old.stem):
+                    old.unlink()
             self._rejects = self._open(REJECTS_NAME)
         except OSError as error:
             raise self._unwritable(error) from None
@@ -106,7 +117,8 @@ class JsonlWriter:
         if error is not None:
             for file in self._files:
                 file.abandon()
-            (self._folder / f"{MANIFEST_NAME}.part").unlink(missing_ok=True)
+            for name in (f"{MANIFEST_NAME}.part", _BEFORE):
+                (self._folder / name).unlink(missing_ok=True)
             with suppress(OSError):  # not empty
                 for folder in self._made:
                     folder.rmdir()
@@ -148,12 +160,16 @@ class JsonlWriter:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        path.unlink(missing_ok=True)
-        for old in self._folder.glob("shard-*.jsonl"):
-            old.unlink()
+        before = path.with_name(_BEFORE)
+        if MANIFEST_NAME in self._own:
+            path.replace(before)
+        for name in self._own:
+            (self._folder / name).unlink(missing_ok=True)
         for file in self._files:
             file.publish()
         temporary.replace(path)
+        self._files.clear()  # nothing takes them away again
+        before.unlink(missing_ok=True)
         os.fsync(self._handle)
 
     def _open(self, name: str) -> _File:
@@ -165,6 +181,16 @@ class JsonlWriter:
         if self._shard is not None:
             self._entries.append(self._shard.finish())
             self._shard = None
+
+    def _refuse_others_files(self) -> None:
+        """Raises ShardError: a file of a name that this writes is there, and no manifest has it."""
+        for path in sorted(self._folder.iterdir()):
+            if _is_ours(path.name) and path.name not in self._own:
+                os.close(self._handle)
+                raise ShardError(
+                    f"{path}: no run wrote this, by the manifests here, so it is not replaced: "
+                    "name another --out, or move it away"
+                )
 
     def _keep_others_out(self) -> None:
         try:
@@ -180,3 +206,26 @@ class JsonlWriter:
 
     def _unwritable(self, error: OSError) -> ShardError:
         return ShardError(f"{self._folder}: shards cannot be written here ({error.strerror})")
+
+
+def _is_ours(name: str) -> bool:
+    return name in (MANIFEST_NAME, REJECTS_NAME) or _SHARD.fullmatch(name) is not None
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The files that the folder's manifests list, and its manifest where it is one. A run that was
+    killed at its end leaves the old and the new manifest under their other names."""
+    own: set[str] = set()
+    for name in (MANIFEST_NAME, _BEFORE, f"{MANIFEST_NAME}.part"):
+        try:
+            content: Any = orjson.loads((folder / name).read_bytes())
+            listed = [shard["file"] for shard in content["shards"]]
+            is_ours = bool(content["fingerprint"])
+        except (OSError, ValueError, TypeError, LookupError):
+            continue
+        if not is_ours:
+            continue
+        own |= {REJECTS_NAME, *(file for file in listed if _SHARD.fullmatch(str(file)))}
+        if name == MANIFEST_NAME:
+            own.add(MANIFEST_NAME)
+    return own
