@@ -3,7 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 from stepdistill.annotator.dataset.rows import Row, getter, read_rows
 from stepdistill.annotator.dataset.sources import Source
@@ -41,10 +41,7 @@ def row_remarks(task: TaskSpec, source: Source, split: str, samples: int | None)
 
 
 def _twice(rows: Iterator[Row], ids: Sequence[int]) -> Iterator[str]:
-    import numpy as np
-
-    values, counts = np.unique(np.asarray(ids), return_counts=True)
-    several = set(values[counts > 1].tolist())
+    several = {one for one, next_one in pairwise(sorted(ids)) if one == next_one}
     if not several:
         return
     found = Counter(row.id for row in rows if hash(row.id) in several and row.id.strip())
