@@ -87,12 +87,10 @@ def _json_lines(path: Path) -> Iterator[RawRow]:
         for number, line in enumerate(file, start=1):
             if not line.isspace():  # files end with an empty line at times
                 content = line if isinstance(line, bytes) else line.encode()
-                yield _json_object(content, f"{path} line {number}")
+                yield _json_object(content, path, number)
 
 
-def _json_object(line: bytes, where: str) -> RawRow:
-    is_array = line.lstrip()[:1] == b"["
-    hint = "; one JSON array? `jq -c .[] FILE > FILE.jsonl` makes it lines" if is_array else ""
+def _json_object(line: bytes, path: Path, number: int) -> RawRow:
     try:
         row = _loaded(line)
     except (ValueError, RecursionError):
@@ -100,11 +98,17 @@ def _json_object(line: bytes, where: str) -> RawRow:
             row = _forgiving(line)
         except (ValueError, RecursionError) as error:
             raise DatasetError(
-                f"{where}: not JSON ({error}){hint}: cut off? mend or remove the line"
+                f"{path} line {number}: not JSON ({error}){_hint(line)}: cut off? mend or remove "
+                "the line"
             ) from None
     if not isinstance(row, dict):
-        raise DatasetError(f"{where}: not a JSON object{hint}")
+        raise DatasetError(f"{path} line {number}: not a JSON object{_hint(line)}")
     return cast(RawRow, row)
+
+
+def _hint(line: bytes) -> str:
+    is_array = line.lstrip()[:1] == b"["
+    return "; one JSON array? `jq -c .[] FILE > FILE.jsonl` makes it lines" if is_array else ""
 
 
 def _loaded(line: bytes) -> object:

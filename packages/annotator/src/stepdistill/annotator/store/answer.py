@@ -58,12 +58,12 @@ class Usage(NamedTuple):
     def of(cls, counts: Iterable[int]) -> Self:
         """Counts as an earlier version kept them: what cannot be believed is not."""
         prompt, completion, cached, reasoning, *rest = counts
-        written, is_whole = rest[0] if rest else 0, all(rest[1:])
-        usage = cls(prompt, completion, cached, reasoning, written, is_whole)
-        if min(usage) >= 0 and max(usage) < TOKENS_BOUND:
-            return usage
-        each = [count if 0 <= count < TOKENS_BOUND else 0 for count in usage]
-        return cls(each[0], each[1], each[2], each[3], each[4], is_whole=False)
+        written, is_whole = rest[0] if rest else 0, len(rest) < 2 or bool(rest[1])
+        # One look at all of them: the bound is a power of two, and each answer passes here.
+        if 0 <= prompt | completion | cached | reasoning | written < TOKENS_BOUND:
+            return cls(prompt, completion, cached, reasoning, written, is_whole)
+        each = (prompt, completion, cached, reasoning, written)
+        return cls(*(count if 0 <= count < TOKENS_BOUND else 0 for count in each), is_whole=False)
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -106,7 +106,7 @@ class Answer(NamedTuple):
     @property
     def is_counted(self) -> bool:
         """Whether it is known how many tokens it took."""
-        return not any(self.unknown)
+        return bool(self.usage.prompt and self.usage.completion) or not any(self.unknown)
 
     @property
     def is_cut_off(self) -> bool:
@@ -116,8 +116,10 @@ class Answer(NamedTuple):
     def may_go_on(self, max_tokens: int) -> bool:
         """Whether it could be whole if it were asked for again with a limit of so many tokens. One
         that was cut off at a limit that nobody knows is left as it is."""
-        is_higher = self.limit is not None and self.limit < max_tokens
-        return self.ending == "broken" or (self.is_cut_off and is_higher)
+        ending = ending_of(self.finish)
+        if ending == "truncated":
+            return self.limit is not None and self.limit < max_tokens
+        return ending == "broken"
 
     @property
     def thinking(self) -> int:
