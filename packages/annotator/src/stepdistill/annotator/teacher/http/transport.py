@@ -1,7 +1,7 @@
 """One request goes out over HTTP, and an answer or an error comes back: in one of two ways.
 
 Over connections of our own, with TLS or without; over aiohttp, at five times the cost, where the
-environment names a proxy that has to be spoken to (decision 30).
+environment names a proxy that has to be spoken to (decision 31).
 """
 
 from collections.abc import Callable, Mapping
