@@ -15,6 +15,7 @@ from stepdistill.annotator.errors import (
     ContentRefused,
     Forbidden,
     FormatRefused,
+    KeyRefused,
     ModelGone,
     NotAuthorised,
     Overloaded,
@@ -39,7 +40,7 @@ def an_error(status: int, code: Any = None, kind: str = "some_error") -> Teacher
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (an_error(401, "invalid_api_key"), NotAuthorised),
+        (an_error(401, "invalid_api_key"), KeyRefused),
         (an_error(403), Forbidden),
         (an_error(429), RateLimited),
         (an_error(429, "rate_limit_exceeded"), RateLimited),
@@ -129,10 +130,10 @@ LONG = "This model's maximum context length is 2048 tokens. However, you request
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (worded(400, "API key not valid. Please pass a valid API key."), NotAuthorised),
-        (worded(400, "the API key is not a valid one", status="INVALID_ARGUMENT"), NotAuthorised),
-        (worded(400, "You didn't provide an API key."), NotAuthorised),
-        (worded(500, "x", details=[{"reason": "API_KEY_INVALID"}]), NotAuthorised),
+        (worded(400, "API key not valid. Please pass a valid API key."), KeyRefused),
+        (worded(400, "the API key is not a valid one", status="INVALID_ARGUMENT"), KeyRefused),
+        (worded(400, "You didn't provide an API key."), KeyRefused),
+        (worded(500, "x", details=[{"reason": "API_KEY_INVALID"}]), KeyRefused),
         (worded(407, "who are you?"), NotAuthorised),
         (worded(400, "Your credit balance is too low to access the API."), QuotaSpent),
         (worded(402, "Insufficient Balance"), QuotaSpent),

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 
-from stepdistill.annotator.errors import TeacherError
+from stepdistill.annotator.errors import NotAuthorised, TeacherError
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from tests.annotator.teacher.asking import a_spec
 from tests.annotator.teacher.raw_teacher import completion
@@ -75,3 +76,22 @@ def test_a_word_that_stands_for_no_key_stays_in_an_answer():
     answer = a_spec("http://x/v1", key="ollama").answer(200, {}, completion("an ollama answer"))
 
     assert answer.text == "an ollama answer"
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "remedy"),
+    [
+        ("https://api.groq.com/v1", KEY, "check GROQ_API_KEY"),
+        ("https://api.groq.com/v1", None, "set GROQ_API_KEY (environment or .env)"),
+        (URL, KEY, "check user and password of --base-url"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 401])
+def test_a_refused_key_is_called_by_the_name_it_has(
+    url: str, key: str | None, remedy: str, status: int
+):
+    teacher = replace(a_spec(url, key=key), key_name="GROQ_API_KEY")
+    with pytest.raises(NotAuthorised) as error:
+        teacher.answer(status, {}, b'{"error": {"message": "Invalid API key", "code": 401}}')
+
+    assert str(error.value).endswith(f"): {remedy}")

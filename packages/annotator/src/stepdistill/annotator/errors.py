@@ -10,7 +10,7 @@
         ParameterRefused                a field that every request of the run has
         Forbidden                       the row's, or the run's: the engine knows which
         NotFound                        of a batch or a file: what it means, its reader knows
-        NotAuthorised  QuotaSpent  ModelGone  Unreachable  TeacherDown  CeilingReached
+        NotAuthorised (KeyRefused)  QuotaSpent  ModelGone  Unreachable  TeacherDown  CeilingReached
         AnswersUnread  RequestsRefused  AgainLater
                                            the run stops: one line, resumable
         BatchRefused  BatchLost
@@ -217,6 +217,11 @@ class RunStopped(Final):
 
 class NotAuthorised(RunStopped):
     """401, 407, or the same in other words."""
+
+
+class KeyRefused(NotAuthorised):
+    """The teacher does not take the key. Its message says so and no more: which key it is, and what
+    to do, who knows the teacher says (`TeacherSpec.with_remedy`)."""
 
 
 class Unreachable(RunStopped):

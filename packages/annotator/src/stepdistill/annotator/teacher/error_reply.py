@@ -16,6 +16,7 @@ from stepdistill.annotator.errors import (
     ContentRefused,
     Forbidden,
     FormatRefused,
+    KeyRefused,
     ModelGone,
     NotAuthorised,
     Overloaded,
@@ -218,7 +219,7 @@ def _of_the_run(status: int, error: ErrorText, message: str) -> TeacherError | N
         return QuotaSpent(f"the account is used up ({message}): top it up, then run this again")
     names_key = error.has(*_KEY_CODES) or (not is_long and _KEY.search(words) is not None)
     if status == 401 or (names_key and status not in (403, 429, 503)):
-        return NotAuthorised(f"the teacher refused the key ({message}): check OPENAI_API_KEY")
+        return KeyRefused(f"the teacher refused the key ({message})")
     if status in (404, 405, 410) or error.has(*_MODEL_CODES) or _names_model(status, words):
         return ModelGone(
             f"the teacher is not served there ({message}): check --teacher and --base-url (does it "

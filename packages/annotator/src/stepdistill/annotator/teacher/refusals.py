@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from stepdistill.annotator.errors import (
     AgainLater,
     Forbidden,
-    NotAuthorised,
+    KeyRefused,
     ParameterRefused,
     RequestsRefused,
     TeacherError,
@@ -77,7 +77,7 @@ class Refusals:
         alike = self._in_a_row[kind]
         # A key can be withdrawn while a run goes on: then nothing gets through any more.
         if about_key and (alike >= _ALIKE or not self.knows_us):
-            return NotAuthorised(f"the teacher refused the key ({error}): check OPENAI_API_KEY")
+            return self._teacher.with_remedy(KeyRefused(f"the teacher refused the key ({error})"))
         if alike >= _ALIKE or self._in_a_row.total() >= _ANY:
             n, how = (alike, " alike") if alike >= _ALIKE else (self._in_a_row.total(), "")
             return RequestsRefused(

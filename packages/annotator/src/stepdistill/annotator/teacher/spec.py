@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import orjson
 from pydantic import SecretStr
 
-from stepdistill.annotator.errors import TeacherError
+from stepdistill.annotator.errors import KeyRefused, NotAuthorised, TeacherError
 from stepdistill.annotator.plan.key import Endpoint, Request, endpoint_of
 from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
@@ -145,19 +145,32 @@ class TeacherSpec:
             return self._read(headers, self.redacted(body))
 
     def _read(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        return read_answer(
-            body,
-            limit=self.max_tokens,
-            request_id=self._redacted_text(headers.get("x-request-id", "")),
-            model=self.model,
-            headers=headers,
-        )
+        try:
+            return read_answer(
+                body,
+                limit=self.max_tokens,
+                request_id=self._redacted_text(headers.get("x-request-id", "")),
+                model=self.model,
+                headers=headers,
+            )
+        except KeyRefused as error:
+            raise self.with_remedy(error) from None
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> TeacherError:
         """What a reply with a bad status means."""
         if 300 <= status < 400:
             headers = {"location": self._redacted_text(headers.get("location", ""))}
-        return error_of(status, self.redacted(body), headers)
+        return self.with_remedy(error_of(status, self.redacted(body), headers))
+
+    def with_remedy(self, error: TeacherError) -> TeacherError:
+        """The same error; where the key is refused, with the name of the one that was sent."""
+        if not isinstance(error, KeyRefused):
+            return error
+        if self.headers.get("Authorization", "").startswith("Basic"):
+            return NotAuthorised(f"{error}: check user and password of --base-url")
+        if self.api_key is None:
+            return NotAuthorised(f"{error}: set {self.key_name} (environment or .env)")
+        return NotAuthorised(f"{error}: check {self.key_name}")
 
     def redacted(self, content: bytes, shortest: int = _SHORTEST) -> bytes:
         """What the teacher sent, without the key and the password, should it echo them."""

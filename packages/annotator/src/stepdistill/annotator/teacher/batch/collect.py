@@ -267,7 +267,10 @@ class Collector:
         else:
             counts.odd["duplicate lines"] += result.key in counts.seen
             counts.seen.add(result.key)
-            await self._keep(result.key, counts.take(result.key, result.outcome))
+            outcome = result.outcome
+            if isinstance(outcome, TeacherError):
+                outcome = teacher.with_remedy(outcome)
+            await self._keep(result.key, counts.take(result.key, outcome))
 
     async def _take_problems(self, batch: RemoteBatch, counts: CollectCounts) -> None:
         """Requests because of which a whole batch was refused fail; the others are asked again."""

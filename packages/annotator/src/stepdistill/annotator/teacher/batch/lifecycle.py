@@ -180,7 +180,8 @@ class PartLifecycle:
 
     def _is_put_back(self, part: BatchPart, batch: RemoteBatch) -> bool:
         """Whether a failed batch is to be created again. Raises RunStopped: it never could be."""
-        errors = [problem_of(problem) for problem in batch.problems]
+        named = self._context.teacher.with_remedy
+        errors = [named(problem_of(problem)) for problem in batch.problems]
         full = next((error for error in errors if isinstance(error, BatchQueueFull)), None)
         if full is not None:
             self._put_back(part)
