@@ -4,7 +4,6 @@ torch and its kin take ten seconds to import: a wrong option or path must not co
 """
 
 import os
-import shutil
 import sys
 
 import orjson
@@ -15,7 +14,6 @@ from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
 from stepdistill.trainer.settings.inference import CompareSettings, PredictSettings, ServeSettings
 from stepdistill.trainer.settings.train import (
-    CHECKPOINTS_NAME,
     NO_FILE,
     RESULTS_NAME,
     TrainSettings,
@@ -27,6 +25,7 @@ from stepdistill.trainer.study.commands import (
     tables_command,
     track_app,
 )
+from stepdistill.trainer.training.output import check_model, clear
 
 
 def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> None:
@@ -142,11 +141,11 @@ def _is_done(config: TrainSettings, mark: str) -> bool:
     path = config.output / RESULTS_NAME
     try:
         config.output.mkdir(parents=True, exist_ok=True)
+        check_model(config.output)
         if config.force:
             # One rank does it, before any can look.
             if os.environ["RANK"] == "0":
-                path.unlink(missing_ok=True)
-                shutil.rmtree(config.output / CHECKPOINTS_NAME, ignore_errors=True)
+                clear(config.output)
             return False
         if not path.exists():
             return False

@@ -17,7 +17,7 @@ from stepdistill.common.task import LabelSpec, StudentSpec
 from stepdistill.trainer.errors import StudentError, first_problem
 from stepdistill.trainer.model.tokenizer import Piece, from_pieces
 from stepdistill.trainer.settings.tasks import judged
-from stepdistill.trainer.settings.train import Size, TrainSettings
+from stepdistill.trainer.settings.train import SETTINGS_NAME, Size, TrainSettings
 
 _FAMILY = ("t5", "mt5")
 _HEAD = 16
@@ -102,9 +102,6 @@ def flops(student: Student, input_tokens: int, target_tokens: int) -> float:
 def known_peak(device: str) -> float | None:
     """The peak of a device in TFLOP/s by its name, None where it is not known."""
     return next((float(peak) for name, peak in _PEAKS.items() if name in device), None)
-
-
-SETTINGS_NAME = "stepdistill.json"
 
 
 class InferenceSettings(BaseModel):

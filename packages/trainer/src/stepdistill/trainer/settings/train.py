@@ -32,6 +32,8 @@ from stepdistill.trainer.settings.tasks import Mode, Table, read_table, table_of
 
 RESULTS_NAME = "results.json"
 CHECKPOINTS_NAME = "checkpoints"
+MODEL_NAME = "model"
+SETTINGS_NAME = "stepdistill.json"  # of how a student is asked, within its model
 LR_PRETRAINED = 3e-4
 
 Labels = Literal["teacher", "gold"]

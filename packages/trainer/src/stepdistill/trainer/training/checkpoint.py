@@ -28,6 +28,7 @@ from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
+from stepdistill.trainer.training.output import PROGRESS_NAME, is_checkpoint, kept_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +123,13 @@ class Checkpoints:
             self._engine.save(draft)
             shares = world.gather(progress)
             if world.rank == 0:
-                kept = _Kept(fingerprint=self._fingerprint, ranks=shares)
-                write_whole(draft / "progress.json", orjson.dumps(asdict(kept)))
+                content = _Kept(fingerprint=self._fingerprint, ranks=shares)
+                write_whole(draft / PROGRESS_NAME, orjson.dumps(asdict(content)))
                 _publish(draft, whole)
                 # Only now: until the new folder has its name, the older one is what a kill leaves.
+                kept = (whole, self.best(progress.best_step))
                 for folder in self._folder.iterdir():
-                    if folder not in (whole, self.best(progress.best_step)):
+                    if folder not in kept and is_checkpoint(folder):
                         shutil.rmtree(folder)
 
     def restore(self, *, universal: bool) -> TrainingProgress:
@@ -173,8 +175,8 @@ class Checkpoints:
 
 def last_step(output: Path) -> Path | None:
     """The last complete step's folder of a run."""
-    steps = (output / CHECKPOINTS_NAME).glob("step-*")
-    return max(steps, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+    steps = ((kept_step(folder), folder) for folder in (output / CHECKPOINTS_NAME).glob("step-*"))
+    return max(((n, folder) for n, folder in steps if n is not None), default=(0, None))[1]
 
 
 def ranks_of(output: Path, fingerprint: str) -> int | None:
@@ -240,7 +242,7 @@ def _publish(draft: Path, folder: Path) -> None:
 
 
 def _read(folder: Path, fingerprint: str) -> list[TrainingProgress]:
-    path = folder / "progress.json"
+    path = folder / PROGRESS_NAME
     try:
         kept = _KEPT.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

@@ -22,18 +22,21 @@ from stepdistill.trainer.data.examples import EvalSet, TrainSet
 from stepdistill.trainer.data.shards import Data, DataSplit
 from stepdistill.trainer.data.tokens import Truncation
 from stepdistill.trainer.model.student import (
-    SETTINGS_NAME,
     Student,
     flops,
     inference_settings_of,
     known_peak,
 )
 from stepdistill.trainer.scores import Calibration, Score, measure_lines
-from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
+from stepdistill.trainer.settings.train import (
+    MODEL_NAME,
+    RESULTS_NAME,
+    SETTINGS_NAME,
+    TrainSettings,
+)
 from stepdistill.trainer.training.checkpoint import TrainingProgress, appearing
 from stepdistill.trainer.training.engine import World
 
-MODEL_NAME = "model"
 _LEAST_S = 1e-9
 _PACKAGES = ("torch", "transformers", "deepspeed", "sentencepiece")
 
