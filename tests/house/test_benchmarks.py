@@ -20,6 +20,7 @@ BENCHMARKS = (
     "train_step",
     "warm_rerun",
 )
+QUICK = ("read_answers", "warm_rerun")  # of every test run
 SCRIPTS = (*BENCHMARKS, "collapse", "floor", "static_server")
 BODY = b'{"model": "bench", "messages": []}'
 
@@ -32,7 +33,7 @@ def run(name: str, *arguments: str | Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "train_step")) for n in BENCHMARKS]
+    "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in BENCHMARKS]
 )
 def test_a_smoke_run_keeps_every_sample(name: str, tmp_path: Path) -> None:
     shown = run(name, "--smoke", "--check", "--json", tmp_path / "results.json")
@@ -45,6 +46,7 @@ def test_a_smoke_run_keeps_every_sample(name: str, tmp_path: Path) -> None:
     assert any(figure["at_most"] or figure["at_least"] for figure in kept["figures"])
 
 
+@pytest.mark.slow
 def test_over_tls_the_cost_alone_is_measured() -> None:
     shown = run("annotate_throughput", "--smoke", "--tls")
     assert "with TLS" in shown and "<= 0.85" in shown and "at 300 ms" not in shown

@@ -54,7 +54,7 @@ def annotate(tmp_path: Path) -> Annotate:
 Reach = Callable[[Simulator], str]
 
 
-@pytest.fixture(params=["plain", "aiohttp"])
+@pytest.fixture(params=["plain", pytest.param("aiohttp", marks=pytest.mark.slow)])
 def reach(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Reach:
     """The base URL of a teacher over either transport: directly, or through a proxy.
 

@@ -170,6 +170,7 @@ def test_a_ceiling_outlasts_its_run_and_a_higher_one_goes_on(
     assert more.json["records"] + more.json["rejected"] == 1200
 
 
+@pytest.mark.slow
 def test_batches_are_small_enough_to_use_a_ceiling_up(annotate: Annotate, tmp_path: Path) -> None:
     with_prices(tmp_path)
     words = ("--teacher", "simulated", "--max-tokens", "60", "--samples", "60", "--quiet")
@@ -199,6 +200,7 @@ def test_runs_share_a_named_budget(annotate: Annotate, tmp_path: Path) -> None:
     assert "; 0 answers were stored by this run" in other.err
 
 
+@pytest.mark.slow
 def test_an_experiment_stops_before_its_ceiling_and_goes_on(
     annotate: Annotate, tmp_path: Path
 ) -> None:

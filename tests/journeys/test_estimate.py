@@ -44,6 +44,7 @@ def test_without_a_probe_it_is_a_guess_that_says_so_and_nobody_is_asked(
     assert not (tmp_path / "runs" / "store").exists()
 
 
+@pytest.mark.slow
 def test_metadata_of_an_experiment_tells_the_length_of_answers(
     annotate: Annotate, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_models_and_rates_are_compared(annotate: Annotate, tmp_path: Path) -> No
     assert asked[2] == 2400
 
 
+@pytest.mark.slow
 def test_few_shot_is_compared_at_the_same_price(annotate: Annotate, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text(

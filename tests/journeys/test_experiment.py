@@ -66,6 +66,7 @@ async def test_templates_come_out_in_the_order_of_their_planted_quality(
     assert [row["template"] for row in rows] == list(PLANTED)
 
 
+@pytest.mark.slow
 async def test_a_larger_test_asks_the_new_rows_alone(annotate: Annotate, tmp_path: Path) -> None:
     async with simulator(tmp_path) as teacher:
         few = await asyncio.to_thread(annotate, *words(teacher, "--test-size", "30", "--json"))
@@ -80,6 +81,7 @@ async def test_a_larger_test_asks_the_new_rows_alone(annotate: Annotate, tmp_pat
     assert offline.json["ranking"] == more.json["ranking"]
 
 
+@pytest.mark.slow
 async def test_evaluate_computes_all_of_the_metadata_again(
     annotate: Annotate, tmp_path: Path
 ) -> None:
@@ -222,6 +224,7 @@ def test_evaluate_without_anything_to_evaluate_says_what_to_do(annotate: Annotat
     assert "name a --teacher" in done.err
 
 
+@pytest.mark.slow
 def test_both_readers_judge_the_recorded_answers_of_the_original(
     annotate: Annotate, tmp_path: Path, real_data: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_the_whole_guide(tmp_path: Path) -> None:
     assert '"label":"account"' in done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_page_on_prompts(tmp_path: Path) -> None:
     done = follow(commands("prompts.md"), tmp_path)
     assert done.returncode == 0, done.stderr

@@ -91,6 +91,7 @@ async def killed_and_resumed(
         assert json.loads(out)["winner"]
 
 
+@pytest.mark.slow
 async def test_killed_and_run_again_nothing_is_paid_twice(tmp_path: Path) -> None:
     await killed_and_resumed(tmp_path, seed=4, kills=1, iterations=2, ceiling="1")
 
@@ -154,6 +155,7 @@ def test_what_cannot_be_is_said_before_anybody_is_asked(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_a_winner_is_added_to_the_templates_where_that_is_wanted(
     annotate: Annotate, tmp_path: Path
 ) -> None:

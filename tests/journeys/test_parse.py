@@ -89,6 +89,7 @@ def test_what_cannot_be_read_is_said(asked: Annotate) -> None:
         assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_originals_answers_by_both_readers(
     annotate: Annotate, tmp_path: Path, real_data: Path
 ) -> None:

@@ -215,6 +215,7 @@ async def test_reasons_can_be_taken_from_what_was_thought(
     assert "sun" not in found[1]
 
 
+@pytest.mark.slow
 async def test_an_experiment_reads_as_a_run_does(annotate: Annotate, tmp_path: Path) -> None:
     """Its templates are judged by the labels and reasons that a run with its options would keep."""
     hint = "<think>The text speaks of the weather, and of the sea.</think>There are joyful words."

@@ -47,6 +47,7 @@ def test_two_ranks_refuse_with_one_voice(data: Path, tmp_path: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 def test_a_port_that_another_run_has(data: Path, tmp_path: Path) -> None:
     with socket.create_server(("", 0)) as other:
         port = str(other.getsockname()[1])

@@ -65,6 +65,7 @@ def test_sigterm_saves_and_leaves(
     assert _content(tmp_path) == unbroken
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_saving_loses_nothing_before_it(
     data: Path, unbroken: tuple[Any, Any, bytes], tmp_path: Path
 ) -> None:

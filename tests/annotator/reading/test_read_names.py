@@ -152,7 +152,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(names=st.lists(NAMES, min_size=2, max_size=6, unique=True), form=st.sampled_from([*FORMS]))
 def test_any_name_is_read_back_or_refused(names: list[str], form: str) -> None:
     """In no form is a name ever taken for another one, unless the task is refused for it."""
