@@ -125,3 +125,63 @@ async def test_an_experiment_asks_again_and_judges_by_the_whole_answers(
     assert [each["readable"] for each in short.json["ranking"]] == [6, 6]
     assert [each["readable"] for each in more.json["ranking"]] == [9, 9]
     assert more.json["asked"] == 6
+
+
+async def forget(annotate: Annotate, teacher: Simulator, *more: str) -> Done:
+    words = ("store", "forget", "mood", "--data", "rows.jsonl", "--prices", "prices.yaml")
+    address = ("--base-url", teacher.base_url)
+    return await asyncio.to_thread(annotate, *words, *address, *more)
+
+
+async def test_what_is_forgotten_is_asked_again_and_nothing_else(
+    annotate: Annotate, teacher: Simulator
+) -> None:
+    await ask(annotate, teacher, "run", *ONE, "--max-tokens", "20")
+    chosen = (*ONE, "--reason", "truncated", "--json")
+    usage = [entry.outcome for entry in teacher.log.entries]
+    long = [each for each in usage if each.completion_tokens == 20]
+    paid = sum(each.prompt_tokens + 100 * each.completion_tokens for each in long) / 1e6
+
+    shown = await forget(annotate, teacher, *chosen)
+    assert shown.json == {
+        "answers": 3,
+        "by_reason": {"truncated": 3},
+        "again_usd": pytest.approx(paid),
+        "in_batches": 0,
+        "forgotten": False,
+    }
+    same = await ask(annotate, teacher, "run", *ONE, "--max-tokens", "20")
+    assert "Already complete" in same.out
+
+    done = await forget(annotate, teacher, *chosen, "--yes")
+    assert (done.code, done.json["answers"], done.json["forgotten"]) == (0, 3, True)
+    again = await ask(annotate, teacher, "run", *ONE, "--max-tokens", "20", "--json")
+    assert (again.json["asked"], again.json["cached"]) == (3, 6)
+
+    report = await asyncio.to_thread(
+        annotate, "report", "runs/mood", "--prices", "prices.yaml", "--json"
+    )
+    counted = sum(entry.outcome.completion_tokens for entry in teacher.log.entries)
+    assert report.json["total"]["completion"] == counted
+
+
+async def test_a_reason_that_no_answer_has_is_named_with_those_there_are(
+    annotate: Annotate, teacher: Simulator
+) -> None:
+    await ask(annotate, teacher, "run", *ONE, "--max-tokens", "20")
+    done = await forget(annotate, teacher, *ONE, "--reason", "no_verdict", "--yes")
+
+    assert (done.code, done.out) == (2, "")
+    assert "there are truncated: 3" in done.err
+    assert done.err.count("\n") == 1
+
+
+async def test_answers_that_an_open_batch_asks_again_are_left_to_it(
+    annotate: Annotate, teacher: Simulator
+) -> None:
+    await ask(annotate, teacher, "run", *ONE, "--max-tokens", "20")
+    way = ("--batch-api", "--no-wait", "--max-tokens", "400")
+    await ask(annotate, teacher, "run", *ONE, *way)
+    done = await forget(annotate, teacher, *ONE, "--reason", "truncated", "--yes", "--json")
+
+    assert (done.code, done.json["answers"], done.json["in_batches"]) == (0, 0, 3)

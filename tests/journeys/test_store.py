@@ -102,7 +102,14 @@ def test_a_run_out_of_room_says_so_and_goes_on_later(annotate: Annotate, tmp_pat
 
 @pytest.mark.parametrize(
     "words",
-    [("info",), ("verify",), ("export", "a.jsonl"), ("compact",), ("import", "missing.jsonl")],
+    [
+        ("info",),
+        ("verify",),
+        ("export", "a.jsonl"),
+        ("compact",),
+        ("import", "missing.jsonl"),
+        ("forget", "demo", "--reason", "truncated", "--yes"),
+    ],
 )
 def test_without_a_store_or_a_file_each_command_is_refused(
     annotate: Annotate, tmp_path: Path, words: tuple[str, ...]
@@ -114,6 +121,6 @@ def test_without_a_store_or_a_file_each_command_is_refused(
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("name", ["info", "verify", "export", "import", "compact"])
+@pytest.mark.parametrize("name", ["info", "verify", "export", "import", "compact", "forget"])
 def test_each_command_shows_how_it_is_called(annotate: Annotate, name: str) -> None:
     assert f"annotate store {name}" in annotate("store", name, "--help").out

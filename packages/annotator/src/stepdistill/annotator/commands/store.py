@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from stepdistill.annotator.commands.forget import forget_command
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
@@ -183,3 +184,4 @@ add_command(store_app, verify_command, "verify")
 add_command(store_app, export_command, "export")
 add_command(store_app, import_command, "import")
 add_command(store_app, compact_command, "compact")
+add_command(store_app, forget_command, "forget")

@@ -20,6 +20,7 @@ from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.reading.record import UNREACHED
 from stepdistill.annotator.run.first_answers import FirstAnswers
+from stepdistill.annotator.run.forgetting import is_forgotten
 from stepdistill.annotator.run.planning import (
     PreparedRun,
     make_plans,
@@ -201,7 +202,16 @@ def _already_done(config: RunSettings, plans: list[Plan]) -> dict[str, Manifest]
         plan.split: finished(plan, config.out / plan.split, config.shards, limit) for plan in plans
     }
     complete = {split: manifest for split, manifest in found.items() if manifest is not None}
-    return complete if len(complete) == len(plans) else {}
+    return complete if len(complete) == len(plans) and not _has_forgotten(config, complete) else {}
+
+
+def _has_forgotten(config: RunSettings, manifests: dict[str, Manifest]) -> bool:
+    """Whether answers that these rejects are of were forgotten, to be asked again."""
+    rejecting = [config.out / split for split, each in manifests.items() if each.counts.rejected]
+    if config.offline or not rejecting or not (config.store / "data.mdb").exists():
+        return False
+    with ResponseStore.open(config.store, write=False) as store:
+        return is_forgotten(rejecting, store)
 
 
 def _tell(split: SplitWriter, output: ConsoleOutput) -> Callable[[int], None]:

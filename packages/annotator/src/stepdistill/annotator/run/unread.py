@@ -91,5 +91,6 @@ def _remedy(reason: str, template: str | None, config: RunSettings) -> str:
     return (
         f"`annotate parse {task}{chosen}` shows how answers are read, `annotate prompts check "
         f"{task}` what is wrong with the prompts; other words for a label are `aliases` in its "
-        "task.yaml"
+        f"task.yaml; `annotate store forget {task}{chosen} --reason {reason}` says what asking "
+        "these again costs"
     )

@@ -202,16 +202,18 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
                 aside = sha256(b"set aside" + key + payload_of(answer)).digest()
                 txn.put(aside, self._packer.answer(aside, answer), db=self._responses)
 
-    def forget(self, keys: Iterable[bytes]) -> None:
-        """Have these requests asked again; their answers still count where money is counted.
-        Raises StoreError."""
-        gone = list(keys)
+    def forget(self, keys: Iterable[bytes], why: Failure | None = None) -> None:
+        """Have these requests asked again; their answers still count where money is counted. why:
+        what is kept in their place until then. Raises StoreError."""
+        gone = sorted(keys)
 
         def commit(txn: lmdb.Transaction) -> None:
             for key in gone:
                 self._set_aside(txn, key)
                 txn.delete(key, db=self._responses)
                 txn.delete(key, db=self._failures)
+                if why is not None:
+                    txn.put(key, self._packer.failure(key, why), db=self._failures)
 
         self.write(commit)
 
