@@ -185,3 +185,24 @@ async def test_answers_that_an_open_batch_asks_again_are_left_to_it(
     done = await forget(annotate, teacher, *ONE, "--reason", "truncated", "--yes", "--json")
 
     assert (done.code, done.json["answers"], done.json["in_batches"]) == (0, 0, 3)
+
+
+class Wavering(LongWinded):
+    """Has no verdict the second time that it is asked for one."""
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        text = str(body["messages"])
+        self.asked.append(text)
+        return "Let me think." if self.asked.count(text) == 2 else "It is joyful."
+
+
+async def test_a_vote_is_asked_again_though_its_row_has_a_label(annotate: Annotate) -> None:
+    votes = (*ONE, "--votes", "3")
+    async with Simulator(Wavering()) as teacher:
+        first = await ask(annotate, teacher, "run", *votes, "--json")
+        assert first.json["records"] == 9
+
+        done = await forget(annotate, teacher, *votes, "--reason", "no_verdict", "--yes", "--json")
+        assert (done.code, done.json["by_reason"]) == (0, {"no_verdict": 9}), done.err
+        again = await ask(annotate, teacher, "run", *votes, "--json")
+        assert (again.json["asked"], again.json["records"]) == (9, 9)

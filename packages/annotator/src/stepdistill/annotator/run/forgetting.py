@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
-
-import orjson
 
 from stepdistill.annotator.money.prices import ZERO, Tariff
 from stepdistill.annotator.plan.plan import Plan
@@ -20,7 +17,6 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer, Failure, Mode
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.common.manifest import REJECTS_NAME
 
 # What stands where a forgotten answer was: a run that was finished is not any more.
 FORGOTTEN = Failure(reason=NO_ANSWER, detail="its answer was forgotten, and not asked again yet")
@@ -87,10 +83,19 @@ def forget(found: Forgettable, store: ResponseStore) -> None:
     store.forget(found.keys, FORGOTTEN)
 
 
-def is_forgotten(folders: Iterable[Path], store: ResponseStore) -> bool:
-    """Whether some row was rejected there for an answer that was forgotten since."""
+def is_forgotten(plans: Sequence[Plan], store: ResponseStore) -> bool:
+    """Whether an answer to these plans was forgotten, and not asked again yet."""
     with store.reading() as stored:
-        return any(stored.failure(key) == FORGOTTEN for key in _rejected_keys(folders))
+        forgotten = {key for key, failure in stored.failures() if failure == FORGOTTEN}
+    if not forgotten:
+        return False
+    recall_formats(store, plans)
+    return any(
+        request.key in forgotten
+        for plan in plans
+        for planned in plan.rows()
+        for request in planned.requests
+    )
 
 
 def _without_label(
@@ -116,10 +121,3 @@ def _without_label(
 
 def _asked_by(answer: Answer) -> Mode:
     return "batch" if answer.mode == "batch" else "online"
-
-
-def _rejected_keys(folders: Iterable[Path]) -> Iterator[bytes]:
-    for folder in folders:
-        with (folder / REJECTS_NAME).open("rb") as file:
-            lines = (orjson.loads(line) for line in file)
-            yield from (bytes.fromhex(line["key"]) for line in lines if line.get("key"))

@@ -202,16 +202,19 @@ def _already_done(config: RunSettings, plans: list[Plan]) -> dict[str, Manifest]
         plan.split: finished(plan, config.out / plan.split, config.shards, limit) for plan in plans
     }
     complete = {split: manifest for split, manifest in found.items() if manifest is not None}
-    return complete if len(complete) == len(plans) and not _has_forgotten(config, complete) else {}
+    if len(complete) < len(plans) or _has_forgotten(config, plans, complete):
+        return {}
+    return complete
 
 
-def _has_forgotten(config: RunSettings, manifests: dict[str, Manifest]) -> bool:
-    """Whether answers that these rejects are of were forgotten, to be asked again."""
-    rejecting = [config.out / split for split, each in manifests.items() if each.counts.rejected]
-    if config.offline or not rejecting or not (config.store / "data.mdb").exists():
+def _has_forgotten(config: RunSettings, plans: list[Plan], manifests: dict[str, Manifest]) -> bool:
+    """Whether answers were forgotten since, of those that can be: they were of no use."""
+    some_rejected = any(manifest.counts.rejected for manifest in manifests.values())
+    may_be = some_rejected or any(plan.asks_twice for plan in plans)
+    if config.offline or not may_be or not (config.store / "data.mdb").exists():
         return False
     with ResponseStore.open(config.store, write=False) as store:
-        return is_forgotten(rejecting, store)
+        return is_forgotten(plans, store)
 
 
 def _tell(split: SplitWriter, output: ConsoleOutput) -> Callable[[int], None]:
