@@ -2,7 +2,9 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 8 --dist worksteal
+# Three for two cores: tests wait for servers and launchers a third of their time.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --maxprocesses 8 --dist worksteal
 export UV_NO_SYNC := 1
 export DS_ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null || echo cpu)
 ifeq ($(DS_ACCELERATOR),)
