@@ -31,7 +31,7 @@ def work_of(plan: Plan, store: ResponseStore | None = None) -> Workload:
 
 
 def put(store: ResponseStore, plan: Plan, n: int, **usage: int) -> None:
-    counts = Usage(**{"prompt": 20, "completion": 10, **usage})
+    counts = Usage(20, 10)._replace(**usage)
     keys = [row.label.key for row in islice(plan.rows(), n)]
     store.put([(key, an_answer(usage=counts)) for key in keys], [])
 
