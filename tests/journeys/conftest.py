@@ -19,6 +19,20 @@ ANNOTATE = Path(sys.executable).parent / "annotate"
 REAL_DATA = ROOT.parent / "shared" / "data"
 
 
+MOOD_TASK = """\
+task: mood
+fields: {text: text}
+label: {kind: classes, classes: {joyful: {}, gloomy: {}}}
+gold: label
+student: {input: "{text}"}
+"""
+MOOD_TEMPLATES = """\
+templates:
+- {id: one, user: "Joyful or gloomy? {text}"}
+- {id: odd, user: "In one word, joyful or gloomy: {text}"}
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """How a command ended."""
@@ -68,6 +82,22 @@ def reach(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Re
         return "http://teacher.example/v1"
 
     return through_a_proxy if request.param == "aiohttp" else lambda teacher: teacher.base_url
+
+
+def write_mood(folder: Path, n_rows: int) -> None:
+    """A task, and its rows: `text number N,`."""
+    task = folder / "prompts" / "mood"
+    task.mkdir(parents=True)
+    (task / "task.yaml").write_text(MOOD_TASK)
+    (task / "templates.yaml").write_text(MOOD_TEMPLATES)
+    rows = [json.dumps({"text": f"text number {n},", "label": "joyful"}) for n in range(n_rows)]
+    (folder / "rows.jsonl").write_text("\n".join(rows))
+
+
+@pytest.fixture
+def mood(tmp_path: Path) -> None:
+    """A task of 400 rows."""
+    write_mood(tmp_path, 400)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from stepdistill.annotator.simulator.batch.settings import (
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
-from tests.journeys.conftest import Annotate, Done
-from tests.journeys.test_unread import LONG, TASK, TEMPLATES
+from tests.journeys.conftest import Annotate, Done, write_mood
+from tests.journeys.test_unread import LONG
 
 PRICES = "models: {t: [{valid_from: 2026-01-01, source: made up, input: 1, output: 100}]}"
 QUICK = BatchPlan(times=BatchTimes(running_s=0.1))
@@ -37,12 +37,8 @@ class LongWinded:
 @pytest.fixture(autouse=True)
 def mood(tmp_path: Path) -> None:
     """A task of nine rows, three of which are answered at length."""
-    (tmp_path / "prompts" / "mood").mkdir(parents=True)
-    (tmp_path / "prompts" / "mood" / "task.yaml").write_text(TASK)
-    (tmp_path / "prompts" / "mood" / "templates.yaml").write_text(TEMPLATES)
+    write_mood(tmp_path, 9)
     (tmp_path / "prices.yaml").write_text(PRICES)
-    lines = [json.dumps({"text": f"text number {n},", "label": "joyful"}) for n in range(9)]
-    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from tests.annotator.teacher.raw_teacher import RawTeacher, Say, completion, reply, say
 from tests.journeys.conftest import Annotate
-from tests.journeys.test_refusals import mood, run, teacher_of
+from tests.journeys.test_refusals import run, teacher_of
 
 ROWS = 60
 TEXT = "Label: {label}\nRationale: The words of number {n} are of that kind, and of no other."
@@ -98,7 +98,7 @@ def shards(folder: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(folder.rglob("shard-*.jsonl"))]
 
 
-@pytest.mark.usefixtures(mood.__name__)
+@pytest.mark.usefixtures("mood")
 async def test_a_storm_of_odd_replies_changes_nothing_and_pays_nothing_twice(
     annotate: Annotate, tmp_path: Path
 ) -> None:

@@ -11,11 +11,12 @@ import pytest
 from stepdistill.annotator.simulator.batch.settings import BatchPlan
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from tests.annotator.teacher.raw_teacher import RawTeacher, Say, completion, reply, say
-from tests.journeys.conftest import Annotate, Done
+from tests.journeys.conftest import MOOD_TEMPLATES, Annotate, Done
 from tests.journeys.test_batch import run as run_demo
 from tests.journeys.test_batch import with_plan
 from tests.journeys.test_row_to_shard import simulator
-from tests.journeys.test_unread import TASK, TEMPLATES
+
+pytestmark = pytest.mark.usefixtures("mood")
 
 JOYFUL = say(reply(completion("Joyful, as the sun shines.")))
 TOO_LONG = "This model holds 2,048 tokens, and 'text number {n}' has 2,7{n}. Please shorten it."
@@ -30,16 +31,6 @@ def refusal(status: str, error: object, *headers: str) -> Say:
 
 def an_error(message: str, **fields: object) -> dict[str, object]:
     return {"error": {"message": message, **fields}}
-
-
-@pytest.fixture(autouse=True)
-def mood(tmp_path: Path) -> None:
-    """A task of 300 rows, `text number N,`."""
-    (tmp_path / "prompts" / "mood").mkdir(parents=True)
-    (tmp_path / "prompts" / "mood" / "task.yaml").write_text(TASK)
-    (tmp_path / "prompts" / "mood" / "templates.yaml").write_text(TEMPLATES)
-    lines = [json.dumps({"text": f"text number {n},", "label": "joyful"}) for n in range(300)]
-    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
 
 
 def teacher_of(saying: Saying) -> RawTeacher:
@@ -153,7 +144,7 @@ async def test_what_every_row_is_refused_for_ends_the_run(
     annotate: Annotate, tmp_path: Path, refused: Say, words: tuple[str, ...], most: int
 ) -> None:
     (tmp_path / "prompts/mood/templates.yaml").write_text(
-        TEMPLATES.replace('{text}"}', '{text}", options: {temperature: 0}}')
+        MOOD_TEMPLATES.replace('{text}"}', '{text}", options: {temperature: 0}}')
     )
     async with teacher_of(lambda _n, _: refused) as teacher:
         done = await run(annotate, teacher)

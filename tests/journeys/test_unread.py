@@ -20,18 +20,8 @@ from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from tests.journeys.conftest import Annotate, Done
 
-TASK = """\
-task: mood
-fields: {text: text}
-label: {kind: classes, classes: {joyful: {}, gloomy: {}}}
-gold: label
-student: {input: "{text}"}
-"""
-TEMPLATES = """\
-templates:
-- {id: one, user: "Joyful or gloomy? {text}"}
-- {id: odd, user: "In one word, joyful or gloomy: {text}"}
-"""
+pytestmark = pytest.mark.usefixtures("mood")
+
 ODD = "I would rather speak of the weather."
 LONG = "Well, that depends on how one looks at it, and on the day, and on much besides. " * 4
 SLOW = SimulatorSettings(latency=Latency(median_ms=20, sigma=0.1))
@@ -46,16 +36,6 @@ class Says:
 
     def answer(self, body: Mapping[str, object]) -> str:
         return next((text for word, text in self.to if word in str(body)), self.text)
-
-
-@pytest.fixture(autouse=True)
-def mood(tmp_path: Path) -> None:
-    """A task of 400 rows."""
-    (tmp_path / "prompts" / "mood").mkdir(parents=True)
-    (tmp_path / "prompts" / "mood" / "task.yaml").write_text(TASK)
-    (tmp_path / "prompts" / "mood" / "templates.yaml").write_text(TEMPLATES)
-    lines = [json.dumps({"text": f"text number {n},", "label": "joyful"}) for n in range(400)]
-    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
 
 
 async def run(

@@ -12,11 +12,11 @@ import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
-from zlib import crc32
 
 import lmdb
 
 from stepdistill.annotator.store.lock import state_of
+from stepdistill.annotator.store.value import is_whole
 from stepdistill.common.errors import StoreError
 
 _NAMES = {b"responses", b"failures", b"meta"}
@@ -103,7 +103,7 @@ def _wrong_entry(txn: lmdb.Transaction, *, sealed: bool) -> str | None:
     """The first entry that is not what was written, or that a look-up does not find."""
     wrong, lost = None, None
     for key, value in txn.cursor():
-        if sealed and crc32(value[4:], crc32(key)).to_bytes(4) != value[:4]:
+        if sealed and not is_whole(bytes(value), bytes(key)):
             wrong = wrong or key
         elif txn.get(key) is None:
             lost = lost or key

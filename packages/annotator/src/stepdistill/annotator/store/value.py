@@ -113,10 +113,15 @@ def sealed(body: bytes, key: bytes) -> bytes:
 
 def unsealed(value: bytes, key: bytes) -> bytes:
     """The body, if it is whole. Raises DamagedValueError."""
-    body = value[_CRC_BYTES:]
-    if not body or crc32(body, crc32(key)) != int.from_bytes(value[:_CRC_BYTES]):
+    if not is_whole(value, key):
         raise DamagedValueError("its checksum does not match")
-    return body
+    return value[_CRC_BYTES:]
+
+
+def is_whole(value: bytes, key: bytes) -> bool:
+    """Whether a body stands behind the checksum that it was sealed with."""
+    body = value[_CRC_BYTES:]
+    return bool(body) and crc32(body, crc32(key)) == int.from_bytes(value[:_CRC_BYTES])
 
 
 def train(payloads: list[bytes]) -> bytes | None:

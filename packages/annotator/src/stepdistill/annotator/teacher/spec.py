@@ -54,7 +54,7 @@ class TeacherSpec:
     limit_name: LimitName = "max_tokens"  # the field of a request that says so
     timeout_s: float = 120.0  # for one answer, > 0
     concurrency: int = 1  # requests in flight at most, >= 1
-    first_concurrency: int | None = None  # to begin with; None: one probe, then 64
+    first_concurrency: int | None = None  # to begin with; None: `online/window.py` finds it
     rate_limits: RateLimits = field(default_factory=RateLimits)
     is_embedded: bool = False  # the simulator within this process, which ends with it
 
