@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.mix import Mix, single
 from stepdistill.annotator.run.write import SplitWriter, fingerprint
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError
+from stepdistill.common.files.row_file import RawRow
 from stepdistill.common.manifest import MANIFEST_NAME
 from stepdistill.common.shards import read_manifest, verify
 from tests.annotator.made import an_answer

@@ -5,7 +5,6 @@ from collections import Counter
 from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.dataset.files import remarks_on
 from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.importing.label_column import LabelColumn, label_column
@@ -20,6 +19,7 @@ from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.files.row_file import remarks_on
 
 _LABELS_SHOWN = 20
 

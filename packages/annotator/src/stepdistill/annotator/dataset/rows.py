@@ -8,9 +8,9 @@ from itertools import count, islice
 from operator import itemgetter
 from typing import Any, Final
 
-from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import RawRow
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import TaskSpec

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from stepdistill.annotator.dataset.files import RawRow
 from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import RawRow
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.uniform import uniform_of
 

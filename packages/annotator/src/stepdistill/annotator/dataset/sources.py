@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from stepdistill.annotator.dataset import demo
-from stepdistill.annotator.dataset.files import SUFFIXES, RawRow, read_file, remarks_on, suffix_of
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import SUFFIXES, RawRow, read_file, remarks_on, suffix_of
 from stepdistill.common.task import TaskSpec
 
 _VALIDATION = ("valid", "validation", "val", "dev")  # one split, as people call it

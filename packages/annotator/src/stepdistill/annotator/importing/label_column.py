@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stepdistill.annotator.dataset.files import read_file
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import read_file
 from stepdistill.common.kinds.kind import whole_number
 from stepdistill.common.kinds.multi import list_text, parts_of
 from stepdistill.common.kinds.number import number_in

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import yaml
 
-from stepdistill.annotator.dataset.files import RawRow, json_line, read_file
 from stepdistill.annotator.prompt.template import TemplateFile
 from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.common.errors import DatasetError, PromptError
+from stepdistill.common.files.row_file import RawRow, json_line, read_file
 from stepdistill.common.kinds.multi import list_text
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import is_name

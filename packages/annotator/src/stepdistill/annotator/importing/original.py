@@ -19,7 +19,6 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from stepdistill.annotator.dataset.text_file import open_bytes
 from stepdistill.annotator.money.tokens import count_tokens
 from stepdistill.annotator.plan.key import RequestForm, endpoint_of
 from stepdistill.annotator.prompt.mix import Mix
@@ -28,6 +27,7 @@ from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.annotator.store.answer import Answer, Usage
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, PromptError
+from stepdistill.common.files.text_file import open_bytes
 
 MODEL = "gpt-3.5-turbo"
 _ENDPOINT = endpoint_of("https://api.openai.com/v1")

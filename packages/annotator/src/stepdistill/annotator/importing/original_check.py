@@ -16,7 +16,6 @@ import orjson
 from pydantic import ValidationError
 
 from stepdistill.annotator.dataset.rows import getter
-from stepdistill.annotator.dataset.text_file import open_bytes
 from stepdistill.annotator.importing.original import (
     QueryResult,
     RecordedNumbers,
@@ -28,6 +27,7 @@ from stepdistill.annotator.reading.characteristics import Characteristics, chara
 from stepdistill.annotator.reading.original import OriginalReader
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.text_file import open_bytes
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import TaskSpec
 

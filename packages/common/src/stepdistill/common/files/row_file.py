@@ -11,9 +11,9 @@ from typing import Any, cast
 import orjson
 import zstandard
 
-from stepdistill.annotator.dataset.csv_file import csv_layout, csv_rows
-from stepdistill.annotator.dataset.text_file import encoding_of, open_bytes, open_text
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.csv_file import csv_layout, csv_rows
+from stepdistill.common.files.text_file import encoding_of, open_bytes, open_text
 
 RawRow = dict[str, object]
 _PARQUET_ROWS = 1024  # read at a time: memory stays small however large the file is

@@ -13,8 +13,8 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
-from stepdistill.annotator.dataset.text_file import open_text
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.text_file import open_text
 
 _DELIMITERS = ",;\t|"
 _SAMPLE = 1 << 16  # characters that it is found by

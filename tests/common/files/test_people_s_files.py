@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from stepdistill.annotator.dataset.files import json_line, read_file, remarks_on
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import json_line, read_file, remarks_on
 
 TABLE = [
     {"id": "1", "text": "schöne Aussicht, für 5 €", "label": "gut"},
