@@ -13,6 +13,7 @@
       maximum: 5                     (all three may be left out)
       tolerance: 0.5
     gold: answer                     where the gold label lies (may be left out)
+    data: {path: ../../data/cqa}     where the rows lie, from this file's folder on (or: hub:NAME)
     student:
       input: "{question}\\n(a) {choice_a}\\n(b) {choice_b}"
 
@@ -104,10 +105,18 @@ class StudentSpec(BaseModel):
 
 
 class DataSpec(BaseModel):
-    """Where rows come from when no --data is given: a hub dataset or the built-in generator."""
+    """Where rows come from when no --data is given: files, a hub dataset, the built-in generator.
+
+    In `task.yaml` a text alone is the path, or `hub:NAME`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    # A folder or file of rows, and the file that they were taken from, which exports follow row for
+    # row. Relative to the folder of `task.yaml` there, and to where one stands once it is loaded.
+    # Never part of digests: rows are known by what they are, wherever they lie.
+    path: str | None = Field(default=None, exclude=True)
+    file: str | None = Field(default=None, exclude=True)
     hub: str | None = None  # a dataset's name on the Hugging Face hub
     config: str | None = None  # the hub's name for a subset of it
     generator: Literal["demo"] | None = None
@@ -130,6 +139,13 @@ class TaskSpec(BaseModel):
     gold: str | None = None
     gold_rationale: str | None = None
     student: StudentSpec
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _a_text_alone_says_where(cls, data: object) -> object:
+        if not isinstance(data, str):
+            return data
+        return {"hub": data.removeprefix("hub:")} if data.startswith("hub:") else {"path": data}
 
     @field_validator("fields")
     @classmethod

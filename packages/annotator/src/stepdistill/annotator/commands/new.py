@@ -45,7 +45,7 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     shares = {"valid": settings.valid, "test": settings.test}
     written = write_splits(settings.file, columns, data, shares)
     counts = {split: labels.by_label(rows) for split, rows in written.items()}
-    write_task(folder, settings.file, columns, labels.label)
+    write_task(folder, settings.file, columns, labels.label, data)
     made = load_task(settings.prompts, task)
     for line in row_remarks(made, open_source(made, str(settings.file), "train"), "train", None):
         output.warn(line)

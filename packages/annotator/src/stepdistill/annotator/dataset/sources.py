@@ -41,6 +41,12 @@ class Source:
 
 def open_source(task: TaskSpec, data: str | None, split: str) -> Source:
     """The rows of one split: from --data, else from where task.yaml says. Raises DatasetError."""
+    if data is None and task.data.path:
+        try:
+            return _local(find_files(Path(task.data.path), task, split))
+        except DatasetError as error:
+            where = str(error).removeprefix("--data ")
+            raise DatasetError(f"{where} (`data` of task.yaml; --data goes before it)") from None
     if data is not None and not data.startswith("hub:"):
         return _local(find_files(Path(data), task, split))
     if data is None and task.data.generator == "demo":

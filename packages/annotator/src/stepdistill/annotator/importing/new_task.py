@@ -4,6 +4,7 @@ A row's split depends on its texts alone, and rows that say the same share the f
 none is trained on and tested on, and rows that are added later move no others.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -120,13 +121,18 @@ def check_names(file: Path, columns: Columns, label: LabelSpec) -> None:
             )
 
 
-def write_task(folder: Path, file: Path, columns: Columns, label: LabelSpec) -> None:
-    """Write the task's folder, which must not be there. Raises PromptError."""
+def write_task(
+    folder: Path, file: Path, columns: Columns, label: LabelSpec, data: Path | None = None
+) -> None:
+    """Write the task's folder, which must not be there. data: where its splits lie.
+
+    Raises PromptError.
+    """
     if folder.exists():
         raise PromptError(f"{folder}: is there already: take another name, or edit its files")
     (folder / "mixes").mkdir(parents=True)
     for name, content in (
-        ("task.yaml", _task(folder.name, file, columns, label)),
+        ("task.yaml", _task(folder, file, columns, label, data)),
         ("templates.yaml", _templates(columns, label)),
         ("mixes/default.yaml", _MIX),
     ):
@@ -187,11 +193,15 @@ def _split(text: str, shares: Mapping[str, float]) -> str:
     return SPLITS[0]
 
 
-def _task(name: str, file: Path, columns: Columns, label: LabelSpec) -> str:
+def _task(
+    folder: Path, file: Path, columns: Columns, label: LabelSpec, data: Path | None
+) -> str:
     fields = columns.fields
+    lies_in = {"path": data, "file": file} if data else {}
     content: dict[str, object] = {
-        "task": name,
+        "task": folder.name,
         "title": f"The {columns.label} of the rows of {file.name}",
+        **({"data": {key: _from(folder, path) for key, path in lies_in.items()}} if data else {}),
         **({"id": columns.id} if columns.id else {}),
         "fields": fields,
         "label": _label(label),
@@ -199,6 +209,14 @@ def _task(name: str, file: Path, columns: Columns, label: LabelSpec) -> str:
         "student": {"input": "\n".join(f"{{{field}}}" for field in fields)},
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _from(folder: Path, path: Path) -> str:
+    """A path as the files of this folder name it: a project that moves as a whole goes on."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return str(path.resolve())
 
 
 def _label(label: LabelSpec) -> dict[str, object]:

@@ -21,7 +21,22 @@ def load_task(prompts: Path, name: str) -> TaskSpec:
     for option in task.label.options:
         if option not in task.fields:
             raise PromptError(f"{path}: label.options: `{option}` is not among the fields")
-    return task
+    return _from_here(task, path.parent)
+
+
+def _from_here(task: TaskSpec, folder: Path) -> TaskSpec:
+    """The task with the paths of its data as they are from where one stands."""
+    stated = {"path": task.data.path, "file": task.data.file}
+    found = {name: path_from_here(folder, path) for name, path in stated.items() if path}
+    return task.model_copy(update={"data": task.data.model_copy(update=found)}) if found else task
+
+
+def path_from_here(folder: Path, path: str) -> str:
+    """A path that is relative to this folder, as short as it is to be typed; a URL as it is."""
+    if "://" in path:
+        return path
+    there, here = (folder / Path(path).expanduser()).resolve(), Path.cwd()
+    return str(there.relative_to(here) if there.is_relative_to(here) else there)
 
 
 def check_placeholders(where: str, text: str, task: TaskSpec, also: Collection[str] = ()) -> None:

@@ -76,7 +76,7 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
     _spare_the_collector()
     tariff, plans = prepared.tariff, make_plans(prepared.settings, prepared.teacher)
     config = prepared.settings
-    refuse_rows_within(config.out, config.data)
+    refuse_rows_within(config.out, config.data or plans[0].task.data.path)
     for line in warnings(plans):
         output.warn(line)
     for remark in chain.from_iterable(plan.source.remarks for plan in plans):
