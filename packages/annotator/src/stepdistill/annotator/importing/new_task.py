@@ -193,9 +193,7 @@ def _split(text: str, shares: Mapping[str, float]) -> str:
     return SPLITS[0]
 
 
-def _task(
-    folder: Path, file: Path, columns: Columns, label: LabelSpec, data: Path | None
-) -> str:
+def _task(folder: Path, file: Path, columns: Columns, label: LabelSpec, data: Path | None) -> str:
     fields = columns.fields
     lies_in = {"path": data, "file": file} if data else {}
     content: dict[str, object] = {
