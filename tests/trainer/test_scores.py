@@ -8,7 +8,9 @@ from stepdistill.common.task import ClassSpec, LabelKind, LabelSpec
 from stepdistill.trainer.data.examples import EvalExample
 from stepdistill.trainer.scores import (
     MeasuredScore,
+    against_majority,
     calibration,
+    difference,
     majority,
     measure_lines,
     score,
@@ -36,7 +38,7 @@ def test_equations_are_judged_by_value() -> None:
 
 
 def test_the_majority_is_of_labels_that_mean_the_same() -> None:
-    assert majority(["A", "b", "a.", "b", "a"]) == "a"
+    assert majority(["A", "b", "a.", "b", "a"]) == "A"
 
 
 def test_each_class_has_its_own_scores() -> None:
@@ -78,3 +80,21 @@ def test_sets_and_numbers_have_measures_of_their_own() -> None:
     assert (rated.accuracy, rated.measures["mean_error"]) == (0.5, 1.25)
     assert measure_lines({"student": rated})[1] == "mean_error           student 1.250"
     assert not isinstance(score(["yes"], [_example("yes", None)], kind("classes")), MeasuredScore)
+
+
+def test_texts_are_measured_by_overlap_too() -> None:
+    rows = [_example("the cat sat down", None), _example("a dog barked", None)]
+    found = score(["the cat sat", None], rows, kind("text"))
+    assert isinstance(found, MeasuredScore)
+    assert found.right == 0 and 0.2 < found.measures["chrf"] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "said"),
+    [(0, 3, "no better than"), (1, 1, "no better than"), (3, 1, "not clearly better than")],
+)
+def test_it_is_said_where_the_majority_is_as_good(better: int, worse: int, said: str) -> None:
+    less = difference([True] * better + [False] * worse, [False] * better + [True] * worse)
+    [line] = against_majority(less, "neutral")
+    assert line.startswith(f"{said} the majority label 'neutral'")
+    assert against_majority(difference([True] * 60, [False] * 60), "neutral") == []

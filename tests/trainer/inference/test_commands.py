@@ -114,6 +114,9 @@ def test_student_and_teacher_are_compared(
     found = orjson.loads(kept.read_bytes())
     shown = capsys.readouterr().out
     assert f"{found['student']['right']}/40" in shown and "paired bootstrap" in shown
+    assert found["majority"]["n"] == 40 and found["majority_label"] in CLASSES
+    assert sum(sum(row.values()) for row in found["confusion"].values()) == 40
+    assert set(found["macro_f1"]) == {"student", "teacher"} and "macro F1" in shown
     gap = found["student_less_teacher"]
     assert gap["difference"] * 40 == pytest.approx(
         found["student"]["right"] - found["teacher"]["right"]

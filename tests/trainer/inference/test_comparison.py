@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepdistill.trainer.inference.evaluate import difference
+from stepdistill.trainer.scores import difference
 
 
 def test_a_difference_has_an_interval_around_it() -> None:

@@ -13,7 +13,15 @@ from transformers.utils import logging as transformers_logging
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import TrainingError
-from stepdistill.trainer.scores import Score, calibration, correct, majority, score
+from stepdistill.trainer.scores import (
+    Score,
+    against_majority,
+    calibration,
+    correct,
+    difference,
+    majority,
+    score,
+)
 from stepdistill.trainer.settings.train import Precision, TrainSettings
 from stepdistill.trainer.training import evaluation, report
 from stepdistill.trainer.training.checkpoint import TrainingProgress, writing
@@ -107,18 +115,20 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
     config, world, examples = inputs.config, parts.engine.world, inputs.test.examples
     answers = _evaluate(parts, parts.test)
     often = majority(example.label for example in inputs.train.examples)
-    scores = {
-        "student": score(answers.labels, examples, inputs.kind),
-        "teacher": score([q.teacher for q in examples], examples, inputs.kind),
-        "majority": score([often] * len(examples), examples, inputs.kind),
+    said = {
+        "student": answers.labels,
+        "teacher": [q.teacher for q in examples],
+        "majority": [often] * len(examples),
     }
+    scores = {who: score(labels, examples, inputs.kind) for who, labels in said.items()}
     spent = report.cost(parts.student, progress, world, config.peak)
     if world.rank > 0:
         return
-    calibrated = None
-    if answers.probabilities is not None:
-        hits = correct(answers.labels, examples, inputs.kind)
-        calibrated = calibration(answers.probabilities, hits)
+    hits, by_majority = (
+        correct(said[who], examples, inputs.kind) for who in ("student", "majority")
+    )
+    probabilities = answers.probabilities
+    calibrated = None if probabilities is None else calibration(probabilities, hits)
     found = report.RunSummary(
         progress=progress,
         scores=scores,
@@ -129,7 +139,8 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
     with writing(config.output):
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)
         report.write_results(config, inputs.fingerprint, inputs.counts, found)
-    report.show(Console(markup=False, emoji=False), scores, config.output)
+    remarks = against_majority(difference(hits, by_majority), often)
+    report.show(Console(markup=False, emoji=False), scores, remarks, config.output)
 
 
 def _resolved(config: TrainSettings, world: World) -> TrainSettings:

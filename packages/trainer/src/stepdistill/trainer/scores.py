@@ -3,16 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from statistics import fmean
 
 import numpy as np
 
 from stepdistill.common.intervals import wilson
 from stepdistill.common.kinds.kind import Answered, Kind
 from stepdistill.common.labels import plain
+from stepdistill.common.terminal import one_line
 from stepdistill.trainer.data.examples import EvalExample
 
 _Z_95 = 1.959964  # to six places: results.json has always had these intervals
 _BINS = 10
+_WIDEST_LABEL = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def score(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: 
     pairs = [(answer, example.gold) for answer, example in zip(answers, examples, strict=True)]
     classes = _by_class(pairs, examples, kind) if kind.spec.classes else None
     found = score_of(correct(answers, examples, kind), classes)
-    measures = kind.scores(pairs)
+    measures = kind.scores(pairs) | (_overlap(pairs) if kind.is_prose else {})
     if not measures:
         return found
     base = {each.name: getattr(found, each.name) for each in fields(found)}
@@ -97,8 +100,55 @@ def correct(
 
 
 def majority(labels: Iterable[str]) -> str:
-    """The most frequent label."""
-    return Counter(map(plain, labels)).most_common(1)[0][0]
+    """The most frequent label, as it is spelt most often; at least one label."""
+    spelt = Counter(labels)
+    counts = Counter[str]()
+    for label, n in spelt.items():
+        counts[plain(label)] += n
+    [(most, _)] = counts.most_common(1)
+    return next(label for label, _ in spelt.most_common() if plain(label) == most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Accuracy of one less that of another on the same rows."""
+
+    difference: float  # -1..1
+    interval: tuple[float, float]  # 95 %, paired bootstrap
+    only_one: int  # rows that the one alone had right
+    only_other: int
+
+
+def difference(
+    one: Sequence[bool], other: Sequence[bool], *, samples: int = 10_000, seed: int = 0
+) -> Difference:
+    """Compare who was right row by row; at least one row.
+
+    Resampling the rows is drawing how many of them favour the one, the other, or neither.
+    """
+    n = len(one)
+    gains = np.array(one, dtype=int) - np.array(other, dtype=int)
+    for_one, for_other = int((gains > 0).sum()), int((gains < 0).sum())
+    shares = np.array([for_one, for_other, n - for_one - for_other]) / n
+    drawn = np.random.default_rng(seed).multinomial(n, shares, size=samples)
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / n, (0.025, 0.975))
+    return Difference(
+        difference=(for_one - for_other) / n,
+        interval=(float(low), float(high)),
+        only_one=for_one,
+        only_other=for_other,
+    )
+
+
+def against_majority(less: Difference, label: str) -> list[str]:
+    """What is to be said of a student that always saying one label is as good as."""
+    (low, high), gap = less.interval, less.difference
+    if low > 0:
+        return []
+    how = "no better" if gap <= 0 else "not clearly better"
+    said = one_line(label)
+    said = said if len(said) <= _WIDEST_LABEL else f"{said[: _WIDEST_LABEL - 3]}..."
+    return [f"{how} than the majority label {said!r}: {gap:+.3f} ({low:+.3f} to {high:+.3f})"]
 
 
 def score_of(right: Iterable[bool], classes: dict[str, ClassScore] | None = None) -> Score:
@@ -119,6 +169,21 @@ def calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibr
     ]
     error = sum(rows * abs(mean - share) for rows, mean, share in bins) / len(hits)
     return Calibration(error=error, bins=tuple(bins))
+
+
+def macro_f1(classes: Mapping[str, ClassScore]) -> float:
+    """The mean F1 of the classes that any row has or was given; at least one such."""
+    met = [each.f1 for each in classes.values() if each.n or each.named]
+    return fmean(met)
+
+
+def _overlap(answered: Sequence[Answered]) -> dict[str, float]:
+    """chrF over all rows, 0..1: how much of the wording is the gold label's, where hardly any
+    answer is its very words."""
+    from sacrebleu import corpus_chrf  # a tenth of a second, for tasks of this kind alone
+
+    found = corpus_chrf([said or "" for said, _ in answered], [[gold for _, gold in answered]])
+    return {"chrf": found.score / 100}
 
 
 def _by_class(

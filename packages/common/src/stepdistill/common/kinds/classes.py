@@ -13,6 +13,7 @@ class Classes(Kind):
     """A label is the name of one of the task's classes."""
 
     name = "classes"
+    is_one_class = True
 
     def check(self, label: str, fields: Mapping[str, str]) -> str | None:
         return None if label in self.spec.classes else f"{label} is no class of the task"

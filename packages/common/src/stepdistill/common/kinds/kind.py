@@ -31,6 +31,8 @@ class Kind(ABC):
     """One task's kind of label."""
 
     name: ClassVar[LabelKind]
+    is_prose: ClassVar[bool] = False  # right answers may differ in wording, so overlap is measured
+    is_one_class: ClassVar[bool] = False  # a label is one class of a set that all rows share
 
     def __init__(self, spec: LabelSpec) -> None:
         self.spec = spec

@@ -13,6 +13,7 @@ class FreeText(Kind):
     """A label is a short text of no closed set."""
 
     name = "text"
+    is_prose = True
 
     def check(self, label: str, fields: Mapping[str, str]) -> str | None:
         return None if label.strip() else "the label is empty"

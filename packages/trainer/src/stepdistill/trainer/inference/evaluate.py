@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import orjson
 from rich.box import SIMPLE
 from rich.console import Console
@@ -13,49 +12,28 @@ from rich.table import Table
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.trainer.data.examples import EvalExample, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
+from stepdistill.trainer.inference.class_tables import (
+    Confusion,
+    class_table,
+    confusion,
+    confusion_table,
+)
 from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine, by_length
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.scores import (
     Calibration,
+    Difference,
     Score,
+    against_majority,
     calibration,
     correct,
+    difference,
+    macro_f1,
+    majority,
     measure_lines,
     score,
 )
 from stepdistill.trainer.settings.inference import CompareSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """Accuracy of one less that of another on the same rows."""
-
-    difference: float  # -1..1
-    interval: tuple[float, float]  # 95 %, paired bootstrap
-    only_one: int  # rows that the one alone had right
-    only_other: int
-
-
-def difference(
-    one: Sequence[bool], other: Sequence[bool], *, samples: int = 10_000, seed: int = 0
-) -> Difference:
-    """Compare who was right row by row; at least one row.
-
-    Resampling the rows is drawing how many of them favour the one, the other, or neither.
-    """
-    n = len(one)
-    gains = np.array(one, dtype=int) - np.array(other, dtype=int)
-    for_one, for_other = int((gains > 0).sum()), int((gains < 0).sum())
-    shares = np.array([for_one, for_other, n - for_one - for_other]) / n
-    drawn = np.random.default_rng(seed).multinomial(n, shares, size=samples)
-    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / n, (0.025, 0.975))
-    return Difference(
-        difference=(for_one - for_other) / n,
-        interval=(float(low), float(high)),
-        only_one=for_one,
-        only_other=for_other,
-    )
-
 
 _AT_ONCE = 64
 
@@ -67,6 +45,11 @@ class Evaluation:
     student: Score
     teacher: Score
     student_less_teacher: Difference
+    majority_label: str  # the most frequent gold label of these rows
+    majority: Score  # of whoever always says it
+    student_less_majority: Difference
+    macro_f1: dict[str, float] | None  # of student and teacher, where labels name classes
+    confusion: Confusion | None  # of the student, where a label is one class of a set
     calibration: Calibration
     rows_per_s: float
     student_cost_usd: float | None
@@ -89,11 +72,23 @@ def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSetting
     answers = _answers(predictor, rows.examples, quiet=settings.quiet)
     rate = len(answers) / (time.perf_counter() - began)
     labels, teachers = [a.label for a in answers], [q.teacher for q in rows.examples]
-    hits, theirs = (correct(given, rows.examples, kind) for given in (labels, teachers))
+    often = majority(example.gold for example in rows.examples)
+    always = [often] * len(labels)
+    hits, theirs, majoritys = (
+        correct(given, rows.examples, kind) for given in (labels, teachers, always)
+    )
+    scores = {
+        who: score(given, rows.examples, kind)
+        for who, given in (("student", labels), ("teacher", teachers), ("majority", always))
+    }
+    told = {who: scores[who].classes for who in ("student", "teacher")}
     return Evaluation(
-        student=score(labels, rows.examples, kind),
-        teacher=score(teachers, rows.examples, kind),
+        **scores,
         student_less_teacher=difference(hits, theirs),
+        majority_label=often,
+        student_less_majority=difference(hits, majoritys),
+        macro_f1={who: macro_f1(each) for who, each in told.items() if each} or None,
+        confusion=confusion(labels, rows.examples, kind),
         calibration=calibration([answer.probability for answer in answers], hits),
         rows_per_s=rate,
         student_cost_usd=settings.usd_per_hour and settings.usd_per_hour / 3600 / rate * 1000,
@@ -128,9 +123,13 @@ def _show(console: Console, found: Evaluation) -> None:
         ("teacher", found.teacher, found.teacher_cost_usd),
     ):
         table.add_row(name, *scored.in_words(), "unknown" if cost is None else f"{cost:.4f}")
+    table.add_row("majority label", *found.majority.in_words(), "")
     console.print(table)
+    _show_classes(console, found)
     gap, (low, high) = found.student_less_teacher, found.student_less_teacher.interval
     lines = [
+        *against_majority(found.student_less_majority, found.majority_label),
+        *_macro_line(found.macro_f1),
         *measure_lines({"student": found.student, "teacher": found.teacher}),
         f"student - teacher    {gap.difference:+.3f} ({low:+.3f} to {high:+.3f}, paired bootstrap)",
         f"right alone          student {gap.only_one} rows, teacher {gap.only_other} rows",
@@ -139,3 +138,17 @@ def _show(console: Console, found: Evaluation) -> None:
     ]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
+
+
+def _show_classes(console: Console, found: Evaluation) -> None:
+    if found.student.classes:
+        console.print(class_table(found.student.classes))
+    if found.confusion:
+        table = confusion_table(found.confusion, list(found.student.classes or ()))
+        if table is not None:
+            console.print(table)
+
+
+def _macro_line(macro: dict[str, float] | None) -> list[str]:
+    shares = [f"{who} {share:.3f}" for who, share in (macro or {}).items()]
+    return [f"macro F1             {', '.join(shares)}"] if shares else []

@@ -152,14 +152,14 @@ def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunS
         (draft / SETTINGS_NAME).write_text(use.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def show(console: Console, scores: dict[str, Score], output: Path) -> None:
-    """The scores as a table, and where things lie."""
+def show(console: Console, scores: dict[str, Score], remarks: Sequence[str], output: Path) -> None:
+    """The scores as a table, what is to be said of them, and where things lie."""
     table = Table("on test", "accuracy", "95 % interval", "right", box=SIMPLE, pad_edge=False)
     for who, each in scores.items():
         name = "majority label" if who == "majority" else who
         table.add_row(name, *each.in_words())
     console.print(table)
-    for line in measure_lines(scores):
+    for line in (*remarks, *measure_lines(scores)):
         console.print(line, soft_wrap=True, highlight=False)
     for what, name in (("model", MODEL_NAME), ("results", RESULTS_NAME)):
         console.print(f"{what:<8} {output / name}", soft_wrap=True, highlight=False, markup=False)
