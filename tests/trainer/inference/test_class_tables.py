@@ -39,6 +39,7 @@ def test_a_few_classes_are_set_against_each_other() -> None:
     rows, answers = _rows(("yes", "Yes", "no", "no")), ["yes", "no", "no", "bananas"]
     found = confusion(answers, rows, _kind(FEW))
     assert found == {"yes": {"yes": 1, "no": 1}, "no": {"no": 1, "(none of them)": 1}}
+    assert found is not None
     *_, yes, no = _shown(confusion_table(found, FEW))
     assert yes.split() == ["1", "yes", "1", "1", "."]
     assert no.split() == ["2", "no", ".", "1", "1"]
