@@ -56,6 +56,8 @@ ALONE = (
     "<|channel|>analysis<|message|>{other}<|end|><|start|>assistant<|channel|>final<|message|>{name}",
 )  # fmt: skip
 
+WORDS = [*"so it is not the text, says: label answer 3".split(), *"*|<>{}`\\[("]  # noqa: SIM905
+
 
 @cache
 def reader(*names: str) -> VerdictReader:
@@ -80,6 +82,28 @@ def test_every_name_is_read_in_every_form(kind: str) -> None:
             reading = reader(*names).read(answer, ROW)
             assert reading.label == name, answer
             assert reading.rationale == (REASON if form in WITH_REASONS else None), answer
+
+
+@given(
+    kind=st.sampled_from(sorted(SETS)),
+    number=st.integers(0, 1000),
+    heading=st.sampled_from(("Label", "Answer", "Category", "Class")),
+    reasons=st.sampled_from(("Rationale", "Reason", "Explanation")),
+    words=st.lists(
+        st.sampled_from(WORDS) | st.text(max_size=6),
+        max_size=12,
+    ),
+)
+def test_the_plainest_form_is_read_as_by_all_the_rules(
+    kind: str, number: int, heading: str, reasons: str, words: list[str]
+) -> None:
+    names = SETS[kind]
+    name = names[number % len(names)]
+    plain = f"{heading}: {name}\n{reasons}: {' '.join(words)}"
+    # Two spaces are no difference to the rules, and too much for the short cut before them.
+    longer = plain.replace(": ", ":  ", 1)
+    by_rules = reader(*names).read(longer, ROW)
+    assert reader(*names).read(plain, ROW)[:2] == by_rules[:2]
 
 
 @pytest.mark.parametrize("kind", SETS)

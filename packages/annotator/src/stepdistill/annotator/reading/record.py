@@ -124,7 +124,8 @@ def read_answer(answer: Answer, fields: Mapping[str, str], reader: Reader) -> Re
 
 def unusable(answer: Answer) -> str | None:
     """The reason why an answer is not read; None where it is whole."""
-    return _UNUSABLE.get(answer.ending)
+    # All answers pass here, and nearly all of them end so.
+    return None if answer.finish == "stop" else _UNUSABLE.get(answer.ending)
 
 
 def _unanswered(planned: PlannedRow, request: Request, failure: Failure | None) -> Rejection:

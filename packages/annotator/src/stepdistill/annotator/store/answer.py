@@ -116,6 +116,8 @@ class Answer(NamedTuple):
     def may_go_on(self, max_tokens: int) -> bool:
         """Whether it could be whole if it were asked for again with a limit of so many tokens. One
         that was cut off at a limit that nobody knows is left as it is."""
+        if self.finish == "stop":
+            return False
         ending = ending_of(self.finish)
         if ending == "truncated":
             return self.limit is not None and self.limit < max_tokens

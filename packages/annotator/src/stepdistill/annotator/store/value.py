@@ -113,14 +113,18 @@ def sealed(body: bytes, key: bytes) -> bytes:
 
 def unsealed(value: bytes, key: bytes) -> bytes:
     """The body, if it is whole. Raises DamagedValueError."""
-    if not is_whole(value, key):
+    body = value[_CRC_BYTES:]
+    if not _fits(value, body, key):
         raise DamagedValueError("its checksum does not match")
-    return value[_CRC_BYTES:]
+    return body
 
 
 def is_whole(value: bytes, key: bytes) -> bool:
     """Whether a body stands behind the checksum that it was sealed with."""
-    body = value[_CRC_BYTES:]
+    return _fits(value, value[_CRC_BYTES:], key)
+
+
+def _fits(value: bytes, body: bytes, key: bytes) -> bool:
     return bool(body) and crc32(body, crc32(key)) == int.from_bytes(value[:_CRC_BYTES])
 
 

@@ -112,8 +112,10 @@ def _hint(line: bytes) -> str:
 
 
 def _loaded(line: bytes) -> object:
-    value = orjson.loads(line)
-    return _forgiving(line) if _is_rounded(value) else value
+    value: object = orjson.loads(line)
+    if type(value) is dict and _EXACT.issuperset(map(type, cast(RawRow, value).values())):
+        return cast(object, value)  # texts and small integers, as nearly all rows
+    return _forgiving(line) if _is_rounded(cast(object, value)) else cast(object, value)
 
 
 def _is_rounded(value: object) -> bool:
@@ -124,7 +126,6 @@ def _is_rounded(value: object) -> bool:
         inside = cast(list[object], value)
     else:
         return isinstance(value, float) and abs(value) >= _ROUNDED
-    # Most rows hold nothing but texts and small integers, and all rows come by here.
     return not _EXACT.issuperset(map(type, inside)) and any(map(_is_rounded, inside))
 
 

@@ -36,6 +36,9 @@ VERSION = 4
 # find with all that they found before, so the time for a longest answer is that of seconds at most.
 LONGEST_ANSWER = 32_000
 _PLAIN_HEADINGS = frozenset(("Label", "Answer", "Category", "label", "answer", "Class"))
+_PLAIN_REASONS = frozenset(("Rationale", "Reason", "Reasons", "Explanation", "rationale", "reason"))
+# Reasons without a sign that names a part, opens a tag, an object or a formula, or marks thoughts.
+_PLAIN_TEXT = re.compile(r"[^\n:\uff1a{<\[`\\\u25c1]+")
 _LONGEST_BARE = 30
 _PARTED = re.compile("[:\uff1a\u3002]")  # `Label: B`, `答案：B`
 
@@ -111,7 +114,7 @@ class VerdictReader:
     def read(self, answer: str, fields: Mapping[str, str]) -> Reading:
         """The label and rationale of an answer; `fields` are the row's texts by placeholder."""
         names = self._kind.names(fields)
-        if names is not None and (plain := _plainest(answer, names)):
+        if names is not None and (plain := self._plainest(answer, names)):
             return plain
         thoughts, start, end, unfinished = without_thoughts(answer)
         if unfinished:
@@ -130,6 +133,28 @@ class VerdictReader:
             rationale_span=(span[0] + start, span[1] + start) if span and rationale else None,
             thoughts=thoughts,
         )
+
+    def _plainest(self, answer: str, names: Names) -> Reading | None:
+        """`positive`, `Label: positive`, and this with `Rationale: ...` on the next line: what most
+        templates ask for. The same reading as by the rules below, in a part of their time."""
+        if (label := names.as_written(answer)) is not None:
+            return Reading(label, None, None, "bare", 0.99, None)
+        heading, _, rest = answer.partition(": ")
+        if heading not in _PLAIN_HEADINGS:
+            return None
+        if (label := names.as_written(rest)) is not None:
+            return Reading(label, None, None, "label-line", 0.99, None)
+        name, _, reasons = rest.partition("\n")
+        heading, _, text = reasons.partition(": ")
+        if heading not in _PLAIN_REASONS or self._lists or not _PLAIN_TEXT.fullmatch(text):
+            return None
+        label, reason = names.as_written(name), text.strip()
+        if label is None or not says_enough(reason) or as_prose(reason) is not reason:
+            return None
+        if self._echo is not None and self._echo.without(answer) is not answer:
+            return None
+        span = len(answer) - len(text), len(answer)
+        return Reading(label, reason, span, "label-line", 0.99, None)
 
     def _read(self, answer: str, names: Names | None, fields: Mapping[str, str]) -> Reading:
         if not answer.strip():
@@ -201,15 +226,6 @@ class VerdictReader:
         if label is None:
             return None
         return Verdict(label=label, rule="label-line", confidence=0.99, stated=((start, end),))
-
-
-def _plainest(answer: str, names: Names) -> Reading | None:
-    """`positive` and `Label: positive`: most answers of many tasks, in a few microseconds."""
-    label, rule = names.as_written(answer), "bare"
-    if label is None:
-        heading, _, rest = answer.partition(": ")
-        label, rule = names.as_written(rest) if heading in _PLAIN_HEADINGS else None, "label-line"
-    return Reading(label, None, None, rule, 0.99, None) if label is not None else None
 
 
 def _with_what_repeats_it(text: Text, named: Verdict, read: Verdict) -> Verdict:
