@@ -143,7 +143,7 @@ def _local(paths: list[Path]) -> Source:
     def count() -> int:
         return counted[0] if counted else sum(1 for _ in rows())
 
-    digests = [_sha256(path) for path in paths]
+    digests = [file_digest(path) for path in paths]
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return Source(
         name=f"{paths[0]}{more}",
@@ -156,7 +156,8 @@ def _local(paths: list[Path]) -> Source:
     )
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes. Raises DatasetError."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from stepdistill.annotator.importing.origin import write_origin
 from stepdistill.annotator.prompt.template import TemplateFile
 from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.common.errors import DatasetError, PromptError
@@ -156,7 +157,8 @@ def _templates(columns: Columns, label: LabelSpec) -> str:
 def write_splits(
     file: Path, columns: Columns, folder: Path, shares: Mapping[str, float]
 ) -> dict[str, Counter[str]]:
-    """Write `SPLIT.jsonl` of each split, which must not be there; how often each label is in it.
+    """Write `SPLIT.jsonl` of each split, which must not be there, and where its rows stood; how
+    often each label is in it.
 
     Rows without a label go to train, where the teacher labels them. Raises DatasetError.
     """
@@ -167,6 +169,7 @@ def write_splits(
     folder.mkdir(parents=True, exist_ok=True)
     counts = {split: Counter[str]() for split in SPLITS}
     drawn: dict[bytes, str] = {}  # a text's digest -> the split of the first row that has it
+    split_of_rows: list[str] = []
     # Renamed in the end: a file that is damaged half-way leaves no split behind.
     parts = {split: path.with_suffix(".part") for split, path in paths.items()}
     with ExitStack() as stack:
@@ -178,9 +181,11 @@ def write_splits(
                 digest = blake2b(columns.text_of(row).encode(), digest_size=16).digest()
                 split = drawn.setdefault(digest, _split(columns.drawn_by(row), shares))
             counts[split][label] += 1
+            split_of_rows.append(split)
             files[split].write(json_line(row))
     for split, part in parts.items():
         part.replace(paths[split])
+    write_origin(folder, file, paths, split_of_rows)
     return counts
 
 

@@ -1,0 +1,74 @@
+"""Where the rows of a task's splits stood in the file of which `annotate new` made them.
+
+`origin.json` lies beside the splits. By it `annotate export` puts what a run made of them back into
+the order of the file, row for row.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stepdistill.annotator.dataset.sources import file_digest
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.whole_file import write_whole
+
+ORIGIN_NAME = "origin.json"
+
+
+class Origin(BaseModel):
+    """The content of `origin.json`. A sha256 is 64 hex digits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str  # of the rows: absolute, or relative to this folder where it lay in the same project
+    sha256: str | None  # of the file; None where it is not on this machine
+    splits: dict[str, str]  # split -> sha256 of its file, as it was written
+    rows: list[str]  # the split of each row, in the file's order
+
+    def path_from(self, folder: Path) -> Path | None:
+        """The file, as it was when the splits were made; None where it is that no longer."""
+        path = folder / self.file
+        try:
+            return path if self.sha256 and file_digest(path) == self.sha256 else None
+        except DatasetError:
+            return None
+
+
+def write_origin(
+    folder: Path, file: str | Path, splits: Mapping[str, Path], rows: Sequence[str]
+) -> None:
+    """Note where the rows of a folder's splits, which are written, come from. Raises OSError.
+
+    rows: the split of each row, in the order of the file.
+    """
+    origin = Origin(
+        file=_name_of(str(file), folder),
+        sha256=file_digest(Path(file)) if Path(file).is_file() else None,
+        splits={split: file_digest(path) for split, path in splits.items()},
+        rows=list(rows),
+    )
+    write_whole(folder / ORIGIN_NAME, origin.model_dump_json().encode())
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """The note in a folder of splits; None where there is none. Raises DatasetError."""
+    path = folder / ORIGIN_NAME
+    try:
+        return Origin.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValidationError as error:
+        what = error.errors(include_url=False)[0]["msg"]
+        raise DatasetError(f"{path}: not a note of where rows stood ({what}): remove it") from None
+
+
+def _name_of(file: str, folder: Path) -> str:
+    """A name that is still right when the project is moved as a whole."""
+    if "://" in file:
+        return file
+    path = Path(file).absolute()
+    return os.path.relpath(path, folder) if path.is_relative_to(Path.cwd()) else str(path)

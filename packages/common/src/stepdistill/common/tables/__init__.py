@@ -1,0 +1,1 @@
+"""Tables of rows written: CSV, JSON lines, Parquet."""

@@ -1,0 +1,57 @@
+"""Where rows stood in the file that a task was made of, and whether it still is that file."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stepdistill.annotator.importing.new_task import SPLITS, Columns, write_splits
+from stepdistill.annotator.importing.origin import ORIGIN_NAME, Origin, read_origin
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import read_file
+
+COLUMNS = Columns(label="kind", texts=("text",), id=None)
+
+
+def made(folder: Path) -> tuple[Path, Origin]:
+    file = folder / "rows.csv"
+    lines = [f"words of {n},{['a', 'b', ''][n % 3]}\n" for n in range(90)]
+    file.write_text("text,kind\n" + "".join(lines))
+    write_splits(file, COLUMNS, folder / "data", {"valid": 0.2, "test": 0.2})
+    origin = read_origin(folder / "data")
+    assert origin is not None
+    return file, origin
+
+
+def test_the_splits_put_together_are_the_file(tmp_path: Path) -> None:
+    file, origin = made(tmp_path)
+    splits = {split: read_file(tmp_path / "data" / f"{split}.jsonl") for split in SPLITS}
+    assert [next(splits[split]) for split in origin.rows] == list(read_file(file))
+    assert all(next(rows, None) is None for rows in splits.values())
+
+
+def test_a_file_that_changed_or_went_is_known(tmp_path: Path) -> None:
+    file, origin = made(tmp_path)
+    assert origin.path_from(tmp_path / "data") == file
+    file.write_text("text,kind\nother,a\n")
+    assert origin.path_from(tmp_path / "data") is None
+    file.unlink()
+    assert origin.path_from(tmp_path / "data") is None
+
+
+def test_a_project_may_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    monkeypatch.chdir(before)
+    made(before)
+    monkeypatch.chdir(tmp_path)
+    before.rename(tmp_path / "after")
+    origin = read_origin(tmp_path / "after" / "data")
+    assert origin is not None and origin.path_from(tmp_path / "after" / "data") is not None
+
+
+def test_a_folder_without_a_note_and_one_with_another(tmp_path: Path) -> None:
+    assert read_origin(tmp_path) is None
+    (tmp_path / ORIGIN_NAME).write_bytes(orjson.dumps({"file": 1}))
+    with pytest.raises(DatasetError, match="not a note of where rows stood"):
+        read_origin(tmp_path)
