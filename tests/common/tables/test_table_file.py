@@ -15,6 +15,7 @@ from stepdistill.common.files.row_file import read_file
 from stepdistill.common.tables.cells import Row
 from stepdistill.common.tables.table_file import ending_of, is_formula, table_file, tame
 
+PANDAS = cast(Any, pd)  # its types are known in parts only
 ODD: list[Row] = [
     {"id": "007", "text": 'Größe, "ja"\n\r\n日本 🎈', "n": 12345678901234567890123, "x": None},
     {"id": "1e5", "text": "=1+1", "n": -1, "x": {"a": [1, None]}},
@@ -47,9 +48,11 @@ def test_json_lines_keep_every_value(tmp_path: Path, name: str) -> None:
 
 def test_parquet_keeps_values_of_one_kind_and_writes_others_as_text(tmp_path: Path) -> None:
     when = datetime(2026, 1, 2, tzinfo=UTC)
-    rows: list[Row] = []
-    rows += ({"n": n, "mixed": n, "x": n, "t": when, "e": {}} for n in range(9000))
-    rows += [{"n": None, "mixed": "one", "x": 0.5, "t": when, "none": None}]
+    last: Row = {"n": None, "mixed": "one", "x": 0.5, "t": when, "none": None}
+    rows: list[Row] = [
+        *({"n": n, "mixed": n, "x": n, "t": when, "e": {}} for n in range(9000)),
+        last,
+    ]
     found = written(tmp_path / "a.parquet", rows, ["n", "mixed", "x", "t", "e", "none"])
     assert [row["n"] for row in found] == [*range(9000), None]
     assert [row["mixed"] for row in found] == [*map(str, range(9000)), "one"]
@@ -63,13 +66,13 @@ def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
     for name in ("a.csv", "a.parquet"):
         with table_file(tmp_path / name, ["a", "b"], "--to"):
             pass
-    assert list(pd.read_csv(tmp_path / "a.csv")) == ["a", "b"]
-    assert list(cast(Any, pd).read_parquet(tmp_path / "a.parquet")) == ["a", "b"]
+    assert list(PANDAS.read_csv(tmp_path / "a.csv")) == ["a", "b"]
+    assert list(PANDAS.read_parquet(tmp_path / "a.parquet")) == ["a", "b"]
 
 
 def test_pandas_reads_what_was_written(tmp_path: Path) -> None:
     written(tmp_path / "a.csv", ODD)
-    frame = cast(Any, pd).read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
+    frame = PANDAS.read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
     assert frame["text"].tolist() == [row["text"] for row in ODD]
     assert b"\r\n" not in (tmp_path / "a.csv").read_bytes().splitlines()[0]
 
