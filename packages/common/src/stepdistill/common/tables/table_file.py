@@ -57,8 +57,12 @@ def table_file(path: Path, columns: Sequence[str], option: str) -> Generator[Wri
                 yield stack.enter_context(parquet_table(file, columns))
                 return
             packed = stack.enter_context(_packed(file, ending))
-            yield _lines(packed) if ".jsonl" in ending else _cells(
-                stack.enter_context(_text(packed)), columns, "\t" if ".tsv" in ending else ","
+            yield (
+                _lines(packed)
+                if ".jsonl" in ending
+                else _cells(
+                    stack.enter_context(_text(packed)), columns, "\t" if ".tsv" in ending else ","
+                )
             )
     except OSError as error:
         raise ConfigError(
