@@ -4,16 +4,22 @@ import asyncio
 import json
 import signal
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from stepdistill.annotator.plan.model_options import LIMIT_NAMES
+from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.settings import (
     BatchPlan,
     BatchTimes,
     SimulatedBatchSettings,
 )
+from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
+from stepdistill.annotator.simulator.wire import invalid
 from tests.journeys.conftest import ANNOTATE, Annotate, Done, digests
 from tests.journeys.test_row_to_shard import simulator
 
@@ -41,6 +47,49 @@ def test_the_simulated_teacher_has_a_batch_api_too(annotate: Annotate, tmp_path:
     assert batch.code == online.code == 0, batch.err
     assert (batch.json["asked"], batch.json["waiting"]) == (30, 0)
     assert digests(tmp_path / "runs" / "demo") == digests(tmp_path / "other-out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakesOnly:
+    """A teacher that knows one name of the limit on the answer's length."""
+
+    teacher: AnswerSource
+    name: str
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        """Raises RefusedRequest."""
+        wrong = next((each for each in LIMIT_NAMES if each in body and each != self.name), None)
+        if wrong is not None:
+            message = f"Unsupported parameter: '{wrong}' is not supported with this model."
+            raise invalid(message, param=wrong, code="unsupported_parameter")
+        return self.teacher.answer(body)
+
+
+async def test_a_limit_that_is_refused_in_batches_is_named_otherwise_once_and_for_all(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    source = TakesOnly(teacher=SimulatedTeacher(), name="max_completion_tokens")
+    async with Simulator(source) as teacher:
+        done = await run(annotate, teacher, "--batch-api", "--json", rows=20)
+        n_batches = len(teacher.log.batch.batches)
+        more = await run(annotate, teacher, "--batch-api", "--json", rows=30)
+        assert len(teacher.log.batch.batches) == n_batches + 1
+        assert Counter(teacher.log.paid().values()) == {1: 30}
+    assert done.err.count("refuses max_tokens") == 1, done.err
+    assert (done.json["asked"], done.json["waiting"]) == (20, 0)
+    assert n_batches == 2
+    assert (more.json["asked"], more.json["cached"]) == (10, 20)
+    assert "instead" not in more.err
+
+
+async def test_nobody_is_asked_for_ever_who_takes_neither_name(annotate: Annotate) -> None:
+    async with Simulator(TakesOnly(teacher=SimulatedTeacher(), name="none")) as teacher:
+        done = await run(annotate, teacher, "--batch-api", rows=20)
+        n_batches = len(teacher.log.batch.batches)
+    assert done.code == 2
+    last_line = done.err.strip().splitlines()[-1]
+    assert "takes neither max_tokens nor max_completion_tokens" in last_line
+    assert n_batches == 2
 
 
 async def test_submit_and_leave_then_look_and_collect(annotate: Annotate, tmp_path: Path) -> None:

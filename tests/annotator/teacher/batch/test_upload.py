@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,6 @@ from stepdistill.annotator.simulator.batch.settings import BatchLimits, BatchPla
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Failure
-from stepdistill.common.errors import ConfigError
 from tests.annotator.made import a_request
 from tests.annotator.teacher.asking import several
 from tests.annotator.teacher.batch.asking import AT_ONCE, a_batch_run, serving
@@ -86,13 +86,53 @@ async def test_a_part_that_no_room_could_hold_is_split(tmp_path: Path):
     assert is_tidy(simulator)
 
 
-async def test_a_prompt_that_no_room_could_hold_is_refused_before_anything_is_sent(tmp_path: Path):
+LONG = a_request("what is it, " * 200)
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [({"enqueued_tokens": 100}, "--enqueued-tokens"), ({"max_mb": 0.001}, "--max-batch-mb")],
+)
+async def test_a_row_that_no_part_could_hold_fails_alone_and_is_not_sent(
+    tmp_path: Path, option: dict[str, Any], names: str
+):
+    async with (
+        serving() as simulator,
+        a_batch_run(tmp_path, simulator.base_url, **option) as run,
+    ):
+        await run.ask([*several(3), LONG, LONG, *several(5)])
+
+        assert run.answered(several(5)) == 5
+        assert (run.progress.asked, run.progress.failed) == (5, 1)
+        outcome = run.outcome(LONG)
+        assert isinstance(outcome, Failure)
+        assert outcome.reason == "too_long_for_limit"
+        assert names in outcome.detail
+    assert sum(simulator.log.paid().values()) == 5
+
+
+async def test_nor_where_the_teacher_names_the_limit_later(tmp_path: Path):
+    limits = BatchLimits(enqueued_tokens=200)
+    async with (
+        serving(BRISK, limits=limits) as simulator,
+        a_batch_run(tmp_path, simulator.base_url) as run,
+    ):
+        await run.ask([*several(ROWS), LONG])
+
+        assert run.answered(several(ROWS)) == ROWS
+        assert isinstance(run.outcome(LONG), Failure)
+        assert run.progress.failed == 1
+    assert paid_once(simulator)
+
+
+async def test_where_no_row_fits_nothing_is_sent(tmp_path: Path):
     async with (
         serving() as simulator,
         a_batch_run(tmp_path, simulator.base_url, enqueued_tokens=2) as run,
     ):
-        with pytest.raises(ConfigError, match="--enqueued-tokens"):
-            await run.ask(several(1))
+        await run.ask(several(3))
+
+        assert run.progress.failed == 3
     assert not simulator.log.batch.uploads
 
 

@@ -153,18 +153,41 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> TeacherErr
 
 def error_within(error: ErrorText, body: bytes, headers: Mapping[str, str]) -> TeacherError:
     """The error that stands in a reply with status 200: by the status that it names itself."""
-    named = (_STATUSES.get(name.lower()) for name in error.names)
-    status = error.status if error.status != 200 else None
-    status = status or next(filter(None, named), None)
-    if status is None and (_BUSY.search(error.words) or _DOWN.search(error.words)):
-        status = 429 if _BUSY.search(error.words) else 503
+    status = _named_status(error)
     if status is not None:
         found = _error(status, error, headers, body)
         # With a 200 it may have been begun.
         return found.paid(maybe=True) if isinstance(found, Overloaded) else found
     message = _message(200, error)
-    found = _of_the_run(200, error, message) or _of_the_request(200, error, message, body)
-    return found or Unreadable(message)
+    return _by_words(error, message, body) or Unreadable(message)
+
+
+def error_without_reply(error: ErrorText) -> TeacherError:
+    """The error of a request to which there is no reply at all: where it says nothing else, nobody
+    came to work on it."""
+    status, body = _named_status(error), f"{error.param} {error.words}".encode()
+    if status is not None:
+        return _error(status, error, {}, body)
+    name = f"{error.names[0]}: " if error.names else ""
+    message = one_line(f"{name}{error.words or 'no response'}", SHOWN)
+    return _by_words(error, message, body) or Overloaded(message)
+
+
+def _named_status(error: ErrorText) -> int | None:
+    """The status that an error means by its own number, its codes or its words."""
+    if error.status not in (None, 200):
+        return error.status
+    named = (_STATUSES.get(name.lower()) for name in error.names)
+    if status := next(filter(None, named), None):
+        return status
+    if _BUSY.search(error.words):
+        return 429
+    return 503 if _DOWN.search(error.words) else None
+
+
+def _by_words(error: ErrorText, message: str, body: bytes) -> TeacherError | None:
+    """What is wrong with the run or the request, where no status says so."""
+    return _of_the_run(200, error, message) or _of_the_request(200, error, message, body)
 
 
 def _error(status: int, error: ErrorText, headers: Mapping[str, str], body: bytes) -> TeacherError:

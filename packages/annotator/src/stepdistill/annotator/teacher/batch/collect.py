@@ -22,7 +22,6 @@ import orjson
 from stepdistill.annotator.errors import (
     ConnectionLost,
     NotFound,
-    Overloaded,
     ParameterRefused,
     RunStopped,
     TeacherError,
@@ -37,7 +36,7 @@ from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.part import BatchPart, BatchProblem, RemoteBatch
 from stepdistill.annotator.teacher.body import clean, loaded, object_in
 from stepdistill.annotator.teacher.error_body import error_in
-from stepdistill.annotator.teacher.error_reply import error_of
+from stepdistill.annotator.teacher.error_reply import error_of, error_without_reply
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.refusals import Refusals
@@ -90,9 +89,7 @@ def _answer(line: Mapping[str, Any], limit: int, model: str) -> Answer:
     """Raises TeacherError."""
     reply = object_in(line.get("response"))
     if reply is None:
-        error = error_in(line.get("error"))
-        detail = f"{error.names[0]}: " if error.names else ""
-        raise Overloaded(f"{detail}{error.words or 'no response'}")
+        raise error_without_reply(error_in(line.get("error")))
     body, status = reply.get("body"), reply.get("status_code")
     try:
         content = clean(body).encode() if isinstance(body, str) else json.dumps(body).encode()

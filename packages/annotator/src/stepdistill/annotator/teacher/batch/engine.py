@@ -136,6 +136,7 @@ class BatchTeacher:
         pause_s, reservations = _FIRST_PAUSE_S, self._context.reservations
         while True:
             has_moved = await lifecycle.round()
+            await self._planner.reject_unfit()
             waited_for = [part for part in self.parts if part.is_open]
             in_flight = sum(part.requests for part in waited_for)
             self._context.progress.in_flight = in_flight

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
+from stepdistill.annotator.errors import TooLong
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm, without_secrets
 from stepdistill.annotator.plan.model_options import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.lock import sync_folder
@@ -23,7 +24,7 @@ from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.spec import TeacherSpec
-from stepdistill.common.errors import ConfigError, StoreError
+from stepdistill.common.errors import StoreError
 
 _WRITING = "writing.jsonl"
 _BUFFER_BYTES = 1 << 20
@@ -64,7 +65,7 @@ class PartWriter:
         return key in self._keys
 
     def add(self, request: Request) -> BatchPart | None:
-        """Write a request. Raises StoreError: a full disk; ConfigError: it is too large."""
+        """Write a request. Raises StoreError: a full disk; TooLong: no part may hold it."""
         teacher = self._context.teacher
         line, tokens = _line_of(request, teacher), _tokens_of(request)
         longest = teacher.longest(request)
@@ -135,14 +136,14 @@ class PartWriter:
     def _check(self, n_bytes: int, tokens: int) -> None:
         most = self._context.settings.max_bytes
         if n_bytes > most:
-            raise ConfigError(
-                f"one request has {n_bytes:,} bytes and a part may have {most:,}: raise "
-                "--max-batch-mb"
+            raise TooLong(
+                f"its request has {n_bytes:,} bytes, and the file of a batch may have {most:,} "
+                "(--max-batch-mb)"
             )
         if self._limit_tokens is not None and tokens > self._limit_tokens:
-            raise ConfigError(
-                f"one prompt has about {tokens:,} tokens and {self._limit_tokens:,} may be "
-                "enqueued: raise --enqueued-tokens"
+            raise TooLong(
+                f"its prompt counts about {tokens:,} tokens, and {self._limit_tokens:,} may be "
+                "enqueued in batches (--enqueued-tokens)"
             )
 
     def _unwritable(self, error: OSError) -> StoreError:

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from stepdistill.annotator.errors import TooLong
 from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.store.answer import Failure
 from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import (
@@ -29,6 +32,7 @@ class BatchPlanner:
         self.goes_online = False  # what is to be asked again is asked online
         self.limit_tokens = context.settings.enqueued_tokens  # of one part's prompts
         self._for_online: list[tuple[Path, Collection[bytes]]] = []  # keys in a part's file
+        self._unfit: dict[bytes, Failure | None] = {}  # too large for any part; None: it is stored
 
     async def take(self, groups: Groups, check: Callable[[], Awaitable[None]]) -> None:
         """Write those that no open part asks into new parts. check: raises if there may be none."""
@@ -41,8 +45,28 @@ class BatchPlanner:
                     has_begun = True
                 for request in new:
                     if request.key not in writer:
-                        self._add(writer.add(request))
+                        self._write(writer, request)
+                await self.reject_unfit()
             self._add(writer.finish())
+
+    async def reject_unfit(self) -> None:
+        """Store why requests that are too large for any part were not asked. Raises StoreError."""
+        errors: list[BaseException] = []
+
+        def landed(failure: Failure, error: BaseException | None) -> None:
+            if error is None:
+                self._context.progress.count(failure)
+            else:
+                errors.append(error)
+
+        new = [(key, failure) for key, failure in self._unfit.items() if failure is not None]
+        for key, failure in new:
+            self._unfit[key] = None
+            await self._context.group_commit.submit(key, failure, partial(landed, failure))
+        if new:
+            await self._context.group_commit.flush()
+        if errors:
+            raise errors[0]
 
     async def recognise(self, groups: Groups) -> Counter[int]:
         """Only see which open parts ask some of these, and how many."""
@@ -78,7 +102,7 @@ class BatchPlanner:
         elif keys:
             with PartWriter(self._context, self.limit_tokens) as writer:
                 for request in read_requests(path, keys):
-                    self._add(writer.add(request))
+                    self._write(writer, request)
                 self._add(writer.finish())
 
     def give_back(self, part: BatchPart) -> None:
@@ -121,6 +145,14 @@ class BatchPlanner:
             requests = read_requests(path, keys)
             while group := list(islice(requests, _GROUP)):
                 yield group
+
+    def _write(self, writer: PartWriter, request: Request) -> None:
+        if request.key in self._unfit:
+            return
+        try:
+            self._add(writer.add(request))
+        except TooLong as error:
+            self._unfit[request.key] = Failure(reason=error.reason, detail=str(error))
 
     def _add(self, part: BatchPart | None) -> None:
         if part is not None:
