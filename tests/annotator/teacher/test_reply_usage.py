@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stepdistill.annotator.store.answer import Usage
 from tests.annotator.teacher.replies import a_reply, read
@@ -34,6 +36,28 @@ def test_a_count_that_cannot_be_is_unknown_and_the_answer_is_kept(name: str, odd
         0 if answer.unknown[0] else 12,
         0 if answer.unknown[1] else 7,
     )
+
+
+COUNTS = st.none() | st.integers(-1, 20) | st.sampled_from([True, 2.0, "7", 1 << 31])
+DETAILS = st.none() | st.fixed_dictionaries(
+    {}, optional={name: COUNTS for name in ("cached_tokens", "reasoning_tokens")}
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"prompt_tokens": COUNTS, "completion_tokens": COUNTS},
+        optional={
+            "total_tokens": st.integers(0, 30),
+            "prompt_tokens_details": DETAILS,
+            "completion_tokens_details": DETAILS,
+        },
+    )
+)
+def test_counts_are_the_same_whatever_stands_beside_them(usage: dict[str, Any]):
+    # A field of its own, as Groq's, is not what the short way is for.
+    beside = {**usage, "queue_time": 0.1}
+    assert read(a_reply(usage=usage)).usage == read(a_reply(usage=beside)).usage
 
 
 def test_no_tokens_are_a_count_only_of_no_text():

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from stepdistill.annotator.errors import (
@@ -39,6 +40,12 @@ _NONE: _Fields = {}
 _LONGEST_NAME = 200  # characters of a model's name, an identifier, a finish_reason
 # "promptFeedback": {"blockReason": "SAFETY"}, beside no choice at all
 _WITHHELD = re.compile(rb"block_?reason|content_filter|prohibited|safety", re.IGNORECASE)
+_USUAL_COUNTS = frozenset(
+    (
+        *("prompt_tokens", "completion_tokens", "total_tokens"),
+        *("prompt_tokens_details", "completion_tokens_details"),
+    )
+)
 _CHOICES, _USAGE = (re.compile(rf'(?<!\\)"{name}"\s*:\s*') for name in ("choices", "usage"))
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -56,7 +63,7 @@ def read_answer(
     TeacherError: what an error in it means by its own code, else Unreadable or BrokenOff."""
     try:
         reply = _loaded(body, headers)
-        choice = _choice(reply)
+        choice = _usual_choice(reply) or _choice(reply)
         if choice is None:
             raise _no_answer(reply, body, headers)
         content = _content(choice.message.get("content"))
@@ -103,6 +110,18 @@ class _Choice(NamedTuple):
 class _Content(NamedTuple):
     text: str
     thoughts: str = ""
+
+
+def _usual_choice(reply: _Fields) -> _Choice | None:
+    """The only choice, where it has a text, is whole, and nothing about it is odd: what `_choice`
+    finds of such a reply, in a part of its time."""
+    match reply.get("choices"):
+        case [{"message": {"content": str()} as message, "finish_reason": "stop"} as choice]:
+            fields = cast(_Fields, message)
+            is_usual = not (cast(_Fields, choice).get("error") or fields.get("refusal"))
+            return _Choice(fields, "stop") if is_usual else None
+        case _:
+            return None
 
 
 def _choice(reply: _Fields) -> _Choice | None:
@@ -189,14 +208,45 @@ def _thoughts(message: _Fields) -> str:
 def _name(value: object) -> str | None:
     """A short text; None where there is none."""
     if isinstance(value, str):
-        return clean(value.strip()[:_LONGEST_NAME]) or None
+        return _short(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value)[:_LONGEST_NAME] if is_number else None
+
+
+@lru_cache(64)  # of a model, nearly always the same
+def _short(text: str) -> str | None:
+    return clean(text.strip()[:_LONGEST_NAME]) or None
 
 
 def usage_of(used: object) -> Usage:
     """The tokens of a reply, as far as what it says of them can be believed."""
     fields = object_in(used) or _NONE
+    return _usual_usage(fields) or _odd_usage(fields)
+
+
+def _usual_usage(fields: _Fields) -> Usage | None:
+    """The counts of OpenAI's own fields, where they fit together; None where one is odd."""
+    if not _USUAL_COUNTS.issuperset(fields):
+        return None
+    prompt, completion = fields.get("prompt_tokens"), fields.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int:
+        return None
+    if not (0 < prompt < TOKENS_BOUND and 0 < completion < TOKENS_BOUND):
+        return None
+    of_prompt = object_in(fields.get("prompt_tokens_details") or _NONE)
+    of_completion = object_in(fields.get("completion_tokens_details") or _NONE)
+    if of_prompt is None or of_completion is None:
+        return None
+    cached, reasoning = of_prompt.get("cached_tokens", 0), of_completion.get("reasoning_tokens", 0)
+    if type(cached) is not int or type(reasoning) is not int or "cache_write_tokens" in of_prompt:
+        return None
+    if not (0 <= cached <= prompt and 0 <= reasoning <= completion):
+        return None
+    fits = fields.get("total_tokens") == prompt + completion
+    return Usage(prompt, completion, cached, reasoning) if fits else None
+
+
+def _odd_usage(fields: _Fields) -> Usage:
     prompt = _count(fields, "prompt_tokens", "input_tokens")
     completion = _count(fields, "completion_tokens", "output_tokens")
     of_prompt, of_completion = (
