@@ -111,4 +111,5 @@ def test_training_ends_when_nothing_gets_better(data: Path, tmp_path: Path) -> N
     assert main([*arguments(data, tmp_path, **options), "--quiet"]) == 0
     results = orjson.loads((tmp_path / "results.json").read_bytes())
     assert [point["step"] for point in results["history"]["valid"]] == [1, 2, 3, 4]
-    assert (results["valid"]["step"], results["steps"]) == (1, 4)
+    # All are as good, so the last one that explains no worse is kept.
+    assert (results["valid"]["step"], results["steps"]) == (4, 4)

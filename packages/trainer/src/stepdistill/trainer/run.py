@@ -14,7 +14,6 @@ from transformers.utils import logging as transformers_logging
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.scores import (
-    Score,
     against_majority,
     calibration,
     correct,
@@ -29,6 +28,7 @@ from stepdistill.trainer.training.engine import World, start, stop
 from stepdistill.trainer.training.loop import Loop
 from stepdistill.trainer.training.prepare import RunInputs, RunParts, prepare
 from stepdistill.trainer.training.progress import MetricsLogger, ProgressBar
+from stepdistill.trainer.training.selection import Validation
 
 
 def run(inputs: RunInputs) -> None:
@@ -84,9 +84,13 @@ def _agree(inputs: RunInputs, world: World) -> None:
 def _train(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) -> None:
     config, engine = inputs.config, parts.engine
 
-    def validate() -> Score:
-        answers = _evaluate(parts, parts.valid)
-        return score(answers.labels, inputs.valid.examples, inputs.kind)
+    def validate() -> Validation:
+        labels, examples = _evaluate(parts, parts.valid).labels, inputs.valid.examples
+        return Validation(
+            score=score(labels, examples, inputs.kind),
+            right=correct(labels, examples, inputs.kind),
+            explain_loss=evaluation.explain_loss(parts.student, parts.reasons, engine.world),
+        )
 
     silent = engine.world.rank > 0
     with (

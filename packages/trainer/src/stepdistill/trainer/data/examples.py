@@ -57,6 +57,7 @@ class EvalExample:
     gold: str
     teacher: str | None  # None: the teacher gave no label
     choices: tuple[str, ...] = ()  # the labels it can have; empty where they are not known
+    rationale: str | None = None  # the teacher's; None where it gave none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ def eval_set(split: DataSplit) -> EvalSet:
             gold=gold,
             teacher=_text(record.label),
             choices=kind_of(part.manifest.label).choices(record.input),
+            rationale=_text(record.rationale),
         )
         for part in split.parts
         for record in part.records

@@ -72,21 +72,28 @@ def log_probabilities(
 
     whole: and nothing after it; else the text may go on.
     """
-    model, device = student.model, student.model.device
-    input_ids, mask = (tensor.to(device) for tensor in pad_inputs(rows))
     token_ids = iter(student.tokenizer([text for names in texts for text in names])["input_ids"])
-    generated = [
+    spelt = [
         [np.array(ids if whole else ids[:-1]) for ids in islice(token_ids, len(names))]
         for names in texts
     ]
+    return log_probabilities_of(student, rows, spelt)
+
+
+def log_probabilities_of(
+    student: Student, rows: Sequence[Ints], spelt: Sequence[Sequence[Ints]]
+) -> list[list[float]]:
+    """The same for texts as token ids."""
+    model, device = student.model, student.model.device
+    input_ids, mask = (tensor.to(device) for tensor in pad_inputs(rows))
     # A row's texts share a line, so that what they see of its input is computed once.
-    targets = shared_targets(generated).to(device)
+    targets = shared_targets(spelt).to(device)
     numbers = mask * torch.arange(1, len(rows) + 1, device=device)[:, None]
     with torch.inference_mode():
         # (rows, longest) -> (rows, longest, width)
         hidden = model.encoder(input_ids=input_ids, attention_mask=mask)[0]
         decoded = decode(model, hidden, numbers, targets)
         # (tokens,) -> (texts,): a text's log probability is the sum over its tokens.
-        sums = decoded.logits.new_zeros(sum(map(len, texts)))
+        sums = decoded.logits.new_zeros(sum(map(len, spelt)))
         sums.index_add_(0, decoded.target, -decoded.losses())
-    return [part.tolist() for part in sums.split(list(map(len, texts)))]
+    return [part.tolist() for part in sums.split(list(map(len, spelt)))]

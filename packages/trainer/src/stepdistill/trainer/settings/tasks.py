@@ -81,6 +81,12 @@ def judged(table: Table) -> Task:
     return next(task for task in table if task.target.startswith("label"))
 
 
+def explainer(table: Table) -> Task | None:
+    """The task whose answers explain: one of its own, else one that does it behind the label."""
+    alone = next((task for task in table if task.target == "rationale"), None)
+    return alone or next((task for task in table if task.target == "label-rationale"), None)
+
+
 def explaining(table: Table) -> bool:
     """Whether any task has use for a rationale."""
     return any(task.target != "label" for task in table)

@@ -28,7 +28,7 @@ from stepdistill.common.command_line import (
     read_by,
 )
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.settings.tasks import Mode, Table, read_table, table_of
+from stepdistill.trainer.settings.tasks import Mode, Table, explaining, read_table, table_of
 
 RESULTS_NAME = "results.json"
 CHECKPOINTS_NAME = "checkpoints"
@@ -39,6 +39,7 @@ LR_PRETRAINED = 3e-4
 Labels = Literal["teacher", "gold"]
 Precision = Literal["fp32", "bf16"]
 EvaluateBy = Literal["greedy", "scoring"]
+SelectBy = Literal["label", "both"]
 
 PRESETS: dict[str, dict[str, object]] = {
     # Voege 2023, as its runs are recorded: no warm-up, a rate that then falls linearly.
@@ -152,6 +153,9 @@ class ScheduleSettings(Settings):
     """Steps between validations."""
     evaluate_by: EvaluateBy = "greedy"
     """greedy: what the student says counts; scoring: the likeliest of a closed set of labels."""
+    select_by: SelectBy | None = None
+    """Which student is kept: by its labels, or by its reasons too; default: both, where a task
+    explains."""
     patience: Annotated[int, at_least(0)] = 0
     """End after so many validations without a better one; 0: never."""
     seed: Annotated[int, at_least(0)] = 0
@@ -198,6 +202,9 @@ _ELSEWHERE = {
     *("batch_tokens", "accumulate", "pack"),
 }
 
+# Options that came later: unset, a run is the one that it was before there were such.
+LATER_OPTIONS = {"select_by"}
+
 
 @options()
 class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainDataSettings):
@@ -207,6 +214,8 @@ class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainD
         super().check()
         if self.mutual and (self.tasks or self.mode != "step-by-step"):
             raise ConfigError("--mutual compares predict and explain: take --mode step-by-step")
+        if self.select_by == "both" and not explaining(self.table()):
+            raise ConfigError("--select-by both: no task explains here: leave it out")
 
     @property
     def peak_lr(self) -> float:
@@ -225,6 +234,11 @@ class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainD
         """Steps between checkpoints."""
         return self.save_every or self.eval_every
 
+    @property
+    def selected_by(self) -> SelectBy:
+        """What decides which student is kept."""
+        return self.select_by or ("both" if explaining(self.table()) else "label")
+
     def table(self) -> Table:
         """The tasks. Raises ConfigError when --tasks cannot be read."""
         return read_table(self.tasks) if self.tasks else table_of(self.mode, self.alpha)
@@ -241,7 +255,11 @@ class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainD
 
     def identity(self) -> dict[str, object]:
         """The settings that decide the result."""
-        decided = {name: value for name, value in asdict(self).items() if name not in _ELSEWHERE}
+        decided = {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _ELSEWHERE and (name not in LATER_OPTIONS or value is not None)
+        }
         # As it is and not as it was asked for: a default may be another one in time.
         tasks = [task.model_dump() for task in self.table()]
         return {**decided, "lr": self.peak_lr, "tasks": tasks}

@@ -51,6 +51,8 @@ class ValidPoint:
     interval: tuple[float, float]
     right: int
     n: int
+    # Of what the teacher says of the rows, a token's mean; None: explanations are not looked at.
+    explain_loss: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +60,10 @@ class TrainingProgress:
     """How far a run has come: what a checkpoint keeps beside the engine's own state."""
 
     step: int = 0  # steps done
-    best_step: int = 0  # after which the best validation stood; 0: none yet
+    best_step: int = 0  # after which the student stood that is kept; 0: none yet
+    best_right: str = ""  # of each validation row, 1 where that student was right, else 0
+    top_right: str = ""  # the same of the first one that had most rows right
+    better_step: int = 0  # the last validation that was better than all before it
     train: list[TrainPoint] = field(default_factory=list[TrainPoint])
     valid: list[ValidPoint] = field(default_factory=list[ValidPoint])
     unlogged: list[StepResult] = field(default_factory=list[StepResult])  # since the last line
@@ -74,8 +79,9 @@ class TrainingProgress:
         return next(point for point in self.valid if point.step == self.best_step)
 
     def without_a_better(self) -> int:
-        """Validations since the best one."""
-        return sum(point.step > self.best_step for point in self.valid)
+        """Validations since one was better than all before it."""
+        last = self.better_step or self.best_step
+        return sum(point.step > last for point in self.valid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.kinds.kind import Kind
 from stepdistill.trainer.data.examples import EvalExample
 from stepdistill.trainer.data.tokens import Ints, truncate
-from stepdistill.trainer.model.answers import choose, generate, label_in
+from stepdistill.trainer.model.answers import choose, generate, label_in, log_probabilities_of
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import encoder_of
-from stepdistill.trainer.settings.tasks import SEPARATOR, Task
-from stepdistill.trainer.settings.train import EvaluateBy
+from stepdistill.trainer.settings.tasks import SEPARATOR, Task, explainer
+from stepdistill.trainer.settings.train import EvaluateBy, TrainSettings
 from stepdistill.trainer.training.engine import World
 
 _ROWS_AT_ONCE = 64
+_EXPLAINED_AT_ONCE = 16  # a reason has some hundred tokens, and each its logits of all words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,51 @@ def tokenise_eval(
         by=by,
         cut=cut,
     )
+
+
+ExplainBatches = Sequence[Sequence[tuple[Ints, Ints]]]
+"""Of rows with a rationale: the tokens that are read, those that the teacher answers with."""
+
+
+def tokenise_reasons(
+    examples: Sequence[EvalExample], student: Student, config: TrainSettings, kind: Kind
+) -> ExplainBatches:
+    """Batches for `explain_loss`, the same on all ranks; none where nothing is to be explained."""
+    task = explainer(config.table())
+    if task is None or config.selected_by == "label":
+        return ()
+    inputs, targets = list[str](), list[str]()
+    for row in examples:
+        if row.rationale is None or row.teacher is None:
+            continue
+        before = "" if task.target == "rationale" else f"{kind.target(row.teacher)}{SEPARATOR}"
+        inputs.append(task.prefix + row.input)
+        targets.append(before + row.rationale)
+    encode = encoder_of(student.tokenizer)
+    read, _ = truncate(encode, inputs, config.max_input_tokens)
+    said, _ = truncate(encode, targets, config.max_target_tokens)
+    pairs = [(np.array(one), np.array(other)) for one, other in zip(read, said, strict=True)]
+    pairs.sort(key=lambda pair: -len(pair[1]))
+    return [pairs[i : i + _EXPLAINED_AT_ONCE] for i in range(0, len(pairs), _EXPLAINED_AT_ONCE)]
+
+
+def explain_loss(student: Student, batches: ExplainBatches, world: World) -> float | None:
+    """How unlikely the teacher's reasons are to the student: the mean loss of a token."""
+    if not batches:
+        return None
+    student.model.eval()
+    lost: dict[int, tuple[float, int]] = {}
+    # All ranks must compute equally often (ZeRO-3); what is computed twice counts once.
+    for turn in range(-(-len(batches) // world.size)):
+        number = min(turn * world.size + world.rank, len(batches) - 1)
+        inputs, targets = zip(*batches[number], strict=True)
+        found = log_probabilities_of(student, inputs, [[target] for target in targets])
+        lost[number] = -sum(log for [log] in found), sum(map(len, targets))
+    every: dict[int, tuple[float, int]] = {}
+    for share in world.gather(lost):
+        every |= share
+    losses, tokens = zip(*(every[number] for number in sorted(every)), strict=True)
+    return sum(losses) / sum(tokens)
 
 
 def evaluate(student: Student, rows: EvalBatches, world: World, *, lockstep: bool) -> EvalAnswers:

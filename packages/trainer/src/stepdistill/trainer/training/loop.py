@@ -13,9 +13,8 @@ import torch
 from stepdistill.trainer.data.batches import Batch
 from stepdistill.trainer.data.plan import StepPlan
 from stepdistill.trainer.errors import Stopped, TrainingError
-from stepdistill.trainer.scores import Score
 from stepdistill.trainer.settings.tasks import Table
-from stepdistill.trainer.settings.train import TrainSettings
+from stepdistill.trainer.settings.train import SelectBy, TrainSettings
 from stepdistill.trainer.training.checkpoint import (
     Checkpoints,
     TrainingProgress,
@@ -23,6 +22,7 @@ from stepdistill.trainer.training.checkpoint import (
     ValidPoint,
 )
 from stepdistill.trainer.training.engine import Engine
+from stepdistill.trainer.training.selection import Validation, select
 
 Watch = Callable[[int, TrainPoint | None, ValidPoint | None], None]
 """(step done, its log line if any, its validation if any) -> None; called at every step."""
@@ -37,13 +37,17 @@ class Loop:
     engine: Engine
     plan: StepPlan
     checkpoints: Checkpoints
-    validate: Callable[[], Score]
+    validate: Callable[[], Validation]
     watches: Sequence[Watch]
     stopping: Callable[[], bool]  # whether somebody asked the run to stop
 
     @cached_property
     def _table(self) -> Table:
         return self.config.table()
+
+    @cached_property
+    def _select_by(self) -> SelectBy:
+        return self.config.selected_by
 
     def run(self) -> None:
         """Train to the last step. Raises TrainingError (not finite), Stopped (asked to)."""
@@ -123,17 +127,8 @@ class Loop:
     def _validate(self) -> ValidPoint | None:
         if not self._is_due(self.config.eval_every):
             return None
-        score, progress = self.validate(), self.progress
-        point = ValidPoint(
-            step=progress.step,
-            accuracy=score.accuracy,
-            interval=score.interval,
-            right=score.right,
-            n=score.n,
-        )
-        progress.valid.append(point)
-        # At a tie the earlier student stays: the history alone decides, on every rank alike.
-        if not progress.best_step or point.right > progress.best.right:
-            progress.best_step = progress.step
-            self.checkpoints.save_best(progress.step)
+        # The history alone decides, so on every rank alike.
+        point = select(self.progress, self.validate(), self._select_by)
+        if self.progress.best_step == point.step:
+            self.checkpoints.save_best(point.step)
         return point

@@ -34,7 +34,12 @@ from stepdistill.trainer.settings.train import SIZES, TrainSettings
 from stepdistill.trainer.training import checkpoint
 from stepdistill.trainer.training.checkpoint import Checkpoints
 from stepdistill.trainer.training.engine import Engine, EngineSettings, World
-from stepdistill.trainer.training.evaluation import EvalBatches, tokenise_eval
+from stepdistill.trainer.training.evaluation import (
+    EvalBatches,
+    ExplainBatches,
+    tokenise_eval,
+    tokenise_reasons,
+)
 
 _ROUND_ON_GPU = 8
 _ROUND_COMPILED = 32
@@ -64,6 +69,7 @@ class RunParts:
     plan: StepPlan
     valid: EvalBatches
     test: EvalBatches
+    reasons: ExplainBatches  # of the validation rows
     checkpoints: Checkpoints
     truncations: Sequence[Truncation]  # what was too long, of every split
 
@@ -90,6 +96,7 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
         plan=_plan(config, tokens, engine),
         valid=valid,
         test=test,
+        reasons=tokenise_reasons(inputs.valid.examples, student, config, inputs.kind),
         checkpoints=Checkpoints(config.output, inputs.fingerprint, engine, student),
         truncations=truncations,
     )

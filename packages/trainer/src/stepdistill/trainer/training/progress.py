@@ -105,6 +105,8 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
             figures |= {"loss": train.loss, "grad_norm": train.grad_norm, "lr": train.lr}
         if valid is not None:
             figures["valid/accuracy"] = valid.accuracy
+            if valid.explain_loss is not None:
+                figures["valid/explain_loss"] = valid.explain_loss
         if not figures or self._writer is None:
             return
         for name, value in figures.items():

@@ -29,12 +29,13 @@ from stepdistill.trainer.model.student import (
 )
 from stepdistill.trainer.scores import Calibration, Score, measure_lines
 from stepdistill.trainer.settings.train import (
+    LATER_OPTIONS,
     MODEL_NAME,
     RESULTS_NAME,
     SETTINGS_NAME,
     TrainSettings,
 )
-from stepdistill.trainer.training.checkpoint import TrainingProgress, appearing
+from stepdistill.trainer.training.checkpoint import TrainingProgress, ValidPoint, appearing
 from stepdistill.trainer.training.engine import World
 
 _LEAST_S = 1e-9
@@ -124,14 +125,14 @@ def write_results(
     progress = found.progress
     results = {
         "fingerprint": run_fingerprint,
-        "config": asdict(config),
+        "config": _set_options(config),
         "tasks": [task.model_dump() for task in config.table()],
         "data": counts,
         "history": {
             "train": [asdict(point) for point in progress.train],
-            "valid": [asdict(point) for point in progress.valid],
+            "valid": [_point(point, config) for point in progress.valid],
         },
-        "valid": asdict(progress.best),
+        "valid": _point(progress.best, config),
         "steps": progress.step,
         "test": {who: asdict(each) for who, each in found.scores.items()},
         "calibration": found.calibration and asdict(found.calibration),
@@ -141,6 +142,23 @@ def write_results(
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS
     write_whole(config.output / RESULTS_NAME, orjson.dumps(results, default=str, option=options))
+
+
+def _set_options(config: TrainSettings) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in asdict(config).items()
+        if value is not None or name not in LATER_OPTIONS
+    }
+
+
+def _point(point: ValidPoint, config: TrainSettings) -> dict[str, object]:
+    """The loss of explanations where somebody asked for it: the file's fields are a format."""
+    return {
+        name: value
+        for name, value in asdict(point).items()
+        if name != "explain_loss" or config.select_by == "both"
+    }
 
 
 def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunSummary) -> None:
@@ -211,7 +229,7 @@ Distilled step by step with stepdistill: a T5 that learnt from the labels and ra
   `stepdistill predict FOLDER rows.jsonl` does it.
 - **Learnt from** {rows:,} records of split {split}; the manifest's fingerprint is
   `{fingerprint}`.
-- **Selected** by validation accuracy, at step {step} of {steps}; seed {seed}.
+- **Selected** by validation accuracy{also}, at step {step} of {steps}; seed {seed}.
 - It knows the labels of this task alone, and says one whatever it is given. Its rationales are
   written beside the label; they are not the grounds it was chosen on.
 """
@@ -231,6 +249,7 @@ def _card(config: TrainSettings, origin: Manifest, found: RunSummary) -> str:
         rows=origin.counts.records,
         split=origin.split,
         fingerprint=origin.fingerprint,
+        also="" if config.selected_by == "label" else " and how it explains",
         step=found.progress.best_step,
         steps=config.steps,
         seed=config.seed,
