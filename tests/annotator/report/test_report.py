@@ -18,8 +18,6 @@ from stepdistill.annotator.report.report import (
     THIS_RUN,
     RunReport,
     best_and_own,
-    choose_run,
-    find_runs,
     grouped,
     points,
     report_run,
@@ -30,6 +28,8 @@ from stepdistill.annotator.run.run_notes import (
     Spender,
     Spending,
     Study,
+    choose_run,
+    find_runs,
     noted,
     notes_in,
 )

@@ -23,6 +23,10 @@ COMMANDS = {
         "stepdistill.annotator.commands.run:run_command",
         "Annotate a task's rows. Running the same command again goes on where it stopped.",
     ),
+    "export": (
+        "stepdistill.annotator.commands.export:export_command",
+        "Put a run's labels beside your rows: all your columns, row for row in your order.",
+    ),
     "estimate": (
         "stepdistill.annotator.commands.estimate:estimate_command",
         "Say what a run would cost, before it costs anything. Nobody is asked, but with --probe.",

@@ -6,12 +6,11 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.report.html import as_html
 from stepdistill.annotator.report.report import (
     Report,
-    choose_run,
-    find_runs,
     report_run,
     report_store,
 )
 from stepdistill.annotator.report.view import as_csv, facts_of, show
+from stepdistill.annotator.run.run_notes import choose_run, find_runs
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.estimate import ReportSettings
 from stepdistill.annotator.store.response_store import ResponseStore

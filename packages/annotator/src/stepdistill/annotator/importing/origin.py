@@ -4,7 +4,6 @@
 the order of the file, row for row.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,18 +21,16 @@ class Origin(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str  # of the rows: absolute, or relative to this folder where it lay in the same project
-    sha256: str | None  # of the file; None where it is not on this machine
+    sha256: str | None  # of the file that task.yaml names; None where it was not on this machine
     splits: dict[str, str]  # split -> sha256 of its file, as it was written
     rows: list[str]  # the split of each row, in the file's order
 
-    def path_from(self, folder: Path) -> Path | None:
-        """The file, as it was when the splits were made; None where it is that no longer."""
-        path = folder / self.file
+    def is_of(self, file: Path) -> bool:
+        """Whether this is the file, and as it was when the splits were made."""
         try:
-            return path if self.sha256 and file_digest(path) == self.sha256 else None
+            return self.sha256 is not None and file_digest(file) == self.sha256
         except DatasetError:
-            return None
+            return False
 
 
 def write_origin(
@@ -44,7 +41,6 @@ def write_origin(
     rows: the split of each row, in the order of the file.
     """
     origin = Origin(
-        file=_name_of(str(file), folder),
         sha256=file_digest(Path(file)) if Path(file).is_file() else None,
         splits={split: file_digest(path) for split, path in splits.items()},
         rows=list(rows),
@@ -64,11 +60,3 @@ def read_origin(folder: Path) -> Origin | None:
     except ValidationError as error:
         what = error.errors(include_url=False)[0]["msg"]
         raise DatasetError(f"{path}: not a note of where rows stood ({what}): remove it") from None
-
-
-def _name_of(file: str, folder: Path) -> str:
-    """A name that is still right when the project is moved as a whole."""
-    if "://" in file:
-        return file
-    path = Path(file).absolute()
-    return os.path.relpath(path, folder) if path.is_relative_to(Path.cwd()) else str(path)

@@ -31,7 +31,7 @@ from stepdistill.annotator.store.answer import Mode
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult
 from stepdistill.annotator.study.trial import plans_of_study
-from stepdistill.common.errors import DatasetError, PromptError, StoreError
+from stepdistill.common.errors import DatasetError, PromptError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,38 +97,6 @@ class StoreReport:
 Report = RunReport | StoreReport
 THIS_RUN = "this run"
 BY = ("split", "template", "part", "mode")
-
-
-def find_runs(target: Path, store: ResponseStore) -> list[RunNote]:
-    """The runs that wrote into a folder, or all of the store; the latest last. Raises StoreError:
-    there is none."""
-    notes = notes_in(store)
-    if not notes:
-        raise StoreError(f"--store {store.path}: it remembers no run: annotate run makes one")
-    if target.resolve() == store.path.resolve():
-        return notes
-    folder = target.absolute()
-    found: list[RunNote] = []
-    for note in notes:
-        written = next((out for out in note.outs if out in (folder, folder.parent)), None)
-        if written is not None:
-            found.append(note.written_to(written))
-    if not found:
-        known = ", ".join(dict.fromkeys(str(out) for note in notes for out in note.outs))
-        raise StoreError(f"{target}: no run of --store {store.path} wrote there (it has: {known})")
-    return found
-
-
-def choose_run(notes: list[RunNote], name: str | None) -> RunNote:
-    """The run whose name begins so; without a name the latest, `annotate run` before all others.
-    Raises StoreError: there is none, or more than one."""
-    if name is None:
-        return next((note for note in reversed(notes) if note.kind == "run"), notes[-1])
-    found = [note for note in notes if note.name.startswith(name)]
-    if len(found) != 1:
-        known = ", ".join(note.name for note in found or notes)
-        raise StoreError(f"--run {name}: {'more than one' if found else 'none'} of {known}")
-    return found[0]
 
 
 def report_run(note: RunNote, store: ResponseStore, prices: Path | None) -> RunReport:

@@ -30,6 +30,7 @@ from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.common.errors import StoreError
 
 _RUN = b"run-"
 # What a note takes over from the settings as it is.
@@ -157,6 +158,38 @@ def notes_in(store: ResponseStore) -> list[RunNote]:
     bodies = SealedEntries(store, "accounts").starting_with(_RUN)
     found = [RunNote.model_validate_json(body) for body in bodies]
     return sorted(found, key=lambda note: note.starts[-1].at if note.starts else 0.0)
+
+
+def find_runs(target: Path, store: ResponseStore) -> list[RunNote]:
+    """The runs that wrote into a folder, or all of the store; the latest last. Raises StoreError:
+    there is none."""
+    notes = notes_in(store)
+    if not notes:
+        raise StoreError(f"--store {store.path}: it remembers no run: annotate run makes one")
+    if target.resolve() == store.path.resolve():
+        return notes
+    folder = target.absolute()
+    found: list[RunNote] = []
+    for note in notes:
+        written = next((out for out in note.outs if out in (folder, folder.parent)), None)
+        if written is not None:
+            found.append(note.written_to(written))
+    if not found:
+        known = ", ".join(dict.fromkeys(str(out) for note in notes for out in note.outs))
+        raise StoreError(f"{target}: no run of --store {store.path} wrote there (it has: {known})")
+    return found
+
+
+def choose_run(notes: list[RunNote], name: str | None) -> RunNote:
+    """The run whose name begins so; without a name the latest, `annotate run` before all others.
+    Raises StoreError: there is none, or more than one."""
+    if name is None:
+        return next((note for note in reversed(notes) if note.kind == "run"), notes[-1])
+    found = [note for note in notes if note.name.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(note.name for note in found or notes)
+        raise StoreError(f"--run {name}: {'more than one' if found else 'none'} of {known}")
+    return found[0]
 
 
 def plans_of(store: ResponseStore, task: str) -> list[str]:

@@ -19,7 +19,8 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.common.tables.cells import Row, cell, json_of
 from stepdistill.common.whole_file import whole_file
 
-_TEXTS, _PARQUET = (".csv", ".tsv", ".jsonl"), ".parquet"
+CELLS = (".csv", ".tsv")
+_TEXTS, _PARQUET = (*CELLS, ".jsonl"), ".parquet"
 _PACKED = (".gz", ".zst")
 ENDINGS = (*_TEXTS, _PARQUET)
 # What a spreadsheet takes for a formula, though it is text: `=1+1`, `@SUM(A1)`, `- so it is`.

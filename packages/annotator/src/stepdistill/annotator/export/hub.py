@@ -1,0 +1,79 @@
+"""A table pushed to the Hugging Face hub: a dataset with its splits, and its card."""
+
+import tempfile
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from stepdistill.annotator.export.card import card_of
+from stepdistill.annotator.export.joined import Joined
+from stepdistill.common.errors import ConfigError
+from stepdistill.common.tables.table_file import table_file
+
+_NO_TOKEN = "log in first, by `hf auth login` or HF_TOKEN=... with a token that may write"
+
+
+def push(table: Joined, name: str, *, is_public: bool) -> str:
+    """Push a table; the dataset's address. Nobody else sees it unless it is public.
+
+    Raises ConfigError: no token, no network, no right to write there.
+    """
+    import huggingface_hub as hub  # a second to import: only where it is used
+
+    if hub.get_token() is None:
+        raise ConfigError(f"--to hub:{name}: no token of the Hugging Face hub: {_NO_TOKEN}")
+    client = cast(Any, hub).HfApi()
+    with _refused(name):
+        # Before the rows are written: most of what can be wrong shows here.
+        address = client.create_repo(
+            name, repo_type="dataset", private=not is_public, exist_ok=True
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        files = _write_splits(table, Path(folder))
+        card = card_of(table).encode()
+        with _refused(name):
+            client.upload_file(
+                path_or_fileobj=card,
+                path_in_repo="README.md",
+                repo_id=address.repo_id,
+                repo_type="dataset",
+            )
+            _push_splits(files, address.repo_id, is_public=is_public)
+    return str(address)
+
+
+@contextmanager
+def _refused(name: str) -> Generator[None]:
+    """What the hub or the way to it refuses becomes one line."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - of whichever client is below it: httpx, requests
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in (401, 403):
+            why = f"the hub refused it ({status}): {_NO_TOKEN}"
+        else:
+            line = " ".join(str(error).split())[:200] or type(error).__name__
+            why = f"the hub could not be reached, or did not take it ({line})"
+        raise ConfigError(f"--to hub:{name}: {why}") from None
+
+
+def _write_splits(table: Joined, folder: Path) -> dict[str, str]:
+    """A Parquet file of each split, its rows in their order."""
+    files: dict[str, str] = {}
+    with ExitStack() as stack:
+        writers: dict[str, Any] = {}
+        for split, row in table.rows():
+            if split not in writers:
+                path = folder / f"{split}.parquet"
+                files[split] = str(path)
+                writers[split] = stack.enter_context(table_file(path, table.columns, "--to"))
+            writers[split](row)
+    return files
+
+
+def _push_splits(files: dict[str, str], name: str, *, is_public: bool) -> None:
+    import datasets  # two seconds to import
+
+    splits = cast(Any, datasets).DatasetDict.from_parquet(files)
+    splits.push_to_hub(name, private=not is_public)

@@ -1,0 +1,182 @@
+"""A finished run, and the rows that it was made of, in the order of the file that they are from.
+
+Which rows they are a manifest knows by their sha256 alone. Where they lie is said by --data, by the
+note of the run in its store, or by task.yaml, the first that says it; and what lies there is the
+run's only where its sha256 is.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepdistill.annotator.dataset.sources import Source, open_source
+from stepdistill.annotator.importing.origin import Origin, read_origin
+from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.run.run_notes import RunNote, find_runs
+from stepdistill.annotator.settings.export import ExportSettings
+from stepdistill.annotator.settings.rows import OUT
+from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.common.errors import DatasetError, ShardError, StoreError
+from stepdistill.common.files.row_file import RawRow, read_file
+from stepdistill.common.manifest import MANIFEST_NAME, Manifest
+from stepdistill.common.shards import read_manifest
+from stepdistill.common.task import TaskSpec
+
+_USUAL = ("train", "valid", "test")  # the order of splits where no file has one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedSplit:
+    """One folder of shards."""
+
+    folder: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """A folder with the shards of a run."""
+
+    folder: Path
+    splits: dict[str, FinishedSplit]
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return next(iter(self.splits.values())).manifest.task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRows:
+    """The rows of a run, and those that the same file has besides."""
+
+    task: TaskSpec
+    rows: Callable[[], Iterator[tuple[str, RawRow]]]  # (split, row), a fresh pass
+    files: tuple[Path, ...]  # that they are read from, where they are files
+    is_one_file: bool  # whether they stand in the order of one; else split by split
+    remarks: tuple[str, ...] = ()
+
+
+def find_run(name: str) -> FinishedRun:
+    """The run in this folder, or that of the task of this name. Raises ShardError."""
+    tried = [Path(name), OUT / name]
+    for folder in tried:
+        found = _splits_in(folder)
+        if len({split.manifest.task for split in found.values()}) > 1:
+            raise ShardError(f"{folder}: holds runs of several tasks: name the folder of one")
+        if found:
+            return FinishedRun(folder=folder, splits=found)
+    places = " nor ".join(map(str, dict.fromkeys(tried)))
+    raise ShardError(
+        f"{name}: no finished run in {places}: `annotate run` makes one; to end one that was "
+        "stopped, run it again"
+    )
+
+
+def _splits_in(folder: Path) -> dict[str, FinishedSplit]:
+    folders = [folder, *sorted(folder.glob("*/"), key=_place)]
+    found: dict[str, FinishedSplit] = {}
+    for each in folders:
+        if (each / MANIFEST_NAME).is_file():
+            manifest = read_manifest(each)
+            found[manifest.split] = FinishedSplit(folder=each, manifest=manifest)
+    return found
+
+
+def _place(folder: Path) -> tuple[int, str]:
+    place = _USUAL.index(folder.name) if folder.name in _USUAL else len(_USUAL)
+    return place, folder.name
+
+
+def rows_of(run: FinishedRun, settings: ExportSettings) -> RunRows:
+    """The rows of a run. Raises DatasetError: they are not to be had, or no longer the run's;
+    PromptError, StoreError."""
+    note = _note_of(run, settings.store)
+    prompts = settings.prompts
+    if note is not None and not (prompts / run.task).is_dir():
+        prompts = note.prompts
+    task = load_task(prompts, run.task)
+    data = settings.data or (note.data if note else None)
+    for folder in dict.fromkeys((data, note.data if note else None, task.data.path)):
+        origin = read_origin(Path(folder)) if folder else None
+        if folder and origin and _made(run, origin):
+            return _in_order(task, origin, folder, settings.data or task.data.file)
+    return _by_split(run, task, data)
+
+
+def _note_of(run: FinishedRun, store: Path) -> RunNote | None:
+    """What the store remembers of the run that wrote there last."""
+    if not (store / "data.mdb").is_file():
+        return None
+    with ResponseStore.open(store, write=False) as opened:
+        try:
+            notes = find_runs(run.folder, opened)
+        except StoreError:  # it was asked with another store
+            return None
+    return next((note for note in reversed(notes) if note.kind == "run"), None)
+
+
+def _made(run: FinishedRun, origin: Origin) -> bool:
+    """Whether the run is of the splits that the note is of."""
+    digests = ((name, split.manifest.hashes.data) for name, split in run.splits.items())
+    return all(origin.splits.get(name) == digest for name, digest in digests)
+
+
+def _in_order(task: TaskSpec, origin: Origin, folder: str, file: str | None) -> RunRows:
+    """The rows as they stand in the file that the splits were made of: from it, or from the splits
+    where it has changed since."""
+    if file is not None and origin.is_of(Path(file)):
+        path = Path(file)
+        return RunRows(
+            task=task,
+            rows=lambda: zip(origin.rows, read_file(path), strict=True),
+            files=(path,),
+            is_one_file=True,
+        )
+    sources = {split: open_source(task, folder, split) for split in origin.splits}
+    for split, source in sources.items():
+        if source.digest != origin.splits[split]:
+            raise DatasetError(
+                f"{source.name}: has changed since `annotate new` wrote it, and so has {file}: "
+                "name the file as it was with --data"
+            )
+
+    def rows() -> Iterator[tuple[str, RawRow]]:
+        left = {split: source.rows() for split, source in sources.items()}
+        return ((split, next(left[split])) for split in origin.rows)
+
+    return RunRows(
+        task=task,
+        rows=rows,
+        files=tuple(Path(source.name) for source in sources.values()),
+        is_one_file=True,
+        remarks=(f"{file}: not as it was for `annotate new`: rows are taken from {folder}",),
+    )
+
+
+def _by_split(run: FinishedRun, task: TaskSpec, data: str | None) -> RunRows:
+    sources = {split: open_source(task, data, split) for split in run.splits}
+    _check_digests(run, sources)
+    digests = {source.digest for source in sources.values()}
+
+    def rows() -> Iterator[tuple[str, RawRow]]:
+        return ((split, row) for split, source in sources.items() for row in source.rows())
+
+    return RunRows(
+        task=task,
+        rows=rows,
+        files=tuple(Path(source.name) for source in sources.values() if source.is_local),
+        is_one_file=len(sources) == 1,
+        remarks=tuple(remark for source in sources.values() for remark in source.remarks)
+        if len(digests) == 1
+        else (),
+    )
+
+
+def _check_digests(run: FinishedRun, sources: Mapping[str, Source]) -> None:
+    for split, source in sources.items():
+        if source.digest != run.splits[split].manifest.hashes.data:
+            raise DatasetError(
+                f"{source.name}: not the rows of {run.splits[split].folder} (sha256 differs): name "
+                f"these with --data, or run `annotate run {run.task}` again"
+            )

@@ -1,0 +1,205 @@
+"""A file of one's own in, the same file with labels out: row for row, whatever is in its cells."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+
+from stepdistill.annotator.cli import make_app
+from stepdistill.common.command_line import exit_code_of
+from tests.journeys.conftest import ANNOTATE, Done
+
+PANDAS = cast(Any, pd)  # its types are known in parts only
+HEADER = ["id", "Customer's text", "label", "why", "n"]
+
+
+def write_rows(folder: Path, n_rows: int = 60) -> None:
+    """A CSV with ids that stand twice, cells of several lines, formulas, long integers."""
+    rows: list[dict[str, str]] = []
+    for n in range(n_rows):
+        name = ("joyful", "gloomy", "")[n % 3]
+        text = f'row {n}: "{name}"\r\n=SUM(A1), größer 🎈 {n * n}'
+        cells = (f"00{n // 2}", text, name, "=1+1", f"12345678901234567890{n}")
+        rows.append(dict(zip(HEADER, cells, strict=True)))
+    with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HEADER)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a task made of such a file, and a run over two of its splits."""
+    folder = tmp_path_factory.mktemp("made")
+    write_rows(folder)
+    new = ("new", "mine", "rows.csv", "--label", "label", "--text", HEADER[1])
+    run = ("run", "mine", "--teacher", "simulated", "--split", "train,test")
+    for words in ((*new, "--valid", "0.2", "--test", "0.2"), run):
+        subprocess.run([str(ANNOTATE), *words], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def mine(made: Path, tmp_path: Path) -> list[dict[str, str]]:
+    """The same in the folder of this test; the rows of the file."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return read_csv(tmp_path / "rows.csv")
+
+
+Annotate = Callable[..., Done]
+
+
+@pytest.fixture
+def annotate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Annotate:
+    """Calls `annotate` with these words, in the folder of this test: in this process, as each start
+    of a program takes a second."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str) -> Done:
+        capfd.readouterr()
+        code = exit_code_of(make_app(words[0]), words)
+        shown = capfd.readouterr()
+        return Done(code=code, out=shown.out, err=shown.err)
+
+    return run
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_file_comes_back_with_labels_in_its_order(
+    annotate: Annotate, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    done = annotate("export", "mine", "--to", "out/labelled.csv", "--json")
+    assert done.code == 0, done.err
+    found = read_csv(tmp_path / "out" / "labelled.csv")
+    assert [{name: row[name] for name in HEADER} for row in found] == mine
+    own = done.json["columns"]
+    assert (own["label"], own["rationale"], own["why"]) == (
+        "teacher_label",
+        "rationale",
+        "teacher_why",
+    )
+    asked = [row for row in found if not row["teacher_why"].startswith("not_asked")]
+    assert 0 < done.json["not_asked"] == len(found) - len(asked)
+    assert done.json["labelled"] == sum(bool(row["teacher_label"]) for row in found)
+    # The simulated teacher quotes what it reads.
+    quoted = [(re.findall(r"row \d+:", row["rationale"]), row) for row in asked]
+    assert sum(bool(names) for names, _ in quoted) > 10
+    assert all(set(names) <= {row[HEADER[1]].partition(' "')[0]} for names, row in quoted)
+    assert "60 rows" in (tmp_path / "out" / "README.md").read_text()
+    assert "WARNING: " in done.err and "--escape-formulas" in done.err
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_every_format_says_the_same(
+    annotate: Annotate, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    for name in ("a.jsonl.gz", "a.parquet", "tame.tsv"):
+        words = ("--escape-formulas",) if name == "tame.tsv" else ()
+        done = annotate("export", "runs/mine", "--to", name, *words)
+        assert done.code == 0 and not done.err, done.err
+    lines = PANDAS.read_json(tmp_path / "a.jsonl.gz", lines=True, dtype=False)
+    table = PANDAS.read_parquet(tmp_path / "a.parquet")
+    tame = PANDAS.read_csv(tmp_path / "tame.tsv", sep="\t", dtype=str, keep_default_na=False)
+    for frame in (lines, table):
+        assert frame[HEADER].to_dict("records") == mine
+        assert frame["rejected"].dtype == bool
+    assert (lines["teacher_label"].fillna("") == table["teacher_label"].fillna("")).all()
+    assert (tame["teacher_label"] == table["teacher_label"].fillna("")).all()
+    assert set(tame["why"]) == {"'=1+1"}
+
+
+def test_a_file_that_changed_is_said_and_its_rows_come_from_the_splits(
+    annotate: Annotate, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    (tmp_path / "rows.csv").rename(tmp_path / "kept.csv")
+    done = annotate("export", "mine", "--to", "a.csv")
+    assert done.code == 0 and "rows are taken from data/mine" in done.err, done.err
+    assert [row["id"] for row in read_csv(tmp_path / "a.csv")] == [row["id"] for row in mine]
+    named = annotate("export", "mine", "--to", "b.csv", "--data", "kept.csv")
+    assert named.code == 0 and "rows are taken from" not in named.err
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+    train = tmp_path / "data" / "mine" / "train.jsonl"
+    train.write_bytes(b"".join(train.read_bytes().splitlines(keepends=True)[1:]))
+    done = annotate("export", "mine", "--to", "c.csv")
+    assert (done.code, done.out) == (2, "")
+    assert "train.jsonl: has changed since" in done.err and "--data" in done.err
+    assert not (tmp_path / "c.csv").exists()
+
+
+def test_rows_that_no_new_made_are_exported_too(annotate: Annotate, tmp_path: Path) -> None:
+    """The demo task, whose rows are generated, and a file that a run was given with --data."""
+    run = ("demo", "--teacher", "simulated", "--samples", "20", "--split", "test,train")
+    assert annotate("run", *run).code == 0
+    done = annotate("export", "demo", "--to", "a.jsonl", "--json")
+    assert (done.json["rows"], done.json["not_asked"]) == (1500, 1460), done.err
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_bytes().splitlines()]
+    assert [lines[n]["split"] for n in (0, 1200)] == ["train", "test"]
+    assert lines[0]["label"] and lines[0]["teacher_rationale"] and lines[0]["rationale"]
+
+    rows = [json.dumps({"id": n, "problem": f"p {n}", "operation": "addition"}) for n in range(9)]
+    (tmp_path / "own.jsonl").write_text("\n".join(rows))
+    run = ("demo", "--teacher", "simulated", "--data", "own.jsonl", "--out", "runs/own")
+    assert annotate("run", *run).code == 0
+    done = annotate("export", "runs/own", "--to", "b.csv", "--json")
+    assert (done.json["rows"], done.json["labelled"]) == (9, 9), done.err
+    found = read_csv(tmp_path / "b.csv")
+    assert list(found[0])[:4] == ["id", "problem", "operation", "label"]
+    (tmp_path / "own.jsonl").write_text(rows[0])
+    done = annotate("export", "runs/own", "--to", "c.csv")
+    assert done.code == 2 and "own.jsonl: not the rows of runs/own/train" in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_what_cannot_be_is_one_line(
+    annotate: Annotate, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    before = (tmp_path / "rows.csv").read_bytes()
+    for words, said in (
+        (("nobody", "--to", "a.csv"), "no finished run in nobody nor runs/nobody"),
+        (("mine", "--to", "a.doc"), "--to a.doc: the ending says what is written"),
+        (("mine", "--to", "rows.csv"), "--to rows.csv: these are your rows"),
+        (("mine", "--to", "a.parquet", "--escape-formulas"), "is no CSV"),
+        (("mine", "--to", "hub:a/b/c"), "not a name on the hub"),
+        (("mine", "--to", "a.csv", "--public"), "--public goes with --to hub:NAME"),
+        (("mine",), "--to is missing"),
+    ):
+        done = annotate("export", *words)
+        assert (done.code, done.out) == (2, ""), words
+        assert said in done.err and len(done.err.strip().splitlines()) == 1, done.err
+    assert (tmp_path / "rows.csv").read_bytes() == before
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_the_hub_wants_a_token_and_a_network(
+    tmp_path: Path, annotate: Annotate, mine: list[dict[str, str]]
+) -> None:
+    known = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    known.pop("HF_TOKEN", None)
+    for environment, said in (
+        (known, "no token of the Hugging Face hub: log in first"),
+        ({**known, "HF_TOKEN": "hf_secret"}, "the hub could not be reached, or did not take it"),
+    ):
+        command = [str(ANNOTATE), "export", "mine", "--to", "hub:team/mine"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr and "hf_secret" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
