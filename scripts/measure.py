@@ -3,8 +3,8 @@
     python scripts/measure.py              exit 1 and a line for everything over its budget
     python scripts/measure.py --table      sizes and comments of every package
 
-An exception stands beside its cause: `# budget: REASON` on the `def` line, or among a file's first
-lines.
+An exception stands beside its cause: `# budget: REASON` on the `def` or `class` line, or among a
+file's first lines.
 """
 
 import ast
@@ -22,7 +22,7 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 40, 6
 # A module this small belongs into its only importer, unless a test or another package uses it, too.
 SMALL_MODULE = 60
 # 31,500 as the rooms were cut, and what reading any label set and two new kinds took.
-PACKAGES_LINES = 42_600
+PACKAGES_LINES = 44_200
 COMMENTS = 0.03
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "types.py", "base.py"}
 MOCKS = re.compile(r"\b(unittest[.]mock|Magic[M]ock|monkeypatch[.]setattr|mocke[r])\b")
@@ -106,11 +106,13 @@ def same_names(files: list[Path]) -> Iterator[str]:
     """Public classes that share a name: one word for one thing, in the whole repository."""
     places: dict[str, list[str]] = defaultdict(list)
     for file in files:
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+        text = file.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef) and "# budget:" not in lines[node.lineno - 1]:
                 places[node.name].append(str(file.relative_to(ROOT)))
     for name, found in places.items():
-        if len(found) > 1:
+        if len(found) > 1 and name[0] != "_":
             yield f"{found[0]}: class {name} is one of {found[1]}, too"
 
 

@@ -1,22 +1,15 @@
 """A run as a command of the `deepspeed` launcher: at work here, or written down for a cluster."""
 
-import os
 import re
 import shlex
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
+from stepdistill.common.own_command import run_to_end
 from stepdistill.trainer.study.sweep_file import PlannedRun, words_of
 
-_OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-_LOOK_EVERY_S = 0.2
 _TAIL_BYTES = 4096
 
 
@@ -43,35 +36,11 @@ def free_port() -> str:
 def launch(words: Sequence[str], log: Path, lock: int, meanwhile: Callable[[], None]) -> int:
     """Run the command to its end; its exit code. What it says goes to the log.
 
-    lock: a file descriptor that it inherits. meanwhile: called now and then. SIGTERM is handed on
-    and waited for; Ctrl-C reaches the command by itself. Both then raise KeyboardInterrupt.
+    lock: a file descriptor that it inherits. meanwhile: called now and then. Ctrl-C and SIGTERM
+    raise KeyboardInterrupt when the command is through with them.
     """
-    beside = Path(sys.executable).parent
-    path = f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"
-    world = {name: value for name, value in os.environ.items() if name not in _OF_A_RANK}
     with log.open("ab") as out:
-        child = subprocess.Popen(
-            [beside / words[0], *words[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env={**world, "PATH": path},
-            pass_fds=(lock,),
-        )
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        while child.poll() is None:
-            meanwhile()
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(_LOOK_EVERY_S)
-        return child.returncode
-    except KeyboardInterrupt as interrupt:
-        if interrupt.args:
-            child.send_signal(signal.SIGTERM)
-        child.wait()
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        return run_to_end(words, (out, out), meanwhile, fds=(lock,))
 
 
 def last_lines(log: Path, since: int) -> list[str]:
@@ -92,10 +61,6 @@ def failure_in(lines: Sequence[str]) -> str:
             if re.match(told, line):
                 return line.removeprefix("error: ")
     return lines[-1] if lines else "no message"
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt("terminated")
 
 
 _FIRST_PORT = 29500

@@ -1,0 +1,155 @@
+"""A command of ours as a process of its own, as a shell would run it: `annotate`, `deepspeed`."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import FrameType
+from typing import IO
+
+from stepdistill.common.errors import DistillError
+
+_OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_LOOK_EVERY_S = 0.2
+_CHUNK_BYTES = 1 << 16
+Tell = Callable[[str], None]
+
+
+class CommandFailed(DistillError):
+    """A command ended with another code than 0; the message is its own last line."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a command ended."""
+
+    words: tuple[str, ...]
+    code: int
+    output: str  # all of its standard output
+    last_line: str  # of its standard error, without the command's name; empty where it said nothing
+
+    def checked(self) -> str:
+        """Its output. Raises CommandFailed unless it ended with 0."""
+        if self.code:
+            message = self.last_line or f"{self.words[0]} ended with exit code {self.code}"
+            raise CommandFailed(message, self.code)
+        return self.output
+
+
+def run_command(
+    words: Sequence[str], tell: Tell, *, cwd: Path | None = None, fds: Sequence[int] = ()
+) -> Finished:
+    """Run a command to its end. tell: gets each line of its standard error as it comes.
+
+    fds: file descriptors that it inherits. Raises KeyboardInterrupt as `run_to_end` does.
+    """
+    # Files and not pipes: a command outlives whoever waits for it, and can still say how it went.
+    with TemporaryFile() as out, TemporaryFile() as err:
+        lines = _Lines(err, tell)
+        try:
+            code = run_to_end(words, (out, err), lines.tell_new, cwd=cwd, fds=fds)
+        finally:
+            lines.tell_new(is_over=True)
+        out.seek(0)
+        output = out.read().decode(errors="replace")
+    name = f"{words[0]}: "
+    last = lines.last.removeprefix(name).removeprefix("error: ")
+    return Finished(words=tuple(words), code=code, output=output, last_line=last)
+
+
+def run_to_end(
+    words: Sequence[str],
+    files: tuple[IO[bytes], IO[bytes]],
+    meanwhile: Callable[[], None],
+    *,
+    cwd: Path | None = None,
+    fds: Sequence[int] = (),
+) -> int:
+    """Run a command to its end; its exit code. files: where its output and its errors go.
+
+    meanwhile: called now and then. SIGTERM is handed on and waited for; Ctrl-C reaches the command
+    by itself, and a second one is handed on. Both then raise KeyboardInterrupt.
+    """
+    with _terminated_as_interrupted():
+        child = _started(words, files, cwd, fds)
+        try:
+            while child.poll() is None:
+                meanwhile()
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_LOOK_EVERY_S)
+            return child.returncode
+        except KeyboardInterrupt as interrupt:
+            if interrupt.args:
+                child.send_signal(signal.SIGTERM)
+            try:
+                child.wait()
+            except KeyboardInterrupt:
+                child.send_signal(signal.SIGINT)
+            raise
+
+
+def _started(
+    words: Sequence[str],
+    files: tuple[IO[bytes], IO[bytes]],
+    cwd: Path | None,
+    fds: Sequence[int],
+) -> subprocess.Popen[bytes]:
+    beside = Path(sys.executable).parent  # our own commands are installed there
+    program = beside / words[0]
+    world = {name: value for name, value in os.environ.items() if name not in _OF_A_RANK}
+    return subprocess.Popen(
+        [program if program.exists() else words[0], *words[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=files[0],
+        stderr=files[1],
+        env={**world, "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"},
+        cwd=cwd,
+        pass_fds=fds,
+    )
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Generator[None]:
+    """SIGTERM raises KeyboardInterrupt with an argument; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("terminated")
+
+
+class _Lines:
+    """The lines that a file grows by."""
+
+    def __init__(self, file: IO[bytes], tell: Tell) -> None:
+        self._file, self._tell, self._read = file, tell, 0
+        self.last = ""
+
+    def tell_new(self, *, is_over: bool = False) -> None:
+        """Tell the whole lines that were not told yet; where it is over, what is left, too."""
+        # The command writes where this file's reader stands: reading must not move that.
+        while new := os.pread(self._file.fileno(), _CHUNK_BYTES, self._read):
+            end = len(new) if is_over or len(new) == _CHUNK_BYTES else new.rfind(b"\n") + 1
+            if not end:
+                return
+            self._read += end
+            for line in new[:end].decode(errors="replace").splitlines():
+                self.last = line.strip() or self.last
+                self._tell(line)

@@ -1,0 +1,69 @@
+"""Commands as processes: their output, their last words, and what a signal does to them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stepdistill.common.own_command import CommandFailed, run_command
+
+PYTHON = Path(sys.executable).name
+
+
+def test_output_is_kept_and_each_line_of_the_errors_is_told() -> None:
+    told: list[str] = []
+    code = "import sys; print('out'); print('one\\ntwo', file=sys.stderr); sys.stderr.write('end')"
+    done = run_command([PYTHON, "-c", code], told.append)
+    assert (done.code, done.output, done.last_line) == (0, "out\n", "end")
+    assert told == ["one", "two", "end"]
+    assert done.checked() == "out\n"
+
+
+def test_a_failure_is_said_in_the_commands_own_last_words() -> None:
+    code = f"import sys; print('{PYTHON}: no such row', file=sys.stderr); sys.exit(3)"
+    done = run_command([PYTHON, "-c", code], lambda _: None)
+    with pytest.raises(CommandFailed, match=r"^no such row$") as caught:
+        done.checked()
+    assert caught.value.exit_code == 3
+    with pytest.raises(CommandFailed, match="ended with exit code 4"):
+        run_command([PYTHON, "-c", "raise SystemExit(4)"], lambda _: None).checked()
+
+
+def test_a_command_stands_alone_and_not_as_a_rank(tmp_path: Path) -> None:
+    code = "import os; print('RANK' in os.environ, os.getcwd())"
+    before = os.environ.get("RANK")
+    os.environ["RANK"] = "3"
+    try:
+        done = run_command([PYTHON, "-c", code], lambda _: None, cwd=tmp_path)
+    finally:
+        os.environ.pop("RANK")
+        if before is not None:
+            os.environ["RANK"] = before
+    assert done.output == f"False {tmp_path}\n"
+
+
+_WAITING = """
+import sys
+from stepdistill.common.own_command import run_command
+child = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\\n"
+child += "print('ready', file=sys.stderr, flush=True); time.sleep(60)"
+try:
+    run_command([sys.argv[1], "-c", child], lambda line: print(line, flush=True))
+except KeyboardInterrupt as interrupt:
+    print("interrupted", *interrupt.args, flush=True)
+"""
+
+
+def test_sigterm_is_handed_on_and_waited_for() -> None:
+    began = time.monotonic()
+    command = [sys.executable, "-c", _WAITING, PYTHON]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        parent.send_signal(signal.SIGTERM)
+        assert parent.stdout.read() == "interrupted terminated\n"
+    assert time.monotonic() - began < 30
