@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -48,8 +49,8 @@ def test_the_annotators_half_of_the_page(home: Path) -> None:
 @pytest.mark.timeout(600)
 def test_the_page_as_a_notebook(home: Path) -> None:
     """Jupyter's cells run within an event loop, and show what the commands say on the way."""
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    notebook = nbformat.v4.new_notebook(cells=cells)
+    make: Any = nbformat.v4
+    notebook = make.new_notebook(cells=[make.new_code_cell(cell) for cell in CELLS])
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(home)}})
     client.execute(env=world())
     shown = [output for cell in notebook.cells for output in cell.outputs]
