@@ -47,7 +47,18 @@ def main() -> int:
 def sync(uv: str, package: str, *more: str) -> None:
     """Install what the lock says; the tools for development come with `all`."""
     chosen = ["--all-packages"] if package == "all" else ["--package", f"stepdistill-{package}"]
-    run(uv, "sync", "--frozen", "--inexact", *chosen, *more)
+    command = (uv, "sync", "--frozen", "--inexact", *chosen, *more)
+    if sys.stderr.isatty():
+        return run(*command)
+    # In a log a line for each of a hundred packages hides what people look for.
+    with subprocess.Popen(
+        command, cwd=ROOT, env=clean_environment(), stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if not line.startswith((" + ", " - ", " ~ ")):
+                print(line, end="", file=sys.stderr, flush=True)
+    check(command, running.returncode)
 
 
 def torch_build() -> str:
@@ -154,8 +165,13 @@ def clean_environment() -> dict[str, str]:
 
 def run(*command: str) -> None:
     done = subprocess.run(command, check=False, cwd=ROOT, env=clean_environment())
-    if done.returncode:
-        sys.exit(f"install: `{' '.join(command[:4])} ...` exited with {done.returncode}, see above")
+    check(command, done.returncode)
+
+
+def check(command: tuple[str, ...], returncode: int) -> None:
+    """End where a command failed; its own words stand above."""
+    if returncode:
+        sys.exit(f"install: `{' '.join(command[:4])} ...` exited with {returncode}, see above")
 
 
 if __name__ == "__main__":

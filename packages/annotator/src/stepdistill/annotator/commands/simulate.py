@@ -201,5 +201,6 @@ async def _serve(simulator: Simulator, output: ConsoleOutput) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with simulator:
         output.show(f"simulated teacher at {simulator.base_url}")
+        output.show("Ctrl-C stops it; another terminal asks it by --base-url")
         await stop.wait()
     output.show("simulated teacher stopped")

@@ -76,10 +76,16 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
             "The teacher was simulated: its labels come from the dataset, with errors on purpose."
         )
     output.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
+    if {"train", "test"} <= result.manifests.keys() and not result.unanswered:
+        used = [split for split in ("train", "valid", "test") if split in result.manifests]
+        folders = " ".join(f"--{split} {config.out / split}" for split in used)
+        output.show(
+            f"Next: stepdistill train --model google/t5-v1_1-small --output STUDENT {folders}"
+        )
 
 
 def _counts_table(manifests: dict[str, Manifest]) -> Table:
-    columns = ("rows", "records", "with reasons", "rejected", "shards")
+    columns = ("rows", "records", "reasons", "rejected", "shards")  # in 80 columns, with the rest
     table = plain_table(["split"], [*columns, "prompt tokens", "answer tokens"])
     for split, manifest in manifests.items():
         counts, tokens = manifest.counts, manifest.tokens

@@ -16,7 +16,8 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import refused
 from stepdistill.trainer.training.checkpoint import TrainPoint, ValidPoint
 
-_EVERY_S = 5.0
+# In a log: a line each tenth of the way, and after so long without one.
+_TENTHS, _SILENT_S = 10, 30.0
 
 
 class ProgressBar(AbstractContextManager["ProgressBar"]):
@@ -29,11 +30,12 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
         self._steps, self._done = steps, done
         self._quiet = quiet
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._began = self._shown = time.monotonic()
+        self._began = self._shown_s = time.monotonic()
+        self._shown_tenth = done * _TENTHS // steps
         self._loss = self._valid = "-"
         self._bar = Progress(
             TextColumn("training"),
-            BarColumn(),
+            BarColumn(bar_width=18),  # so that 80 columns keep the time that is left
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
             TimeRemainingColumn(),
@@ -63,13 +65,13 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
             self._show(step, state, now=valid is not None)
 
     def _show(self, step: int, state: str, *, now: bool) -> None:
-        clock = time.monotonic()
-        if not now and clock - self._shown < _EVERY_S:
+        clock, tenth = time.monotonic(), step * _TENTHS // self._steps
+        if not now and tenth == self._shown_tenth and clock - self._shown_s < _SILENT_S:
             return
-        self._shown = clock
+        self._shown_s, self._shown_tenth = clock, tenth
         left_s = (clock - self._began) / (step - self._done) * (self._steps - step)
-        line = f"step {step}/{self._steps}  {state}  {left_s:.0f} s left"
-        self._console.print(line, soft_wrap=True)
+        left = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
+        self._console.print(f"step {step}/{self._steps}  {state}  {left} left", soft_wrap=True)
 
 
 FOLDER_NAME = "board"
