@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.dataset.rows import getter
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.paths import getter
 from stepdistill.common.task import LabelSpec
 from tests.annotator.dataset.made import RAW, a_task, rows_of, write_rows
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from stepdistill.annotator.importing.new_task import SPLITS, Columns, write_splits
-from stepdistill.annotator.importing.origin import ORIGIN_NAME, Origin, read_origin
+from stepdistill.annotator.importing.origin import Origin, note_of, read_origin
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import read_file
 
@@ -40,7 +40,7 @@ def test_a_file_that_changed_or_went_is_known(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_note_and_one_with_another(tmp_path: Path) -> None:
-    assert read_origin(tmp_path) is None
-    (tmp_path / ORIGIN_NAME).write_bytes(orjson.dumps({"file": 1}))
+    assert read_origin(tmp_path) is None and not note_of(tmp_path).exists()
+    note_of(tmp_path).write_bytes(orjson.dumps({"file": 1}))
     with pytest.raises(DatasetError, match="not a note of where rows stood"):
         read_origin(tmp_path)

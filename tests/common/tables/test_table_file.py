@@ -26,9 +26,9 @@ COLUMNS = list(ODD[0])
 
 
 def written(path: Path, rows: list[Row], columns: list[str] | None = None) -> list[Row]:
-    with table_file(path, columns or list(rows[0]), "--to") as write:
+    with table_file(path, columns or list(rows[0])) as table:
         for row in rows:
-            write(row)
+            table.write(row)
     return list(read_file(path))
 
 
@@ -64,7 +64,7 @@ def test_parquet_keeps_values_of_one_kind_and_writes_others_as_text(tmp_path: Pa
 
 def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
     for name in ("a.csv", "a.parquet"):
-        with table_file(tmp_path / name, ["a", "b"], "--to"):
+        with table_file(tmp_path / name, ["a", "b"]):
             pass
     assert list(PANDAS.read_csv(tmp_path / "a.csv")) == ["a", "b"]
     assert list(PANDAS.read_parquet(tmp_path / "a.parquet")) == ["a", "b"]
@@ -90,15 +90,15 @@ def test_what_cannot_be_written_is_one_line_and_leaves_what_was(tmp_path: Path) 
     path = tmp_path / "a.csv"
     written(path, ODD)
     before = path.read_bytes()
-    with pytest.raises(ZeroDivisionError), table_file(path, COLUMNS, "--to") as write:
-        write(ODD[0])
+    with pytest.raises(ZeroDivisionError), table_file(path, COLUMNS) as table:
+        table.write(ODD[0])
         _ = 1 // 0
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     (tmp_path / "file").touch()
     with (
         pytest.raises(ConfigError, match=r"--to .*file/a\.csv: cannot be written"),
-        table_file(tmp_path / "file" / "a.csv", COLUMNS, "--to"),
+        table_file(tmp_path / "file" / "a.csv", COLUMNS),
     ):
         pass
 
@@ -124,3 +124,16 @@ def test_formulas_are_known_and_tamed() -> None:
     assert not any(map(is_formula, ("", "-1", "+1,5 %", "a=b", "'=1")))
     assert [tame("=1"), tame("=A1"), tame(-1), tame(None)] == ["=1", "'=A1", -1, None]
     assert orjson.dumps(tame("x")) == b'"x"'
+
+
+def test_formulas_are_counted_where_a_spreadsheet_would_run_them(tmp_path: Path) -> None:
+    for name, tames, text, said in (
+        ("a.csv", False, "=1+1", "1 cell begins with = + - or @"),
+        ("b.csv", True, "'=1+1", None),
+        ("c.jsonl", False, "=1+1", None),
+    ):
+        with table_file(tmp_path / name, COLUMNS, tames=tames) as table:
+            for row in ODD:
+                table.write(row)
+        assert (table.warning or "").startswith(said or "") and bool(table.warning) is bool(said)
+        assert list(read_file(tmp_path / name))[1]["text"] == text

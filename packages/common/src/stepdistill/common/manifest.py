@@ -6,7 +6,7 @@ no path of a machine, so the same inputs give the same bytes. A sha256 is 64 hex
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stepdistill.common.task import LabelSpec, StudentSpec
+from stepdistill.common.task import ColumnSpec, LabelSpec, StudentSpec
 
 SCHEMA_VERSION = 1  # raised when a reader of an older version would misread the fields
 MANIFEST_NAME = "manifest.json"
@@ -109,3 +109,5 @@ class Manifest(_Part):
     cost: CostEntry
     label: LabelSpec  # what the trainer needs of task.yaml,
     student: StudentSpec  # so that it does without the prompts folder
+    # Left out where rows have what the student reads under the placeholders' own names.
+    columns: ColumnSpec | None = Field(default=None, exclude_if=lambda found: found is None)

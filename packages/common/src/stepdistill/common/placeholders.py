@@ -6,8 +6,9 @@ are text: the JSON of `{"label": ...}`, a regex's `\\d{2}`, `{}`, `{two words}`.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import lru_cache
+from itertools import count
 
 PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")  # `{question}`, `{choice_2}`, `{größe}`; not `{2}`
 
@@ -15,6 +16,21 @@ PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")  # `{question}`, `{choice_2}`, `{g
 def is_name(text: str) -> bool:
     """Whether a field may be called this, so that a placeholder can name it."""
     return PLACEHOLDER.fullmatch(f"{{{text}}}") is not None
+
+
+def named(columns: Iterable[str]) -> dict[str, str]:
+    """placeholder -> column: `Customer's text` is `{Customer_s_text}`, whatever a file calls it.
+
+    >>> named(["Customer's text", "content.text", "2nd", "content text"])["content_text_2"]
+    'content text'
+    """
+    found: dict[str, str] = {}
+    for column in columns:
+        plain = re.sub(r"\W+", "_", column).strip("_") or "text"
+        plain = plain if is_name(plain) else f"_{plain}"  # it begins with a digit
+        others = (f"{plain}_{number}" for number in count(2))
+        found[plain if plain not in found else next(n for n in others if n not in found)] = column
+    return found
 
 
 def placeholders(text: str) -> Counter[str]:

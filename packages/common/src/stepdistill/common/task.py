@@ -123,6 +123,15 @@ class DataSpec(BaseModel):
     splits: dict[str, str] = {}  # our name of a split -> the hub's, or a file's in --data
 
 
+class ColumnSpec(BaseModel):
+    """What rows like the dataset's call a row's id and its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str | None  # where a row's id lies
+    fields: dict[str, str]  # placeholder -> where the value lies
+
+
 class TaskSpec(BaseModel):
     """A task as its `task.yaml` states it; the module's docstring has an example."""
 
@@ -154,3 +163,10 @@ class TaskSpec(BaseModel):
             if not is_name(name):
                 raise ValueError(f"`{name}` is not a letter or _, then letters, digits and _")
         return fields
+
+    def columns(self) -> ColumnSpec | None:
+        """What a student is told of the task's own rows; None where their fields bear the names of
+        the placeholders, or where the task does not say which rows are its own."""
+        has_own = self.data.path or self.data.hub or self.data.generator
+        is_plain = self.id in (None, "id") and all(a == b for a, b in self.fields.items())
+        return ColumnSpec(id=self.id, fields=self.fields) if has_own and not is_plain else None

@@ -1,6 +1,5 @@
 """`annotate export`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from stepdistill.annotator.console.output import ConsoleOutput
@@ -11,14 +10,7 @@ from stepdistill.annotator.export.run_rows import find_run, rows_of
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.export import ExportSettings
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.tables.cells import Row
-from stepdistill.common.tables.table_file import (
-    CELLS,
-    ending_of,
-    is_formula,
-    table_file,
-    tame,
-)
+from stepdistill.common.tables.table_file import table_file
 
 
 def export_command(settings: ExportSettings, console: JsonSettings = JSON) -> None:
@@ -43,41 +35,27 @@ def export_command(settings: ExportSettings, console: JsonSettings = JSON) -> No
     table = join(run, source)
     if settings.hub_name is not None:
         card = push(table, settings.hub_name, is_public=settings.public)
-        n_formulas = 0
     else:
-        n_formulas = _write(table, settings, output)
+        _write(table, settings, output)
         card = write_card(table, Path(settings.to))
-    if n_formulas and not settings.escape_formulas:
-        cells = "1 cell begins" if n_formulas == 1 else f"{n_formulas:,} cells begin"
-        output.warn(
-            f"{cells} as a formula does (= + - @) and a spreadsheet may run "
-            f"{'it' if n_formulas == 1 else 'them'}: --escape-formulas puts ' in front"
-        )
     if console.as_json:
         output.json(_facts(table, settings, card))
     else:
         _show(table, settings, card, output)
 
 
-def _write(table: Joined, settings: ExportSettings, output: ConsoleOutput) -> int:
-    """Write the file; how many of its cells a spreadsheet takes for formulas."""
-    path, n_formulas = Path(settings.to), 0
+def _write(table: Joined, settings: ExportSettings, output: ConsoleOutput) -> None:
+    path = Path(settings.to)
     for file in table.source.files:
         if path.exists() and file.exists() and path.samefile(file):
             raise ConfigError(f"--to {path}: these are your rows: name another file")
-    is_text = ending_of(path, "--to").startswith(CELLS)
     tell = output.progress_line("rows written")
-    with table_file(path, table.columns, "--to") as write:
-        for n, row in enumerate(_rows(table), start=1):
-            if is_text:
-                n_formulas += sum(isinstance(v, str) and is_formula(v) for v in row.values())
-            write({k: tame(v) for k, v in row.items()} if settings.escape_formulas else row)
+    with table_file(path, table.columns, tames=settings.escape_formulas) as file:
+        for n, (_, row) in enumerate(table.rows(), start=1):
+            file.write(row)
             tell(n)
-    return n_formulas
-
-
-def _rows(table: Joined) -> Iterator[Row]:
-    return (row for _, row in table.rows())
+    if file.warning is not None:
+        output.warn(file.warning)
 
 
 def _facts(table: Joined, settings: ExportSettings, card: str) -> dict[str, object]:

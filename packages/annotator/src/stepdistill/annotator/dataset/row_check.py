@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 
-from stepdistill.annotator.dataset.rows import Row, getter, read_rows
+from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.paths import getter
 from stepdistill.common.task import TaskSpec
 
 _SHOWN = 3  # values

@@ -1,24 +1,18 @@
 """A row: the task's fields as text, the gold label in the task's own words, and where it stood."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, islice
-from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import RawRow
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.paths import NOT_THERE, getter
 from stepdistill.common.task import TaskSpec
-
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")  # the steps of `answers.text[1]`: answers, text, 1
-_PATH = re.compile(r"\{([^{}]+)\}")  # `{answers.text[1]}` in "{question} ({answers.text[1]})"
-_NOT_THERE = (LookupError, TypeError)  # what a raw row without the path answers with
-Getter = Callable[[RawRow], object]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +34,7 @@ def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -
     for index, raw in zip(numbers, islice(source.rows(), samples), strict=False):
         try:
             row = make(raw, index)
-        except _NOT_THERE:
+        except NOT_THERE:
             where, has = f"{source.name} row {index}", ", ".join(raw)
             raise DatasetError(
                 f"{where}: task {task.task} wants {_missing(task, raw)}; the row has: {has}"
@@ -74,30 +68,6 @@ def _row_maker(task: TaskSpec, split: str) -> Callable[[RawRow, int], Row]:
     return make
 
 
-def getter(path: str) -> Getter:
-    """How to get the value at `choices[0]` or `a.b` from a raw row; a path with braces is a text
-    that is filled from the paths inside them.
-
-    What it returns raises LookupError or TypeError when a row has no such path.
-    """
-    if "{" in path:
-        inner = {found[1]: getter(found[1]) for found in _PATH.finditer(path)}
-        return lambda raw: _PATH.sub(lambda found: text_of(inner[found[1]](raw)), path)
-    steps = [int(number) if number else key for key, number in _STEP.findall(path)]
-    if len(steps) == 1:
-        return itemgetter(steps[0])
-
-    def walk(raw: RawRow) -> object:
-        if path in raw:  # `content.text` as a column's own name: so tables are made of JSON
-            return raw[path]
-        value: Any = raw
-        for step in steps:
-            value = value[step]
-        return value
-
-    return walk
-
-
 def _text_or_none(path: str) -> Callable[[RawRow], str | None]:
     """Gets a text that a row may lack."""
     get = getter(path)
@@ -105,7 +75,7 @@ def _text_or_none(path: str) -> Callable[[RawRow], str | None]:
     def text(raw: RawRow) -> str | None:
         try:
             return text_of(get(raw)).strip() or None
-        except _NOT_THERE:
+        except NOT_THERE:
             return None
 
     return text
@@ -117,6 +87,6 @@ def _missing(task: TaskSpec, raw: RawRow) -> str:
         try:
             if path:
                 getter(path)(raw)
-        except _NOT_THERE:
+        except NOT_THERE:
             return f"`{name}: {path}`"
     raise AssertionError("the row has all that a row is made of")

@@ -9,7 +9,7 @@ from typing import Any, cast
 from stepdistill.annotator.export.card import card_of
 from stepdistill.annotator.export.joined import Joined
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.tables.table_file import table_file
+from stepdistill.common.tables.table_file import Table, table_file
 
 _NO_TOKEN = "log in first, by `hf auth login` or HF_TOKEN=... with a token that may write"
 
@@ -62,13 +62,13 @@ def _write_splits(table: Joined, folder: Path) -> dict[str, str]:
     """A Parquet file of each split, its rows in their order."""
     files: dict[str, str] = {}
     with ExitStack() as stack:
-        writers: dict[str, Any] = {}
+        writers: dict[str, Table] = {}
         for split, row in table.rows():
             if split not in writers:
                 path = folder / f"{split}.parquet"
                 files[split] = str(path)
-                writers[split] = stack.enter_context(table_file(path, table.columns, "--to"))
-            writers[split](row)
+                writers[split] = stack.enter_context(table_file(path, table.columns))
+            writers[split].write(row)
     return files
 
 

@@ -1,7 +1,7 @@
 """Where the rows of a task's splits stood in the file of which `annotate new` made them.
 
-`origin.json` lies beside the splits. By it `annotate export` puts what a run made of them back into
-the order of the file, row for row.
+`tickets.origin.json` lies beside the folder `tickets` of the splits, which holds rows alone. By it
+`annotate export` puts what a run made of them back into the order of the file, row for row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from stepdistill.annotator.dataset.sources import file_digest
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.whole_file import write_whole
 
-ORIGIN_NAME = "origin.json"
+ORIGIN_NAME = ".origin.json"  # behind the name of the folder
 
 
 class Origin(BaseModel):
-    """The content of `origin.json`. A sha256 is 64 hex digits."""
+    """The content of the note. A sha256 is 64 hex digits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,12 +45,12 @@ def write_origin(
         splits={split: file_digest(path) for split, path in splits.items()},
         rows=list(rows),
     )
-    write_whole(folder / ORIGIN_NAME, origin.model_dump_json().encode())
+    write_whole(note_of(folder), origin.model_dump_json().encode())
 
 
 def read_origin(folder: Path) -> Origin | None:
     """The note in a folder of splits; None where there is none. Raises DatasetError."""
-    path = folder / ORIGIN_NAME
+    path = note_of(folder)
     try:
         return Origin.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -60,3 +60,9 @@ def read_origin(folder: Path) -> Origin | None:
     except ValidationError as error:
         what = error.errors(include_url=False)[0]["msg"]
         raise DatasetError(f"{path}: not a note of where rows stood ({what}): remove it") from None
+
+
+def note_of(folder: Path) -> Path:
+    """Where the note of a folder of splits lies."""
+    folder = folder.absolute()
+    return folder.with_name(f"{folder.name}{ORIGIN_NAME}")

@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from stepdistill.annotator.dataset.rows import getter
 from stepdistill.annotator.importing.original import (
     QueryResult,
     RecordedNumbers,
@@ -29,6 +28,7 @@ from stepdistill.annotator.reading.reading import Reading
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.text_file import open_bytes
 from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.paths import getter
 from stepdistill.common.task import TaskSpec
 
 Numbers = dict[str, int | float]

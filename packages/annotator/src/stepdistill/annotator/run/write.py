@@ -137,6 +137,7 @@ class SplitWriter:
             cost=self.bill.cost,
             label=plan.task.label,
             student=plan.task.student,
+            columns=plan.task.columns(),
         )
         self._writer.publish(manifest)
         return manifest

@@ -36,7 +36,7 @@ class ExportSettings(StoreSettings, DataSettings):
         if self.prompts == PROMPTS:
             self.set_default("prompts", known_tasks())
         if self.hub_name is None:
-            ending = ending_of(Path(self.to), "--to")
+            ending = ending_of(Path(self.to))
             if self.escape_formulas and not ending.startswith(CELLS):
                 raise ConfigError(f"--escape-formulas: --to {self.to} is no CSV, and has none")
         elif not _HUB_NAME.fullmatch(self.hub_name):

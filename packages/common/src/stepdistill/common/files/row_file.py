@@ -35,9 +35,21 @@ def suffix_of(file: Path) -> str | None:
 
 def read_file(path: Path) -> Iterator[RawRow]:
     """A file's rows. Raises DatasetError: nobody knows its ending, or it cannot be read."""
-    read = {".csv": csv_rows, ".tsv": csv_rows, _PARQUET: _parquet}.get(_kind(path), _json_lines)
+    return (row for _, row in numbered_rows(path))
+
+
+def numbered_rows(path: Path, kind: str | None = None) -> Iterator[tuple[int, RawRow]]:
+    """The same with the rows' numbers, from 1: of lines in JSON lines, of rows elsewhere.
+
+    kind: the ending that says how the file is read, where that is not its own.
+    """
+    kind = kind or _kind(path)
     with _refused(path):
-        yield from read(path)
+        if kind in _LINES:
+            yield from _json_lines(path)
+        else:
+            read = csv_rows if kind in _TABLES else _parquet
+            yield from enumerate(read(path), start=1)
 
 
 def remarks_on(path: Path) -> list[str]:
@@ -81,13 +93,13 @@ def json_line(row: RawRow) -> bytes:
         return json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n"
 
 
-def _json_lines(path: Path) -> Iterator[RawRow]:
+def _json_lines(path: Path) -> Iterator[tuple[int, RawRow]]:
     encoding = encoding_of(path)
     with open_bytes(path) if encoding == "utf-8" else open_text(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.isspace():  # files end with an empty line at times
                 content = line if isinstance(line, bytes) else line.encode()
-                yield _json_object(content, path, number)
+                yield number, _json_object(content, path, number)
 
 
 def _json_object(line: bytes, path: Path, number: int) -> RawRow:

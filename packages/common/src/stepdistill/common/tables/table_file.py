@@ -28,7 +28,7 @@ _FORMULA = re.compile(r"[=+\-@\t\r](?!\s*[\d.,]+\s*%?\s*$)")
 Write = Callable[[Row], None]
 
 
-def ending_of(path: Path, option: str) -> str:
+def ending_of(path: Path, option: str = "--to") -> str:
     """The ending that says how a table is written. Raises ConfigError: none that is known."""
     name = path.name.casefold()
     for packed in ("", *_PACKED):
@@ -41,9 +41,39 @@ def ending_of(path: Path, option: str) -> str:
     )
 
 
+class Table:
+    """A table that is being written. tames: whether no text in it is to be a formula."""
+
+    def __init__(self, write: Write, *, is_of_cells: bool, tames: bool) -> None:
+        self._write, self._is_of_cells, self._tames = write, is_of_cells, tames
+        self.formulas = 0  # cells that a spreadsheet takes for one, as they were given
+
+    def write(self, row: Row) -> None:
+        """Write a row: its values by column."""
+        if self._is_of_cells:
+            n = sum(isinstance(value, str) and is_formula(value) for value in row.values())
+            self.formulas += n
+            if n and self._tames:
+                row = {name: tame(value) for name, value in row.items()}
+        self._write(row)
+
+    @property
+    def warning(self) -> str | None:
+        """What whoever opens it with a spreadsheet should know."""
+        if not self.formulas or self._tames:
+            return None
+        cells = "1 cell begins" if self.formulas == 1 else f"{self.formulas:,} cells begin"
+        return (
+            f"{cells} with = + - or @, which a spreadsheet runs as a formula: --escape-formulas "
+            "puts ' in front"
+        )
+
+
 @contextmanager
-def table_file(path: Path, columns: Sequence[str], option: str) -> Generator[Write]:
-    """To be called with each row; the file takes its place when all rows are there.
+def table_file(
+    path: Path, columns: Sequence[str], option: str = "--to", *, tames: bool = False
+) -> Generator[Table]:
+    """A table to write rows to; the file takes its place when all rows are there.
 
     Of JSON lines each has the columns that its row has. Raises ConfigError, naming the option.
     """
@@ -55,16 +85,15 @@ def table_file(path: Path, columns: Sequence[str], option: str) -> Generator[Wri
                 # Half a second to import: only where it is used.
                 from stepdistill.common.tables.parquet_table import parquet_table
 
-                yield stack.enter_context(parquet_table(file, columns))
-                return
-            packed = stack.enter_context(_packed(file, ending))
-            yield (
-                _lines(packed)
-                if ".jsonl" in ending
-                else _cells(
-                    stack.enter_context(_text(packed)), columns, "\t" if ".tsv" in ending else ","
-                )
-            )
+                write = stack.enter_context(parquet_table(file, columns))
+            else:
+                packed = stack.enter_context(_packed(file, ending))
+                if ".jsonl" in ending:
+                    write = _lines(packed)
+                else:
+                    text = stack.enter_context(_text(packed))
+                    write = _cells(text, columns, "\t" if ".tsv" in ending else ",")
+            yield Table(write, is_of_cells=ending.startswith(CELLS), tames=tames)
     except OSError as error:
         raise ConfigError(
             f"{option} {path}: cannot be written ({error.strerror or error})"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
 from transformers.models.auto.tokenization_auto import AutoTokenizer
@@ -13,7 +13,7 @@ from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from stepdistill.common.manifest import Manifest
-from stepdistill.common.task import LabelSpec, StudentSpec
+from stepdistill.common.task import ColumnSpec, LabelSpec, StudentSpec
 from stepdistill.trainer.errors import StudentError, first_problem
 from stepdistill.trainer.model.tokenizer import Piece, from_pieces
 from stepdistill.trainer.settings.tasks import judged
@@ -117,6 +117,8 @@ class InferenceSettings(BaseModel):
     with_label: bool  # one answer holds both, label first
     max_input_tokens: int
     max_target_tokens: int
+    # What the rows that it learnt from call its fields, where that is another name.
+    columns: ColumnSpec | None = Field(default=None, exclude_if=lambda found: found is None)
 
 
 def inference_settings_of(config: TrainSettings, origin: Manifest) -> InferenceSettings:
@@ -131,6 +133,7 @@ def inference_settings_of(config: TrainSettings, origin: Manifest) -> InferenceS
         with_label=judged(table).target == "label-rationale",
         max_input_tokens=config.max_input_tokens,
         max_target_tokens=config.max_target_tokens,
+        columns=origin.columns,
     )
 
 
