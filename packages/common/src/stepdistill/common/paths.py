@@ -1,4 +1,4 @@
-"""Paths to the values of a raw row: `text`, `choices[0]`, `answers.text[1]`, `{Body} {Question}`."""
+"""Paths to the values of a raw row: `text`, `choices[0]`, `answers.text[1]`, `{Body} {Tail}`."""
 
 import re
 from collections.abc import Callable, Iterator
