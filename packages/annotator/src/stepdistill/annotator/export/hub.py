@@ -9,7 +9,7 @@ from typing import Any, cast
 from stepdistill.annotator.export.card import card_of
 from stepdistill.annotator.export.joined import Joined
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.tables.table_file import Table, table_file
+from stepdistill.common.tables.table_file import TableFile, table_file
 
 _NO_TOKEN = "log in first, by `hf auth login` or HF_TOKEN=... with a token that may write"
 
@@ -62,7 +62,7 @@ def _write_splits(table: Joined, folder: Path) -> dict[str, str]:
     """A Parquet file of each split, its rows in their order."""
     files: dict[str, str] = {}
     with ExitStack() as stack:
-        writers: dict[str, Table] = {}
+        writers: dict[str, TableFile] = {}
         for split, row in table.rows():
             if split not in writers:
                 path = folder / f"{split}.parquet"

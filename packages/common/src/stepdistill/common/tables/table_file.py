@@ -41,7 +41,7 @@ def ending_of(path: Path, option: str = "--to") -> str:
     )
 
 
-class Table:
+class TableFile:
     """A table that is being written. tames: whether no text in it is to be a formula."""
 
     def __init__(self, write: Write, *, is_of_cells: bool, tames: bool) -> None:
@@ -72,7 +72,7 @@ class Table:
 @contextmanager
 def table_file(
     path: Path, columns: Sequence[str], option: str = "--to", *, tames: bool = False
-) -> Generator[Table]:
+) -> Generator[TableFile]:
     """A table to write rows to; the file takes its place when all rows are there.
 
     Of JSON lines each has the columns that its row has. Raises ConfigError, naming the option.
@@ -93,7 +93,7 @@ def table_file(
                 else:
                     text = stack.enter_context(_text(packed))
                     write = _cells(text, columns, "\t" if ".tsv" in ending else ",")
-            yield Table(write, is_of_cells=ending.startswith(CELLS), tames=tames)
+            yield TableFile(write, is_of_cells=ending.startswith(CELLS), tames=tames)
     except OSError as error:
         raise ConfigError(
             f"{option} {path}: cannot be written ({error.strerror or error})"
