@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""How many answers a second one core reads: label and rationale of answers in many styles.
+"""What reading an answer costs: label and rationale of answers in many styles, on one core.
 
 Answers are put into words by the simulator, for three kinds of label and in every style that it
 knows; no two of a task are equal. Where the original's recorded answers lie beside the checkout
-(../shared/data), they are read too, by rules of language and by their templates' regexes.
+(../shared/data), they are read too, by rules of language and by their templates' regexes. The floor
+is a search for the names of the labels (of options their letters, or a number) in the same answers
+by RE2, which says where a name stands and nothing of what the answer commits to.
 
 Example:
 
@@ -11,6 +13,7 @@ Example:
 """
 
 import gzip
+import re
 import sys
 import time
 from collections import defaultdict
@@ -18,8 +21,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
+import re2
 
 from measuring import Figure, Results, parser, report
 from stepdistill.annotator.importing.original import read_templates
@@ -31,9 +36,9 @@ from stepdistill.annotator.simulator.phrasing import PLAIN_STYLES, Phrased, phra
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "query-results"
 REAL_TASKS = ("anli1", "esnli", "cqa", "svamp")
-BAR_PER_S, ORIGINAL_BAR_PER_S = 10_000.0, 30_000.0
-# `Label: X` and `Rationale: ...` on a line each: five microseconds.
-PLAIN_BAR_PER_S = 200_000.0
+# Times the floor: of whole sentences, by the original's regexes, and of `Label: X` and
+# `Rationale: ...` on a line each.
+BAR, ORIGINAL_BAR, PLAIN_BAR = 45.0, 9.0, 2.0
 PLAIN_TASKS = ("anli1", "cqa")
 _CLASSES = ("entailment", "neutral", "contradiction")
 _CHOICES = ("watering can", "spade", "wheelbarrow", "greenhouse", "lawn mower")
@@ -51,12 +56,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Answers that are timed together. readers: by template."""
+    """Answers that are timed together. readers: by template. floor: finds a name in a text. bar:
+    times the floor."""
 
     name: str
     readers: dict[str, Reader]
     answers: list[Given]
-    bar_per_s: float | None
+    floor: Callable[[str], object]
+    bar: float | None
 
 
 def _claim(i: int) -> tuple[Phrased, dict[str, str]]:
@@ -131,41 +138,66 @@ def seconds(readers: dict[str, Reader], answers: list[Given]) -> float:
     return time.process_time() - start
 
 
+def floor_seconds(search: Callable[[str], object], answers: list[Given]) -> float:
+    """CPU seconds to look for a name in them all."""
+    start = time.process_time()
+    for answer in answers:
+        search(answer.text)
+    return time.process_time() - start
+
+
+def search_of(task: str) -> Callable[[str], object]:
+    """RE2's search for a task's names."""
+    classes = load_task(ROOT / "prompts", task).label.classes
+    names = [n for name, spec in classes.items() for n in (name, *spec.aliases)]
+    pattern = "|".join(map(re.escape, names)) if names else r"\b[A-E]\b|\d+"
+    return cast(Any, re2).compile(f"(?i)(?:{pattern})").search
+
+
 def measure(results: Results, groups: list[Group], rounds: int) -> None:
-    """Read every group of answers once a round, turn by turn: a figure for each."""
-    rates: dict[str, list[float]] = {group.name: [] for group in groups}
+    """Read every group of answers once a round, turn by turn: two figures for each."""
+    rates, ratios = (
+        defaultdict[str, list[float]](list),
+        defaultdict[str, list[float]](list),
+    )
     for _ in range(rounds):
-        spent = {group.name: seconds(group.readers, group.answers) for group in groups}
+        spent, floors = dict[str, float](), dict[str, float]()
         for group in groups:
+            spent[group.name] = seconds(group.readers, group.answers)
+            floors[group.name] = floor_seconds(group.floor, group.answers)
             rates[group.name].append(len(group.answers) / spent[group.name])
+            ratios[group.name].append(spent[group.name] / floors[group.name])
         counts = {group.name: len(group.answers) for group in groups}
-        results.raw.append({"cpu_s": spent, "answers": counts})
+        results.raw.append({"cpu_s": spent, "floor_cpu_s": floors, "answers": counts})
     for group in groups:
-        rate, bar = rates[group.name], group.bar_per_s
-        figure = Figure(name=group.name, samples=rate, unit="answers/s", at_least=bar)
-        results.figures.append(figure)
+        name, bar = group.name, group.bar
+        results.figures += [
+            Figure(name=f"{name} / floor", samples=ratios[name], unit="x", at_most=bar),
+            Figure(name=name, samples=rates[name], unit="answers/s"),
+        ]
 
 
 def groups_of(n: int, most: int | None) -> Iterator[Group]:
     """Everything that is read; most: of each task's real answers, None for all."""
     for task in MADE:
-        verdict = one_reader(task)
+        verdict, floor = one_reader(task), search_of(task)
         for style, answers in made_up(task, n):
-            bar = PLAIN_BAR_PER_S if style == "label-first" and task in PLAIN_TASKS else None
-            yield Group(name=f"{task} {style}", readers=verdict, answers=answers, bar_per_s=bar)
+            bar = PLAIN_BAR if style == "label-first" and task in PLAIN_TASKS else None
+            name = f"{task} {style}"
+            yield Group(name=name, readers=verdict, answers=answers, floor=floor, bar=bar)
     for task in REAL_TASKS:
-        real = list(islice(recorded(task), most))
+        real, floor = list(islice(recorded(task), most)), search_of(task)
         if real:
-            name = f"{task} real"
-            yield Group(name=name, readers=one_reader(task), answers=real, bar_per_s=BAR_PER_S)
-    for task in REAL_TASKS:
+            name, reader = f"{task} real", one_reader(task)
+            yield Group(name=name, readers=reader, answers=real, floor=floor, bar=BAR)
         if found := by_the_original(task):
             readers, answers = found
             yield Group(
                 name=f"{task} real, original",
                 readers=dict(readers.by_template),
                 answers=answers[:most],
-                bar_per_s=ORIGINAL_BAR_PER_S,
+                floor=floor,
+                bar=ORIGINAL_BAR,
             )
 
 
