@@ -7,13 +7,16 @@ anything else                                                          text
 """
 
 import re
+from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 
 from pydantic import ValidationError
 
+from stepdistill.annotator.importing.columns import Columns, listed
+from stepdistill.annotator.importing.survey import Survey, cell
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import read_file
 from stepdistill.common.kinds.kind import whole_number
@@ -29,6 +32,7 @@ _LEAST_SETS = 2  # rows with several parts: one alone may be a name with a comma
 # Scales that ratings are usually on.
 _SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 _INTEGER = re.compile(r"[-+]?\d+(?:\.0+)?")
+_STRATA = 5  # of numbers, so that each split has small ones and large ones
 _TOLERANCE = 0.1  # of the values' range: what is no further from the gold label is right
 
 
@@ -36,7 +40,7 @@ _TOLERANCE = 0.1  # of the values' range: what is no further from the gold label
 class LabelColumn:
     """The values of the label's column, and what is made of them."""
 
-    counts: dict[str, int]  # rows by label, the commonest first
+    counts: dict[str, int]  # rows by label, the commonest first; the names alone where 0 have one
     unlabelled: int  # rows
     label: LabelSpec
     why: str  # what the kind was taken from, for people
@@ -48,19 +52,90 @@ class LabelColumn:
             counted[value if value in self.counts else whole_number(value)] += n
         return counted
 
+    def stratum(self, value: str) -> str:
+        """What a row with this label is to be found by in each split: its class, the rarest of
+        several, the fifth of all numbers that it is in."""
+        kind = kind_of(self.label)
+        gold = kind.gold(value) or ""
+        if self.label.kind == "number":
+            number = number_in(gold)
+            return "" if number is None else str(bisect(self._fifths(), number))
+        if self.label.kind == "text":
+            return ""
+        ranks = {name: rank for rank, name in enumerate(self.label.classes)}  # the rarest is last
+        return max(kind.classes_in(gold), key=lambda name: ranks.get(name, -1), default=gold)
 
-def label_column(file: Path, column: str, kind: LabelKind | None = None) -> LabelColumn:
-    """One pass over the file. kind: None to go by the values.
+    def _fifths(self) -> list[float]:
+        return _fifths(tuple(self.counts.items()))
+
+
+@lru_cache(1)
+def _fifths(counts: tuple[tuple[str, int], ...]) -> list[float]:
+    known = sorted((number_in(value) or 0.0, rows) for value, rows in counts)
+    total, below, bounds = sum(rows for _, rows in known), 0, list[float]()
+    for number, rows in known:
+        if below >= total * (len(bounds) + 1) / _STRATA:
+            bounds.append(number)
+        below += rows
+    return bounds
+
+
+def read_labels(
+    survey: Survey, columns: Columns, kind: LabelKind | None = None
+) -> tuple[LabelColumn, list[str]]:
+    """What the file's labels are, in one pass, and the columns that say the same in other words,
+    which would give the label away. kind: None to go by the values.
 
     Raises DatasetError: no row has a label, or the values are not of that kind.
     """
-    values = Counter(list_text(row.get(column)).strip() for row in read_file(file))
+    values = Counter[str]()
+    suspects = {path: cell(path) for path in _suspects(survey, columns)}
+    seen: dict[str, dict[str, str]] = {path: {} for path in suspects}  # value -> label
+    for row in read_file(survey.file):
+        value = list_text(columns.label_of(row)).strip()
+        values[value] += 1
+        for path, get in [*suspects.items()] if value else ():
+            other = list_text(get(row)).strip()
+            if seen[path].setdefault(other, value) != value:
+                del suspects[path]
+    where = f"{survey.file}: column {listed(columns.labels)}"
+    return label_column(values, where, kind), [*suspects]
+
+
+def _suspects(survey: Survey, columns: Columns) -> Iterator[str]:
+    for path, column in survey.columns.items():
+        few = column.values is not None and 2 <= len(column.values) <= MAX_CLASSES
+        often = few and column.filled >= _ROWS_OF_A_CLASS * len(column.values or ())
+        if often and path not in (*columns.labels, columns.id):
+            yield path
+
+
+def named_labels(names: Sequence[str], kind: LabelKind, rows: int) -> LabelColumn:
+    """Labels that somebody names, of a file that has none. Raises DatasetError."""
+    try:
+        classes = {name: ClassSpec() for name in names}
+        label = LabelSpec(kind=kind, classes=classes)
+    except ValidationError as error:
+        raise DatasetError(f"--labels {','.join(names)}: {error.errors()[0]['msg']}") from None
+    why = f"{len(names)} names of --labels" if names else "as there are no labels to judge by"
+    return LabelColumn(counts=dict.fromkeys(names, 0), unlabelled=rows, label=label, why=why)
+
+
+def label_column(values: Counter[str], where: str, kind: LabelKind | None = None) -> LabelColumn:
+    """What these labels of rows make; "" is none. where: for messages.
+
+    Raises DatasetError: no row has a label, or the values are not of that kind.
+    """
+    values = Counter(values)
     unlabelled = values.pop("", 0)
     if all(_INTEGER.fullmatch(value) for value in values):
         # A gap in a column of integers makes fractions of them: `1.0` is the class 1.
         values = Counter(whole_number(value) for value in values.elements())
     if not values:
-        raise DatasetError(f"{file}: column {column} is empty: label some rows to judge by")
+        raise DatasetError(
+            f"{where} is empty: label some rows to judge by, or name what there is to choose from "
+            "by --labels a,b,c"
+        )
     counts = dict(values.most_common())
     guessed, why = _guess(counts)
     try:
@@ -68,7 +143,7 @@ def label_column(file: Path, column: str, kind: LabelKind | None = None) -> Labe
         _check_gold(label, counts)
     except ValueError as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise DatasetError(f"{file}: column {column} as {kind or guessed}: {what}") from None
+        raise DatasetError(f"{where} as {kind or guessed}: {what}") from None
     why = why if kind in (None, guessed) else f"as --kind says; {len(counts):,} different values"
     return LabelColumn(counts=counts, unlabelled=unlabelled, label=label, why=why)
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from stepdistill.annotator.settings.rows import PROMPTS
 from stepdistill.annotator.settings.run import StoreSettings
-from stepdistill.common.command_line import Settings, between, options
+from stepdistill.common.command_line import NAMES, Settings, between, options
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import LONGEST_NAME
 
@@ -24,14 +24,20 @@ class NewSettings(Settings):
     task: str
     """The new task's name, as tickets."""
     file: Path
-    """Rows: CSV, JSON lines or Parquet."""
+    """Rows: a table (CSV, Excel, ...), JSON or Parquet."""
     _: KW_ONLY
-    label: str
-    """The column with the label; may be empty in rows."""
+    label: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """The column with the label, which may be empty in rows; repeated, several make sets; default:
+    guessed."""
+    labels: Annotated[tuple[str, ...], NAMES] = ()
+    """What there is to choose from, for a file without labels: a,b,c."""
+    unlabelled: bool = False
+    """The file has no labels, and any short text may be one."""
     text: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """A column to read; may be repeated; default: all but label and id."""
+    """A column to read, as content.text of a JSON object; may be repeated; default: all but label
+    and ids."""
     id: str | None = None
-    """The column that names rows; default: id, if any."""
+    """The column that names rows; default: id, or what is called so, where it names each once."""
     kind: Literal["classes", "multi", "number", "text"] | None = None
     """What labels are: one of several names, any of them, a number, or any text; default: by the
     column's values."""
@@ -43,6 +49,8 @@ class NewSettings(Settings):
     """Share of rows to select by."""
     test: Annotated[float, between(0, 1)] = 0.1
     """Share of rows to be judged on."""
+    yes: bool = False
+    """Ask nothing: take what is likeliest."""
 
     def check(self) -> None:
         super().check()
@@ -51,12 +59,27 @@ class NewSettings(Settings):
                 f"task {self.task[:LONGEST_NAME]}: small letters, digits, - and _, at most "
                 f"{LONGEST_NAME}"
             )
+        self._check_labels()
         if self.valid + self.test >= 1:
             raise ConfigError(
                 f"--valid {self.valid:g} --test {self.test:g}: nothing is left to train on"
             )
         if self.data_out == _DATA_OF_TASK:
             self.set_default("data_out", _DATA_OF_TASK.parent / self.task)
+
+    def _check_labels(self) -> None:
+        given = {"--label": self.label, "--labels": self.labels, "--unlabelled": self.unlabelled}
+        ways = [name for name, value in given.items() if value]
+        if len(ways) > 1:
+            raise ConfigError(f"{' and '.join(ways)} exclude each other")
+        if self.labels and self.kind not in (None, "classes", "multi"):
+            raise ConfigError(f"--labels are names to choose from: no --kind {self.kind}")
+        if len(self.labels) == 1:
+            raise ConfigError(f"--labels {self.labels[0]}: one name alone is no choice: a,b,c")
+        if self.unlabelled and self.kind not in (None, "text", "number"):
+            raise ConfigError(f"--kind {self.kind} has names to choose from: --labels a,b,c")
+        if len(self.label) > 1 and self.kind not in (None, "multi"):
+            raise ConfigError(f"several --label make sets, of kind multi: no --kind {self.kind}")
 
 
 @options("Task", 1, kw_only=False)

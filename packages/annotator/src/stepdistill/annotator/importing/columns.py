@@ -1,0 +1,216 @@
+"""Which column of a file is what: the label, the row's id, what is read, and what is left out.
+
+A guess goes by names first and by values where names say nothing. What could be several things is
+no guess: it is asked for, or refused with the candidates.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from stepdistill.annotator.dataset.rows import getter
+from stepdistill.annotator.importing.survey import FLAGS, Column, Survey, cell
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.kinds.kind import text_of
+from stepdistill.common.placeholders import is_name
+
+_RESERVED = re.compile(r"[{}]")  # `{a} {b}`: a text made of columns, and no column
+_ID = re.compile(
+    # `id`, `ticket_id`, `row-uuid`, `index`; `ticketId`; what pandas calls columns without a name
+    r"(?:^|[_ -])(?i:id|uid|uuid|guid|index|idx)$|[a-z]I[dD]$|^Unnamed: \d+$|^__index_level_\d+__$"
+)
+_INDEX = re.compile(r"(?i:index|idx)$|^Unnamed: \d+$|^__index_level_\d+__$")
+# `T-1001`, `9f86d081-884c-4d65-9a2f-ea0c55ad015a`, `42`: names, and nothing to judge by.
+_CODE = re.compile(r"[A-Za-z]{0,8}[-_#]?\d+|[0-9a-fA-F]{8}[0-9a-fA-F-]{8,}")
+# How columns of labels are called wherever rows come from, and how they are called after what the
+# label says; the first of these that a file has is its label.
+_LABELS = re.compile(r"(?i)(?:gold|true|target|final|human)?[_ -]?(?:labels?|class(?:es)?)|target|y")
+_TOPICS = re.compile(
+    r"(?i)(?:label|class)[_ -]?(?:text|name)|categor(?:y|ies)|sentiment|intent|topic|emotions?|"
+    r"rating|stars|score|tags?|answer|verdict|genre|stance|toxic(?:ity)?"
+)
+_FEW = 50  # different values that a label has, as a guess
+_ROWS_OF_A_VALUE = 3
+_LONGEST = 40  # characters of a label on the average
+_ENOUGH_ROWS = 10  # to tell an id by its values
+_MOST_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What the columns of a file are."""
+
+    label: str  # as the label is called: its column, the column that several are made into
+    texts: tuple[str, ...]  # what the teacher reads
+    id: str | None = None  # None: rows are named by their number
+    labels: tuple[str, ...] = ()  # where the label comes from; several make sets; none: no gold
+    are_flags: bool = False  # several, each of which says yes or no to the class of its name
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])  # path -> why
+    # A row's split is drawn by all its columns but these; None: by its texts alone.
+    undrawn: frozenset[str] | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """placeholder -> path, for what the teacher reads: `Customer's text` is
+        `{Customer_s_text}`."""
+        found: dict[str, str] = {}
+        for column in self.texts:
+            name = plain = re.sub(r"\W+", "_", column).strip("_") or "text"
+            if not is_name(name):  # it begins with a digit
+                name = plain = f"_{plain}"
+            for number in count(2):
+                if name not in found:
+                    break
+                name = f"{plain}_{number}"
+            found[name] = column
+        return found
+
+    @property
+    def name(self) -> str:
+        """What a prompt calls the label: `topic` of `meta.topic`."""
+        return self.label.rsplit(".", 1)[-1] if len(self.labels) == 1 else self.label
+
+    @property
+    def gold(self) -> str | None:
+        """Where a row of the splits has its label."""
+        return None if not self.labels else self.label
+
+    def has(self, row: RawRow, path: str) -> bool:
+        """Whether a row has something at a path, be it null."""
+        try:
+            getter(path)(row)
+        except (LookupError, TypeError):
+            return False
+        return True
+
+    def text_of(self, row: RawRow) -> str:
+        """All that the teacher reads of a row."""
+        return "\n".join(_text(cell(path)(row)) for path in self.texts)
+
+    def drawn_by(self, row: RawRow) -> str:
+        """What a row's split is drawn by: with what numbers or names it, in the file's order."""
+        if self.undrawn is None:
+            return self.text_of(row)
+        return "\n".join(_text(row[name]) for name in row if name not in self.undrawn)
+
+    def label_of(self, row: RawRow) -> object:
+        """A row's label as the file has it; None where it has none."""
+        if len(self.labels) < 2:
+            return cell(self.labels[0])(row) if self.labels else None
+        said = {path: _text(cell(path)(row)) for path in self.labels}
+        if not any(said.values()):
+            return None
+        if self.are_flags:
+            return [path for path, text in said.items() if FLAGS[text.casefold()]]
+        return list(dict.fromkeys(filter(None, said.values())))
+
+
+def check_paths(survey: Survey, paths: Iterable[str]) -> None:
+    """Raises DatasetError: a column that somebody names is not there, or cannot be named so."""
+    for path in paths:
+        if _RESERVED.search(path):
+            raise DatasetError(f"{survey.file}: rename the column {path}: no braces")
+        there = path in survey.columns or any(cell(path)(row) is not None for row in survey.first)
+        if not there:
+            has = ", ".join(survey.columns)
+            raise DatasetError(f"{survey.file}: no column {path} (has: {has})")
+
+
+def guess_labels(survey: Survey) -> list[tuple[str, ...]]:
+    """What the label may be, the likeliest first: one for sure, several in doubt, or none.
+
+    Each is a column, or columns of 0 and 1 that are a set's classes.
+    """
+    able = [column for column in survey.columns.values() if _may_be_label(column, survey)]
+    for pattern in (_LABELS, _TOPICS):
+        named = [column.path for column in able if pattern.fullmatch(_last(column.path))]
+        if named:
+            return [(path,) for path in named]
+    flags = tuple(column.path for column in able if _is_flag(column))
+    rest = [(column.path,) for column in able if column.path not in flags]
+    return [flags, *rest] if len(flags) > 1 else [*rest, *((path,) for path in flags)]
+
+
+def _last(path: str) -> str:
+    return path.rsplit(".", 1)[-1]
+
+
+def _may_be_label(column: Column, survey: Survey) -> bool:
+    """Few different values that come again and again; lists; or a number that is called a score."""
+    if not column.filled or _names_rows(column, survey):
+        return False
+    if column.type == "list":
+        return _LABELS.fullmatch(_last(column.path)) is not None or "tag" in column.path.casefold()
+    if column.type in ("number", "integer") and _TOPICS.fullmatch(_last(column.path)):
+        return True
+    if column.values is None or not 2 <= len(column.values) <= _FEW:
+        return _LABELS.fullmatch(_last(column.path)) is not None and not column.is_unique
+    is_named = _LABELS.fullmatch(_last(column.path)) or _TOPICS.fullmatch(_last(column.path))
+    repeats = column.filled >= (1 if is_named else _ROWS_OF_A_VALUE) * len(column.values)
+    return repeats and column.letters <= _LONGEST * column.filled and column.type != "number"
+
+
+def _is_flag(column: Column) -> bool:
+    return column.values is not None and all(text.casefold() in FLAGS for text in column.values)
+
+
+def as_flags(survey: Survey, paths: Sequence[str]) -> bool:
+    """Whether columns say yes or no, each to its own class; False where each holds names.
+
+    Raises DatasetError: some do, and others do not.
+    """
+    flags = [path for path in paths if (found := survey.columns.get(path)) and _is_flag(found)]
+    if flags and len(flags) < len(paths):
+        odd = next(path for path in paths if path not in flags)
+        raise DatasetError(
+            f"{survey.file}: {', '.join(flags)} say yes or no, and {odd} has other values: one "
+            "column with the label, several of 0 and 1, or several of names"
+        )
+    return bool(flags)
+
+
+def guess_id(survey: Survey, taken: Iterable[str]) -> str | None:
+    """The column that names each row once: `id`, else the only one that is called such."""
+    able = [
+        path
+        for path, column in survey.columns.items()
+        if path not in {*taken} and column.is_unique and column.filled == survey.rows
+    ]
+    ids = [path for path in able if path.casefold() == "id"]
+    ids = ids or [path for path in able if _ID.search(path) and not _INDEX.search(path)]
+    return ids[0] if len(ids) == 1 else None
+
+
+def guess_texts(survey: Survey, labels: Sequence[str], row_id: str | None) -> dict[str, str]:
+    """What is not read, unless somebody says so: path -> why."""
+    found: dict[str, str] = {}
+    for path, column in survey.columns.items():
+        if path in (*labels, row_id):
+            continue
+        if not column.filled:
+            found[path] = "empty"
+        elif _ID.search(path) or _names_rows(column, survey):
+            found[path] = "names or numbers rows"
+    return found
+
+
+def _names_rows(column: Column, survey: Survey) -> bool:
+    """Whether a column names or numbers rows, by its name or by what is in it."""
+    if _ID.search(column.path):
+        return True
+    if not column.is_unique or column.filled < _ENOUGH_ROWS or column.spaced:
+        return False
+    samples = [_text(cell(column.path)(row)) for row in survey.first]
+    return column.type in ("integer", "text") and all(map(_CODE.fullmatch, samples))
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Columns for a message, the first of them where there are many."""
+    more = f" and {len(paths) - _MOST_SHOWN} more" if len(paths) > _MOST_SHOWN else ""
+    return f"{', '.join(paths[:_MOST_SHOWN])}{more}"
+
+
+def _text(value: object) -> str:
+    return text_of(value).strip()

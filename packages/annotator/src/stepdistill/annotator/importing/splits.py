@@ -1,0 +1,179 @@
+"""The rows of a file in three splits: which row goes where, and how sure one may be by it.
+
+A row's split depends on its texts alone, and rows that say the same share the first one's, so that
+none is trained on and tested on, and rows that are added later move hardly any others. Where that
+chance is unfair to a label, as it is to rare ones, the next rows in its order are moved until it is
+within what chance usually does.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from math import ceil, floor, sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+from stepdistill.annotator.importing.columns import Columns
+from stepdistill.annotator.importing.label_column import LabelColumn
+from stepdistill.annotator.importing.survey import Survey
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import RawRow, json_line, read_file
+from stepdistill.common.intervals import wilson
+from stepdistill.common.kinds.multi import list_text
+from stepdistill.common.uniform import uniform_of
+
+SPLITS = ("train", "valid", "test")
+_SEED = 1  # of the splits; fixed, so that the same file always makes the same splits
+# Rows with a label that valid and test want each, where a file has few of them: an accuracy is
+# known to about 6 percent points either way by so many.
+_WANTED = 250
+_LEAST_OF_LABEL = 3  # texts that a label has to have to be in each split
+_USUALLY_RIGHT = 0.8  # of a student's answers, to say what interval a split allows
+
+
+class Text(NamedTuple):
+    """What rows that say the same have in common."""
+
+    uniform: float
+    label: str  # of the first that has one; "": of none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """Which text goes to which split."""
+
+    split_of: Mapping[bytes, str]  # a text's digest -> its split
+    repeated: int  # rows that say what an earlier one says
+
+    def split(self, columns: Columns, row: RawRow) -> str:
+        """The split of a row of the file that was divided."""
+        return self.split_of[_digest(columns.text_of(row))]
+
+
+def divide(
+    survey: Survey, columns: Columns, labels: LabelColumn, shares: Mapping[str, float]
+) -> Division:
+    """One pass over the file, to see all its texts. shares: of the rows in valid and test.
+
+    Rows without a label go to train, where the teacher labels them, as long as others have one.
+    """
+    texts: dict[bytes, Text] = {}
+    n_labelled = 0
+    for row in read_file(survey.file):
+        digest, label = _digest(columns.text_of(row)), label_text(columns, row)
+        n_labelled += bool(label)
+        known = texts.get(digest)
+        if known is None or (label and not known.label):
+            texts[digest] = Text(uniform_of(_SEED, columns.drawn_by(row).encode()), label)
+    groups = defaultdict[str, list[tuple[float, bytes]]](list)
+    unlabelled: list[bytes] = []
+    stratum = cache(labels.stratum)
+    for digest, text in texts.items():
+        if n_labelled and not text.label:
+            unlabelled.append(digest)
+        else:
+            groups[stratum(text.label)].append((text.uniform, digest))
+    wide = _shares_of_labelled(shares, n_labelled, survey.rows) if n_labelled else shares
+    split_of = dict.fromkeys(unlabelled, SPLITS[0])
+    # One of each label in a split is too much where there are nearly as many labels as rows.
+    room = {split: share * len(texts) / 2 for split, share in wide.items()}
+    each_has_one = {
+        split: sum(len(group) >= _LEAST_OF_LABEL for group in groups.values()) <= most
+        for split, most in room.items()
+    }
+    for group in groups.values():
+        split_of |= _split_group(sorted(group), wide, each_has_one)
+    return Division(split_of=split_of, repeated=survey.rows - len(texts))
+
+
+def _shares_of_labelled(
+    shares: Mapping[str, float], n_labelled: int, n_rows: int
+) -> dict[str, float]:
+    """Shares of the rows with a label. Where these are few, valid and test get them first: train
+    needs none, as its labels are the teacher's."""
+    wanted = {
+        split: max(share * n_labelled, min(share * n_rows, _WANTED))
+        for split, share in shares.items()
+    }
+    too_many = max(1.0, sum(wanted.values()) / n_labelled)
+    # As they were given where nothing is missing: a share is not to change by rounding.
+    return {
+        split: shares[split] if n_labelled == n_rows else n / n_labelled / too_many
+        for split, n in wanted.items()
+    }
+
+
+def _split_group(
+    group: list[tuple[float, bytes]],
+    shares: Mapping[str, float],
+    each_has_one: Mapping[str, bool],
+) -> Iterator[tuple[bytes, str]]:
+    """The split of each text of one label; group: in the order of their uniform numbers."""
+    taken, below = 0, 0.0
+    for split in SPLITS[1:]:
+        below += shares[split]
+        drawn = sum(uniform < below for uniform, _ in group[taken:])
+        n = _fair(drawn, len(group), shares[split], each_has_one[split])
+        for _, digest in group[taken : taken + n]:
+            yield digest, split
+        taken += min(n, len(group) - taken)
+    for _, digest in group[taken:]:
+        yield digest, SPLITS[0]
+
+
+def _fair(drawn: int, n: int, share: float, has_one: bool) -> int:
+    """How many of n texts of a label a split gets: as drawn, within a standard deviation."""
+    due, spread = share * n, sqrt(n * share * (1 - share))
+    least = max(floor(due - spread), int(has_one and share > 0 and n >= _LEAST_OF_LABEL))
+    return min(max(drawn, least), ceil(due + spread))
+
+
+def label_text(columns: Columns, row: RawRow) -> str:
+    """A row's label as text; "" where it has none."""
+    return list_text(columns.label_of(row)).strip()
+
+
+def write_splits(
+    survey: Survey, columns: Columns, division: Division, folder: Path
+) -> dict[str, Counter[str]]:
+    """Write `SPLIT.jsonl` of each split, which must not be there; how often each label is in it.
+
+    Raises DatasetError.
+    """
+    paths = {split: folder / f"{split}.jsonl" for split in SPLITS}
+    existing = [str(path) for path in paths.values() if path.exists()]
+    if existing:
+        raise DatasetError(f"{', '.join(existing)}: there already: take another --data-out")
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {split: Counter[str]() for split in SPLITS}
+    # Renamed in the end: a file that is damaged half-way leaves no split behind.
+    parts = {split: path.with_suffix(".part") for split, path in paths.items()}
+    with ExitStack() as stack:
+        files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
+        for row in read_file(survey.file):
+            split = division.split(columns, row)
+            counts[split][label_text(columns, row)] += 1
+            files[split].write(json_line(_whole(survey, columns, row)))
+    for split, part in parts.items():
+        part.replace(paths[split])
+    return counts
+
+
+def _whole(survey: Survey, columns: Columns, row: RawRow) -> RawRow:
+    """A row with null for what it leaves out, and with the set that several columns make."""
+    used = (*columns.texts, *columns.labels, *([columns.id] if columns.id else []))
+    missing = {path: None for path in used if not columns.has(row, path)}
+    made = {columns.label: columns.label_of(row)} if len(columns.labels) > 1 else {}
+    return {**row, **missing, **made} if missing or made else row
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def interval(n: int) -> tuple[float, float]:
+    """Where the accuracy of a student lies that is right in four of five of n rows: 95 %."""
+    return wilson(round(_USUALLY_RIGHT * n), n)
