@@ -1,11 +1,20 @@
-"""A tiny folder in the original's layout, and the task that its answers belong to."""
+"""A tiny folder in the original's layout, and the task that its answers belong to; and what is made
+of a file of one's own, step by step."""
 
 import gzip
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml
+
+from stepdistill.annotator.importing.columns import Columns, find_columns
+from stepdistill.annotator.importing.label_column import LabelColumn, read_labels
+from stepdistill.annotator.importing.splits import divide, write_splits
+from stepdistill.annotator.importing.survey import survey_file
+from stepdistill.common.task import LabelKind
 
 TASK_YAML = """\
 task: sums
@@ -82,3 +91,22 @@ def own_prompts(folder: Path) -> Path:
     (folder / "sums" / "task.yaml").write_text(TASK_YAML)
     (folder / "sums" / "templates.yaml").write_text("templates: [{id: own, user: '{problem}'}]")
     return folder
+
+
+def columns_of(file: Path, label: str = "kind", texts: Sequence[str] = ()) -> Columns:
+    return find_columns(survey_file(file), (label,), texts)
+
+
+def labels_of(file: Path, label: str = "kind", kind: LabelKind | None = None) -> LabelColumn:
+    survey = survey_file(file)
+    return read_labels(survey, find_columns(survey, (label,)), kind)[0]
+
+
+def split_file(
+    file: Path, folder: Path, shares: Mapping[str, float], label: str = "kind"
+) -> dict[str, Counter[str]]:
+    """Its rows in three files; how often each label is in them."""
+    survey = survey_file(file)
+    columns = find_columns(survey, (label,))
+    labels, _ = read_labels(survey, columns)
+    return write_splits(survey, columns, divide(survey, columns, labels, shares), folder)

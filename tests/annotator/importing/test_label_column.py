@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from stepdistill.annotator.importing.label_column import label_column
 from stepdistill.common.errors import DatasetError
+from tests.annotator.importing.made import labels_of
 
 
 def made(folder: Path, values: list[Any]) -> Path:
@@ -37,14 +37,14 @@ def made(folder: Path, values: list[Any]) -> Path:
 def test_the_kind_is_guessed_from_the_values(
     tmp_path: Path, values: list[Any], kind: str, why: str
 ) -> None:
-    found = label_column(made(tmp_path, values), "kind")
+    found = labels_of(made(tmp_path, values), "kind")
 
     assert found.label.kind == kind
     assert found.why.startswith(why)
 
 
 def test_the_names_of_sets_are_classes(tmp_path: Path) -> None:
-    found = label_column(made(tmp_path, [["a, b", "c"], ["c"], [], None]), "kind")
+    found = labels_of(made(tmp_path, [["a, b", "c"], ["c"], [], None]), "kind")
 
     assert {name: each.gold for name, each in found.label.classes.items()} == {
         "c": ["c"],
@@ -54,17 +54,17 @@ def test_the_names_of_sets_are_classes(tmp_path: Path) -> None:
 
 
 def test_a_scale_is_taken_where_both_of_its_ends_are_reached(tmp_path: Path) -> None:
-    stars = label_column(made(tmp_path, [1, 5, 2.5]), "kind").label
-    prices = label_column(made(tmp_path, [12.5, 1000]), "kind").label
+    stars = labels_of(made(tmp_path, [1, 5, 2.5]), "kind").label
+    prices = labels_of(made(tmp_path, [12.5, 1000]), "kind").label
 
     assert (stars.minimum, stars.maximum, stars.tolerance) == (1, 5, 0.4)
     assert (prices.minimum, prices.maximum, prices.tolerance) == (None, None, 100)
 
 
 def test_a_kind_may_be_said(tmp_path: Path) -> None:
-    stars = label_column(made(tmp_path, [1, 2, 5]), "kind", "number")
-    alone = label_column(made(tmp_path, ["joy", "anger"]), "kind", "multi")
-    words = label_column(made(tmp_path, ["joy", "anger"]), "kind", "text")
+    stars = labels_of(made(tmp_path, [1, 2, 5]), "kind", "number")
+    alone = labels_of(made(tmp_path, ["joy", "anger"]), "kind", "multi")
+    words = labels_of(made(tmp_path, ["joy", "anger"]), "kind", "text")
 
     assert (stars.label.kind, stars.label.maximum) == ("number", 5)
     assert list(alone.label.classes) == ["joy", "anger"]
@@ -73,8 +73,8 @@ def test_a_kind_may_be_said(tmp_path: Path) -> None:
 
 def test_values_that_are_not_of_the_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="`joy` is not a number"):
-        label_column(made(tmp_path, ["joy", "2"]), "kind", "number")
+        labels_of(made(tmp_path, ["joy", "2"]), "kind", "number")
     with pytest.raises(DatasetError, match=r"`fear` \(2 rows\): cannot be read as a label"):
-        label_column(made(tmp_path, [["joy", "anger"], ["joy"], "fear", "fear"]), "kind", "multi")
+        labels_of(made(tmp_path, [["joy", "anger"], ["joy"], "fear", "fear"]), "kind", "multi")
     with pytest.raises(DatasetError, match="260 different names"):
-        label_column(made(tmp_path, [f"name {i}" for i in range(260)]), "kind", "classes")
+        labels_of(made(tmp_path, [f"name {i}" for i in range(260)]), "kind", "classes")

@@ -9,19 +9,15 @@ import pytest
 
 from stepdistill.annotator.dataset.rows import read_rows
 from stepdistill.annotator.dataset.sources import open_source
-from stepdistill.annotator.importing.label_column import MAX_CLASSES, label_column
-from stepdistill.annotator.importing.new_task import (
-    SPLITS,
-    Columns,
-    find_columns,
-    write_splits,
-    write_task,
-)
+from stepdistill.annotator.importing.label_column import MAX_CLASSES
+from stepdistill.annotator.importing.new_task import write_task
+from stepdistill.annotator.importing.splits import SPLITS
 from stepdistill.annotator.prompt.check import check_prompts
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.common.errors import DatasetError, PromptError
 from stepdistill.common.task import LabelSpec
+from tests.annotator.importing.made import columns_of, labels_of, split_file
 
 SHARES = {"valid": 0.2, "test": 0.2}
 Lines = list[tuple[str, str, str]]
@@ -38,7 +34,7 @@ def lines(n: int, labels: int = 2) -> Lines:
 
 
 def label_of(file: Path) -> LabelSpec:
-    return label_column(file, "kind").label
+    return labels_of(file).label
 
 
 def ids(folder: Path) -> dict[str, list[str]]:
@@ -54,7 +50,7 @@ def ids(folder: Path) -> dict[str, list[str]]:
 def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
     header = ("id", "Customer's text (raw)", "kind")
     file = made(tmp_path / "rows.csv", lines(20), header)
-    columns = find_columns(file, "kind", (), None)
+    columns = columns_of(file)
     write_task(tmp_path / "prompts" / "own", file, columns, label_of(file))
     task, templates = (
         load_task(tmp_path / "prompts", "own"),
@@ -74,21 +70,17 @@ def test_the_folder_holds_a_task_that_is_ready_to_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("labels", "kind"), [(MAX_CLASSES, "classes"), (MAX_CLASSES + 1, "text")])
 def test_too_many_labels_are_no_closed_set(tmp_path: Path, labels: int, kind: str) -> None:
     file = made(tmp_path / "rows.csv", lines(4 * labels, labels))
-    columns = find_columns(file, "kind", ("text",), None)
+    columns = columns_of(file, texts=("text",))
     write_task(tmp_path / "own", file, columns, label_of(file))
     assert load_task(tmp_path, "own").label.kind == kind
 
 
-@pytest.mark.parametrize("left_out", [(), ("id",)])  # a number of each row parts no equal texts
-def test_rows_that_say_the_same_share_a_split_and_new_rows_move_none(
-    tmp_path: Path, left_out: tuple[str, ...]
-) -> None:
-    columns = Columns(label="kind", texts=("text",), id="id", left_out=left_out)
+def test_rows_that_say_the_same_share_a_split_and_new_rows_move_none(tmp_path: Path) -> None:
     few = made(tmp_path / "few.csv", lines(100))
-    write_splits(few, columns, tmp_path / "few", SHARES)
+    split_file(few, tmp_path / "few", SHARES)
     copies = [(f"copy of {name}", text, kind) for name, text, kind in lines(100)]
     many = made(tmp_path / "many.csv", lines(200) + copies)
-    write_splits(many, columns, tmp_path / "many", SHARES)
+    split_file(many, tmp_path / "many", SHARES)
     before, after = ids(tmp_path / "few"), ids(tmp_path / "many")
     for split in SPLITS:
         assert 10 <= len(before[split]) <= 80
@@ -97,21 +89,20 @@ def test_rows_that_say_the_same_share_a_split_and_new_rows_move_none(
 
 
 def test_a_row_without_a_label_goes_to_train(tmp_path: Path) -> None:
-    columns = Columns(label="kind", texts=("text",), id="id")
-    file = made(tmp_path / "rows.csv", [(f"r{i}", f"word {i}", "") for i in range(50)])
-    counts = write_splits(file, columns, tmp_path / "data", SHARES)
+    unlabelled = [(f"r{i}", f"word {i}", "") for i in range(50)]
+    file = made(tmp_path / "rows.csv", lines(50) + unlabelled)
+    counts = split_file(file, tmp_path / "data", SHARES)
     assert counts["train"][""] == 50
     with pytest.raises(DatasetError, match="there already"):
-        write_splits(file, columns, tmp_path / "data", SHARES)
+        split_file(file, tmp_path / "data", SHARES)
 
 
 def test_a_label_of_zero_is_a_label(tmp_path: Path) -> None:
-    columns = Columns(label="kind", texts=("text",), id="id")
     file = tmp_path / "rows.jsonl"
     rows = [{"id": f"r{i}", "text": f"word {i}", "kind": i % 2} for i in range(100)]
     file.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    assert label_column(file, "kind").counts == {"0": 50, "1": 50}
-    counts = write_splits(file, columns, tmp_path / "data", SHARES)
+    assert labels_of(file).counts == {"0": 50, "1": 50}
+    counts = split_file(file, tmp_path / "data", SHARES)
     assert sum(each["0"] for each in counts.values()) == 50
     assert counts["valid"]["0"] and counts["test"]["0"]
 
@@ -129,12 +120,12 @@ def test_a_wrong_column_is_named(
 ) -> None:
     file = made(tmp_path / "rows.csv", lines(4))
     with pytest.raises(DatasetError, match=message):
-        find_columns(file, label, texts, None)
+        columns_of(file, label, texts)
 
 
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     file = made(tmp_path / "rows.csv", lines(4))
-    columns = find_columns(file, "kind", (), None)
+    columns = columns_of(file)
     label = label_of(file)
     write_task(tmp_path / "own", file, columns, label)
     with pytest.raises(PromptError, match="is there already"):
@@ -144,22 +135,22 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
 def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
     file = made(tmp_path / "rows.csv", [("r1", "words", "")])
     with pytest.raises(DatasetError, match="column kind is empty"):
-        label_column(file, "kind")
+        labels_of(file)
 
 
 def test_columns_keep_their_names_and_ids_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     head = ["Unnamed: 0", "ticketId", "Message", "a b", "a_b", "2nd", "row_uuid", "kind"]
     file.write_text(",".join(head) + "\n" + ",".join(["1"] * len(head)) + "\n", encoding="utf-8")
-    columns = find_columns(file, "kind", (), None)
-    assert columns.left_out == ("Unnamed: 0", "ticketId", "row_uuid")
+    columns = columns_of(file)
+    assert tuple(columns.left_out) == ("Unnamed: 0", "ticketId", "row_uuid")
     assert columns.fields == {"Message": "Message", "a_b": "a b", "a_b_2": "a_b", "_2nd": "2nd"}
-    assert find_columns(file, "kind", ("ticketId",), None).texts == ("ticketId",)
+    assert columns_of(file, texts=("ticketId",)).texts == ("ticketId",)
 
 
 def test_names_stand_one_a_line_and_quoted(tmp_path: Path) -> None:
     file = made(tmp_path / "rows.csv", lines(20))
-    columns = find_columns(file, "kind", (), None)
+    columns = columns_of(file)
     write_task(tmp_path / "own", file, columns, label_of(file))
     for template in load_templates(tmp_path, "own").values():
         assert '\n"kind 0"\n"kind 1"\n' in template.user
@@ -170,8 +161,8 @@ def test_names_stand_one_a_line_and_quoted(tmp_path: Path) -> None:
 def test_columns_of_nearly_one_name_are_two_placeholders(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(",Text,text,text,kind\n0,a,b,c,x\n1,d,e,f,y\n", encoding="utf-8")
-    columns = find_columns(file, "kind", (), None)
-    assert columns.left_out == ("Unnamed: 0",)
+    columns = columns_of(file)
+    assert tuple(columns.left_out) == ("Unnamed: 0",)
     assert columns.fields == {"Text": "Text", "text": "text", "text_2": "text_2"}
     write_task(tmp_path / "own", file, columns, label_of(file))
     template = load_templates(tmp_path, "own")["structured"]
@@ -182,7 +173,7 @@ def test_columns_of_nearly_one_name_are_two_placeholders(tmp_path: Path) -> None
 def test_a_column_may_be_called_as_a_path(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("content.text,choices[0],kind\na,b,x\nc,d,y\n", encoding="utf-8")
-    columns = find_columns(file, "kind", (), None)
+    columns = columns_of(file)
     write_task(tmp_path / "own", file, columns, label_of(file))
     task = load_task(tmp_path, "own")
     rows = read_rows(task, open_source(task, str(file), "train"), "train", None)
@@ -198,10 +189,10 @@ def test_whole_fractions_are_the_integers_that_they_were(tmp_path: Path) -> None
     file.write_text(
         "text,kind\n" + "".join(f"word {n},{v}\n" for n, v in enumerate(values)), encoding="utf-8"
     )
-    labels = label_column(file, "kind")
+    labels = labels_of(file)
     assert labels.counts == {"1": 10, "0": 10, "2": 5}
-    columns = find_columns(file, "kind", (), None)
-    written = write_splits(file, columns, tmp_path / "data", SHARES)
+    columns = columns_of(file)
+    written = split_file(file, tmp_path / "data", SHARES)
     counted = [labels.by_label(each) for each in written.values()]
     assert sum(each["1"] for each in counted) == 10
     assert sum(each[""] for each in counted) == 5
@@ -215,7 +206,7 @@ def test_names_of_versions_stay_what_they_are(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     lines = "".join(f"word {n},{('1.0', '1.1', '2.0', 'beta')[n % 4]}\n" for n in range(40))
     file.write_text(f"text,kind\n{lines}", encoding="utf-8")
-    labels = label_column(file, "kind")
+    labels = labels_of(file)
     assert set(labels.counts) == {"1.0", "1.1", "2.0", "beta"}
     assert labels.by_label({"1.0": 3, "": 1}) == {"1.0": 3, "": 1}
 
@@ -226,7 +217,6 @@ def test_rows_keep_integers_whole_on_their_way_into_splits(tmp_path: Path) -> No
     file.write_text(
         "".join(f'{{"id": {big + n}, "text": "word {n}", "kind": "k"}}\n' for n in range(5))
     )
-    columns = Columns(label="kind", texts=("text",), id="id")
-    write_splits(file, columns, tmp_path / "data", {"valid": 0.0, "test": 0.0})
+    split_file(file, tmp_path / "data", {"valid": 0.0, "test": 0.0})
     written = (tmp_path / "data" / "train.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in written] == [big + n for n in range(5)]

@@ -5,19 +5,18 @@ from pathlib import Path
 import orjson
 import pytest
 
-from stepdistill.annotator.importing.new_task import SPLITS, Columns, write_splits
 from stepdistill.annotator.importing.origin import Origin, note_of, read_origin
+from stepdistill.annotator.importing.splits import SPLITS
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import read_file
-
-COLUMNS = Columns(label="kind", texts=("text",), id=None)
+from tests.annotator.importing.made import split_file
 
 
 def made(folder: Path) -> tuple[Path, Origin]:
     file = folder / "rows.csv"
     lines = [f"words of {n},{['a', 'b', ''][n % 3]}\n" for n in range(90)]
     file.write_text("text,kind\n" + "".join(lines))
-    write_splits(file, COLUMNS, folder / "data", {"valid": 0.2, "test": 0.2})
+    split_file(file, folder / "data", {"valid": 0.2, "test": 0.2})
     origin = read_origin(folder / "data")
     assert origin is not None
     return file, origin

@@ -1,87 +1,106 @@
 """`annotate new`."""
 
-from collections import Counter
+import sys
+from dataclasses import replace
 
-from rich.table import Table
-
+from stepdistill.annotator.commands.new_view import found_json, show_found, show_made
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import open_source
-from stepdistill.annotator.importing.label_column import LabelColumn, label_column
-from stepdistill.annotator.importing.new_task import (
-    SPLITS,
-    check_names,
-    find_columns,
-    write_splits,
-    write_task,
-)
+from stepdistill.annotator.importing.found import Found, NoLabelError, choose_label, find
+from stepdistill.annotator.importing.new_task import check_names, write_task
+from stepdistill.annotator.importing.splits import divide, write_splits
+from stepdistill.annotator.importing.survey import Survey, survey_file
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.row_file import remarks_on
 
-_LABELS_SHOWN = 20
-
 
 def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     """Make a task of a file of your own: its folder of prompts, and train, valid and test.
 
-    Rows that say the same share a split. Rows without a label go to train: the teacher labels them.
+    Shows what the file holds and what it is taken for; on a terminal it asks where that is not
+    sure. Rows that say the same share a split. Rows without a label go to train, where the teacher
+    labels them; where few have one, valid and test get these first.
 
     Examples:
 
-        annotate new tickets tickets.csv --label team --text subject --text message
+        annotate new tickets tickets.csv
+
+        annotate new tickets tickets.xlsx --label team --text subject --text message
+
+        annotate new mails mails.jsonl --labels complaint,praise,question --text content.body
     """
-    task, folder, data = settings.task, settings.prompts / settings.task, settings.data_out
-    columns = find_columns(settings.file, settings.label, settings.text, settings.id)
-    labels = label_column(settings.file, settings.label, settings.kind)
+    folder = settings.prompts / settings.task
     if folder.exists():
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
-    check_names(settings.file, columns, labels.label)
     output = ConsoleOutput(quiet=console.is_quiet)
     for remark in remarks_on(settings.file):
         output.say(f"{settings.file}: {remark}")
-    shares = {"valid": settings.valid, "test": settings.test}
-    written = write_splits(settings.file, columns, data, shares)
-    counts = {split: labels.by_label(rows) for split, rows in written.items()}
-    write_task(folder, settings.file, columns, labels.label, data)
-    made = load_task(settings.prompts, task)
-    for line in row_remarks(made, open_source(made, str(settings.file), "train"), "train", None):
+    survey = survey_file(settings.file)
+    found = find(_settled(settings, survey, output, console), survey)
+    if not console.as_json:
+        show_found(output, found)
+    check_names(settings.file, found.columns, found.labels.label)
+    division = divide(
+        survey, found.columns, found.labels, {"valid": settings.valid, "test": settings.test}
+    )
+    written = write_splits(survey, found.columns, division, settings.data_out)
+    counts = {split: found.labels.by_label(rows) for split, rows in written.items()}
+    write_task(folder, settings.file, found.columns, found.labels.label, settings.data_out)
+    remarks = [*found.remarks, *_of_rows(settings, found)]
+    for line in remarks:
         output.warn(line)
     if console.as_json:
-        kind = labels.label.kind
-        output.json({"task": task, "splits": counts, "classes": kind == "classes", "kind": kind})
-        return
-    output.table(_table(labels, counts))
-    output.show(f"Labels   {_described(labels)}")
-    read = ", ".join(f"{column} {{{name}}}" for name, column in columns.fields.items())
-    left_out = ", ".join(columns.left_out)
-    ids = f"; left out as ids: {left_out} (--text takes one in)" if left_out else ""
-    output.show(f"Columns  {read}{ids}")
-    output.show(f"Prompts  {folder}/ (task.yaml, templates.yaml: make the words yours)")
-    output.show(f"Rows     {data}/ ({', '.join(f'{split}.jsonl' for split in SPLITS)})")
-    output.show(f"Next     annotate prompts check {task}")
+        output.json(found_json(settings, found, counts, remarks, division.repeated))
+    else:
+        show_made(output, settings, found, counts, division.repeated)
 
 
-def _described(labels: LabelColumn) -> str:
-    """The kind that was guessed, from what, and how to have another."""
-    spec = labels.label
-    words = f"{spec.kind}: {labels.why}"
-    if spec.tolerance is not None:
-        low, high = spec.minimum, spec.maximum
-        bounds = "no bounds" if low is None or high is None else f"bounds {low:g} and {high:g}"
-        words += f"; {bounds}, right within {spec.tolerance:g}"
-    return f"{words} (--kind for another, task.yaml for the rest)"
+def _of_rows(settings: NewSettings, found: Found) -> list[str]:
+    """What is odd about the rows, as a run would say it of them."""
+    task = load_task(settings.prompts, settings.task)
+    if len(found.columns.labels) > 1:  # the file itself does not have the column of sets
+        task = task.model_copy(update={"gold": None})
+    return row_remarks(task, open_source(task, str(settings.file), "train"), "train", None)
 
 
-def _table(labels: LabelColumn, counts: dict[str, Counter[str]]) -> Table:
-    table = Table("label", box=None, pad_edge=False)
-    for split in SPLITS:
-        table.add_column(split, justify="right")
-    for value in list(labels.counts)[:_LABELS_SHOWN]:
-        table.add_row(value, *(f"{counts[split][value]:,}" for split in SPLITS))
-    if labels.unlabelled:
-        table.add_row("(none)", *(f"{counts[split]['']:,}" for split in SPLITS))
-    table.add_row("all", *(f"{counts[split].total():,}" for split in SPLITS))
-    return table
+def _settled(
+    settings: NewSettings, survey: Survey, output: ConsoleOutput, console: JsonSettings
+) -> NewSettings:
+    """The settings with what is the label; asked for where that is not sure. Raises NoLabelError:
+    it is not, and nobody is there to ask."""
+    try:
+        return choose_label(settings, survey)
+    except NoLabelError as error:
+        if settings.yes or console.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        show_found(output, survey)
+        return _asked(settings, survey, error)
+
+
+def _asked(settings: NewSettings, survey: Survey, error: NoLabelError) -> NewSettings:
+    """The settings by what a person answers. Raises NoLabelError: nothing."""
+    candidates = [",".join(paths) for paths in error.candidates]
+    likeliest = f" [{candidates[0]}]" if candidates else ""
+    sys.stderr.write(
+        "Which column is the label? Several, with commas, make sets of labels. If the file has\n"
+        "none: the names to choose from, as a,b,c, or - for free text.\n"
+    )
+    while True:
+        sys.stderr.write(f"Label{likeliest}: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        words = [word.strip() for word in line.split(",") if word.strip()]
+        words = words or (candidates[0].split(",") if candidates and line else [])
+        if not line:
+            raise error
+        if words == ["-"]:
+            return replace(settings, unlabelled=True)
+        if words and all(word in survey.columns for word in words):
+            return replace(settings, label=tuple(words))
+        if len(words) > 1 and not any(word in survey.columns for word in words):
+            return replace(settings, labels=tuple(dict.fromkeys(words)))
+        sys.stderr.write(f"Columns are {', '.join(survey.columns)}; names are at least two.\n")

@@ -40,7 +40,10 @@ def draw_sample(
 
     n_gold, n_rows = sum(1 for _ in with_gold()), sum(1 for _ in source.rows())
     if not n_gold:
-        raise DatasetError(f"{source.name}: no row has a gold label, so nothing can be judged")
+        raise DatasetError(
+            f"{source.name}: no row has a gold label, so nothing can be judged: take another "
+            "--split, or label some rows"
+        )
     if size is None:
         return RowSample(source=source, n=n_gold, without_gold=n_rows - n_gold)
     n = min(n_gold, size if isinstance(size, int) else max(1, round(size * n_gold)))

@@ -6,8 +6,9 @@ no guess: it is asked for, or refused with the candidates.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass, field, replace
+from itertools import chain, count, pairwise
+from typing import Self
 
 from stepdistill.annotator.dataset.rows import getter
 from stepdistill.annotator.importing.survey import FLAGS, Column, Survey, cell
@@ -22,11 +23,13 @@ _ID = re.compile(
     r"(?:^|[_ -])(?i:id|uid|uuid|guid|index|idx)$|[a-z]I[dD]$|^Unnamed: \d+$|^__index_level_\d+__$"
 )
 _INDEX = re.compile(r"(?i:index|idx)$|^Unnamed: \d+$|^__index_level_\d+__$")
-# `T-1001`, `9f86d081-884c-4d65-9a2f-ea0c55ad015a`, `42`: names, and nothing to judge by.
-_CODE = re.compile(r"[A-Za-z]{0,8}[-_#]?\d+|[0-9a-fA-F]{8}[0-9a-fA-F-]{8,}")
+# `T-1001`, `9f86d081-884c-4d65-9a2f-ea0c55ad015a`, `4711001`: names, and nothing to judge by.
+_CODE = re.compile(r"[A-Za-z]{1,8}[-_#]?\d+|[0-9a-fA-F]{8}[0-9a-fA-F-]{8,}|\d{6,}")
 # How columns of labels are called wherever rows come from, and how they are called after what the
 # label says; the first of these that a file has is its label.
-_LABELS = re.compile(r"(?i)(?:gold|true|target|final|human)?[_ -]?(?:labels?|class(?:es)?)|target|y")
+_LABELS = re.compile(
+    r"(?i)(?:gold|true|target|final|human)?[_ -]?(?:labels?|class(?:es)?)|target|y"
+)
 _TOPICS = re.compile(
     r"(?i)(?:label|class)[_ -]?(?:text|name)|categor(?:y|ies)|sentiment|intent|topic|emotions?|"
     r"rating|stars|score|tags?|answer|verdict|genre|stance|toxic(?:ity)?"
@@ -34,8 +37,9 @@ _TOPICS = re.compile(
 _FEW = 50  # different values that a label has, as a guess
 _ROWS_OF_A_VALUE = 3
 _LONGEST = 40  # characters of a label on the average
-_ENOUGH_ROWS = 10  # to tell an id by its values
+_ENOUGH_ROWS = 10  # to tell by its values what a column is
 _MOST_SHOWN = 6
+_EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,57 @@ class Columns:
             return [path for path, text in said.items() if FLAGS[text.casefold()]]
         return list(dict.fromkeys(filter(None, said.values())))
 
+    def without(self, paths: Sequence[str], why: str) -> Self:
+        """The same with these columns left out, as long as there is something left to read."""
+        texts = tuple(path for path in self.texts if path not in paths)
+        if not texts:
+            return self
+        return replace(self, texts=texts, left_out={**self.left_out, **dict.fromkeys(paths, why)})
+
+
+def find_columns(
+    survey: Survey, labels: Sequence[str], texts: Sequence[str] = (), row_id: str | None = None
+) -> Columns:
+    """What each column is, by those that somebody names. Raises DatasetError.
+
+    labels: none for a file without. texts: empty for all columns but label and those that look like
+    ids, which are no words to judge by. row_id: None to go by names and values.
+    """
+    check_paths(survey, (*labels, *texts, *([row_id] if row_id else [])))
+    # Ids had their own column before others were left out: rows stay in their splits.
+    undrawn = {*labels, row_id or next((name for name in survey.columns if name == "id"), "")}
+    row_id = row_id or guess_id(survey, (*labels, *texts))
+    left_out = {} if texts else guess_left_out(survey, labels, row_id)
+    chosen = tuple(texts) or tuple(
+        path for path in survey.columns if path not in (*labels, row_id, *left_out)
+    )
+    if not chosen:  # nothing else is there to read
+        chosen = tuple(path for path, why in left_out.items() if why != _EMPTY)
+        left_out = {path: why for path, why in left_out.items() if why == _EMPTY}
+    check_paths(survey, chosen)
+    if not chosen or {*labels} & {*chosen}:
+        raise DatasetError(
+            f"{survey.file}: the text's columns must be others than the label's "
+            f"({listed(labels) or 'none is there to read'})"
+        )
+    is_flat = all(path in row for row in survey.first[:1] for path in survey.columns)
+    return Columns(
+        label=labels[0] if len(labels) == 1 else _free_name(survey, labels),
+        labels=tuple(labels),
+        are_flags=len(labels) > 1 and as_flags(survey, labels),
+        texts=chosen,
+        id=row_id,
+        left_out=left_out,
+        undrawn=frozenset(undrawn) if is_flat and not texts else None,
+    )
+
+
+def _free_name(survey: Survey, labels: Sequence[str]) -> str:
+    """What the label is called that is no column of the file."""
+    name = "labels" if labels else "label"
+    names = chain([name], (f"{name}_{number}" for number in count(2)))
+    return next(name for name in names if name not in survey.columns)
+
 
 def check_paths(survey: Survey, paths: Iterable[str]) -> None:
     """Raises DatasetError: a column that somebody names is not there, or cannot be named so."""
@@ -124,11 +179,15 @@ def guess_labels(survey: Survey) -> list[tuple[str, ...]]:
     Each is a column, or columns of 0 and 1 that are a set's classes.
     """
     able = [column for column in survey.columns.values() if _may_be_label(column, survey)]
+    readable = [each.path for each in survey.columns.values() if not _names_rows(each, survey)]
+    if len(readable) < 2:
+        return []  # a label alone is nothing to read
     for pattern in (_LABELS, _TOPICS):
         named = [column.path for column in able if pattern.fullmatch(_last(column.path))]
         if named:
             return [(path,) for path in named]
     flags = tuple(column.path for column in able if _is_flag(column))
+    flags = flags if len(flags) < len(readable) else ()
     rest = [(column.path,) for column in able if column.path not in flags]
     return [flags, *rest] if len(flags) > 1 else [*rest, *((path,) for path in flags)]
 
@@ -138,18 +197,19 @@ def _last(path: str) -> str:
 
 
 def _may_be_label(column: Column, survey: Survey) -> bool:
-    """Few different values that come again and again; lists; or a number that is called a score."""
+    """Few different values that come again and again; lists and scores that are called so."""
     if not column.filled or _names_rows(column, survey):
         return False
+    name = _last(column.path)
+    is_named = (_LABELS.fullmatch(name) or _TOPICS.fullmatch(name)) is not None
     if column.type == "list":
-        return _LABELS.fullmatch(_last(column.path)) is not None or "tag" in column.path.casefold()
-    if column.type in ("number", "integer") and _TOPICS.fullmatch(_last(column.path)):
-        return True
+        return is_named
     if column.values is None or not 2 <= len(column.values) <= _FEW:
-        return _LABELS.fullmatch(_last(column.path)) is not None and not column.is_unique
-    is_named = _LABELS.fullmatch(_last(column.path)) or _TOPICS.fullmatch(_last(column.path))
+        is_score = column.type in ("number", "integer") and is_named
+        return is_score or (_LABELS.fullmatch(name) is not None and not column.is_unique)
     repeats = column.filled >= (1 if is_named else _ROWS_OF_A_VALUE) * len(column.values)
-    return repeats and column.letters <= _LONGEST * column.filled and column.type != "number"
+    is_short = column.letters <= _LONGEST * column.filled
+    return repeats and is_short and (is_named or column.type != "number")
 
 
 def _is_flag(column: Column) -> bool:
@@ -183,16 +243,18 @@ def guess_id(survey: Survey, taken: Iterable[str]) -> str | None:
     return ids[0] if len(ids) == 1 else None
 
 
-def guess_texts(survey: Survey, labels: Sequence[str], row_id: str | None) -> dict[str, str]:
+def guess_left_out(survey: Survey, labels: Sequence[str], row_id: str | None) -> dict[str, str]:
     """What is not read, unless somebody says so: path -> why."""
     found: dict[str, str] = {}
     for path, column in survey.columns.items():
         if path in (*labels, row_id):
             continue
         if not column.filled:
-            found[path] = "empty"
+            found[path] = _EMPTY
         elif _ID.search(path) or _names_rows(column, survey):
             found[path] = "names or numbers rows"
+        elif survey.rows >= _ENOUGH_ROWS and column.is_constant_of(survey.rows):
+            found[path] = "always the same"
     return found
 
 
@@ -203,7 +265,17 @@ def _names_rows(column: Column, survey: Survey) -> bool:
     if not column.is_unique or column.filled < _ENOUGH_ROWS or column.spaced:
         return False
     samples = [_text(cell(column.path)(row)) for row in survey.first]
+    if column.type == "integer" and _counts_up(samples):
+        return True
     return column.type in ("integer", "text") and all(map(_CODE.fullmatch, samples))
+
+
+def _counts_up(samples: Sequence[str]) -> bool:
+    """Whether integers do, as numbers of rows do and hardly anything else."""
+    return all(
+        after.isdecimal() and before.isdecimal() and int(after) - int(before) == 1
+        for before, after in pairwise(samples)
+    )
 
 
 def listed(paths: Sequence[str]) -> str:

@@ -65,6 +65,11 @@ class LabelColumn:
         ranks = {name: rank for rank, name in enumerate(self.label.classes)}  # the rarest is last
         return max(kind.classes_in(gold), key=lambda name: ranks.get(name, -1), default=gold)
 
+    def names_in(self, value: str) -> tuple[str, ...]:
+        """The classes that a value of the column names."""
+        kind = kind_of(self.label)
+        return kind.classes_in(kind.gold(value) or "")
+
     def _fifths(self) -> list[float]:
         return _fifths(tuple(self.counts.items()))
 

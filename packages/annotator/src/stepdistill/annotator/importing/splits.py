@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from stepdistill.annotator.importing.columns import Columns
 from stepdistill.annotator.importing.label_column import LabelColumn
+from stepdistill.annotator.importing.origin import write_origin
 from stepdistill.annotator.importing.survey import Survey
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import RawRow, json_line, read_file
@@ -30,7 +31,7 @@ _SEED = 1  # of the splits; fixed, so that the same file always makes the same s
 # Rows with a label that valid and test want each, where a file has few of them: an accuracy is
 # known to about 6 percent points either way by so many.
 _WANTED = 250
-_LEAST_OF_LABEL = 3  # texts that a label has to have to be in each split
+_ALL = 0.99  # of the rows with a label, but for rounding
 _USUALLY_RIGHT = 0.8  # of a student's answers, to say what interval a split allows
 
 
@@ -78,14 +79,16 @@ def divide(
             groups[stratum(text.label)].append((text.uniform, digest))
     wide = _shares_of_labelled(shares, n_labelled, survey.rows) if n_labelled else shares
     split_of = dict.fromkeys(unlabelled, SPLITS[0])
-    # One of each label in a split is too much where there are nearly as many labels as rows.
-    room = {split: share * len(texts) / 2 for split, share in wide.items()}
-    each_has_one = {
-        split: sum(len(group) >= _LEAST_OF_LABEL for group in groups.values()) <= most
-        for split, most in room.items()
-    }
+    # So many texts make one for each split; train needs none where valid and test get all.
+    enough = len(SPLITS) - (sum(wide.values()) > _ALL)
+    able = sum(len(group) >= enough for group in groups.values())
     for group in groups.values():
-        split_of |= _split_group(sorted(group), wide, each_has_one)
+        # One of each label in a split is too much where there are nearly as many labels as rows.
+        has_one = {
+            split: len(group) >= enough and able <= share * len(texts) / 2
+            for split, share in wide.items()
+        }
+        split_of |= _split_group(sorted(group), wide, has_one)
     return Division(split_of=split_of, repeated=survey.rows - len(texts))
 
 
@@ -109,14 +112,14 @@ def _shares_of_labelled(
 def _split_group(
     group: list[tuple[float, bytes]],
     shares: Mapping[str, float],
-    each_has_one: Mapping[str, bool],
+    has_one: Mapping[str, bool],
 ) -> Iterator[tuple[bytes, str]]:
     """The split of each text of one label; group: in the order of their uniform numbers."""
     taken, below = 0, 0.0
     for split in SPLITS[1:]:
         below += shares[split]
         drawn = sum(uniform < below for uniform, _ in group[taken:])
-        n = _fair(drawn, len(group), shares[split], each_has_one[split])
+        n = _fair(drawn, len(group), shares[split], has_one[split])
         for _, digest in group[taken : taken + n]:
             yield digest, split
         taken += min(n, len(group) - taken)
@@ -127,7 +130,7 @@ def _split_group(
 def _fair(drawn: int, n: int, share: float, has_one: bool) -> int:
     """How many of n texts of a label a split gets: as drawn, within a standard deviation."""
     due, spread = share * n, sqrt(n * share * (1 - share))
-    least = max(floor(due - spread), int(has_one and share > 0 and n >= _LEAST_OF_LABEL))
+    least = max(floor(due - spread), int(has_one and share > 0))
     return min(max(drawn, least), ceil(due + spread))
 
 
@@ -139,9 +142,8 @@ def label_text(columns: Columns, row: RawRow) -> str:
 def write_splits(
     survey: Survey, columns: Columns, division: Division, folder: Path
 ) -> dict[str, Counter[str]]:
-    """Write `SPLIT.jsonl` of each split, which must not be there; how often each label is in it.
-
-    Raises DatasetError.
+    """Write `SPLIT.jsonl` of each split, which must not be there, and where its rows stood; how
+    often each label is in it. Raises DatasetError.
     """
     paths = {split: folder / f"{split}.jsonl" for split in SPLITS}
     existing = [str(path) for path in paths.values() if path.exists()]
@@ -149,6 +151,7 @@ def write_splits(
         raise DatasetError(f"{', '.join(existing)}: there already: take another --data-out")
     folder.mkdir(parents=True, exist_ok=True)
     counts = {split: Counter[str]() for split in SPLITS}
+    split_of_rows: list[str] = []
     # Renamed in the end: a file that is damaged half-way leaves no split behind.
     parts = {split: path.with_suffix(".part") for split, path in paths.items()}
     with ExitStack() as stack:
@@ -156,9 +159,11 @@ def write_splits(
         for row in read_file(survey.file):
             split = division.split(columns, row)
             counts[split][label_text(columns, row)] += 1
+            split_of_rows.append(split)
             files[split].write(json_line(_whole(survey, columns, row)))
     for split, part in parts.items():
         part.replace(paths[split])
+    write_origin(folder, survey.file, paths, split_of_rows)
     return counts
 
 

@@ -66,6 +66,10 @@ class Column:
         """Whether no two rows have the same here."""
         return self.seen is not None and self.filled > 0
 
+    def is_constant_of(self, rows: int) -> bool:
+        """Whether all of so many rows have the same here."""
+        return self.values is not None and len(self.values) == 1 and self.filled == rows
+
     @property
     def type(self) -> str:
         """What its values are, for people: `integer`, `text`; of several, the widest."""
