@@ -103,16 +103,7 @@ def found_json(
         "task": settings.task,
         "file": str(survey.file),
         "rows": survey.rows,
-        "columns": [
-            {
-                "name": path,
-                "type": column.type,
-                "filled": column.filled,
-                "different": None if column.values is None else len(column.values),
-                "role": found.role(path),
-            }
-            for path, column in survey.columns.items()
-        ],
+        "columns": _columns(found),
         "first_rows": [orjson.loads(json_line(row)) for row in survey.first],
         "label": list(columns.labels),
         "id": columns.id,
@@ -131,6 +122,19 @@ def found_json(
         "data": str(settings.data_out),
         "next": next_commands(settings),
     }
+
+
+def _columns(found: Found) -> list[dict[str, object]]:
+    return [
+        {
+            "name": path,
+            "type": column.type,
+            "filled": column.filled,
+            "different": None if column.values is None else len(column.values),
+            "role": found.role(path),
+        }
+        for path, column in found.survey.columns.items()
+    ]
 
 
 def _count(labels: LabelColumn, name: str) -> int:

@@ -11,7 +11,7 @@ from itertools import chain, count, pairwise
 from typing import Self
 
 from stepdistill.annotator.dataset.rows import getter
-from stepdistill.annotator.importing.survey import FLAGS, Column, Survey, cell
+from stepdistill.annotator.importing.survey import FLAGS, FileColumn, Survey, cell
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import RawRow
 from stepdistill.common.kinds.kind import text_of
@@ -196,7 +196,7 @@ def _last(path: str) -> str:
     return path.rsplit(".", 1)[-1]
 
 
-def _may_be_label(column: Column, survey: Survey) -> bool:
+def _may_be_label(column: FileColumn, survey: Survey) -> bool:
     """Few different values that come again and again; lists and scores that are called so."""
     if not column.filled or _names_rows(column, survey):
         return False
@@ -212,7 +212,7 @@ def _may_be_label(column: Column, survey: Survey) -> bool:
     return repeats and is_short and (is_named or column.type != "number")
 
 
-def _is_flag(column: Column) -> bool:
+def _is_flag(column: FileColumn) -> bool:
     return column.values is not None and all(text.casefold() in FLAGS for text in column.values)
 
 
@@ -258,7 +258,7 @@ def guess_left_out(survey: Survey, labels: Sequence[str], row_id: str | None) ->
     return found
 
 
-def _names_rows(column: Column, survey: Survey) -> bool:
+def _names_rows(column: FileColumn, survey: Survey) -> bool:
     """Whether a column names or numbers rows, by its name or by what is in it."""
     if _ID.search(column.path):
         return True

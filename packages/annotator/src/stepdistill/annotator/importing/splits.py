@@ -35,7 +35,7 @@ _ALL = 0.99  # of the rows with a label, but for rounding
 _USUALLY_RIGHT = 0.8  # of a student's answers, to say what interval a split allows
 
 
-class Text(NamedTuple):
+class _SameText(NamedTuple):
     """What rows that say the same have in common."""
 
     uniform: float
@@ -61,14 +61,14 @@ def divide(
 
     Rows without a label go to train, where the teacher labels them, as long as others have one.
     """
-    texts: dict[bytes, Text] = {}
+    texts: dict[bytes, _SameText] = {}
     n_labelled = 0
     for row in read_file(survey.file):
         digest, label = _digest(columns.text_of(row)), label_text(columns, row)
         n_labelled += bool(label)
         known = texts.get(digest)
         if known is None or (label and not known.label):
-            texts[digest] = Text(uniform_of(_SEED, columns.drawn_by(row).encode()), label)
+            texts[digest] = _SameText(uniform_of(_SEED, columns.drawn_by(row).encode()), label)
     groups = defaultdict[str, list[tuple[float, bytes]]](list)
     unlabelled: list[bytes] = []
     stratum = cache(labels.stratum)

@@ -30,7 +30,7 @@ FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "y": True, "x": True
 
 
 @dataclass(slots=True)
-class Column:
+class FileColumn:
     """One column of a file."""
 
     path: str  # its name, `content.text` where it is part of an object
@@ -91,13 +91,13 @@ class Survey:
 
     file: Path
     rows: int
-    columns: dict[str, Column]  # by path, in the file's order
+    columns: dict[str, FileColumn]  # by path, in the file's order
     first: tuple[RawRow, ...]  # rows
 
 
 def survey_file(file: Path) -> Survey:
     """One pass over the file. Raises DatasetError."""
-    columns: dict[str, Column] = {}
+    columns: dict[str, FileColumn] = {}
     first: list[RawRow] = []
     n = 0
     for row in read_file(file):
@@ -107,7 +107,7 @@ def survey_file(file: Path) -> Survey:
         for path, value in cells(row):
             column = columns.get(path)
             if column is None:
-                column = columns[path] = Column(path)
+                column = columns[path] = FileColumn(path)
             column.add(value)
     return Survey(file=file, rows=n, columns=columns, first=tuple(first))
 
