@@ -1,5 +1,6 @@
 """What a file is taken for: its label, id and text, and what would give the label away."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError, DatasetError
 
 Rows = list[dict[str, Any]]
+Make = Callable[[int], object]  # what a column has in a row
 
 
 def written(folder: Path, rows: Rows) -> Path:
@@ -26,11 +28,11 @@ def found_in(folder: Path, rows: Rows, **given: Any) -> Found:
     return find(choose_label(NewSettings(task="t", file=file, **given), survey), survey)
 
 
-def rows_of(n: int = 30, **columns: Any) -> Rows:
+def rows_of(**columns: Make) -> Rows:
     """Rows with a text, and what the columns make of each number."""
     return [
         {"text": f"words about {i}", **{name: make(i) for name, make in columns.items()}}
-        for i in range(n)
+        for i in range(30)
     ]
 
 
@@ -38,38 +40,36 @@ def team(i: int) -> str:
     return ("sales", "help", "press")[i % 3]
 
 
-@pytest.mark.parametrize(
-    ("columns", "label"),
-    [
-        ({"team": team}, ("team",)),
-        ({"label": team, "channel": lambda i: "ab"[i % 2]}, ("label",)),
-        ({"topic": team, "channel": lambda i: "ab"[i % 2]}, ("topic",)),
-        ({"rating": lambda i: i / 7, "channel": lambda i: "ab"[i % 2]}, ("rating",)),
-        ({"label": lambda i: i % 3, "label_text": team}, ("label_text",)),
-        ({"angry": lambda i: i % 2, "rude": lambda i: i % 3 // 2}, ("angry", "rude")),
-        ({"labels": lambda i: ["a", "b"][: i % 3]}, ("labels",)),
-        ({"meta": lambda i: {"label": team(i), "page": i // 2}}, ("meta.label",)),
-    ],
-)
+GUESSED: list[tuple[dict[str, Make], tuple[str, ...]]] = [
+    ({"team": team}, ("team",)),
+    ({"label": team, "channel": lambda i: "ab"[i % 2]}, ("label",)),
+    ({"topic": team, "channel": lambda i: "ab"[i % 2]}, ("topic",)),
+    ({"rating": lambda i: i / 7, "channel": lambda i: "ab"[i % 2]}, ("rating",)),
+    ({"label": lambda i: i % 3, "label_text": team}, ("label_text",)),
+    ({"angry": lambda i: i % 2, "rude": lambda i: i % 3 // 2}, ("angry", "rude")),
+    ({"labels": lambda i: ["a", "b"][: i % 3]}, ("labels",)),
+    ({"meta": lambda i: {"label": team(i), "page": i // 2}}, ("meta.label",)),
+]
+UNSURE: list[tuple[dict[str, Make], str]] = [
+    ({}, "no column looks like a label .has: text."),
+    ({"note": lambda i: f"free words {i}"}, "no column looks like a label .has: text, note."),
+    (
+        {"team": team, "channel": lambda i: "ab"[i % 2]},
+        r"is the label team \(3 different values\) or channel \(2 different values\)\?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("columns", "label"), GUESSED)
 def test_the_label_is_guessed_where_there_is_one(
-    tmp_path: Path, columns: dict[str, Any], label: tuple[str, ...]
+    tmp_path: Path, columns: dict[str, Make], label: tuple[str, ...]
 ) -> None:
     assert found_in(tmp_path, rows_of(**columns)).columns.labels == label
 
 
-@pytest.mark.parametrize(
-    ("columns", "says"),
-    [
-        ({}, "no column looks like a label .has: text."),
-        ({"note": lambda i: f"free words {i}"}, "no column looks like a label .has: text, note."),
-        (
-            {"team": team, "channel": lambda i: "ab"[i % 2]},
-            r"is the label team \(3 different values\) or channel \(2 different values\)\?",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("columns", "says"), UNSURE)
 def test_what_is_not_sure_is_not_guessed(
-    tmp_path: Path, columns: dict[str, Any], says: str
+    tmp_path: Path, columns: dict[str, Make], says: str
 ) -> None:
     with pytest.raises(NoLabelError, match=f"{says}.*--labels a,b,c, or --unlabelled"):
         found_in(tmp_path, rows_of(**columns))

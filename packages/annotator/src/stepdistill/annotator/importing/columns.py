@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count, pairwise
 from typing import Self
 
-from stepdistill.annotator.dataset.rows import getter
 from stepdistill.annotator.importing.survey import FLAGS, FileColumn, Survey, cell
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import RawRow
 from stepdistill.common.kinds.kind import text_of
+from stepdistill.common.paths import getter
 from stepdistill.common.placeholders import is_name
 
 _RESERVED = re.compile(r"[{}]")  # `{a} {b}`: a text made of columns, and no column

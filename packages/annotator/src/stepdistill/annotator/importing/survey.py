@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from stepdistill.annotator.dataset.rows import getter
 from stepdistill.common.files.row_file import RawRow, read_file
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.kinds.number import number_in
+from stepdistill.common.paths import getter
 
 MAX_VALUES = 1000  # different ones of a column that are counted; of more it is known that they are
 _TYPED = 1000  # values that a column's type is taken from
