@@ -43,3 +43,16 @@ def test_three_wheels_are_built_and_the_annotators_holds_the_tasks(tmp_path: Pat
     names = run(sys.executable, "-m", "zipfile", "-l", made[0])
     assert "stepdistill/annotator/shipped_tasks/svamp/task.yaml" in names
     assert "stepdistill/annotator/py.typed" in names
+    one = tmp_path / "one"
+    for wheel in made:
+        run(sys.executable, "-m", "zipfile", "-e", wheel, one)
+    tops = [run(sys.executable, "-m", "zipfile", "-l", wheel) for wheel in made]
+    assert ["stepdistill/__init__.py" in top for top in tops] == [False, True, False]
+    assert (one / "stepdistill" / "py.typed").exists()
+    # As one site-packages has them: what they need is found in this environment.
+    code = f"import sys; sys.path[:] = [{str(one)!r}, *(p for p in sys.path if '/src' not in p)]; "
+    code += "from stepdistill import *; import stepdistill; print(Task, Student, stepdistill)"
+    told = run(sys.executable, "-c", code, cwd=tmp_path)
+    assert "stepdistill.annotator.notebook.Task" in told
+    assert "stepdistill.trainer.notebook.Student" in told
+    assert f"from '{one}" in told
