@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from stepdistill.annotator.export.joined import NOT_ASKED, Joined
-from stepdistill.annotator.page import rendered
 from stepdistill.annotator.settings.teacher import SIMULATED
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.page import rendered
 from stepdistill.common.terminal import one_line
 from stepdistill.common.whole_file import write_whole
 

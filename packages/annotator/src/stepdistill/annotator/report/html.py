@@ -8,7 +8,6 @@ from math import floor
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from stepdistill.annotator.page import rendered
 from stepdistill.annotator.report.account import CostPlace, Paid
 from stepdistill.annotator.report.report import (
     BY,
@@ -22,6 +21,7 @@ from stepdistill.annotator.report.report import (
     points,
 )
 from stepdistill.annotator.report.view import paid_by_run, started, summary_of, title_of
+from stepdistill.common.page import rendered
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # The picture's edges in `run.html.jinja`, in units of its SVG; y grows downward.

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
-from stepdistill.annotator.page import percent, usd
 from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
 from stepdistill.annotator.report.report import (
     BY,
@@ -24,6 +23,7 @@ from stepdistill.annotator.report.report import (
     usd_per,
 )
 from stepdistill.annotator.run.run_notes import RunNote
+from stepdistill.common.page import percent, usd
 
 _RUN_FACTS = {"name", "kind", "task", "teacher", "out", "starts"}
 _FIRST_COLUMN = 12  # characters: tables below each other look like one

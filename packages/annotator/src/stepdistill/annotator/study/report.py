@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from stepdistill.annotator.page import rendered
 from stepdistill.annotator.study.metadata import Setting, Style, TemplateScore
 from stepdistill.annotator.study.race import SLACK, Race
 from stepdistill.annotator.study.ranking import PairedComparison, Rank
 from stepdistill.common.errors import ConfigError, DistillError
+from stepdistill.common.page import rendered
 
 Value = str | int | float | None
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepdistill.annotator.page import percent, rendered
 from stepdistill.annotator.prompt.template import Template, as_yaml
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.optimize.prepare import Prepared
 from stepdistill.annotator.study.ranking import PairedComparison, Rank
 from stepdistill.annotator.study.report import as_row, columns_of, points
 from stepdistill.annotator.study.score import Scored, total_usd
+from stepdistill.common.page import percent, rendered
 
 _PAGE = Path(__file__).parent.parent / "templates" / "search.html.jinja"
 _SHOWN = 20  # templates on the page; the history has all

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.page import rendered
+from stepdistill.common.page import rendered
 
 TEXT = "<b>evil</b>\u202egnp.exe\x1b[2J, 5 € & more"
 
