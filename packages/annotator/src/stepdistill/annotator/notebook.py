@@ -22,15 +22,12 @@ import orjson
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.row_file import RawRow, json_line
 from stepdistill.common.frames import Frame, frame_of, free_name, read_frame
-from stepdistill.common.manifest import REJECTS_NAME
 from stepdistill.common.own_command import CommandFailed, Finished, run_command
-from stepdistill.common.shards import read_manifest, read_records
 from stepdistill.common.whole_file import write_whole
 
 _NOTE = "notebook.json"  # beside a task's rows: what it was made of
 _ROW = "row"  # the column that is put to a frame: a row's place, by which answers are joined
 _UNANSWERED = 3  # exit code: some rows were not answered; the others have been written
-_COLUMNS = ("label", "rationale", "confidence", "template", "rejected", "why")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -93,10 +90,9 @@ def annotate(
 ) -> Any:
     """Ask the teacher about every row: the frame, row for row, with what came of it.
 
-    New columns: label, rationale, confidence (0 to 1), template, and of rows without a label, why
-    they have none: rejected, a word, and why, a sentence. options: of `annotate run`, as `votes=3`
-    for `--votes 3`. Done again it goes on where it stopped, and nothing is paid for twice. Raises
-    DistillError.
+    New columns, as `annotate export` has them: label, rationale, confidence (0 to 1), template,
+    rejected, and why there is no label. options: of `annotate run`, as `votes=3` for `--votes 3`.
+    Done again it goes on where it stopped, and nothing is paid for twice. Raises DistillError.
     """
     asked = {"teacher": teacher, "split": task.splits, "max_cost": max_cost, **options}
     done = _ask(task, "run", asked)
@@ -109,10 +105,13 @@ def annotate(
         )
     if done.code:
         _tell(f"WARNING: {done.last_line}")
-    found = {place: values for split in task.splits for place, values in _found(task, split)}
-    none: RawRow = {"rejected": "not_asked", "why": "beyond samples="}
-    rows = [found.get(str(place), none) for place in range(len(task.frame.rows))]
-    return task.frame.joined(_COLUMNS, rows)
+    file = Path(result["out"]) / "answered.jsonl"
+    exported = _json(_annotate(task.home, ["export", result["out"], "--to", str(file), "--json"]))
+    lines = (task.home / file).read_bytes().splitlines()
+    # By the names that they have in the file: there, too, the frame's own columns keep theirs.
+    named: dict[str, str] = exported["columns"]
+    rows = [{name: row[named[name]] for name in named} for row in map(orjson.loads, lines)]
+    return task.frame.joined(list(named), rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,34 +183,14 @@ def _make(
         shutil.rmtree(folder, ignore_errors=True)
     write_whole(data / "frame.jsonl", content)
     file = f"data/{name}/frame.jsonl"
-    done = _annotate(home, ["new", name, file, *words, "--id", row, "--json"])
+    done = _annotate(home, ["new", name, file, *words, "--id", row, "--yes", "--json"])
     splits = [split for split, counts in _json(done)["splits"].items() if sum(counts.values())]
     write_whole(data / _NOTE, orjson.dumps({"made_of": made_of, "splits": splits}))
     return tuple(splits)
 
 
-def _found(task: Task, split: str) -> Iterator[tuple[str, RawRow]]:
-    """(a row's id, its values of the new columns), of every row of a split that was done."""
-    folder = task.shards / split
-    for record in read_records(folder, read_manifest(folder)):
-        of_votes = record.label_confidence
-        yield (
-            record.id,
-            {
-                "label": record.label,
-                "rationale": record.rationale,
-                "confidence": record.confidence if of_votes is None else of_votes,
-                "template": record.templates.label,
-            },
-        )
-    for line in (folder / REJECTS_NAME).read_bytes().splitlines():
-        rejection = orjson.loads(line)
-        yield rejection["id"], {"rejected": rejection["reason"], "why": rejection["detail"]}
-
-
 def _ask(task: Task, command: str, options: Mapping[str, object]) -> Finished:
-    words = [command, task.name, *_words({"data": f"data/{task.name}", **options}), "--json"]
-    return _annotate(task.home, words)
+    return _annotate(task.home, [command, task.name, *_words(options), "--json"])
 
 
 def _annotate(home: Path, words: Sequence[str]) -> Finished:
