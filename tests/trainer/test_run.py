@@ -143,8 +143,13 @@ def test_all_that_is_off_by_default_can_be_on_together(data: Path, tmp_path: Pat
     options = {"steps": 2, "batch_size": 4, "mutual": 0.1, "rationales": 2, "subsample": 0.5}
     options |= {"row_weight": "confidence", "curve": "cosine", "batch_tokens": 600}
     options |= {"pack": 400}
+    rows = [
+        replace(row, label_votes={str(row.label): 3}, label_confidence=0.6)
+        for row in word_problems("train", 60)
+    ]
+    folder = write_split(tmp_path / "train", rows)
     line = [*arguments(data, tmp_path, **options), "--soft-labels", "--activation-checkpointing"]
-    assert main([*line, "--quiet"]) == 0
+    assert main([*line, f"--train={folder}", "--quiet"]) == 0
     results = _results(tmp_path)
     assert results["data"]["train"]["used"] == 30
     assert results["history"]["train"][-1]["losses"]["mutual"] > 0

@@ -262,6 +262,36 @@ def test_reasons_for_another_label_reject_the_row_where_that_is_asked_for(store:
     assert outcome.answers == [said]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I would need more context before I could say anything useful about this.",
+        "I am not sure what to make of this text without knowing more about it.",
+        "There is not enough here for me to come to a view on the matter.",
+        "Unfortunately, I do not have enough information to explain that.",
+    ],
+)
+def test_who_says_that_he_has_no_reasons_gives_none(store: ResponseStore, said: str):
+    outcome = concluded(store, apart(), an_answer(SAID), an_answer(said))
+
+    assert record_of(outcome).rationale is None
+    assert outcome.dropped == "rationale_declined"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "There is not enough information in the premise to say who is right.",
+        "The customer asks whether we could please send the invoice.",
+        "Anyone would need more data on prices, which the table gives.",
+    ],
+)
+def test_a_reason_may_speak_of_what_is_missing(store: ResponseStore, said: str):
+    outcome = concluded(store, apart(), an_answer(SAID), an_answer(said))
+
+    assert (record_of(outcome).rationale, outcome.dropped) == (said, None)
+
+
 def test_reasons_that_repeat_the_row_are_dropped_where_that_is_asked_for(store: ResponseStore):
     said = an_answer(f"Label: addition\nRationale: {ROW.fields['problem']}")
 

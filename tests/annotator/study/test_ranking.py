@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdistill.annotator.study.ranking import rank, unread_remarks
+from stepdistill.annotator.study.ranking import compared, rank, unread_remarks
 from tests.annotator.study.made import scored
 
 
@@ -76,3 +76,17 @@ def test_a_template_of_which_nothing_could_be_read_has_no_rank_and_leads_nobody(
 def test_where_nothing_could_be_read_nobody_leads() -> None:
     (alone,) = rank([scored("unread", "00", labels=0)])
     assert (alone.rank, alone.against_leader) == (None, None)
+
+
+def test_templates_are_ranked_on_the_rows_that_they_have_in_common() -> None:
+    easy, most = scored("easy", "11111---"), scored("most", "11111000")
+    assert compared([easy, most]) == ({f"row-{n}" for n in range(5)}, {"easy", "most"})
+
+
+def test_who_was_asked_other_rows_has_no_rank() -> None:
+    most, other = scored("most", "11110000"), scored("other", "111-----")
+    rows, names = compared([other, most])
+    assert (len(rows), names) == (8, {"most"})
+    first, last = rank([other, most], apart={"other"})
+    assert (first.scored.template, first.rank) == ("most", 1)
+    assert (last.scored.template, last.rank, last.against_leader) == ("other", None, None)

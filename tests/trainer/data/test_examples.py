@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stepdistill.common.errors import ShardError
+from stepdistill.common.errors import ConfigError, ShardError
 from stepdistill.common.record import Record
 from stepdistill.trainer.data.examples import TaskText, TrainSet, eval_set, train_set
 from stepdistill.trainer.data.shards import DataSplit, read_data
@@ -120,6 +121,21 @@ def test_votes_can_weigh_labels_and_rows(tmp_path: Path) -> None:
         TaskText(text="addition", weight=0.25),
     )
     assert (soft.label, soft.weight) == ("division", 0.6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"soft_labels": True}, "--soft-labels: no votes in"),
+        ({"row_weight": "confidence"}, "--row-weight confidence: no votes in"),
+    ],
+)
+def test_what_needs_votes_is_refused_without_any(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    folder = write_split(tmp_path / "rows", word_problems("train", 4))
+    with pytest.raises(ConfigError, match=message):
+        _train_set(replace(_config(folder), **changes))
 
 
 def test_smaller_subsamples_nest_in_larger_ones(tmp_path: Path) -> None:

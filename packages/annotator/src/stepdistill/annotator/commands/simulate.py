@@ -3,16 +3,17 @@
 import asyncio
 import math
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.prompt.mix import check_templates
+from stepdistill.annotator.run.planning import make_plans, make_template_plan
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.simulate import SimulateSettings
-from stepdistill.annotator.simulator.answers import UnstructuredTeacher
+from stepdistill.annotator.simulator.answers import SimulatedTeacher, UnstructuredTeacher
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.settings import (
     BatchLimits,
@@ -23,7 +24,7 @@ from stepdistill.annotator.simulator.batch.settings import (
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
 from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.phrasing import STYLES, Style
-from stepdistill.annotator.simulator.rehearsal import rehearse, rehearse_search
+from stepdistill.annotator.simulator.rehearsal import rehearse_search, rehearse_templates
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.search_teacher import Taste
 from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
@@ -36,8 +37,10 @@ _COUNTED = (("finished", "1"), ("repeated", "0"), ("left_out", "0"), ("strangers
 def simulate_command(settings: SimulateSettings) -> None:
     """Serve a simulated teacher on this machine until Ctrl-C: the protocol without the bill.
 
-    It knows the gold labels of the rows named here, and errs on some of them on purpose. Files and
-    batches are served beside chat completions; they live as long as the command runs.
+    It knows the gold labels of the rows named here, whatever template of the task they are asked
+    with, and errs on some of them on purpose; rows without one get a label that is made up. Asked
+    the same again it may answer otherwise, unless at temperature 0. Files and batches are served
+    beside chat completions; they live as long as the command runs. Ctrl-C stops it.
 
     Examples:
 
@@ -57,13 +60,13 @@ def simulate_command(settings: SimulateSettings) -> None:
     """
     config = settings.run()
     planted = _template_accuracies(settings.template_accuracy)
-    plans = make_plans(config) + _plans_of(config, planted)
+    plans = _plans(config, planted)
     accuracy, seed, style = settings.accuracy, settings.seed, _style(settings.style)
-    teacher: AnswerSource = (
-        rehearse(plans, accuracy, seed, style, planted)
-        if settings.taste is None
-        else rehearse_search(plans, _taste(settings.taste, accuracy), seed, style)
-    )
+    if settings.taste is None:
+        known = SimulatedTeacher(accuracy=accuracy, seed=seed, style=style, counts=True)
+        teacher: AnswerSource = rehearse_templates(plans, known, planted)
+    else:
+        teacher = rehearse_search(plans, _taste(settings.taste, accuracy), seed, style)
     if settings.response_format != "takes":
         refuses = settings.response_format == "refuses"
         teacher = UnstructuredTeacher(teacher=teacher, refuses=refuses)
@@ -144,10 +147,14 @@ def _template_accuracies(words: Iterable[str]) -> dict[str, float]:
         raise ConfigError(f"--template-accuracy {given}: not ID=SHARE, as plain=0.7") from None
 
 
-def _plans_of(config: RunSettings, templates: Iterable[str]) -> list[Plan]:
-    """Plans of these templates alone, so that the teacher knows their prompts, too."""
-    alone = [replace(config, template=name, mix=None) for name in templates]
-    return [plan for each in alone for plan in make_plans(each)]
+def _plans(config: RunSettings, planted: Collection[str]) -> list[Plan]:
+    """A plan of each split that knows all templates of the task: it is not known who will be asked
+    what. Raises ConfigError: there is no such template or mix."""
+    make_plans(config)
+    each = [replace(config, splits=(split,)) for split in dict.fromkeys(config.splits)]
+    plans = [make_template_plan(one, ()) for one in each]
+    check_templates({*planted}, {*plans[0].templates}, config.task)
+    return plans
 
 
 def _rates(words: Iterable[str], option: str = "--fault") -> dict[Fault, float]:

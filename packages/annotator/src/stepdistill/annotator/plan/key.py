@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import orjson
 
 _MESSAGES = "messages"
+# The field by which a simulated teacher is told which vote a request is; none of its key.
+SAMPLE = "sample"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "0.0.0.0"}
 
 
@@ -44,6 +46,7 @@ class RequestForm:
         question is asked several times. is_structured: it has a response_format that its template
         can do without."""
         self.is_structured = is_structured
+        self.sample = sample
         self.fields: dict[str, object] = {"model": model, **options}
         # The canonical JSON has its fields in order: `messages` lies between these two.
         before = {name: value for name, value in self.fields.items() if name < _MESSAGES}

@@ -12,6 +12,7 @@ from stepdistill.annotator.reading.prose import as_prose
 from stepdistill.annotator.reading.readers import Reader, Readers
 from stepdistill.annotator.reading.reading import Reading, unread
 from stepdistill.annotator.reading.rejection import ANSWER, DETAIL, Rejection, shortened
+from stepdistill.annotator.reading.verdict.refusal import gives_no_reasons
 from stepdistill.annotator.store.answer import Answer, Ending, Failure
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.kinds.kind import Kind
@@ -32,6 +33,7 @@ _UNUSABLE: dict[Ending, str] = {
     "refused": "refused",
     "broken": "teacher_error",
 }
+NO_REASONS = "rationale_declined"  # the teacher said that it has none
 
 
 class RowResult(NamedTuple):
@@ -110,9 +112,14 @@ def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
     if isinstance(elected, Rejection):
         return RowResult(elected, answers)
     record = _record(planned, elected, answers, rules)
+    dropped = None
+    if record.rationale is not None and gives_no_reasons(record.rationale):
+        record, dropped = replace(record, rationale=None), NO_REASONS
     if not rules.filters.each:
-        return RowResult(record, answers)
-    return _filtered(planned, elected.label.request, record, answers, rules)
+        return RowResult(record, answers, dropped)
+    found = _filtered(planned, elected.label.request, record, answers, rules)
+    is_kept = isinstance(found.result, Record)
+    return found._replace(dropped=found.dropped or dropped) if is_kept else found
 
 
 def read_answer(answer: Answer, fields: Mapping[str, str], reader: Reader) -> Reading:

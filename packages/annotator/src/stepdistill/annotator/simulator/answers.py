@@ -1,9 +1,11 @@
 """What the simulated teacher knows and says: a pure function of the request's body."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from stepdistill.annotator.plan.key import SAMPLE
 from stepdistill.annotator.simulator.phrasing import (
     PLAIN_STYLES,
     Phrased,
@@ -28,6 +30,10 @@ _KNOWS_NOTHING = (
     "There is not enough here for me to come to a view on the matter.",
     "I would need more context before I could say anything useful about this.",
 )
+
+# Asked the same again it is less sure of what it has wrong than of what it has right, so that votes
+# mend some rows and their shares tell something.
+_WAVERS_RIGHT, _WAVERS_WRONG = 0.08, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +70,30 @@ class AnswerBook:
 class SimulatedTeacher:
     """A teacher who answers from a book, and errs on a share of 1 - accuracy of the prompts.
 
-    Which prompts it errs on, and its words, follow from the seed and the prompt alone. A request
-    with a JSON response_format gets {"label", "rationale"} whatever the style.
+    Which prompts it errs on, and its words, follow from the seed and the prompt alone. Asked the
+    same as another vote it wavers now and then, unless at temperature 0. A request with a JSON
+    response_format gets {"label", "rationale"} whatever the style.
     """
 
     book: AnswerBook = field(default_factory=AnswerBook)
+    counts: bool = False  # whether who asks the same again is a further vote, as nothing says it
     accuracy: float = 1.0  # 0 to 1; of prompts whose answer names none
     seed: int = 0
     style: Style = "label-first"
+    _asked: Counter[bytes] = field(default_factory=Counter[bytes], init=False)  # by prompt
 
     def answer(self, body: Mapping[str, object]) -> str:
         """The text for this request; raises RefusedRequest when its messages cannot be read."""
         digest = prompt_digest(read_messages(body.get("messages")))
         return self.answer_from(self.book.find(digest), body, digest)
+
+    def _vote(self, body: Mapping[str, object], digest: bytes) -> int:
+        """Which time this is asked, from 0."""
+        said, cold = body.get(SAMPLE), body.get("temperature") == 0
+        if not self.counts or isinstance(said, int) or cold:
+            return said if isinstance(said, int) and not cold else 0
+        self._asked[digest] += 1
+        return self._asked[digest] - 1
 
     def answer_from(
         self, known: KnownAnswer | None, body: Mapping[str, object], digest: bytes
@@ -86,17 +103,23 @@ class SimulatedTeacher:
         wording = uniform_of(self.seed, b"words", digest)
         if known is None:
             return pick(_KNOWS_NOTHING, wording)
-        answer = self._judge(known, digest)
+        answer = self._judge(known, digest, self._vote(body, digest))
         if _wants_json(body):
             return json_only(answer, _label_type(body))
         return phrase(self._style(digest), answer, wording)
 
-    def _judge(self, known: KnownAnswer, digest: bytes) -> Phrased:
+    def _judge(self, known: KnownAnswer, digest: bytes, vote: int) -> Phrased:
         accuracy = self.accuracy if known.accuracy is None else known.accuracy
-        if uniform_of(self.seed, b"right", digest) < accuracy or not known.alternatives:
+        right = uniform_of(self.seed, b"right", digest) < accuracy
+        # The first answer is what it would say without votes; asked again it may waver.
+        again = b"" if vote == 0 else b"again %d " % vote
+        if vote:
+            wavers = uniform_of(self.seed, again, digest)
+            right ^= wavers < (_WAVERS_RIGHT if right else _WAVERS_WRONG)
+        if right or not known.alternatives:
             label, reason = known.label, known.rationale
         else:
-            label = pick(known.alternatives, uniform_of(self.seed, b"which", digest))
+            label = pick(known.alternatives, uniform_of(self.seed, b"which", again + digest))
             reason = pick(_WRONG_RATIONALES, uniform_of(self.seed, b"excuse", digest))
         rationale = " ".join((*known.facts, reason))
         return Phrased(label=label, rationale=rationale, options=known.options)

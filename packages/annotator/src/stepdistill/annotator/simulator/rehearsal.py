@@ -1,7 +1,8 @@
 """A rehearsal: what the simulated teacher has to know to play the teacher of a real task.
 
-Its book is filled from the gold labels of the rows that will be asked about, so the whole way can
-be tried, without a key and without cost, on any dataset that has gold labels.
+Its book is filled from the rows that will be asked about, with their gold labels where they have
+such and made-up ones where not, so the whole way can be tried, without a key and without cost, on
+any dataset. A made-up label goes by the row's first word: a student can learn it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from stepdistill.annotator.simulator.phrasing import Style, facts_asked_for, fac
 from stepdistill.annotator.simulator.search_teacher import Proposer, RowBook, Taste, TasteTeacher
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import TaskSpec
+from stepdistill.common.uniform import uniform_of
 
 ACCURACY = 0.9
 
@@ -33,20 +35,40 @@ def rehearse(
     accuracies = by_template or {}
     book = AnswerBook()
     for plan in plans:
-        n_facts = {
-            name: facts_asked_for(f"{each.system} {each.user}")
-            for name, each in plan.templates.items()
-        }
+        n_facts = _n_facts(plan)
         for planned in plan.rows():
             known = _known(plan.task, planned.row)
-            if known is None:
-                continue
             for request in planned.requests:
                 name = _template(planned, request)
                 facts = facts_of(_longest(planned.row), n_facts[name])
                 answer = replace(known, accuracy=accuracies.get(name), facts=facts)
                 book.add(request.messages, answer)
     return SimulatedTeacher(book=book, accuracy=accuracy, seed=seed, style=style)
+
+
+def rehearse_templates(
+    plans: Iterable[Plan], teacher: SimulatedTeacher, by_template: Mapping[str, float]
+) -> SimulatedTeacher:
+    """The teacher, who then knows the rows of these plans in the words of all their templates."""
+    for plan in plans:
+        n_facts, makers = _n_facts(plan), plan.request_makers()
+        for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
+            known = _known(plan.task, row)
+            # Most templates ask alike: what is known is held once for those.
+            alike: dict[tuple[float | None, int], KnownAnswer] = {}
+            for name, make in makers.items():
+                asked = by_template.get(name), n_facts[name]
+                if asked not in alike:
+                    facts = facts_of(_longest(row), n_facts[name])
+                    alike[asked] = replace(known, accuracy=asked[0], facts=facts)
+                teacher.book.add(make(row).messages, alike[asked])
+    return teacher
+
+
+def _n_facts(plan: Plan) -> dict[str, int]:
+    return {
+        name: facts_asked_for(f"{each.system} {each.user}") for name, each in plan.templates.items()
+    }
 
 
 def rehearse_search(
@@ -58,10 +80,8 @@ def rehearse_search(
     for plan in plans:
         gold = plan.task.gold or gold
         for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
-            known = _known(plan.task, row)
-            if known is not None:
-                # All facts: how many are wanted is known once a prompt comes.
-                rows.add(row.fields, replace(known, facts=facts_of(_longest(row))))
+            # All facts: how many are wanted is known once a prompt comes.
+            rows.add(row.fields, replace(_known(plan.task, row), facts=facts_of(_longest(row))))
     return TasteTeacher(
         rows=rows,
         taste=taste,
@@ -77,12 +97,15 @@ def _template(planned: PlannedRow, request: Request) -> str:
     return assigned.rationale or "" if of_rationale else assigned.label
 
 
-def _known(task: TaskSpec, row: Row) -> KnownAnswer | None:
-    """The truth about a row; None without a gold label: then the teacher knows nothing."""
-    if row.gold is None:
-        return None
-    kind = kind_of(task.label)
-    label, others = kind.spoken(row.gold), kind.slips(row.gold, row.fields)
+def _known(task: TaskSpec, row: Row) -> KnownAnswer:
+    """The truth about a row; without a gold label, one that goes by how its text begins."""
+    kind, gold = kind_of(task.label), row.gold
+    if gold is None:
+        first = _longest(row).casefold().split()[:1]
+        gold = kind.invented(row.fields, uniform_of(0, b"invented", *map(str.encode, first)))
+    label, others = kind.spoken(gold), kind.slips(gold, row.fields)
+    if kind.is_prose:
+        others = (f"not {label}", " ".join(label.split()[:-1]) or "nothing")
     options = tuple(row.fields[name] for name in task.label.options)
     rationale = row.gold_rationale or _made_up(row, label)
     return KnownAnswer(label=label, rationale=rationale, alternatives=others, options=options)

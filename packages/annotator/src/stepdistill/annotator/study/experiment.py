@@ -18,7 +18,7 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import TemplateResult, load_metadata, save_metadata
 from stepdistill.annotator.study.race import Correct, Race, RaceRules, run_race
-from stepdistill.annotator.study.ranking import rank, unread_remarks
+from stepdistill.annotator.study.ranking import compared, rank, unread_remarks
 from stepdistill.annotator.study.report import Report
 from stepdistill.annotator.study.score import Scored, score_template, total_usd
 from stepdistill.annotator.study.trial import Trial
@@ -66,6 +66,32 @@ class ScoreBook:
         """Score templates on their first rows; which of these were right, in order."""
         plans = {name: replace(self._trial.plans[name], samples=rows) for name in names}
         return {name: self._score(plan).correct_rows(plan) for name, plan in plans.items()}
+
+    def on_common_rows(self, scored: list[Scored]) -> tuple[list[Scored], set[str], list[str]]:
+        """The scores on the rows that all were asked; the templates that were asked too few of them
+        to be ranked; and what is to be said of both."""
+        rows, names = compared(scored)
+        apart = {each.template for each in scored} - names
+        remarks = [
+            f"template {each.template} was asked {len(each.asked & rows):,} of the {len(rows):,} "
+            "rows that the others were, so it is not ranked; --test-size draws the same for all"
+            for each in scored
+            if each.template in apart
+        ]
+        if all(each.asked == rows for each in scored if each.template in names):
+            return scored, apart, remarks
+        most = max(len(each.asked) for each in scored)
+        remarks.append(
+            f"not all templates were asked the same rows: {len(names)} are ranked on the "
+            f"{len(rows):,} that they have in common, of {most:,} that one was asked"
+        )
+        found = {each.template: each for each in scored}
+        with self._store.reading() as stored:
+            for name in names:
+                plan = self._trial.plans[name]
+                rules, tariff = self._trial.rules, self._trial.tariff
+                found[name] = score_template(plan, stored, rules, tariff, rows)
+        return list(found.values()), apart, remarks
 
     def _keys_of(self, name: str) -> list[bytes]:
         plan = self._trial.plans[name]
@@ -187,7 +213,11 @@ def _report(experiment: Experiment, metadata: Path, race: Race | None) -> Report
         remarks += warnings([trial.plans[each.template]])
     if len(answered) < len(trial.plans):
         remarks.append(f"{len(trial.plans) - len(answered)} templates have no answers in the store")
-    task, ranking = experiment.config.task, rank(answered, race.stopped if race else ())
+    task, apart = experiment.config.task, set[str]()
+    if race is None:
+        answered, apart, more = experiment.score_book.on_common_rows(answered)
+        remarks += more
+    ranking = rank(answered, race.stopped if race else (), apart)
     return Report(
         task=task,
         setting=trial.setting,

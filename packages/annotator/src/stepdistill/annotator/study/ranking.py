@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import comb, sqrt
-from typing import Self
+from typing import NamedTuple, Self
 
 from stepdistill.annotator.study.score import Scored
 from stepdistill.common.intervals import wilson
@@ -102,15 +102,41 @@ class Rank:
     p_holm: float | None  # McNemar's p, corrected for the number of templates
 
 
-def rank(scored: list[Scored], stopped: Collection[str] = ()) -> list[Rank]:
+def rank(
+    scored: list[Scored], stopped: Collection[str] = (), apart: Collection[str] = ()
+) -> list[Rank]:
     """Best accuracy first; among equals the cheaper one. Those that a race stopped come behind, and
-    last, without a rank, those of which no answer could be read."""
-    unread = [each for each in scored if each.score.is_unread]
+    last, without a rank, those of which no answer could be read and those apart, which were asked
+    other rows."""
+    unread = [each for each in scored if each.score.is_unread or each.template in apart]
     unread.sort(key=lambda each: each.template)
     return [
-        *_ranked([each for each in scored if not each.score.is_unread], stopped),
+        *_ranked([each for each in scored if each not in unread], stopped),
         *(Rank(rank=None, scored=each, against_leader=None, p_holm=None) for each in unread),
     ]
+
+
+class Compared(NamedTuple):
+    """Which templates may be ranked against each other, and on what."""
+
+    rows: set[str]  # ids of the rows that all of them were asked
+    templates: set[str]
+
+
+def compared(scored: Iterable[Scored]) -> Compared:
+    """As many templates as leave at least half of the rows that the most asked one was asked.
+
+    Who was asked other rows, easier ones or harder, is not better or worse for it.
+    """
+    rows, names = set[str](), set[str]()
+    fewest = 0.0
+    for each in sorted(scored, key=lambda one: (-len(one.asked), one.template)):
+        common = rows & each.asked if names else each.asked
+        fewest = fewest or len(common) / 2
+        if len(common) >= fewest:
+            rows = common
+            names.add(each.template)
+    return Compared(rows, names)
 
 
 def unread_remarks(ranking: Iterable[Rank], task: str) -> list[str]:

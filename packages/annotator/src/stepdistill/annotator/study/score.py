@@ -1,7 +1,8 @@
 """A template's score: its stored answers are read, and held against the gold labels."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from stepdistill.annotator.money.bill import Bill
 from stepdistill.annotator.money.prices import Tariff
@@ -21,26 +22,40 @@ class Scored:
     template: str
     score: TemplateScore
     correct: dict[str, bool]  # id of an answered row -> whether its label is right
+    failed: frozenset[str] = frozenset()  # ids of rows that were asked in vain
+
+    @property
+    def asked(self) -> set[str]:
+        """The rows that it was asked, by id."""
+        return {*self.correct, *self.failed}
 
     def correct_rows(self, plan: Plan) -> list[bool]:
         """Whether the label is right, row by row of a plan; an unanswered row counts as wrong."""
         return [self.correct.get(planned.row.id, False) for planned in plan.rows()]
 
 
-def score_template(plan: Plan, stored: Snapshot, rules: Rules, tariff: Tariff) -> Scored:
-    """The score of a plan's one template, on the rows that have a gold label and were asked."""
+def score_template(
+    plan: Plan,
+    stored: Snapshot,
+    rules: Rules,
+    tariff: Tariff,
+    only: Collection[str] | None = None,
+) -> Scored:
+    """The score of a plan's one template, on the rows that have a gold label and were asked; where
+    `only` is given, on those of these ids."""
     ((name, template),) = plan.templates.items()
     bill, kind = Bill(tariff=tariff), rules.kind
     readings: list[Reading] = []
     answered: list[Answered] = []
     correct: dict[str, bool] = {}
-    unanswered = 0
+    failed: set[str] = set()
     for planned in plan.rows():
         row, answer = planned.row, stored.answer(planned.label.key)
-        if row.gold is None:
+        if row.gold is None or (only is not None and row.id not in only):
             continue
         if answer is None:  # failed, or not asked (yet): that is no part of the score
-            unanswered += stored.failure(planned.label.key) is not None
+            if stored.failure(planned.label.key) is not None:
+                failed.add(row.id)
             continue
         bill.add(answer)
         reading = rules.counted(name, answer, row.fields)
@@ -51,23 +66,36 @@ def score_template(plan: Plan, stored: Snapshot, rules: Rules, tariff: Tariff) -
     found = characteristics(readings)
     score = TemplateScore(
         prompt=template.digest,
-        rows=found.n_answers,
-        unanswered=unanswered,
+        unanswered=len(failed),
         correct=sum(correct.values()),
-        labels=found.n_answers - found.n_unread,
-        rationales=found.n_rationales,
-        style=_style(found),
         tokens=bill.tokens,
         cost_usd=bill.cost.usd,
         measures=kind.scores(answered) if answered else {},
+        **_counts(found),
     )
-    return Scored(template=name, score=score, correct=correct)
+    return Scored(template=name, score=score, correct=correct, failed=frozenset(failed))
 
 
 def total_usd(amounts: Iterable[float | None]) -> float | None:
     """The sum; None where one of them is not known."""
     known = list(amounts)
     return None if None in known else sum(each or 0.0 for each in known)
+
+
+class _Counts(TypedDict):
+    rows: int
+    labels: int
+    rationales: int
+    style: Style | None
+
+
+def _counts(found: Characteristics) -> _Counts:
+    return {
+        "rows": found.n_answers,
+        "labels": found.n_answers - found.n_unread,
+        "rationales": found.n_rationales,
+        "style": _style(found),
+    }
 
 
 def _style(found: Characteristics) -> Style | None:

@@ -12,7 +12,7 @@ import orjson
 from pydantic import SecretStr
 
 from stepdistill.annotator.errors import KeyRefused, NotAuthorised, TeacherError
-from stepdistill.annotator.plan.key import Endpoint, Request, endpoint_of
+from stepdistill.annotator.plan.key import SAMPLE, Endpoint, Request, endpoint_of
 from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
 from stepdistill.annotator.store.answer import Answer
@@ -124,7 +124,10 @@ class TeacherSpec:
 
     def body(self, request: Request) -> bytes:
         """The bytes that go out: what the key was made of, and what only limits the answer."""
-        return orjson.dumps({**request.body, self.limit_name: self.max_tokens})
+        limits: dict[str, object] = {self.limit_name: self.max_tokens}
+        if self.is_embedded and request.form.sample:
+            limits[SAMPLE] = request.form.sample
+        return orjson.dumps({**request.body, **limits})
 
     def longest(self, request: Request) -> int:
         """The most tokens that its answer may be billed for, whichever of its fields are heeded."""

@@ -2,12 +2,15 @@
 
 # budget: a kind is a file, however small: that is where the next one goes.
 
+import re
 from collections.abc import Mapping
 
 from pydantic import JsonValue
 
 from stepdistill.common.kinds.kind import Kind, LabelWording
 from stepdistill.common.labels import same_value, value_of
+
+_NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)")  # `42` of `42 apples`
 
 
 class Equation(Kind):
@@ -33,6 +36,12 @@ class Equation(Kind):
 
     def same(self, one: str, other: str) -> bool:
         return super().same(one, other) or same_value(one, other)
+
+    def invented(self, fields: Mapping[str, str], u: float) -> str:
+        """The sum of the row's first two numbers."""
+        numbers = _NUMBER.findall(" ".join(fields.values()))
+        first, second = [*numbers, "1", "1"][:2]
+        return f"{first} + {second}"
 
     def spoken(self, label: str) -> str:
         value = value_of(label)

@@ -101,6 +101,11 @@ class Kind(ABC):
         not defined for these rows (the correlation of a constant) is left out."""
         return {}
 
+    def invented(self, fields: Mapping[str, str], u: float) -> str:
+        """A label for a row whose gold label nobody knows, for a rehearsal. u in [0, 1)."""
+        choices = self.choices(fields)
+        return choices[int(u * len(choices))] if choices else ""
+
     def spoken(self, label: str) -> str:
         """A gold label as a teacher would say it."""
         return label

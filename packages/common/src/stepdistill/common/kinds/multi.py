@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -114,6 +115,12 @@ class Multi(Kind):
             "macro_f1": fmean(f1) if f1 else 1.0,
             "jaccard": fmean(jaccard),
         }
+
+    def invented(self, fields: Mapping[str, str], u: float) -> str:
+        """None, one or two classes, each set as likely."""
+        names = [*self.spec.classes]
+        sets: list[list[str]] = [[], *([one] for one in names), *map(list, pairwise(names))]
+        return self.joined(sets[int(u * len(sets))])
 
     def slips(self, label: str, fields: Mapping[str, str]) -> tuple[str, ...]:
         """One class more, or one less."""

@@ -13,6 +13,7 @@ from stepdistill.common.kinds.kind import Answered, Kind, LabelWording
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _MINUS = str.maketrans("\u2212\u2013", "--")  # as typesetters write it
 _ROUNDING = 1e-9
+_INVENTED = 10.0  # how far numbers go that are made up, where the task has no bounds
 _LARGEST = 1e30  # no rating, and its errors' squares and their products stay finite
 
 
@@ -93,6 +94,14 @@ class BoundedNumber(Kind):
 
     def spoken(self, label: str) -> str:
         return self.label_of(label)
+
+    def invented(self, fields: Mapping[str, str], u: float) -> str:
+        """A whole number, where there is one within the bounds."""
+        low, high = self.spec.minimum, self.spec.maximum
+        start = low if low is not None else (high - _INVENTED if high is not None else 0.0)
+        end = high if high is not None else start + _INVENTED
+        whole = range(math.ceil(start), math.floor(end) + 1)
+        return written(whole[int(u * len(whole))] if whole else start + u * (end - start))
 
     def slips(self, label: str, fields: Mapping[str, str]) -> tuple[str, ...]:
         """A step too many, and one too few, as far as the bounds allow."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stepdistill.common.errors import ShardError
+from stepdistill.common.errors import ConfigError, ShardError
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
@@ -81,6 +81,7 @@ def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
             f"{_folders(split)}: no rows at all: annotate again, the run's rejects.jsonl says why "
             "rows were left out"
         )
+    _check_votes(split, config)
     kind = kind_of(split.parts[0].manifest.label)
     found = (_example(row, config, kind, most) for row in rows)
     examples = [example for example in found if example is not None]
@@ -156,6 +157,18 @@ def _subsample(rows: list[Row], share: float, seed: int) -> list[Row]:
         return rows
     order = sorted(range(len(rows)), key=lambda i: uniform_of_text(f"{seed}/{rows[i][1][0].id}"))
     return [rows[i] for i in sorted(order[: math.ceil(share * len(rows))])]
+
+
+def _check_votes(split: DataSplit, config: TrainSettings) -> None:
+    """Raises ConfigError where an option needs votes and no record has any: it would do nothing."""
+    options = ["--soft-labels"] * config.soft_labels
+    options += ["--row-weight confidence"] * (config.row_weight == "confidence")
+    if options and all(record.label_votes is None for record in split.records()):
+        raise ConfigError(
+            f"{options[0]}: no votes in {_folders(split)}: annotate with --votes 5, or leave it out"
+        )
+    if config.soft_labels and config.labels == "gold":
+        raise ConfigError("--soft-labels: a gold label has no votes: take --labels teacher")
 
 
 def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example | None:
