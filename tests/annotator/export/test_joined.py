@@ -14,7 +14,7 @@ from stepdistill.annotator.export.run_rows import FinishedRun, FinishedSplit, Ru
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.common.errors import ShardError
-from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.manifest import (
     REJECTS_NAME,
     CostEntry,

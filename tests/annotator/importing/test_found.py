@@ -25,7 +25,7 @@ def written(folder: Path, rows: Rows) -> Path:
 def found_in(folder: Path, rows: Rows, **given: Any) -> Found:
     file = written(folder, rows)
     survey = survey_file(file)
-    return find(choose_label(NewSettings(task="t", file=file, **given), survey), survey)
+    return find(choose_label(NewSettings(task="t", file=str(file), **given), survey), survey)
 
 
 def rows_of(**columns: Make) -> Rows:
@@ -154,7 +154,7 @@ def test_settings_that_contradict_each_other_are_refused(
     tmp_path: Path, given: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says):
-        NewSettings(task="t", file=tmp_path, **given)
+        NewSettings(task="t", file=str(tmp_path), **given)
 
 
 def test_numbers_for_names_and_rare_labels_are_said(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from stepdistill.annotator.run.write import SplitWriter, fingerprint
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError
-from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.manifest import MANIFEST_NAME
 from stepdistill.common.shards import read_manifest, verify
 from tests.annotator.made import an_answer

@@ -15,7 +15,8 @@ import pytest
 import zstandard
 
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import json_line, read_file, remarks_on
+from stepdistill.common.files.json_file import json_line
+from stepdistill.common.files.row_file import read_file, remarks_on
 
 TABLE = [
     {"id": "1", "text": "schöne Aussicht, für 5 €", "label": "gut"},

@@ -20,7 +20,7 @@ from typing import Any, Self, cast
 import orjson
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.files.row_file import RawRow, json_line
+from stepdistill.common.files.json_file import RawRow, json_line
 from stepdistill.common.frames import Frame, frame_of, free_name, read_frame
 from stepdistill.common.own_command import CommandFailed, Finished, run_command
 from stepdistill.common.whole_file import write_whole

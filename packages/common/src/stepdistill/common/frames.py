@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.files.json_file import RawRow
 
 _TAKEN = "a frame of pandas, polars or Arrow, or a list of dicts"
 _NONE = ("NAType", "NaTType")  # how pandas calls what is not there

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.frames import Frame, read_frame
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.placeholders import placeholders

@@ -15,6 +15,7 @@ from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.files.remote import local_path, shown
 from stepdistill.common.files.row_file import remarks_on
 
 
@@ -37,19 +38,20 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     if folder.exists():
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
     output = ConsoleOutput(quiet=console.is_quiet)
-    for remark in remarks_on(settings.file):
-        output.say(f"{settings.file}: {remark}")
-    survey = survey_file(settings.file)
+    file = local_path(settings.file)
+    for remark in remarks_on(file):
+        output.say(f"{shown(settings.file)}: {remark}")
+    survey = survey_file(file)
     found = find(_settled(settings, survey, output, console), survey)
     if not console.as_json:
         show_found(output, found)
-    check_names(settings.file, found.columns, found.labels.label)
+    check_names(file, found.columns, found.labels.label)
     division = divide(
         survey, found.columns, found.labels, {"valid": settings.valid, "test": settings.test}
     )
     written = write_splits(survey, found.columns, division, settings.data_out)
     counts = {split: found.labels.by_label(rows) for split, rows in written.items()}
-    write_task(folder, settings.file, found.columns, found.labels.label, settings.data_out)
+    write_task(folder, shown(settings.file), found.columns, found.labels.label, settings.data_out)
     remarks = [*found.remarks, *_of_rows(settings, found)]
     for line in remarks:
         output.warn(line)
@@ -64,7 +66,7 @@ def _of_rows(settings: NewSettings, found: Found) -> list[str]:
     task = load_task(settings.prompts, settings.task)
     if len(found.columns.labels) > 1:  # the file itself does not have the column of sets
         task = task.model_copy(update={"gold": None})
-    return row_remarks(task, open_source(task, str(settings.file), "train"), "train", None)
+    return row_remarks(task, open_source(task, settings.file, "train"), "train", None)
 
 
 def _settled(

@@ -13,7 +13,8 @@ from stepdistill.annotator.importing.splits import SPLITS, interval
 from stepdistill.annotator.importing.survey import Survey, cell
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.annotator.settings.rows import PROMPTS
-from stepdistill.common.files.row_file import json_line
+from stepdistill.common.files.json_file import json_line
+from stepdistill.common.files.remote import shown
 from stepdistill.common.kinds.kind import text_of
 
 _LABELS_SHOWN = 20
@@ -101,7 +102,7 @@ def found_json(
     are_names = labels.label.kind in ("classes", "multi")
     return {
         "task": settings.task,
-        "file": str(survey.file),
+        "file": shown(settings.file),
         "rows": survey.rows,
         "columns": _columns(found),
         "first_rows": [orjson.loads(json_line(row)) for row in survey.first],

@@ -8,7 +8,7 @@ from typing import Final
 
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.paths import NOT_THERE, getter

@@ -12,7 +12,7 @@ from itertools import islice
 from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.uniform import uniform_of
 

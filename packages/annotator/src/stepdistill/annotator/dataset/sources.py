@@ -8,14 +8,16 @@ anything is asked: a broken line is found before a cent is spent.
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 from stepdistill.annotator.dataset import demo
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import SUFFIXES, RawRow, read_file, remarks_on, suffix_of
+from stepdistill.common.files.json_file import RawRow
+from stepdistill.common.files.remote import is_url, local_path, shown
+from stepdistill.common.files.row_file import SUFFIXES, read_file, remarks_on, suffix_of
 from stepdistill.common.task import TaskSpec
 
 _VALIDATION = ("valid", "validation", "val", "dev")  # one split, as people call it
@@ -43,12 +45,12 @@ def open_source(task: TaskSpec, data: str | None, split: str) -> Source:
     """The rows of one split: from --data, else from where task.yaml says. Raises DatasetError."""
     if data is None and task.data.path:
         try:
-            return _local(find_files(Path(task.data.path), task, split))
+            return _of_files(task.data.path, task, split)
         except DatasetError as error:
             where = str(error).removeprefix("--data ")
             raise DatasetError(f"{where} (`data` of task.yaml; --data goes before it)") from None
     if data is not None and not data.startswith("hub:"):
-        return _local(find_files(Path(data), task, split))
+        return _of_files(data, task, split)
     if data is None and task.data.generator == "demo":
         return _generated(split)
     hub = task.data.hub if data is None else data.removeprefix("hub:")
@@ -57,6 +59,11 @@ def open_source(task: TaskSpec, data: str | None, split: str) -> Source:
             f"task {task.task} names no data source: pass --data with a folder or file of rows"
         )
     return _hub(hub, task, split)
+
+
+def _of_files(data: str, task: TaskSpec, split: str) -> Source:
+    source = _local(find_files(local_path(data), task, split))
+    return replace(source, name=shown(data)) if is_url(data) else source
 
 
 def find_files(data: Path, task: TaskSpec, split: str) -> list[Path]:

@@ -17,7 +17,8 @@ from stepdistill.annotator.settings.export import ExportSettings
 from stepdistill.annotator.settings.rows import OUT
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError, StoreError
-from stepdistill.common.files.row_file import RawRow, read_file
+from stepdistill.common.files.json_file import RawRow
+from stepdistill.common.files.row_file import read_file
 from stepdistill.common.manifest import MANIFEST_NAME, Manifest
 from stepdistill.common.shards import read_manifest
 from stepdistill.common.task import TaskSpec

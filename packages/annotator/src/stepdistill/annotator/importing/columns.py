@@ -12,7 +12,7 @@ from typing import Self
 
 from stepdistill.annotator.importing.survey import FLAGS, FileColumn, Survey, cell
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import RawRow
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.paths import getter
 from stepdistill.common.placeholders import is_name

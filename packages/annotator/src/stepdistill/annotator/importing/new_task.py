@@ -2,7 +2,7 @@
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import yaml
 
@@ -10,6 +10,7 @@ from stepdistill.annotator.importing.columns import Columns
 from stepdistill.annotator.prompt.template import TemplateFile
 from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.common.errors import DatasetError, PromptError
+from stepdistill.common.files.remote import is_url
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import LabelSpec
 
@@ -34,9 +35,10 @@ def check_names(file: Path, columns: Columns, label: LabelSpec) -> None:
 
 
 def write_task(
-    folder: Path, file: Path, columns: Columns, label: LabelSpec, data: Path | None = None
+    folder: Path, file: str | Path, columns: Columns, label: LabelSpec, data: Path | None = None
 ) -> None:
-    """Write the task's folder, which must not be there. data: where its splits lie.
+    """Write the task's folder, which must not be there. file: of which it is made, or its URL;
+    data: where its splits lie.
 
     Raises PromptError.
     """
@@ -65,13 +67,15 @@ def _templates(columns: Columns, label: LabelSpec) -> str:
     return re.sub(r" +$", "", filled, flags=re.MULTILINE)
 
 
-def _task(folder: Path, file: Path, columns: Columns, label: LabelSpec, data: Path | None) -> str:
+def _task(
+    folder: Path, file: str | Path, columns: Columns, label: LabelSpec, data: Path | None
+) -> str:
     fields = columns.fields
     lies_in = {"path": data, "file": file} if data else {}
     content: dict[str, object] = {
         "task": folder.name,
-        "title": f"The {columns.name} of the rows of {file.name}",
-        **({"data": {key: _from(folder, path) for key, path in lies_in.items()}} if data else {}),
+        "title": f"The {columns.name} of the rows of {PurePath(file).name}",
+        **({"data": {key: _from(folder, name) for key, name in lies_in.items()}} if data else {}),
         **({"id": columns.id} if columns.id else {}),
         "fields": fields,
         "label": _label(label),
@@ -81,8 +85,11 @@ def _task(folder: Path, file: Path, columns: Columns, label: LabelSpec, data: Pa
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _from(folder: Path, path: Path) -> str:
+def _from(folder: Path, name: str | Path) -> str:
     """A path as the files of this folder name it: a project that moves as a whole goes on."""
+    if is_url(str(name)):
+        return str(name)
+    path = Path(name)
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:  # on another drive

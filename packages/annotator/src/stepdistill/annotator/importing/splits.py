@@ -21,7 +21,8 @@ from stepdistill.annotator.importing.label_column import LabelColumn
 from stepdistill.annotator.importing.origin import write_origin
 from stepdistill.annotator.importing.survey import Survey
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import RawRow, json_line, read_file
+from stepdistill.common.files.json_file import RawRow, json_line
+from stepdistill.common.files.row_file import read_file
 from stepdistill.common.intervals import wilson
 from stepdistill.common.kinds.multi import list_text
 from stepdistill.common.uniform import uniform_of

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from stepdistill.common.files.row_file import RawRow, read_file
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.json_file import RawRow
+from stepdistill.common.files.row_file import read_file
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.kinds.number import number_in
 from stepdistill.common.paths import getter
@@ -109,6 +111,8 @@ def survey_file(file: Path) -> Survey:
             if column is None:
                 column = columns[path] = FileColumn(path)
             column.add(value)
+    if not n:
+        raise DatasetError(f"{file}: holds no row")
     return Survey(file=file, rows=n, columns=columns, first=tuple(first))
 
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from stepdistill.annotator.settings.rows import PROMPTS
 from stepdistill.annotator.settings.run import StoreSettings
-from stepdistill.common.command_line import NAMES, Settings, between, options
+from stepdistill.common.command_line import NAMES, PATH_OR_NAME, Settings, between, options
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import LONGEST_NAME
 
@@ -23,8 +23,8 @@ class NewSettings(Settings):
 
     task: str
     """The new task's name, as tickets."""
-    file: Path
-    """Rows: a table (CSV, Excel, ...), JSON or Parquet."""
+    file: Annotated[str, PATH_OR_NAME]
+    """Rows: a table (CSV, Excel, ...), JSON or Parquet; a path or a URL."""
     _: KW_ONLY
     label: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
     """The column with the label, which may be empty in rows; repeated, several make sets; default:

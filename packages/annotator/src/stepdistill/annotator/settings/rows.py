@@ -58,7 +58,8 @@ class DataSettings(Settings):
     """Where the rows are."""
 
     data: Annotated[str | None, PATH_OR_NAME] = None
-    """Folder or file of rows (jsonl, csv, parquet; .gz too), or hub:NAME; default: the task's."""
+    """Folder or file of rows (JSON, tables, Parquet; packed, too), a URL, or hub:NAME; default: the
+    task's."""
 
 
 @options("Rows", 2)

@@ -117,7 +117,7 @@ def _layout_by(
     layout = CsvLayout(
         delimiter=sign,
         header=tuple(header),
-        names=tuple(_names(header)),
+        names=tuple(column_names(header)),
         has_sep_line=has_sep_line,
     )
     if len(header) < 2:
@@ -126,7 +126,8 @@ def _layout_by(
     return (1 + sum(fitting)) / (1 + len(fitting) + unread), layout
 
 
-def _names(header: Sequence[str]) -> list[str]:
+def column_names(header: Sequence[str]) -> list[str]:
+    """A name for each column, each another: `text` and `text_2` for two of one name."""
     names: list[str] = []
     for place, name in enumerate(header):
         first = name or f"Unnamed: {place}"

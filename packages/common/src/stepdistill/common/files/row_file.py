@@ -1,30 +1,33 @@
-"""Rows in local files, read one at a time: JSON lines, CSV and Parquet; text may be packed."""
+"""Rows in files, read one at a time: JSON, tables of text, spreadsheets and Parquet.
 
-import json
+Text may be packed, and a file may lie elsewhere (`remote.py`).
+"""
+
+import lzma
 import re
+import zipfile
 import zlib
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import orjson
 import zstandard
 
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.csv_file import csv_layout, csv_rows
-from stepdistill.common.files.text_file import encoding_of, open_bytes, open_text
+from stepdistill.common.files.json_file import RawRow, json_rows, mended
+from stepdistill.common.files.sheet_file import SHEETS, sheet_remarks, sheet_rows
+from stepdistill.common.files.text_file import encoding_of, packed_name
 
-RawRow = dict[str, object]
 _PARQUET_ROWS = 1024  # read at a time: memory stays small however large the file is
 _LINES, _TABLES = (".jsonl", ".json", ".ndjson"), (".csv", ".tsv")
-_PARQUET = ".parquet"
-SUFFIXES = (*_LINES, *_TABLES, _PARQUET)
-_ENDINGS = (*SUFFIXES, *(f"{each}{packed}" for packed in (".gz", ".zst") for each in SUFFIXES[:-1]))
-_SHEETS = (".xlsx", ".xls", ".ods")
-_EXACT = {str, int, bool, type(None)}
-_ROUNDED = 2.0**63  # orjson makes a float of an integer above 64 bits
-_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character: `"\ud83d"`
+_PARQUET, _ZIP = ".parquet", ".zip"
+_TEXTS = (*_LINES, *_TABLES)
+_PACKED = (".gz", ".zst", ".xz", ".bz2", _ZIP)
+SUFFIXES = (*_TEXTS, *SHEETS[:1], _PARQUET)  # to be named in messages
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError)
+_ENDINGS = (*_TEXTS, *SHEETS, _PARQUET, *(f"{e}{p}" for p in _PACKED for e in _TEXTS), _ZIP)
 
 
 def suffix_of(file: Path) -> str | None:
@@ -46,9 +49,9 @@ def numbered_rows(path: Path, kind: str | None = None) -> Iterator[tuple[int, Ra
     kind = kind or _kind(path)
     with _refused(path):
         if kind in _LINES:
-            yield from _json_lines(path)
+            yield from json_rows(path)
         else:
-            read = csv_rows if kind in _TABLES else _parquet
+            read = csv_rows if kind in _TABLES else sheet_rows if kind in SHEETS else _parquet
             yield from enumerate(read(path), start=1)
 
 
@@ -59,6 +62,8 @@ def remarks_on(path: Path) -> list[str]:
     if kind == _PARQUET:
         return []
     with _refused(path):
+        if kind in SHEETS:
+            return sheet_remarks(path)
         encoding = encoding_of(path)
         told = [] if encoding.startswith("utf-8") else [f"it is read as {encoding}"]
         return [*told, *csv_layout(path).remarks()] if kind in _TABLES else told
@@ -71,94 +76,22 @@ def _refused(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (EOFError, zlib.error, zstandard.ZstdError, UnicodeError) as error:
+    except (*_DAMAGED, UnicodeError) as error:
         raise DatasetError(f"{path}: cut off or damaged ({error})") from None
 
 
 def _kind(path: Path) -> str:
-    """`.csv` of `rows.csv.gz`. Raises DatasetError."""
+    """`.csv` of `rows.csv.gz`, and of `rows.zip` that holds such a file. Raises DatasetError."""
     suffix = suffix_of(path)
-    if suffix is None:
-        known = f"{', '.join(SUFFIXES)} files; .gz and .zst, too"
-        hint = ": save the sheet as CSV" if path.suffix.casefold() in _SHEETS else ""
-        raise DatasetError(f"{path}: rows are read from {known}{hint}")
-    return suffix.removesuffix(".gz").removesuffix(".zst")
-
-
-def json_line(row: RawRow) -> bytes:
-    """A row as a line of JSON, its integers whole."""
-    try:
-        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE, default=str)
-    except orjson.JSONEncodeError:  # above 64 bits
-        return json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n"
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, RawRow]]:
-    encoding = encoding_of(path)
-    with open_bytes(path) if encoding == "utf-8" else open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.isspace():  # files end with an empty line at times
-                content = line if isinstance(line, bytes) else line.encode()
-                yield number, _json_object(content, path, number)
-
-
-def _json_object(line: bytes, path: Path, number: int) -> RawRow:
-    try:
-        row = _loaded(line)
-    except (ValueError, RecursionError):
-        try:
-            row = _forgiving(line)
-        except (ValueError, RecursionError) as error:
-            raise DatasetError(
-                f"{path} line {number}: not JSON ({error}){_hint(line)}: cut off? mend or remove "
-                "the line"
-            ) from None
-    if not isinstance(row, dict):
-        raise DatasetError(f"{path} line {number}: not a JSON object{_hint(line)}")
-    return cast(RawRow, row)
-
-
-def _hint(line: bytes) -> str:
-    is_array = line.lstrip()[:1] == b"["
-    return "; one JSON array? `jq -c .[] FILE > FILE.jsonl` makes it lines" if is_array else ""
-
-
-def _loaded(line: bytes) -> object:
-    value: object = orjson.loads(line)
-    if type(value) is dict and _EXACT.issuperset(map(type, cast(RawRow, value).values())):
-        return cast(object, value)  # texts and small integers, as nearly all rows
-    return _forgiving(line) if _is_rounded(cast(object, value)) else cast(object, value)
-
-
-def _is_rounded(value: object) -> bool:
-    """Whether there may be an integer in it that had more than 64 bits."""
-    if isinstance(value, dict):
-        inside: Collection[object] = cast(RawRow, value).values()
-    elif isinstance(value, list):
-        inside = cast(list[object], value)
-    else:
-        return isinstance(value, float) and abs(value) >= _ROUNDED
-    return not _EXACT.issuperset(map(type, inside)) and any(map(_is_rounded, inside))
-
-
-def _forgiving(line: bytes) -> object:
-    """What Python and pandas write beyond JSON: NaN is null, integers may be of any length, and
-    half a character becomes the sign for one that is not known."""
-    row = json.loads(line, parse_constant=lambda _: None)
-    return _mended(row)
-
-
-def _mended(value: Any) -> Any:
-    """Without halves of characters, and with null for NaN."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, float) and value != value:
-        return None
-    if isinstance(value, list):
-        return [_mended(each) for each in cast(list[object], value)]
-    if isinstance(value, dict):
-        return {_mended(key): _mended(each) for key, each in cast(RawRow, value).items()}
-    return value
+    if suffix == _ZIP:
+        with _refused(path):
+            suffix = suffix_of(Path(packed_name(path)))
+    if suffix is None or suffix == _ZIP:
+        raise DatasetError(
+            f"{path}: rows are read from {', '.join(SUFFIXES)} files; of text, packed as "
+            f"{', '.join(_PACKED)}, too"
+        )
+    return next((kind for kind in _TEXTS if suffix.startswith(f"{kind}.")), suffix)
 
 
 def _parquet(path: Path) -> Iterator[RawRow]:
@@ -171,7 +104,7 @@ def _parquet(path: Path) -> Iterator[RawRow]:
             mend = re.search("float|double", str(file.schema_arrow)) is not None
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 rows = batch.to_pylist()
-                yield from map(_mended, rows) if mend else rows
+                yield from map(mended, rows) if mend else rows
     except (ValueError, arrow_error) as error:  # ArrowInvalid is a ValueError
         message = " ".join(str(error).split())
         raise DatasetError(f"{path}: not readable Parquet ({message})") from None

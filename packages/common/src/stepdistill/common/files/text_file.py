@@ -4,22 +4,28 @@ UTF-8, UTF-16 and cp1252 are found, and what looks like none of them is refused,
 wrong guess is paid for. Why by rules of our own: decision 30.
 """
 
+import bz2
 import codecs
 import gzip
 import io
+import lzma
 import re
+import zipfile
 import zlib
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import zstandard
 
 from stepdistill.common.errors import DatasetError
 
 _READ_BYTES = 1 << 18  # of a file at a time
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+_XZ, _BZIP2 = b"\xfd7zXZ\x00", re.compile(rb"BZh[1-9]1AY&SY")
+_MAGIC = 10  # bytes that all of them are known by
+_OFFICE = "[Content_Types].xml"  # in every zip of Office
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16 does
@@ -42,13 +48,38 @@ _MOST_ODD, _MOST_IN_RUNS = 0.1, 0.3  # shares that a text in cp1252 stays below
 def open_bytes(path: Path) -> BinaryIO:
     """A file's bytes, unpacked where they are packed, whatever its name says."""
     file = cast(io.BufferedReader, path.open("rb", _READ_BYTES))
-    start = file.peek(len(_ZSTD))
+    start = file.peek(_MAGIC)[:_MAGIC]
     if start.startswith(_ZSTD):
         return io.BufferedReader(_Unpacked(file), _READ_BYTES)
-    if start.startswith(_GZIP):
-        file.close()
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    return file
+    opened: Any = file
+    for begins, unpack in (
+        (start.startswith(_GZIP), gzip.open),
+        (start.startswith(_XZ), lzma.open),
+        (_BZIP2.match(start), bz2.open),
+        (start.startswith(_ZIP), _open_zip),
+    ):
+        if begins:
+            file.close()
+            opened = unpack(path, "rb")
+    return cast(BinaryIO, opened)
+
+
+def _open_zip(path: Path, mode: Literal["rb"]) -> BinaryIO:
+    return cast(BinaryIO, zipfile.ZipFile(path).open(packed_name(path)))
+
+
+def packed_name(path: Path) -> str:
+    """The name of the only file in a zip. Raises DatasetError, OSError, BadZipFile."""
+    with zipfile.ZipFile(path) as packed:
+        # macOS puts notes of its own beside what it packs.
+        names = [name for name in packed.namelist() if not name.startswith("__MACOSX/")]
+    if _OFFICE in names:
+        raise DatasetError(f"{path}: is a spreadsheet: name it .xlsx")
+    files = [name for name in names if not name.endswith("/")]
+    if len(files) != 1:
+        some = ", ".join(files[:3])
+        raise DatasetError(f"{path}: holds {len(files)} files ({some}): unpack it, and name one")
+    return files[0]
 
 
 def open_text(path: Path) -> TextIO:
@@ -116,7 +147,7 @@ def _encoding(path: Path, size: int, mtime_ns: int) -> str:
     except UnicodeDecodeError as error:
         line = n_lines + error.object.count(b"\n", 0, error.start) + 1
         return _not_utf8(path, f"byte 0x{error.object[error.start]:02x} in line {line}")
-    except (EOFError, zlib.error, zstandard.ZstdError):
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError):
         raise DatasetError(
             f"{path}: the packed file is cut off or damaged after line {n_lines}"
         ) from None

@@ -1,0 +1,81 @@
+"""Files that lie elsewhere: `s3://bucket/rows.csv`, `https://...`, whatever fsspec has a name for.
+
+They are copied to this machine once for each command: a file is read several times, for its
+encoding, its digest and its rows. The copies go when the command ends.
+"""
+
+import atexit
+import re
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.row_file import suffix_of
+
+_URL = re.compile(r"[a-zA-Z][\w+.-]*://")
+_SECRETS = re.compile(r"(?<=://)[^/@]*@|\?.*")  # `someone:word@`, `?token=...`
+_DEEPEST = 2  # folders below the one that is named: `data/train/rows.csv`
+
+
+def is_url(name: str) -> bool:
+    """Whether this names a file elsewhere, and no path of this machine."""
+    return _URL.match(name) is not None
+
+
+def shown(name: str) -> str:
+    """A file's name for people and files: a URL without passwords and keys."""
+    return _SECRETS.sub("", name) if is_url(name) else name
+
+
+def local_path(name: str | Path) -> Path:
+    """The path of a file or folder; of a URL, that of its copy here. Raises DatasetError."""
+    return _copied(str(name)) if is_url(str(name)) else Path(name).expanduser()
+
+
+@cache
+def _copied(url: str) -> Path:
+    import fsspec  # a tenth of a second: only where it is used
+
+    scheme, what = url.partition("://")[0], shown(url)
+    # Behind a proxy the web is reached by what HTTPS_PROXY says.
+    options = {"client_kwargs": {"trust_env": True}} if scheme in ("http", "https") else {}
+    try:
+        system, path = cast(Any, fsspec).core.url_to_fs(url, **options)
+        name = PurePosixPath(unquote(urlsplit(url).path)).name
+        if suffix_of(Path(name)):
+            copy = _folder() / name
+            system.get_file(path, str(copy))
+            return copy
+        return _copied_folder(system, path, name, what)
+    except DatasetError:
+        raise
+    except ImportError as error:  # fsspec names the package
+        raise DatasetError(f"{what}: {error}: pip install what it names") from None
+    except FileNotFoundError:
+        raise DatasetError(f"{what}: no such file") from None
+    except Exception as error:  # noqa: BLE001 - of whichever client is below: aiohttp, botocore
+        why = " ".join(_SECRETS.sub("", str(error) or type(error).__name__).split())
+        raise DatasetError(f"{what}: cannot be read ({why})") from None
+
+
+def _copied_folder(system: Any, path: str, name: str, what: str) -> Path:
+    """A folder of this machine with the files of rows that are in one elsewhere."""
+    found = [each for each in system.find(path, maxdepth=_DEEPEST) if suffix_of(Path(each))]
+    if not found:
+        raise DatasetError(f"{what}: no file of rows there, such as train.csv or train.parquet")
+    folder = _folder() / (name or "rows")
+    for each in found:
+        copy = folder / Path(each).relative_to(path if str(each).startswith(path) else "/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        system.get_file(each, str(copy))
+    return folder
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="stepdistill-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
