@@ -1,6 +1,7 @@
 """`annotate new`."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 from stepdistill.annotator.commands.new_view import found_json, show_found, show_made
@@ -9,12 +10,13 @@ from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.importing.found import Found, NoLabelError, choose_label, find
 from stepdistill.annotator.importing.new_task import check_names, write_task
-from stepdistill.annotator.importing.splits import divide, write_splits
+from stepdistill.annotator.importing.splits import divide, whole_row, write_splits
 from stepdistill.annotator.importing.survey import Survey, survey_file
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.files.remote import local_path, shown
 from stepdistill.common.files.row_file import remarks_on
 
@@ -64,9 +66,12 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
 def _of_rows(settings: NewSettings, found: Found) -> list[str]:
     """What is odd about the rows, as a run would say it of them."""
     task = load_task(settings.prompts, settings.task)
-    if len(found.columns.labels) > 1:  # the file itself does not have the column of sets
-        task = task.model_copy(update={"gold": None})
-    return row_remarks(task, open_source(task, settings.file, "train"), "train", None)
+    source = open_source(task, settings.file, "train")
+
+    def rows() -> Iterator[RawRow]:
+        return (whole_row(found.columns, row) for row in source.rows())
+
+    return row_remarks(task, replace(source, rows=rows), "train", None)
 
 
 def _settled(

@@ -161,15 +161,15 @@ def write_splits(
             split = division.split(columns, row)
             counts[split][label_text(columns, row)] += 1
             split_of_rows.append(split)
-            files[split].write(json_line(_whole(survey, columns, row)))
+            files[split].write(json_line(whole_row(columns, row)))
     for split, part in parts.items():
         part.replace(paths[split])
     write_origin(folder, survey.file, paths, split_of_rows)
     return counts
 
 
-def _whole(survey: Survey, columns: Columns, row: RawRow) -> RawRow:
-    """A row with null for what it leaves out, and with the set that several columns make."""
+def whole_row(columns: Columns, row: RawRow) -> RawRow:
+    """A row as it is in the splits: null for what it leaves out, and the set that columns make."""
     used = (*columns.texts, *columns.labels, *([columns.id] if columns.id else []))
     missing = {path: None for path in used if not columns.has(row, path)}
     made = {columns.label: columns.label_of(row)} if len(columns.labels) > 1 else {}

@@ -1,0 +1,57 @@
+"""Each odd file all the way: a task, its prompts, its price, a run, and the file with labels."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from stepdistill.common.files.row_file import read_file
+from tests.files.odd_files import ODD_FILES
+from tests.journeys.golden.commands import many
+
+SPLITS = ("train", "valid", "test")
+_QUICK = ("Messages 2024.xlsx", "nested.jsonl", "flags.zip", "few.csv", "odd.csv")
+_OF_ALL = [
+    pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in ODD_FILES
+]
+ALL = ("--split", ",".join(SPLITS))
+
+
+@pytest.mark.parametrize("name", _OF_ALL)
+def test_every_row_of_a_file_comes_out_beside_its_label(name: str, tmp_path: Path) -> None:
+    odd = ODD_FILES[name]
+    (tmp_path / name).write_bytes(odd.make())
+    new, found, check, estimate, run, export = many(
+        tmp_path,
+        ("new", "mine", name, *odd.words),
+        ("new", "again", name, *odd.words, "--json"),
+        ("prompts", "check", "mine"),
+        ("estimate", "mine", "--teacher", "gpt-6-luna", "--json"),
+        ("run", "mine", "--teacher", "simulated", *ALL, "--json"),
+        ("export", "mine", "--to", "out.csv"),
+    )
+    for done in (new, found, check, estimate, run, export):
+        assert done.code == 0, done.err
+    assert odd.says in new.err
+    assert new.out.splitlines()[-3].startswith("Next     annotate prompts check mine")
+    known = found.json
+    assert (known["rows"], known["kind"]) == (odd.rows, odd.kind)
+    assert known["rows"] - known["unlabelled"] == odd.gold
+    assert run.json["rows"] == odd.rows
+
+    rows = list(read_file(tmp_path / name))
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
+        exported = list(csv.DictReader(file))
+    assert len(exported) == len(rows) == odd.rows
+    texts = [row for row in rows[0] if row in ("text", "Text")]
+    for row, out in zip(rows, exported, strict=True):
+        assert all(out[text] == (row[text] or "") for text in texts)
+
+    template = (tmp_path / "prompts" / "mine" / "templates.yaml").read_text(encoding="utf-8")
+    assert all(f"{{{field}}}" in template for field in odd.fields)
+    placed = {
+        split: (tmp_path / "data" / "mine" / f"{split}.jsonl").read_bytes().splitlines()
+        for split in SPLITS
+    }
+    assert all(placed.values())
+    assert sum(map(len, placed.values())) == odd.rows
