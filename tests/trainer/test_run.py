@@ -10,7 +10,7 @@ import pytest
 from stepdistill.trainer.data.examples import eval_set
 from stepdistill.trainer.data.shards import read_data
 from stepdistill.trainer.main import main
-from stepdistill.trainer.model.student import pretrained
+from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.scores import score
 from stepdistill.trainer.settings.tasks import judged
 from stepdistill.trainer.settings.train import TrainSettings, parse

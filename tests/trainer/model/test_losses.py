@@ -13,7 +13,8 @@ from stepdistill.trainer.data.plan import StepPlan, StepSettings
 from stepdistill.trainer.data.tokens import LengthLimits, tokenise
 from stepdistill.trainer.model.answers import log_probabilities
 from stepdistill.trainer.model.losses import TaskLosses, weigh
-from stepdistill.trainer.model.student import Student, pretrained
+from stepdistill.trainer.model.pretrained import pretrained
+from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import encoder_of
 from stepdistill.trainer.settings.tasks import table_of
 
@@ -32,7 +33,7 @@ def _batch(
 
 def _sums(student: Student, batch: Batch, *, mutual: bool = False) -> torch.Tensor:
     with torch.no_grad():
-        return TaskLosses(student.model, mutual=mutual)(batch)
+        return TaskLosses(student, mutual=mutual)(batch)
 
 
 def _rationales(batch: Batch) -> Targets:
@@ -137,7 +138,7 @@ def test_the_mutual_term_compares_what_the_two_tasks_say(
 
 def test_the_mutual_term_moves_the_explanation_alone(student: Student, examples: Examples) -> None:
     rows = tuple(row for row in examples if row.rationales)[:2]
-    losses = TaskLosses(student.model, mutual=True)
+    losses = TaskLosses(student, mutual=True)
     term = losses(_batch(student, rows, mutual=True))[2]
     [gradient] = torch.autograd.grad(term, [student.model.shared.weight])
     assert float(gradient.abs().sum()) > 0

@@ -186,6 +186,17 @@ def shared_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
     )
 
 
+def lone_targets(answers: Sequence[Sequence[Ints]]) -> Targets:
+    """The same, each target in a line of its own."""
+    counts = [len(part) for part in answers]
+    return Targets(
+        ids=_pad([ids for part in answers for ids in part], IGNORED, 1),
+        inputs=len(answers),
+        source=torch.from_numpy(np.repeat(np.arange(len(answers)), counts)),
+        weights=None,
+    )
+
+
 _Part = tuple[Lines, Targets]
 
 

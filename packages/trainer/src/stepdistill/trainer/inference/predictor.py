@@ -27,10 +27,10 @@ from stepdistill.trainer.model.answers import (
     log_probabilities,
     rationale_in,
 )
+from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import (
     InferenceSettings,
     Student,
-    pretrained,
     read_inference_settings,
 )
 from stepdistill.trainer.model.tokenizer import encoder_of

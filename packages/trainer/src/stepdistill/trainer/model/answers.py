@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from stepdistill.trainer.data.batches import pad_inputs, shared_targets
+from stepdistill.trainer.data.batches import lone_targets, pad_inputs, shared_targets
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.model.decoding import decode
 from stepdistill.trainer.model.student import Student
@@ -84,15 +84,18 @@ def log_probabilities_of(
     student: Student, rows: Sequence[Ints], spelt: Sequence[Sequence[Ints]]
 ) -> list[list[float]]:
     """The same for texts as token ids."""
-    model, device = student.model, student.model.device
+    model, family, device = student.model, student.family, student.model.device
     input_ids, mask = (tensor.to(device) for tensor in pad_inputs(rows))
-    # A row's texts share a line, so that what they see of its input is computed once.
-    targets = shared_targets(spelt).to(device)
-    numbers = mask * torch.arange(1, len(rows) + 1, device=device)[:, None]
+    if family.shares_lines:
+        # A row's texts share a line, so that what they see of its input is computed once.
+        targets = shared_targets(spelt).to(device)
+        numbers = mask * torch.arange(1, len(rows) + 1, device=device)[:, None]
+    else:
+        targets, numbers = lone_targets(spelt).to(device), mask
     with torch.inference_mode():
         # (rows, longest) -> (rows, longest, width)
-        hidden = model.encoder(input_ids=input_ids, attention_mask=mask)[0]
-        decoded = decode(model, hidden, numbers, targets)
+        hidden = family.encode(model, input_ids, mask)
+        decoded = decode(family, model, hidden, numbers, targets)
         # (tokens,) -> (texts,): a text's log probability is the sum over its tokens.
         sums = decoded.logits.new_zeros(sum(map(len, spelt)))
         sums.index_add_(0, decoded.target, -decoded.losses())

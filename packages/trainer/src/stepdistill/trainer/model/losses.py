@@ -1,12 +1,13 @@
-"""The tasks' losses of a T5: one encoder pass over all tasks, a decoder pass for each."""
+"""The tasks' losses of a student: one encoder pass over all tasks, a decoder pass for each."""
 
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
 from stepdistill.trainer.data.batches import Batch, Targets
-from stepdistill.trainer.model.decoding import Decoded, decode, same_block
+from stepdistill.trainer.model.decoding import Decoded, decode
+from stepdistill.trainer.model.families.t5 import same_block
+from stepdistill.trainer.model.student import Student
 
 _LEAST = 1e-9
 
@@ -17,16 +18,16 @@ class TaskLosses(nn.Module):
     mutual: the last of the sums is the mutual-information term of arXiv 2403.03348.
     """
 
-    def __init__(self, student: T5ForConditionalGeneration, *, mutual: bool = False) -> None:
+    def __init__(self, student: Student, *, mutual: bool = False) -> None:
         super().__init__()
-        self.student = student
+        self.student, self._family = student.model, student.family
         self._mutual = mutual
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy summed over target tokens, each weighed: (tasks,), or one more."""
         mask = same_block(batch.mask) if batch.packed else batch.mask
         # One pass over all tasks' inputs: (lines, longest) -> (lines, longest, width).
-        hidden = self.student.encoder(input_ids=batch.input_ids, attention_mask=mask)[0]
+        hidden = self._family.encode(self.student, batch.input_ids, mask)
         decoded: list[Decoded | None] = [None] * len(batch.targets)
         nothing = hidden.new_zeros((), dtype=torch.float32)
         sums = [nothing] * len(batch.targets)
@@ -34,7 +35,10 @@ class TaskLosses(nn.Module):
         for task, targets in enumerate(batch.targets):
             if targets is not None:
                 end = start + targets.inputs  # a task's lines stand together, in the tasks' order
-                output = decode(self.student, hidden[start:end], batch.mask[start:end], targets)
+                lines = slice(start, end)
+                output = decode(
+                    self._family, self.student, hidden[lines], batch.mask[lines], targets
+                )
                 decoded[task], sums[task] = output, _summed(output, targets)
                 start = end
         if self._mutual:

@@ -1,13 +1,11 @@
-"""The student: a T5 loaded or from scratch, its work in FLOPs, and how a trained one is asked."""
+"""The student: what it is, one from scratch, its work in FLOPs, and how a trained one is asked."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from transformers.models.auto.configuration_auto import AutoConfig
-from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
-from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.models.t5.configuration_t5 import T5Config
 from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -15,11 +13,12 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from stepdistill.common.manifest import Manifest
 from stepdistill.common.task import ColumnSpec, LabelSpec, StudentSpec
 from stepdistill.trainer.errors import StudentError, first_problem
+from stepdistill.trainer.model.families.family import Family
+from stepdistill.trainer.model.families.t5 import T5Family
 from stepdistill.trainer.model.tokenizer import Piece, from_pieces
 from stepdistill.trainer.settings.tasks import judged
 from stepdistill.trainer.settings.train import SETTINGS_NAME, Size, TrainSettings
 
-_FAMILY = ("t5", "mt5")
 _HEAD = 16
 
 
@@ -27,8 +26,10 @@ _HEAD = 16
 class Student:
     """A model and the tokenizer that speaks its language."""
 
-    model: T5ForConditionalGeneration
+    model: Any  # a PreTrainedModel of the family
     tokenizer: PreTrainedTokenizerBase
+    family: Family  # how it is asked
+    remarks: tuple[str, ...] = ()  # what was odd about its base, and mended
 
 
 def from_scratch(size: Size, pieces: list[Piece], seed: int, dropout: float | None) -> Student:
@@ -48,39 +49,30 @@ def from_scratch(size: Size, pieces: list[Piece], seed: int, dropout: float | No
         eos_token_id=1,
         decoder_start_token_id=0,  # pyright: ignore[reportCallIssue] - known to the base class
     )
-    return Student(model=T5ForConditionalGeneration(config), tokenizer=tokenizer)
-
-
-def pretrained(name: str, dropout: float | None) -> Student:
-    """A T5 from a folder or the hub, in fp32. Raises StudentError when it cannot be had."""
-    try:
-        config = AutoConfig.from_pretrained(name)
-        if config.model_type not in _FAMILY:
-            raise StudentError(
-                f"--model {name}: a {config.model_type}, the student must be one of {_FAMILY}"
-            )
-        if dropout is not None:
-            config.dropout_rate = dropout
-        model = AutoModelForSeq2SeqLM.from_pretrained(name, config=config, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, ImportError) as error:
-        hint = "the folder lacks a part of a saved model" if Path(name).is_dir() else _NOT_FOUND
-        first = str(error).strip().splitlines()[0]
-        raise StudentError(f"--model {name}: cannot be loaded, {hint} ({first})") from None
-    return Student(model=model, tokenizer=tokenizer)
+    model = T5ForConditionalGeneration(config)
+    return Student(model=model, tokenizer=tokenizer, family=T5Family())
 
 
 def compile_student(student: Student) -> None:
     """Compile encoder and decoder in place, for any shape of batch."""
-    student.model.encoder.compile(dynamic=True)
-    student.model.decoder.compile(dynamic=True)
-
-
-_NOT_FOUND = "no such folder here, and the hub did not give it"
+    for part in student.family.parts(student.model):
+        part.compile(dynamic=True)
 
 
 # Dense bf16, TFLOP/s, as NVIDIA states them; the first name that is part of the device's counts.
 _PEAKS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "L4": 121, "A10": 125, "4090": 165}
+
+
+# Keys and values of the encoder's output: of T5, BART, T5Gemma.
+_CROSSING = tuple(
+    f"{name}.{part}"
+    for name, parts in (
+        ("EncDecAttention", ("k.", "v.")),
+        ("encoder_attn", ("k_proj", "v_proj")),
+        ("cross_attn", ("k_proj", "v_proj")),
+    )
+    for part in parts
+)
 
 
 def flops(student: Student, input_tokens: int, target_tokens: int) -> float:
@@ -91,7 +83,7 @@ def flops(student: Student, input_tokens: int, target_tokens: int) -> float:
         return sum(n for name, n in weights.items() if all(part in name for part in parts))
 
     # The decoder's keys and values of the encoder's output are made of input tokens.
-    crossing = count("decoder", "EncDecAttention.k.") + count("decoder", "EncDecAttention.v.")
+    crossing = sum(count("decoder", name) for name in _CROSSING)
     embedding = count("embed_tokens")
     head = count("lm_head") or count("shared")  # tied: the embedding is the head too
     of_inputs = count("encoder.") + crossing

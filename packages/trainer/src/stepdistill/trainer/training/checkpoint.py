@@ -20,11 +20,11 @@ import orjson
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import TrainingError
+from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
@@ -169,7 +169,8 @@ class Checkpoints:
         engine = self._engine
         weights = None
         if engine.world.rank == 0:
-            weights = load_file(self.best(step) / "model.safetensors")
+            # Not straight from the file: some families write other names than they have.
+            weights = dict(pretrained(str(self.best(step)), None).model.named_parameters())
         # The optimizer knows nothing of it, so no step may follow.
         with engine.whole_model(changed=True) as losses, torch.no_grad():
             for name, weight in losses.student.named_parameters():

@@ -132,7 +132,7 @@ class Engine:
     def __init__(self, student: Student, settings: EngineSettings, world: World) -> None:
         self.world = world
         self._settings = settings
-        self._losses = TaskLosses(student.model, mutual=settings.mutual)
+        self._losses = TaskLosses(student, mutual=settings.mutual)
         # In bf16 it is ZeRO that keeps the fp32 masters; on one rank stage 1 shards nothing.
         self._zero = max(settings.zero, 1) if settings.bf16 else settings.zero
         self._clips_itself = self._zero == 0

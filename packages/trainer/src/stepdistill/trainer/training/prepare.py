@@ -21,7 +21,8 @@ from stepdistill.trainer.data.tokens import (
     truncation,
     truncations_of,
 )
-from stepdistill.trainer.model.student import Student, compile_student, from_scratch, pretrained
+from stepdistill.trainer.model.pretrained import pretrained
+from stepdistill.trainer.model.student import Student, compile_student, from_scratch
 from stepdistill.trainer.model.tokenizer import (
     encoder_of,
     fingerprint_of,
@@ -109,6 +110,13 @@ def _student(inputs: RunInputs, world: World) -> Student:
         student = from_scratch(SIZES[config.model], pieces, config.seed, config.dropout)
     else:
         student = pretrained(config.model, config.dropout)
+    if world.rank == 0:
+        sys.stderr.writelines(f"{remark}\n" for remark in student.remarks)
+    if config.pack and not student.family.shares_lines:
+        raise ConfigError(
+            f"--pack {config.pack}: --model {config.model} knows a token's place in its line, so "
+            "inputs cannot share one: leave --pack out"
+        )
     if config.activation_checkpointing:
         student.model.activation_checkpointing_enable()
     if config.compile:

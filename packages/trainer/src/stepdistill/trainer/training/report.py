@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import shutil
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from statistics import fmean
 
 import orjson
 import torch
+import yaml
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -28,11 +30,13 @@ from stepdistill.trainer.model.student import (
     known_peak,
 )
 from stepdistill.trainer.scores import Calibration, Score, measure_lines
+from stepdistill.trainer.settings.tasks import judged
 from stepdistill.trainer.settings.train import (
     LATER_OPTIONS,
     MODEL_NAME,
     RESULTS_NAME,
     SETTINGS_NAME,
+    SIZES,
     TrainSettings,
 )
 from stepdistill.trainer.training.checkpoint import TrainingProgress, ValidPoint, appearing
@@ -166,8 +170,17 @@ def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunS
     use = inference_settings_of(config, origin)
     with appearing(config.output / MODEL_NAME) as draft:
         shutil.copytree(best, draft, dirs_exist_ok=True)
+        _name_length(draft / "generation_config.json", config.max_target_tokens)
         (draft / "README.md").write_text(_card(config, origin, found), encoding="utf-8")
         (draft / SETTINGS_NAME).write_text(use.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _name_length(path: Path, longest: int) -> None:
+    """How long an answer may be where transformers alone asks the student: else 20 tokens."""
+    settings = orjson.loads(path.read_bytes())
+    path.write_bytes(
+        orjson.dumps({**settings, "max_new_tokens": longest}, option=orjson.OPT_INDENT_2)
+    )
 
 
 def show(console: Console, scores: dict[str, Score], remarks: Sequence[str], output: Path) -> None:
@@ -181,6 +194,11 @@ def show(console: Console, scores: dict[str, Score], remarks: Sequence[str], out
         console.print(line, soft_wrap=True, highlight=False)
     for what, name in (("model", MODEL_NAME), ("results", RESULTS_NAME)):
         console.print(f"{what:<8} {output / name}", soft_wrap=True, highlight=False, markup=False)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a base is a model of the hub: `google/t5-v1_1-small`, and no folder here."""
+    return _HUB_ID.fullmatch(name) is not None and name not in SIZES and not Path(name).exists()
 
 
 def _origin(split: DataSplit) -> dict[str, object]:
@@ -210,15 +228,13 @@ def _device_and_memory(world: World) -> tuple[str, int]:
     return f"cpu ({platform.machine()})", held * unit
 
 
+_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}")
 _CARD = """---
-library_name: transformers
-base_model: {base}
-tags: [stepdistill, distillation, {task}]
----
+{head}---
 
 # {task}: a student of {teacher}
 
-Distilled step by step with stepdistill: a T5 that learnt from the labels and rationales of
+Distilled step by step with stepdistill: {base} learnt from the labels and rationales of
 `{teacher}` ({labels} labels, {mode}).
 
 | on {n:,} test rows | accuracy | 95 % interval |
@@ -226,7 +242,15 @@ Distilled step by step with stepdistill: a T5 that learnt from the labels and ra
 {scores}
 
 - **Asked like this**: the row as `{template}`, after the prefix that `stepdistill.json` names.
-  `stepdistill predict FOLDER rows.jsonl` does it.
+  `stepdistill predict FOLDER rows.jsonl` does it. By transformers alone (here {version}):
+
+      from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+      model = AutoModelForSeq2SeqLM.from_pretrained(FOLDER)
+      tokenizer = AutoTokenizer.from_pretrained(FOLDER)
+      said = model.generate(**tokenizer([{prefix} + row], return_tensors="pt"))
+      print(tokenizer.batch_decode(said, skip_special_tokens=True))
+
 - **Learnt from** {rows:,} records of split {split}; the manifest's fingerprint is
   `{fingerprint}`.
 - **Selected** by validation accuracy{also}, at step {step} of {steps}; seed {seed}.
@@ -237,8 +261,17 @@ Distilled step by step with stepdistill: a T5 that learnt from the labels and ra
 
 def _card(config: TrainSettings, origin: Manifest, found: RunSummary) -> str:
     told = {who: found.scores[who].in_words() for who in ("student", "teacher")}
+    head: dict[str, object] = {"library_name": "transformers"}
+    if is_hub_id(config.model):
+        head["base_model"] = config.model  # a folder or a size would be taken for somebody's model
+    head["tags"] = ["stepdistill", "distillation", origin.task]
     return _CARD.format(
-        base=config.model,
+        head=yaml.safe_dump(head, allow_unicode=True, sort_keys=False),
+        base=f"`{config.model}`"
+        if config.model not in SIZES
+        else f"a {config.model} T5 from scratch",
+        prefix=repr(judged(config.table()).prefix),
+        version=version("transformers"),
         task=origin.task,
         teacher=origin.teacher.model,
         labels=config.labels,

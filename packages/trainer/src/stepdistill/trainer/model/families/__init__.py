@@ -1,0 +1,1 @@
+"""Families of encoder-decoders: a file each, behind one base."""

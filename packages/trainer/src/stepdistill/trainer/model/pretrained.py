@@ -1,0 +1,186 @@
+"""A base from a folder or the hub becomes a student: loaded, checked, and mended where it can be.
+
+What a base brings along from its former work (shortest answers, penalties, forced words) is left
+behind: a student says what its weights say. No code of a base is run, and no pickle is read.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from tokenizers import processors
+from transformers.generation.configuration_utils import GenerationConfig
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from stepdistill.trainer.errors import StudentError
+from stepdistill.trainer.model.families.family import Family
+from stepdistill.trainer.model.families.placed import PlacedFamily
+from stepdistill.trainer.model.families.t5 import T5Family
+from stepdistill.trainer.model.student import Student
+
+# By `model_type`; ByT5 and flan are T5s.
+FAMILIES: dict[str, Family] = {
+    **dict.fromkeys(("t5", "mt5", "umt5"), T5Family()),
+    **dict.fromkeys(("bart", "t5gemma", "t5gemma2"), PlacedFamily()),
+}
+_NOT_FOUND = "no such folder here, and the hub did not give it"
+_SHOWN = 200  # characters of what a library says
+_PROBE = "a b"
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What was loaded, and whence: for what is said of it."""
+
+    name: str
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+
+    def refused(self, reason: str) -> StudentError:
+        return StudentError(f"--model {self.name}: {reason}")
+
+
+def pretrained(name: str, dropout: float | None) -> Student:
+    """A student from a folder or the hub, in fp32. Raises StudentError when it cannot be had."""
+    try:
+        # The hub's code is refused, not asked for: a question may be answered in passing.
+        config: Any = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if config.model_type not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            raise StudentError(
+                f"--model {name}: a {config.model_type}, the student must be one of {known}"
+            )
+        _set_dropout(config, dropout)
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except StudentError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a base is a file of others: any error is its
+        raise _unloadable(name, error) from None
+    base = _Base(name, model, tokenizer)
+    _check_marks(base)
+    remarks = (*_end_answers(base), *_fit_embedding(base))
+    _leave_habits_behind(base)
+    return Student(
+        model=model, tokenizer=tokenizer, family=FAMILIES[config.model_type], remarks=remarks
+    )
+
+
+def _set_dropout(config: Any, dropout: float | None) -> None:
+    """Under whichever names the family has for it."""
+    if dropout is None:
+        return
+    parts = [config, *(getattr(config, part, None) for part in ("encoder", "decoder"))]
+    for part in parts:
+        for name in ("dropout_rate", "dropout"):
+            if hasattr(part, name):
+                setattr(part, name, dropout)
+
+
+def _unloadable(name: str, error: Exception) -> StudentError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    first = lines[0] if len(lines[0]) <= _SHOWN else f"{lines[0][:_SHOWN]}..."
+    if not Path(name).is_dir():
+        return StudentError(f"--model {name}: cannot be loaded, {_NOT_FOUND} ({first})")
+    pickled = [path.name for path in sorted(Path(name).glob("*.bin"))]
+    if pickled and not any(Path(name).glob("*.safetensors")):
+        return StudentError(
+            f"--model {name}: its weights are a pickle ({pickled[0]}), which may run code when it "
+            "is read: save it as model.safetensors (save_pretrained of transformers does)"
+        )
+    hint = "the folder lacks a part of a saved model"
+    return StudentError(f"--model {name}: cannot be loaded, {hint} ({first})")
+
+
+def _check_marks(base: _Base) -> None:
+    """Answers begin and end with marks that model and tokenizer both know."""
+    model, tokenizer = base.model, base.tokenizer
+    if tokenizer.eos_token_id is None:
+        raise base.refused("its tokenizer has no end mark (eos_token), so no answer would end")
+    if tokenizer.pad_token_id is None:
+        # Only what is masked is padded, so any token serves.
+        tokenizer.pad_token = tokenizer.eos_token
+    start = next((each for each in _starts(model, tokenizer) if isinstance(each, int)), None)
+    if start is None:
+        raise base.refused("its config names no decoder_start_token_id, and no pad or bos token")
+    model.config.decoder_start_token_id = start
+
+
+def _starts(model: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[object, ...]:
+    """What answers may begin behind, the surest first: T5's own rule is the pad token."""
+    config, given = model.config, model.generation_config
+    decoder = getattr(config, "decoder", None)
+    is_t5 = isinstance(FAMILIES[config.model_type], T5Family)
+    return (
+        getattr(config, "decoder_start_token_id", None),
+        getattr(given, "decoder_start_token_id", None),
+        getattr(config, "pad_token_id", None) if is_t5 else None,
+        getattr(decoder, "bos_token_id", None),
+        getattr(config, "bos_token_id", None),
+        tokenizer.bos_token_id,
+        tokenizer.pad_token_id,
+    )
+
+
+def _end_answers(base: _Base) -> list[str]:
+    """A tokenizer that adds no end mark is made to: what is never taught to end never does."""
+    tokenizer = base.tokenizer
+    if _ends(tokenizer):
+        return []
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise base.refused("its tokenizer adds no end mark, and cannot be made to")
+    mark, number = str(tokenizer.eos_token), cast(int, tokenizer.eos_token_id)
+    ending: Any = processors.TemplateProcessing(
+        single=f"$A {mark}", pair=f"$A {mark} $B {mark}", special_tokens=[(mark, number)]
+    )
+    before = backend.post_processor
+    backend.post_processor = processors.Sequence([before, ending]) if before else ending
+    if not _ends(tokenizer):
+        raise base.refused("its tokenizer adds no end mark, and cannot be made to")
+    return [f"the tokenizer of {base.name} adds no end mark: {mark} is put behind every text"]
+
+
+def _ends(tokenizer: PreTrainedTokenizerBase) -> bool:
+    ids = cast("list[int]", tokenizer(_PROBE)["input_ids"])
+    return bool(ids) and ids[-1] == tokenizer.eos_token_id
+
+
+def _fit_embedding(base: _Base) -> list[str]:
+    """Tokens beyond the embedding get a row each, the same on every rank."""
+    words = base.model.get_input_embeddings().num_embeddings
+    tokens = 1 + max(base.tokenizer.get_vocab().values())
+    if tokens <= words:
+        return []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        base.model.resize_token_embeddings(tokens, mean_resizing=False)
+    return [
+        f"the tokenizer of {base.name} has {tokens - words:,} tokens more than the model's "
+        "embedding: their rows begin at random"
+    ]
+
+
+def _leave_habits_behind(base: _Base) -> None:
+    """The marks alone decide how an answer goes: no shortest length, no penalty, no beams."""
+    model, tokenizer = base.model, base.tokenizer
+    kept = {field.name for field in fields(model.config)} | {"decoder_start_token_id", "use_cache"}
+    for name in GenerationConfig().to_dict():
+        # Older bases keep these in config.json: saving would carry them on, or refuse.
+        if name in vars(model.config) and name not in kept:
+            delattr(model.config, name)
+    model.generation_config = GenerationConfig(
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=model.config.decoder_start_token_id,
+    )

@@ -1,0 +1,198 @@
+"""Other people's bases: every family learns and answers; odd ones are mended, or refused."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
+
+from stepdistill.trainer.data.batches import lone_targets, pad_inputs
+from stepdistill.trainer.errors import StudentError
+from stepdistill.trainer.inference.predictor import AskedRow, Predictor
+from stepdistill.trainer.main import main
+from stepdistill.trainer.model.answers import generate, log_probabilities
+from stepdistill.trainer.model.decoding import decode
+from stepdistill.trainer.model.pretrained import pretrained
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.tokenizer import encoder_of
+from tests.trainer.made_bases import FAMILIES, made_base
+from tests.trainer.made_rows import CLASSES, arguments, word_problems
+
+INPUTS = ["predict: Ada has 12 apples.", "predict: Ben gives 3 of his 40 coins to Kira and leaves."]
+TEXTS = ["predict: explain: Reasons: reasons:", *INPUTS, *CLASSES]
+QUICK, SLOW = ("umt5", "bart"), [name for name in FAMILIES if name not in ("umt5", "bart")]
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    rows = [row for split in ("train", "valid", "test") for row in word_problems(split, 60)]
+    texts = [t or "" for row in rows for t in (*row.input.values(), row.label, row.rationale)]
+    home = tmp_path_factory.mktemp("bases")
+    return {name: made_base(name, home / name, [*TEXTS, *texts]) for name in FAMILIES}
+
+
+def encoded(student: Student, texts: Sequence[str]) -> list[Any]:
+    return [torch.tensor(ids).numpy() for ids in encoder_of(student.tokenizer)(texts, 500)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_loss_is_transformers_own(bases: dict[str, Path], family: str) -> None:
+    student = pretrained(str(bases[family]), None)
+    student.model.eval()
+    answers = encoded(student, ["multiplication", "It is addition, so 15."])
+    ids, mask = pad_inputs(encoded(student, INPUTS))
+    targets = lone_targets([[answer] for answer in answers])
+    with torch.no_grad():
+        hidden = student.family.encode(student.model, ids, mask)
+        ours = decode(student.family, student.model, hidden, mask, targets).losses().mean()
+        theirs = student.model(input_ids=ids, attention_mask=mask, labels=targets.ids).loss
+    assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_answer_scores_the_same_alone_and_beside_others(
+    bases: dict[str, Path], family: str
+) -> None:
+    student = pretrained(str(bases[family]), None)
+    student.model.eval()
+    rows = encoded(student, INPUTS)
+    together = log_probabilities(student, rows, [CLASSES, CLASSES[:3]])
+    for row, names, logs in zip(rows, (CLASSES, CLASSES[:3]), together, strict=True):
+        alone = [log_probabilities(student, [row], [[name]])[0][0] for name in names]
+        assert logs == pytest.approx(alone, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "family", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
+def test_a_family_trains_goes_on_answers_and_is_opened_by_transformers_alone(
+    bases: dict[str, Path], family: str, data: Path, tmp_path: Path
+) -> None:
+    options = {"steps": 4, "batch_size": 16, "eval_every": 2, "max_input_tokens": 300}
+    base = str(bases[family])
+    line = [*arguments(data, tmp_path, **options, save_every=2, model=base), "--quiet"]
+    assert main(line) == 0
+    finished = orjson.loads((tmp_path / "results.json").read_bytes())
+    (tmp_path / "results.json").unlink()  # as though it had been killed at its end
+    assert main(line) == 0
+    assert orjson.loads((tmp_path / "results.json").read_bytes())["test"] == finished["test"]
+
+    predictor = Predictor(tmp_path / "model")
+    rows = [AskedRow(id=str(i), input=text, choices=CLASSES) for i, text in enumerate(INPUTS)]
+    assert {answer.label for answer in predictor.label(rows)} <= {*CLASSES}
+    student = pretrained(str(tmp_path / "model"), None)
+    model: Any = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model")
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path / "model")
+    said = model.generate(**tokenizer(INPUTS[:1], return_tensors="pt"))
+    theirs = tokenizer.batch_decode(said, skip_special_tokens=True)
+    assert theirs == generate(student, encoded(student, INPUTS[:1]), longest=256)
+
+
+@pytest.fixture
+def base(bases: dict[str, Path], tmp_path: Path) -> Path:
+    """One to be made odd."""
+    shutil.copytree(bases["t5"], tmp_path / "base")
+    return tmp_path / "base"
+
+
+def change(path: Path, **fields: object) -> None:
+    found = orjson.loads(path.read_bytes()) if path.exists() else {}
+    path.write_bytes(orjson.dumps({**found, **fields}))
+
+
+HABITS = {
+    "min_length": 12, "min_new_tokens": 9, "no_repeat_ngram_size": 2, "num_beams": 4,
+    "repetition_penalty": 1.5, "suppress_tokens": [3, 4, 5], "bad_words_ids": [[7], [8]],
+    "forced_bos_token_id": 9, "num_return_sequences": 3, "length_penalty": 2.0,
+    "exponential_decay_length_penalty": [2, 1.5], "encoder_no_repeat_ngram_size": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_habits_of_a_base_are_left_behind(base: Path, file: str, tmp_path: Path) -> None:
+    plain = pretrained(str(base), None)
+    rows = encoded(plain, INPUTS)
+    change(base / file, **HABITS)
+    odd = pretrained(str(base), None)
+    assert generate(odd, rows, longest=8) == generate(plain, rows, longest=8)
+    odd.model.save_pretrained(tmp_path / "saved")
+    for name in ("generation_config.json", "config.json"):
+        kept = orjson.loads((tmp_path / "saved" / name).read_bytes())
+        assert not {each for each in HABITS if kept.get(each) is not None}
+
+
+def test_a_tokenizer_that_adds_no_end_mark_is_made_to(base: Path, tmp_path: Path) -> None:
+    change(base / "tokenizer.json", post_processor=None)
+    PreTrainedTokenizerFast(
+        tokenizer_file=str(base / "tokenizer.json"),
+        eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+    ).save_pretrained(base)  # fmt: skip
+    student = pretrained(str(base), None)
+    assert encoded(student, ["addition"])[0][-1] == student.tokenizer.eos_token_id
+    assert "adds no end mark" in student.remarks[0]
+    student.tokenizer.save_pretrained(base)
+    again = pretrained(str(base), None)
+    assert [*encoded(again, ["addition"])[0]] == [*encoded(student, ["addition"])[0]]
+
+
+def test_tokens_beyond_the_embedding_get_rows_of_their_own(base: Path) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens([f"<url{i}>" for i in range(40)])  # 28 rows are free
+    tokenizer.save_pretrained(base)
+    student = pretrained(str(base), None)
+    assert student.model.get_input_embeddings().num_embeddings == len(tokenizer)
+    assert "12 tokens more" in student.remarks[0]
+    again = pretrained(str(base), None)
+    one, other = (each.model.get_input_embeddings().weight for each in (student, again))
+    assert torch.equal(one, other)  # on every rank
+    assert generate(student, encoded(student, ["see <url39>"]), longest=3)
+
+
+def test_answers_begin_behind_the_pad_where_no_config_says(base: Path) -> None:
+    content = orjson.loads((base / "config.json").read_bytes())
+    (base / "generation_config.json").unlink()
+    (base / "config.json").write_bytes(
+        orjson.dumps({k: v for k, v in content.items() if k != "decoder_start_token_id"})
+    )
+    student = pretrained(str(base), None)
+    assert student.model.config.decoder_start_token_id == student.tokenizer.pad_token_id
+
+
+def test_a_bases_code_is_not_run(base: Path, tmp_path: Path) -> None:
+    (base / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    change(base / "config.json", model_type="evil", auto_map={"AutoConfig": "evil.Config"})
+    with pytest.raises(StudentError) as error:
+        pretrained(str(base), None)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_pickle_is_not_read(base: Path) -> None:
+    (base / "model.safetensors").unlink()
+    torch.save({}, base / "pytorch_model.bin")
+    with pytest.raises(StudentError, match="its weights are a pickle"):
+        pretrained(str(base), None)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_damaged_base_is_a_line(base: Path, file: str) -> None:
+    content = (base / file).read_bytes()
+    (base / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(StudentError) as error:
+        pretrained(str(base), None)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 600
+
+
+def test_the_card_is_one_that_the_hub_takes(base: Path, data: Path, tmp_path: Path) -> None:
+    options = {"steps": 2, "batch_size": 16, "eval_every": 2, "model": str(base)}
+    line = arguments(data, tmp_path / "out", **options)
+    assert main([*line, "--quiet"]) == 0
+    card = (tmp_path / "out" / "model" / "README.md").read_text("utf-8")
+    assert "base_model" not in card.split("---")[1]
+    lengths = json.loads((tmp_path / "out/model/generation_config.json").read_text())
+    assert lengths["max_new_tokens"] == 256
