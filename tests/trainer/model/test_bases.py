@@ -21,7 +21,7 @@ from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import encoder_of
 from tests.trainer.made_bases import FAMILIES, made_base
-from tests.trainer.made_rows import CLASSES, arguments, word_problems
+from tests.trainer.made_rows import CLASSES, arguments, word_problems, write_split
 
 INPUTS = ["predict: Ada has 12 apples.", "predict: Ben gives 3 of his 40 coins to Kira and leaves."]
 TEXTS = ["predict: explain: Reasons: reasons:", *INPUTS, *CLASSES]
@@ -138,6 +138,32 @@ def test_a_tokenizer_that_adds_no_end_mark_is_made_to(base: Path, tmp_path: Path
     student.tokenizer.save_pretrained(base)
     again = pretrained(str(base), None)
     assert [*encoded(again, ["addition"])[0]] == [*encoded(student, ["addition"])[0]]
+
+
+def test_a_mark_in_a_text_is_text_and_ends_nothing(bases: dict[str, Path]) -> None:
+    for family in ("t5", "byt5", "bart", "t5gemma"):
+        student = pretrained(str(bases[family]), None)
+        end, mark = student.tokenizer.eos_token_id, student.tokenizer.eos_token
+        [ids] = encoded(student, [f"addition {mark} division"])
+        assert [*ids].count(end) == 1 and ids[-1] == end
+        assert [*encoded(student, ["addition"])[0]].count(end) == 1
+
+
+def test_what_the_student_cannot_read_is_said_and_kept(
+    base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = word_problems("train", 10)
+    for number, row in enumerate(rows):
+        row.input["question"] += " \u2603 {" if number % 2 else " and more"
+    write_split(tmp_path / "odd", rows)
+    options = {"steps": 1, "batch_size": 8, "eval_every": 1, "model": str(base)}
+    line = arguments(data, tmp_path / "out", **options)
+    line[0] = f"--train={tmp_path / 'odd'}"
+    assert main([*line, "--quiet"]) == 0
+    said = capsys.readouterr().err
+    assert f"train: {len(rows) // 2} of {len(rows)} inputs hold characters" in said
+    found = orjson.loads((tmp_path / "out/results.json").read_bytes())["unread"]
+    assert [each["characters"] for each in found if each["split"] == "train"] == ["{ \u2603"]
 
 
 def test_tokens_beyond_the_embedding_get_rows_of_their_own(base: Path) -> None:

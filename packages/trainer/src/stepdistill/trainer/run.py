@@ -139,6 +139,7 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
         spent=spent,
         calibration=calibrated,
         truncations=parts.truncations,
+        unread=parts.unread,
     )
     with writing(config.output):
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)

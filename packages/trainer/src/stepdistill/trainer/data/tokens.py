@@ -211,6 +211,28 @@ class Truncation:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Texts of a kind that hold what the student cannot read as it is meant."""
+
+    split: str
+    what: str  # `inputs`, `labels and reasons`
+    texts: int  # that hold any
+    of: int  # texts in all
+    characters: str  # that the vocabulary lacks, the first of them
+    marks: int  # texts with a mark of the tokenizer, such as `</s>`: read as text
+
+    def __str__(self) -> str:
+        """One line for the screen."""
+        which = f"{self.split}: {self.texts:,} of {self.of:,} {self.what}"
+        if not self.characters:
+            return f"{which} hold marks of the tokenizer, such as </s>: they are read as text"
+        return (
+            f"{which} hold characters that the student's vocabulary lacks ({self.characters}): to "
+            "it they are all the same. Where they matter, take another --model (ByT5 has all)"
+        )
+
+
 def truncation(split: str, what: str, cut: int, of: int, limits: LengthLimits) -> Truncation:
     """what: `inputs ...` or `targets ...`, which says whose limit it is."""
     side = "input" if what.startswith("inputs") else "target"

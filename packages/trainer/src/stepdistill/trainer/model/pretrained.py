@@ -140,12 +140,17 @@ def _end_answers(base: _Base) -> list[str]:
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise base.refused("its tokenizer adds no end mark, and cannot be made to")
-    mark, number = str(tokenizer.eos_token), cast(int, tokenizer.eos_token_id)
-    ending: Any = processors.TemplateProcessing(
-        single=f"$A {mark}", pair=f"$A {mark} $B {mark}", special_tokens=[(mark, number)]
+    given, bare = (
+        cast("list[int]", tokenizer(_PROBE, add_special_tokens=marked)["input_ids"])
+        for marked in (True, False)
     )
-    before = backend.post_processor
-    backend.post_processor = processors.Sequence([before, ending]) if before else ending
+    mark = str(tokenizer.eos_token)
+    before = cast("list[str]", tokenizer.convert_ids_to_tokens(given[: len(given) - len(bare)]))
+    marks = [(each, tokenizer.convert_tokens_to_ids(each)) for each in (*before, mark)]
+    # What it puts before a text stays there.
+    backend.post_processor = processors.TemplateProcessing(
+        single=" ".join((*before, "$A", mark)), special_tokens=cast(Any, marks)
+    )
     if not _ends(tokenizer):
         raise base.refused("its tokenizer adds no end mark, and cannot be made to")
     return [f"the tokenizer of {base.name} adds no end mark: {mark} is put behind every text"]

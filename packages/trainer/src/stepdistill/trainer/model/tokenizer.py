@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -56,15 +57,38 @@ def from_pieces(pieces: list[Piece]) -> PreTrainedTokenizerBase:
 
 
 def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
-    """The tokenizer as the one verb that the data stage asks for."""
+    """The tokenizer as the one verb that the data stage asks for. Its own marks (`</s>`) in a text
+    are text: read as marks they would end it."""
+    marks = marks_of(tokenizer)
 
     def encode(texts: Sequence[str], longest: int) -> list[list[int]]:
         if not texts:
             return []
-        cut = tokenizer(list(texts), truncation=True, max_length=longest)
+        plain_texts = [marks.sub(_opened, text) for text in texts]
+        cut = tokenizer(plain_texts, truncation=True, max_length=longest)
         return cast(list[list[int]], cut["input_ids"])
 
     return encode
+
+
+def marks_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+    """What a tokenizer reads as its own marks, wherever it stands."""
+    marks = sorted(map(str, tokenizer.all_special_tokens), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, marks)) or r"(?!)")
+
+
+def _opened(mark: re.Match[str]) -> str:
+    """`< /s>` for `</s>`."""
+    return f"{mark[0][0]} {mark[0][1:]}"
+
+
+def unknown_characters(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> set[str]:
+    """Those that are the same to the student, whichever they are: its vocabulary lacks them."""
+    characters = sorted({c for c in set().union(*texts) if not c.isspace()})
+    if not characters or tokenizer.unk_token_id is None:
+        return set()
+    ids = cast(list[list[int]], tokenizer(characters, add_special_tokens=False)["input_ids"])
+    return {c for c, each in zip(characters, ids, strict=True) if tokenizer.unk_token_id in each}
 
 
 def unwritable_label(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> str | None:
@@ -74,6 +98,12 @@ def unwritable_label(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) 
     )
     pairs = zip(labels, written, strict=True)
     return next((label for label, text in pairs if plain(text) != plain(label)), None)
+
+
+def writes(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+    """Whether a text comes back, letter by letter, between two others."""
+    ids = encoder_of(tokenizer)([f"1{text}1"], _UNBOUNDED)
+    return text.strip() in tokenizer.batch_decode(ids, skip_special_tokens=True)[0]
 
 
 def label_over(

@@ -1,7 +1,7 @@
 """Everything that is made before the first step: student, tokens, steps, evaluation, optimizer."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stepdistill.common.errors import ConfigError
@@ -14,6 +14,7 @@ from stepdistill.trainer.data.tokens import (
     LengthLimits,
     Tokens,
     Truncation,
+    Unread,
     kept,
     load,
     save,
@@ -27,10 +28,13 @@ from stepdistill.trainer.model.tokenizer import (
     encoder_of,
     fingerprint_of,
     label_over,
+    marks_of,
     train_pieces,
+    unknown_characters,
     unwritable_label,
+    writes,
 )
-from stepdistill.trainer.settings.tasks import judged
+from stepdistill.trainer.settings.tasks import SEPARATOR, judged
 from stepdistill.trainer.settings.train import SIZES, TrainSettings
 from stepdistill.trainer.training import checkpoint
 from stepdistill.trainer.training.checkpoint import Checkpoints
@@ -43,6 +47,7 @@ from stepdistill.trainer.training.evaluation import (
 )
 
 _ROUND_ON_GPU = 8
+_SHOWN_CHARACTERS = 12
 _ROUND_COMPILED = 32
 _SHOWN = 60
 
@@ -73,6 +78,7 @@ class RunParts:
     reasons: ExplainBatches  # of the validation rows
     checkpoints: Checkpoints
     truncations: Sequence[Truncation]  # what was too long, of every split
+    unread: Sequence[Unread]  # what the vocabulary lacks, of every split
 
 
 def prepare(inputs: RunInputs, world: World) -> RunParts:
@@ -88,8 +94,10 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
     )
     tokens = _tokens(inputs, student, world)
     truncations = _truncations(inputs, tokens, valid, test)
+    unread = [*_unread(inputs, student)]
     if world.rank == 0:
         sys.stderr.writelines(f"{each}\n" for each in truncations if each.cut)
+        sys.stderr.writelines(f"{each}\n" for each in unread)
     engine = Engine(student, _engine_settings(inputs, world), world)
     return RunParts(
         student=student,
@@ -100,6 +108,7 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
         reasons=tokenise_reasons(inputs.valid.examples, student, config, inputs.kind),
         checkpoints=Checkpoints(config.output, inputs.fingerprint, engine, student),
         truncations=truncations,
+        unread=unread,
     )
 
 
@@ -126,9 +135,16 @@ def _student(inputs: RunInputs, world: World) -> Student:
 
 def _texts(inputs: RunInputs) -> list[str]:
     texts = [task.prefix.strip() for task in inputs.config.table() if task.prefix]
+    if _answers_with_reasons(inputs):
+        texts.append(SEPARATOR)
     for row in inputs.train.examples:
         texts += [row.input, *(one.text for one in (*row.labels, *row.rationales))]
     return texts
+
+
+def _answers_with_reasons(inputs: RunInputs) -> bool:
+    """Whether one answer holds label and reasons."""
+    return any(task.target == "label-rationale" for task in inputs.config.table())
 
 
 def _refuse_labels(inputs: RunInputs, student: Student) -> None:
@@ -141,6 +157,11 @@ def _refuse_labels(inputs: RunInputs, student: Student) -> None:
         raise ConfigError(
             f"--max-target-tokens {config.max_target_tokens}: the label {_short(label)} has "
             f"{tokens} tokens, and a label that is cut is never right: allow more, or mend it"
+        )
+    if _answers_with_reasons(inputs) and not writes(tokenizer, SEPARATOR):
+        raise ConfigError(
+            f"--model {config.model}: its tokenizer cannot write {SEPARATOR!r}, which parts label "
+            "and reasons: take --mode step-by-step, or another model"
         )
     wrong = unwritable_label(tokenizer, labels)
     if wrong is not None:
@@ -174,6 +195,32 @@ def _truncations(
         for split, batches in (("valid", valid), ("test", test))
     )
     return [*truncations_of(tokens, inputs.config.table(), limits), *of_evaluation]
+
+
+def _unread(inputs: RunInputs, student: Student) -> Iterator[Unread]:
+    """What of the texts the tokenizer cannot spell, or would take for its own marks."""
+    tokenizer, marks = student.tokenizer, marks_of(student.tokenizer)
+    train = inputs.train.examples
+    told = [one.text for row in train for one in (*row.labels, *row.rationales)]
+    kinds = (
+        ("train", "inputs", [row.input for row in train]),
+        ("train", "labels and reasons", told),
+        ("valid", "inputs", [row.input for row in inputs.valid.examples]),
+        ("test", "inputs", [row.input for row in inputs.test.examples]),
+    )
+    for split, what, texts in kinds:
+        lacking = unknown_characters(tokenizer, texts)
+        marked = sum(marks.search(text) is not None for text in texts)
+        n = sum(not lacking.isdisjoint(text) for text in texts) if lacking else marked
+        if n:
+            yield Unread(
+                split=split,
+                what=what,
+                texts=n,
+                of=len(texts),
+                characters=" ".join(sorted(lacking)[:_SHOWN_CHARACTERS]),
+                marks=marked,
+            )
 
 
 def _plan(config: TrainSettings, tokens: Tokens, engine: Engine) -> StepPlan:

@@ -22,7 +22,7 @@ from stepdistill.common.manifest import Manifest
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.data.examples import EvalSet, TrainSet
 from stepdistill.trainer.data.shards import Data, DataSplit
-from stepdistill.trainer.data.tokens import Truncation
+from stepdistill.trainer.data.tokens import Truncation, Unread
 from stepdistill.trainer.model.student import (
     Student,
     flops,
@@ -71,6 +71,7 @@ class RunSummary:
     spent: TrainingCost
     calibration: Calibration | None  # of the test rows' labels, where they were scored
     truncations: Sequence[Truncation]
+    unread: Sequence[Unread]
 
 
 def cost(
@@ -141,6 +142,7 @@ def write_results(
         "test": {who: asdict(each) for who, each in found.scores.items()},
         "calibration": found.calibration and asdict(found.calibration),
         "cut": [asdict(each) for each in found.truncations],
+        **({"unread": [asdict(each) for each in found.unread]} if found.unread else {}),
         "cost": asdict(found.spent),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
     }
