@@ -212,7 +212,7 @@ class Truncation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class Unspellable:
     """Texts of a kind that hold what the student cannot read as it is meant."""
 
     split: str

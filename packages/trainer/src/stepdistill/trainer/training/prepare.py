@@ -14,7 +14,7 @@ from stepdistill.trainer.data.tokens import (
     LengthLimits,
     Tokens,
     Truncation,
-    Unread,
+    Unspellable,
     kept,
     load,
     save,
@@ -78,7 +78,7 @@ class RunParts:
     reasons: ExplainBatches  # of the validation rows
     checkpoints: Checkpoints
     truncations: Sequence[Truncation]  # what was too long, of every split
-    unread: Sequence[Unread]  # what the vocabulary lacks, of every split
+    unread: Sequence[Unspellable]  # what the vocabulary lacks, of every split
 
 
 def prepare(inputs: RunInputs, world: World) -> RunParts:
@@ -197,7 +197,7 @@ def _truncations(
     return [*truncations_of(tokens, inputs.config.table(), limits), *of_evaluation]
 
 
-def _unread(inputs: RunInputs, student: Student) -> Iterator[Unread]:
+def _unread(inputs: RunInputs, student: Student) -> Iterator[Unspellable]:
     """What of the texts the tokenizer cannot spell, or would take for its own marks."""
     tokenizer, marks = student.tokenizer, marks_of(student.tokenizer)
     train = inputs.train.examples
@@ -213,7 +213,7 @@ def _unread(inputs: RunInputs, student: Student) -> Iterator[Unread]:
         marked = sum(marks.search(text) is not None for text in texts)
         n = sum(not lacking.isdisjoint(text) for text in texts) if lacking else marked
         if n:
-            yield Unread(
+            yield Unspellable(
                 split=split,
                 what=what,
                 texts=n,

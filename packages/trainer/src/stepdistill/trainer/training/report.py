@@ -22,7 +22,7 @@ from stepdistill.common.manifest import Manifest
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.data.examples import EvalSet, TrainSet
 from stepdistill.trainer.data.shards import Data, DataSplit
-from stepdistill.trainer.data.tokens import Truncation, Unread
+from stepdistill.trainer.data.tokens import Truncation, Unspellable
 from stepdistill.trainer.model.student import (
     Student,
     flops,
@@ -71,7 +71,7 @@ class RunSummary:
     spent: TrainingCost
     calibration: Calibration | None  # of the test rows' labels, where they were scored
     truncations: Sequence[Truncation]
-    unread: Sequence[Unread]
+    unread: Sequence[Unspellable]
 
 
 def cost(

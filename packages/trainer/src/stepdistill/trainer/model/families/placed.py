@@ -1,4 +1,5 @@
 """Families that know a token's place in its line (BART, T5Gemma): an input and a target a line."""
+# budget: a file for each family
 
 from typing import Any, cast
 
