@@ -40,7 +40,7 @@ def test_a_doubtful_row_gets_no_label(student: Student) -> None:
 def test_any_frame_will_do_and_what_it_lacks_is_named(student: Student) -> None:
     rows = frame().to_dict("records")
     assert student.predict(rows).label_2.tolist() == student.predict(frame()).label_2.tolist()
-    with pytest.raises(DatasetError, match=f"the frame lacks .*{student.fields[0]}.*it has: a"):
+    with pytest.raises(DatasetError, match=f"row 0: the field.*{student.fields[0]}.*has: a"):
         student.predict([{"a": 1}])
 
 

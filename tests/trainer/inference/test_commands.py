@@ -50,14 +50,6 @@ def test_how_many_at_once_changes_nothing(model: str, rows: Path, tmp_path: Path
         assert first["probability"] == pytest.approx(second["probability"], abs=1e-5)
 
 
-def test_a_broken_off_run_goes_on(model: str, rows: Path, tmp_path: Path) -> None:
-    whole, torn = tmp_path / "whole", tmp_path / "torn"
-    assert main(["predict", model, str(rows), "--output", str(whole)]) == 0
-    torn.write_bytes(whole.read_bytes()[:400])
-    assert main(["predict", model, str(rows), "--output", str(torn)]) == 0
-    assert [line["id"] for line in _lines(torn)] == [line["id"] for line in _lines(whole)]
-
-
 def test_an_unsure_student_abstains(model: str, rows: Path, tmp_path: Path) -> None:
     output = tmp_path / "labels.jsonl"
     line = ["predict", model, str(rows), "--output", str(output), "--abstain-below", "1.1"]
@@ -84,8 +76,9 @@ def test_bare_fields_and_texts_are_rows_too(
     ("content", "message"),
     [
         ("{", "line 1: not JSON"),
-        ("[1]", "line 1: a row must be an object"),
-        ('{"input": {"story": "x"}}', "line 1: the field question is missing"),
+        ("[1]", "line 1: not a JSON object"),
+        ('{"input": {"story": "x"}}', "line 1: the field question is missing (has: story)"),
+        ('{"story": 1}\n\n{"id": 1}', "line 1: the field question is missing (has: story)"),
     ],
 )
 def test_a_bad_row_is_named(

@@ -4,7 +4,7 @@ import pytest
 
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.task import LabelSpec, StudentSpec
-from stepdistill.trainer.inference.predictor import AskedRow, row_of
+from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.model.student import InferenceSettings
 
 MOODS = {"joy": {}, "anger": {}}
@@ -21,7 +21,7 @@ def asked(label: dict[str, object], row: object) -> AskedRow:
         max_input_tokens=8,
         max_target_tokens=8,
     )
-    return row_of(row, "rows.jsonl line 1", "1", settings)
+    return RowReader(settings).asked(row, "rows.jsonl line 1", "1")
 
 
 @pytest.mark.parametrize("row", [{"text": "Oh."}, {"input": "Oh."}])

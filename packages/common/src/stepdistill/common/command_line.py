@@ -140,6 +140,13 @@ def _file_or_screen(_: object, tokens: Sequence[Token]) -> str:
     return word
 
 
+def _file_or_input(_: object, tokens: Sequence[Token]) -> Path:
+    word = tokens[-1].value
+    if word != "-" and word.startswith("-"):
+        raise ValueError(f"{word} is an option: name a file before it, or - for standard input")
+    return Path(word)
+
+
 def _last_given(kind: Any, tokens: Sequence[Token]) -> object:
     # The words of one occurrence are numbered from 0.
     start = max((place for place, token in enumerate(tokens) if token.index == 0), default=0)
@@ -148,6 +155,8 @@ def _last_given(kind: Any, tokens: Sequence[Token]) -> object:
 
 FILE_OR_SCREEN = Parameter(converter=_file_or_screen, n_tokens=1, allow_leading_hyphen=True)
 """An option that names a file, or - for the screen."""
+FILE_OR_INPUT = Parameter(converter=_file_or_input, n_tokens=1, allow_leading_hyphen=True)
+"""An argument that names a file, or - for standard input."""
 LIST = Parameter(converter=_last_given, consume_multiple=True)
 """An option of several words, as `--train A B`."""
 NAMES = Parameter(converter=comma_separated, consume_multiple=False)

@@ -1,6 +1,6 @@
 """Frames of a notebook: pandas, polars, Arrow or dicts in a list become rows, and rows a frame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -43,7 +43,7 @@ def frame_of(rows: Sequence[RawRow], columns: Sequence[str], index: Any = None) 
     return import_module("pandas").DataFrame(list(rows), columns=list(columns), index=index)
 
 
-def free_name(name: str, taken: Sequence[str]) -> str:
+def free_name(name: str, taken: Container[str]) -> str:
     """The name, with a number behind it where it is taken."""
     number, free = 2, name
     while free in taken:

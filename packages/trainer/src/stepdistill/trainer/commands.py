@@ -71,17 +71,23 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
 
 
 def predict_command(settings: PredictSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Label rows with a trained student; each line has the label's probability.
+    """Label rows with a trained student; each label has its probability.
 
-    A row is a line like {"id": "7", "input": {"premise": "...", "hypothesis":
-    "..."}}, with the fields that the task has; the fields may also stand bare, or
-    the input be the text itself.
+    A row has the fields of the task as columns: by their own names, by those of the
+    rows that the teacher was asked about, or as --column says. JSON lines may have
+    them in an object, {"id": "7", "input": {"premise": "...", "hypothesis": "..."}},
+    or the text itself as input.
+
+    Without --to the answers are JSON lines on the screen. The same command goes on
+    where a stopped one was.
 
     Examples:
 
-        stepdistill predict runs/student/model rows.jsonl --output labels.jsonl
+        stepdistill predict runs/student/model my.csv --to labelled.csv
 
         stepdistill predict runs/student/model rows.jsonl --explain --abstain-below 0.8
+
+        cat my.csv | stepdistill predict runs/student/model - --to labelled.parquet
     """
     from stepdistill.trainer.inference.predict import predict
 

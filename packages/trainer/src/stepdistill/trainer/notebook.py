@@ -3,25 +3,21 @@
 from stepdistill import Student
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.frames import Frame, read_frame
-from stepdistill.common.kinds.kind import text_of
-from stepdistill.common.placeholders import placeholders
+from stepdistill.common.paths import paths_in
 from stepdistill.trainer.inference.predictor import (
-    AskedRow,
     Predictor,
     abstained,
     answer_lines,
     by_length,
     check_explains,
-    row_of,
 )
+from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.settings.train import MODEL_NAME, SETTINGS_NAME
 
 
@@ -43,8 +39,7 @@ class Student:  # budget: as people call it; within, it is the model with its to
     def fields(self) -> list[str]:
         """What it reads of a row: a frame's columns, by these names or as `annotate new` makes
         names of a column's."""
-        settings = self._predictor.settings
-        return list(dict.fromkeys([*placeholders(settings.student.input), *settings.label.options]))
+        return list(RowReader(self._predictor.settings).needed)
 
     def predict(
         self,
@@ -73,19 +68,9 @@ class Student:  # budget: as people call it; within, it is the model with its to
         return read.joined(columns, [answers[place] for place in range(len(rows))])
 
     def _rows(self, frame: Frame) -> list[AskedRow]:
-        columns = {re.sub(r"\W+", "_", name).strip("_"): name for name in frame.columns}
-        columns |= {name: name for name in frame.columns}
-        if lacking := [name for name in self.fields if name not in columns]:
-            raise DatasetError(
-                f"the frame lacks what the student reads: {', '.join(lacking)} (it has: "
-                f"{', '.join(frame.columns)})"
-            )
-        taken = [{name: text_of(row[columns[name]]) for name in self.fields} for row in frame.rows]
-        settings = self._predictor.settings
-        return [
-            row_of({"input": fields}, f"row {place}", str(place), settings)
-            for place, fields in enumerate(taken)
-        ]
+        known = {path for row in frame.rows for path in paths_in(row)}
+        reader = RowReader(self._predictor.settings, known=known)
+        return [reader.asked(row, f"row {n}", str(n)) for n, row in enumerate(frame.rows)]
 
     def __repr__(self) -> str:
         settings = self._predictor.settings

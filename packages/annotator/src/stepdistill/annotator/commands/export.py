@@ -17,7 +17,7 @@ def export_command(settings: ExportSettings, console: JsonSettings = JSON) -> No
     """Put a run's labels beside your rows: all your columns, row for row in your order.
 
     Added are label, rationale, confidence, template, rejected and why; where you have such a
-    column, teacher_label and so on. A card beside the file says how it was made.
+    column, label_2 and so on. A card beside the file says how it was made.
 
     Examples:
 

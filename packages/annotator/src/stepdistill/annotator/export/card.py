@@ -25,8 +25,8 @@ _WHAT = {
     "rationale": "the teacher's reasons",
     "confidence": "of the label, 0 to 1",
     "template": "which prompt asked",
-    "rejected": "whether the answer gave no label",
-    "why": "why there is no label",
+    "rejected": "why there is no label, as a word",
+    "why": "the same as a sentence, where the teacher said one",
     "split": "which split the row is of",
 }
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|#])")  # what Markdown takes for its own

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import orjson
 
 from stepdistill.annotator.export.run_rows import FinishedRun, FinishedSplit, RunRows
 from stepdistill.common.errors import ShardError
+from stepdistill.common.frames import free_name
 from stepdistill.common.manifest import REJECTS_NAME
 from stepdistill.common.record import Record
 from stepdistill.common.shards import read_records, verify
@@ -53,7 +54,7 @@ class Joined:
         outcomes = {name: _outcomes(split) for name, split in self.run.splits.items()}
         for split, row in self.source.rows():
             outcome = next(outcomes[split]) if split in outcomes else _unasked()
-            self.counts[_state(outcome)] += 1
+            self.counts[str(outcome["rejected"] or LABELLED)] += 1
             if has_classes and outcome["label"] is not None:
                 self.labels[str(outcome["label"])] += 1
             cells = {self.own[name]: value for name, value in outcome.items()}
@@ -72,21 +73,8 @@ def join(run: FinishedRun, source: RunRows) -> Joined:
         verify(split.folder, split.manifest)
     columns = dict.fromkeys(name for _, row in source.rows() for name in row)
     wanted = OUTCOME if source.is_one_file else (*OUTCOME, _SPLIT)
-    own = {name: _free_name(name, columns) for name in wanted}
+    own = {name: free_name(name, columns) for name in wanted}
     return Joined(columns=[*columns, *own.values()], own=own, source=source, run=run)
-
-
-def _free_name(name: str, taken: Mapping[str, object]) -> str:
-    """The name, or where the rows have such a column, `teacher_label`."""
-    found, number = name, 1
-    while found in taken:
-        found = f"teacher_{name}" if number == 1 else f"teacher_{name}_{number}"
-        number += 1
-    return found
-
-
-def _state(outcome: Row) -> str:
-    return str(outcome["why"]).partition(":")[0] if outcome["why"] else LABELLED
 
 
 def _outcomes(split: FinishedSplit) -> Iterator[Row]:
@@ -126,8 +114,8 @@ def _rejected(split: FinishedSplit) -> Iterator[_Place]:
             for line in file:
                 rejected = orjson.loads(line)
                 n += 1
-                why = ": ".join(filter(None, (rejected["reason"], rejected["detail"])))
-                yield _Place(rejected["index"], _cells(rejected=True, why=why))
+                cells = _cells(rejected=rejected["reason"], why=rejected["detail"])
+                yield _Place(rejected["index"], cells)
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise ShardError(f"{path}: cannot be read ({error}): write the shards again") from None
     if n != sum(split.manifest.counts.rejected.values()):
@@ -135,8 +123,8 @@ def _rejected(split: FinishedSplit) -> Iterator[_Place]:
 
 
 def _unasked() -> Row:
-    return _cells(why=f"{NOT_ASKED}: the run left this row out")
+    return _cells(rejected=NOT_ASKED, why="the run left this row out")
 
 
 def _cells(**known: object) -> Row:
-    return {**dict.fromkeys(OUTCOME), "rejected": False, **known}
+    return {**dict.fromkeys(OUTCOME), **known}

@@ -18,7 +18,8 @@ from stepdistill.trainer.inference.class_tables import (
     confusion,
     confusion_table,
 )
-from stepdistill.trainer.inference.predictor import AskedRow, Predictor, ProgressLine, by_length
+from stepdistill.trainer.inference.predictor import Predictor, ProgressLine, by_length
+from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.scores import (
     Calibration,

@@ -4,21 +4,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
-import orjson
 import torch
 from transformers.utils import logging as transformers_logging
 
-from stepdistill.common.errors import ConfigError, DatasetError
+from stepdistill.common.errors import ConfigError
 from stepdistill.common.kinds.registry import kind_of
-from stepdistill.common.placeholders import filler
 from stepdistill.trainer.data.tokens import Ints
-from stepdistill.trainer.errors import refused
+from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import (
     StudentAnswer,
     choose,
@@ -35,51 +32,7 @@ from stepdistill.trainer.model.student import (
 )
 from stepdistill.trainer.model.tokenizer import encoder_of
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedRow:
-    """What a row asks."""
-
-    id: str
-    input: str
-    choices: tuple[str, ...]  # the labels it can have; empty where that is not known
-
-
 _T = TypeVar("_T")
-
-
-def read_rows(path: Path, settings: InferenceSettings) -> Iterator[AskedRow]:
-    """The rows of a file, one at a time. Raises DatasetError with the line that is wrong."""
-    with refused(path, "read", DatasetError), path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path} line {number}"
-            try:
-                content = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise DatasetError(f"{where}: not JSON ({error})") from None
-            yield row_of(content, where, str(number), settings)
-
-
-def row_of(content: object, where: str, name: str, settings: InferenceSettings) -> AskedRow:
-    """One row from its JSON. name: its id where it has none. Raises DatasetError, saying where."""
-    if not isinstance(content, dict):
-        raise DatasetError(f'{where}: a row must be an object, like {{"input": ...}}')
-    fields = cast(dict[str, object], content)
-    name = str(fields.get("id", name))
-    given = fields.get("input", fields)
-    if isinstance(given, str):
-        return AskedRow(id=name, input=given, choices=kind_of(settings.label).choices({}))
-    if not isinstance(given, dict):
-        raise DatasetError(f"{where}: input must be a text or an object of the task's fields")
-    values = {key: str(value) for key, value in cast(dict[str, object], given).items()}
-    try:
-        text = filler(settings.student.input)(values)
-        options = {name: values[name] for name in settings.label.options}
-    except KeyError as error:
-        raise DatasetError(f"{where}: the field {error.args[0]} is missing") from None
-    return AskedRow(id=name, input=text, choices=kind_of(settings.label).choices(options))
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -14,14 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.inference.predictor import (
-    AskedRow,
     Line,
     Predictor,
     abstained,
     answer_lines,
     check_explains,
-    row_of,
 )
+from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.settings.inference import ServeSettings
 
 # As many batches wait; who comes then waits at the door.
@@ -103,6 +102,7 @@ class PredictHandler:
 
     def __init__(self, predictor: Predictor, batch_size: int) -> None:
         self._predictor, self._batcher = predictor, Batcher(predictor, batch_size)
+        self._reader = RowReader(predictor.settings)
 
     def application(self) -> web.Application:
         """The routes, and the batcher at work behind them."""
@@ -147,7 +147,7 @@ class PredictHandler:
         if call.explain:
             check_explains(self._predictor, "explain")
         return [
-            row_of(row, f"rows[{place}]", str(place), self._predictor.settings)
+            self._reader.asked(row, f"rows[{place}]", str(place))
             for place, row in enumerate(call.rows)
         ]
 

@@ -4,7 +4,11 @@ from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated
 
-from stepdistill.common.command_line import Settings, at_least, options
+from cyclopts import Parameter
+
+from stepdistill.common.command_line import FILE_OR_INPUT, Settings, at_least, options
+from stepdistill.common.errors import ConfigError
+from stepdistill.common.tables.table_file import CELLS, ending_of
 
 
 @options("Student", 1, kw_only=False)
@@ -35,15 +39,44 @@ class QuietSettings(Settings):
 class PredictSettings(RowsAtOnceSettings, QuietSettings, StudentSettings):
     """Rows to label."""
 
-    input: Path
-    """Rows as JSON lines."""
+    input: Annotated[Path, FILE_OR_INPUT]
+    """Rows: CSV, TSV, JSON lines, Parquet; - is standard input."""
     _: KW_ONLY
+    to: Path | None = None
+    """A file for your rows, answers beside them: .csv, .tsv, .jsonl (.gz, .zst), .parquet."""
     output: Path | None = None
-    """A file for the lines, instead of the screen."""
+    """A file for the answers alone, as the lines on the screen."""
+    force: bool = False
+    """Replace that file, whatever it holds."""
+    column: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """Which column a field is, as question=Frage; may be repeated."""
     explain: bool = False
     """Add the student's rationale."""
     abstain_below: float = 0.0
     """No label that is less likely."""
+    escape_formulas: bool = False
+    """In a CSV, put ' before texts that a spreadsheet takes for formulas."""
+
+    def check(self) -> None:
+        super().check()
+        if self.to is not None and self.output is not None:
+            raise ConfigError("--to and --output exclude each other: --to has your columns, too")
+        is_of_cells = self.to is not None and ending_of(self.to).startswith(CELLS)
+        if self.escape_formulas and not is_of_cells:
+            raise ConfigError("--escape-formulas goes with --to FILE.csv or FILE.tsv")
+        for word in self.column:
+            if not all(part.strip() for part in (*word.partition("=")[::2],)):
+                raise ConfigError(f"--column {word}: FIELD=COLUMN, as question=Frage")
+
+    @property
+    def target(self) -> Path | None:
+        """The file that is written; None for the screen."""
+        return self.output if self.to is None else self.to
+
+    @property
+    def given_columns(self) -> dict[str, str]:
+        """field -> column, as somebody said."""
+        return {name: column for name, _, column in (word.partition("=") for word in self.column)}
 
 
 @options("Rows and answers", 2, kw_only=False)
