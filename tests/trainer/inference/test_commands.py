@@ -76,7 +76,7 @@ def test_bare_fields_and_texts_are_rows_too(
     ("content", "message"),
     [
         ("{", "line 1: not JSON"),
-        ("[1]", "line 1: not a JSON object"),
+        ("[1]", "row 1: not a JSON object"),
         ('{"input": {"story": "x"}}', "line 1: the field question is missing (has: story)"),
         ('{"story": 1}\n\n{"id": 1}', "line 1: the field question is missing (has: story)"),
     ],

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -104,6 +105,22 @@ def test_standard_input_and_files_without_an_ending_are_known_by_their_looks(
         assert code == 0, err
         assert [line["label"] for line in lines(out)] == labels
     assert [line["id"] for line in lines(out)] == [row["id"] for row in rows]
+
+
+def test_sheets_documents_packed_files_and_urls_are_rows_too(
+    predict: Predict, tmp_path: Path
+) -> None:
+    rows = rows_of(4)
+    (tmp_path / "a.json").write_bytes(orjson.dumps({"data": rows}))
+    PANDAS.DataFrame(rows).to_excel(tmp_path / "a.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.write(write(tmp_path / "a.csv", rows), "a.csv")
+    found = [predict(str(tmp_path / f"a.{ending}")) for ending in ("json", "xlsx", "zip")]
+    found.append(predict((tmp_path / "a.csv").as_uri()))
+    for ending in ("json", "xlsx", "zip"):
+        found.append(predict(str((tmp_path / f"a.{ending}").rename(tmp_path / ending))))
+    assert [code for code, _, _ in found] == [0] * 7
+    assert len({out for _, out, _ in found}) == 1
 
 
 def test_what_can_be_read_once_is_kept_meanwhile(predict: Predict, tmp_path: Path) -> None:
@@ -243,10 +260,10 @@ def test_what_is_finished_says_so_and_what_is_of_something_else_is_refused(
     assert code == 0 and "nothing to do: out.csv holds these very answers" in err
     again = str(tmp_path / "again")
     for given, student, said in (
-        (("b.csv", *words), model, "holds answers to other rows: name another file, or add --force"),
+        (("b.csv", *words), model, "answers to other rows: name another file, or add --force"),
         (("a.csv", *words, "--explain"), model, "holds answers without --explain"),
-        (("a.csv", *words, "--abstain-below", "0.9"), model, "holds answers with --abstain-below 0.0"),
-        (("a.csv", *words), again, "answers of another model, or of this one before it was trained again"),
+        (("a.csv", *words, "--abstain-below", "0.9"), model, "answers with --abstain-below 0.0"),
+        (("a.csv", *words), again, "of another model, or of this one before it was trained"),
         (("a.csv", "--output", "out.csv"), model, "--output out.csv: holds answers by --to"),
     ):
         code, _, err = predict(*given, student=student)

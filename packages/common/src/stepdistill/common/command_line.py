@@ -140,11 +140,11 @@ def _file_or_screen(_: object, tokens: Sequence[Token]) -> str:
     return word
 
 
-def _file_or_input(_: object, tokens: Sequence[Token]) -> Path:
+def _file_or_input(_: object, tokens: Sequence[Token]) -> str:
     word = tokens[-1].value
     if word != "-" and word.startswith("-"):
         raise ValueError(f"{word} is an option: name a file before it, or - for standard input")
-    return Path(word)
+    return word
 
 
 def _last_given(kind: Any, tokens: Sequence[Token]) -> object:

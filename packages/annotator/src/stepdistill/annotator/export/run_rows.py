@@ -18,6 +18,7 @@ from stepdistill.annotator.settings.rows import OUT
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError, StoreError
 from stepdistill.common.files.json_file import RawRow
+from stepdistill.common.files.remote import is_url
 from stepdistill.common.files.row_file import read_file
 from stepdistill.common.manifest import MANIFEST_NAME, Manifest
 from stepdistill.common.shards import read_manifest
@@ -126,7 +127,7 @@ def _made(run: FinishedRun, origin: Origin) -> bool:
 def _in_order(task: TaskSpec, origin: Origin, folder: str, file: str | None) -> RunRows:
     """The rows as they stand in the file that the splits were made of: from it, or from the splits
     where it has changed since."""
-    if file is not None and origin.is_of(Path(file)):
+    if file is not None and not is_url(file) and origin.is_of(Path(file)):
         path = Path(file)
         return RunRows(
             task=task,
@@ -151,7 +152,10 @@ def _in_order(task: TaskSpec, origin: Origin, folder: str, file: str | None) -> 
         rows=rows,
         files=tuple(Path(source.name) for source in sources.values()),
         is_one_file=True,
-        remarks=(f"{file}: not as it was for `annotate new`: rows are taken from {folder}",),
+        # What lies elsewhere is not fetched again.
+        remarks=()
+        if file is not None and is_url(file)
+        else (f"{file}: not as it was for `annotate new`: rows are taken from {folder}",),
     )
 
 

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepdistill.common.errors import DatasetError
+from stepdistill.common.files.remote import local_path, shown
 from stepdistill.common.files.row_file import numbered_rows, suffix_of
-from stepdistill.common.files.text_file import open_bytes, open_text
+from stepdistill.common.files.text_file import open_text, packed_name
 from stepdistill.common.paths import RawRow, paths_in
 from stepdistill.trainer.errors import refused
 
-_STANDARD_INPUT = Path("-")
+STANDARD_INPUT = "-"
 # How files begin that say themselves what they are.
-_MAGIC = {b"PAR1": ".parquet", b"PK\x03\x04": ".xlsx"}
+_MAGIC = {b"PAR1": ".parquet", b"\xd0\xcf\x11\xe0": ".xls"}
+_ZIP = b"PK\x03\x04"
 _START = 1000  # characters
 
 
@@ -44,21 +46,22 @@ class RowInput:
 
 
 @contextmanager
-def open_input(path: Path) -> Generator[RowInput]:
+def open_input(name: str) -> Generator[RowInput]:
     """Read all rows once, for what they have. What cannot be read twice, as standard input, is kept
     in a temporary file meanwhile. Raises DatasetError."""
-    if path == _STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
+    path = Path(name) if name == STANDARD_INPUT else local_path(name)
+    if name == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
         with tempfile.TemporaryDirectory() as folder:
-            name = "standard input" if path == _STANDARD_INPUT else str(path)
-            yield _survey(_kept(path, Path(folder)), name)
+            said = "standard input" if name == STANDARD_INPUT else name
+            yield _survey(_kept(path, Path(folder), said), said)
     else:
-        yield _survey(path, str(path))
+        yield _survey(path, shown(name))
 
 
-def _kept(path: Path, folder: Path) -> Path:
+def _kept(path: Path, folder: Path, name: str) -> Path:
     kept = folder / "rows"
-    with refused(path, "read", DatasetError), kept.open("wb") as file:
-        if path != _STANDARD_INPUT:
+    with refused(name, "read", DatasetError), kept.open("wb") as file:
+        if str(path) != STANDARD_INPUT:
             with path.open("rb") as given:
                 shutil.copyfileobj(given, file)
             return kept
@@ -100,18 +103,24 @@ def _rows(file: Path, kind: str | None, name: str) -> Iterator[tuple[int, RawRow
 def _kind_of(file: Path, name: str) -> str:
     """How a file without a known ending is to be read, by how it begins."""
     try:
-        with open_bytes(file) as content:
+        with refused(name, "read", DatasetError), file.open("rb") as content:
             start = content.read(4)
-        kind = next((kind for magic, kind in _MAGIC.items() if start == magic), None)
-        if kind is None:
-            with open_text(file) as text:
-                first = text.read(_START).lstrip("\ufeff \t\r\n")[:1]
-            # Nothing at all is no row of JSON either.
-            kind = ".jsonl" if first in ("{", "[", "") else ".csv"
-    except OSError as error:
-        raise DatasetError(f"{name}: cannot be read ({error.strerror or error})") from None
+        if start in _MAGIC:
+            return _MAGIC[start]
+        if start == _ZIP and (packed := _packed_kind(file)):
+            return packed
+        with refused(name, "read", DatasetError), open_text(file) as text:
+            first = text.read(_START).lstrip("\ufeff \t\r\n")[:1]
     except DatasetError as error:
         raise DatasetError(str(error).replace(str(file), name)) from None
-    if suffix_of(Path(kind)) is None and suffix_of(Path(f"rows{kind}")) is None:
-        raise DatasetError(f"{name}: a spreadsheet: save it as CSV")
-    return kind
+    # Nothing at all is no row of JSON either.
+    return ".jsonl" if first in ("{", "[", "") else ".csv"
+
+
+def _packed_kind(file: Path) -> str | None:
+    """Of a zip, which is a spreadsheet's form, too: None where it holds one file without ending."""
+    try:
+        within = suffix_of(Path(packed_name(file)))
+    except DatasetError:
+        return ".xlsx"
+    return within

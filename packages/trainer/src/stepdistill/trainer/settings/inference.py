@@ -39,8 +39,8 @@ class QuietSettings(Settings):
 class PredictSettings(RowsAtOnceSettings, QuietSettings, StudentSettings):
     """Rows to label."""
 
-    input: Annotated[Path, FILE_OR_INPUT]
-    """Rows: CSV, TSV, JSON lines, Parquet; - is standard input."""
+    input: Annotated[str, FILE_OR_INPUT]
+    """Rows: CSV, TSV, JSON, Excel, Parquet; also a URL, as s3://...; - is standard input."""
     _: KW_ONLY
     to: Path | None = None
     """A file for your rows, answers beside them: .csv, .tsv, .jsonl (.gz, .zst), .parquet."""
