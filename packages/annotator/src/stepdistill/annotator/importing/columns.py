@@ -81,13 +81,10 @@ class Columns:
         """Where a row of the splits has its label."""
         return None if not self.labels else self.label
 
-    def has(self, row: RawRow, path: str) -> bool:
-        """Whether a row has something at a path, be it null."""
-        try:
-            getter(path)(row)
-        except (LookupError, TypeError):
-            return False
-        return True
+    def missing(self, row: RawRow) -> list[str]:
+        """The paths of label, id and texts where a row has nothing, not even null."""
+        used = (*self.texts, *self.labels, *((self.id,) if self.id else ()))
+        return [path for path in used if path not in row and not _leads_on(path, row)]
 
     def text_of(self, row: RawRow) -> str:
         """All that the teacher reads of a row."""
@@ -116,6 +113,14 @@ class Columns:
         if not texts:
             return self
         return replace(self, texts=texts, left_out={**self.left_out, **dict.fromkeys(paths, why)})
+
+
+def _leads_on(path: str, row: RawRow) -> bool:
+    try:
+        getter(path)(row)
+    except (LookupError, TypeError):
+        return False
+    return True
 
 
 def find_columns(

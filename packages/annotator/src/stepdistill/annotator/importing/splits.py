@@ -45,14 +45,10 @@ class _SameText(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
-    """Which text goes to which split."""
+    """Which row of a file goes to which split."""
 
-    split_of: Mapping[bytes, str]  # a text's digest -> its split
+    rows: list[str]  # the split of each row, in the file's order
     repeated: int  # rows that say what an earlier one says
-
-    def split(self, columns: Columns, row: RawRow) -> str:
-        """The split of a row of the file that was divided."""
-        return self.split_of[_digest(columns.text_of(row))]
 
 
 def divide(
@@ -63,10 +59,12 @@ def divide(
     Rows without a label go to train, where the teacher labels them, as long as others have one.
     """
     texts: dict[bytes, _SameText] = {}
+    of_rows: list[bytes] = []
     n_labelled = 0
     for row in read_file(survey.file):
         digest, label = _digest(columns.text_of(row)), label_text(columns, row)
         n_labelled += bool(label)
+        of_rows.append(digest)
         known = texts.get(digest)
         if known is None or (label and not known.label):
             texts[digest] = _SameText(uniform_of(_SEED, columns.drawn_by(row).encode()), label)
@@ -90,7 +88,8 @@ def divide(
             for split, share in wide.items()
         }
         split_of |= _split_group(sorted(group), wide, has_one)
-    return Division(split_of=split_of, repeated=survey.rows - len(texts))
+    rows = [split_of[digest] for digest in of_rows]
+    return Division(rows=rows, repeated=len(rows) - len(texts))
 
 
 def _shares_of_labelled(
@@ -152,26 +151,22 @@ def write_splits(
         raise DatasetError(f"{', '.join(existing)}: there already: take another --data-out")
     folder.mkdir(parents=True, exist_ok=True)
     counts = {split: Counter[str]() for split in SPLITS}
-    split_of_rows: list[str] = []
     # Renamed in the end: a file that is damaged half-way leaves no split behind.
     parts = {split: path.with_suffix(".part") for split, path in paths.items()}
     with ExitStack() as stack:
         files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
-        for row in read_file(survey.file):
-            split = division.split(columns, row)
+        for row, split in zip(read_file(survey.file), division.rows, strict=True):
             counts[split][label_text(columns, row)] += 1
-            split_of_rows.append(split)
             files[split].write(json_line(whole_row(columns, row)))
     for split, part in parts.items():
         part.replace(paths[split])
-    write_origin(folder, survey.file, paths, split_of_rows)
+    write_origin(folder, survey.file, paths, division.rows)
     return counts
 
 
 def whole_row(columns: Columns, row: RawRow) -> RawRow:
     """A row as it is in the splits: null for what it leaves out, and the set that columns make."""
-    used = (*columns.texts, *columns.labels, *([columns.id] if columns.id else []))
-    missing = {path: None for path in used if not columns.has(row, path)}
+    missing = dict.fromkeys(columns.missing(row))
     made = {columns.label: columns.label_of(row)} if len(columns.labels) > 1 else {}
     return {**row, **missing, **made} if missing or made else row
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -127,6 +128,7 @@ def cells(row: RawRow, before: str = "", depth: int = 1) -> Iterator[tuple[str, 
         yield f"{before}{key}", value
 
 
+@lru_cache(1024)
 def cell(path: str) -> Callable[[RawRow], object]:
     """Gets what a row has at a path; None where it has nothing there."""
     get = getter(path)
