@@ -61,6 +61,15 @@ def test_more_labels_than_a_split_has_room_for_do_not_fill_it(tmp_path: Path) ->
     assert counts["train"].total() >= 160
 
 
+@pytest.mark.parametrize("n", [3, 5, 12, 40])
+@pytest.mark.parametrize("n_labels", [1, 2, 3, 40])
+def test_no_split_of_a_small_file_is_empty(tmp_path: Path, n: int, n_labels: int) -> None:
+    labels = [f"label {row % n_labels}" for row in range(n)]
+    counts = split_file(written(tmp_path / "a.csv", labels), tmp_path / "d", SHARES)
+    assert all(each.total() for each in counts.values())
+    assert counts["train"].total() >= n / 3
+
+
 def test_a_text_is_never_in_two_splits(tmp_path: Path) -> None:
     labels = ["ab"[n % 2] if n % 3 else "" for n in range(300)]
     split_file(written(tmp_path / "a.csv", labels, texts=70), tmp_path / "d", SHARES)

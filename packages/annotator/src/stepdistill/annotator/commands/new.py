@@ -93,8 +93,8 @@ def _asked(settings: NewSettings, survey: Survey, error: NoLabelError) -> NewSet
     candidates = [",".join(paths) for paths in error.candidates]
     likeliest = f" [{candidates[0]}]" if candidates else ""
     sys.stderr.write(
-        "Which column is the label? Several, with commas, make sets of labels. If the file has\n"
-        "none: the names to choose from, as a,b,c, or - for free text.\n"
+        "Which column is the label? Several, with commas, make sets of labels. If the\n"
+        "file has none: the names to choose from, as a,b,c, or - for free text.\n"
     )
     while True:
         sys.stderr.write(f"Label{likeliest}: ")

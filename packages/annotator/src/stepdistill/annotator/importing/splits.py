@@ -84,10 +84,13 @@ def divide(
     for group in groups.values():
         # One of each label in a split is too much where there are nearly as many labels as rows.
         has_one = {
-            split: len(group) >= enough and able <= share * len(texts) / 2
+            split: len(group) >= enough and able <= share * len(texts)
             for split, share in wide.items()
         }
         split_of |= _split_group(sorted(group), wide, has_one)
+    _fill(
+        split_of, {digest: texts[digest].uniform for digest in set(texts) - set(unlabelled)}, wide
+    )
     rows = [split_of[digest] for digest in of_rows]
     return Division(rows=rows, repeated=len(rows) - len(texts))
 
@@ -125,6 +128,21 @@ def _split_group(
         taken += min(n, len(group) - taken)
     for _, digest in group[taken:]:
         yield digest, SPLITS[0]
+
+
+def _fill(
+    split_of: dict[bytes, str], uniforms: Mapping[bytes, float], shares: Mapping[str, float]
+) -> None:
+    """Give a split that has too little of all labels together what train can spare, in order."""
+    spare = sorted(
+        (uniform, digest) for digest, uniform in uniforms.items() if split_of[digest] == SPLITS[0]
+    )
+    for split in SPLITS[1:]:
+        has = sum(split_of[digest] == split for digest in uniforms)
+        wanted = _fair(has, len(uniforms), shares[split], has_one=True) - has
+        for _, digest in spare[: max(0, min(wanted, len(spare) - 1))]:
+            split_of[digest] = split
+        del spare[: max(0, wanted)]
 
 
 def _fair(drawn: int, n: int, share: float, has_one: bool) -> int:
