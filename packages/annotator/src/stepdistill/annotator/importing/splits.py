@@ -68,31 +68,34 @@ def divide(
         known = texts.get(digest)
         if known is None or (label and not known.label):
             texts[digest] = _SameText(uniform_of(_SEED, columns.drawn_by(row).encode()), label)
-    groups = defaultdict[str, list[tuple[float, bytes]]](list)
-    unlabelled: list[bytes] = []
-    stratum = cache(labels.stratum)
-    for digest, text in texts.items():
-        if n_labelled and not text.label:
-            unlabelled.append(digest)
-        else:
-            groups[stratum(text.label)].append((text.uniform, digest))
     wide = _shares_of_labelled(shares, n_labelled, survey.rows) if n_labelled else shares
-    split_of = dict.fromkeys(unlabelled, SPLITS[0])
+    drawn = {key: text for key, text in texts.items() if text.label or not n_labelled}
+    split_of = {**dict.fromkeys(texts, SPLITS[0]), **_splits_of(drawn, labels, wide)}
+    rows = [split_of[digest] for digest in of_rows]
+    return Division(rows=rows, repeated=len(rows) - len(texts))
+
+
+def _splits_of(
+    texts: Mapping[bytes, _SameText], labels: LabelColumn, shares: Mapping[str, float]
+) -> dict[bytes, str]:
+    """The split of each text that may go to any."""
+    stratum = cache(labels.stratum)
+    groups = defaultdict[str, list[tuple[float, bytes]]](list)
+    for digest, text in texts.items():
+        groups[stratum(text.label)].append((text.uniform, digest))
     # So many texts make one for each split; train needs none where valid and test get all.
-    enough = len(SPLITS) - (sum(wide.values()) > _ALL)
+    enough = len(SPLITS) - (sum(shares.values()) > _ALL)
     able = sum(len(group) >= enough for group in groups.values())
+    split_of: dict[bytes, str] = {}
     for group in groups.values():
         # One of each label in a split is too much where there are nearly as many labels as rows.
         has_one = {
             split: len(group) >= enough and able <= share * len(texts)
-            for split, share in wide.items()
+            for split, share in shares.items()
         }
-        split_of |= _split_group(sorted(group), wide, has_one)
-    _fill(
-        split_of, {digest: texts[digest].uniform for digest in set(texts) - set(unlabelled)}, wide
-    )
-    rows = [split_of[digest] for digest in of_rows]
-    return Division(rows=rows, repeated=len(rows) - len(texts))
+        split_of |= _split_group(sorted(group), shares, has_one)
+    _fill(split_of, {digest: text.uniform for digest, text in texts.items()}, shares)
+    return split_of
 
 
 def _shares_of_labelled(
