@@ -18,13 +18,13 @@ def test_output_is_kept_and_each_line_of_the_errors_is_told() -> None:
     told: list[str] = []
     code = "import sys; print('out'); print('one\\ntwo', file=sys.stderr); sys.stderr.write('end')"
     done = run_command([PYTHON, "-c", code], told.append)
-    assert (done.code, done.output, done.last_line) == (0, "out\n", "end")
+    assert (done.code, done.output, done.last_words) == (0, "out\n", "end")
     assert told == ["one", "two", "end"]
     assert done.checked() == "out\n"
 
 
 def test_a_failure_is_said_in_the_commands_own_last_words() -> None:
-    code = f"import sys; print('{PYTHON}: no such row', file=sys.stderr); sys.exit(3)"
+    code = "import sys; print('error: no such row\\nkilled', file=sys.stderr); sys.exit(3)"
     done = run_command([PYTHON, "-c", code], lambda _: None)
     with pytest.raises(CommandFailed, match=r"^no such row$") as caught:
         done.checked()

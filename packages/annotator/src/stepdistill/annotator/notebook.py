@@ -104,7 +104,7 @@ def annotate(
             f"{result['waiting']:,} requests are in batches: the same call collects them", 3
         )
     if done.code:
-        _tell(f"WARNING: {done.last_line}")
+        _tell(f"WARNING: {done.last_words}")
     file = Path(result["out"]) / "answered.jsonl"
     exported = _json(_annotate(task.home, ["export", result["out"], "--to", str(file), "--json"]))
     lines = (task.home / file).read_bytes().splitlines()

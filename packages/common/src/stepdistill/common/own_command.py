@@ -1,10 +1,12 @@
 """A command of ours as a process of its own, as a shell would run it: `annotate`, `deepspeed`."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from stepdistill.common.errors import DistillError
 _OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _LOOK_EVERY_S = 0.2
 _CHUNK_BYTES = 1 << 16
+_LAST_LINES = 50  # among which the one is that says what went wrong
 Tell = Callable[[str], None]
 
 
@@ -36,14 +39,23 @@ class Finished:
     words: tuple[str, ...]
     code: int
     output: str  # all of its standard output
-    last_line: str  # of its standard error, without the command's name; empty where it said nothing
+    last_words: str  # the line of its standard error that says best what went wrong
 
     def checked(self) -> str:
         """Its output. Raises CommandFailed unless it ended with 0."""
         if self.code:
-            message = self.last_line or f"{self.words[0]} ended with exit code {self.code}"
+            message = self.last_words or f"{self.words[0]} ended with exit code {self.code}"
             raise CommandFailed(message, self.code)
         return self.output
+
+
+def failure_in(lines: Sequence[str]) -> str:
+    """The line that says best what went wrong; empty where there is none."""
+    for told in (r"(error|annotate): ", r"\w*(Error|Exception)\b"):
+        for line in reversed(lines):
+            if re.match(told, line):
+                return re.sub(r"^(error|annotate): ", "", line)
+    return lines[-1] if lines else ""
 
 
 def run_command(
@@ -62,9 +74,8 @@ def run_command(
             lines.tell_new(is_over=True)
         out.seek(0)
         output = out.read().decode(errors="replace")
-    name = f"{words[0]}: "
-    last = lines.last.removeprefix(name).removeprefix("error: ")
-    return Finished(words=tuple(words), code=code, output=output, last_line=last)
+    last = failure_in(list(lines.last))
+    return Finished(words=tuple(words), code=code, output=output, last_words=last)
 
 
 def run_to_end(
@@ -140,7 +151,7 @@ class _Lines:
 
     def __init__(self, file: IO[bytes], tell: Tell) -> None:
         self._file, self._tell, self._read = file, tell, 0
-        self.last = ""
+        self.last = deque[str](maxlen=_LAST_LINES)  # that say something
 
     def tell_new(self, *, is_over: bool = False) -> None:
         """Tell the whole lines that were not told yet; where it is over, what is left, too."""
@@ -151,5 +162,6 @@ class _Lines:
                 return
             self._read += end
             for line in new[:end].decode(errors="replace").splitlines():
-                self.last = line.strip() or self.last
+                if line.strip():
+                    self.last.append(line.strip())
                 self._tell(line)

@@ -12,6 +12,7 @@ from stepdistill.common.command_line import ConfigFileSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
+from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.inference import CompareSettings, PredictSettings, ServeSettings
 from stepdistill.trainer.settings.train import (
     NO_FILE,
@@ -129,7 +130,28 @@ def serve_command(settings: ServeSettings, _: ConfigFileSettings = NO_FILE) -> N
     serve(settings)
 
 
+def distil_command(settings: DistilSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Go the whole way: from a file of rows to a trained student, and a page that explains it.
+
+    Makes a task of the file, says what it will cost and asks, tries the templates, has every row
+    labelled with reasons, trains, and compares student and teacher. Each step is a command that is
+    shown, and can be repeated by hand. The same command again goes on where it stopped.
+
+    Examples:
+
+        stepdistill distil reviews.csv --label stars --teacher gpt-6-luna --max-cost 5 \\
+            --student google/t5-v1_1-small --out runs/reviews
+
+        stepdistill distil tickets.csv --label team --teacher simulated --student tiny \\
+            --out runs/rehearsal
+    """
+    from stepdistill.trainer.distil.distil import distil
+
+    distil(settings)
+
+
 COMMANDS = {
+    "distil": distil_command,
     "train": train_command,
     "predict": predict_command,
     "evaluate": evaluate_command,

@@ -46,14 +46,8 @@ class _Base:
 
 def pretrained(name: str, dropout: float | None) -> Student:
     """A student from a folder or the hub, in fp32. Raises StudentError when it cannot be had."""
+    config = config_of(name)
     try:
-        # The hub's code is refused, not asked for: a question may be answered in passing.
-        config: Any = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        if config.model_type not in FAMILIES:
-            known = ", ".join(FAMILIES)
-            raise StudentError(
-                f"--model {name}: a {config.model_type}, the student must be one of {known}"
-            )
         _set_dropout(config, dropout)
         model = AutoModelForSeq2SeqLM.from_pretrained(
             name,
@@ -63,8 +57,6 @@ def pretrained(name: str, dropout: float | None) -> Student:
             use_safetensors=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except StudentError:
-        raise
     except Exception as error:  # noqa: BLE001  # a base is a file of others: any error is its
         raise _unloadable(name, error) from None
     base = _Base(name, model, tokenizer)
@@ -74,6 +66,22 @@ def pretrained(name: str, dropout: float | None) -> Student:
     return Student(
         model=model, tokenizer=tokenizer, family=FAMILIES[config.model_type], remarks=remarks
     )
+
+
+def config_of(name: str) -> Any:
+    """What a base is, without its weights. Raises StudentError: it cannot be had, or is of a family
+    that cannot be a student."""
+    try:
+        # The hub's code is refused, not asked for: a question may be answered in passing.
+        config: Any = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001  # likewise
+        raise _unloadable(name, error) from None
+    if config.model_type not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise StudentError(
+            f"--model {name}: a {config.model_type}, the student must be one of {known}"
+        )
+    return config
 
 
 def _set_dropout(config: Any, dropout: float | None) -> None:

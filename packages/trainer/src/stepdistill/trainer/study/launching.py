@@ -1,6 +1,5 @@
 """A run as a command of the `deepspeed` launcher: at work here, or written down for a cluster."""
 
-import re
 import shlex
 import socket
 from collections.abc import Callable, Sequence
@@ -52,15 +51,6 @@ def last_lines(log: Path, since: int) -> list[str]:
     except OSError:
         return []
     return [line.strip() for line in lines if line.strip()]
-
-
-def failure_in(lines: Sequence[str]) -> str:
-    """The line that says best what went wrong."""
-    for told in (r"error: ", r"\w*(Error|Exception)\b"):
-        for line in reversed(lines):
-            if re.match(told, line):
-                return line.removeprefix("error: ")
-    return lines[-1] if lines else "no message"
 
 
 _FIRST_PORT = 29500

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from stepdistill.common.errors import DistillError
+from stepdistill.common.own_command import failure_in
 from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.study.collect import keep_results
-from stepdistill.trainer.study.launching import Launcher, failure_in, free_port, last_lines, launch
+from stepdistill.trainer.study.launching import Launcher, free_port, last_lines, launch
 from stepdistill.trainer.study.state import (
     LOG_NAME,
     Clock,
@@ -142,7 +143,7 @@ class SweepRunner:
             write_note(run.folder, note.model_copy(update={"whole_s": whole_s}))
             self._done(run, took_s)
         else:
-            failure = failure_in(last_lines(log, since))
+            failure = failure_in(last_lines(log, since)) or "no message"
             write_note(run.folder, note.model_copy(update={"failure": failure}))
             took = time_in_words(took_s)
             self._print(f"  failed after {took} (exit code {code}): {failure}; see {log}")

@@ -1,0 +1,173 @@
+"""What each step of a distil found, and what was decided by it: sentences for screen and page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepdistill.common.page import percent, usd
+from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
+
+Facts = Mapping[str, Any]
+"""What a command said with --json."""
+FEWEST_TO_RANK = 20  # rows with a label: with fewer, no template is told from another
+_CLEARLY = 0.05  # p below which one template is told from another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """The rows of a task, as `annotate new` has shared them out."""
+
+    rows: dict[str, int]  # by split; only those that have some
+    labelled: dict[str, int]  # how many of them have a label
+
+    @property
+    def n_rows(self) -> int:
+        """All rows."""
+        return sum(self.rows.values())
+
+
+def splits_of(new: Facts) -> Splits:
+    """How many rows of which split, and how many of them have a label."""
+    counts: dict[str, dict[str, int]] = new["splits"]
+    rows = {split: sum(labels.values()) for split, labels in counts.items()}
+    return Splits(
+        rows={split: n for split, n in rows.items() if n},
+        labelled={split: n - counts[split].get("", 0) for split, n in rows.items()},
+    )
+
+
+def of_new(new: Facts) -> list[str]:
+    """What the file was taken for."""
+    splits = splits_of(new)
+    shared = ", ".join(f"{split} {n:,}" for split, n in splits.rows.items())
+    n_labelled = sum(splits.labelled.values())
+    label = ", ".join(new["label"]) or "none"
+    lines = [
+        f"{splits.n_rows:,} rows: {shared}. Rows that say the same share a split, so that the "
+        "student is not judged on what it has learnt.",
+        f"Label: {label}, of kind {new['kind']} ({new['why']}); {n_labelled:,} rows have one. "
+        f"Text: {', '.join(new['text'])}.",
+    ]
+    return [*lines, *(f"Note: {remark}" for remark in new["remarks"])]
+
+
+def of_estimate(estimate: Facts, splits: Splits, settings: DistilSettings) -> list[str]:
+    """What it will cost, all told."""
+    if settings.teacher == SIMULATED:
+        return ["The teacher is simulated: nothing is paid, and its labels are made up from gold."]
+    online: dict[str, float] | None = estimate["online_usd"]
+    if online is None:
+        return [f"Nobody knows a price for {settings.teacher}: put one into prices.yaml."]
+    low, likely, high = (usd(online[name]) for name in ("low", "likely", "high"))
+    lines = [
+        f"{estimate['to_ask']:,} answers: {low} to {high} USD, likely {likely}.",
+        f"The experiment before it: at most {usd(trial_usd(estimate, splits, settings))} USD, of "
+        "which the best template's answers are not asked again.",
+    ]
+    if settings.max_cost is None:
+        return [*lines, "There is no ceiling: --max-cost sets one."]
+    if online["likely"] > float(settings.max_cost):
+        lines.append(
+            f"That is likely more than --max-cost {settings.max_cost}: it will stop there."
+        )
+    return [*lines, f"No more than {settings.max_cost} USD is spent in any case (--max-cost)."]
+
+
+def trial_usd(estimate: Facts, splits: Splits, settings: DistilSettings) -> float:
+    """What asking every template the experiment's rows would likely cost."""
+    n_rows = min(settings.test_size, splits.labelled.get("train", 0))
+    variants: list[Facts] = estimate["variants"].get("template", [])
+    costs = [each["online_usd"]["likely"] / each["rows"] for each in variants if each["rows"]]
+    return n_rows * sum(costs)
+
+
+def is_rankable(splits: Splits) -> bool:
+    """Whether enough rows of train have a label to judge templates by."""
+    return splits.labelled.get("train", 0) >= FEWEST_TO_RANK
+
+
+def of_no_experiment(splits: Splits) -> list[str]:
+    """Why there is none."""
+    return [
+        f"Left out: {splits.labelled.get('train', 0)} rows of train have a label to judge "
+        f"templates by, and it takes {FEWEST_TO_RANK}. The task's mix `default` asks."
+    ]
+
+
+def of_experiment(experiment: Facts) -> list[str]:
+    """Which template asks, and how sure that is."""
+    leader, *others = experiment["ranking"]
+    low, high = (percent(leader[f"accuracy_{end}"]) for end in ("low", "high"))
+    right = f"{percent(leader['accuracy'])} of {leader['rows']} rows right"
+    lines = [
+        f"`{leader['template']}` asks: {right} "
+        f"({low} to {high}), the most of {len(others) + 1} templates."
+    ]
+    stopped: list[str] = list(experiment["race"]["stopped"]) if experiment["race"] else []
+    finalists = [each for each in others if each["template"] not in stopped]
+    near = [each for each in finalists if each["p_holm"] is None or each["p_holm"] > _CLEARLY]
+    if near:
+        names = ", ".join(f"`{each['template']}`" for each in near)
+        lines.append(f"{names} cannot be told from it by so few rows; --test-size asks more.")
+    cost = leader["usd_per_1000_rows"]
+    cheaper = [each for each in near if cost and (each["usd_per_1000_rows"] or cost) < cost]
+    for each in sorted(cheaper, key=lambda each: each["usd_per_1000_rows"])[:1]:
+        less = usd(each["usd_per_1000_rows"])
+        lines.append(
+            f"`{each['template']}` would cost {less} USD a thousand rows, and it {usd(cost)}."
+        )
+    if stopped:
+        names = ", ".join(f"`{name}`" for name in stopped)
+        lines.append(f"Stopped early, as it could hardly win any more: {names}.")
+    return [*lines, *(f"Note: {remark}" for remark in experiment["remarks"])]
+
+
+def of_run(run: Facts) -> list[str]:
+    """How many rows have a label now, and why others have none."""
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in run["rejected_by_reason"].items())
+    left_out = f"; left out: {reasons}" if reasons else ", none was left out"
+    cost = run["cost_usd"]
+    return [
+        f"{run['records']:,} of {run['rows']:,} rows have a label, {run['rationales']:,} of them "
+        f"with reasons{left_out}.",
+        f"{run['asked']:,} answers were asked, {run['cached']:,} were there already; this run cost "
+        f"{'an unknown sum' if cost is None else f'{usd(cost)} USD'}.",
+    ]
+
+
+def of_train(results: Facts, n_rows: int, settings: DistilSettings) -> list[str]:
+    """How the student was trained, and which of it was kept."""
+    steps, best = results["config"]["steps"], results["valid"]
+    why = "as --steps says" if settings.steps else f"20 times over {n_rows:,} rows, within bounds"
+    return [
+        f"`{settings.student}`, {steps:,} steps ({why}).",
+        f"The student of step {best['step']:,} was kept: {percent(best['accuracy'])} right on the "
+        "rows of valid, which it has not learnt from.",
+    ]
+
+
+def of_evaluation(found: Facts) -> list[str]:
+    """How good the student is: against its teacher, and against saying the commonest label."""
+    student, teacher = found["student"], found["teacher"]
+    gap = found["student_less_teacher"]
+    low, high = (100 * end for end in gap["interval"])
+    lines = [
+        f"The student is right on {_share(student)}, its teacher on {_share(teacher)}; the "
+        f"difference is {100 * gap['difference']:+.1f} points ({low:+.1f} to {high:+.1f})."
+    ]
+    majority = found.get("majority")
+    if majority:
+        better = found["student_less_majority"]["interval"][0] > 0
+        verdict = "better than" if better else "NO BETTER THAN"
+        lines.append(
+            f"It is {verdict} always saying `{found['majority_label']}`, which is right on "
+            f"{_share(majority)}."
+        )
+    return lines
+
+
+def _share(score: Facts) -> str:
+    low, high = score["interval"]
+    return (
+        f"{percent(score['accuracy'])} of {score['n']:,} rows ({percent(low)} to {percent(high)})"
+    )

@@ -1,0 +1,251 @@
+"""`stepdistill distil FILE`: the steps one after another, each by its command, and a page.
+
+    new -> estimate -> (may it cost that?) -> experiment -> run -> train -> evaluate -> page
+
+A step that is done, by the same command on the same files, is not done again; one that was broken
+off goes on by its own command's means: answers are in the store, a training has checkpoints.
+"""
+
+import shlex
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import orjson
+
+from stepdistill.common.errors import ConfigError
+from stepdistill.common.own_command import CommandFailed, Finished, run_command
+from stepdistill.common.terminal import visible
+from stepdistill.trainer.distil import decisions
+from stepdistill.trainer.distil.journal import Entry, Journal, claimed, digest_of
+from stepdistill.trainer.distil.page import StepReport, write_page
+from stepdistill.trainer.distil.steps import OutLayout, Step, Steps
+from stepdistill.trainer.errors import Stopped
+from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
+from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, SIZES
+from stepdistill.trainer.study.launching import free_port
+
+_WIDTH = 80
+_UNFINISHED = 3  # exit code of a command that goes on where it stopped
+_AGAIN = "the same command goes on from there"
+_N_STEPS = 6
+_LEFT_OUT = "left out"
+Read = Callable[[Finished], dict[str, Any]]
+
+
+def distil(settings: DistilSettings) -> None:
+    """The command. Raises DistillError."""
+    if find_spec("stepdistill.annotator") is None:
+        raise ConfigError("distil needs the annotator, too: pip install stepdistill-annotator")
+    if not settings.file.is_file():
+        raise ConfigError(f"{settings.file}: no such file")
+    if settings.student not in SIZES:
+        # Before a cent is spent on answers that nobody could learn. (torch takes its time to load.)
+        from stepdistill.trainer.model.pretrained import config_of
+
+        config_of(settings.student)
+    with claimed(settings.out) as lock:
+        _Distillation(settings, lock).run()
+
+
+class _Distillation:
+    """One distil; call run() once."""
+
+    def __init__(self, settings: DistilSettings, lock: int) -> None:
+        self._settings, self._lock = settings, lock
+        self._journal = Journal(settings.out)
+        self._steps = Steps(settings)
+        self._reports: list[StepReport] = []
+
+    def run(self) -> None:
+        """All steps, as far as they are not done."""
+        steps, settings = self._steps, self._settings
+        at: OutLayout = steps.layout
+        new = self._new()
+        splits = decisions.splits_of(new)
+        self._tell(decisions.of_new(new))
+        _check_judgeable(splits)
+        names = list(splits.rows)
+        estimate = self._do(steps.estimate(names))
+        self._tell(decisions.of_estimate(estimate, splits, settings))
+        self._confirm(estimate)
+        template = None
+        if decisions.is_rankable(splits):
+            experiment = self._do(steps.experiment())
+            self._tell(decisions.of_experiment(experiment))
+            template = experiment["ranking"][0]["template"]
+        else:
+            self._title(steps.experiment(), _LEFT_OUT)
+            self._tell(decisions.of_no_experiment(splits))
+        run = self._do(steps.run(names, template))
+        self._tell(decisions.of_run(run))
+        counts: dict[str, dict[str, int]] = run["splits"]
+        learnt = [split for split in names if counts[split]["records"]]
+        n_rows = counts["train"]["records"]
+        trained = self._do(steps.train(learnt, n_rows), lambda _: _results(at))
+        self._tell(decisions.of_train(trained, n_rows, settings))
+        found = self._do(steps.evaluate(), lambda _: orjson.loads(at.evaluation.read_bytes()))
+        self._tell(decisions.of_evaluation(found))
+        write_page(at, settings, self._reports, found)
+        self._end(found)
+
+    def _new(self) -> dict[str, Any]:
+        """The task, made once. Raises ConfigError: it was made of something else."""
+        step, at = self._steps.new(), self._steps.layout
+        before = self._journal.begun(step.name)
+        if before is None:
+            self._refuse_others(at)
+        elif before.result is None:  # broken off: what is there is a part of ours
+            for folder in (at.prompts, at.data):
+                shutil.rmtree(folder, ignore_errors=True)
+        elif before.words != list(step.words):
+            was, now = shlex.join(before.words[2:]), shlex.join(step.words[2:])
+            raise ConfigError(
+                f"--out {at.out} was made by other options (before: {was}; now: {now}): take "
+                "another --out; no answer is paid for twice"
+            )
+        elif before.inputs != digest_of(step.inputs):
+            raise ConfigError(
+                f"--out {at.out} was made of other rows than {self._settings.file} has now: take "
+                "another --out; no answer is paid for twice"
+            )
+        return self._do(step)
+
+    def _refuse_others(self, at: OutLayout) -> None:
+        for path in (at.prompts, at.data, at.shards, at.student):
+            if path.exists():
+                raise ConfigError(f"{path} is there, and no distil has made it: take another --out")
+
+    def _do(self, step: Step, read: Read | None = None) -> dict[str, Any]:
+        """What a step says at its end: as it said it before, or by doing it now."""
+        words, inputs = list(step.words), digest_of(step.inputs)
+        before = self._journal.finished(step.name, words, inputs)
+        is_done = before is not None and all(product.exists() for product in step.products)
+        self._title(step, "done before" if is_done else "")
+        if before is None or not is_done:
+            self._refuse_retraining(step)
+            self._journal.write(step.name, Entry(words=words, inputs=inputs))
+            began = time.monotonic()
+            result = (read or _json)(self._run(step))
+            seconds = time.monotonic() - began
+            before = Entry(words=words, inputs=inputs, seconds=seconds, result=result)
+            self._journal.write(step.name, before)
+        assert before.result is not None
+        self._reports[-1].seconds = before.seconds
+        return before.result
+
+    def _refuse_retraining(self, step: Step) -> None:
+        """Hours of training are not thrown away because an option is another one."""
+        before = self._journal.begun(step.name)
+        if step.name != "train" or before is None or before.result is None:
+            return
+        student = self._steps.layout.student
+        if student.exists():
+            raise ConfigError(
+                f"{student} holds a student of other options or answers: take another --out (no "
+                "answer is paid for twice), or remove that folder"
+            )
+
+    def _run(self, step: Step) -> Finished:
+        words = list(step.words)
+        if words[0] == "deepspeed":  # its default is often taken on a shared machine
+            words[1:1] = ["--master_port", free_port()]
+        try:
+            done = run_command(words, _say, fds=(self._lock,))
+            done.checked()
+        except KeyboardInterrupt:
+            raise Stopped(f"stopped in step {step.name}; {_AGAIN}") from None
+        except CommandFailed as error:
+            again = f"; {_AGAIN}" if error.exit_code in (_UNFINISHED, Stopped.exit_code) else ""
+            raise CommandFailed(f"step {step.name}: {error}{again}", error.exit_code) from None
+        return done
+
+    def _confirm(self, estimate: dict[str, Any]) -> None:
+        """Ask whether it may cost that, unless that is said or nothing is paid. Raises
+        ConfigError: nobody is there, or says no."""
+        settings = self._settings
+        is_paid = settings.teacher != SIMULATED and estimate["to_ask"]
+        is_agreed = self._journal.begun("experiment") or self._journal.begun("run")
+        if settings.yes or not is_paid or is_agreed:
+            return
+        if not sys.stdin.isatty():
+            raise ConfigError("nobody is there to say whether it may cost that: --yes says so")
+        sys.stderr.write("\nGo on? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise ConfigError("not confirmed: nothing was asked, nothing is paid")
+
+    def _title(self, step: Step, remark: str) -> None:
+        number = len(self._reports) + 1
+        _say(f"\n{number}/{_N_STEPS}  {step.name}: {step.about}{f' ({remark})' if remark else ''}")
+        if remark != _LEFT_OUT:
+            _say(f"$ {step.shown}")
+        self._reports.append(StepReport(step=step, remark=remark))
+
+    def _tell(self, lines: list[str]) -> None:
+        """What a step found, on the screen and on the page."""
+        self._reports[-1].lines.extend(lines)
+        for line in lines:
+            _say(textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="  "))
+
+    def _end(self, found: dict[str, Any]) -> None:
+        at, settings = self._steps.layout, self._settings
+        model = at.student / MODEL_NAME
+        if settings.as_json:
+            steps = {
+                each.step.name: {
+                    "command": each.step.words,
+                    "remark": each.remark,
+                    "seconds": each.seconds,
+                    "found": each.lines,
+                }
+                for each in self._reports
+            }
+            content = {
+                "task": at.task,
+                "out": str(at.out),
+                "model": str(model),
+                "page": str(at.page),
+                "student": found["student"],
+                "teacher": found["teacher"],
+                "steps": steps,
+            }
+            sys.stdout.write(orjson.dumps(content).decode() + "\n")
+            return
+        _say("")
+        for what, where in (
+            ("Student", model),
+            ("Page", at.page),
+            ("Prompts", f"{at.prompts / at.task} (make their words yours, and run this again)"),
+            ("Use it", f"stepdistill predict {model} FILE --to OUT.csv"),
+        ):
+            sys.stdout.write(f"{what:<9}{where}\n")
+
+
+def _check_judgeable(splits: decisions.Splits) -> None:
+    """Raises ConfigError, before anything is paid: the student could not be judged."""
+    for split in ("valid", "test"):
+        if not splits.labelled.get(split):
+            raise ConfigError(
+                f"no row of {split} has a label, so that the student could not be judged: label "
+                "some 50 rows of the file by hand, and leave the others empty"
+            )
+
+
+def _json(done: Finished) -> dict[str, Any]:
+    return orjson.loads(done.output)
+
+
+def _results(at: OutLayout) -> dict[str, Any]:
+    """What is shown of a training: its file is large."""
+    found = orjson.loads((at.student / RESULTS_NAME).read_bytes())
+    return {"config": {"steps": found["config"]["steps"]}, "valid": found["valid"]}
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{visible(line)}\n")
+    sys.stderr.flush()

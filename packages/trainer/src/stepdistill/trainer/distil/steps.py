@@ -1,0 +1,191 @@
+"""The steps of a distil as commands: each can be repeated by hand, as it is shown."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepdistill.common.manifest import MANIFEST_NAME
+from stepdistill.trainer.settings.distil import DistilSettings
+from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME
+
+SPLITS = ("train", "valid", "test")
+_ROWS_A_STEP = 32  # as `train` takes by default
+_PASSES, _FEWEST_STEPS, _MOST_STEPS = 20, 200, 10_000
+_VALIDATIONS = 5
+_WIDTH = 74  # of a line of a command, with what stands before and behind it below 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One command of the way."""
+
+    name: str
+    about: str  # what it does, for people
+    words: tuple[str, ...]
+    inputs: tuple[Path, ...]  # files and folders whose content it works on
+    products: tuple[Path, ...]  # files that are there when it is done
+
+    @property
+    def shown(self) -> str:
+        """The command as a shell takes it, in lines that a terminal holds."""
+        lines = [""]
+        for word in map(shlex.quote, self.words):
+            if lines[-1] and len(lines[-1]) + len(word) > _WIDTH:
+                lines.append("   ")
+            lines[-1] += f" {word}" if lines[-1] else word
+        return " \\\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class OutLayout:
+    """Where things lie in --out."""
+
+    out: Path
+    task: str
+
+    @property
+    def prompts(self) -> Path:
+        """The folder of the one task."""
+        return self.out / "prompts"
+
+    @property
+    def data(self) -> Path:
+        """The rows in their splits."""
+        return self.out / "data"
+
+    @property
+    def shards(self) -> Path:
+        """What the teacher said, by split."""
+        return self.out / "shards"
+
+    @property
+    def student(self) -> Path:
+        """The output of training."""
+        return self.out / "student"
+
+    @property
+    def evaluation(self) -> Path:
+        """The figures of `evaluate`."""
+        return self.out / "evaluation.json"
+
+    @property
+    def ranking(self) -> Path:
+        """The experiment's own page."""
+        return self.out / "experiment.html"
+
+    @property
+    def page(self) -> Path:
+        """The page at the end."""
+        return self.out / "index.html"
+
+
+class Steps:
+    """Makes the commands of one distil."""
+
+    def __init__(self, settings: DistilSettings) -> None:
+        self._settings = settings
+        self.layout = OutLayout(settings.out, settings.task)
+
+    def new(self) -> Step:
+        """The file becomes a task."""
+        s, at = self._settings, self.layout
+        words = ["annotate", "new", at.task, str(s.file)]
+        words += _repeated("--label", s.label) + _repeated("--text", s.text)
+        words += _given("--labels", ",".join(s.labels)) + _given("--id", s.id)
+        words += ["--unlabelled"] * s.unlabelled
+        words += ["--prompts", str(at.prompts), "--data-out", str(at.data), "--yes", "--json"]
+        return Step(
+            name="new",
+            about="a task out of the file",
+            words=tuple(words),
+            inputs=(s.file,),
+            products=(at.prompts / at.task / "mixes" / "default.yaml",),
+        )
+
+    def estimate(self, splits: Sequence[str]) -> Step:
+        """What it would cost."""
+        words = [*self._annotate("estimate"), "--split", ",".join(splits), "--templates", "all"]
+        words += ["--out", str(self.layout.shards), "--json"]
+        return self._asking("estimate", "what it will cost", words, ())
+
+    def experiment(self) -> Step:
+        """Which template is best."""
+        at = self.layout
+        words = [*self._annotate("experiment"), "--test-size", str(self._settings.test_size)]
+        words += ["--race", *_given("--max-cost", self._settings.max_cost)]
+        words += ["--metadata", str(at.out / "experiment.yaml"), "--html", str(at.ranking)]
+        words += ["--json"]
+        return self._asking("experiment", "the templates against each other", words, (at.ranking,))
+
+    def run(self, splits: Sequence[str], template: str | None) -> Step:
+        """Labels and reasons for every row."""
+        s, shards = self._settings, self.layout.shards
+        words = [*self._annotate("run"), *_given("--template", template)]
+        words += ["--split", ",".join(splits), *_given("--max-cost", s.max_cost)]
+        words += ["--out", str(shards), *_given("--config", s.run_config), "--json"]
+        made = tuple(shards / split / MANIFEST_NAME for split in splits)
+        return self._asking("run", "labels and reasons for every row", words, made)
+
+    def train(self, splits: Sequence[str], n_rows: int) -> Step:
+        """A student that learns them. splits: that have records; n_rows: to learn from."""
+        s, at = self._settings, self.layout
+        steps = s.steps or steps_for(n_rows)
+        words = ["deepspeed", "--log_level", "error", "--module", "stepdistill.trainer"]
+        words += ["--model", s.student, "--steps", str(steps)]
+        words += ["--eval-every", str(max(1, steps // _VALIDATIONS))]
+        for split in splits:
+            words += [f"--{split}", str(at.shards / split)]
+        words += ["--output", str(at.student), *_given("--config", s.train_config)]
+        shards = tuple(at.shards / split / MANIFEST_NAME for split in splits)
+        return Step(
+            name="train",
+            about="a student that learns to predict and to explain",
+            words=tuple(words),
+            inputs=(*shards, *_paths(s.train_config)),
+            products=(at.student / RESULTS_NAME, at.student / MODEL_NAME / "config.json"),
+        )
+
+    def evaluate(self) -> Step:
+        """The student against its teacher."""
+        at = self.layout
+        words = ("stepdistill", "evaluate", str(at.student / MODEL_NAME), str(at.shards / "test"))
+        return Step(
+            name="evaluate",
+            about="student against teacher, on rows that neither learnt from",
+            words=(*words, "--json", str(at.evaluation), "--quiet"),
+            inputs=(at.student / RESULTS_NAME, at.shards / "test" / MANIFEST_NAME),
+            products=(at.evaluation,),
+        )
+
+    def _annotate(self, command: str) -> Iterator[str]:
+        s = self._settings
+        yield from ("annotate", command, self.layout.task, "--teacher", s.teacher)
+        yield from _given("--base-url", s.base_url)
+        yield from ("--prompts", str(self.layout.prompts), "--data", str(self.layout.data))
+        yield from _given("--store", s.store)
+
+    def _asking(
+        self, name: str, about: str, words: Sequence[str], products: tuple[Path, ...]
+    ) -> Step:
+        at = self.layout
+        inputs = (at.prompts / at.task, at.data, *_paths(self._settings.run_config))
+        return Step(name=name, about=about, words=tuple(words), inputs=inputs, products=products)
+
+
+def steps_for(n_rows: int) -> int:
+    """Optimizer steps that go so often over so many rows, within bounds."""
+    passes = -(-_PASSES * n_rows // _ROWS_A_STEP)
+    return min(max(passes, _FEWEST_STEPS), _MOST_STEPS)
+
+
+def _given(option: str, value: object) -> list[str]:
+    return [option, str(value)] if value not in (None, "") else []
+
+
+def _repeated(option: str, values: Sequence[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def _paths(path: Path | None) -> tuple[Path, ...]:
+    return () if path is None else (path,)

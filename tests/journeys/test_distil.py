@@ -1,0 +1,186 @@
+"""`stepdistill distil`: one command from a file to a student, stopped, gone on with, refused."""
+
+import asyncio
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stepdistill.annotator.simulator.server import Simulator
+from tests.journeys.conftest import Done
+
+STEPDISTILL = Path(sys.executable).parent / "stepdistill"
+TEAMS = ("billing", "delivery", "returns")
+SHORT = ("--student", "micro", "--steps", "4", "--test-size", "20")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Ninety messages that name their team."""
+    path = tmp_path / "notes.csv"
+    with path.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["message", "team"])
+        writer.writerows([f"Message {n} about {TEAMS[n % 3]}.", TEAMS[n % 3]] for n in range(90))
+    return path
+
+
+def world(home: Path) -> dict[str, str]:
+    """No rank, no key, a cache of its own."""
+    left_out = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OPENAI_API_KEY"}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    return {**kept, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(home / "cache")}
+
+
+def distil(file: Path, *words: str) -> Done:
+    command = [str(STEPDISTILL), "distil", file.name, "--out", "runs/notes", *words]
+    home = file.parent
+    done = subprocess.run(
+        command,
+        cwd=home,
+        env=world(home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_whole_way_and_nothing_of_it_twice(file: Path) -> None:
+    words = ("--label", "team", "--teacher", "simulated", *SHORT, "--json")
+    done = distil(file, *words)
+    assert done.code == 0, done.err
+    steps = done.json["steps"]
+    assert list(steps) == ["new", "estimate", "experiment", "run", "train", "evaluate"]
+    assert [line for line in done.err.splitlines() if len(line) > 80] == []
+    home = file.parent / "runs" / "notes"
+    page = (home / "index.html").read_text()
+    for step in steps.values():
+        assert step["command"][0] in ("annotate", "deepspeed", "stepdistill")
+        assert step["found"] and all(line.split("`")[0][:20] in page for line in step["found"])
+    assert (home / "student" / "model" / "config.json").exists()
+
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*.js*")}
+    again = distil(file, *words)
+    assert again.code == 0, again.err
+    assert {step["remark"] for step in again.json["steps"].values()} == {"done before"}
+    assert again.json["student"] == done.json["student"]
+    assert {path: path.stat().st_mtime_ns for path in home.rglob("*.js*")} == before
+
+    other = distil(file, *words, "--steps", "5")
+    assert other.code == 2
+    assert "runs/notes/student holds a student of other options or answers" in other.err
+    other = distil(file, *words, "--text", "message")
+    assert other.code == 2 and "was made by other options" in other.err
+    with file.open("a") as rows:
+        rows.write("One more about returns.,returns\n")
+    other = distil(file, *words)
+    assert other.code == 2 and "other rows than notes.csv has now" in other.err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_stopped_in_the_middle_it_goes_on(file: Path, number: signal.Signals) -> None:
+    words = ("--label", "team", "--teacher", "simulated", *SHORT, "--json")
+    command = [str(STEPDISTILL), "distil", file.name, "--out", "runs/notes", *words]
+    home = file.parent
+    with subprocess.Popen(
+        command,
+        cwd=home,
+        env=world(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("$ annotate experiment"):
+                break
+        time.sleep(0.5)
+        process.send_signal(number)
+        told = process.stderr.read()
+        code = process.wait()
+    if number == signal.SIGTERM:
+        assert code == 130 and "the same command goes on" in told
+    while (done := distil(file, *words)).code == 2 and "is at work there" in done.err:
+        time.sleep(0.5)  # what a killed one has started comes to its end
+    assert done.code == 0, done.err
+    assert done.json["steps"]["new"]["remark"] == "done before"
+    assert "90 of 90 rows have a label" in " ".join(done.json["steps"]["run"]["found"])
+
+
+@dataclass(frozen=True, slots=True)
+class Bored:
+    """A model whose every answer is the same."""
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        return "Label: billing"
+
+
+async def test_nothing_is_paid_unless_somebody_says_so(file: Path) -> None:
+    offer = "{valid_from: 2026-01-01, source: an offer, input: 1, output: 2}"
+    (file.parent / "prices.yaml").write_text(f"models:\n  dear: [{offer}]\n")
+    async with Simulator(Bored()) as server:
+        words = ("--label", "team", "--teacher", "dear", "--base-url", server.base_url, *SHORT)
+        done = await asyncio.to_thread(distil, file, *words, "--max-cost", "1")
+        assert done.code == 2
+        assert "--yes says so" in done.err
+        assert "No more than 1 USD is spent in any case" in done.err
+        assert not server.log.entries
+        done = await asyncio.to_thread(distil, file, *words, "--yes")
+        assert done.code == 2 and "--yes without --max-cost" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--label", "mood"), "step new: notes.csv: no column mood"),
+        (("--label", "team", "--labels", "a,b"), "--label and --labels exclude each other"),
+        (("--label", "team", "--max-cost", "much"), "--max-cost much: US dollars, as 5 or 0.25"),
+        (("--label", "team", "--student", "no-such-folder"), "no-such-folder: cannot be loaded"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_asked(
+    file: Path, words: tuple[str, ...], line: str
+) -> None:
+    done = distil(file, "--teacher", "simulated", *SHORT, *words)
+    assert done.code == 2
+    assert line in done.err.splitlines()[-1]
+    assert not (file.parent / "runs" / "store").exists()
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    done = distil(file.with_name("none.csv"), "--teacher", "simulated", *SHORT)
+    assert (done.code, done.err) == (2, "error: none.csv: no such file\n")
+
+
+def test_folders_of_somebody_else_are_left_alone(file: Path) -> None:
+    mine = file.parent / "runs" / "notes" / "data" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    done = distil(file, "--label", "team", "--teacher", "simulated", *SHORT)
+    assert done.code == 2
+    assert "runs/notes/data is there, and no distil has made it" in done.err
+    assert mine.read_text() == "mine"
+
+
+def test_a_broken_off_first_step_is_begun_anew(file: Path) -> None:
+    home = file.parent / "runs" / "notes"
+    (home / "prompts" / "notes").mkdir(parents=True)
+    begun = {"words": ["annotate", "new"], "inputs": "", "seconds": 0, "result": None}
+    (home / "distil.json").write_text(json.dumps({"steps": {"new": begun}}))
+    done = distil(file, "--label", "team", "--teacher", "dear", *SHORT)
+    assert "--yes says so" in done.err or "prices.yaml" in done.err
+    assert (home / "prompts" / "notes" / "task.yaml").exists()

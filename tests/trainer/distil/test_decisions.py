@@ -1,0 +1,102 @@
+"""What is said of each step, and what is decided."""
+
+from pathlib import Path
+from typing import Any
+
+from stepdistill.trainer.distil import decisions
+from stepdistill.trainer.distil.steps import steps_for
+from stepdistill.trainer.settings.distil import DistilSettings
+
+NEW: dict[str, Any] = {
+    "splits": {"train": {"a": 30, "b": 9, "": 5}, "valid": {"a": 4}, "test": {}},
+    "label": ["mood"],
+    "kind": "classes",
+    "why": "2 different values",
+    "text": ["message"],
+    "remarks": ["class b is rare"],
+}
+
+
+def settings(max_cost: str | None = None) -> DistilSettings:
+    return DistilSettings(
+        file=Path("a.csv"), teacher="m", student="micro", out=Path("runs/A b"), max_cost=max_cost
+    )
+
+
+def ranked(template: str, right: float, p: float | None, usd: float | None) -> dict[str, Any]:
+    ends = {"accuracy_low": right - 0.1, "accuracy_high": right + 0.1}
+    figures = {"accuracy": right, **ends, "rows": 50, "p_holm": p, "usd_per_1000_rows": usd}
+    return {"template": template, **figures}
+
+
+def test_rows_are_counted_with_and_without_a_label() -> None:
+    splits = decisions.splits_of(NEW)
+    assert splits.rows == {"train": 44, "valid": 4}
+    assert splits.labelled == {"train": 39, "valid": 4, "test": 0}
+    lines = decisions.of_new(NEW)
+    assert lines[0].startswith("48 rows: train 44, valid 4.")
+    assert "43 rows have one" in lines[1]
+    assert lines[2] == "Note: class b is rare"
+
+
+def test_few_labels_rank_no_template() -> None:
+    new = {**NEW, "splits": {"train": {"a": 19, "": 400}}}
+    splits = decisions.splits_of(new)
+    assert not decisions.is_rankable(splits)
+    assert decisions.is_rankable(decisions.splits_of(NEW))
+    assert "19 rows of train have a label" in decisions.of_no_experiment(splits)[0]
+
+
+def test_the_price_is_said_against_the_ceiling() -> None:
+    part = {"online_usd": {"likely": 2.0}, "rows": 40}
+    estimate = {
+        "to_ask": 48,
+        "online_usd": {"low": 1.0, "likely": 2.5, "high": 4.0},
+        "variants": {"template": [part, part]},
+    }
+    splits = decisions.splits_of(NEW)
+    told = " ".join(decisions.of_estimate(estimate, splits, settings(max_cost="2")))
+    assert "48 answers: 1.0000 to 4.0000 USD, likely 2.5000." in told
+    assert "at most 3.9000 USD" in told  # 39 rows of two templates, 0.05 each
+    assert "more than --max-cost 2" in told
+    assert "There is no ceiling" in " ".join(decisions.of_estimate(estimate, splits, settings()))
+    unknown = {**estimate, "online_usd": None}
+    assert "prices.yaml" in decisions.of_estimate(unknown, splits, settings())[0]
+
+
+def test_the_leader_asks_and_what_is_as_good_and_cheaper_is_named() -> None:
+    ranking = [
+        ranked("one", 0.9, None, 5.0),
+        ranked("two", 0.88, 1.0, 2.0),
+        ranked("three", 0.5, 0.001, 1.0),
+        ranked("four", 0.4, 1.0, 1.0),
+    ]
+    found = {"ranking": ranking, "race": {"stopped": {"four": 10}}, "remarks": []}
+    first, near, cheaper, stopped = decisions.of_experiment(found)
+    assert first.startswith("`one` asks: 90.0 % of 50 rows right (80.0 % to 100.0 %)")
+    assert near.startswith("`two` cannot be told")
+    assert cheaper == "`two` would cost 2.0000 USD a thousand rows, and it 5.0000."
+    assert stopped.endswith("`four`.")
+
+
+def test_a_student_no_better_than_the_majority_is_called_so() -> None:
+    score = {"accuracy": 0.5, "interval": [0.4, 0.6], "n": 60}
+    found = {
+        "student": score,
+        "teacher": score,
+        "majority": score,
+        "majority_label": "a",
+        "student_less_teacher": {"difference": 0.0, "interval": [-0.1, 0.1]},
+        "student_less_majority": {"difference": 0.0, "interval": [-0.1, 0.1]},
+    }
+    assert "NO BETTER THAN always saying `a`" in decisions.of_evaluation(found)[1]
+    found["student_less_majority"] = {"difference": 0.3, "interval": [0.1, 0.5]}
+    assert "is better than always" in decisions.of_evaluation(found)[1]
+
+
+def test_steps_go_over_the_rows_within_bounds() -> None:
+    assert [steps_for(n) for n in (10, 480, 10**6)] == [200, 300, 10_000]
+
+
+def test_the_tasks_name_is_the_folders() -> None:
+    assert settings().task == "a-b"
