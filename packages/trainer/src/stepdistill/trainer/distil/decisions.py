@@ -10,6 +10,7 @@ from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
 Facts = Mapping[str, Any]
 """What a command said with --json."""
 FEWEST_TO_RANK = 20  # rows with a label: with fewer, no template is told from another
+_TRIAL_ROWS = 100  # that `annotate experiment` takes by itself
 _CLEARLY = 0.05  # p below which one template is told from another
 
 
@@ -75,7 +76,7 @@ def of_estimate(estimate: Facts, splits: Splits, settings: DistilSettings) -> li
 
 def trial_usd(estimate: Facts, splits: Splits, settings: DistilSettings) -> float:
     """What asking every template the experiment's rows would likely cost."""
-    n_rows = min(settings.test_size, splits.labelled.get("train", 0))
+    n_rows = min(settings.test_size or _TRIAL_ROWS, splits.labelled.get("train", 0))
     variants: list[Facts] = estimate["variants"].get("template", [])
     costs = [each["online_usd"]["likely"] / each["rows"] for each in variants if each["rows"]]
     return n_rows * sum(costs)

@@ -112,7 +112,8 @@ class Steps:
     def experiment(self) -> Step:
         """Which template is best."""
         at = self.layout
-        words = [*self._annotate("experiment"), "--test-size", str(self._settings.test_size)]
+        words = [*self._annotate("experiment")]
+        words += _given("--test-size", self._settings.test_size)
         words += ["--race", *_given("--max-cost", self._settings.max_cost)]
         words += ["--metadata", str(at.out / "experiment.yaml"), "--html", str(at.ranking)]
         words += ["--json"]

@@ -53,8 +53,8 @@ class PaidSettings(Settings):
     """US dollars that all of it may cost together."""
     store: Path | None = None
     """Folder of the response store; default: runs/store, as of every other command."""
-    test_size: Annotated[int, at_least(2)] = 100
-    """Rows that every template is tried on."""
+    test_size: Annotated[int | None, at_least(2)] = None
+    """Rows that every template is tried on; default: as `annotate experiment` has it."""
     run_config: Path | None = None
     """YAML of more options of `annotate run`."""
     yes: bool = False
