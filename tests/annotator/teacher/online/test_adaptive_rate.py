@@ -1,6 +1,7 @@
 """The rate on a stepped clock, before limiters that name nothing: close below, seldom refused."""
 
 import heapq
+import random
 from collections import deque
 from collections.abc import Callable
 from itertools import count
@@ -104,6 +105,55 @@ def test_a_limit_that_nobody_names_is_found_and_hardly_ever_run_into(
     assert sender.go_on(60) >= 0.93 * min(per_s, 64 / answer_s)
     assert sender.refused - refused <= 15
     assert refused <= 64 + 20, "what went before the first refusal, and a little more"
+    assert sender.rate.background.share == 0
+
+
+def at_random(share: float, seed: int, others: Limiter = lambda now: True) -> Limiter:
+    """A gateway that refuses a share of the requests at any rate; the others meet a limit."""
+    chance = random.Random(seed)
+    return lambda now: chance.random() >= share and others(now)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.25, 0.4])
+@pytest.mark.parametrize("answer_s", [0.1, 0.3])
+def test_what_is_refused_at_any_rate_does_not_slow_it_down(share: float, answer_s: float):
+    passed = 0.0
+    for seed in range(4):
+        sender = Sender(at_random(share, seed), answer_s)
+        sender.go_on(15)
+        least = sender.go_on(15) * answer_s / 64
+        passed += sender.passed * answer_s / 64 / 30 / 4
+        assert least >= 0.9
+        assert sender.rate.background.share <= share + 0.1
+    assert passed >= 0.7, "of what 64 in flight allow, the first seconds included"
+
+
+def test_beside_it_a_limit_is_found_all_the_same():
+    for seed in range(4):
+        sender = Sender(at_random(0.1, seed, leaky(100, 5)), 0.1)
+        sender.go_on(30)
+        assert sender.go_on(30) >= 80
+        assert sender.refused <= 0.35 * (sender.refused + sender.passed)
+
+
+def test_where_it_ends_the_limit_is_hardly_run_into_again():
+    limits = [at_random(0.25, 1)]
+    sender = Sender(lambda now: limits[0](now), 0.3)
+    sender.go_on(30)
+    limits[0] = leaky(20, 5)
+    sender.go_on(60)
+    refused = sender.refused
+    assert sender.go_on(60) >= 18
+    assert sender.refused - refused <= 60
+    assert sender.rate.background.share == 0
+
+
+def test_a_burst_that_is_spent_is_not_taken_for_it_for_long():
+    sender = Sender(leaky(20, 100), 2.0)
+    sender.go_on(60)
+    refused = sender.refused
+    assert sender.go_on(60) >= 19
+    assert sender.refused - refused <= 90
 
 
 def test_there_is_no_limit_before_the_first_refusal():

@@ -1,6 +1,7 @@
 """Teachers with limits that they do not name, live: every row is answered, and few in vain."""
 
 import asyncio
+import random
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -155,3 +156,61 @@ async def test_until_the_first_answer_requests_go_one_at_a_time(a_run: Asking, t
         assert run.progress.asked == 30
     assert teacher.statuses[:5] == [500, 500, 500, 500, 200]
     assert all(teacher.alone[:5])
+
+
+def at_random(share: float) -> Handler:
+    """A gateway that refuses a share of the requests, whatever comes in a second."""
+    chance = random.Random(5)
+
+    async def handle(body: bytes) -> int:
+        if chance.random() < share:
+            return chance.choice((429, 498, 503, 529))
+        await asyncio.sleep(0.05)
+        return 200
+
+    return handle
+
+
+async def test_what_is_refused_at_random_does_not_bring_a_run_to_a_standstill(
+    a_run: Asking, tmp_path: Path
+):
+    async with (
+        odd_teacher(at_random(0.25)) as teacher,
+        a_run(tmp_path, teacher.base_url, concurrency=64, first_concurrency=None) as run,
+    ):
+        started_s = time.monotonic()
+        await run.ask(several(800))
+
+        assert (run.progress.asked, run.progress.failed) == (800, 0)
+    assert time.monotonic() - started_s < 12, "a standstill takes minutes"
+
+
+def so_many_at_once(n: int) -> Handler:
+    """A server that lets n in together and refuses the next."""
+    busy = 0
+
+    async def handle(body: bytes) -> int:
+        nonlocal busy
+        if busy >= n:
+            return 503
+        busy += 1
+        await asyncio.sleep(0.1)
+        busy -= 1
+        return 200
+
+    return handle
+
+
+async def test_where_so_many_are_let_in_at_once_the_number_is_found_and_kept(
+    a_run: Asking, tmp_path: Path
+):
+    async with (
+        odd_teacher(so_many_at_once(64)) as teacher,
+        a_run(tmp_path, teacher.base_url, concurrency=512, first_concurrency=None) as run,
+    ):
+        started_s = time.monotonic()
+        await run.ask(several(800))
+
+        assert (run.progress.asked, run.progress.failed) == (800, 0)
+    assert teacher.statuses.count(503) <= 250
+    assert time.monotonic() - started_s < 6, "64 at once need 1.3 s"

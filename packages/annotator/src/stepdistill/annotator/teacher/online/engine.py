@@ -36,7 +36,7 @@ from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.context import AskContext
 from stepdistill.annotator.teacher.http.transport import OpenTransport, open_transport
-from stepdistill.annotator.teacher.online.adaptive_rate import AdaptiveRate
+from stepdistill.annotator.teacher.online.adaptive_rate import AdaptiveRate, Refusal
 from stepdistill.annotator.teacher.online.circuit_breaker import (
     CircuitBreaker,
     CircuitBreakerPolicy,
@@ -191,9 +191,11 @@ class OnlineTeacher:
         progress.sent_tokens += pending.tokens
 
     async def _next(self) -> PendingRequest | None:
-        """The next request, once there is one that may go; None when nothing is left to do."""
+        """The next request, once there is one that may go; None when nothing is left to do, or
+        there are others enough to do it."""
         async with self._turn:
-            while not self._stopped:
+            # Where the window has become narrower meanwhile, some who waited go instead.
+            while not self._stopped and self._n_workers <= self._window.level:
                 self._changed.clear()
                 pending = self._ready()
                 if pending is not None:
@@ -346,10 +348,7 @@ class OnlineTeacher:
         """Tell window, rate and breaker. Raises TeacherDown: the teacher is given up."""
         self._was_refused = isinstance(error, RateLimited)
         if error.trouble is Trouble.REFUSED:
-            slow_down = isinstance(error, RateLimited) and error.slow_down
-            self._window.refused(started_s, pending.in_flight, slow_down=slow_down)
-            if self._rate.refused(started_s):
-                self._events.emit("rate", per_s=self._rate.per_s, message=str(error))
+            self._refused(pending, error, started_s)
         elif error.trouble is Trouble.LATE:
             self._window.late(started_s)
         else:
@@ -358,6 +357,19 @@ class OnlineTeacher:
             wait_s, probes = self._breaker.wait_s(), self._breaker.probes
             self._progress.pause = Pause(seconds=wait_s, probes=probes, cause=str(error))
             self._events.emit("paused", wait_s=round(wait_s, 3), probes=probes, message=str(error))
+
+    def _refused(self, pending: PendingRequest, error: Transient, started_s: float) -> None:
+        """Which was too much: what is in flight, or what goes in a second? Or neither."""
+        in_flight, rate = pending.in_flight, self._rate
+        refusal = rate.refused(started_s, is_beyond=self._window.is_beyond(started_s, in_flight))
+        if refusal is Refusal.FOUND:
+            self._window.grow_anew()
+            self._events.emit("refused_at_any_rate", share=rate.background.share, per_s=rate.per_s)
+        elif refusal is not Refusal.USUAL:
+            slow_down = isinstance(error, RateLimited) and error.slow_down
+            self._window.refused(started_s, in_flight, slow_down=slow_down)
+        if refusal is Refusal.CUT:
+            self._events.emit("rate", per_s=rate.per_s, message=str(error))
 
     def _show_limits(self) -> None:
         self._progress.requests_limit = self._limiter.requests.per_minute

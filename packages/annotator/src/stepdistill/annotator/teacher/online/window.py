@@ -65,6 +65,7 @@ class ConcurrencyWindow:
         self._is_open = False  # by an answer
         self._borne = 0  # the most in flight with which a request was let in, since the last cut
         self._quickest_s = math.inf  # a round's answers, or the first one
+        self._answered_from_s = -math.inf  # when the last that was answered was sent
         self._cut_at_s = self._paused_until_s = -math.inf
         self._slow_from: tuple[float, float] | None = None  # when `slow_down` came, the level
         self._begin_anew()
@@ -89,6 +90,7 @@ class ConcurrencyWindow:
         if not self._is_open:
             return self._open(now - started_s)
         self._borne = max(self._borne, in_flight)
+        self._answered_from_s = max(self._answered_from_s, started_s)
         if not was_full or started_s < self._round_from_s or now < self._paused_until_s:
             return None
         self._round_latency_s += now - started_s
@@ -98,6 +100,16 @@ class ConcurrencyWindow:
             self._end_round(now)
         return None
 
+    def is_beyond(self, started_s: float, in_flight: int) -> bool:
+        """Whether none was let in with so many in flight, but some with fewer. Not once more where
+        none was answered since the last cut: then it was in vain."""
+        has_helped = self._answered_from_s >= self._cut_at_s or started_s < self._cut_at_s
+        return in_flight > self._borne > 0 and has_helped
+
+    def grow_anew(self) -> None:
+        """What was refused was not for what is in flight: it may grow as at first."""
+        self._begin_anew()
+
     def refused(self, started_s: float, in_flight: int, *, slow_down: bool = False) -> None:
         """A 429 or 503 came to a request that was sent at started_s, as the last of in_flight."""
         if not self._is_open:
@@ -106,7 +118,7 @@ class ConcurrencyWindow:
             self._slow_from = (self._clock(), self._level)
         # Others were let in with as many: that it was refused is the rate's doing.
         if in_flight > self._borne and in_flight <= self._level:
-            self._cut(started_s, max(self._borne, in_flight - 1))
+            self._cut(started_s, max(self._borne, in_flight - 1), is_known=self._borne > 0)
         return None
 
     def late(self, started_s: float) -> None:
@@ -183,11 +195,13 @@ class ConcurrencyWindow:
         self._rounds = 0
         self._new_round()
 
-    def _cut(self, started_s: float, level: float) -> None:
+    def _cut(self, started_s: float, level: float, *, is_known: bool = True) -> None:
+        """is_known: fewer were answered; else it may have been the rate, and it grows on."""
         is_new = started_s >= self._cut_at_s
         self._level, self._kept = max(1.0, level), None
         if is_new:
             self._cut_at_s = self._clock()
+        if is_new and is_known:
             self._failed()
 
     def _allowed_after_slow_down(self, now: float) -> float:
