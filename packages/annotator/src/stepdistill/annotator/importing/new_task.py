@@ -1,20 +1,23 @@
 """A task made of a file of one's own: its folder of prompts."""
 
 import os
-import re
+import textwrap
 from pathlib import Path, PurePath
 
 import yaml
 
 from stepdistill.annotator.importing.columns import Columns
-from stepdistill.annotator.prompt.template import TemplateFile
+from stepdistill.annotator.prompt.template import Template, TemplateFile, as_yaml
 from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.common.errors import DatasetError, PromptError
 from stepdistill.common.files.remote import is_url
 from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.placeholders import PLACEHOLDER
 from stepdistill.common.task import LabelSpec
 
 _TEMPLATES = Path(__file__).parent / "new-task-templates.txt"
+_HEAD = """\
+# First words, made from the columns' names. Make them yours: this is what the teacher reads."""
 _MIX = """\
 # Label and rationale of a row come from the same answer: one request a row. A teacher that takes no
 # response_format is asked the same words without, and its answers are read as text.
@@ -25,8 +28,10 @@ rationale: {structured: 1.0}
 
 def check_names(file: Path, columns: Columns, label: LabelSpec) -> None:
     """Raise DatasetError where a label is not read back in a form that the templates ask for."""
-    content = yaml.safe_load(_templates(columns, label))
-    for template in TemplateFile.model_validate(content).templates:
+    for name in label.classes:
+        if PLACEHOLDER.search(name):
+            raise DatasetError(f"{file}: rename the label {name}: what is in braces is a field")
+    for template in _templates(columns, label):
         for lost in lost_names(label, template)[:1]:
             raise DatasetError(
                 f"{file}: column {columns.name}: {lost.replace(' in task.yaml', '')} "
@@ -47,24 +52,36 @@ def write_task(
     (folder / "mixes").mkdir(parents=True)
     for name, content in (
         ("task.yaml", _task(folder, file, columns, label, data)),
-        ("templates.yaml", _templates(columns, label)),
+        ("templates.yaml", _template_file(columns, label)),
         ("mixes/default.yaml", _MIX),
     ):
         (folder / name).write_text(content, encoding="utf-8")
 
 
-def _templates(columns: Columns, label: LabelSpec) -> str:
+def _template_file(columns: Columns, label: LabelSpec) -> str:
     """The content of templates.yaml."""
-    indent = "\n      "  # of a text in _TEMPLATES
-    wording = kind_of(label).wording(columns.name)
-    fields = [f"{column}: {{{name}}}" for name, column in columns.fields.items()]
-    filled = _TEMPLATES.read_text(encoding="utf-8").format(
-        question=indent.join(wording.question.splitlines()),
-        answer=wording.answer,
-        value=wording.value,
-        fields=indent.join(fields),
-    )
-    return re.sub(r" +$", "", filled, flags=re.MULTILINE)
+    entries = "".join(map(as_yaml, _templates(columns, label)))
+    return f"{_HEAD}\ntemplates:\n{textwrap.indent(entries, '  ')}"
+
+
+def _templates(columns: Columns, label: LabelSpec) -> list[Template]:
+    """The first templates of a task, in the words of its columns."""
+    wording = kind_of(label).wording(_one_line(columns.name))
+    fields = [f"{_one_line(path)}: {{{name}}}" for name, path in columns.fields.items()]
+    words = {
+        "question": wording.question,
+        "answer": wording.answer,
+        "value": wording.value,
+        "fields": "\n".join(fields),
+    }
+    content = yaml.safe_load(_TEMPLATES.read_text(encoding="utf-8"))
+    templates = TemplateFile.model_validate(content).templates
+    return [each.model_copy(update={"user": each.user.format(**words)}) for each in templates]
+
+
+def _one_line(name: str) -> str:
+    """A column's name in a prompt: spreadsheets break lines in headers."""
+    return " ".join(name.split())
 
 
 def _task(
@@ -74,7 +91,7 @@ def _task(
     lies_in = {"path": data, "file": file} if data else {}
     content: dict[str, object] = {
         "task": folder.name,
-        "title": f"The {columns.name} of the rows of {PurePath(file).name}",
+        "title": f"The {_one_line(columns.name)} of the rows of {PurePath(file).name}",
         **({"data": {key: _from(folder, name) for key, name in lies_in.items()}} if data else {}),
         **({"id": columns.id} if columns.id else {}),
         "fields": fields,
