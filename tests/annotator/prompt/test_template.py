@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import (
     Template,
     TemplateFile,
@@ -121,3 +122,20 @@ def test_whatever_a_template_says_is_read_back(
     path = tmp_path_factory.mktemp("any") / "file.yaml"
     path.write_text(f"templates:\n{as_yaml(template)}", encoding="utf-8")
     assert read_yaml(path, TemplateFile).templates == [template]
+
+
+def test_a_field_may_go_by_its_path(tmp_path: Path) -> None:
+    folder = tmp_path / "mails"
+    folder.mkdir()
+    (folder / "task.yaml").write_text(
+        "task: mails\nfields: {content_text: content.text, first: 'choices[0]'}\n"
+        "label: {kind: text}\nstudent: {input: '{content.text}'}\n"
+    )
+    templates = folder / "templates.yaml"
+    templates.write_text("templates: [{id: a, user: '{content.text} {choices[0]} {obj.method}'}]\n")
+    template = load_templates(tmp_path, "mails")["a"]
+    assert template.user == "{content_text} {first} {obj.method}"
+    assert load_task(tmp_path, "mails").student.input == "{content_text}"
+    templates.write_text("templates: [{id: a, user: '{content.title}'}]\n")
+    with pytest.raises(PromptError, match=r"add `content_title: content.title` to task.yaml's"):
+        load_templates(tmp_path, "mails")

@@ -1,7 +1,8 @@
 """Placeholders: `{question}` in a prompt or a student's input stands for the field of that name.
 
-A field's name is a letter (of any alphabet) or `_`, then letters, digits and `_`. All other braces
-are text: the JSON of `{"label": ...}`, a regex's `\\d{2}`, `{}`, `{two words}`.
+A field's name is a letter (of any alphabet) or `_`, then letters, digits and `_`. In templates a
+field may also go by its path, `{content.text}` or `{choices[0]}`. All other braces are text: the
+JSON of `{"label": ...}`, a regex's `\\d{2}`, `{}`, `{two words}`.
 """
 
 import re
@@ -11,6 +12,10 @@ from functools import lru_cache
 from itertools import count
 
 PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")  # `{question}`, `{choice_2}`, `{größe}`; not `{2}`
+
+
+# `{content.text}`, `{choices[0]}`; not `{3.5}` or `{a. b}`
+_PATH = re.compile(r"\{([^\W\d]\w*(?:\.\w+|\[\d+\])+)\}")
 
 
 def is_name(text: str) -> bool:
@@ -41,6 +46,31 @@ def placeholders(text: str) -> Counter[str]:
 def unknown_placeholders(text: str, known: Container[str]) -> list[str]:
     """The placeholders of a text that are not among the known names, in order."""
     return [name for name in placeholders(text) if name not in known]
+
+
+def has_paths(text: str) -> bool:
+    """Whether a text has something in braces that may be the path of a field."""
+    return _PATH.search(text) is not None
+
+
+def with_names(text: str, fields: Mapping[str, str]) -> str:
+    """A text in which fields that are called by their paths go by their names; other braces stay.
+
+    Raises LookupError: within a value that fields come from, a path is named that none has.
+
+    >>> with_names("{content.text} {obj.method}", {"content_text": "content.text"})
+    '{content_text} {obj.method}'
+    """
+    names = {path: name for name, path in fields.items()}
+    roots = {re.split(r"[.\[]", path)[0] for path in names}
+
+    def named(found: re.Match[str]) -> str:
+        path = found[1]
+        if path not in names and re.split(r"[.\[]", path)[0] in roots:
+            raise LookupError(path)
+        return f"{{{names[path]}}}" if path in names else found[0]
+
+    return _PATH.sub(named, text)
 
 
 @lru_cache(1024)  # a run has few texts to fill and many rows to fill them with

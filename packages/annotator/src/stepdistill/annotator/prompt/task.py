@@ -1,12 +1,13 @@
 """Loading a task's folder: `prompts/<task>/task.yaml`, checked before anything is asked."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
-from stepdistill.common.placeholders import unknown_placeholders
-from stepdistill.common.task import LONGEST_NAME, TaskSpec
+from stepdistill.common.placeholders import unknown_placeholders, with_names
+from stepdistill.common.task import LONGEST_NAME, StudentSpec, TaskSpec
 
 
 def load_task(prompts: Path, name: str) -> TaskSpec:
@@ -17,6 +18,9 @@ def load_task(prompts: Path, name: str) -> TaskSpec:
         known = sorted(file.parent.name for file in prompts.glob("*/task.yaml"))
         raise PromptError(f"no task {name} in {prompts} (has: {', '.join(known) or 'none'})")
     task = read_yaml(path, TaskSpec)
+    read = by_names(f"{path}: student.input", task.student.input, task.fields)
+    if read != task.student.input:
+        task = task.model_copy(update={"student": StudentSpec(input=read)})
     check_placeholders(f"{path}: student.input", task.student.input, task)
     for option in task.label.options:
         if option not in task.fields:
@@ -37,6 +41,18 @@ def path_from_here(folder: Path, path: str) -> str:
         return path
     there, here = (folder / Path(path).expanduser()).resolve(), Path.cwd()
     return str(there.relative_to(here) if there.is_relative_to(here) else there)
+
+
+def by_names(where: str, text: str, fields: Mapping[str, str]) -> str:
+    """A text with placeholders alone, `{content_text}` for `{content.text}`. Raises PromptError."""
+    try:
+        return with_names(text, fields)
+    except LookupError as error:
+        path = error.args[0]
+        name = re.sub(r"\W+", "_", path).strip("_")
+        raise PromptError(
+            f"{where} has {{{path}}}, which is no field: add `{name}: {path}` to task.yaml's fields"
+        ) from None
 
 
 def check_placeholders(where: str, text: str, task: TaskSpec, also: Collection[str] = ()) -> None:

@@ -3,14 +3,17 @@
 
 import hashlib
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from stepdistill.annotator.prompt.task import by_names, load_task
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
+from stepdistill.common.placeholders import has_paths
 from stepdistill.common.whole_file import write_whole
 
 
@@ -63,7 +66,17 @@ def load_templates(prompts: Path, task: str) -> dict[str, Template]:
             if template.id in found:
                 raise PromptError(f"{path}: template id {template.id} is used twice in task {task}")
             found[template.id] = template
+    if any(has_paths(each.system + each.user) for each in found.values()):
+        fields = load_task(prompts, task).fields
+        return {name: _by_names(prompts / task, each, fields) for name, each in found.items()}
     return found
+
+
+def _by_names(folder: Path, template: Template, fields: Mapping[str, str]) -> Template:
+    where = f"{folder}: template {template.id}"
+    texts = {"system": template.system, "user": template.user}
+    named = {part: by_names(where, text, fields) for part, text in texts.items()}
+    return template.model_copy(update=named)
 
 
 def append_template(prompts: Path, task: str, template: Template) -> Path:
