@@ -91,6 +91,21 @@ def test_the_whole_way_and_nothing_of_it_twice(file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_a_file_without_labels_makes_a_student_that_is_judged_by_its_teacher(file: Path) -> None:
+    rows = file.read_text().splitlines()
+    file.write_text("\n".join(row.partition(",")[0] for row in rows))
+    words = ("--labels", ",".join(TEAMS), "--teacher", "simulated", *SHORT, "--json")
+    done = distil(file, *words)
+    assert done.code == 0, done.err
+    steps = done.json["steps"]
+    assert steps["experiment"]["remark"] == "left out"
+    assert "right is what the teacher says" in steps["evaluate"]["found"][-1]
+    card = (file.parent / "runs/notes/student/model/README.md").read_text()
+    assert "right is what the teacher says" in card
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_stopped_in_the_middle_it_goes_on(file: Path, number: signal.Signals) -> None:
     words = ("--label", "team", "--teacher", "simulated", *SHORT, "--json")

@@ -73,9 +73,18 @@ def test_an_exam_needs_gold(tmp_path: Path) -> None:
     records = word_problems("test", 3)
     some = [records[0], replace(records[1], gold=None)]
     assert eval_set(_split(tmp_path / "some", some)).without_gold == 1
-    none = [replace(record, gold=None) for record in records]
-    with pytest.raises(ShardError, match="no row has a gold label"):
+    none = [replace(record, gold=None, label=None) for record in records]
+    with pytest.raises(ShardError, match="no row has a label"):
         eval_set(_split(tmp_path / "none", none))
+
+
+def test_where_nobody_has_gold_the_teacher_is_right_and_that_is_said(tmp_path: Path) -> None:
+    records = [replace(record, gold=None) for record in word_problems("test", 3)]
+    rows = eval_set(_split(tmp_path, records))
+    assert [each.gold for each in rows.examples] == [record.label for record in records]
+    assert rows.without_gold == 3
+    assert "right is what the teacher says" in rows.remarks[0]
+    assert eval_set(_split(tmp_path / "gold", word_problems("test", 3))).remarks == []
 
 
 def test_a_template_that_asks_too_much(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_a_student_no_better_than_the_majority_is_called_so() -> None:
     assert "NO BETTER THAN always saying `a`" in decisions.of_evaluation(found)[1]
     found["student_less_majority"] = {"difference": 0.3, "interval": [0.1, 0.5]}
     assert "is better than always" in decisions.of_evaluation(found)[1]
+    assert decisions.of_evaluation({**found, "notes": ["so"]})[-1] == "NOTE: so."
 
 
 def test_steps_go_over_the_rows_within_bounds() -> None:

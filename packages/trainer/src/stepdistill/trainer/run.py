@@ -139,13 +139,15 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
         spent=spent,
         calibration=calibrated,
         truncations=parts.truncations,
+        notes=inputs.test.remarks,
         unread=parts.unread,
     )
     with writing(config.output):
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)
         report.write_results(config, inputs.fingerprint, inputs.counts, found)
     remarks = against_majority(difference(hits, by_majority), often)
-    report.show(Console(markup=False, emoji=False), scores, remarks, config.output)
+    notes = [f"NOTE: {note}" for note in inputs.test.remarks]
+    report.show(Console(markup=False, emoji=False), scores, [*remarks, *notes], config.output)
 
 
 def _resolved(config: TrainSettings, world: World) -> TrainSettings:

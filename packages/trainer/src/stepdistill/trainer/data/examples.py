@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from stepdistill.common.errors import ConfigError, ShardError
 from stepdistill.common.kinds.kind import Kind
@@ -13,6 +14,11 @@ from stepdistill.common.uniform import uniform_of_text
 from stepdistill.trainer.data.shards import DataSplit, SplitPart
 from stepdistill.trainer.settings.tasks import explaining
 from stepdistill.trainer.settings.train import TrainSettings
+
+_BY_TEACHER = (
+    "no row has a gold label: right is what the teacher says, so the figures say how well the "
+    "student has learnt from it, and not whether they are right"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,13 @@ class EvalSet:
 
     examples: tuple[EvalExample, ...]
     without_gold: int
+    # Nobody has labelled the rows but the teacher, so its labels are what is right.
+    is_by_teacher: bool = False
+
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known of the figures."""
+        return [_BY_TEACHER] if self.is_by_teacher else []
 
 
 def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
@@ -97,27 +110,32 @@ def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
 
 
 def eval_set(split: DataSplit) -> EvalSet:
-    """The split's rows with a gold label. Raises ShardError when there is none."""
-    examples = tuple(
-        EvalExample(
-            id=record.id,
-            input=input_of(part, record),
-            gold=gold,
-            teacher=_text(record.label),
-            choices=kind_of(part.manifest.label).choices(record.input),
-            rationale=_text(record.rationale),
-        )
-        for part in split.parts
-        for record in part.records
-        if (gold := _text(record.gold)) is not None
-    )
+    """The split's rows with a gold label; where no row has one, those that the teacher labelled.
+    Raises ShardError when there is neither."""
+    examples = tuple(_judged(split, "gold")) or tuple(_judged(split, "label"))
     if not examples:
         raise ShardError(
-            f"{_folders(split)}: no row has a gold label, so the student cannot be judged on "
-            f"--{split.name}: annotate a split whose task names its `gold` field"
+            f"{_folders(split)}: no row has a label, so the student cannot be judged on "
+            f"--{split.name}: annotate a split that has rows"
         )
-    without = sum(1 for _ in split.records()) - len(examples)
-    return EvalSet(examples=examples, without_gold=without)
+    without = sum(_text(record.gold) is None for record in split.records())
+    by_teacher = without == sum(1 for _ in split.records())
+    return EvalSet(examples=examples, without_gold=without, is_by_teacher=by_teacher)
+
+
+def _judged(split: DataSplit, by: Literal["gold", "label"]) -> Iterator[EvalExample]:
+    for part in split.parts:
+        for record in part.records:
+            right = _text(record.gold if by == "gold" else record.label)
+            if right is not None:
+                yield EvalExample(
+                    id=record.id,
+                    input=input_of(part, record),
+                    gold=right,
+                    teacher=_text(record.label),
+                    choices=kind_of(part.manifest.label).choices(record.input),
+                    rationale=_text(record.rationale),
+                )
 
 
 def input_of(part: SplitPart, record: Record) -> str:

@@ -164,7 +164,7 @@ def of_evaluation(found: Facts) -> list[str]:
             f"It is {verdict} always saying `{found['majority_label']}`, which is right on "
             f"{_share(majority)}."
         )
-    return lines
+    return [*lines, *(f"NOTE: {note}." for note in found.get("notes", []))]
 
 
 def _share(score: Facts) -> str:

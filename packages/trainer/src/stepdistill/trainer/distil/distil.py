@@ -23,7 +23,7 @@ from stepdistill.common.terminal import visible
 from stepdistill.trainer.distil import decisions
 from stepdistill.trainer.distil.journal import Entry, Journal, claimed, digest_of
 from stepdistill.trainer.distil.page import StepReport, write_page
-from stepdistill.trainer.distil.steps import OutLayout, Step, Steps
+from stepdistill.trainer.distil.steps import SPLITS, OutLayout, Step, Steps
 from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, SIZES
@@ -227,12 +227,11 @@ class _Distillation:
 
 
 def _check_judgeable(splits: decisions.Splits) -> None:
-    """Raises ConfigError, before anything is paid: the student could not be judged."""
-    for split in ("valid", "test"):
-        if not splits.labelled.get(split):
+    """Raises ConfigError, before anything is paid: there is nothing to judge the student on."""
+    for split in SPLITS:
+        if split not in splits.rows:
             raise ConfigError(
-                f"no row of {split} has a label, so that the student could not be judged: label "
-                "some 50 rows of the file by hand, and leave the others empty"
+                f"{splits.n_rows} rows are too few to share out: {split} has none; take some 50"
             )
 
 

@@ -61,10 +61,15 @@ def evaluate(settings: CompareSettings) -> None:
     """The command. Raises DistillError."""
     split = read_split("test", settings.folders)
     found = _evaluation(Predictor(settings.model), split, settings)
+    notes = eval_set(split).remarks
     if settings.json:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_bytes(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
-    _show(Console(markup=False, emoji=False), found)
+        content = {**asdict(found), **({"notes": notes} if notes else {})}
+        settings.json.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    console = Console(markup=False, emoji=False)
+    _show(console, found)
+    for note in notes:
+        console.print(f"NOTE: {note}", highlight=False)
 
 
 def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:

@@ -71,6 +71,7 @@ class RunSummary:
     spent: TrainingCost
     calibration: Calibration | None  # of the test rows' labels, where they were scored
     truncations: Sequence[Truncation]
+    notes: Sequence[str]  # what must be known of the scores
     unread: Sequence[Unspellable]
 
 
@@ -117,6 +118,7 @@ def data_counts(data: Data, train: TrainSet, valid: EvalSet, test: EvalSet) -> d
                 **_origin(split),
                 "used": len(rows.examples),
                 "without_gold": rows.without_gold,
+                **({"judged_by": "teacher"} if rows.is_by_teacher else {}),
             }
             for split, rows in ((data.valid, valid), (data.test, test))
         },
@@ -242,7 +244,7 @@ Distilled step by step with stepdistill: {base} learnt from the labels and ratio
 | on {n:,} test rows | accuracy | 95 % interval |
 |---|---|---|
 {scores}
-
+{notes}
 - **Asked like this**: the row as `{template}`, after the prefix that `stepdistill.json` names.
   `stepdistill predict FOLDER rows.jsonl` does it. By transformers alone (here {version}):
 
@@ -263,11 +265,13 @@ Distilled step by step with stepdistill: {base} learnt from the labels and ratio
 
 def _card(config: TrainSettings, origin: Manifest, found: RunSummary) -> str:
     told = {who: found.scores[who].in_words() for who in ("student", "teacher")}
+    notes = "".join(f"\nNote: {note}.\n" for note in found.notes)
     head: dict[str, object] = {"library_name": "transformers"}
     if is_hub_id(config.model):
         head["base_model"] = config.model  # a folder or a size would be taken for somebody's model
     head["tags"] = ["stepdistill", "distillation", origin.task]
     return _CARD.format(
+        notes=notes,
         head=yaml.safe_dump(head, allow_unicode=True, sort_keys=False),
         base=f"`{config.model}`"
         if config.model not in SIZES
