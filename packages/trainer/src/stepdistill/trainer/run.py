@@ -56,7 +56,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _run(inputs: RunInputs, world: World) -> None:
     _agree(inputs, world)
     parts = prepare(inputs, world)
-    progress = parts.checkpoints.restore(universal=inputs.config.universal)
+    progress = parts.checkpoints.restore(parts.last, universal=inputs.config.universal)
     _train(inputs, parts, progress)
     parts.checkpoints.load_best(progress.best_step)
     _conclude(inputs, parts, progress)

@@ -3,8 +3,9 @@
     DIR/checkpoints/step-300      weights, optimizer, progress.json: all that going on takes
     DIR/checkpoints/best-200      the best student so far, a Hugging Face folder
 
-A folder is written under another name and renamed when it is complete; older ones go after that.
-So a kill in the middle of saving costs the steps since the last complete folder, and no more.
+A folder is written under another name and renamed when it is complete; the last two steps stay,
+each with its best student. So a kill in the middle of saving costs the steps since the last
+complete folder, and one that is found damaged (seals.py) those since the folder before it.
 """
 
 import os
@@ -23,12 +24,13 @@ from safetensors import SafetensorError
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
-from stepdistill.trainer.errors import TrainingError
+from stepdistill.trainer.errors import TrainingError, first_line
 from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
 from stepdistill.trainer.training.output import PROGRESS_NAME, is_checkpoint, kept_step
+from stepdistill.trainer.training.seals import damage, seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class _Kept:
 
 _KEPT = TypeAdapter(_Kept)
 _UNIVERSAL = "universal"
+_REMEDY = ": --force starts again"
 _COUNTED = ("rows", "input_tokens", "target_tokens", "padded")
 
 
@@ -118,6 +121,7 @@ class Checkpoints:
             with writing(folder), appearing(folder) as draft:
                 self._student.model.save_pretrained(draft, state_dict=weights)
                 self._student.tokenizer.save_pretrained(draft)
+                seal(draft)
 
     def save(self, progress: TrainingProgress) -> None:
         """Keep all that going on from here takes, then remove what is older."""
@@ -131,21 +135,40 @@ class Checkpoints:
             if world.rank == 0:
                 content = _Kept(fingerprint=self._fingerprint, ranks=shares)
                 write_whole(draft / PROGRESS_NAME, orjson.dumps(asdict(content)))
+                seal(draft)
+                before = next(iter(_steps(self._folder)), None)
                 _publish(draft, whole)
-                # Only now: until the new folder has its name, the older one is what a kill leaves.
-                kept = (whole, self.best(progress.best_step))
+                # Only now: until the new folder has its name, older ones are what a kill leaves.
+                kept = {whole, self.best(progress.best_step), *self._with_its_best(before)}
                 for folder in self._folder.iterdir():
                     if folder not in kept and is_checkpoint(folder):
                         shutil.rmtree(folder)
 
-    def restore(self, *, universal: bool) -> TrainingProgress:
-        """Go on from the last complete step, if there is one; this rank's progress.
+    def _with_its_best(self, step: Path | None) -> tuple[Path, ...]:
+        """The folder of a step, and that of the student that was the best then."""
+        if step is None:
+            return ()
+        try:
+            return step, self.best(_read(step, self._fingerprint)[0].best_step)
+        except ConfigError:  # it cannot be gone on from
+            return ()
+
+    def restore(self, last: Path | None, *, universal: bool) -> TrainingProgress:
+        """Go on from a step's folder, if there is one; this rank's progress.
 
         Raises ConfigError when it is from other settings, data, or another number of ranks.
         """
-        last = last_step(self._folder.parent)
         if last is None:
             return TrainingProgress()
+        try:
+            return self._restore(last, universal=universal)
+        except (OSError, RuntimeError, ValueError, LookupError, AssertionError, EOFError) as error:
+            # DeepSpeed and torch say what is wrong with a state in many classes.
+            raise TrainingError(
+                f"{last}: cannot be gone on from ({first_line(error)}){_REMEDY}"
+            ) from None
+
+    def _restore(self, last: Path, *, universal: bool) -> TrainingProgress:
         world = self._engine.world
         shares = _read(last, self._fingerprint)
         if len(shares) == world.size:
@@ -180,22 +203,57 @@ class Checkpoints:
                     engine.world.broadcast(weight)
 
 
-def last_step(output: Path) -> Path | None:
-    """The last complete step's folder of a run."""
-    steps = ((kept_step(folder), folder) for folder in (output / CHECKPOINTS_NAME).glob("step-*"))
-    return max(((n, folder) for n, folder in steps if n is not None), default=(0, None))[1]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundStep:
+    """Where a run goes on. folder: of the last step that is whole; None: it begins anew. damaged: a
+    line for each later one. ranks: how many wrote it."""
+
+    folder: Path | None = None
+    damaged: tuple[str, ...] = ()
+    ranks: int = 0
 
 
-def ranks_of(output: Path, fingerprint: str) -> int | None:
-    """How many ranks wrote the last step, None where there is none. Raises ConfigError."""
-    last = last_step(output)
-    return None if last is None else len(_read(last, fingerprint))
+def last_whole(output: Path, fingerprint: str) -> FoundStep:
+    """The last step of a run that is whole, with its best student.
+
+    Raises ConfigError: it is from other settings, or there are steps and none is whole.
+    """
+    damaged: list[str] = []
+    for step in _steps(output / CHECKPOINTS_NAME):
+        wrong = _damage(step, fingerprint)
+        if wrong is None:
+            ranks = len(_read(step, fingerprint))
+            lines = tuple(f"{line}: going on from {step.name}" for line in damaged)
+            return FoundStep(folder=step, damaged=lines, ranks=ranks)
+        damaged.append(wrong)
+    if damaged:
+        raise ConfigError(f"{'; '.join(damaged)}{_REMEDY}")
+    return FoundStep()
 
 
-def convert(output: Path) -> None:
-    """Make the last step loadable by any number of ranks. Raises TrainingError."""
-    last = last_step(output)
-    if last is None or (last / _UNIVERSAL).exists():
+def _steps(folder: Path) -> list[Path]:
+    """The folders of complete steps, the last one first."""
+    steps = ((kept_step(each), each) for each in folder.glob("step-*"))
+    return [each for _, each in sorted((n, each) for n, each in steps if n is not None)][::-1]
+
+
+def _damage(step: Path, fingerprint: str) -> str | None:
+    """What is wrong with a step or its best student. Raises ConfigError: from other settings."""
+    if (wrong := damage(step)) is not None:
+        return f"{step}: damaged ({wrong})"
+    try:
+        best_step = _progress(step).ranks[0].best_step
+    except (OSError, ValidationError, IndexError) as error:
+        return f"{step}: damaged ({PROGRESS_NAME} cannot be read: {first_line(error)})"
+    _read(step, fingerprint)
+    best = step.with_name(f"best-{best_step}")
+    wrong = damage(best) if best_step else None
+    return None if wrong is None else f"{best}: damaged ({wrong})"
+
+
+def convert(last: Path) -> None:
+    """Make a step loadable by any number of ranks. Raises TrainingError."""
+    if (last / _UNIVERSAL).exists():
         return
     draft = _draft(last / _UNIVERSAL)
     command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal"]
@@ -215,10 +273,9 @@ def writing(what: Path) -> Generator[None]:
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise TrainingError(
-            f"{what}: cannot be written ({reason}): mend that, and the same command goes on from "
-            "its last checkpoint"
+            f"{what}: cannot be written ({first_line(error)}): mend that, and the same command "
+            "goes on from its last checkpoint"
         ) from None
 
 
@@ -249,16 +306,21 @@ def _publish(draft: Path, folder: Path) -> None:
 
 
 def _read(folder: Path, fingerprint: str) -> list[TrainingProgress]:
-    path = folder / PROGRESS_NAME
     try:
-        kept = _KEPT.validate_json(path.read_bytes())
+        kept = _progress(folder)
     except (OSError, ValidationError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}): --force starts again") from None
+        raise ConfigError(
+            f"{folder / PROGRESS_NAME}: cannot be read ({first_line(error)}){_REMEDY}"
+        ) from None
     if kept.fingerprint != fingerprint:
         raise ConfigError(
             f"{folder}: from other settings or data: take another --output, or --force"
         )
     return kept.ranks
+
+
+def _progress(folder: Path) -> _Kept:
+    return _KEPT.validate_json((folder / PROGRESS_NAME).read_bytes())
 
 
 def _shared_out(shares: list[TrainingProgress], rank: int) -> TrainingProgress:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.kinds.kind import Kind
@@ -36,8 +37,7 @@ from stepdistill.trainer.model.tokenizer import (
 )
 from stepdistill.trainer.settings.tasks import SEPARATOR, judged
 from stepdistill.trainer.settings.train import SIZES, TrainSettings
-from stepdistill.trainer.training import checkpoint
-from stepdistill.trainer.training.checkpoint import Checkpoints
+from stepdistill.trainer.training.checkpoint import Checkpoints, FoundStep, convert, last_whole
 from stepdistill.trainer.training.engine import Engine, EngineSettings, World
 from stepdistill.trainer.training.evaluation import (
     EvalBatches,
@@ -76,6 +76,7 @@ class RunParts:
     valid: EvalBatches
     test: EvalBatches
     reasons: ExplainBatches  # of the validation rows
+    last: Path | None  # the step's folder that it goes on from
     checkpoints: Checkpoints
     truncations: Sequence[Truncation]  # what was too long, of every split
     unread: Sequence[Unspellable]  # what the vocabulary lacks, of every split
@@ -98,7 +99,8 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
     if world.rank == 0:
         sys.stderr.writelines(f"{each}\n" for each in truncations if each.cut)
         sys.stderr.writelines(f"{each}\n" for each in unread)
-    engine = Engine(student, _engine_settings(inputs, world), world)
+    last = _last_step(inputs, world)
+    engine = Engine(student, _engine_settings(inputs, world, last), world)
     return RunParts(
         student=student,
         engine=engine,
@@ -106,6 +108,7 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
         valid=valid,
         test=test,
         reasons=tokenise_reasons(inputs.valid.examples, student, config, inputs.kind),
+        last=last.folder,
         checkpoints=Checkpoints(config.output, inputs.fingerprint, engine, student),
         truncations=truncations,
         unread=unread,
@@ -247,17 +250,32 @@ def _limits(config: TrainSettings) -> LengthLimits:
     return LengthLimits(input=config.max_input_tokens, target=config.max_target_tokens)
 
 
-def _engine_settings(inputs: RunInputs, world: World) -> EngineSettings:
+def _last_step(inputs: RunInputs, world: World) -> FoundStep:
+    """Looked for by one rank: its files are read whole. Raises ConfigError on all alike."""
+
+    def look() -> FoundStep | str:
+        try:
+            return last_whole(inputs.config.output, inputs.fingerprint)
+        except ConfigError as error:
+            return str(error)
+
+    found = world.from_first(look() if world.rank == 0 else None)
+    if isinstance(found, str):
+        raise ConfigError(found)
+    if world.rank == 0:
+        sys.stderr.writelines(f"{line}\n" for line in found.damaged)
+    return found
+
+
+def _engine_settings(inputs: RunInputs, world: World, last: FoundStep) -> EngineSettings:
     config = inputs.config
     # Only where other ranks wrote the checkpoint; without ZeRO there is nothing to convert, since
     # every rank's is whole.
     universal = False
-    if config.universal and config.zero:
-        wrote = checkpoint.ranks_of(config.output, inputs.fingerprint)
-        universal = wrote not in (None, world.size)
-    if universal:
-        if world.rank == 0:
-            checkpoint.convert(config.output)
+    if config.universal and config.zero and last.folder is not None:
+        universal = last.ranks != world.size
+        if universal and world.rank == 0:
+            convert(last.folder)
         world.gather(None)  # wait for it
     return EngineSettings(
         zero=config.zero,

@@ -41,6 +41,7 @@ from stepdistill.trainer.settings.train import (
 )
 from stepdistill.trainer.training.checkpoint import TrainingProgress, ValidPoint, appearing
 from stepdistill.trainer.training.engine import World
+from stepdistill.trainer.training.seals import SEALS_NAME
 
 _LEAST_S = 1e-9
 _PACKAGES = ("torch", "transformers", "deepspeed", "sentencepiece")
@@ -173,7 +174,7 @@ def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunS
     """DIR/model: the best student with its card, ready to be used or given away."""
     use = inference_settings_of(config, origin)
     with appearing(config.output / MODEL_NAME) as draft:
-        shutil.copytree(best, draft, dirs_exist_ok=True)
+        shutil.copytree(best, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SEALS_NAME))
         _name_length(draft / "generation_config.json", config.max_target_tokens)
         (draft / "README.md").write_text(_card(config, origin, found), encoding="utf-8")
         (draft / SETTINGS_NAME).write_text(use.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,103 @@
+"""Checkpoints that are damaged: the last whole one is gone on from, or a line says what is wrong."""
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from stepdistill.trainer.main import main
+from tests.trainer.made_rows import arguments
+
+RUN = {"steps": 6, "batch_size": 8, "eval_every": 2, "model": "micro", "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("unbroken")
+    assert main([*arguments(data, output, **RUN), "--quiet"]) == 0
+    return output
+
+
+@pytest.fixture
+def broken_off(unbroken: Path, tmp_path: Path) -> Path:
+    """As a kill right before the end leaves it."""
+    shutil.copytree(unbroken / "checkpoints", tmp_path / "out" / "checkpoints")
+    return tmp_path / "out"
+
+
+def content(output: Path) -> tuple[Any, bytes]:
+    results = orjson.loads((output / "results.json").read_bytes())
+    weights = (output / "model/model.safetensors").read_bytes()
+    return (results["history"], results["test"]), weights
+
+
+def files(output: Path) -> list[Path]:
+    return sorted(path for path in (output / "checkpoints").rglob("*") if path.is_file())
+
+
+def test_two_steps_are_kept_each_with_its_best(unbroken: Path) -> None:
+    names = {path.name for path in (unbroken / "checkpoints").iterdir()}
+    assert {"step-4", "step-6"} <= names
+    for step in ("step-4", "step-6"):
+        progress = orjson.loads((unbroken / "checkpoints" / step / "progress.json").read_bytes())
+        assert f"best-{progress['ranks'][0]['best_step']}" in names
+    assert not (unbroken / "model" / "seals.json").exists()
+
+
+@pytest.mark.parametrize("how", ["flip", "cut", "empty", "gone"])
+def test_the_step_before_a_damaged_one_is_gone_on_from(
+    unbroken: Path, broken_off: Path, data: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = max((broken_off / "checkpoints/step-6").rglob("*.pt"), key=lambda p: p.stat().st_size)
+    hurt(state, how, random.Random(how))
+    assert main([*arguments(data, broken_off, **RUN), "--quiet"]) == 0
+    said = capsys.readouterr().err
+    assert "step-6: damaged" in said and "going on from step-4" in said
+    assert content(broken_off) == content(unbroken)
+
+
+def test_none_that_is_whole_is_a_line(
+    broken_off: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (broken_off / "checkpoints").glob("step-*/progress.json"):
+        path.write_text("{")
+    assert main([*arguments(data, broken_off, **RUN), "--quiet"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "step-6: damaged" in line and "--force starts again" in line
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(4), pytest.param(range(4, 100), marks=[pytest.mark.slow])], ids=["few", "all"]
+)
+def test_no_fault_of_a_hundred_is_silently_another_student(
+    unbroken: Path, data: Path, tmp_path: Path, seeds: range, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = content(unbroken)
+    for seed in seeds:
+        draw, output = random.Random(seed), tmp_path / str(seed)
+        shutil.copytree(unbroken / "checkpoints", output / "checkpoints")
+        for _ in range(draw.choice((1, 1, 2))):
+            found = files(output)
+            hurt(draw.choice(found), draw.choice(("flip", "cut", "empty", "gone")), draw)
+        code = main([*arguments(data, output, **RUN), "--quiet"])
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        if code == 0:
+            assert content(output) == wanted, seed
+        else:
+            assert code == 2 and len(said.splitlines()) == 1, (seed, said)
+        shutil.rmtree(output)
+
+
+def hurt(path: Path, how: str, draw: random.Random) -> None:
+    """Damage a file."""
+    whole = bytearray(path.read_bytes())
+    if how == "gone":
+        path.unlink()
+        return
+    if how == "flip" and whole:
+        whole[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+    path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b""}.get(how, bytes(whole)))
