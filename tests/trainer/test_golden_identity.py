@@ -33,6 +33,8 @@ def test_it_is_known_by_what_it_was_known_by(name: str) -> None:
 def test_a_run_that_an_earlier_version_finished_is_not_done_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    Path("finished/model").mkdir()
+    Path("finished/model/stepdistill.json").write_text("{}")
     assert main(line_of("plain", "finished")) == 0
     assert "nothing to do" in capsys.readouterr().err
     assert main(line_of("seed", "finished")) == 2

@@ -71,7 +71,7 @@ def test_an_output_that_is_a_file(
     data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    assert "cannot be used" in _refusal(arguments(data, tmp_path / "file"), shown)
+    assert "cannot be written" in _refusal(arguments(data, tmp_path / "file"), shown)
 
 
 def test_an_output_that_cannot_be_written(

@@ -21,10 +21,11 @@ from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.main import main
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.study.launching import Launcher
-from stepdistill.trainer.study.state import Clock, claim, read_note, state_of
+from stepdistill.trainer.study.state import LOCK_NAME, Clock, read_note, state_of
 from stepdistill.trainer.study.sweep_file import PlannedRun, Sweep, read_sweep
 from stepdistill.trainer.study.sweep_runner import RunsFailed, SweepRunner
 from stepdistill.trainer.study.tracking import Tracking
+from stepdistill.trainer.training.output import claim
 from tests.trainer.study.waiting import wait_for
 
 
@@ -100,7 +101,7 @@ def test_a_failed_run_is_a_line_and_the_others_go_on(file: Path, results: Path) 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(file: Path, results: Path) -> None:
     plan = read_sweep(file)
-    with claim(plan.runs[2].folder):
+    with claim(plan.runs[2].folder, LOCK_NAME):
         assert state_of(plan.runs[2].folder) == "running"
         assert (
             "step-by-step, seed 0: another process is at it"
@@ -114,11 +115,12 @@ _OUTLIVING = """
 import sys
 from pathlib import Path
 from stepdistill.trainer.study.launching import launch
-from stepdistill.trainer.study.state import claim
+from stepdistill.trainer.study.state import LOCK_NAME
+from stepdistill.trainer.training.output import claim
 folder = Path(sys.argv[1])
 child = "import time; from pathlib import Path; print('here', flush=True)"
 child += f"\\nwhile not Path({sys.argv[2]!r}).exists(): time.sleep(0.01)"
-with claim(folder) as lock:
+with claim(folder, LOCK_NAME) as lock:
     launch([Path(sys.executable).name, "-c", child], folder / "log", lock, lambda: None)
 """
 

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged: the last whole one is gone on from, or a line says what is wrong."""
+"""Damaged checkpoints: the last whole one is gone on from, or a line says what is wrong."""
 
 import random
 import shutil

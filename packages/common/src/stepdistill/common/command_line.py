@@ -10,6 +10,7 @@ and, as the docstring below the field, its help with the unit. A command takes s
 """
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
@@ -26,6 +27,8 @@ from cyclopts.validators import Number
 
 from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.common.terminal import one_line, write_any_letter
+
+_PIPE_CLOSED = 141  # as of a process that SIGPIPE ended
 
 _CONFIG = "--config"
 _UNREADABLE = (OSError, UnicodeError, ValueError, RecursionError)
@@ -221,9 +224,12 @@ def exit_code_of(app: App, words: Sequence[str]) -> int:
     app.suppress_keyboard_interrupt = False  # else it would leave without a word
     try:
         done = call(app, words)
+        sys.stdout.flush()
     except DistillError as error:
         sys.stderr.write(f"{app.name[0]}: {one_line(str(error))}\n")
         return error.exit_code
+    except BrokenPipeError:
+        return leave_pipe()
     except OSError as error:  # such as a name that is too long for a file
         if error.filename is None:
             raise
@@ -231,6 +237,13 @@ def exit_code_of(app: App, words: Sequence[str]) -> int:
         sys.stderr.write(f"{app.name[0]}: {one_line(what)}\n")
         return DistillError.exit_code
     return done if isinstance(done, int) else 0
+
+
+def leave_pipe() -> int:
+    """Whoever read what is printed has had enough, as `head` has: the exit code that a shell knows.
+    What is still to be flushed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _PIPE_CLOSED
 
 
 def taken_from(settings: object, wanted: type[T], **others: object) -> T:

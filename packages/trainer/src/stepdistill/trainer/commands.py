@@ -15,8 +15,10 @@ from stepdistill.trainer.data.shards import data_fingerprint, read_data
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.inference import CompareSettings, PredictSettings, ServeSettings
 from stepdistill.trainer.settings.train import (
+    MODEL_NAME,
     NO_FILE,
     RESULTS_NAME,
+    SETTINGS_NAME,
     TrainSettings,
     fingerprint,
 )
@@ -26,7 +28,7 @@ from stepdistill.trainer.study.commands import (
     tables_command,
     track_app,
 )
-from stepdistill.trainer.training.output import check_model, clear
+from stepdistill.trainer.training.output import check_model, claim, clear
 
 
 def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> None:
@@ -45,6 +47,19 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
 
     `stepdistill --help` names the other commands.
     """
+    if os.environ["RANK"] != "0":
+        _train(settings)
+        return
+    with claim(settings.output) as lock:
+        if lock is None:
+            raise ConfigError(
+                f"--output {settings.output}: another training is at work there: wait for it, or "
+                "take another folder"
+            )
+        _train(settings)
+
+
+def _train(settings: TrainSettings) -> None:
     data = read_data(settings)
     mark = fingerprint(settings, data_fingerprint(data))
     learnt = train_set(data.train, settings)
@@ -178,10 +193,16 @@ def _is_done(config: TrainSettings, mark: str) -> bool:
         if not path.exists():
             return False
         found = orjson.loads(path.read_bytes()).get("fingerprint")
+        lacks_model = not (config.output / MODEL_NAME / SETTINGS_NAME).is_file()
     except (OSError, orjson.JSONDecodeError, AttributeError) as error:
         raise ConfigError(f"--output {config.output}: cannot be used ({error})") from None
     if found != mark:
         raise ConfigError(
             f"{path}: from other settings or data; take another --output, or --force to replace it"
+        )
+    if lacks_model:
+        raise ConfigError(
+            f"{config.output / MODEL_NAME}: is gone, though {RESULTS_NAME} says that the run is "
+            "done: put it back, or --force trains again"
         )
     return True

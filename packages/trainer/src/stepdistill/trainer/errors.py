@@ -36,7 +36,7 @@ def first_problem(error: ValidationError, whole: str = "the file") -> str:
     return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what an error says, its class where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 

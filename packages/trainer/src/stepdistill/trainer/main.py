@@ -13,7 +13,7 @@ from importlib.metadata import version
 from cyclopts import App
 
 from stepdistill.common import command_line
-from stepdistill.common.errors import DistillError
+from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.common.terminal import visible
 from stepdistill.trainer.commands import COMMANDS
 from stepdistill.trainer.errors import Stopped
@@ -24,6 +24,7 @@ _ABOUT = "Train a small student on a teacher's labels and rationales, use it, an
 _LOCAL_RANK = ("--local_rank", "--local-rank")
 _HELP = ("--help", "-h")
 _SILENCE_S = 10.0
+_OF_LAUNCHERS = ("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,11 +42,15 @@ def console_script() -> None:
 
 
 def _run(words: list[str]) -> int:
-    stand_alone()
-    if os.environ["RANK"] != "0" and not set(_HELP).isdisjoint(words):
-        return 0
     try:
+        # Only training has ranks: another command may be called where a scheduler has set some.
+        stand_alone(alone=words[:1] != ["train"])
+        if os.environ["RANK"] != "0" and not set(_HELP).isdisjoint(words):
+            return 0
         command_line.call(make_app(), words, preset_below)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return command_line.leave_pipe()
     except Stopped as stopped:
         _say_once(str(stopped))
         return stopped.exit_code
@@ -80,12 +85,37 @@ def _own_words(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def stand_alone() -> None:
-    """Without a launcher this process is the only rank: say so where DeepSpeed looks."""
-    if "RANK" in os.environ:
+def stand_alone(*, alone: bool = False) -> None:
+    """Without a launcher this process is the only rank: say so where DeepSpeed looks. alone: with
+    one, too. Raises ConfigError: what a launcher has set is not enough, or wrong."""
+    if alone or "RANK" not in os.environ:
+        os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
         return
-    os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    if missing := [name for name in _OF_LAUNCHERS if name not in os.environ]:
+        raise ConfigError(
+            f"RANK is set and {', '.join(missing)} not: start by `deepspeed` or `torchrun`, or "
+            "unset RANK"
+        )
+    if "LOCAL_RANK" not in os.environ:
+        os.environ["LOCAL_RANK"] = _local_rank()
+    for name, most in (("RANK", 1 << 20), ("WORLD_SIZE", 1 << 20), ("MASTER_PORT", 65535)):
+        value = os.environ[name]
+        if not value.isdecimal() or int(value) > most:
+            raise ConfigError(f"{name}={value}: not a number from 0 to {most}")
+
+
+def _local_rank() -> str:
+    """This process's place on its host, by whoever started it."""
+    for name in ("SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"):
+        if name in os.environ:
+            return os.environ[name]
+    if os.environ["WORLD_SIZE"] == "1":
+        return "0"
+    raise ConfigError(
+        "RANK is set and LOCAL_RANK not, so nobody knows which of its host's devices is whose: "
+        "start by `deepspeed` or `torchrun`, or set LOCAL_RANK (0 where each host has one rank)"
+    )
 
 
 def _say_once(line: str) -> None:
@@ -93,7 +123,7 @@ def _say_once(line: str) -> None:
 
     A rank that failed alone is not ended in that time, and then speaks for itself.
     """
-    if os.environ["RANK"] != "0":
+    if os.environ["RANK"] not in ("0", ""):
         time.sleep(_SILENCE_S)
     sys.stderr.write(f"{visible(line)}\n")
     sys.stderr.flush()

@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import nextafter
 from pathlib import Path
 from typing import TypeVar
 
@@ -152,7 +153,16 @@ def data_fingerprint(data: Data) -> str:
 
 
 def _put_aside(split: DataSplit, share: float) -> tuple[DataSplit, DataSplit]:
-    """(the rows that stay, those put aside). A row's own id decides: no other choice moves it."""
+    """(the rows that stay, those put aside). A row's own id decides: no other choice moves it.
+    Where none would be put aside, the first by that order is. Raises ShardError: one row alone."""
+    ranks = sorted(uniform_of_text(f"valid/{r.id}") for r in split.records() if r.gold is not None)
+    if len(ranks) < 2:
+        have = "1 row has" if ranks else "no row has"
+        raise ShardError(
+            f"--train: {have} a gold label, too few to put some aside to select by: give --valid, "
+            "or more rows"
+        )
+    share = max(share, nextafter(ranks[0], 1.0))
 
     def take(part: SplitPart, *, aside: bool) -> SplitPart:
         chosen = (r for r in part.records if (uniform_of_text(f"valid/{r.id}") < share) is aside)

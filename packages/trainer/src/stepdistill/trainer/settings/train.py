@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import orjson
+import xxhash
 from cyclopts import App, Parameter
 from cyclopts.argument import ArgumentCollection
 from cyclopts.validators import Number
@@ -28,11 +29,13 @@ from stepdistill.common.command_line import (
     read_by,
 )
 from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.errors import refused
 from stepdistill.trainer.settings.tasks import Mode, Table, explaining, read_table, table_of
 
 RESULTS_NAME = "results.json"
 CHECKPOINTS_NAME = "checkpoints"
 MODEL_NAME = "model"
+_READ_BYTES = 1 << 22
 SETTINGS_NAME = "stepdistill.json"  # of how a student is asked, within its model
 LR_PRETRAINED = 3e-4
 
@@ -262,13 +265,29 @@ class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainD
         }
         # As it is and not as it was asked for: a default may be another one in time.
         tasks = [task.model_dump() for task in self.table()]
-        return {**decided, "lr": self.peak_lr, "tasks": tasks}
+        return {**decided, "model": _base(self.model), "lr": self.peak_lr, "tasks": tasks}
 
     def uncommon(self) -> dict[str, object]:
         """Those of them that are not the default."""
         defaults = {field.name: field.default for field in fields(self)}
         decided = self.identity()
         return {name: value for name, value in decided.items() if value != defaults.get(name)}
+
+
+def _base(model: str) -> str:
+    """A base's name; of a folder what lies in it, wherever that is: another may take its place."""
+    folder = Path(model)
+    if model in SIZES or not folder.is_dir():
+        return model
+    digest = xxhash.xxh3_128()
+    with refused(f"--model {model}", "read"):
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and not path.name.startswith(".") and path.suffix != ".md":
+                digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+                with path.open("rb") as file:
+                    while content := file.read(_READ_BYTES):
+                        digest.update(content)
+    return f"folder {digest.hexdigest()}"
 
 
 def fingerprint(config: TrainSettings, data: str) -> str:

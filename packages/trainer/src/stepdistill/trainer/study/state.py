@@ -1,9 +1,6 @@
 """How far each run of a sweep is, what came out of it, and how long the rest may take."""
 
-import fcntl
-import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -15,6 +12,7 @@ from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.study.sweep_file import PlannedRun
+from stepdistill.trainer.training.output import is_held
 
 
 class _Read(BaseModel):
@@ -74,7 +72,7 @@ def read_results(folder: Path) -> Results:
 
 NOTE_NAME = "sweep.json"
 LOG_NAME = "sweep.log"
-_LOCK_NAME = ".sweep.lock"
+LOCK_NAME = ".sweep.lock"
 
 State = Literal["finished", "running", "failed", "interrupted", "missing"]
 
@@ -112,45 +110,10 @@ def state_of(folder: Path, *, held: bool = False) -> State:
         return "finished"
     if not folder.exists():
         return "missing"
-    if not held and _is_held(folder):
+    if not held and is_held(folder, LOCK_NAME):
         return "running"
     note = read_note(folder)
     return "failed" if note is not None and note.failure is not None else "interrupted"
-
-
-@contextmanager
-def claim(folder: Path) -> Generator[int | None]:
-    """The run's lock as a file descriptor, None when another process is at this run.
-
-    A child that is given the descriptor holds the lock too: a training that outlives a killed
-    sweep is not started a second time beside itself.
-    """
-    with refused(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        yield lock if _take(lock) else None
-    finally:
-        os.close(lock)
-
-
-def _take(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_held(folder: Path) -> bool:
-    try:
-        lock = os.open(folder / _LOCK_NAME, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return not _take(lock)
-    finally:
-        os.close(lock)
 
 
 def seconds_of(folder: Path, results: Results) -> float:

@@ -15,11 +15,11 @@ from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.study.collect import keep_results
 from stepdistill.trainer.study.launching import Launcher, free_port, last_lines, launch
 from stepdistill.trainer.study.state import (
+    LOCK_NAME,
     LOG_NAME,
     Clock,
     Note,
     State,
-    claim,
     read_note,
     read_results,
     seconds_of,
@@ -28,6 +28,7 @@ from stepdistill.trainer.study.state import (
 )
 from stepdistill.trainer.study.sweep_file import PlannedRun, Sweep
 from stepdistill.trainer.study.tracking import Tracking
+from stepdistill.trainer.training.output import claim
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _STATES: tuple[State, ...] = ("finished", "running", "failed", "interrupted", "missing")
@@ -120,7 +121,7 @@ class SweepRunner:
             raise RunsFailed(f"{failed} of {len(runs)} runs failed; {again}")
 
     def _one(self, title: str, run: PlannedRun) -> None:
-        with claim(run.folder) as lock:
+        with claim(run.folder, LOCK_NAME) as lock:
             if lock is None:
                 self._print(f"{title}: another process is at it")
             elif state_of(run.folder, held=True) != "finished":  # it may have been done meanwhile

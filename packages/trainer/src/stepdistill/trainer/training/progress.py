@@ -2,9 +2,11 @@
 
 import importlib
 import importlib.util
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tensorboardX import SummaryWriter
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.errors import refused
+from stepdistill.trainer.errors import first_line, refused
 from stepdistill.trainer.training.checkpoint import TrainPoint, ValidPoint
 
 # In a log: a line each tenth of the way, and after so long without one.
@@ -93,11 +95,36 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
         folder = output / FOLDER_NAME
         with refused(folder):
             self._writer = None if quiet else SummaryWriter(str(folder))
-        self._reports = [] if quiet else [_tracker(name, output.name) for name in trackers]
+        self._reports = {} if quiet else {name: _tracker(name, output.name) for name in trackers}
+        if self._writer is not None:
+            self._reports[str(folder)] = self._draw
+
+    def __enter__(self) -> Self:
+        self._hook = threading.excepthook
+        threading.excepthook = self._hear  # TensorBoard's curves are written by a thread
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):  # said already, or about to be by what else is written there
+                self._writer.close()
+        threading.excepthook = self._hook
+
+    def _hear(self, told: threading.ExceptHookArgs) -> None:
+        if isinstance(told.exc_value, OSError):
+            self._give_up(FOLDER_NAME, told.exc_value)
+        else:
+            self._hook(told)
+
+    def _give_up(self, name: str, error: BaseException) -> None:
+        """What only shows figures never ends a training: it is said once, and left."""
+        why = first_line(error)
+        sys.stderr.write(f"{name}: no more figures go there ({why}); training goes on\n")
+
+    def _draw(self, figures: Mapping[str, float], step: int) -> None:
+        assert self._writer is not None
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
 
     def __call__(self, step: int, train: TrainPoint | None, valid: ValidPoint | None) -> None:
         """Pass on what a step brought."""
@@ -109,15 +136,27 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
             figures["valid/accuracy"] = valid.accuracy
             if valid.explain_loss is not None:
                 figures["valid/explain_loss"] = valid.explain_loss
-        if not figures or self._writer is None:
+        if not figures:
             return
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
-        for report in self._reports:
-            report(figures, step)
+        for name, report in tuple(self._reports.items()):
+            try:
+                report(figures, step)
+            except Exception as error:  # noqa: BLE001  # whatever somebody else's client raises
+                del self._reports[name]
+                self._give_up(name, error)
 
 
 def _tracker(name: str, run: str) -> Report:
+    """Raises ConfigError: it cannot be begun with."""
+    try:
+        return _begun(name, run)
+    except Exception as error:  # noqa: BLE001  # no key, no server: each has errors of its own
+        raise ConfigError(
+            f"--track {name}: cannot be started ({first_line(error)}): mend that, or leave it out"
+        ) from None
+
+
+def _begun(name: str, run: str) -> Report:
     library: Any = importlib.import_module(name)
     if name == "wandb":
         library.init(project="stepdistill", name=run)
