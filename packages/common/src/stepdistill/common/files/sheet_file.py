@@ -1,7 +1,7 @@
 """Tables of spreadsheets: Excel's, old and new, and OpenDocument's. The first sheet that is shown.
 
 Dates are written as ISO has them, whole numbers without a fraction, as they are typed there; cells
-with nothing in them are null. Why python-calamine reads them: decision 37.
+with nothing in them are null. Why python-calamine reads them: decision 39.
 """
 
 from collections.abc import Iterator, Sequence
