@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import datasets
 import orjson
 import pytest
 
@@ -161,3 +162,20 @@ def test_numbers_for_names_and_rare_labels_are_said(tmp_path: Path) -> None:
     found = found_in(tmp_path, rows_of(label=lambda i: 2 if i == 3 else i % 2))
     assert any("`2` (1)" in line for line in found.remarks)
     assert any("says nothing to a teacher" in line for line in found.remarks)
+
+
+def test_the_names_that_a_file_has_for_numbers_are_the_classes(tmp_path: Path) -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
+    rows = {"text": [f"words {i}" for i in range(30)], "label": [i % 2 for i in range(30)]}
+    path = tmp_path / "train-00000-of-00001.parquet"
+    cast(Any, datasets.Dataset).from_dict(rows, features=features).to_parquet(str(path))
+    survey = survey_file(path)
+    labels = find(NewSettings(task="t", file=str(path), label=("label",)), survey).labels
+    assert labels.counts == {"bad": 15, "good": 15}
+    assert {name: each.gold for name, each in labels.label.classes.items()} == {
+        "bad": [0],
+        "good": [1],
+    }
+    assert labels.by_label({"1": 4, "0": 2}) == {"good": 4, "bad": 2}

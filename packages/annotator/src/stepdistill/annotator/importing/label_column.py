@@ -10,7 +10,7 @@ import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from stepdistill.annotator.importing.columns import Columns, listed
 from stepdistill.annotator.importing.survey import Survey, cell
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import read_file
+from stepdistill.common.files.row_file import class_names, read_file
 from stepdistill.common.kinds.kind import whole_number
 from stepdistill.common.kinds.multi import list_text, parts_of
 from stepdistill.common.kinds.number import number_in
@@ -47,9 +47,11 @@ class LabelColumn:
 
     def by_label(self, rows: Mapping[str, int]) -> Counter[str]:
         """Rows by the values of the column, by label."""
-        counted = Counter[str]()
+        counted, kind = Counter[str](), kind_of(self.label)
         for value, n in rows.items():
-            counted[value if value in self.counts else whole_number(value)] += n
+            is_class = self.label.kind == "classes" and value not in self.counts
+            named = (kind.gold(value) if is_class else None) or whole_number(value)
+            counted[value if value in self.counts else named] += n
         return counted
 
     def stratum(self, value: str) -> str:
@@ -104,7 +106,19 @@ def read_labels(
             if seen[path].setdefault(other, value) != value:
                 del suspects[path]
     where = f"{survey.file}: column {listed(columns.labels)}"
-    return label_column(values, where, kind), [*suspects]
+    return _named(label_column(values, where, kind), survey, columns), [*suspects]
+
+
+def _named(labels: LabelColumn, survey: Survey, columns: Columns) -> LabelColumn:
+    """Labels by the names that the file has for their numbers, where it has some."""
+    names = class_names(survey.file).get(columns.label, [])
+    values = {name: value for value, name in zip(map(str, range(len(names))), names, strict=True)}
+    if labels.label.kind != "classes" or not labels.counts.keys() <= {*values.values()}:
+        return labels
+    counts = {names[int(value)]: n for value, n in labels.counts.items()}
+    classes = {name: ClassSpec(gold=[int(values[name])]) for name in counts}
+    label = LabelSpec(kind="classes", classes=classes)
+    return replace(labels, counts=counts, label=label, why=f"{labels.why}, named by the file")
 
 
 def _suspects(survey: Survey, columns: Columns) -> Iterator[str]:

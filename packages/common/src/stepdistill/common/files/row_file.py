@@ -3,6 +3,7 @@
 Text may be packed, and a file may lie elsewhere (`remote.py`).
 """
 
+import json
 import lzma
 import re
 import zipfile
@@ -108,3 +109,18 @@ def _parquet(path: Path) -> Iterator[RawRow]:
     except (ValueError, arrow_error) as error:  # ArrowInvalid is a ValueError
         message = " ".join(str(error).split())
         raise DatasetError(f"{path}: not readable Parquet ({message})") from None
+
+
+def class_names(path: Path) -> dict[str, list[str]]:
+    """What the numbers of a column mean, by the column: a file that `datasets` wrote says so of its
+    labels. Empty where nothing is said."""
+    if suffix_of(path) != _PARQUET:
+        return {}
+    import pyarrow.parquet
+
+    noted: dict[bytes, bytes] = cast(Any, pyarrow.parquet).read_schema(path).metadata or {}
+    try:
+        features: dict[str, Any] = json.loads(noted[b"huggingface"])["info"]["features"]
+        return {name: each["names"] for name, each in features.items() if "names" in each}
+    except (KeyError, TypeError, ValueError):
+        return {}
