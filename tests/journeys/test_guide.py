@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from stepdistill.annotator.simulator.server import Simulator
+from stepdistill.common.files.row_file import read_file
 from tests.journeys.conftest import ROOT
 
 GUIDE = ROOT / "docs" / "guide"
@@ -69,6 +70,20 @@ def test_the_whole_guide(tmp_path: Path) -> None:
     done = follow(walk(), tmp_path)
     assert done.returncode == 0, done.stderr
     assert '"label":"account"' in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_on_files_without_labels(tmp_path: Path) -> None:
+    done = follow(commands("unlabelled.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no row has a gold label: right is what the teacher says" in done.stdout
+    answer = json.loads(done.stdout.splitlines()[-1])["answers"][0]
+    assert answer["label"] in ("billing", "delivery", "returns", "account")
+    files = [tmp_path / "runs" / "mails" / name for name in ("labelled.csv", "predicted.csv")]
+    given = list(read_file(GUIDE / "tickets.csv"))
+    for file in files:
+        assert [{c: row[c] for c in given[0]} for row in read_file(file)] == given
 
 
 @pytest.mark.slow
