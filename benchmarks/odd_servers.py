@@ -11,6 +11,7 @@ that were given up for each answer. Every row has to become a record.
     minute        so many a minute, from full minute to full minute, 429 without Retry-After
     at once       so many at a time, the next gets a 429
     wide          256 at a time, each as quick as one alone: how soon are they found?
+    at random     32 at a time, the others wait, and a share is refused whatever comes in a second
 
 Example:
 
@@ -66,6 +67,7 @@ class Scene:
     burst: int = 5  # beside rate_per_s
     per_minute: int = 0
     at_most: int = 0  # requests that are let in together
+    at_random: float = 0.0  # the share that is refused beside all that
     status: int = 429  # of a refusal
     share_bar: float = SHARE_BAR
 
@@ -79,6 +81,18 @@ SCENES = (
     Scene(name="limiter 300/s", rows=6000, rate_per_s=300, burst=20),
     Scene(name="90 a minute", rows=270, per_minute=90),
     Scene(name="4 at once", rows=300, at_most=4, answer_s=0.3, spread=0.6),
+    Scene(
+        name="a fourth at random",
+        rows=2500,
+        slots=32,
+        answer_s=0.3,
+        at_random=0.25,
+        status=498,
+        share_bar=0.6,
+    ),
+    Scene(
+        name="one in 50 at random", rows=2500, slots=32, answer_s=0.3, at_random=0.02, status=529
+    ),
     Scene(name="wide", rows=6000, answer_s=0.3, share_bar=WIDE_BAR, at_most=256, status=503),
 )
 SMOKE = (
@@ -167,6 +181,8 @@ class OddServer:
 
     def _lets_in(self, now: float) -> bool:
         scene = self._scene
+        if scene.at_random and self._random.random() < scene.at_random:
+            return False
         if scene.at_most:
             return self._in_flight <= scene.at_most
         if scene.per_minute:

@@ -15,7 +15,7 @@ from tests.annotator.teacher.raw_teacher import RawTeacher, Say, completion, rep
 from tests.journeys.conftest import Annotate
 from tests.journeys.test_refusals import run, teacher_of
 
-ROWS = 60
+ROWS = 200
 TEXT = "Label: {label}\nRationale: The words of number {n} are of that kind, and of no other."
 
 

@@ -162,6 +162,19 @@ def test_there_is_no_limit_before_the_first_refusal():
     assert sender.rate.per_s is None
 
 
+def test_nor_while_there_are_few_and_for_a_moment_only():
+    clock = Clock()
+    rate = AdaptiveRate(clock)
+    let_in(rate, clock, 30)
+    for _ in range(3):
+        refuse(rate, clock)
+        clock.now_s += 0.2
+    assert rate.per_s is None
+    clock.now_s += 0.5
+    refuse(rate, clock)
+    assert rate.per_s is not None
+
+
 def test_a_limit_that_was_lifted_is_noticed_soon():
     limits = [leaky(20, 5)]
     sender = Sender(lambda now: limits[0](now))
@@ -221,7 +234,8 @@ def test_what_was_spent_before_the_first_answer_is_not_held_against_it():
 def test_after_an_outage_nothing_is_known():
     clock = Clock()
     rate = AdaptiveRate(clock)
-    refuse(rate, clock)
+    for _ in range(12):
+        refuse(rate, clock)
     assert rate.per_s is not None
     clock.now_s += 60
     rate.forget()

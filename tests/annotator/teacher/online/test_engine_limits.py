@@ -182,7 +182,7 @@ async def test_what_is_refused_at_random_does_not_bring_a_run_to_a_standstill(
         await run.ask(several(800))
 
         assert (run.progress.asked, run.progress.failed) == (800, 0)
-    assert time.monotonic() - started_s < 12, "a standstill takes minutes"
+    assert time.monotonic() - started_s < 40, "a standstill takes minutes"
 
 
 def so_many_at_once(n: int) -> Handler:
@@ -213,4 +213,4 @@ async def test_where_so_many_are_let_in_at_once_the_number_is_found_and_kept(
 
         assert (run.progress.asked, run.progress.failed) == (800, 0)
     assert teacher.statuses.count(503) <= 250
-    assert time.monotonic() - started_s < 6, "64 at once need 1.3 s"
+    assert time.monotonic() - started_s < 20, "64 at once need 1.3 s"

@@ -59,3 +59,12 @@ def test_but_it_has_its_budget_of_waits():
 def test_attempts_are_those_that_are_not_spared():
     assert POLICY.wait_s(8, 0.0, PLAIN, spared=3) is not None
     assert POLICY.wait_s(9, 0.0, PLAIN, spared=3) is None
+
+
+def test_where_some_are_refused_at_any_time_nobody_waits_for_longer_each_time():
+    waits = [
+        POLICY.wait_s(attempt, 0.0, Overloaded("529", status=529), spared=attempt, is_usual=True)
+        for attempt in range(1, 12)
+    ]
+    assert all(wait is not None and wait <= 2.0 for wait in waits)
+    assert POLICY.wait_s(3, 0.0, PLAIN, is_usual=True) != pytest.approx(1.0, abs=0.9)

@@ -242,6 +242,23 @@ def test_a_5xx_pauses_growth_without_cutting():
     assert crowd.window.level > 8
 
 
+def test_but_where_they_come_at_any_time_it_grows_all_the_same():
+    crowd = a_crowd(slots(10_000, 0.3))
+    for _ in range(40):
+        crowd.go_on(0.5)
+        crowd.window.faltered()
+    assert crowd.window.level == 1024
+
+
+def test_where_a_wider_window_has_more_of_them_it_stays_as_it_was():
+    crowd = a_crowd(slots(10_000, 0.3))
+    for _ in range(400):
+        crowd.go_on(0.1)
+        for _ in range(max(0, crowd.window.level - 64) // 4):
+            crowd.window.faltered()
+    assert 32 <= crowd.window.level <= 160
+
+
 def test_after_an_outage_growth_begins_anew():
     crowd = a_crowd(slots(10_000, 0.3))
     crowd.go_on(5)

@@ -1,11 +1,12 @@
 """Requests a second that a teacher lets through, found by its refusals where it names no limit.
 
-There is no limit until the first 429 or 503. Then it is what was let through lately, and from there
-on it goes by a cubic curve (as TCP's CUBIC does): a refusal takes a seventh off, once per episode;
-the rate comes back to where it was refused, stays near it for a while, and then grows faster and
-faster. At first all of that takes a second, so that a poor guess is soon mended; with every refusal
-it takes twice as long, up to ten seconds, so that a known limit is seldom run into. The first guess
-is the poorest, for it may be no more than a burst: it doubles until it is refused.
+There is no limit until a 429 or 503, and a second or a dozen more of them, so that it is known what
+was let through. That is the rate then, and from there on it goes by a cubic curve (as TCP's CUBIC
+does): a refusal takes a seventh off, once per episode; the rate comes back to where it was refused,
+stays near it for a while, and then grows faster and faster. At first all of that takes a second, so
+that a poor guess is soon mended; with every refusal it takes twice as long, up to ten seconds, so
+that a known limit is seldom run into. The first guess is the poorest, for it may be no more than a
+burst: it doubles until it is refused.
 
 What is refused at any rate (`background_refusals.py`) is no reason for a lower one. Once that share
 is known, only more than that is; now and then less is asked for, to see whether it is still so.
@@ -51,7 +52,7 @@ class Refusal(Enum):
 
 
 class AdaptiveRate:
-    """The rate at which requests may go; None until the teacher refuses one. clock: seconds."""
+    """The rate at which requests may go; None until the teacher refuses some. clock: seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -84,7 +85,10 @@ class AdaptiveRate:
             doubled = 2 ** min(cut_s / _DOUBLED_S, 60)
             return min((1 - _CUT) * self._peak * doubled, max(self._peak, 4 * lately))
         past = (cut_s - self._return_s) / self._return_s
-        return min(self._peak * (1 + _CUT * past**3), max(self._peak, _AHEAD * lately))
+        curve = min(self._peak * (1 + _CUT * past**3), max(self._peak, _AHEAD * lately))
+        # Less was only asked for to see whether as many are refused, and so it was.
+        is_borne_out = self.background.share and cut_s >= _LOWER * self._return_s
+        return max(curve, self._resume_per_s) if is_borne_out else curve
 
     def take(self) -> None:
         """A request goes now."""
@@ -154,17 +158,18 @@ class AdaptiveRate:
     def _may_be_few(self, now: float) -> bool:
         """Before there is a rate: whether only few are refused, and for how long is not known."""
         self._first_refused_s = min(self._first_refused_s, now)
-        few = self._n_refused < min(_MANY, self._slot_sent)
-        return few and now - self._first_refused_s < _OVER_S
+        return self._n_refused < _MANY and now - self._first_refused_s < _OVER_S
 
-    def _try_less(self, now: float) -> None:
-        """Let go as many as are let in: is as large a share of them refused?"""
+    def _try_less(self, now: float, resume_per_s: float = 0.0) -> None:
+        """Let go as many as are let in: is as large a share of them refused? resume_per_s: the rate
+        after that, if so."""
         self._peak = max(1.0, min(self.per_s or math.inf, self._sent_lately))
         long_enough_s = ENOUGH / (self._peak * (1 - _CUT) * _LOWER)
         self._return_s = min(max(_FIRST_RETURN_S, long_enough_s), _LONGEST_RETURN_S)
         self._try_after_s = min(2 * max(self._try_after_s, _TRY_AFTER * self._return_s), 600)
         self._try_at_s, self._is_guess = now + self._try_after_s, False
         self._begin(now)
+        self._resume_per_s = resume_per_s
         self.background.cut(now, now + _LOWER * self._return_s)
 
     def _is_too_soon(self, started_s: float) -> bool:
@@ -183,7 +188,7 @@ class AdaptiveRate:
         self._bucket = TokenBucket(None, self._clock, burst_s=_BURST_S)
         self._is_guess, self._first_refused_s, self._n_refused = False, math.inf, 0
         self._peak, self._return_s, self._cut_at_s = 0.0, _FIRST_RETURN_S, now
-        self._low_at_s, self._binds = now, False
+        self._low_at_s, self._resume_per_s, self._binds = now, 0.0, False
         self._first_s: list[float] = []  # when the first after a cut were sent
         self._slot_s, self._slot_sent, self._before = now, 0, 0.0
         self._cycle_s, self._cycle_sent = now, 0
@@ -198,7 +203,7 @@ class AdaptiveRate:
         self._low_at_s -= self._return_s  # it is at its peak
 
     def _begin(self, now: float) -> None:
-        self._cut_at_s = self._low_at_s = now
+        self._cut_at_s, self._low_at_s, self._resume_per_s = now, now, 0.0
         self._first_s, self._n_refused, self._binds = [], 0, False
         self._bucket.resize(60 * self._peak * (1 - _CUT))
         self._bucket.drain()
@@ -208,7 +213,7 @@ class AdaptiveRate:
         self._before = self._slot_sent / (now - self._slot_s)
         self._slot_s, self._slot_sent = now, 0
         if self.background.share and self.per_s is not None and now >= self._try_at_s:
-            self._try_less(now)
+            self._try_less(now, self.per_s)
 
     @property
     def _sent_lately(self) -> float:

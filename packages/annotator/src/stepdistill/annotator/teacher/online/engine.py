@@ -340,7 +340,10 @@ class OnlineTeacher:
         # While nobody gets through, the breaker decides how long that is borne.
         waited_s = pending.waited_s if self._breaker.answered_at_s > pending.failed_at_s else 0.0
         pending.failed_at_s = self._clock()
-        wait_s = self._retry.wait_s(pending.attempt, waited_s, error, spared=pending.spared)
+        is_usual, spared = self._rate.background.share > 0, pending.spared
+        wait_s = self._retry.wait_s(
+            pending.attempt, waited_s, error, spared=spared, is_usual=is_usual
+        )
         pending.waited_s += wait_s or 0.0
         return wait_s
 
@@ -362,14 +365,15 @@ class OnlineTeacher:
         """Which was too much: what is in flight, or what goes in a second? Or neither."""
         in_flight, rate = pending.in_flight, self._rate
         refusal = rate.refused(started_s, is_beyond=self._window.is_beyond(started_s, in_flight))
-        if refusal is Refusal.FOUND:
-            self._window.grow_anew()
-            self._events.emit("refused_at_any_rate", share=rate.background.share, per_s=rate.per_s)
-        elif refusal is not Refusal.USUAL:
+        if refusal not in (Refusal.USUAL, Refusal.FOUND):
             slow_down = isinstance(error, RateLimited) and error.slow_down
             self._window.refused(started_s, in_flight, slow_down=slow_down)
-        if refusal is Refusal.CUT:
+        if refusal is Refusal.FOUND:
+            self._events.emit("refused_at_any_rate", share=rate.background.share, per_s=rate.per_s)
+        elif refusal is Refusal.CUT:
             self._events.emit("rate", per_s=rate.per_s, message=str(error))
+        if refusal in (Refusal.FOUND, Refusal.CUT):
+            self._window.grow_anew()
 
     def _show_limits(self) -> None:
         self._progress.requests_limit = self._limiter.requests.per_minute

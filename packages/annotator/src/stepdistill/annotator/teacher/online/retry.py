@@ -20,14 +20,22 @@ class RetryPolicy:
     longest_s: float = 600.0  # of all waits of one request together
 
     def wait_s(
-        self, attempt: int, waited_s: float, error: Transient, *, spared: int = 0
+        self,
+        attempt: int,
+        waited_s: float,
+        error: Transient,
+        *,
+        spared: int = 0,
+        is_usual: bool = False,
     ) -> float | None:
         """Seconds to wait after the attempt of this number (from 1), None to give up. spared: how
-        many of these attempts, this one included, do not count."""
+        many of these attempts, this one included, do not count. is_usual: some are refused at any
+        time, and it is no reason to wait for longer each time."""
         if not is_spared(error) and attempt - spared >= self.attempts:
             return None
         # Jitter: those that failed together must not come back together.
-        longest_s = min(self.cap_s, self.first_s * 2 ** min(attempt - 1, 32))
+        doubled = 1 if is_usual and error.trouble is Trouble.REFUSED else min(attempt - 1, 32)
+        longest_s = min(self.cap_s, self.first_s * 2**doubled)
         wait = longest_s * random.uniform(0.5, 1.0)
         asked = error.retry_after_s
         if asked is not None:

@@ -9,7 +9,8 @@ and what comes of the trial decides:
     as many, only later         back to where it was: the server was busy before
     refused (429, 503)          as many as others were let in with, one less than were too many
     too late (a time-out, 504)  half as many, once per episode
-    a 5xx, a lost connection    no growth for a moment
+    a 5xx, a lost connection    no growth for a moment; where they go on, only a window that has
+                                clearly more of them was tried in vain
 
 After a trial in vain the steps are smaller, and in time twice as many rounds pass before each. No
 window is tried in which an answer would wait for longer than half the time-out. The window grows
@@ -30,7 +31,8 @@ _MOST_PATIENCE = 32  # rounds
 _GAIN = 0.15  # the least share of what a wider window could bring that it has to bring
 _SHORT_S = 0.05  # answers as quick as this say nothing about queues
 _QUEUED = 1.5  # times as long as the quickest round: answers wait for each other
-_PAUSE_S = 5.0  # without growth after a 5xx
+_PAUSE_S = 5.0  # without growth after a 5xx, and then at least as long with it
+_MORE = 0.2  # of all replies are 5xx in a wider window: that is for it being wider
 _SLOW_DOWN_S = 15 * 60.0
 _SLOW_DOWN_GROWTH = 1.5
 
@@ -107,7 +109,7 @@ class ConcurrencyWindow:
         return in_flight > self._borne > 0 and has_helped
 
     def grow_anew(self) -> None:
-        """What was refused was not for what is in flight: it may grow as at first."""
+        """What was refused was not for what is in flight: it may grow from here as at first."""
         self._begin_anew()
 
     def refused(self, started_s: float, in_flight: int, *, slow_down: bool = False) -> None:
@@ -134,7 +136,11 @@ class ConcurrencyWindow:
         """A 5xx, a lost connection: not the window's fault, but no time to grow."""
         if not self._is_open:
             return self._stay_alone()
-        self._paused_until_s = self._clock() + _PAUSE_S
+        now = self._clock()
+        if now >= self._paused_until_s + _PAUSE_S:
+            self._paused_until_s = now + _PAUSE_S
+        elif now >= self._paused_until_s:
+            self._round_faltered += 1
         return None
 
     def reopen(self) -> None:
@@ -158,24 +164,29 @@ class ConcurrencyWindow:
 
     def _begin_anew(self) -> None:
         self._step, self._patience, self._rounds = _STEP, 1, 0
+        self._least_faltered = 1.0  # of the rounds so far, the least share of replies with a 5xx
         self._kept: _Round | None = None
         self._new_round()
 
     def _new_round(self) -> None:
         self._round_from_s = self._clock()
-        self._round_latency_s, self._round_in_flight, self._round_answers = 0.0, 0, 0
+        self._round_latency_s, self._round_in_flight = 0.0, 0
+        self._round_answers = self._round_faltered = 0
 
     def _end_round(self, now: float) -> None:
         n, kept = self._round_answers, self._kept
+        faltered = self._round_faltered / (n + self._round_faltered)
         here = _Round(self._level, self._round_in_flight / n, self._round_latency_s / n)
         self._rounds += 1
         if kept is not None and here.level > kept.level:
             # Who names a number has it, unless something is refused or comes too late.
-            if not self._is_told and _is_in_vain(here, kept):
+            has_more = faltered > self._least_faltered + _MORE
+            if not self._is_told and (has_more or _is_in_vain(here, kept)):
                 self._level = kept.level
                 return self._failed()
             self._patience, self._step = 1, min(_STEP, 2 * self._step - 1)
         self._kept = here
+        self._least_faltered = min(self._least_faltered, faltered)
         self._quickest_s = min(self._quickest_s, here.latency_s)
         level = here.level
         if self._rounds >= self._patience:
