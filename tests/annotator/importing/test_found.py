@@ -179,3 +179,13 @@ def test_the_names_that_a_file_has_for_numbers_are_the_classes(tmp_path: Path) -
         "good": [1],
     }
     assert labels.by_label({"1": 4, "0": 2}) == {"good": 4, "bad": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "kind"), [("stars", 5, "number"), ("team", 5, "classes"), ("score", 2, "classes")]
+)
+def test_whole_numbers_are_a_scale_where_they_are_called_so(
+    tmp_path: Path, name: str, n: int, kind: str
+) -> None:
+    scale: dict[str, Make] = {name: lambda i: 1 + i % n}
+    assert found_in(tmp_path, rows_of(**scale), label=(name,)).labels.label.kind == kind

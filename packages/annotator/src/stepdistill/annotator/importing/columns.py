@@ -184,7 +184,7 @@ def guess_labels(survey: Survey) -> list[tuple[str, ...]]:
     Each is a column, or columns of 0 and 1 that are a set's classes.
     """
     able = [column for column in survey.columns.values() if _may_be_label(column, survey)]
-    readable = [each.path for each in survey.columns.values() if not _names_rows(each, survey)]
+    readable = [each.path for each in survey.columns.values() if each.filled]
     if len(readable) < 2:
         return []  # a label alone is nothing to read
     for pattern in (_LABELS, _TOPICS):

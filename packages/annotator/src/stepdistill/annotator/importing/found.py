@@ -94,7 +94,7 @@ def _with_these(survey: Survey, names: Sequence[str]) -> list[str]:
     return [
         path
         for path, column in survey.columns.items()
-        if column.values and column.values.keys() <= {*names}
+        if column.values and len(column.values) > 1 and column.values.keys() <= {*names}
     ]
 
 

@@ -1,7 +1,7 @@
 """The column with the label: what its values are, and which kind of label they make.
 
 lists, or texts of recurring parts with `;`, `|` or `,` between them   multi
-numbers with a fraction, or too many whole ones to list                number
+numbers with a fraction, too many whole ones to list, or called scores number
 few different values                                                   classes
 anything else                                                          text
 """
@@ -31,6 +31,9 @@ _ROWS_OF_A_CLASS = 3  # of more values it takes so many rows to each, or they ar
 _LEAST_SETS = 2  # rows with several parts: one alone may be a name with a comma
 # Scales that ratings are usually on.
 _SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
+# Whole numbers of a column that is called so are a scale, and not names: 4 is nearer to 5 than 1.
+_SCORE = re.compile(r"(?i)(?:\w+[_ -])?(?:rating|stars|score|points|grade)s?")
+_LEAST_SCORES = 2  # yes and no are no scale
 _INTEGER = re.compile(r"[-+]?\d+(?:\.0+)?")
 _STRATA = 5  # of numbers, so that each split has small ones and large ones
 _TOLERANCE = 0.1  # of the values' range: what is no further from the gold label is right
@@ -106,7 +109,8 @@ def read_labels(
             if seen[path].setdefault(other, value) != value:
                 del suspects[path]
     where = f"{survey.file}: column {listed(columns.labels)}"
-    return _named(label_column(values, where, kind), survey, columns), [*suspects]
+    labels = label_column(values, where, kind, is_score=_SCORE.fullmatch(columns.name) is not None)
+    return _named(labels, survey, columns), [*suspects]
 
 
 def _named(labels: LabelColumn, survey: Survey, columns: Columns) -> LabelColumn:
@@ -140,8 +144,11 @@ def named_labels(names: Sequence[str], kind: LabelKind, rows: int) -> LabelColum
     return LabelColumn(counts=dict.fromkeys(names, 0), unlabelled=rows, label=label, why=why)
 
 
-def label_column(values: Counter[str], where: str, kind: LabelKind | None = None) -> LabelColumn:
-    """What these labels of rows make; "" is none. where: for messages.
+def label_column(
+    values: Counter[str], where: str, kind: LabelKind | None = None, *, is_score: bool = False
+) -> LabelColumn:
+    """What these labels of rows make; "" is none. where: for messages; is_score: whether their
+    column is called as numbers are.
 
     Raises DatasetError: no row has a label, or the values are not of that kind.
     """
@@ -156,7 +163,7 @@ def label_column(values: Counter[str], where: str, kind: LabelKind | None = None
             "by --labels a,b,c"
         )
     counts = dict(values.most_common())
-    guessed, why = _guess(counts)
+    guessed, why = _guess(counts, is_score=is_score)
     try:
         label = _spec(kind or guessed, counts)
         _check_gold(label, counts)
@@ -167,10 +174,11 @@ def label_column(values: Counter[str], where: str, kind: LabelKind | None = None
     return LabelColumn(counts=counts, unlabelled=unlabelled, label=label, why=why)
 
 
-def _guess(counts: Mapping[str, int]) -> tuple[LabelKind, str]:
+def _guess(counts: Mapping[str, int], *, is_score: bool) -> tuple[LabelKind, str]:
     n = len(counts)
     known = [number for value in counts if (number := number_in(value)) is not None]
-    if len(known) == n and (n > _FEW or any(not each.is_integer() for each in known)):
+    are_many = n > _FEW or (is_score and n > _LEAST_SCORES)
+    if len(known) == n and (are_many or any(not each.is_integer() for each in known)):
         return "number", f"{n:,} different numbers from {min(known):g} to {max(known):g}"
     for split, how in _SPLITS:
         if _is_of_sets(counts, split):
