@@ -78,9 +78,13 @@ def test_the_whole_way_and_nothing_of_it_twice(file: Path) -> None:
     assert again.json["student"] == done.json["student"]
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*.js*")} == before
 
-    other = distil(file, *words, "--steps", "5")
-    assert other.code == 2
-    assert "runs/notes/student holds a student of other options or answers" in other.err
+    results = (home / "student" / "results.json").read_bytes()
+    words = (*words, "--steps", "5")
+    other = distil(file, *words)
+    assert other.code == 0, other.err
+    assert "runs/notes/student is of other options or answers" in other.err
+    assert (home / "student-1" / "results.json").read_bytes() == results
+    assert other.json["steps"]["run"]["remark"] == "done before"
     other = distil(file, *words, "--text", "message")
     assert other.code == 2 and "was made by other options" in other.err
     with file.open("a") as rows:

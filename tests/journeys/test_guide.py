@@ -125,6 +125,16 @@ def test_the_page_on_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_on_the_whole_way(tmp_path: Path) -> None:
+    done = follow(commands("distil.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = re.findall(r"^\| `(.+)` \|", (GUIDE / "distil.md").read_text(), re.MULTILINE)
+    named = [name for line in table for name in line.split("`, `")]
+    assert all((tmp_path / "runs" / "rehearsal" / name).exists() for name in named), named
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_page_on_studies_at_toy_size(tmp_path: Path) -> None:
     """Its own file, with four steps a run and one seed."""

@@ -13,6 +13,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import count
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ from stepdistill.trainer.distil import decisions
 from stepdistill.trainer.distil.journal import Entry, Journal, claimed, digest_of
 from stepdistill.trainer.distil.page import StepReport, write_page
 from stepdistill.trainer.distil.steps import SPLITS, OutLayout, Step, Steps
-from stepdistill.trainer.errors import Stopped
+from stepdistill.trainer.errors import Stopped, refused
 from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, SIZES
 from stepdistill.trainer.study.launching import free_port
@@ -127,7 +128,7 @@ class _Distillation:
         is_done = before is not None and all(product.exists() for product in step.products)
         self._title(step, "done before" if is_done else "")
         if before is None or not is_done:
-            self._refuse_retraining(step)
+            self._set_aside(step, inputs)
             self._journal.write(step.name, Entry(words=words, inputs=inputs))
             began = time.monotonic()
             result = (read or _json)(self._run(step))
@@ -138,17 +139,17 @@ class _Distillation:
         self._reports[-1].seconds = before.seconds
         return before.result
 
-    def _refuse_retraining(self, step: Step) -> None:
-        """Hours of training are not thrown away because an option is another one."""
-        before = self._journal.begun(step.name)
-        if step.name != "train" or before is None or before.result is None:
+    def _set_aside(self, step: Step, inputs: str) -> None:
+        """Hours of training are not thrown away because an option or a prompt is another one."""
+        before, student = self._journal.begun(step.name), self._steps.layout.student
+        if step.name != "train" or before is None or not student.exists():
             return
-        student = self._steps.layout.student
-        if student.exists():
-            raise ConfigError(
-                f"{student} holds a student of other options or answers: take another --out (no "
-                "answer is paid for twice), or remove that folder"
-            )
+        if (before.words, before.inputs) != (list(step.words), inputs):
+            names = (student.with_name(f"{student.name}-{n}") for n in count(1))
+            aside = next(name for name in names if not name.exists())
+            with refused(student):
+                student.rename(aside)
+            _say(f"  {student} is of other options or answers: it is {aside} now.")
 
     def _run(self, step: Step) -> Finished:
         words = list(step.words)
