@@ -8,6 +8,7 @@ import pytest
 from stepdistill.common.files.row_file import read_file
 from tests.files.odd_files import ODD_FILES
 from tests.journeys.golden.commands import many
+from tests.trainer.launching import TRAIN, python
 
 SPLITS = ("train", "valid", "test")
 _QUICK = ("Messages 2024.xlsx", "nested.jsonl", "flags.zip", "few.csv", "odd.csv")
@@ -55,3 +56,32 @@ def test_every_row_of_a_file_comes_out_beside_its_label(name: str, tmp_path: Pat
     }
     assert all(placed.values())
     assert sum(map(len, placed.values())) == odd.rows
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ODD_FILES)
+def test_a_student_of_a_file_labels_the_very_file(name: str, tmp_path: Path) -> None:
+    odd = ODD_FILES[name]
+    (tmp_path / name).write_bytes(odd.make())
+    teacher = ("--teacher", "simulated")
+    commands = [("new", "mine", name, *odd.words), ("run", "mine", *teacher, *ALL)]
+    if odd.gold:  # few labels are in test
+        commands.append(("experiment", "mine", *teacher, "--split", "test", "--test-size", "9"))
+    for done in many(tmp_path, *commands):
+        assert done.code == 0, done.err
+    splits = [word for split in SPLITS for word in (f"--{split}", f"runs/mine/{split}")]
+    stepdistill = ("-m", "stepdistill.trainer")
+    for words in (
+        (TRAIN, *splits, "--model", "micro", "--steps", "10", "--output", "student", "--quiet"),
+        (*stepdistill, "evaluate", "student/model", "runs/mine/test"),
+        (*stepdistill, "predict", "student/model", name, "--to", "said.csv"),
+    ):
+        python(tmp_path, *words, timeout_s=400)
+    with (tmp_path / "said.csv").open(encoding="utf-8-sig", newline="") as file:
+        said = list(csv.DictReader(file))
+    rows = list(read_file(tmp_path / name))
+    texts = [column for column in rows[0] if column in ("text", "Text")]
+    assert len(said) == len(rows)
+    for row, out in zip(rows, said, strict=True):
+        assert all(out[text] == (row[text] or "") for text in texts)
