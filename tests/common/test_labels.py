@@ -143,3 +143,86 @@ def test_words_are_compared_without_case_spacing_and_full_stop(one: str, other: 
 def test_plain_is_stable_and_a_label_is_the_same_as_itself(text: str):
     assert plain(plain(text)) == plain(text)
     assert same_label("equation", text, text)
+
+
+SPECS = {
+    "classes": {"a": ClassSpec()},
+    "multi": {"a": ClassSpec()},
+}
+OPTIONS: dict[str, list[str]] = {"options": ["x", "y"]}
+
+
+@pytest.mark.parametrize("name", ["text", "equation", "number", "classes", "multi", "options"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (".5", "5"),
+        ("1,5", "15"),
+        ("1,2,3", "123"),
+        ("12,34", "1234"),
+        ("1,2345", "12345"),
+        ("12345678", "12345679"),
+        ("12345678901234567890", "12345678901234567891"),
+        ("0.0001", "0.0002"),
+        ("0.00005", "0"),
+        ("0.1234", "0.1235"),
+        ("2020-01-02", "2019-1-1"),
+        ("1.2.2020", "2.1.2020"),
+        ("1/2/2020", "2/4/2020"),
+        (".", ""),
+        ("-5", "5"),
+        ("1e3", "1e4"),
+        ("1234.56", "1234.57"),
+    ],
+)
+def test_what_is_not_equal_is_not_the_same(name: LabelKind, one: str, other: str):
+    spec = LabelSpec(kind=name, classes=SPECS.get(name, {}), options=OPTIONS.get(name, []))
+    kind = kind_of(spec)
+    assert not kind.same(one, other) and not kind.same(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("½", "0.5"),
+        ("1½", "1.5"),
+        ("3 ¾", "3.75"),
+        ("10 / 3", "3.3333"),
+        ("1 / 3", "0.33333333"),
+        ("0.1 + 0.2", "0.3"),
+        ("0.1 + 0.2 - 0.3", "0"),
+        ("1,234,567", "1234567.0"),
+        ("12345678901234567890", "12,345,678,901,234,567,890"),
+        ("5.", "5"),
+        ("1e3", "1000"),
+    ],
+)
+def test_equal_values_are_the_same_however_they_are_written(one: str, other: str):
+    assert same_value(one, other) and same_value(other, one)
+
+
+def test_letters_that_look_alike_are_alike():
+    for spec in (LabelSpec(kind="text"), LabelSpec(kind="options", options=["x"])):
+        assert kind_of(spec).same("cafe\u0301", "caf\u00e9")
+    classes = {"cafe\u0301": ClassSpec(), "thé": ClassSpec()}
+    assert kind_of(LabelSpec(kind="classes", classes=classes)).same("CAF\u00c9.", "cafe\u0301")
+    assert kind_of(LabelSpec(kind="multi", classes=classes)).same(
+        "caf\u00e9; thé", "thé; cafe\u0301"
+    )
+
+
+@pytest.mark.parametrize("name", ["classes", "multi"])
+def test_classes_that_differ_in_case_are_two(name: LabelKind):
+    names = ("US", "us", "it")
+    kind = kind_of(LabelSpec(kind=name, classes={each: ClassSpec() for each in names}))
+    assert not kind.same("US", "us")
+    assert kind.same("IT", "it.") and kind.same("us", "us ")
+    # It could be either, so it is neither.
+    assert not kind.same("Us", "us") and not kind.same("Us", "US")
+    assert [kind.gold(each) for each in ("US", "us", "Us", "It")] == ["US", "us", None, "it"]
+
+
+def test_so_are_options_of_a_row():
+    kind, row = kind_of(LabelSpec(kind="options", options=["a", "b"])), ("Polish", "polish")
+    assert not kind.same("Polish", "polish", row)
+    assert kind.same("Polish", "polish", ("Polish", "wax"))

@@ -38,7 +38,7 @@ def test_equations_are_judged_by_value() -> None:
 
 
 def test_the_majority_is_of_labels_that_mean_the_same() -> None:
-    assert majority(["A", "b", "a.", "b", "a"]) == "A"
+    assert majority(["A", "b", "a.", "b", "a"], kind("text")) == "A"
 
 
 def test_each_class_has_its_own_scores() -> None:
@@ -96,5 +96,5 @@ def test_texts_are_measured_by_overlap_too() -> None:
 def test_it_is_said_where_the_majority_is_as_good(better: int, worse: int, said: str) -> None:
     less = difference([True] * better + [False] * worse, [False] * better + [True] * worse)
     [line] = against_majority(less, "neutral")
-    assert line.startswith(f"{said} the majority label 'neutral'")
+    assert line.startswith(f"{said} the majority, 'neutral' for every row")
     assert against_majority(difference([True] * 60, [False] * 60), "neutral") == []

@@ -1,9 +1,11 @@
 """Rows from files: gold alone beside shards, and the original's own."""
 
+import codecs
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from stepdistill.common.errors import ShardError
@@ -81,3 +83,40 @@ def test_files_alone_do_not_say_what_the_labels_are(rows: Path) -> None:
     line = ["--model=tiny", "--output=o", f"--train={rows}", f"--valid={rows}", f"--test={rows}"]
     with pytest.raises(ShardError, match="name a folder of shards beside it"):
         read_data(parse(line))
+
+
+def test_a_byte_order_mark_and_blank_lines_are_passed_over(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "windows.jsonl"
+    lines = [orjson.dumps({"input": row.input, "gold": row.gold}) for row in word_problems("w", 3)]
+    path.write_bytes(codecs.BOM_UTF8 + b"\r\n\r\n".join(lines) + b"\r\n\r\n")
+    read = read_data(_config(data, [data / "train", path]))
+    records = read.train.parts[1].records
+    assert [record.id for record in records] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("gold", "expected"), [("Division.", "division"), (" addition ", "addition"), ("", None)]
+)
+def test_a_label_is_taken_in_the_task_s_words(
+    data: Path, tmp_path: Path, gold: str, expected: str | None
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    [row] = word_problems("w", 1)
+    path.write_bytes(orjson.dumps({"input": row.input, "gold": gold, "label": "Division"}))
+    read = read_data(_config(data, [data / "train", path]))
+    [record] = read.train.parts[1].records
+    assert (record.gold, record.label) == (expected, "division")
+
+
+@pytest.mark.parametrize("name", ["gold", "label"])
+@pytest.mark.parametrize("label", ["1", "divsion", "addition and division"])
+def test_a_label_of_no_class_is_refused_with_its_line(
+    data: Path, tmp_path: Path, name: str, label: str
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    good, bad = word_problems("w", 2)
+    lines = [{"input": good.input, "gold": good.gold}, {"input": bad.input, name: label}]
+    path.write_bytes(b"\n\n".join(map(orjson.dumps, lines)))
+    config = _config(data, [data / "train", path])
+    with pytest.raises(ShardError, match=rf"rows.jsonl line 3: {name} '{label}' is no label of"):
+        read_data(config)

@@ -2,12 +2,14 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from stepdistill.common.task import ClassSpec, LabelSpec
 from stepdistill.trainer.main import main
 from stepdistill.trainer.settings.train import TrainSettings
 from tests.trainer.made_rows import CLASSES, word_problems, write_split
@@ -118,6 +120,28 @@ def test_student_and_teacher_are_compared(
     assert found["student_cost_usd"] == pytest.approx(1 / found["rows_per_s"])
     assert found["teacher_cost_usd"] is None and "unknown" in shown
     assert set(found["student"]["classes"]) == set(CLASSES)
+
+
+def test_rows_of_other_labels_are_no_rows_of_this_student(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    label = LabelSpec(kind="classes", classes={"joy": ClassSpec(), "anger": ClassSpec()})
+    rows = [replace(row, gold="joy", label="joy") for row in word_problems("test", 3)]
+    folder = write_split(tmp_path / "test", rows, label=label)
+    assert main(["evaluate", model, str(folder)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "a student of word-problems" in line and "whose labels are others" in line
+
+
+def test_the_way_that_labels_were_found_is_named(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_split(tmp_path / "test", word_problems("test", 8))
+    assert main(["evaluate", model, str(folder), "--json", str(tmp_path / "out.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "student, freely" in shown and "as `predict` answers" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert orjson.loads((tmp_path / "out.json").read_bytes())["student_freely"]["n"] == 8
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:

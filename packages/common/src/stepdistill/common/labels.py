@@ -5,33 +5,86 @@ Equations are read by a small parser of our own, never by eval: text from a mode
 
 import math
 import re
+import unicodedata
 
-# A number (`1,200`, `10.0`, `.5`, `1e3`) or any one character, with the spaces before it.
-_TOKEN = re.compile(r"\s*(?:((?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)|(.))")
+# A number (`1,200`, `10.0`, `.5`, `1e3`) or any one character, with the spaces before it. Commas
+# part thousands: `1,5` is no number, for nobody knows which.
+_TOKEN = re.compile(
+    r"\s*(?:((?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)|(.))"
+)
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _OPERATORS = str.maketrans(
     {"×": "*", "x": "*", "X": "*", "÷": "/", "−": "-", "–": "-", ":": "/"}
     | dict.fromkeys("$€£¥₹", "")  # `$18`, as a gold label may have it
 )
+_WHOLE = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)")
+# `2020-01-02`, `2.1.2020`: no subtraction and no division
+_DATE = re.compile(r"[12]\d{3}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2[12]\d{3}")
+_FRACTION = re.compile(r"(\d*) ?([\u00bc-\u00be\u2150-\u215e])")  # `1½`
+_CLOSE = 1e-9  # of two numbers that are not both whole, relative; absolute where one is 0
+EXACT = 2**53  # from here on a float does not tell all whole numbers apart
+_PLACES = 4  # a decimal of so many places and digits is taken for what rounds to it
 _UNIT = re.compile(r"\([^()\d]*\)$")  # `(apples)` at the end
 LONGEST_EQUATION = 10_000  # characters; what is longer is no answer, and has no value
 _DEEPEST = 50  # brackets and signs inside each other: a text of 10,000 `(` must not end Python
 
 
 def plain(label: str) -> str:
-    """A label without case, outer punctuation and doubled spaces, for comparison only."""
-    return " ".join(label.casefold().split()).strip(" .")
+    """A label without case, full stop and doubled spaces, for comparison only: letters that look
+    alike are alike, however they are put together, and `.5` keeps its point."""
+    if not label.isascii():
+        label = unicodedata.normalize("NFD", label)
+    text = " ".join(label.casefold().split())
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return text.rstrip(" .") or text
+
+
+def normal(text: str) -> str:
+    """The same letters, put together in the one way that Unicode calls composed (NFC)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def same_value(one: str, other: str) -> bool:
-    """Whether two equations or numbers have the same value, up to the fourth digit."""
+    """Whether two equations or numbers have the same value: whole numbers exactly, others but for
+    the rounding of floats; `3.3333` is 10 / 3, as somebody has rounded it.
+
+    >>> same_value("( 3 + 4 )", "7.0"), same_value("0.0001", "0.0002")
+    (True, False)
+    """
     left = value_of(one)
     right = left if one == other else value_of(other)
-    return (
-        left is not None
-        and right is not None
-        and math.isclose(left, right, rel_tol=1e-6, abs_tol=1e-4)
-    )
+    if left is None or right is None:
+        return False
+    if left == right:
+        return abs(left) < EXACT or same_digits(one, other)
+    if not left or not right:
+        return abs(left - right) <= _CLOSE
+    if left.is_integer() and right.is_integer():
+        return False
+    close = math.isclose(left, right, rel_tol=_CLOSE)
+    return close or _rounded(one, other, right) or _rounded(other, one, left)
+
+
+def same_digits(one: str, other: str) -> bool:
+    """Whether two large numbers are the same, as far as they are written out."""
+    texts = one.strip().replace(",", ""), other.strip().replace(",", "")
+    return texts[0] == texts[1] or not all(map(_WHOLE.fullmatch, texts))
+
+
+def _rounded(text: str, exact: str, value: float) -> bool:
+    """Whether a text is a decimal that the value rounds to, and the value has more digits."""
+    places, known = _places(text), _places(exact)
+    if places is None or places < _PLACES or (known is not None and known <= places):
+        return False
+    number = float(text)
+    return abs(number) >= 10.0 ** (_PLACES - 1 - places) and round(value, places) == number
+
+
+def _places(text: str) -> int | None:
+    """Digits behind the point; None where the text is no plain decimal."""
+    text = text.strip()
+    return len(text.partition(".")[2]) if _DECIMAL.fullmatch(text) else None
 
 
 def value_of(text: str) -> float | None:
@@ -47,13 +100,21 @@ def value_of(text: str) -> float | None:
     if _DECIMAL.fullmatch(text):
         value = float(text)
         return value if math.isfinite(value) else None
-    text = _UNIT.sub("", text)
+    if _DATE.fullmatch(text):
+        return None
+    text = _FRACTION.sub(_spelt_out, _UNIT.sub("", text))
     side = text.rsplit("=", 1)[-1] if _names_a_variable(text) else text.split("=", 1)[0]
     try:
         value = _Parser(side).value()
     except (ValueError, ZeroDivisionError, OverflowError):
         return None
     return value if math.isfinite(value) else None
+
+
+def _spelt_out(found: re.Match[str]) -> str:
+    """`(1+1/2)` for `1½`."""
+    over, _, under = unicodedata.normalize("NFKC", found[2]).partition("\u2044")
+    return f"({found[1] or 0}+{over}/{under})"
 
 
 def _names_a_variable(text: str) -> bool:

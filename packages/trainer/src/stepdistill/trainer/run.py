@@ -118,7 +118,7 @@ def _evaluate(parts: RunParts, batches: evaluation.EvalBatches) -> evaluation.Ev
 def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) -> None:
     config, world, examples = inputs.config, parts.engine.world, inputs.test.examples
     answers = _evaluate(parts, parts.test)
-    often = majority(example.label for example in inputs.train.examples)
+    often = majority((example.label for example in inputs.train.examples), inputs.kind)
     said = {
         "student": answers.labels,
         "teacher": [q.teacher for q in examples],
@@ -131,8 +131,8 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
     hits, by_majority = (
         correct(said[who], examples, inputs.kind) for who in ("student", "majority")
     )
-    probabilities = answers.probabilities
-    calibrated = None if probabilities is None else calibration(probabilities, hits)
+    is_scored = config.evaluate_by == "scoring"
+    calibrated = calibration(answers.probabilities, hits) if is_scored else None
     found = report.RunSummary(
         progress=progress,
         scores=scores,
@@ -141,6 +141,7 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
         truncations=parts.truncations,
         notes=inputs.test.remarks,
         unread=parts.unread,
+        max_label_tokens=parts.test.longest_answer,
     )
     with writing(config.output):
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)

@@ -9,10 +9,10 @@ import numpy as np
 
 from stepdistill.common.intervals import wilson
 from stepdistill.common.kinds.kind import Answered, Kind
-from stepdistill.common.labels import plain
 from stepdistill.common.terminal import one_line
 from stepdistill.trainer.data.examples import EvalExample
 
+_Form = tuple[str, ...]
 _Z_95 = 1.959964  # to six places: results.json has always had these intervals
 _BINS = 10
 _WIDEST_LABEL = 30
@@ -64,7 +64,10 @@ class Calibration:
 
 def score(answers: Sequence[str | None], examples: Sequence[EvalExample], kind: Kind) -> Score:
     """The score of some answers; a row without one is wrong."""
-    pairs = [(answer, example.gold) for answer, example in zip(answers, examples, strict=True)]
+    pairs = [
+        (None if answer is None else kind.said(answer), example.gold)
+        for answer, example in zip(answers, examples, strict=True)
+    ]
     classes = _by_class(pairs, examples, kind) if kind.spec.classes else None
     found = score_of(correct(answers, examples, kind), classes)
     measures = kind.scores(pairs) | (_overlap(pairs) if kind.is_prose else {})
@@ -92,21 +95,22 @@ def measure_lines(scores: Mapping[str, Score]) -> list[str]:
 def correct(
     answers: Sequence[str | None], examples: Sequence[EvalExample], kind: Kind
 ) -> list[bool]:
-    """Which answers say the gold label."""
+    """Which answers say the gold label: as labels of the kind, as `predict` gives them out."""
+    said = (None if answer is None else kind.said(answer) for answer in answers)
     return [
-        answer is not None and kind.same(answer, example.gold)
-        for answer, example in zip(answers, examples, strict=True)
+        answer is not None and kind.same(answer, example.gold, example.choices)
+        for answer, example in zip(said, examples, strict=True)
     ]
 
 
-def majority(labels: Iterable[str]) -> str:
+def majority(labels: Iterable[str], kind: Kind) -> str:
     """The most frequent label, as it is spelt most often; at least one label."""
     spelt = Counter(labels)
-    counts = Counter[str]()
+    counts = Counter[tuple[str, ...]]()
     for label, n in spelt.items():
-        counts[plain(label)] += n
+        counts[kind.form(label)] += n
     [(most, _)] = counts.most_common(1)
-    return next(label for label, _ in spelt.most_common() if plain(label) == most)
+    return next(label for label, _ in spelt.most_common() if kind.form(label) == most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,9 @@ def against_majority(less: Difference, label: str) -> list[str]:
     how = "no better" if gap <= 0 else "not clearly better"
     said = one_line(label)
     said = said if len(said) <= _WIDEST_LABEL else f"{said[: _WIDEST_LABEL - 3]}..."
-    return [f"{how} than the majority label {said!r}: {gap:+.3f} ({low:+.3f} to {high:+.3f})"]
+    return [
+        f"{how} than the majority, {said!r} for every row: {gap:+.3f} ({low:+.3f} to {high:+.3f})"
+    ]
 
 
 def score_of(right: Iterable[bool], classes: dict[str, ClassScore] | None = None) -> Score:
@@ -189,16 +195,16 @@ def _overlap(answered: Sequence[Answered]) -> dict[str, float]:
 def _by_class(
     answered: Sequence[Answered], examples: Sequence[EvalExample], kind: Kind
 ) -> dict[str, ClassScore]:
-    """Classes are told apart without case; each is called as the rows' choices call it first."""
+    """Each class is called as the rows' choices call it first."""
     choices = [choice for example in examples for choice in example.choices]
     golds = [kind.classes_in(gold) for _, gold in answered]
-    names: dict[str, str] = {}
+    names: dict[tuple[str, ...], str] = {}
     for name in (*choices, *(name for gold in golds for name in gold), *kind.spec.classes):
-        names.setdefault(plain(name), name)
-    n, named, right = Counter[str](), Counter[str](), Counter[str]()
+        names.setdefault(kind.form(name), name)
+    n, named, right = Counter[_Form](), Counter[_Form](), Counter[_Form]()
     for (answer, _), classes in zip(answered, golds, strict=True):
-        gold = {plain(name) for name in classes}
-        said = {plain(name) for name in kind.classes_in(answer or "")}
+        gold = {kind.form(name) for name in classes}
+        said = {kind.form(name) for name in kind.classes_in(answer or "")}
         n.update(gold)
         named.update(said)
         right.update(gold & said)

@@ -2,7 +2,7 @@
 
 # budget: a kind is a file, however small: that is where the next one goes.
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -37,6 +37,9 @@ class Classes(Kind):
 
     def choices(self, fields: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(self.spec.classes)
+
+    def form(self, label: str, choices: Sequence[str] = ()) -> tuple[str, ...]:
+        return super().form(label, choices or tuple(self.spec.classes))
 
     def classes_in(self, label: str) -> tuple[str, ...]:
         return (label,)

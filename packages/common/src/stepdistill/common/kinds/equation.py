@@ -3,7 +3,7 @@
 # budget: a kind is a file, however small: that is where the next one goes.
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -34,8 +34,11 @@ class Equation(Kind):
     def sentence(self) -> str:
         return "The label is an equation of the numbers, or its value."
 
-    def same(self, one: str, other: str) -> bool:
-        return super().same(one, other) or same_value(one, other)
+    def same(self, one: str, other: str, choices: Sequence[str] = ()) -> bool:
+        return super().same(one, other, choices) or same_value(one, other)
+
+    def right_is(self) -> str:
+        return "the same value: whole numbers exactly, others as they are rounded"
 
     def invented(self, fields: Mapping[str, str], u: float) -> str:
         """The sum of the row's first two numbers."""

@@ -6,12 +6,12 @@ simulator and the student ask the kind and never what it is called.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from pydantic import JsonValue
 
-from stepdistill.common.labels import plain
+from stepdistill.common.labels import normal, plain
 from stepdistill.common.task import LabelKind, LabelSpec, Scalar
 
 _WHOLE = re.compile(r"[-+]?\d+\.0+")
@@ -60,9 +60,15 @@ class Kind(ABC):
         It stands in stored requests: a change of words asks them anew.
         """
 
-    def same(self, one: str, other: str) -> bool:
-        """Whether two labels mean the same."""
-        return plain(one) == plain(other)
+    def same(self, one: str, other: str, choices: Sequence[str] = ()) -> bool:
+        """Whether two labels mean the same. choices: the labels that the row can have."""
+        return one == other or self.form(one, choices) == self.form(other, choices)
+
+    def form(self, label: str, choices: Sequence[str] = ()) -> tuple[str, ...]:
+        """What a label is compared by. choices: as above. Of two choices that differ in case alone
+        each is itself, and what is neither is none of them."""
+        named = named_in(choices, label)
+        return ("", plain(label)) if named is None else (named,)
 
     def right_is(self) -> str:
         """What counts as right, in words, where that is not the very label."""
@@ -120,11 +126,25 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
+def named_in(names: Iterable[str], text: str) -> str | None:
+    """The name that a text is: letter for letter, else the only one but for case and full stop."""
+    given, folded, found = normal(text.strip()), plain(text), list[str]()
+    for name in names:
+        if normal(name) == given:
+            return name
+        if plain(name) == folded:
+            found.append(name)
+    return found[0] if len(found) == 1 else None
+
+
 def class_of(spec: LabelSpec, text: str) -> str | None:
     """The class whose name this is, or that has it among its gold values. `1.0` is 1 where nothing
     is called `1.0`: a column of integers with a gap comes as fractions."""
+    named = named_in(spec.classes, text)
+    if named is not None:
+        return named
     for name, each in spec.classes.items():
-        if plain(name) == plain(text) or any(_is_value(gold, text) for gold in each.gold):
+        if any(_is_value(gold, text) for gold in each.gold):
             return name
     whole = whole_number(text)
     return class_of(spec, whole) if whole != text else None

@@ -23,6 +23,7 @@ from stepdistill.common.kinds.kind import (
     Kind,
     LabelWording,
     class_of,
+    named_in,
     names_one_a_line,
     text_of,
 )
@@ -59,8 +60,13 @@ class Multi(Kind):
         names = ", ".join(self.spec.classes)
         return f"The label is any of these, one or several, or {NO_CLASS}: {names}."
 
-    def same(self, one: str, other: str) -> bool:
-        return {*map(plain, self.classes_in(one))} == {*map(plain, self.classes_in(other))}
+    def form(self, label: str, choices: Sequence[str] = ()) -> tuple[str, ...]:
+        # What is no class is marked, so that it is none of their names.
+        names = {
+            name: named_in(self.spec.classes, name) or f"\0{plain(name)}"
+            for name in self.classes_in(label)
+        }
+        return tuple(sorted({*names.values()}))
 
     def right_is(self) -> str:
         return "the same set of classes, in any order"

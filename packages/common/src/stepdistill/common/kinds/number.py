@@ -8,6 +8,7 @@ from statistics import StatisticsError, correlation, fmean
 from pydantic import JsonValue
 
 from stepdistill.common.kinds.kind import Answered, Kind, LabelWording
+from stepdistill.common.labels import EXACT, same_digits
 
 # `4`, `-1.5`, `1,234.5`, `.5`, `1e-3`
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
@@ -48,10 +49,12 @@ class BoundedNumber(Kind):
         bounds = self._bounds()
         return f"The label is a number{bounds and f' {bounds}'}."
 
-    def same(self, one: str, other: str) -> bool:
+    def same(self, one: str, other: str, choices: Sequence[str] = ()) -> bool:
         left, right = number_in(one), number_in(other)
         if left is None or right is None:
-            return super().same(one, other)
+            return super().same(one, other, choices)
+        if left == right and abs(left) >= EXACT and not self.spec.tolerance:
+            return same_digits(one, other)
         return self._is_right(left, right)
 
     def right_is(self) -> str:
@@ -117,6 +120,8 @@ class BoundedNumber(Kind):
 
     def _is_right(self, said: float, gold: float) -> bool:
         tolerance = self.spec.tolerance or 0.0
+        if said.is_integer() and gold.is_integer():
+            return abs(said - gold) <= tolerance
         return math.isclose(said, gold, rel_tol=_ROUNDING, abs_tol=tolerance * (1 + _ROUNDING))
 
     def _bounds(self) -> str:

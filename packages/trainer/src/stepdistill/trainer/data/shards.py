@@ -7,6 +7,7 @@ What the labels are and how a row is put to the student, a file takes from the f
 shards of the same run. An explanation or a label that is missing or blank stays missing.
 """
 
+import codecs
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ShardError
-from stepdistill.common.kinds.kind import Kind
+from stepdistill.common.kinds.kind import Kind, named_in
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.manifest import Counts, Manifest, ShardEntry
 from stepdistill.common.record import PartRef, Record
@@ -28,6 +29,7 @@ from stepdistill.common.uniform import uniform_of_text
 from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.settings.train import TrainSettings
 
+_SHOWN = 8  # labels in a message
 _NOBODY = PartRef(label=None, rationale=None)
 _Line = TypeVar("_Line", bound=BaseModel)
 
@@ -55,17 +57,21 @@ class _CotLine(BaseModel):
 
 def _read_file(path: Path, split: str, like: Manifest) -> tuple[Manifest, tuple[Record, ...]]:
     """The rows of a file as records, with a manifest made for it."""
+    kind = kind_of(like.label)
     records = tuple(
         Record(
-            **row.model_dump(exclude={"id"}),
-            id=str(number if row.id is None else row.id),
+            id=str(place if row.id is None else row.id),
             split=split,
-            index=number,
+            index=place,
+            input=row.input,
+            label=_label(row, "label", kind, f"{path} line {number}"),
+            rationale=row.rationale,
+            gold=_label(row, "gold", kind, f"{path} line {number}"),
             templates=_NOBODY,
             keys=_NOBODY,
             confidence=None,
         )
-        for number, row in enumerate(_lines(path, _Row))
+        for place, (number, row) in enumerate(_lines(path, _Row))
     )
     entry = _entry(path, len(records))
     counts = Counts(rows=len(records), records=len(records), rejected={})
@@ -73,12 +79,33 @@ def _read_file(path: Path, split: str, like: Manifest) -> tuple[Manifest, tuple[
     return like.model_copy(update=changes), records
 
 
-def _lines(path: Path, kind: type[_Line]) -> Iterator[_Line]:
+def _label(row: _Row, name: str, kind: Kind, where: str) -> str | None:
+    """A label of a row in the task's own words. Raises ShardError where it is none of the task's:
+    nobody could learn it, or be right on it."""
+    text = (getattr(row, name) or "").strip()
+    if not text:
+        return None
+    choices, label = kind.choices(row.input), kind.gold(text)
+    if label is not None and choices:
+        label = named_in(choices, label)
+    if label is None:
+        shown = ", ".join(choices[:_SHOWN]) + ", ..." * (len(choices) > _SHOWN)
+        known = f" ({shown})" if choices else ""
+        raise ShardError(
+            f"{where}: {name} {text!r} is no label of the task{known}: mend it, or leave it out"
+        )
+    return label
+
+
+def _lines(path: Path, kind: type[_Line]) -> Iterator[tuple[int, _Line]]:
+    """Each line that has something in it, with its number from 1."""
     with refused(path, "read", ShardError):
-        content = path.read_bytes().splitlines()
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     for number, line in enumerate(content, start=1):
+        if not line.strip():
+            continue
         try:
-            yield kind.model_validate_json(line)
+            yield number, kind.model_validate_json(line)
         except ValidationError as error:
             raise ShardError(f"{path} line {number}: {first_problem(error, 'row')}") from None
 
@@ -195,7 +222,7 @@ def _with_cot(split: DataSplit, cot: Path) -> DataSplit:
     if len(split.parts) != 1:
         raise ShardError(f"--cot {cot}: goes with one --train, the rows that it was made for")
     [part] = split.parts
-    lines = list(_lines(cot, _CotLine))
+    lines = [line for _, line in _lines(cot, _CotLine)]
     if len(lines) != len(part.records):
         raise ShardError(
             f"--cot {cot}: {len(lines)} lines for {len(part.records)} rows: it goes by the order "

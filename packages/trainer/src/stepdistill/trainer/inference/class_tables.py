@@ -7,7 +7,6 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from stepdistill.common.kinds.kind import Kind
-from stepdistill.common.labels import plain
 from stepdistill.common.terminal import one_line
 from stepdistill.trainer.data.examples import EvalExample
 from stepdistill.trainer.scores import ClassScore
@@ -28,9 +27,12 @@ def confusion(
     """Which classes were answered for which; None where a label is not one class of a set."""
     if not kind.is_one_class:
         return None
-    names = {plain(name): name for name in kind.spec.classes}
+    names = {kind.form(name): name for name in kind.spec.classes}
     pairs = Counter(
-        (names.get(plain(example.gold), example.gold), names.get(plain(answer or ""), NO_CLASS))
+        (
+            names.get(kind.form(example.gold), example.gold),
+            names.get(kind.form(answer or ""), NO_CLASS),
+        )
         for answer, example in zip(answers, examples, strict=True)
     )
     rows: Confusion = {}

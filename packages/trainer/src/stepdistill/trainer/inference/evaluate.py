@@ -1,7 +1,8 @@
 """`stepdistill evaluate MODEL FOLDER...`: student against teacher, both against gold."""
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -9,6 +10,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from stepdistill.common.errors import ConfigError
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.trainer.data.examples import EvalExample, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
@@ -43,7 +45,9 @@ _AT_ONCE = 64
 class Evaluation:
     """What was found. Costs are for 1,000 rows, in USD; None where a price is not known."""
 
-    student: Score
+    student: Score  # as `predict` answers: of a closed set of labels the likeliest
+    # Of what it says where nothing tells it which labels there are; None: that is the same.
+    student_freely: Score | None
     teacher: Score
     student_less_teacher: Difference
     majority_label: str  # the most frequent gold label of these rows
@@ -59,8 +63,9 @@ class Evaluation:
 
 def evaluate(settings: CompareSettings) -> None:
     """The command. Raises DistillError."""
-    split = read_split("test", settings.folders)
-    found = _evaluation(Predictor(settings.model), split, settings)
+    split, predictor = read_split("test", settings.folders), Predictor(settings.model)
+    _check_task(predictor, split, settings)
+    found = _evaluation(predictor, split, settings)
     notes = eval_set(split).remarks
     if settings.json:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
@@ -75,10 +80,10 @@ def evaluate(settings: CompareSettings) -> None:
 def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:
     rows, kind = eval_set(split), kind_of(split.parts[0].manifest.label)
     began = time.perf_counter()
-    answers = _answers(predictor, rows.examples, quiet=settings.quiet)
+    answers = _answers(predictor.label, rows.examples, quiet=settings.quiet)
     rate = len(answers) / (time.perf_counter() - began)
     labels, teachers = [a.label for a in answers], [q.teacher for q in rows.examples]
-    often = majority(example.gold for example in rows.examples)
+    often = majority((example.gold for example in rows.examples), kind)
     always = [often] * len(labels)
     hits, theirs, majoritys = (
         correct(given, rows.examples, kind) for given in (labels, teachers, always)
@@ -87,9 +92,14 @@ def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSetting
         who: score(given, rows.examples, kind)
         for who, given in (("student", labels), ("teacher", teachers), ("majority", always))
     }
+    freely = None
+    if any(example.choices for example in rows.examples):
+        said = _answers(predictor.label_freely, rows.examples, quiet=True)
+        freely = score([answer.label for answer in said], rows.examples, kind)
     told = {who: scores[who].classes for who in ("student", "teacher")}
     return Evaluation(
         **scores,
+        student_freely=freely,
         student_less_teacher=difference(hits, theirs),
         majority_label=often,
         student_less_majority=difference(hits, majoritys),
@@ -102,13 +112,34 @@ def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSetting
     )
 
 
+def _check_task(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> None:
+    """Raises ConfigError where the rows have labels of which the student knows nothing."""
+    known = predictor.settings
+    for part in split.parts:
+        label = part.manifest.label
+        same = label.kind == known.label.kind and {*label.classes} == {*known.label.classes}
+        if not same:
+            raise ConfigError(
+                f"{settings.model}: a student of {known.task} (labels of kind {known.label.kind}), "
+                f"but {part.folder} is of {part.manifest.task}, whose labels are others: name rows "
+                "of its own task"
+            )
+        if part.manifest.task != known.task:
+            sys.stderr.write(
+                f"{part.folder}: rows of {part.manifest.task} for a student of {known.task}\n"
+            )
+
+
 def _answers(
-    predictor: Predictor, examples: Sequence[EvalExample], *, quiet: bool
+    answer_rows: Callable[[Sequence[AskedRow]], Sequence[StudentAnswer]],
+    examples: Sequence[EvalExample],
+    *,
+    quiet: bool,
 ) -> list[StudentAnswer]:
     rows = [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in examples]
     found: dict[int, StudentAnswer] = {}
     with ProgressLine("rows", len(rows), quiet=quiet) as tick:
-        for place, answer in by_length(rows, _AT_ONCE, predictor.label):
+        for place, answer in by_length(rows, _AT_ONCE, answer_rows):
             found[place] = answer
             tick(1)
     return [found[place] for place in range(len(rows))]
@@ -129,10 +160,15 @@ def _show(console: Console, found: Evaluation) -> None:
         ("teacher", found.teacher, found.teacher_cost_usd),
     ):
         table.add_row(name, *scored.in_words(), "unknown" if cost is None else f"{cost:.4f}")
+    if found.student_freely:
+        table.add_row("student, freely", *found.student_freely.in_words(), "")
     table.add_row("majority label", *found.majority.in_words(), "")
     console.print(table)
     _show_classes(console, found)
     gap, (low, high) = found.student_less_teacher, found.student_less_teacher.interval
+    how = "the likeliest of a row's labels, as `predict` answers"
+    if found.student_freely:
+        console.print(f"student: {how}; freely: what it says, be it a label or not")
     lines = [
         *against_majority(found.student_less_majority, found.majority_label),
         *_macro_line(found.macro_f1),

@@ -18,10 +18,8 @@ from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import (
     StudentAnswer,
-    choose,
     generate,
-    label_in,
-    log_probabilities,
+    label,
     rationale_in,
 )
 from stepdistill.trainer.model.pretrained import pretrained
@@ -68,16 +66,26 @@ class Predictor:
 
     def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The rows' labels, each with its probability."""
-        ids, whole = self._encode(self.settings.prefix, rows), not self.settings.with_label
-        if all(len(row.choices) > 1 for row in rows):
-            return choose(self._student, ids, [row.choices for row in rows], whole=whole)
-        spoken = generate(self._student, ids, self.settings.max_target_tokens)
-        texts = list(map(label_in, spoken))
-        # The probability of these very words, since there is no set to choose from.
-        logs = log_probabilities(self._student, ids, [[text] for text in texts], whole=whole)
+        return self._label(rows, [row.choices for row in rows])
+
+    def label_freely(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
+        """The same where what the student says counts, whatever labels a row can have."""
+        return self._label(rows, [()] * len(rows))
+
+    def _label(
+        self, rows: Sequence[AskedRow], choices: Sequence[tuple[str, ...]]
+    ) -> list[StudentAnswer]:
+        settings = self.settings
+        answers = label(
+            self._student,
+            self._encode(settings.prefix, rows),
+            choices,
+            settings.max_label_tokens or settings.max_target_tokens,
+            whole=not settings.with_label,
+        )
         return [
-            StudentAnswer(label=self.kind.label_of(text), probability=float(np.exp(log)))
-            for text, [log] in zip(texts, logs, strict=True)
+            StudentAnswer(label=self.kind.label_of(each.label), probability=each.probability)
+            for each in answers
         ]
 
     def explain(self, rows: Sequence[AskedRow]) -> list[str]:

@@ -1,8 +1,10 @@
 """What a student answers: the likeliest words, or the likeliest of some choices."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import pairwise
+from math import exp, inf, log1p
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from stepdistill.trainer.data.batches import lone_targets, pad_inputs, shared_ta
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.model.decoding import decode
 from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.tokenizer import encoder_of
 from stepdistill.trainer.settings.tasks import SEPARATOR
 
 
@@ -42,61 +45,156 @@ def generate(
     return student.tokenizer.batch_decode(generated, skip_special_tokens=True)
 
 
-def label_in(generated: str) -> str:
-    """The label of an answer, which may go on with reasons."""
-    return generated.partition(SEPARATOR.rstrip())[0].strip()
+_SEPARATED = re.compile(rf"\s*{re.escape(SEPARATOR.strip())}\s*", re.IGNORECASE)
+# Of choices this near to the likeliest the first is taken: what differs less may differ by the
+# rounding of sums, which goes by what else is computed at once.
+_TIE = 1e-4
+_LOGITS_AT_ONCE = 2**26  # floats, 256 MiB: what is computed of the vocabulary for some rows at once
+_LONGEST = 1 << 20
+
+
+def label_in(generated: str, *, whole: bool = False) -> str:
+    """The label of an answer. whole: it is all of it; else reasons may follow."""
+    return (generated if whole else _SEPARATED.split(generated, 1)[0]).strip()
 
 
 def rationale_in(generated: str) -> str:
     """The reasons of an answer that begins with its label; empty where there are none."""
-    return generated.partition(SEPARATOR.rstrip())[2].strip()
+    return "".join(_SEPARATED.split(generated, 1)[1:]).strip()
+
+
+def label(
+    student: Student,
+    rows: Sequence[Ints],
+    choices: Sequence[Sequence[str]],
+    longest: int,
+    *,
+    whole: bool,
+    synced: bool = False,
+) -> list[StudentAnswer]:
+    """Each row's label: the likeliest of its choices, and where it has none what the student says,
+    `longest` tokens at most. Rows of both ways are answered apart: none changes another's."""
+    found: dict[int, StudentAnswer] = {}
+    closed = [place for place, names in enumerate(choices) if names]
+    spoken = [place for place, names in enumerate(choices) if not names]
+    if closed:
+        sets = [choices[place] for place in closed]
+        here = [rows[place] for place in closed]
+        answers = choose(student, here, sets, whole=whole, synced=synced)
+        found |= dict(zip(closed, answers, strict=True))
+    if spoken:
+        here = [rows[place] for place in spoken]
+        answers = say(student, here, longest, whole=whole, synced=synced)
+        found |= dict(zip(spoken, answers, strict=True))
+    return [found[place] for place in range(len(rows))]
 
 
 def choose(
-    student: Student, rows: Sequence[Ints], choices: Sequence[Sequence[str]], *, whole: bool = True
+    student: Student,
+    rows: Sequence[Ints],
+    choices: Sequence[Sequence[str]],
+    *,
+    whole: bool = True,
+    synced: bool = False,
 ) -> list[StudentAnswer]:
-    """The likeliest of each row's choices: one encoder pass, one decoder pass over all choices."""
-    scores = log_probabilities(student, rows, choices, whole=whole)
+    """The likeliest of each row's choices, of which there is one at least."""
+    scores = log_probabilities(student, rows, choices, whole=whole, synced=synced)
     answers: list[StudentAnswer] = []
     for names, row_scores in zip(choices, scores, strict=True):
         probabilities = torch.tensor(row_scores).softmax(0)
-        best = int(probabilities.argmax())
+        highest = max(row_scores)
+        best = next(i for i, score in enumerate(row_scores) if score >= highest - _TIE)
         answers.append(StudentAnswer(label=names[best], probability=float(probabilities[best])))
     return answers
 
 
+def say(
+    student: Student, rows: Sequence[Ints], longest: int, *, whole: bool, synced: bool = False
+) -> list[StudentAnswer]:
+    """What the student says for each row, and how likely it is that it says this very label."""
+    texts = generate(student, rows, longest, synced=synced)
+    labels = [label_in(text, whole=whole) for text in texts]
+    logs = log_probabilities(
+        student, rows, [[label] for label in labels], whole=whole, synced=synced
+    )
+    return [
+        StudentAnswer(label=label, probability=exp(log))
+        for label, [log] in zip(labels, logs, strict=True)
+    ]
+
+
 def log_probabilities(
-    student: Student, rows: Sequence[Ints], texts: Sequence[Sequence[str]], *, whole: bool = True
+    student: Student,
+    rows: Sequence[Ints],
+    texts: Sequence[Sequence[str]],
+    *,
+    whole: bool = True,
+    synced: bool = False,
 ) -> list[list[float]]:
     """For each row, the log of the probability that the student says each of its texts.
 
-    whole: and nothing after it; else the text may go on.
+    whole: and nothing after it; else it may go on behind the separator. A text that merely begins
+    what is said is not said: `not` is none of the ways to say `not good`.
     """
-    token_ids = iter(student.tokenizer([text for names in texts for text in names])["input_ids"])
-    spelt = [
-        [np.array(ids if whole else ids[:-1]) for ids in islice(token_ids, len(names))]
+    ends = ("",) if whole else ("", SEPARATOR.rstrip())
+    encode = encoder_of(student.tokenizer)
+    every = [text + end for names in texts for text in names for end in ends]
+    spelt = iter(encode(every, _LONGEST))
+    # Behind the separator reasons follow, so there is no end mark.
+    ways = [
+        [np.array(next(spelt)[: -1 if end else None]) for _ in names for end in ends]
         for names in texts
     ]
-    return log_probabilities_of(student, rows, spelt)
+    found = log_probabilities_of(student, rows, ways, synced=synced)
+    if whole:
+        return found
+    return [[_either(*pair) for pair in zip(logs[::2], logs[1::2], strict=True)] for logs in found]
 
 
 def log_probabilities_of(
-    student: Student, rows: Sequence[Ints], spelt: Sequence[Sequence[Ints]]
+    student: Student,
+    rows: Sequence[Ints],
+    spelt: Sequence[Sequence[Ints]],
+    *,
+    synced: bool = False,
 ) -> list[list[float]]:
-    """The same for texts as token ids."""
+    """The same for texts as token ids. synced: all ranks compute equally often (ZeRO-3)."""
     model, family, device = student.model, student.family, student.model.device
     input_ids, mask = (tensor.to(device) for tensor in pad_inputs(rows))
-    if family.shares_lines:
-        # A row's texts share a line, so that what they see of its input is computed once.
-        targets = shared_targets(spelt).to(device)
-        numbers = mask * torch.arange(1, len(rows) + 1, device=device)[:, None]
-    else:
-        targets, numbers = lone_targets(spelt).to(device), mask
+    found: list[list[float]] = []
     with torch.inference_mode():
         # (rows, longest) -> (rows, longest, width)
         hidden = family.encode(model, input_ids, mask)
-        decoded = decode(family, model, hidden, numbers, targets)
-        # (tokens,) -> (texts,): a text's log probability is the sum over its tokens.
-        sums = decoded.logits.new_zeros(sum(map(len, spelt)))
-        sums.index_add_(0, decoded.target, -decoded.losses())
-    return [part.tolist() for part in sums.split(list(map(len, spelt)))]
+        bounds = [0, len(rows)] if synced else _turns(spelt, len(student.tokenizer))
+        for start, end in pairwise(bounds):
+            part, here = spelt[start:end], mask[start:end]
+            if family.shares_lines:
+                # A row's texts share a line, so that what they see of its input is computed once.
+                targets = shared_targets(part).to(device)
+                here = here * torch.arange(1, end - start + 1, device=device)[:, None]
+            else:
+                targets = lone_targets(part).to(device)
+            decoded = decode(family, model, hidden[start:end], here, targets)
+            # (tokens,) -> (texts,): a text's log probability is the sum over its tokens.
+            sums = decoded.logits.new_zeros(sum(map(len, part)))
+            sums.index_add_(0, decoded.target, -decoded.losses())
+            found += [each.tolist() for each in sums.split(list(map(len, part)))]
+    return found
+
+
+def _turns(spelt: Sequence[Sequence[Ints]], words: int) -> list[int]:
+    """The rows where each turn begins, and the end: as many at once as there is room for."""
+    most, bounds, tokens = max(1, _LOGITS_AT_ONCE // words), [0], 0
+    for row, texts in enumerate(spelt):
+        size = sum(map(len, texts))
+        if tokens and tokens + size > most:
+            bounds.append(row)
+            tokens = 0
+        tokens += size
+    return [*bounds, len(spelt)]
+
+
+def _either(one: float, other: float) -> float:
+    """The log of the sum of two probabilities, from their logs."""
+    high, low = max(one, other), min(one, other)
+    return high if low == -inf else high + log1p(exp(low - high))

@@ -109,11 +109,15 @@ class InferenceSettings(BaseModel):
     with_label: bool  # one answer holds both, label first
     max_input_tokens: int
     max_target_tokens: int
+    # Tokens of a label at most, as in the exams; None: a student of an earlier version.
+    max_label_tokens: int | None = Field(default=None, exclude_if=lambda found: found is None)
     # What the rows that it learnt from call its fields, where that is another name.
     columns: ColumnSpec | None = Field(default=None, exclude_if=lambda found: found is None)
 
 
-def inference_settings_of(config: TrainSettings, origin: Manifest) -> InferenceSettings:
+def inference_settings_of(
+    config: TrainSettings, origin: Manifest, max_label_tokens: int | None = None
+) -> InferenceSettings:
     """How a student that these settings trained on these shards is to be asked."""
     table = config.table()
     return InferenceSettings(
@@ -125,6 +129,7 @@ def inference_settings_of(config: TrainSettings, origin: Manifest) -> InferenceS
         with_label=judged(table).target == "label-rationale",
         max_input_tokens=config.max_input_tokens,
         max_target_tokens=config.max_target_tokens,
+        max_label_tokens=max_label_tokens,
         columns=origin.columns,
     )
 

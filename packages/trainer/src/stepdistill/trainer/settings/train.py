@@ -41,7 +41,7 @@ LR_PRETRAINED = 3e-4
 
 Labels = Literal["teacher", "gold"]
 Precision = Literal["fp32", "bf16"]
-EvaluateBy = Literal["greedy", "scoring"]
+EvaluateBy = Literal["greedy", "scoring", "free"]
 SelectBy = Literal["label", "both"]
 
 PRESETS: dict[str, dict[str, object]] = {
@@ -155,7 +155,8 @@ class ScheduleSettings(Settings):
     eval_every: Annotated[int, at_least(1)] = 100
     """Steps between validations."""
     evaluate_by: EvaluateBy = "greedy"
-    """greedy: what the student says counts; scoring: the likeliest of a closed set of labels."""
+    """greedy: of a closed set the likeliest label, as `predict` answers, else what is said;
+    scoring: closed sets alone, with calibration; free: what is said, be it a label or not."""
     select_by: SelectBy | None = None
     """Which student is kept: by its labels, or by its reasons too; default: both, where a task
     explains."""

@@ -42,6 +42,7 @@ from stepdistill.trainer.training.engine import Engine, EngineSettings, World
 from stepdistill.trainer.training.evaluation import (
     EvalBatches,
     ExplainBatches,
+    longest_label,
     tokenise_eval,
     tokenise_reasons,
 )
@@ -89,8 +90,9 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
     _refuse_labels(inputs, student)
     # Before the tokens of the training rows are made: what is refused, is refused early.
     task, longest = judged(config.table()), config.max_input_tokens
+    longest_answer = min(longest_label(student, task, _labels(inputs)), config.max_target_tokens)
     valid, test = (
-        tokenise_eval(rows.examples, student, task, longest, config.evaluate_by)
+        tokenise_eval(rows.examples, student, task, longest, config.evaluate_by, longest_answer)
         for rows in (inputs.valid, inputs.test)
     )
     tokens = _tokens(inputs, student, world)
@@ -148,6 +150,15 @@ def _texts(inputs: RunInputs) -> list[str]:
 def _answers_with_reasons(inputs: RunInputs) -> bool:
     """Whether one answer holds label and reasons."""
     return any(task.target == "label-rationale" for task in inputs.config.table())
+
+
+def _labels(inputs: RunInputs) -> Iterator[str]:
+    """All that a right answer may be spelt like: gold, the teacher's, and what is learnt."""
+    for row in inputs.train.examples:
+        yield from (each.text for each in row.labels)
+    for asked in (*inputs.valid.examples, *inputs.test.examples):
+        yield inputs.kind.target(asked.gold)
+        yield inputs.kind.target(asked.teacher or "")
 
 
 def _refuse_labels(inputs: RunInputs, student: Student) -> None:

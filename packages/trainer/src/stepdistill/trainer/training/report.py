@@ -74,6 +74,7 @@ class RunSummary:
     truncations: Sequence[Truncation]
     notes: Sequence[str]  # what must be known of the scores
     unread: Sequence[Unspellable]
+    max_label_tokens: int  # of an answer in the exams
 
 
 def cost(
@@ -172,7 +173,7 @@ def _point(point: ValidPoint, config: TrainSettings) -> dict[str, object]:
 
 def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunSummary) -> None:
     """DIR/model: the best student with its card, ready to be used or given away."""
-    use = inference_settings_of(config, origin)
+    use = inference_settings_of(config, origin, found.max_label_tokens)
     with appearing(config.output / MODEL_NAME) as draft:
         shutil.copytree(best, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SEALS_NAME))
         _name_length(draft / "generation_config.json", config.max_target_tokens)
