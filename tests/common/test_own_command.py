@@ -49,7 +49,9 @@ def test_a_command_stands_alone_and_not_as_a_rank(tmp_path: Path) -> None:
 _WAITING = """
 import sys
 from stepdistill.common.own_command import run_command
-child = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\\n"
+child = "import signal, sys, time\\n"
+child += "leave = lambda *_: print('left', file=sys.stderr) or sys.exit(5)\\n"
+child += "signal.signal(signal.SIGTERM, leave); signal.signal(signal.SIGINT, leave)\\n"
 child += "print('ready', file=sys.stderr, flush=True); time.sleep(60)"
 try:
     run_command([sys.argv[1], "-c", child], lambda line: print(line, flush=True))
@@ -58,12 +60,17 @@ except KeyboardInterrupt as interrupt:
 """
 
 
-def test_sigterm_is_handed_on_and_waited_for() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_the_command_which_is_waited_for(number: signal.Signals) -> None:
+    """A terminal and Jupyter interrupt all of a group; a kill is of one process."""
     began = time.monotonic()
     command = [sys.executable, "-c", _WAITING, PYTHON]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "ready\n"
-        parent.send_signal(signal.SIGTERM)
-        assert parent.stdout.read() == "interrupted terminated\n"
+        (os.killpg if number == signal.SIGINT else os.kill)(parent.pid, number)
+        told = parent.stdout.read().splitlines()
+    assert told == ["left", "interrupted" if number == signal.SIGINT else "interrupted terminated"]
     assert time.monotonic() - began < 30
