@@ -71,12 +71,14 @@ def test_the_leader_asks_and_what_is_as_good_and_cheaper_is_named() -> None:
         ranked("three", 0.5, 0.001, 1.0),
         ranked("four", 0.4, 1.0, 1.0),
     ]
-    found = {"ranking": ranking, "race": {"stopped": {"four": 10}}, "remarks": []}
-    first, near, cheaper, stopped = decisions.of_experiment(found)
+    found: dict[str, Any] = {"ranking": ranking, "race": {"stopped": {"four": 10}}, "remarks": []}
+    found["cost_usd"] = 0.25
+    first, near, cheaper, stopped, cost = decisions.of_experiment(found)
     assert first.startswith("`one` asks: 90.0 % of 50 rows right (80.0 % to 100.0 %)")
     assert near.startswith("`two` cannot be told")
     assert cheaper == "`two` would cost 2.0000 USD a thousand rows, and it 5.0000."
     assert stopped.endswith("`four`.")
+    assert cost == "It cost 0.2500 USD."
 
 
 def test_a_student_no_better_than_the_majority_is_called_so() -> None:

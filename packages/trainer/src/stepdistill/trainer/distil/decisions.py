@@ -120,6 +120,8 @@ def of_experiment(experiment: Facts) -> list[str]:
     if stopped:
         names = ", ".join(f"`{name}`" for name in stopped)
         lines.append(f"Stopped early, as it could hardly win any more: {names}.")
+    if experiment["cost_usd"]:
+        lines.append(f"It cost {usd(experiment['cost_usd'])} USD.")
     return [*lines, *(f"Note: {remark}" for remark in experiment["remarks"])]
 
 

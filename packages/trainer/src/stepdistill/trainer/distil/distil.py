@@ -30,8 +30,10 @@ from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, SIZES
 from stepdistill.trainer.study.launching import free_port
 
-_WIDTH = 80
-_UNFINISHED = 3  # exit code of a command that goes on where it stopped
+_WRAPPER = textwrap.TextWrapper(
+    80, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+)
+_REFUSALS = ("annotate: ", "error: ")  # how a command's last line begins where it went wrong
 _AGAIN = "the same command goes on from there"
 _N_STEPS = 6
 _LEFT_OUT = "left out"
@@ -156,12 +158,12 @@ class _Distillation:
         if words[0] == "deepspeed":  # its default is often taken on a shared machine
             words[1:1] = ["--master_port", free_port()]
         try:
-            done = run_command(words, _say, fds=(self._lock,))
+            done = run_command(words, _say_remark, fds=(self._lock,))
             done.checked()
         except KeyboardInterrupt:
             raise Stopped(f"stopped in step {step.name}; {_AGAIN}") from None
         except CommandFailed as error:
-            again = f"; {_AGAIN}" if error.exit_code in (_UNFINISHED, Stopped.exit_code) else ""
+            again = f"; {_AGAIN}" if error.exit_code == Stopped.exit_code else ""
             raise CommandFailed(f"step {step.name}: {error}{again}", error.exit_code) from None
         return done
 
@@ -191,7 +193,7 @@ class _Distillation:
         """What a step found, on the screen and on the page."""
         self._reports[-1].lines.extend(lines)
         for line in lines:
-            _say(textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="  "))
+            _say(_WRAPPER.fill(line))
 
     def _end(self, found: dict[str, Any]) -> None:
         at, settings = self._steps.layout, self._settings
@@ -244,6 +246,12 @@ def _results(at: OutLayout) -> dict[str, Any]:
     """What is shown of a training: its file is large."""
     found = orjson.loads((at.student / RESULTS_NAME).read_bytes())
     return {"config": {"steps": found["config"]["steps"]}, "valid": found["valid"]}
+
+
+def _say_remark(line: str) -> None:
+    """What a command says on the way; why it failed is said once, at the end."""
+    if not line.startswith(_REFUSALS):
+        _say(line)
 
 
 def _say(line: str) -> None:
