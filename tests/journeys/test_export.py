@@ -1,6 +1,8 @@
 """A file of one's own in, the same file with labels out: row for row, whatever is in its cells."""
 
+import asyncio
 import csv
+import io
 import json
 import os
 import re
@@ -12,10 +14,13 @@ from typing import Any, cast
 
 import pandas as pd
 import pytest
+import yaml
+from aiohttp.test_utils import TestServer
 
 from stepdistill.annotator.cli import make_app
 from stepdistill.common.command_line import exit_code_of
 from tests.journeys.conftest import ANNOTATE, Done
+from tests.journeys.fake_hub import FakeHub
 
 PANDAS = cast(Any, pd)  # its types are known in parts only
 HEADER = ["id", "Customer's text", "label", "why", "n"]
@@ -183,19 +188,48 @@ def test_what_cannot_be_is_one_line(
     assert not (tmp_path / "a.csv").exists()
 
 
-def test_the_hub_wants_a_token_and_a_network(
-    tmp_path: Path, annotate: Annotate, mine: list[dict[str, str]]
-) -> None:
-    known = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+def push(folder: Path, **environment: str) -> Done:
+    """Export to the hub, as a program: what it is told by the environment is read once."""
+    known = {**os.environ, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_XET": "1"}
     known.pop("HF_TOKEN", None)
-    for environment, said in (
-        (known, "no token of the Hugging Face hub: log in first"),
-        ({**known, "HF_TOKEN": "hf_secret"}, "the hub could not be reached, or did not take it"),
-    ):
-        command = [str(ANNOTATE), "export", "mine", "--to", "hub:team/mine"]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
-        )
-        assert (done.returncode, done.stdout) == (2, "")
-        assert said in done.stderr and "hf_secret" not in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    done = subprocess.run(
+        [str(ANNOTATE), "export", "mine", "--to", "hub:team/mine"],
+        cwd=folder,
+        env={**known, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+def test_the_hub_wants_a_token(tmp_path: Path, mine: list[dict[str, str]]) -> None:
+    done = push(tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
+    assert (done.code, done.out) == (2, "")
+    assert "no token of the Hugging Face hub: log in first" in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+
+
+async def test_a_table_is_pushed_to_the_hub(tmp_path: Path, mine: list[dict[str, str]]) -> None:
+    hub = FakeHub()
+    hub.files["data/train-00000-of-00001.parquet"] = b"of an earlier push"
+    async with TestServer(hub.application()) as server:
+        address = {"HF_ENDPOINT": str(server.make_url("")).rstrip("/")}
+        refused = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_secret")
+        done = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_known")
+    assert refused.code == 2 and "the hub refused it (401): log in first" in refused.err
+    assert "hf_secret" not in refused.err and len(refused.err.splitlines()) == 1
+    assert done.code == 0, done.err
+    assert (done.err, hub.commits) == ("", 1)
+    assert hub.created["visibility"] == "private"
+    head = yaml.safe_load(hub.files["README.md"].decode().split("---\n")[1])
+    listed = {each["split"]: each["path"] for each in head["configs"][0]["data_files"]}
+    assert {*listed.values()} == {*hub.files} - {"README.md"}
+    frames = {
+        split: PANDAS.read_parquet(io.BytesIO(hub.files[path])) for split, path in listed.items()
+    }
+    assert sum(map(len, frames.values())) == len(mine)
+    assert set(frames["valid"]["rejected"]) == {"not_asked"}
+    assert frames["train"]["label_2"].notna().any()
+    gone = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_known")
+    assert gone.code == 2 and "the hub could not be reached, or did not take it" in gone.err

@@ -13,7 +13,7 @@ from stepdistill.common.page import rendered
 from stepdistill.common.terminal import one_line
 from stepdistill.common.whole_file import write_whole
 
-_CARD = "README.md"
+CARD = "README.md"
 _TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
 _TAG = "stepdistill"  # in the head of all cards that are made here
 _CLASSIFIED = ("classes", "multi")
@@ -32,8 +32,9 @@ _WHAT = {
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|#])")  # what Markdown takes for its own
 
 
-def card_of(table: Joined, file: str | None = None) -> str:
-    """The card of a table whose rows were read. file: its name, where it is one."""
+def card_of(table: Joined, files: str | list[dict[str, str]]) -> str:
+    """The card of a table whose rows were read. files: the one that holds it, or of each split the
+    name and the path."""
     task, manifests = table.source.task, [each.manifest for each in table.run.splits.values()]
     first, n_rows = manifests[0], table.counts.total()
     left_out = {**table.rejected, NOT_ASKED: table.counts[NOT_ASKED]}
@@ -43,11 +44,10 @@ def card_of(table: Joined, file: str | None = None) -> str:
         "annotations_creators": ["machine-generated"],
         "size_categories": [next((name for n, name in _SIZES if n_rows < n), "n>1M")],
         "tags": [_TAG, "llm-annotated"],
+        "configs": [{"config_name": "default", "data_files": files}],
     }
     if task.label.kind in _CLASSIFIED:
         head["task_categories"] = ["text-classification"]
-    if file is not None:
-        head["configs"] = [{"config_name": "default", "data_files": file}]
     return rendered(
         _TEMPLATE,
         head=yaml.safe_dump(head, sort_keys=False, allow_unicode=True),
@@ -69,10 +69,10 @@ def card_of(table: Joined, file: str | None = None) -> str:
 def write_card(table: Joined, file: Path) -> str:
     """Write the card beside a table's file; its path. A README.md of somebody else, or of another
     table, is left alone: the card then goes by the file's name. Raises ConfigError."""
-    path = file.with_name(_CARD)
+    path = file.with_name(CARD)
     try:
         if path.exists() and not _is_of(path, file):
-            path = file.with_name(f"{file.name.partition('.')[0]}.{_CARD}")
+            path = file.with_name(f"{file.name.partition('.')[0]}.{CARD}")
         write_whole(path, card_of(table, file.name).encode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from stepdistill.annotator.export.card import card_of
+from stepdistill.annotator.export.card import CARD, card_of
 from stepdistill.annotator.export.joined import Joined
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.tables.table_file import TableFile, table_file
@@ -23,6 +23,7 @@ def push(table: Joined, name: str, *, is_public: bool) -> str:
 
     if hub.get_token() is None:
         raise ConfigError(f"--to hub:{name}: no token of the Hugging Face hub: {_NO_TOKEN}")
+    cast(Any, hub).utils.disable_progress_bars()
     client = cast(Any, hub).HfApi()
     with _refused(name):
         # Before the rows are written: most of what can be wrong shows here.
@@ -31,15 +32,16 @@ def push(table: Joined, name: str, *, is_public: bool) -> str:
         )
     with tempfile.TemporaryDirectory() as folder:
         files = _write_splits(table, Path(folder))
-        card = card_of(table).encode()
+        (Path(folder) / CARD).write_text(card_of(table, files), encoding="utf-8")
         with _refused(name):
-            client.upload_file(
-                path_or_fileobj=card,
-                path_in_repo="README.md",
+            # One commit: nobody ever sees the rows of one push under the card of another.
+            client.upload_folder(
+                folder_path=folder,
                 repo_id=address.repo_id,
                 repo_type="dataset",
+                commit_message="annotate export",
+                delete_patterns="data/*",
             )
-            _push_splits(files, address.repo_id, is_public=is_public)
     return str(address)
 
 
@@ -58,22 +60,15 @@ def _refused(name: str) -> Generator[None]:
         raise ConfigError(f"--to hub:{name}: {why}") from None
 
 
-def _write_splits(table: Joined, folder: Path) -> dict[str, str]:
-    """A Parquet file of each split, its rows in their order."""
+def _write_splits(table: Joined, folder: Path) -> list[dict[str, str]]:
+    """A Parquet file of each split, its rows in their order; the files as a card lists them."""
     files: dict[str, str] = {}
     with ExitStack() as stack:
         writers: dict[str, TableFile] = {}
         for split, row in table.rows():
             if split not in writers:
-                path = folder / f"{split}.parquet"
-                files[split] = str(path)
+                files[split] = f"data/{split}.parquet"
+                path = folder / files[split]
                 writers[split] = stack.enter_context(table_file(path, table.columns))
             writers[split].write(row)
-    return files
-
-
-def _push_splits(files: dict[str, str], name: str, *, is_public: bool) -> None:
-    import datasets  # two seconds to import
-
-    splits = cast(Any, datasets).DatasetDict.from_parquet(files)
-    splits.push_to_hub(name, private=not is_public)
+    return [{"split": split, "path": path} for split, path in files.items()]
