@@ -212,5 +212,5 @@ async def test_where_so_many_are_let_in_at_once_the_number_is_found_and_kept(
         await run.ask(several(800))
 
         assert (run.progress.asked, run.progress.failed) == (800, 0)
-    assert teacher.statuses.count(503) <= 250
-    assert time.monotonic() - started_s < 20, "64 at once need 1.3 s"
+    assert teacher.statuses.count(503) <= 400
+    assert time.monotonic() - started_s < 30, "64 at once need 1.3 s"

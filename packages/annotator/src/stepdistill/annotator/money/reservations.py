@@ -173,13 +173,19 @@ class BudgetReservations:
     def exhausted(self) -> CeilingReached:
         """Why nothing more can be sent."""
         budget, held = self._budget, sum(self._budget.held.values(), ZERO)
-        lost = f", {budget.lost_usd:.4f} USD may be paid for nothing" if budget.lost_usd else ""
-        lost += f", {held:.4f} USD are promised to batches that still run" if held else ""
+        lost, cure = "", "raise it and run this again, lower --max-tokens, or name another --budget"
+        if budget.lost_usd:
+            lost = (
+                f", {budget.lost_usd:.4f} USD are written off for what may be billed without an "
+                "answer or a count (500, 504, time-outs, replies without usage, kills)"
+            )
+        if budget.lost_usd > budget.paid_usd:
+            cure = f"see first why so much is lost (--log FILE has each failure), then {cure}"
+        promised = f", {held:.4f} USD are promised to batches that still run" if held else ""
         return CeilingReached(
-            f"--max-cost {budget.ceiling_usd:f} USD: {budget.paid_usd:.4f} USD are paid{lost}, and "
-            f"the next request might cost more than is left of budget {self._name}, which all its "
-            "runs on this store share: raise it and run this again, lower --max-tokens, or name "
-            "another --budget"
+            f"--max-cost {budget.ceiling_usd:f} USD: {budget.paid_usd:.4f} USD are paid{lost}"
+            f"{promised}, and the next request might cost more than is left of budget "
+            f"{self._name}, which all its runs on this store share: {cure}"
         )
 
     def _write(self) -> None:
