@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from stepdistill.annotator.teacher.online.adaptive_rate import AdaptiveRate
+from stepdistill.annotator.teacher.online.adaptive_rate import AdaptiveRate, Refusal
 from tests.annotator.teacher.online.test_rate_limiter import Clock
 
 Limiter = Callable[[float], bool]  # the time -> whether a request may pass
@@ -173,6 +173,18 @@ def test_nor_while_there_are_few_and_for_a_moment_only():
     clock.now_s += 0.5
     refuse(rate, clock)
     assert rate.per_s is not None
+
+
+def test_what_the_window_is_to_blame_for_spreads_requests_and_does_not_slow_them_down():
+    clock = Clock()
+    rate = AdaptiveRate(clock)
+    let_in(rate, clock, 20)
+    rate.take()
+    assert rate.refused(clock.now_s, is_beyond=True) is Refusal.BORNE
+    assert rate.per_s == pytest.approx(20, rel=0.1)
+    clock.now_s += 0.5
+    assert rate.wait_s() == 0
+    assert rate.per_s == pytest.approx(40, rel=0.1)
 
 
 def test_a_limit_that_was_lifted_is_noticed_soon():

@@ -120,6 +120,8 @@ class AdaptiveRate:
         self._slot_sent -= 1
         self._cycle_sent -= 1
         if is_beyond and not self.background.share:
+            if self.per_s is None or self._is_guess:
+                self._spread()
             return Refusal.BORNE
         if not self.background.refused(started_s):
             return Refusal.USUAL
@@ -154,6 +156,12 @@ class AdaptiveRate:
         self._peak, self._is_guess = self.background.tried_per_s / (1 - _CUT), True
         self._return_s, self._try_at_s = _FIRST_RETURN_S, now + _TRY_AFTER * _FIRST_RETURN_S
         return Refusal.FOUND
+
+    def _spread(self) -> None:
+        """Let requests go one after another, as many a second as lately: of many that went at once
+        nobody can tell whether their number was too much, or their rate."""
+        self._peak, self._is_guess = max(1.0, self._sent_lately) / (1 - _CUT), True
+        self._begin(self._clock())
 
     def _may_be_few(self, now: float) -> bool:
         """Before there is a rate: whether only few are refused, and for how long is not known."""
