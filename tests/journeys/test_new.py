@@ -116,7 +116,7 @@ def test_the_next_commands_work_as_they_are_shown(annotate: Annotate, unsure: Pa
         (("rows.jsonl", "--label", "team", "--text", "team"), "others than the label's"),
         (("rows.jsonl", "--labels", "a"), "no choice"),
         (("rows.jsonl", "--label", "team", "--unlabelled"), "exclude each other"),
-        ((".",), "rows are read from"),
+        (("rows.docx",), "rows are read from"),
     ],
 )
 def test_what_cannot_be_is_one_line(

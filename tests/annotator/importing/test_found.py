@@ -189,3 +189,21 @@ def test_whole_numbers_are_a_scale_where_they_are_called_so(
 ) -> None:
     scale: dict[str, Make] = {name: lambda i: 1 + i % n}
     assert found_in(tmp_path, rows_of(**scale), label=(name,)).labels.label.kind == kind
+
+
+def test_all_shards_of_a_table_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for shard in (0, 1):
+        rows = written(folder, rows_of(label=team)[shard * 15 :][:15])
+        rows.rename(folder / f"train-{shard:05}-of-00002.jsonl")
+    for named in (folder / "train-00001-of-00002.jsonl", folder, tmp_path):
+        survey = survey_file(named)
+        assert survey.rows == 30
+        assert [row["text"] for row in survey.read()][:2] == ["words about 0", "words about 1"]
+    written(folder, rows_of())
+    with pytest.raises(DatasetError, match=r"data could be rows.jsonl, train-.*: name the file"):
+        survey_file(folder)
+    (folder / "train-00000-of-00002.jsonl").unlink()
+    with pytest.raises(DatasetError, match="of 2 shards only train-00001"):
+        survey_file(folder / "train-00001-of-00002.jsonl")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from stepdistill.annotator.commands.new_view import found_json, show_found, show_made
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.dataset.row_check import row_remarks
-from stepdistill.annotator.dataset.sources import open_source
+from stepdistill.annotator.dataset.sources import Source, table_files
 from stepdistill.annotator.importing.found import Found, NoLabelError, choose_label, find
 from stepdistill.annotator.importing.new_task import check_names, write_task
 from stepdistill.annotator.importing.splits import divide, whole_row, write_splits
@@ -17,7 +17,7 @@ from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.json_file import RawRow
-from stepdistill.common.files.remote import local_path, shown
+from stepdistill.common.files.remote import is_url, local_path, shown
 from stepdistill.common.files.row_file import remarks_on
 
 
@@ -41,9 +41,13 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
     output = ConsoleOutput(quiet=console.is_quiet)
     file = local_path(settings.file)
-    for remark in remarks_on(file):
+    # Of a shard at a URL the others are not here.
+    files = [file] if is_url(settings.file) and file.is_file() else table_files(file)
+    for remark in remarks_on(files[0]):
         output.say(f"{shown(settings.file)}: {remark}")
-    survey = survey_file(file)
+    if len(files) > 1 or file.is_dir():
+        output.say(f"{shown(settings.file)}: rows are those of {', '.join(e.name for e in files)}")
+    survey = survey_file(file, files)
     found = find(_settled(settings, survey, output, console), survey)
     if not console.as_json:
         show_found(output, found)
@@ -66,12 +70,12 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
 def _of_rows(settings: NewSettings, found: Found) -> list[str]:
     """What is odd about the rows, as a run would say it of them."""
     task = load_task(settings.prompts, settings.task)
-    source = open_source(task, settings.file, "train")
 
     def rows() -> Iterator[RawRow]:
-        return (whole_row(found.columns, row) for row in source.rows())
+        return (whole_row(found.columns, row) for row in found.survey.read())
 
-    return row_remarks(task, replace(source, rows=rows), "train", None)
+    source = Source(name=shown(settings.file), rows=rows, count=lambda: None, digest="")
+    return row_remarks(task, source, "train", None)
 
 
 def _settled(

@@ -89,7 +89,7 @@ def _find_files(data: Path, task: TaskSpec, split: str) -> list[Path]:
             files = [file for file in _files_in(folder) if _split_of(file) == name]
             found = files or [file for file in _files_in(folder / name) if _shard_of(file)]
             if found:
-                return _one_table(found, split)
+                return _one_table(found, f"--data {found[0].parent}: split {split}")
     has = ", ".join(file.name for folder in folders for file in _files_in(folder))
     has = has or f"none of {', '.join(SUFFIXES)}"
     raise DatasetError(
@@ -97,22 +97,42 @@ def _find_files(data: Path, task: TaskSpec, split: str) -> list[Path]:
     )
 
 
-def _one_table(files: list[Path], split: str) -> list[Path]:
-    """One file, or the shards of one table in their order. Raises DatasetError: these are neither,
-    or a shard is missing."""
+def table_files(path: Path) -> list[Path]:
+    """The files of one table: a file, all shards of the one that is named, or what a folder holds,
+    be it in a folder `data`. Raises DatasetError: several tables are there, or a shard is not."""
+    try:
+        if path.is_dir():
+            files = _files_in(path) or _files_in(path / "data")
+        else:
+            named = _shard_of(path)
+            if not named or not named["total"]:
+                return [path]
+            of_table = named["prefix"], named["total"]
+            shards = {file: _shard_of(file) for file in _files_in(path.parent)}
+            files = [f for f, each in shards.items() if each and each.group(1, 3) == of_table]
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if not files:
+        raise DatasetError(f"{path}: a folder without a file of rows ({', '.join(SUFFIXES)})")
+    return _one_table(files, str(path))
+
+
+def _one_table(files: list[Path], what: str) -> list[Path]:
+    """One file, or the shards of one table in their order. what: they are, for messages.
+
+    Raises DatasetError: these are neither, or a shard is missing.
+    """
     shards = [_shard_of(file) for file in files]
     tables = {
         (shard["prefix"], shard["total"], suffix_of(file)) if shard else (file.name,)
         for shard, file in zip(shards, files, strict=True)
     }
-    names, folder = ", ".join(file.name for file in files), files[0].parent
+    names = ", ".join(file.name for file in files)
     if len(tables) > 1:
-        raise DatasetError(f"--data {folder}: split {split} could be {names}: name the file")
+        raise DatasetError(f"{what} could be {names}: name the file")
     total = int(shards[0]["total"] or len(files)) if shards[0] else 1
     if len(files) != total:
-        raise DatasetError(
-            f"--data {folder}: of {total} shards of split {split} only {names} are there"
-        )
+        raise DatasetError(f"{what}: of {total} shards only {names} are there")
     return sorted(files, key=lambda file: int(shard["number"]) if (shard := _shard_of(file)) else 0)
 
 

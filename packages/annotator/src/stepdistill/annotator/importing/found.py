@@ -9,7 +9,6 @@ from stepdistill.annotator.importing.label_column import LabelColumn, named_labe
 from stepdistill.annotator.importing.survey import Survey, cell
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import read_file
 from stepdistill.common.kinds.kind import text_of
 
 _RARE = 5  # rows of a class with fewer are too few to learn it from, or to be judged on
@@ -122,7 +121,7 @@ def _remarks(found: Found, settings: NewSettings) -> Iterator[str]:
 
 def _unusable_ids(survey: Survey, path: str) -> Iterator[str]:
     get = cell(path)
-    ids = Counter(hash(text_of(get(row)).strip()) for row in read_file(survey.file))
+    ids = Counter(hash(text_of(get(row)).strip()) for row in survey.read())
     n_empty = ids.pop(hash(""), 0)
     n_twice = ids.total() - len(ids)
     faults = [f"is empty in {n_empty:,} rows"] if n_empty else []

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from stepdistill.annotator.importing.columns import Columns, listed
 from stepdistill.annotator.importing.survey import Survey, cell
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.row_file import class_names, read_file
+from stepdistill.common.files.row_file import class_names
 from stepdistill.common.kinds.kind import whole_number
 from stepdistill.common.kinds.multi import list_text, parts_of
 from stepdistill.common.kinds.number import number_in
@@ -101,7 +101,7 @@ def read_labels(
     values = Counter[str]()
     suspects = {path: cell(path) for path in _suspects(survey, columns)}
     seen: dict[str, dict[str, str]] = {path: {} for path in suspects}  # value -> label
-    for row in read_file(survey.file):
+    for row in survey.read():
         value = list_text(columns.label_of(row)).strip()
         values[value] += 1
         for path, get in [*suspects.items()] if value else ():
@@ -115,7 +115,7 @@ def read_labels(
 
 def _named(labels: LabelColumn, survey: Survey, columns: Columns) -> LabelColumn:
     """Labels by the names that the file has for their numbers, where it has some."""
-    names = class_names(survey.file).get(columns.label, [])
+    names = class_names(survey.files[0]).get(columns.label, [])
     values = {name: value for value, name in zip(map(str, range(len(names))), names, strict=True)}
     if labels.label.kind != "classes" or not labels.counts.keys() <= {*values.values()}:
         return labels

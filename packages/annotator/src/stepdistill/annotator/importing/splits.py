@@ -22,7 +22,6 @@ from stepdistill.annotator.importing.origin import write_origin
 from stepdistill.annotator.importing.survey import Survey
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow, json_line
-from stepdistill.common.files.row_file import read_file
 from stepdistill.common.intervals import wilson
 from stepdistill.common.kinds.multi import list_text
 from stepdistill.common.uniform import uniform_of
@@ -61,7 +60,7 @@ def divide(
     texts: dict[bytes, _SameText] = {}
     of_rows: list[bytes] = []
     n_labelled = 0
-    for row in read_file(survey.file):
+    for row in survey.read():
         digest, label = _digest(columns.text_of(row)), label_text(columns, row)
         n_labelled += bool(label)
         of_rows.append(digest)
@@ -176,12 +175,13 @@ def write_splits(
     parts = {split: path.with_suffix(".part") for split, path in paths.items()}
     with ExitStack() as stack:
         files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
-        for row, split in zip(read_file(survey.file), division.rows, strict=True):
+        for row, split in zip(survey.read(), division.rows, strict=True):
             counts[split][label_text(columns, row)] += 1
             files[split].write(json_line(whole_row(columns, row)))
     for split, part in parts.items():
         part.replace(paths[split])
-    write_origin(folder, survey.file, paths, division.rows)
+    one_file = survey.files[0] if len(survey.files) == 1 else survey.files[0].parent
+    write_origin(folder, one_file, paths, division.rows)
     return counts
 
 

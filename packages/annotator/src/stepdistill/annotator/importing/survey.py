@@ -6,12 +6,14 @@ A JSON object within a row is looked into: `content.text` is the column `text` o
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
+from stepdistill.annotator.dataset.sources import table_files
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.files.row_file import read_file
@@ -92,18 +94,24 @@ class FileColumn:
 class Survey:
     """What a file holds."""
 
-    file: Path
+    file: Path  # or the folder that its files lie in
+    files: tuple[Path, ...]  # one, or the shards of a table
     rows: int
     columns: dict[str, FileColumn]  # by path, in the file's order
     first: tuple[RawRow, ...]  # rows
 
+    def read(self) -> Iterator[RawRow]:
+        """All rows, once more. Raises DatasetError."""
+        return chain.from_iterable(map(read_file, self.files))
 
-def survey_file(file: Path) -> Survey:
-    """One pass over the file. Raises DatasetError."""
+
+def survey_file(file: Path, files: Sequence[Path] = ()) -> Survey:
+    """One pass over the file. files: of its table, where they are known. Raises DatasetError."""
     columns: dict[str, FileColumn] = {}
     first: list[RawRow] = []
     n = 0
-    for row in read_file(file):
+    files = tuple(files or table_files(file))
+    for row in chain.from_iterable(map(read_file, files)):
         n += 1
         if n <= _ROWS_SHOWN:
             first.append(row)
@@ -114,7 +122,7 @@ def survey_file(file: Path) -> Survey:
             column.add(value)
     if not n:
         raise DatasetError(f"{file}: holds no row")
-    return Survey(file=file, rows=n, columns=columns, first=tuple(first))
+    return Survey(file=file, files=files, rows=n, columns=columns, first=tuple(first))
 
 
 def cells(row: RawRow, before: str = "", depth: int = 1) -> Iterator[tuple[str, object]]:
