@@ -40,18 +40,11 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     if folder.exists():
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
     output = ConsoleOutput(quiet=console.is_quiet)
-    file = local_path(settings.file)
-    # Of a shard at a URL the others are not here.
-    files = [file] if is_url(settings.file) and file.is_file() else table_files(file)
-    for remark in remarks_on(files[0]):
-        output.say(f"{shown(settings.file)}: {remark}")
-    if len(files) > 1 or file.is_dir():
-        output.say(f"{shown(settings.file)}: rows are those of {', '.join(e.name for e in files)}")
-    survey = survey_file(file, files)
+    survey = _surveyed(settings.file, output)
     found = find(_settled(settings, survey, output, console), survey)
     if not console.as_json:
         show_found(output, found)
-    check_names(file, found.columns, found.labels.label)
+    check_names(survey.file, found.columns, found.labels.label)
     division = divide(
         survey, found.columns, found.labels, {"valid": settings.valid, "test": settings.test}
     )
@@ -65,6 +58,18 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
         output.json(found_json(settings, found, counts, remarks, division.repeated))
     else:
         show_made(output, settings, found, counts, division.repeated)
+
+
+def _surveyed(name: str, output: ConsoleOutput) -> Survey:
+    """What a file holds, be it here or at a URL; how it is read is said."""
+    file = local_path(name)
+    # Of a shard at a URL the others are not here.
+    files = [file] if is_url(name) and file.is_file() else table_files(file)
+    for remark in remarks_on(files[0]):
+        output.say(f"{shown(name)}: {remark}")
+    if len(files) > 1 or file.is_dir():
+        output.say(f"{shown(name)}: rows are those of {', '.join(each.name for each in files)}")
+    return survey_file(file, files)
 
 
 def _of_rows(settings: NewSettings, found: Found) -> list[str]:
