@@ -16,8 +16,9 @@ from stepdistill.common.tables.table_file import table_file
 def export_command(settings: ExportSettings, console: JsonSettings = JSON) -> None:
     """Put a run's labels beside your rows: all your columns, row for row in your order.
 
-    Added are label, rationale, confidence, template, rejected and why; where you have such a
-    column, label_2 and so on. A card beside the file says how it was made.
+    Added are label, rationale, confidence, template, and where there is no label
+    rejected and why, a word and a sentence. A column of yours keeps its name: then
+    it is label_2 and so on. A card beside the file says how it was made.
 
     Examples:
 

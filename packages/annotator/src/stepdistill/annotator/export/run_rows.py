@@ -14,7 +14,7 @@ from stepdistill.annotator.importing.origin import Origin, read_origin
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.run.run_notes import RunNote, find_runs
 from stepdistill.annotator.settings.export import ExportSettings
-from stepdistill.annotator.settings.rows import OUT
+from stepdistill.annotator.settings.rows import OUT, shipped_tasks
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, ShardError, StoreError
 from stepdistill.common.files.json_file import RawRow
@@ -94,10 +94,9 @@ def rows_of(run: FinishedRun, settings: ExportSettings) -> RunRows:
     """The rows of a run. Raises DatasetError: they are not to be had, or no longer the run's;
     PromptError, StoreError."""
     note = _note_of(run, settings.store)
-    prompts = settings.prompts
-    if note is not None and not (prompts / run.task).is_dir():
-        prompts = note.prompts
-    task = load_task(prompts, run.task)
+    known = [settings.prompts, *([note.prompts] if note else []), shipped_tasks()]
+    has_task = (prompts for prompts in known if (prompts / run.task).is_dir())
+    task = load_task(next(has_task, settings.prompts), run.task)
     data = settings.data or (note.data if note else None)
     for folder in dict.fromkeys((data, note.data if note else None, task.data.path)):
         origin = read_origin(Path(folder)) if folder else None

@@ -15,7 +15,7 @@ from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.paths import getter
-from stepdistill.common.placeholders import is_name
+from stepdistill.common.placeholders import named
 
 _RESERVED = re.compile(r"[{}]")  # `{a} {b}`: a text made of columns, and no column
 _ID = re.compile(
@@ -59,17 +59,7 @@ class Columns:
     def fields(self) -> dict[str, str]:
         """placeholder -> path, for what the teacher reads: `Customer's text` is
         `{Customer_s_text}`."""
-        found: dict[str, str] = {}
-        for column in self.texts:
-            name = plain = re.sub(r"\W+", "_", column).strip("_") or "text"
-            if not is_name(name):  # it begins with a digit
-                name = plain = f"_{plain}"
-            for number in count(2):
-                if name not in found:
-                    break
-                name = f"{plain}_{number}"
-            found[name] = column
-        return found
+        return named(self.texts)
 
     @property
     def name(self) -> str:

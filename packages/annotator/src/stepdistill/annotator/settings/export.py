@@ -4,7 +4,7 @@ import re
 from dataclasses import KW_ONLY
 from pathlib import Path
 
-from stepdistill.annotator.settings.rows import PROMPTS, DataSettings, known_tasks
+from stepdistill.annotator.settings.rows import PROMPTS, DataSettings
 from stepdistill.annotator.settings.run import StoreSettings
 from stepdistill.common.command_line import options
 from stepdistill.common.errors import ConfigError
@@ -25,7 +25,7 @@ class ExportSettings(StoreSettings, DataSettings):
     to: str
     """A file (.csv, .tsv, .jsonl, also .gz and .zst; .parquet), or hub:NAME."""
     prompts: Path = PROMPTS
-    """Folder of tasks; default: ./prompts, else the shipped ones."""
+    """Folder of tasks. A task that it does not have is looked for where the run had it."""
     escape_formulas: bool = False
     """In a CSV, put ' before texts that a spreadsheet takes for formulas."""
     public: bool = False
@@ -33,8 +33,6 @@ class ExportSettings(StoreSettings, DataSettings):
 
     def check(self) -> None:
         super().check()
-        if self.prompts == PROMPTS:
-            self.set_default("prompts", known_tasks())
         if self.hub_name is None:
             ending = ending_of(Path(self.to))
             if self.escape_formulas and not ending.startswith(CELLS):
