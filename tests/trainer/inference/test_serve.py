@@ -1,16 +1,25 @@
 """The student behind HTTP: a real server on this machine, asked as a caller would."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import io
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
+from stepdistill.trainer.inference.batcher import Batcher
 from stepdistill.trainer.inference.predictor import Predictor
+from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.inference.serve import PredictHandler
+from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.settings.train import TrainSettings
+from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_rows import CLASSES, word_problems
 
 ROWS = [{"id": row.id, "input": row.input} for row in word_problems("new", 12)]
@@ -50,7 +59,7 @@ async def test_callers_at_once_get_what_they_get_alone(server: TestServer) -> No
 
 
 async def test_a_call_may_ask_for_reasons_and_for_silence(server: TestServer) -> None:
-    _, body = await post(server, {"rows": ROWS[:2], "explain": True, "abstain_below": 1.1})
+    _, body = await post(server, {"rows": ROWS[:2], "explain": True, "abstain_below": 1.0})
     assert [line["label"] for line in body["answers"]] == [None, None]
     assert all(isinstance(line["rationale"], str) for line in body["answers"])
 
@@ -76,3 +85,94 @@ async def test_the_door_says_what_is_behind_it(server: TestServer) -> None:
         about = await (await session.get(server.make_url("/"))).json()
     assert about["labels"] == sorted(CLASSES, key=list(CLASSES).index)
     assert about["explains"] is True
+
+
+class Frail(Predictor):
+    """A student that fails at some rows, as one whose vocabulary and embedding part does."""
+
+    def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
+        if any("<url>" in row.input for row in rows):
+            raise IndexError("index out of range in self")
+        return super().label(rows)
+
+
+async def test_the_fault_of_one_row_is_its_own(finished: TrainSettings) -> None:
+    handler = PredictHandler(Frail(finished.output / "model"), batch_size=8)
+    odd = {"input": {"story": "<url>", "question": "?"}}
+    server = TestServer(handler.application())
+    async with server:
+        calls = [post(server, {"rows": [row]}) for row in (ROWS[0], odd, ROWS[1])]
+        good, bad, other = await asyncio.gather(*calls)
+        assert (good[0], bad[0], other[0]) == (200, 500, 200)
+        assert bad[1]["error"] == "the student failed: index out of range in self"
+        assert (await post(server, {"rows": ROWS}))[0] == 200  # nobody waits for ever
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("GET", "/predict", 405), ("POST", "/predict", 413)],
+)
+async def test_every_error_is_json(server: TestServer, method: str, path: str, status: int) -> None:
+    body = io.BytesIO(b" " * (17 << 20)) if status == 413 else None
+    async with ClientSession() as session:
+        answer = await session.request(method, server.make_url(path), data=body)
+        assert answer.status == status
+        assert isinstance((await answer.json())["error"], str)
+
+
+@pytest.mark.parametrize("below", ["NaN", "2", "-1"])
+async def test_a_bound_that_is_no_probability_is_refused(server: TestServer, below: str) -> None:
+    async with ClientSession() as session:
+        body = f'{{"rows": [{{"input": "x"}}], "abstain_below": {below}}}'
+        assert (await session.post(server.make_url("/predict"), data=body)).status == 400
+
+
+async def test_who_watches_it_sees_how_it_is(server: TestServer) -> None:
+    await post(server, {"rows": ROWS})
+    async with ClientSession() as session:
+        health = await session.get(server.make_url("/health"))
+        assert (health.status, (await health.json())["status"]) == (200, "ok")
+        told = await (await session.get(server.make_url("/metrics"))).text()
+    assert 'stepdistill_calls_total{path="/predict",status="200"} 1.0' in told
+    assert f"stepdistill_rows_total {len(ROWS)}.0" in told
+    assert "stepdistill_call_seconds_bucket" in told
+
+
+async def test_a_browser_gets_a_form_and_a_page_of_elsewhere_nothing(server: TestServer) -> None:
+    async with ClientSession() as session:
+        page = await session.get(server.make_url("/"), headers={"Accept": "text/html"})
+        assert page.content_type == "text/html"
+        assert 'name="question"' in await page.text()
+        foreign = {"Origin": "https://elsewhere.example"}
+        url = server.make_url("/predict")
+        refused = await session.post(url, json={"rows": ROWS}, headers=foreign)
+        assert refused.status == 403
+        own = {"Origin": str(server.make_url("/")).rstrip("/")}
+        assert (await session.post(url, json={"rows": ROWS}, headers=own)).status == 200
+
+
+async def test_work_for_callers_who_left_is_dropped(finished: TrainSettings) -> None:
+    batcher = Batcher(Predictor(finished.output / "model"), batch_size=2)
+    reader = RowReader(Predictor(finished.output / "model").settings)
+    rows = [reader.asked(row, "", "") for row in ROWS]
+    gone = asyncio.create_task(batcher.answers(rows, explain=True))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    began = asyncio.create_task(batcher.work())
+    lines = await asyncio.wait_for(batcher.answers(rows[:1], explain=False), 20)
+    began.cancel()
+    assert lines[0]["id"] == rows[0].id
+
+
+def test_it_ends_in_time_though_half_a_body_is_on_its_way(finished: TrainSettings) -> None:
+    command = [sys.executable, str(TRAIN), "serve", str(finished.output / "model"), "--port", "0"]
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        port = int(next(iter(run.stderr)).split("/predict")[0].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as half:
+            half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            time.sleep(0.5)
+            run.terminate()
+            assert run.wait(25) == 0

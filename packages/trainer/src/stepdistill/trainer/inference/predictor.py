@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers.utils import logging as transformers_logging
 
-from stepdistill.common.errors import ConfigError
+from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.inference.rows import AskedRow
@@ -49,6 +49,9 @@ def by_length(
         yield from zip(places, answer([rows[place] for place in places]), strict=True)
 
 
+_MOST_OPTIONS = 1_000
+
+
 class Predictor:
     """Answers rows; loaded once."""
 
@@ -63,6 +66,22 @@ class Predictor:
         self._student.model.eval()
         # Whether the student has learnt to give reasons.
         self.explains = self.settings.explain_prefix is not None or self.settings.with_label
+
+    def check_options(self, row: AskedRow, where: str) -> None:
+        """Raises DatasetError: a row brings more options than may be, or longer ones than the
+        student answers with; each of them is scored, and others wait for it."""
+        longest = self.settings.max_target_tokens
+        if self.settings.label.kind != "options":
+            return
+        if len(row.choices) > _MOST_OPTIONS:
+            raise DatasetError(f"{where}: {len(row.choices):,} options, {_MOST_OPTIONS:,} may be")
+        spelt = encoder_of(self._student.tokenizer)(row.choices, longest + 1)
+        for number, ids in enumerate(spelt, start=1):
+            if len(ids) > longest:
+                raise DatasetError(
+                    f"{where}: option {number} is longer than the {longest} tokens that the "
+                    "student answers with"
+                )
 
     def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The rows' labels, each with its probability."""

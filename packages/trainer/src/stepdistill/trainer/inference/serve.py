@@ -2,83 +2,35 @@
 
 import asyncio
 import contextlib
+import logging
+import math
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepdistill.common.errors import ConfigError, DatasetError
-from stepdistill.trainer.errors import first_problem, refused
-from stepdistill.trainer.inference.predictor import (
-    Line,
-    Predictor,
-    abstained,
-    answer_lines,
-    check_explains,
-)
+from stepdistill.common.page import rendered
+from stepdistill.trainer.errors import TrainingError, first_problem, refused
+from stepdistill.trainer.inference.batcher import Batcher, RowFailed
+from stepdistill.trainer.inference.metrics import ServeMetrics
+from stepdistill.trainer.inference.predictor import Predictor, abstained, check_explains
 from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.settings.inference import ServeSettings
 
-# As many batches wait; who comes then waits at the door.
-_BATCHES_WAITING = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A row that waits."""
-
-    row: AskedRow
-    explain: bool  # whether it wants reasons, too
-    answer: asyncio.Future[Line]  # where its answer goes
-
-
-class Batcher:
-    """One student and those who wait for it. batch_size: rows at once at most."""
-
-    def __init__(self, predictor: Predictor, batch_size: int) -> None:
-        self._predictor, self._batch_size = predictor, batch_size
-        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(batch_size * _BATCHES_WAITING)
-
-    async def answers(self, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
-        """The lines of these rows, in their order."""
-        loop = asyncio.get_running_loop()
-        wanted = [Waiting(row=r, explain=explain, answer=loop.create_future()) for r in rows]
-        for each in wanted:
-            await self._waiting.put(each)
-        return await asyncio.gather(*(each.answer for each in wanted))
-
-    async def work(self) -> None:
-        """Answer what waits, batch after batch, until cancelled."""
-        while True:
-            batch = [await self._waiting.get()]
-            while len(batch) < self._batch_size and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            # A caller who left has cancelled what waited.
-            kept = [each for each in batch if not each.answer.done()]
-            for explain in (False, True):
-                await self._answer([each for each in kept if each.explain is explain], explain)
-
-    async def _answer(self, batch: Sequence[Waiting], explain: bool) -> None:
-        if not batch:
-            return
-        rows = [each.row for each in batch]
-        try:
-            lines = await asyncio.to_thread(answer_lines, self._predictor, rows, explain=explain)
-        except RuntimeError as error:  # torch: out of memory, a device that is lost
-            for each in batch:
-                if not each.answer.done():
-                    each.answer.set_exception(error)
-            return
-        for each, line in zip(batch, lines, strict=True):
-            if not each.answer.done():
-                each.answer.set_result(line)
-
-
 _LONGEST_BODY = 1 << 24  # bytes
+# Seconds: for a whole body, for a connection without a whole request, at the end; between looks.
+_BODY_S, _IDLE_S, _LAST_S, _LOOK_S = 30.0, 30.0, 5.0, 5.0
+_PAGE = Path(__file__).parent / "templates" / "serve.html.jinja"
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ServeCall(BaseModel):
@@ -88,50 +40,108 @@ class ServeCall(BaseModel):
 
     rows: list[dict[str, object]] = Field(min_length=1, max_length=10_000)  # as those of `predict`
     explain: bool = False
-    abstain_below: float = 0.0
+    abstain_below: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
 
 
 def serve(settings: ServeSettings) -> None:
     """The command; ends with Ctrl-C or SIGTERM. Raises DistillError."""
-    application = PredictHandler(Predictor(settings.model), settings.batch_size).application()
-    asyncio.run(_listen(application, settings.host, settings.port))
+    handler = PredictHandler(Predictor(settings.model), settings.batch_size)
+    asyncio.run(_listen(handler, settings.host, settings.port))
 
 
 class PredictHandler:
-    """What callers can ask of one student."""
+    """What callers can ask of one student. failed: set where nobody answers any more."""
 
     def __init__(self, predictor: Predictor, batch_size: int) -> None:
         self._predictor, self._batcher = predictor, Batcher(predictor, batch_size)
+        self._metrics = ServeMetrics(lambda: self._batcher.waiting)
         self._reader = RowReader(predictor.settings)
+        self.failed = asyncio.Event()
+        self.idlers = Idlers()
 
     def application(self) -> web.Application:
         """The routes, and the batcher at work behind them."""
-        application = web.Application(client_max_size=_LONGEST_BODY)
-        application.add_routes([web.get("/", self._about), web.post("/predict", self._predict)])
+        application = web.Application(
+            client_max_size=_LONGEST_BODY, middlewares=[self._counted, self._in_words]
+        )
+        application.add_routes(
+            [
+                web.get("/", self._about),
+                web.get("/health", self._health),
+                web.get("/metrics", self._show_metrics),
+                web.post("/predict", self._predict),
+            ]
+        )
         application.cleanup_ctx.append(self._working)
         return application
 
     async def _working(self, _: web.Application) -> AsyncIterator[None]:
         work = asyncio.create_task(self._batcher.work())
+        # It answers every fault; should it end all the same, nobody is left waiting for it.
+        work.add_done_callback(lambda _: self.failed.set())
         yield
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
 
-    async def _about(self, _: web.Request) -> web.Response:
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        self.idlers.busy(request.protocol)
+        began = time.perf_counter()
+        try:
+            response = await handler(request)
+        finally:
+            self.idlers.idle(request.protocol)
+        known = request.match_info.route.resource
+        path = known.canonical if known is not None else "other"
+        self._metrics.calls.labels(path, str(response.status)).inc()
+        if path == "/predict":
+            self._metrics.seconds.observe(time.perf_counter() - began)
+        return response
+
+    @web.middleware
+    async def _in_words(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Every error in the one form."""
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            return _refusal(error.reason, error.status)
+        except TimeoutError:
+            return _refusal(f"the body did not come within {_BODY_S:g} s", 408)
+        except Exception as error:  # noqa: BLE001  # never a page, nor a traceback, to a caller
+            sys.stderr.write(f"error: {request.method} {request.path}: {error!r}\n")
+            return _refusal(f"the server failed: {type(error).__name__}", 500)
+
+    async def _about(self, request: web.Request) -> web.Response:
         settings = self._predictor.settings
-        return _json(
-            {
-                "task": settings.task,
-                "labels": list(settings.label.classes) or None,
-                "input": settings.student.input,
-                "explains": self._predictor.explains,
-            }
-        )
+        about: dict[str, Any] = {
+            "task": settings.task,
+            "labels": list(settings.label.classes) or None,
+            "input": settings.student.input,
+            "explains": self._predictor.explains,
+        }
+        if "text/html" not in request.headers.get("accept", ""):
+            return _json(about)
+        page = rendered(_PAGE, fields=self._reader.needed, **about)
+        return web.Response(text=page, content_type="text/html")
+
+    async def _health(self, _: web.Request) -> web.Response:
+        well = not self.failed.is_set()
+        status = {"status": "ok" if well else "failed", "waiting": self._batcher.waiting}
+        return _json(status, 200 if well else 503)
+
+    async def _show_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
 
     async def _predict(self, request: web.Request) -> web.Response:
+        if _is_from_elsewhere(request):
+            return _refusal("a page of another site may not ask here", 403)
         try:
-            call = ServeCall.model_validate_json(await request.read())
+            async with asyncio.timeout(_BODY_S):
+                body = await request.read()
+            call = ServeCall.model_validate_json(body)
             rows = self._rows(call)
         except ValidationError as error:
             return _refusal(first_problem(error, "body"))
@@ -139,32 +149,92 @@ class PredictHandler:
             return _refusal(str(error))
         try:
             lines = await self._batcher.answers(rows, explain=call.explain)
-        except RuntimeError as error:
-            return _refusal(f"the student failed: {str(error).splitlines()[0]}", status=500)
+        except RowFailed as error:
+            self._metrics.failed.inc()
+            return _refusal(f"the student failed: {error}", 500)
+        self._metrics.rows.inc(len(lines))
         return _json({"answers": [abstained(line, call.abstain_below) for line in lines]})
 
     def _rows(self, call: ServeCall) -> list[AskedRow]:
         if call.explain:
             check_explains(self._predictor, "explain")
-        return [
+        rows = [
             self._reader.asked(row, f"rows[{place}]", str(place))
             for place, row in enumerate(call.rows)
         ]
+        for place, row in enumerate(rows):
+            self._predictor.check_options(row, f"rows[{place}]")
+        return rows
 
 
-async def _listen(application: web.Application, host: str, port: int) -> None:
-    stop = asyncio.Event()
+def _is_from_elsewhere(request: web.Request) -> bool:
+    """Whether a browser says that another site's page sends this."""
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.host
+
+
+class Idlers:
+    """Connections over which nothing whole comes: they are closed, or a few clients that send a
+    letter a second would hold every connection that there may be."""
+
+    def __init__(self) -> None:
+        self._quiet_since: dict[object, float] = {}  # by connection; infinite while it is answered
+
+    def busy(self, connection: object) -> None:
+        """A request has come over it."""
+        self._quiet_since[connection] = math.inf
+
+    def idle(self, connection: object) -> None:
+        """It has its answer."""
+        self._quiet_since[connection] = time.monotonic()
+
+    async def close_them(self, server: web.Server) -> None:
+        """Look now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            now, there = time.monotonic(), server.connections
+            self._quiet_since = {each: self._quiet_since.get(each, now) for each in there}
+            for connection in there:
+                if now - self._quiet_since[connection] > _IDLE_S:
+                    connection.force_close()
+
+
+async def _listen(handler: PredictHandler, host: str, port: int) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def leave() -> None:
+        if stop.is_set():  # a second signal: whoever sends it does not want to wait
+            os._exit(130)
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(application)
+        loop.add_signal_handler(number, leave)
+    logger = logging.getLogger("stepdistill.serve")
+    logger.addHandler(logging.NullHandler())  # what is no HTTP is told to who sent it, not here
+    logger.propagate = False
+    runner = web.AppRunner(
+        handler.application(),
+        # Cancelled with its caller: else the work of those who left goes on, for nobody.
+        handler_cancellation=True,
+        shutdown_timeout=_LAST_S,
+        access_log=None,
+        logger=logger,
+    )
     await runner.setup()
+    assert runner.server is not None
+    tasks = [asyncio.create_task(handler.idlers.close_them(runner.server))]
     try:
         with refused(f"--port {port}", "listened on"):
             await web.TCPSite(runner, host, port).start()
         bound_port = runner.addresses[0][1]
         sys.stderr.write(f"serving http://{host}:{bound_port}/predict; Ctrl-C ends it\n")
-        await stop.wait()
+        tasks += [asyncio.create_task(each.wait()) for each in (stop, handler.failed)]
+        await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise TrainingError("the student answers no more: start it again")
     finally:
+        for task in tasks:
+            task.cancel()
         await runner.cleanup()
 
 
