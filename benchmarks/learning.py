@@ -16,6 +16,7 @@ from stepdistill.trainer.data.examples import Example, TaskText
 from stepdistill.trainer.data.plan import StepPlan, StepSettings
 from stepdistill.trainer.data.tokens import LengthLimits, tokenise
 from stepdistill.trainer.main import stand_alone
+from stepdistill.trainer.model.families.t5 import T5Family
 from stepdistill.trainer.model.student import Student, compile_student, flops, known_peak
 from stepdistill.trainer.settings.tasks import table_of
 from stepdistill.trainer.training.engine import Engine, EngineSettings, start, stop
@@ -109,7 +110,7 @@ def encode(texts: Sequence[str], longest: int) -> list[list[int]]:
 
 def ours(rows: list[Example], setting: Setting) -> Measured:
     """The trainer's own steps over the rows."""
-    student = Student(model=setting.model(), tokenizer=ByT5Tokenizer())
+    student = Student(model=setting.model(), tokenizer=ByT5Tokenizer(), family=T5Family())
     if setting.compile:
         compile_student(student)
     engine = Engine(student, EngineSettings(bf16=setting.bf16), start())

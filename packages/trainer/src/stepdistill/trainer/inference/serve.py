@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.common.page import rendered
 from stepdistill.trainer.errors import TrainingError, first_problem, refused
 from stepdistill.trainer.inference.batcher import Batcher, RowFailed
-from stepdistill.trainer.inference.metrics import ServeMetrics
 from stepdistill.trainer.inference.predictor import Predictor, abstained, check_explains
 from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.settings.inference import ServeSettings
@@ -30,6 +30,7 @@ _LONGEST_BODY = 1 << 24  # bytes
 # Seconds: for a whole body, for a connection without a whole request, at the end; between looks.
 _BODY_S, _IDLE_S, _LAST_S, _LOOK_S = 30.0, 30.0, 5.0, 5.0
 _PAGE = Path(__file__).parent / "templates" / "serve.html.jinja"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -47,6 +48,30 @@ def serve(settings: ServeSettings) -> None:
     """The command; ends with Ctrl-C or SIGTERM. Raises DistillError."""
     handler = PredictHandler(Predictor(settings.model), settings.batch_size)
     asyncio.run(_listen(handler, settings.host, settings.port))
+
+
+class ServeMetrics:
+    """Of one server. waiting: rows that nobody has begun with."""
+
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.calls = Counter("stepdistill_calls", "Calls.", ["path", "status"], registry=registry)
+        self.rows = Counter("stepdistill_rows", "Rows answered.", registry=registry)
+        self.failed = Counter(
+            "stepdistill_rows_failed", "Rows that the student failed at.", registry=registry
+        )
+        self.seconds = Histogram(
+            "stepdistill_call_seconds",
+            "Of a call of /predict.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        held = Gauge("stepdistill_rows_waiting", "Rows that wait.", registry=registry)
+        held.set_function(waiting)
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self._registry)
 
 
 class PredictHandler:
