@@ -173,6 +173,7 @@ def test_what_cannot_be_is_one_line(
 ) -> None:
     before = (tmp_path / "rows.csv").read_bytes()
     for words, said in (
+        (("mine", "--to", "a.csv", "--prompts", "data"), "stand where the run was started"),
         (("nobody", "--to", "a.csv"), "no finished run in nobody nor runs/nobody"),
         (("mine", "--to", "a.doc"), "--to a.doc: the ending says what is written"),
         (("mine", "--to", "rows.csv"), "--to rows.csv: these are your rows"),

@@ -16,7 +16,7 @@ from stepdistill.annotator.run.run_notes import RunNote, find_runs
 from stepdistill.annotator.settings.export import ExportSettings
 from stepdistill.annotator.settings.rows import OUT, shipped_tasks
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.common.errors import DatasetError, ShardError, StoreError
+from stepdistill.common.errors import DatasetError, PromptError, ShardError, StoreError
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.files.remote import is_url
 from stepdistill.common.files.row_file import read_file
@@ -96,7 +96,10 @@ def rows_of(run: FinishedRun, settings: ExportSettings) -> RunRows:
     note = _note_of(run, settings.store)
     known = [settings.prompts, *([note.prompts] if note else []), shipped_tasks()]
     has_task = (prompts for prompts in known if (prompts / run.task).is_dir())
-    task = load_task(next(has_task, settings.prompts), run.task)
+    try:
+        task = load_task(next(has_task, settings.prompts), run.task)
+    except PromptError as error:
+        raise PromptError(f"{error}: stand where the run was started, or name --prompts") from None
     data = settings.data or (note.data if note else None)
     for folder in dict.fromkeys((data, note.data if note else None, task.data.path)):
         origin = read_origin(Path(folder)) if folder else None
