@@ -24,17 +24,18 @@ from stepdistill.common.files.row_file import remarks_on
 def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     """Make a task of a file of your own: its folder of prompts, and train, valid and test.
 
-    Shows what the file holds and what it is taken for; on a terminal it asks where that is not
-    sure. Rows that say the same share a split. Rows without a label go to train, where the teacher
-    labels them; where few have one, valid and test get these first.
+    Shows what the file holds and what it is taken for; on a terminal it asks
+    where that is not sure. Rows that say the same share a split. Rows without a
+    label go to train, where the teacher labels them; where few have one, valid
+    and test get these first.
 
     Examples:
 
         annotate new tickets tickets.csv
 
-        annotate new tickets tickets.xlsx --label team --text subject --text message
+        annotate new tickets tickets.xlsx --label team --text subject --text body
 
-        annotate new mails mails.jsonl --labels complaint,praise,question --text content.body
+        annotate new mails mails.jsonl --labels praise,question --text content.body
     """
     folder = settings.prompts / settings.task
     if folder.exists():

@@ -27,17 +27,15 @@ class NewSettings(Settings):
     """Rows: a table (CSV, Excel, ...), JSON or Parquet; a path or a URL."""
     _: KW_ONLY
     label: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """The column with the label, which may be empty in rows; repeated, several make sets; default:
-    guessed."""
+    """The column with the label; repeated, several make sets; default: guessed."""
     labels: Annotated[tuple[str, ...], NAMES] = ()
     """What there is to choose from, for a file without labels: a,b,c."""
     unlabelled: bool = False
     """The file has no labels, and any short text may be one."""
     text: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """A column to read, as content.text of a JSON object; may be repeated; default: all but label
-    and ids."""
+    """A column to read, or content.text; may be repeated; default: all but label and ids."""
     id: str | None = None
-    """The column that names rows; default: id, or what is called so, where it names each once."""
+    """The column that names rows; default: the one called so that names each once."""
     kind: Literal["classes", "multi", "number", "text"] | None = None
     """What labels are: one of several names, any of them, a number, or any text; default: by the
     column's values."""
