@@ -17,9 +17,9 @@ NEW: dict[str, Any] = {
 }
 
 
-def settings(max_cost: str | None = None) -> DistilSettings:
+def settings(max_cost: str | None = None, out: str = "runs/A b") -> DistilSettings:
     return DistilSettings(
-        file=Path("a.csv"), teacher="m", student="micro", out=Path("runs/A b"), max_cost=max_cost
+        file=Path("a.csv"), teacher="m", student="micro", out=Path(out), max_cost=max_cost
     )
 
 
@@ -103,3 +103,4 @@ def test_steps_go_over_the_rows_within_bounds() -> None:
 
 def test_the_tasks_name_is_the_folders() -> None:
     assert settings().task == "a-b"
+    assert settings(out="Über Reviews/").task == "uber-reviews"

@@ -224,7 +224,7 @@ class _Distillation:
             ("Student", model),
             ("Page", at.page),
             ("Prompts", f"{at.prompts / at.task} (make their words yours, and run this again)"),
-            ("Use it", f"stepdistill predict {model} FILE --to OUT.csv"),
+            ("Use it", f"stepdistill predict {shlex.quote(str(model))} FILE --to OUT.csv"),
         ):
             sys.stdout.write(f"{what:<9}{where}\n")
 

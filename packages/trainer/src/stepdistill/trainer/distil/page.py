@@ -1,5 +1,6 @@
 """The page at the end of a distil: every step with its command, what it found, what was decided."""
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def write_page(
         teacher=settings.teacher,
         is_simulated=settings.teacher == SIMULATED,
         student=settings.student,
-        model=str(at.student / MODEL_NAME),
+        model=shlex.quote(str(at.student / MODEL_NAME)),
         reports=steps,
         seconds=time_in_words(sum(step.seconds for step in steps)),
         scores=[(who, found[who]) for who in ("student", "teacher", "majority") if found.get(who)],

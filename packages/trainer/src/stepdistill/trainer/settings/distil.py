@@ -4,6 +4,7 @@ import re
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated
+from unicodedata import normalize
 
 from cyclopts import Parameter
 
@@ -97,5 +98,6 @@ class DistilSettings(LearnerSettings, PaidSettings, SourceSettings):
     @property
     def task(self) -> str:
         """The task's name: that of the folder, as a task may be called."""
-        name = re.sub(r"[^a-z0-9_-]+", "-", self.out.absolute().name.lower())
+        plain = normalize("NFKD", self.out.absolute().name)  # `Ü` is `U` and two dots
+        name = re.sub(r"[^a-z0-9_-]+", "-", re.sub(r"[\u0300-\u036f]", "", plain).lower())
         return name.lstrip("-_")[:LONGEST_NAME].rstrip("-")
