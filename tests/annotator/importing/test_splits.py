@@ -8,9 +8,10 @@ import orjson
 import pytest
 
 from stepdistill.annotator.importing.columns import find_columns
-from stepdistill.annotator.importing.label_column import named_labels
+from stepdistill.annotator.importing.label_column import named_labels, read_labels
 from stepdistill.annotator.importing.splits import divide, write_splits
 from stepdistill.annotator.importing.survey import survey_file
+from stepdistill.common.errors import DatasetError
 from tests.annotator.importing.made import split_file
 
 SHARES = {"valid": 0.1, "test": 0.1}
@@ -93,3 +94,15 @@ def test_a_file_without_labels_is_split_by_its_texts(tmp_path: Path) -> None:
     assert columns.texts == ("text",)
     assert 15 <= counts["valid"].total() <= 45
     assert 15 <= counts["test"].total() <= 45
+
+
+@pytest.mark.parametrize("n", [20, 40])
+def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path, n: int) -> None:
+    file = written(tmp_path / "a.csv", ["a", "b"] * 15)
+    survey = survey_file(file)
+    columns = find_columns(survey, ("kind",))
+    division = divide(survey, columns, read_labels(survey, columns)[0], SHARES)
+    written(file, ["a", "b"] * (n // 2))
+    with pytest.raises(DatasetError, match="changed while it was read"):
+        write_splits(survey, columns, division, tmp_path / "d")
+    assert not list((tmp_path / "d").glob("*.jsonl"))

@@ -175,14 +175,21 @@ def write_splits(
     parts = {split: path.with_suffix(".part") for split, path in paths.items()}
     with ExitStack() as stack:
         files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
-        for row, split in zip(survey.read(), division.rows, strict=True):
+        rows = survey.read()
+        for split, row in zip(division.rows, rows, strict=False):
             counts[split][label_text(columns, row)] += 1
             files[split].write(json_line(whole_row(columns, row)))
+        if next(rows, None) is not None or len(division.rows) > _total(counts):
+            raise DatasetError(f"{survey.file}: changed while it was read: run this again")
     for split, part in parts.items():
         part.replace(paths[split])
     one_file = survey.files[0] if len(survey.files) == 1 else survey.files[0].parent
     write_origin(folder, one_file, paths, division.rows)
     return counts
+
+
+def _total(counts: Mapping[str, Counter[str]]) -> int:
+    return sum(each.total() for each in counts.values())
 
 
 def whole_row(columns: Columns, row: RawRow) -> RawRow:
