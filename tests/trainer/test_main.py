@@ -50,7 +50,7 @@ def test_shards_without_a_row(
 
 
 def test_no_gold_to_judge_by(data: Path, tmp_path: Path, shown: pytest.CaptureFixture[str]) -> None:
-    rows = [replace(row, gold=None) for row in word_problems("test", 3)]
+    rows = [replace(row, gold=None, label=None) for row in word_problems("test", 3)]
     folder = write_split(tmp_path / "bare", rows)
     assert "--test" in _refusal([*arguments(data, tmp_path), f"--test={folder}"], shown)
 

@@ -111,7 +111,7 @@ def _contradiction(task: TaskSpec, readers: Readers) -> Filter:
         label = reading.label
         if label is None or reading.confidence < _CERTAIN:
             return None
-        if kind.same(label, record.label or ""):
+        if kind.same(label, record.label or "", kind.choices(record.input)):
             return None
         detail = f"label {record.label}, but the reasons say {label} (rule {reading.rule})"
         return FilterHit(reason="contradiction", detail=detail, whole=True)

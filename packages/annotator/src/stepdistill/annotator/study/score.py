@@ -62,7 +62,7 @@ def score_template(
         readings.append(reading)
         label = reading.label
         answered.append((label, row.gold))
-        correct[row.id] = label is not None and kind.same(label, row.gold)
+        correct[row.id] = label is not None and kind.same(label, row.gold, kind.choices(row.fields))
     found = characteristics(readings)
     score = TemplateScore(
         prompt=template.digest,
