@@ -39,7 +39,7 @@ def test_what_came_of_it_joins_the_frame_row_for_row(capsys: pytest.CaptureFixtu
     assert sum(row["label_2"] == row["label"] for row in found) > 40
     assert all(row["rationale"] and 0 < row["confidence"] <= 1 for row in found)
     assert {row["template"] for row in found} == {"structured"}
-    assert {row["rejected"] for row in found} == {False}
+    assert {row["rejected"] for row in found} == {None}
     assert (
         "$ annotate run teams --teacher simulated --split train,valid,test"
         in capsys.readouterr().err
@@ -82,7 +82,7 @@ def test_rows_that_were_left_out_are_rows_all_the_same() -> None:
     found = records(annotate(task, teacher="simulated", samples=5))
     done = [row for row in found if isinstance(row["rationale"], str)]
     assert len(found) == 60 and 5 <= len(done) < 60
-    assert all(row["why"].startswith("not_asked") for row in found if row not in done)
+    assert {row["rejected"] for row in found if row not in done} == {"not_asked"}
 
 
 def test_what_is_wrong_is_one_line() -> None:

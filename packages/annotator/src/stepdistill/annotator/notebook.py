@@ -91,8 +91,9 @@ def annotate(
     """Ask the teacher about every row: the frame, row for row, with what came of it.
 
     New columns, as `annotate export` has them: label, rationale, confidence (0 to 1), template,
-    rejected, and why there is no label. options: of `annotate run`, as `votes=3` for `--votes 3`.
-    Done again it goes on where it stopped, and nothing is paid for twice. Raises DistillError.
+    and of a row without a label why it has none: rejected, a word, and why. options: of `annotate
+    run`, as `votes=3` for `--votes 3`. Done again it goes on where it stopped, and nothing is paid
+    for twice. Raises DistillError.
     """
     asked = {"teacher": teacher, "split": task.splits, "max_cost": max_cost, **options}
     done = _ask(task, "run", asked)
