@@ -149,7 +149,10 @@ class VerdictReader:
         if heading not in _PLAIN_REASONS or self._lists or not _PLAIN_TEXT.fullmatch(text):
             return None
         label, reason = names.as_written(name), text.strip()
-        if label is None or not says_enough(reason) or as_prose(reason) is not reason:
+        # A class may be called as a mark of thoughts is: that is not what is usual.
+        if label is None or not _PLAIN_TEXT.fullmatch(name):
+            return None
+        if not says_enough(reason) or as_prose(reason) is not reason:
             return None
         if self._echo is not None and self._echo.without(answer) is not answer:
             return None
