@@ -73,7 +73,7 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
     output.show(f"Cost of all answers in these shards: {_total(result)}")
     if config.teacher == SIMULATED:
         output.show(
-            "The teacher was simulated: its labels come from the dataset, with errors on purpose."
+            "The teacher was simulated: its labels are gold or made up, with errors on purpose."
         )
     output.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
     if {"train", "test"} <= result.manifests.keys() and not result.unanswered:
