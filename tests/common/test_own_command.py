@@ -47,7 +47,9 @@ def test_a_command_stands_alone_and_not_as_a_rank(tmp_path: Path) -> None:
 
 
 _WAITING = """
-import sys
+import signal, sys
+# Whoever runs these tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from stepdistill.common.own_command import run_command
 child = "import signal, sys, time\\n"
 child += "leave = lambda *_: print('left', file=sys.stderr) or sys.exit(5)\\n"
