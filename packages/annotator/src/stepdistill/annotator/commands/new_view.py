@@ -70,7 +70,7 @@ def show_made(
     left_out = ", ".join(f"{path} ({why})" for path, why in columns.left_out.items())
     output.show(f"Columns  {read}{ids}")
     if left_out:
-        output.show(f"Not read {left_out}: --text takes one in")
+        output.show(f"Left out {left_out}: --text takes one in")
     output.show(
         f"Prompts  {settings.prompts / settings.task}/ (task.yaml, templates.yaml: make the words "
         "yours)"

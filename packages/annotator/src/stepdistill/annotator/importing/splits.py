@@ -1,13 +1,13 @@
 """The rows of a file in three splits: which row goes where, and how sure one may be by it.
 
 A row's split depends on its texts alone, and rows that say the same share the first one's, so that
-none is trained on and tested on, and rows that are added later move hardly any others. Where that
-chance is unfair to a label, as it is to rare ones, the next rows in its order are moved until it is
-within what chance usually does.
+none is trained on and tested on, and rows that are added later move hardly any others. How many
+rows a split has is that chance's; where it is unfair to a label, as it is to rare ones, the next
+rows in its order take others' places until it is within what chance usually does.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -82,19 +82,67 @@ def _splits_of(
     groups = defaultdict[str, list[tuple[float, bytes]]](list)
     for digest, text in texts.items():
         groups[stratum(text.label)].append((text.uniform, digest))
+    left = {label: sorted(group) for label, group in groups.items()}
     # So many texts make one for each split; train needs none where valid and test get all.
     enough = len(SPLITS) - (sum(shares.values()) > _ALL)
     able = sum(len(group) >= enough for group in groups.values())
-    split_of: dict[bytes, str] = {}
-    for group in groups.values():
-        # One of each label in a split is too much where there are nearly as many labels as rows.
-        has_one = {
-            split: len(group) >= enough and able <= share * len(texts)
-            for split, share in shares.items()
+    split_of, above = dict.fromkeys(texts, SPLITS[0]), 0.0
+    for split in SPLITS[1:]:
+        share, below = shares[split], above + shares[split]
+        drawn = {
+            label: sum(above <= uniform < below for uniform, _ in group)
+            for label, group in groups.items()
         }
-        split_of |= _split_group(sorted(group), shares, has_one)
-    _fill(split_of, {digest: text.uniform for digest, text in texts.items()}, shares)
+        strata = {
+            label: _Stratum(
+                size=len(group),
+                left=len(left[label]) - (len(group) >= enough == len(SPLITS)),  # one for train
+                # One of each is too much where there are nearly as many labels as rows.
+                least=int(len(group) >= enough and able <= share * len(texts)),
+            )
+            for label, group in groups.items()
+        }
+        for label, n in _stratified(drawn, strata, share).items():
+            split_of |= dict.fromkeys((digest for _, digest in left[label][:n]), split)
+            del left[label][:n]
+        above = below
     return split_of
+
+
+class _Stratum(NamedTuple):
+    """The texts of one label. left: how many a split may still get. least: that it wants."""
+
+    size: int
+    left: int
+    least: int
+
+
+def _stratified(
+    drawn: Mapping[str, int], strata: Mapping[str, _Stratum], share: float
+) -> dict[str, int]:
+    """How many texts of each label a split gets: as drawn, within a standard deviation; and as many
+    of all labels together as were drawn, at least one."""
+    taken: dict[str, int] = {}
+    for label, of in strata.items():
+        due, spread = share * of.size, sqrt(of.size * share * (1 - share))
+        least = max(floor(due - spread), int(of.least and share > 0))
+        taken[label] = max(0, min(max(drawn[label], least), ceil(due + spread), of.left))
+    room = sum(max(0, of.left) for of in strata.values())
+    total = min(max(sum(drawn.values()), int(share > 0)), room)
+    # One more or less where a label is the furthest from its share.
+    while (more := total - sum(taken.values())) > 0:
+        label = min(
+            (label for label, of in strata.items() if taken[label] < of.left),
+            key=lambda label: taken[label] - share * strata[label].size,
+        )
+        taken[label] += 1
+    for _ in range(-more):
+        over = {label: n - share * strata[label].size for label, n in taken.items() if n}
+        above_least = {
+            label: by for label, by in over.items() if taken[label] > strata[label].least
+        }
+        taken[max(above_least or over, key=over.__getitem__)] -= 1
+    return taken
 
 
 def _shares_of_labelled(
@@ -112,46 +160,6 @@ def _shares_of_labelled(
         split: shares[split] if n_labelled == n_rows else n / n_labelled / too_many
         for split, n in wanted.items()
     }
-
-
-def _split_group(
-    group: list[tuple[float, bytes]],
-    shares: Mapping[str, float],
-    has_one: Mapping[str, bool],
-) -> Iterator[tuple[bytes, str]]:
-    """The split of each text of one label; group: in the order of their uniform numbers."""
-    taken, below = 0, 0.0
-    for split in SPLITS[1:]:
-        below += shares[split]
-        drawn = sum(uniform < below for uniform, _ in group[taken:])
-        n = _fair(drawn, len(group), shares[split], has_one[split])
-        for _, digest in group[taken : taken + n]:
-            yield digest, split
-        taken += min(n, len(group) - taken)
-    for _, digest in group[taken:]:
-        yield digest, SPLITS[0]
-
-
-def _fill(
-    split_of: dict[bytes, str], uniforms: Mapping[bytes, float], shares: Mapping[str, float]
-) -> None:
-    """Give a split that has too little of all labels together what train can spare, in order."""
-    spare = sorted(
-        (uniform, digest) for digest, uniform in uniforms.items() if split_of[digest] == SPLITS[0]
-    )
-    for split in SPLITS[1:]:
-        has = sum(split_of[digest] == split for digest in uniforms)
-        wanted = _fair(has, len(uniforms), shares[split], has_one=True) - has
-        for _, digest in spare[: max(0, min(wanted, len(spare) - 1))]:
-            split_of[digest] = split
-        del spare[: max(0, wanted)]
-
-
-def _fair(drawn: int, n: int, share: float, has_one: bool) -> int:
-    """How many of n texts of a label a split gets: as drawn, within a standard deviation."""
-    due, spread = share * n, sqrt(n * share * (1 - share))
-    least = max(floor(due - spread), int(has_one and share > 0))
-    return min(max(drawn, least), ceil(due + spread))
 
 
 def label_text(columns: Columns, row: RawRow) -> str:
