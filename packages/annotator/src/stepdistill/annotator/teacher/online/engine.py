@@ -255,9 +255,10 @@ class OnlineTeacher:
 
     def _heard(self, started_s: float) -> None:
         """The teacher has let a request through, so it is there."""
-        was_paused = self._breaker.is_open
+        was_paused, in_vain = self._breaker.is_open, self._breaker.probes
         self._breaker.answered(self._clock() - started_s)
-        if was_paused and not self._was_refused:
+        # Where no probe was in vain, many that went at once were refused: nobody was down.
+        if was_paused and in_vain and not self._was_refused:
             self._rate.forget()
         self._rate.passed(started_s)
         if was_paused:
