@@ -17,7 +17,7 @@ import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,10 +36,10 @@ from stepdistill.annotator.simulator.phrasing import PLAIN_STYLES, Phrased, phra
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "query-results"
 REAL_TASKS = ("anli1", "esnli", "cqa", "svamp")
-# Times the floor: of whole sentences, by the original's regexes, and of `Label: X` and
+# Times the floor: of whole sentences, by the original's regexes, and of `X` or `Label: X` and
 # `Rationale: ...` on a line each.
-BAR, ORIGINAL_BAR, PLAIN_BAR = 45.0, 9.0, 2.0
-PLAIN_TASKS = ("anli1", "cqa")
+BAR, ORIGINAL_BAR, PLAIN_BAR = 45.0, 9.0, 3.0
+PLAIN_TASKS, PLAIN_STYLE_NAMES = ("anli1", "cqa"), ("label-first", "bare")
 _CLASSES = ("entailment", "neutral", "contradiction")
 _CHOICES = ("watering can", "spade", "wheelbarrow", "greenhouse", "lawn mower")
 _WORDS = ("ferry", "museum", "orchard", "bridge", "harbour", "engine", "garden", "market")
@@ -146,11 +146,12 @@ def floor_seconds(search: Callable[[str], object], answers: list[Given]) -> floa
     return time.process_time() - start
 
 
-def search_of(task: str) -> Callable[[str], object]:
-    """RE2's search for a task's names."""
+def search_of(task: str, names: Sequence[str] = ()) -> Callable[[str], object]:
+    """RE2's search for a task's names, or for these; where a row brings its own, for their letters
+    or a number."""
     classes = load_task(ROOT / "prompts", task).label.classes
-    names = [n for name, spec in classes.items() for n in (name, *spec.aliases)]
-    pattern = "|".join(map(re.escape, names)) if names else r"\b[A-E]\b|\d+"
+    named = [n for name, spec in classes.items() for n in (name, *spec.aliases)] or names
+    pattern = "|".join(map(re.escape, named)) if named else r"\b[A-E]\b|\d+"
     return cast(Any, re2).compile(f"(?i)(?:{pattern})").search
 
 
@@ -180,9 +181,10 @@ def measure(results: Results, groups: list[Group], rounds: int) -> None:
 def groups_of(n: int, most: int | None) -> Iterator[Group]:
     """Everything that is read; most: of each task's real answers, None for all."""
     for task in MADE:
-        verdict, floor = one_reader(task), search_of(task)
+        names = _CHOICES if task == "cqa" else ()
+        verdict, floor = one_reader(task), search_of(task, names)
         for style, answers in made_up(task, n):
-            bar = PLAIN_BAR if style == "label-first" and task in PLAIN_TASKS else None
+            bar = PLAIN_BAR if style in PLAIN_STYLE_NAMES and task in PLAIN_TASKS else None
             name = f"{task} {style}"
             yield Group(name=name, readers=verdict, answers=answers, floor=floor, bar=bar)
     for task in REAL_TASKS:
