@@ -144,6 +144,38 @@ def test_a_file_that_changed_is_said_and_its_rows_come_from_the_splits(
     assert not (tmp_path / "c.csv").exists()
 
 
+def test_no_file_of_the_run_or_its_rows_is_written_over(
+    annotate: Annotate, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    """Even where the rows are read from elsewhere: what was edited since is nowhere else."""
+    with (tmp_path / "rows.csv").open("a", encoding="utf-8") as file:
+        file.write("99,written by hand,joyful,,1\n")
+    lines = (tmp_path / "data" / "mine" / "valid.jsonl").read_text()
+    (tmp_path / "other.jsonl").write_text(lines)
+    names = ("rows.csv", "./data/../rows.csv", "data/mine/train.jsonl", "data/mine/valid.jsonl")
+    names = (*names, "runs/mine/train/shard-00000.jsonl", "runs/mine/test/rejects.jsonl")
+    for words in ((), ("--data", "data/mine"), ("--data", "rows.csv")):
+        for name in names:
+            before = (tmp_path / name).read_bytes()
+            done = annotate("export", "mine", "--to", name, *words)
+            assert (done.code, done.out) == (2, ""), name
+            assert f"--to {Path(name)}: this is a file of the run or of its rows" in done.err
+            assert (tmp_path / name).read_bytes() == before
+    assert annotate("export", "mine", "--to", "other.jsonl").code == 0
+
+
+def test_rows_of_the_splits_are_no_remark_where_they_are_asked_for(
+    annotate: Annotate, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    done = annotate("export", "mine", "--to", "a.csv", "--data", "data/mine")
+    assert done.code == 0 and "rows are taken from" not in done.err, done.err
+    assert [row["id"] for row in read_csv(tmp_path / "a.csv")] == [row["id"] for row in mine]
+    note = tmp_path / "data" / "mine.origin.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "sha256": None}))
+    done = annotate("export", "mine", "--to", "b.csv")  # as of a file that was several
+    assert done.code == 0 and "rows are taken from" not in done.err, done.err
+
+
 def test_rows_that_no_new_made_are_exported_too(annotate: Annotate, tmp_path: Path) -> None:
     """The demo task, whose rows are generated, and a file that a run was given with --data."""
     run = ("demo", "--teacher", "simulated", "--samples", "20", "--split", "test,train")
@@ -176,7 +208,7 @@ def test_what_cannot_be_is_one_line(
         (("mine", "--to", "a.csv", "--prompts", "data"), "stand where the run was started"),
         (("nobody", "--to", "a.csv"), "no finished run in nobody nor runs/nobody"),
         (("mine", "--to", "a.doc"), "--to a.doc: the ending says what is written"),
-        (("mine", "--to", "rows.csv"), "--to rows.csv: these are your rows"),
+        (("mine", "--to", "rows.csv"), "--to rows.csv: this is a file of the run or of its rows"),
         (("mine", "--to", "a.parquet", "--escape-formulas"), "is no CSV"),
         (("mine", "--to", "hub:a/b/c"), "not a name on the hub"),
         (("mine", "--to", "a.csv", "--public"), "--public goes with --to hub:NAME"),

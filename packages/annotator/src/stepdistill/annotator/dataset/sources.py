@@ -37,6 +37,7 @@ class Source:
     count: Callable[[], int | None]  # reads all rows; None where nobody knows how many beforehand
     digest: str  # sha256 of the content, or of what names it where that is not at hand
     indices: tuple[int, ...] | None = None  # the rows' numbers, where they are a choice of a source
+    files: tuple[Path, ...] = ()  # that the rows are in, where they are files of this machine
     is_local: bool = True  # to read it again costs next to nothing
     remarks: tuple[str, ...] = ()  # how its files are read, where a person may not expect it
 
@@ -179,6 +180,7 @@ def _local(paths: list[Path]) -> Source:
         digest=digests[0]
         if len(digests) == 1
         else hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+        files=tuple(paths),
         remarks=tuple(f"{path}: {remark}" for path in paths[:1] for remark in remarks_on(path)),
     )
 

@@ -5,11 +5,12 @@ note of the run in its store, or by task.yaml, the first that says it; and what 
 run's only where its sha256 is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stepdistill.annotator.dataset.sources import Source, open_source
+from stepdistill.annotator.dataset.sources import Source, find_files, open_source, table_files
 from stepdistill.annotator.importing.origin import Origin, read_origin
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.run.run_notes import RunNote, find_runs
@@ -20,7 +21,7 @@ from stepdistill.common.errors import DatasetError, PromptError, ShardError, Sto
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.files.remote import is_url
 from stepdistill.common.files.row_file import read_file
-from stepdistill.common.manifest import MANIFEST_NAME, Manifest
+from stepdistill.common.manifest import MANIFEST_NAME, REJECTS_NAME, Manifest
 from stepdistill.common.shards import read_manifest
 from stepdistill.common.task import TaskSpec
 
@@ -54,7 +55,7 @@ class RunRows:
 
     task: TaskSpec
     rows: Callable[[], Iterator[tuple[str, RawRow]]]  # (split, row), a fresh pass
-    files: tuple[Path, ...]  # that they are read from, where they are files
+    files: tuple[Path, ...]  # of the run and its rows, which no table may take the place of
     is_one_file: bool  # whether they stand in the order of one; else split by split
     remarks: tuple[str, ...] = ()
 
@@ -100,12 +101,35 @@ def rows_of(run: FinishedRun, settings: ExportSettings) -> RunRows:
         task = load_task(next(has_task, settings.prompts), run.task)
     except PromptError as error:
         raise PromptError(f"{error}: stand where the run was started, or name --prompts") from None
-    data = settings.data or (note.data if note else None)
-    for folder in dict.fromkeys((data, note.data if note else None, task.data.path)):
-        origin = read_origin(Path(folder)) if folder else None
-        if folder and origin and _made(run, origin):
+    asked = note.data if note else None
+    places = [each for each in (settings.data, asked, task.data.path) if each]
+    found = _found(run, task, places, settings)
+    named = [*places, *([task.data.file] if task.data.file else [])]
+    return replace(found, files=(*found.files, *_files_of(run, task, named)))
+
+
+def _found(
+    run: FinishedRun, task: TaskSpec, places: Sequence[str], settings: ExportSettings
+) -> RunRows:
+    for folder in dict.fromkeys(places):
+        origin = read_origin(Path(folder))
+        if origin and _made(run, origin):
             return _in_order(task, origin, folder, settings.data or task.data.file)
-    return _by_split(run, task, data)
+    return _by_split(run, task, next(iter(places), None))
+
+
+def _files_of(run: FinishedRun, task: TaskSpec, places: Sequence[str]) -> Iterator[Path]:
+    """What a run wrote, and what its rows lie in: even where these are read from elsewhere now, as
+    a file is somebody's work all the more when it has changed."""
+    for split in run.splits.values():
+        names = (MANIFEST_NAME, REJECTS_NAME, *(shard.file for shard in split.manifest.shards))
+        yield from (split.folder / name for name in names)
+    for place in (Path(each).expanduser() for each in places if not is_url(each)):
+        with suppress(DatasetError):
+            yield from table_files(place)  # the other shards, too
+        for name in dict.fromkeys((*run.splits, *_USUAL)):
+            with suppress(DatasetError):
+                yield from find_files(place, task, name)
 
 
 def _note_of(run: FinishedRun, store: Path) -> RunNote | None:
@@ -129,8 +153,8 @@ def _made(run: FinishedRun, origin: Origin) -> bool:
 def _in_order(task: TaskSpec, origin: Origin, folder: str, file: str | None) -> RunRows:
     """The rows as they stand in the file that the splits were made of: from it, or from the splits
     where it has changed since."""
-    if file is not None and not is_url(file) and origin.is_of(Path(file)):
-        path = Path(file)
+    path = None if file is None or is_url(file) or Path(file).is_dir() else Path(file).expanduser()
+    if path and origin.is_of(path):
         return RunRows(
             task=task,
             rows=lambda: zip(origin.rows, read_file(path), strict=True),
@@ -152,19 +176,18 @@ def _in_order(task: TaskSpec, origin: Origin, folder: str, file: str | None) -> 
     return RunRows(
         task=task,
         rows=rows,
-        files=tuple(Path(source.name) for source in sources.values()),
+        files=tuple(file for source in sources.values() for file in source.files),
         is_one_file=True,
-        # What lies elsewhere is not fetched again.
-        remarks=()
-        if file is not None and is_url(file)
-        else (f"{file}: not as it was for `annotate new`: rows are taken from {folder}",),
+        # Of what lies elsewhere, or is several files, nobody knows whether it is as it was.
+        remarks=(f"{file}: not as it was for `annotate new`: rows are taken from {folder}",)
+        if path and origin.sha256
+        else (),
     )
 
 
 def _by_split(run: FinishedRun, task: TaskSpec, data: str | None) -> RunRows:
     sources = {split: open_source(task, data, split) for split in run.splits}
     _check_digests(run, sources)
-    digests = {source.digest for source in sources.values()}
 
     def rows() -> Iterator[tuple[str, RawRow]]:
         return ((split, row) for split, source in sources.items() for row in source.rows())
@@ -172,11 +195,10 @@ def _by_split(run: FinishedRun, task: TaskSpec, data: str | None) -> RunRows:
     return RunRows(
         task=task,
         rows=rows,
-        files=tuple(Path(source.name) for source in sources.values() if source.is_local),
+        files=tuple(file for source in sources.values() for file in source.files),
         is_one_file=len(sources) == 1,
-        remarks=tuple(remark for source in sources.values() for remark in source.remarks)
-        if len(digests) == 1
-        else (),
+        # Splits may share a file.
+        remarks=tuple(dict.fromkeys(line for each in sources.values() for line in each.remarks)),
     )
 
 
