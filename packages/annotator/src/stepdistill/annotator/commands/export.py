@@ -49,7 +49,9 @@ def _write(table: Joined, settings: ExportSettings, output: ConsoleOutput) -> No
     path = Path(settings.to)
     for file in table.source.files:
         if path.exists() and file.exists() and path.samefile(file):
-            raise ConfigError(f"--to {path}: this is a file of the run or of its rows: name another one")
+            raise ConfigError(
+                f"--to {path}: this is a file of the run or of its rows: name another one"
+            )
     tell = output.progress_line("rows written")
     with table_file(path, table.columns, tames=settings.escape_formulas) as file:
         for n, (_, row) in enumerate(table.rows(), start=1):
