@@ -12,7 +12,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ["pytest", "pytest-asyncio", "pytest-socket", "pytest-timeout", "hypothesis"]
+TOOLS = (
+    *("pytest", "pytest-asyncio", "pytest-socket", "pytest-timeout", "hypothesis"),
+    # What tests make other people's files and servers with.
+    *("openpyxl", "pandas", "trustme"),
+)
 
 
 def main() -> int:

@@ -77,7 +77,7 @@ def test_a_file_url_is_read(tmp_path: Path) -> None:
     ("url", "says"),
     [
         ("gs://bucket/rows.csv", "gcsfs"),
-        ("odd://somewhere/rows.csv", "odd"),
+        ("odd://somewhere/rows.csv", "cannot be read"),
         ("memory://nowhere/rows.csv", "no such file"),
         ("memory://nowhere/at-all", "no file of rows there"),
         ("http://someone:word@127.0.0.1:9/rows.csv?token=word", "cannot be read"),

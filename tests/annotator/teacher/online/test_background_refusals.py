@@ -55,7 +55,7 @@ def test_a_limit_that_was_lowered_is_one_however_many_got_through_before():
 
 def test_once_it_is_known_more_than_that_is_noticed_and_no_less():
     background = BackgroundRefusals()
-    tried(background, lambda _: SHARE, FALLING)
+    assert tried(background, lambda _: SHARE, FALLING)
     usual: list[bool] = []
     for i in range(400):
         background.sent(100.0)
@@ -67,7 +67,7 @@ def test_once_it_is_known_more_than_that_is_noticed_and_no_less():
 
 def test_it_is_taken_back_where_fewer_are_refused():
     background = BackgroundRefusals()
-    tried(background, lambda _: SHARE, FALLING)
+    assert tried(background, lambda _: SHARE, FALLING)
     for _ in range(5000):
         background.sent(100.0)
     assert background.share == 0

@@ -67,4 +67,5 @@ def test_where_some_are_refused_at_any_time_nobody_waits_for_longer_each_time():
         for attempt in range(1, 12)
     ]
     assert all(wait is not None and wait <= 2.0 for wait in waits)
-    assert POLICY.wait_s(3, 0.0, PLAIN, is_usual=True) != pytest.approx(1.0, abs=0.9)
+    unusual = POLICY.wait_s(3, 0.0, PLAIN, is_usual=True)
+    assert unusual is not None and unusual >= 2.0
