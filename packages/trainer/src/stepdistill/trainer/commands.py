@@ -32,7 +32,7 @@ from stepdistill.trainer.training.output import check_model, claim, clear
 
 
 def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Train a small T5 on the teacher's labels and rationales.
+    """Train a small student (T5 and its kin) on the teacher's labels and rationales.
 
     The same command again goes on from the last checkpoint.
 
