@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import yaml
 from aiohttp import web
 
 
@@ -29,6 +30,7 @@ class FakeHub:
         self.files: dict[str, bytes] = {}
         self.commits = 0
         self.created: dict[str, Any] = {}
+        self.is_private = True
         self._large: dict[str, bytes] = {}
 
     def application(self) -> web.Application:
@@ -66,7 +68,16 @@ class FakeHub:
             found = [{"type": "file", "path": path, "size": 1, "oid": "b"} for path in self.files]
             return web.json_response(found)
         siblings = [{"rfilename": path} for path in self.files]
-        return web.json_response({"id": "team/mine", "sha": "a" * 40, "siblings": siblings})
+        card = self.files.get("README.md", b"---\n{}\n---\n").decode().split("---\n")
+        return web.json_response(
+            {
+                "id": "team/mine",
+                "sha": "a" * 40,
+                "private": self.is_private,
+                "siblings": siblings,
+                "cardData": yaml.safe_load(card[1]),
+            }
+        )
 
     async def _announce(self, request: web.Request) -> web.Response:
         found = [

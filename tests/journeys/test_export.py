@@ -221,12 +221,12 @@ def test_what_cannot_be_is_one_line(
     assert not (tmp_path / "a.csv").exists()
 
 
-def push(folder: Path, **environment: str) -> Done:
+def push(folder: Path, *words: str, **environment: str) -> Done:
     """Export to the hub, as a program: what it is told by the environment is read once."""
     known = {**os.environ, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_XET": "1"}
     known.pop("HF_TOKEN", None)
     done = subprocess.run(
-        [str(ANNOTATE), "export", "mine", "--to", "hub:team/mine"],
+        [str(ANNOTATE), "export", "mine", "--to", "hub:team/mine", *words],
         cwd=folder,
         env={**known, **environment},
         capture_output=True,
@@ -246,6 +246,7 @@ def test_the_hub_wants_a_token(tmp_path: Path, mine: list[dict[str, str]]) -> No
 async def test_a_table_is_pushed_to_the_hub(tmp_path: Path, mine: list[dict[str, str]]) -> None:
     hub = FakeHub()
     hub.files["data/train-00000-of-00001.parquet"] = b"of an earlier push"
+    hub.files["README.md"] = b"---\ntags: [stepdistill]\n---\n"
     async with TestServer(hub.application()) as server:
         address = {"HF_ENDPOINT": str(server.make_url("")).rstrip("/")}
         refused = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_secret")
@@ -266,3 +267,29 @@ async def test_a_table_is_pushed_to_the_hub(tmp_path: Path, mine: list[dict[str,
     assert frames["train"]["label_2"].notna().any()
     gone = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_known")
     assert gone.code == 2 and "the hub could not be reached, or did not take it" in gone.err
+
+
+async def test_nothing_is_pushed_into_a_dataset_of_others(
+    tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    """Nor where others would see what is to be private."""
+    hub = FakeHub()
+    async with TestServer(hub.application()) as server:
+        address = {"HF_ENDPOINT": str(server.make_url("")).rstrip("/"), "HF_TOKEN": "hf_known"}
+        for is_private, card, words, said in (
+            (False, "tags: [stepdistill]", (), "is there and public: change that in its settings"),
+            (True, "tags: [stepdistill]", ("--public",), "is there and private: change that"),
+            (True, "tags: [other]", (), "holds 2 files that no export pushed, such as README.md"),
+            (True, "{}", (), "holds 2 files that no export pushed"),
+        ):
+            hub.is_private = is_private
+            hub.files = {"README.md": f"---\n{card}\n---\n".encode(), "data/a.csv": b"a"}
+            before = {**hub.files}
+            done = await asyncio.to_thread(push, tmp_path, *words, **address)
+            assert (done.code, done.out) == (2, "") and said in done.err, done.err
+            assert len(done.err.splitlines()) == 1
+            assert hub.files == before
+        hub.files = {".gitattributes": b"x"}
+        done = await asyncio.to_thread(push, tmp_path, **address)
+        assert done.code == 0, done.err
+    assert hub.commits == 1

@@ -15,7 +15,7 @@ from stepdistill.common.whole_file import write_whole
 
 CARD = "README.md"
 _TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
-_TAG = "stepdistill"  # in the head of all cards that are made here
+TAG = "stepdistill"  # in the head of all cards that are made here
 _CLASSIFIED = ("classes", "multi")
 # Below how many rows which of the hub's sizes is it.
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
@@ -43,7 +43,7 @@ def card_of(table: Joined, files: str | list[dict[str, str]]) -> str:
         "license": "unknown",
         "annotations_creators": ["machine-generated"],
         "size_categories": [next((name for n, name in _SIZES if n_rows < n), "n>1M")],
-        "tags": [_TAG, "llm-annotated"],
+        "tags": [TAG, "llm-annotated"],
         "configs": [{"config_name": "default", "data_files": files}],
     }
     if task.label.kind in _CLASSIFIED:
@@ -85,7 +85,7 @@ def _is_of(path: Path, file: Path) -> bool:
     try:
         head: Any = yaml.safe_load(parts[1])
         named = str(head["configs"][0]["data_files"])
-        is_ours = _TAG in head["tags"]
+        is_ours = TAG in head["tags"]
     except (yaml.YAMLError, TypeError, LookupError):
         return False
     return is_ours and (named == file.name or not path.with_name(named).exists())

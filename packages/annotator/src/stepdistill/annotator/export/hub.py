@@ -6,18 +6,20 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from stepdistill.annotator.export.card import CARD, card_of
+from stepdistill.annotator.export.card import CARD, TAG, card_of
 from stepdistill.annotator.export.joined import Joined
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.tables.table_file import TableFile, table_file
 
 _NO_TOKEN = "log in first, by `hf auth login` or HF_TOKEN=... with a token that may write"
+_EMPTY = {".gitattributes"}  # what a dataset holds that the hub has just made
 
 
 def push(table: Joined, name: str, *, is_public: bool) -> str:
     """Push a table; the dataset's address. Nobody else sees it unless it is public.
 
-    Raises ConfigError: no token, no network, no right to write there.
+    Raises ConfigError: no token, no network, no right to write there; what is there already is
+    seen by others than asked for, or is not of an earlier push.
     """
     import huggingface_hub as hub  # a second to import: only where it is used
 
@@ -30,6 +32,8 @@ def push(table: Joined, name: str, *, is_public: bool) -> str:
         address = client.create_repo(
             name, repo_type="dataset", private=not is_public, exist_ok=True
         )
+        there = client.dataset_info(address.repo_id)
+    _check_there(there, name, is_public=is_public)
     with tempfile.TemporaryDirectory() as folder:
         files = _write_splits(table, Path(folder))
         (Path(folder) / CARD).write_text(card_of(table, files), encoding="utf-8")
@@ -43,6 +47,23 @@ def push(table: Joined, name: str, *, is_public: bool) -> str:
                 delete_patterns="data/*",
             )
     return str(address)
+
+
+def _check_there(there: Any, name: str, *, is_public: bool) -> None:
+    """Raise ConfigError where a dataset that was there before is not to be pushed into: asked to
+    make it, the hub leaves it as it is."""
+    if is_public != (not there.private):
+        now, so = ("private", "") if there.private else ("public", "out")
+        raise ConfigError(
+            f"--to hub:{name}: is there and {now}: change that in its settings, push with{so} "
+            "--public, or take another name"
+        )
+    files = {each.rfilename for each in there.siblings or ()} - _EMPTY
+    if files and TAG not in (getattr(there.card_data, "tags", None) or ()):
+        raise ConfigError(
+            f"--to hub:{name}: holds {len(files):,} files that no export pushed, such as "
+            f"{min(files)}: take another name"
+        )
 
 
 @contextmanager
