@@ -23,6 +23,18 @@ def test_output_is_kept_and_each_line_of_the_errors_is_told() -> None:
     assert done.checked() == "out\n"
 
 
+def test_a_line_is_told_whole_however_long_it_is() -> None:
+    lines = ["ü" * 100_000, "é€🎈" * 30_000, "short", "x" * (1 << 17)]
+    code = (
+        "import sys; sys.stderr.reconfigure(encoding='utf-8'); "
+        "sys.stderr.write('\\n'.join(['ü' * 100000, 'é€🎈' * 30000, 'short', 'x' * (1 << 17)]))"
+    )
+    told: list[str] = []
+    done = run_command([PYTHON, "-c", code], told.append)
+    assert told == lines
+    assert done.last_words == lines[-1]
+
+
 def test_a_failure_is_said_in_the_commands_own_last_words() -> None:
     code = "import sys; print('error: no such row\\nkilled', file=sys.stderr); sys.exit(3)"
     done = run_command([PYTHON, "-c", code], lambda _: None)

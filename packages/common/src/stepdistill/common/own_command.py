@@ -150,18 +150,23 @@ class _Lines:
     """The lines that a file grows by."""
 
     def __init__(self, file: IO[bytes], tell: Tell) -> None:
-        self._file, self._tell, self._read = file, tell, 0
+        self._file, self._tell, self._read, self._begun = file, tell, 0, b""
         self.last = deque[str](maxlen=_LAST_LINES)  # that say something
 
     def tell_new(self, *, is_over: bool = False) -> None:
         """Tell the whole lines that were not told yet; where it is over, what is left, too."""
         # The command writes where this file's reader stands: reading must not move that.
         while new := os.pread(self._file.fileno(), _CHUNK_BYTES, self._read):
-            end = len(new) if is_over or len(new) == _CHUNK_BYTES else new.rfind(b"\n") + 1
-            if not end:
-                return
-            self._read += end
-            for line in new[:end].decode(errors="replace").splitlines():
-                if line.strip():
-                    self.last.append(line.strip())
-                self._tell(line)
+            self._read += len(new)
+            # A line may be longer than what is read at a time, and a letter end in the next.
+            lines, newline, self._begun = (self._begun + new).rpartition(b"\n")
+            self._tell_lines(lines + newline)
+        if is_over:
+            self._tell_lines(self._begun)
+            self._begun = b""
+
+    def _tell_lines(self, lines: bytes) -> None:
+        for line in lines.decode(errors="replace").splitlines():
+            if line.strip():
+                self.last.append(line.strip())
+            self._tell(line)
