@@ -61,6 +61,15 @@ def test_empty_lines_and_columns_around_a_table_are_no_rows(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("values", [(0, None), (False, None), (0, 0.0)])
+def test_a_column_without_a_name_that_holds_nothing_but_zeros_is_one(
+    tmp_path: Path, values: tuple[object, object]
+) -> None:
+    lines: Lines = [["text", "n", None], ["a", 1, values[0]], ["b", 2, values[1]]]
+    path = sheet(tmp_path / "a.xlsx", ("Rows", lines))
+    assert [row["Unnamed: 2"] for row in read_file(path)] == [*values]
+
+
 def test_the_first_sheet_that_is_shown_is_read_and_said(tmp_path: Path) -> None:
     rows: Lines = [["text"], ["a"]]
     sheets: list[tuple[str, Lines]] = [("Notes", [["x"], ["y"]]), ("Rows", rows), ("More", rows)]

@@ -30,7 +30,9 @@ def sheet_rows(path: Path) -> Iterator[dict[str, object]]:
     held = [below, *rows]
     # A column without a name counts where something stands in it.
     used = [
-        place for place, name in enumerate(named) if name or any(_at(row, place) for row in held)
+        place
+        for place, name in enumerate(named)
+        if name or any(_at(row, place) is not None for row in held)
     ]
     for row in held:
         if _is_filled(row):
