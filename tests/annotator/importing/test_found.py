@@ -50,6 +50,8 @@ GUESSED: list[tuple[dict[str, Make], tuple[str, ...]]] = [
     ({"angry": lambda i: i % 2, "rude": lambda i: i % 3 // 2}, ("angry", "rude")),
     ({"labels": lambda i: ["a", "b"][: i % 3]}, ("labels",)),
     ({"meta": lambda i: {"label": team(i), "page": i // 2}}, ("meta.label",)),
+    ({"[Team]": team, "Nr.": lambda i: i, "No.": lambda i: i + 7}, ("[Team]",)),
+    ({"Cat.": team}, ("Cat.",)),
 ]
 UNSURE: list[tuple[dict[str, Make], str]] = [
     ({}, "no column looks like a label .has: text."),

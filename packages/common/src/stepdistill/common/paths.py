@@ -25,11 +25,11 @@ def getter(path: str) -> Getter:
         inner = {found[1]: getter(found[1]) for found in _PATH.finditer(path)}
         return lambda raw: _PATH.sub(lambda found: text_of(inner[found[1]](raw)), path)
     steps = [int(number) if number else key for key, number in _STEP.findall(path)]
-    if len(steps) == 1:
-        return itemgetter(steps[0])
+    if not steps or steps == [path]:
+        return itemgetter(path)
 
     def walk(raw: RawRow) -> object:
-        if path in raw:  # `content.text` as a column's own name: so tables are made of JSON
+        if path in raw:  # a column's own name: `content.text`, as of JSON made a table, or `No.`
             return raw[path]
         value: Any = raw
         for step in steps:

@@ -64,7 +64,7 @@ class Columns:
     @property
     def name(self) -> str:
         """What a prompt calls the label: `topic` of `meta.topic`."""
-        return self.label.rsplit(".", 1)[-1] if len(self.labels) == 1 else self.label
+        return _last(self.label) if len(self.labels) == 1 else self.label
 
     @property
     def gold(self) -> str | None:
@@ -188,7 +188,7 @@ def guess_labels(survey: Survey) -> list[tuple[str, ...]]:
 
 
 def _last(path: str) -> str:
-    return path.rsplit(".", 1)[-1]
+    return re.split(r"\.(?=\w)", path)[-1]  # `topic` of `meta.topic`, and all of `Cat.`
 
 
 def _may_be_label(column: FileColumn, survey: Survey) -> bool:
