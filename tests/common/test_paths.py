@@ -16,7 +16,9 @@ def test_every_path_of_a_row_leads_to_its_value() -> None:
             getter(path)(row)
 
 
-@pytest.mark.parametrize("name", ["No.", "Comment.", "[id]", ".x", "a..b", "a[0]", "[0]", ".", "[]"])
+@pytest.mark.parametrize(
+    "name", ["No.", "Comment.", "[id]", ".x", "a..b", "a[0]", "[0]", ".", "[]"]
+)
 def test_a_column_is_found_whatever_its_name_is(name: str) -> None:
     row: dict[str, object] = {name: "own", "No": "other"}
     assert getter(name)(row) == getter(f"{{{name}}}")(row) == "own"
