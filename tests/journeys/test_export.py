@@ -277,8 +277,10 @@ async def test_nothing_is_pushed_into_a_dataset_of_others(
     async with TestServer(hub.application()) as server:
         address = {"HF_ENDPOINT": str(server.make_url("")).rstrip("/"), "HF_TOKEN": "hf_known"}
         for is_private, card, words, said in (
-            (False, "tags: [stepdistill]", (), "is there and public: change that in its settings"),
+            (False, "tags: [stepdistill]", (), "is there and public: change that"),
+            (False, "{}", (), "in its settings, push with --public, or take another name"),
             (True, "tags: [stepdistill]", ("--public",), "is there and private: change that"),
+            (True, "{}", ("--public",), "in its settings, push without --public, or take"),
             (True, "tags: [other]", (), "holds 2 files that no export pushed, such as README.md"),
             (True, "{}", (), "holds 2 files that no export pushed"),
         ):

@@ -53,7 +53,7 @@ def _check_there(there: Any, name: str, *, is_public: bool) -> None:
     """Raise ConfigError where a dataset that was there before is not to be pushed into: asked to
     make it, the hub leaves it as it is."""
     if is_public != (not there.private):
-        now, so = ("private", "") if there.private else ("public", "out")
+        now, so = ("private", "out") if there.private else ("public", "")
         raise ConfigError(
             f"--to hub:{name}: is there and {now}: change that in its settings, push with{so} "
             "--public, or take another name"
