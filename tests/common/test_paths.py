@@ -23,7 +23,8 @@ def test_a_column_is_found_whatever_its_name_is(name: str) -> None:
     row: dict[str, object] = {name: "own", "No": "other"}
     assert getter(name)(row) == getter(f"{{{name}}}")(row) == "own"
     assert next(paths_in(row)) == name
-    for other in ({"text": "a"}, {}):
+    others: list[dict[str, object]] = [{"text": "a"}, {}]
+    for other in others:
         with pytest.raises(NOT_THERE):
             getter(name)(other)
 
