@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
+from stepdistill.common.files.remote import is_url
 from stepdistill.common.placeholders import unknown_placeholders, with_names
 from stepdistill.common.task import LONGEST_NAME, StudentSpec, TaskSpec
 
@@ -37,7 +38,7 @@ def _from_here(task: TaskSpec, folder: Path) -> TaskSpec:
 
 def path_from_here(folder: Path, path: str) -> str:
     """A path that is relative to this folder, as short as it is to be typed; a URL as it is."""
-    if "://" in path:
+    if is_url(path):
         return path
     there, here = (folder / Path(path).expanduser()).resolve(), Path.cwd()
     return str(there.relative_to(here) if there.is_relative_to(here) else there)

@@ -4,22 +4,17 @@ Text may be packed, and a file may lie elsewhere (`remote.py`).
 """
 
 import json
-import lzma
 import re
-import zipfile
-import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import zstandard
-
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.csv_file import csv_layout, csv_rows
 from stepdistill.common.files.json_file import RawRow, json_rows, mended
 from stepdistill.common.files.sheet_file import SHEETS, sheet_remarks, sheet_rows
-from stepdistill.common.files.text_file import encoding_of, packed_name
+from stepdistill.common.files.text_file import DAMAGED, encoding_of, packed_name
 
 _PARQUET_ROWS = 1024  # read at a time: memory stays small however large the file is
 _LINES, _TABLES = (".jsonl", ".json", ".ndjson"), (".csv", ".tsv")
@@ -27,7 +22,6 @@ _PARQUET, _ZIP = ".parquet", ".zip"
 _TEXTS = (*_LINES, *_TABLES)
 _PACKED = (".gz", ".zst", ".xz", ".bz2", _ZIP)
 SUFFIXES = (*_TEXTS, *SHEETS[:1], _PARQUET)  # to be named in messages
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError)
 _ENDINGS = (*_TEXTS, *SHEETS, _PARQUET, *(f"{e}{p}" for p in _PACKED for e in _TEXTS), _ZIP)
 
 
@@ -77,7 +71,7 @@ def _refused(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (*_DAMAGED, UnicodeError) as error:
+    except (*DAMAGED, UnicodeError) as error:
         raise DatasetError(f"{path}: cut off or damaged ({error})") from None
 
 

@@ -21,6 +21,8 @@ import zstandard
 
 from stepdistill.common.errors import DatasetError
 
+# What the readers of packed files raise where one is cut off, or its bytes have changed.
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError)
 _READ_BYTES = 1 << 18  # of a file at a time
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _XZ, _BZIP2 = b"\xfd7zXZ\x00", re.compile(rb"BZh[1-9]1AY&SY")
@@ -147,7 +149,7 @@ def _encoding(path: Path, size: int, mtime_ns: int) -> str:
     except UnicodeDecodeError as error:
         line = n_lines + error.object.count(b"\n", 0, error.start) + 1
         return _not_utf8(path, f"byte 0x{error.object[error.start]:02x} in line {line}")
-    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError):
+    except DAMAGED:
         raise DatasetError(
             f"{path}: the packed file is cut off or damaged after line {n_lines}"
         ) from None

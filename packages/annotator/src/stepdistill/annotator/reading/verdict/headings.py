@@ -1,4 +1,4 @@
-"""The words that name an answer's parts, in the ten commonest languages: `headings.txt`."""
+"""The words that name an answer's parts, in common languages: `headings.txt`."""
 
 import re
 from pathlib import Path
