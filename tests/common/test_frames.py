@@ -5,7 +5,8 @@ import math
 import pytest
 
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.frames import free_name, read_frame
+from stepdistill.common.frames import read_frame
+from stepdistill.common.free_name import free_name
 
 ROWS = [{"text": "a", "n": 1}, {"text": "b"}]
 

@@ -21,7 +21,8 @@ import orjson
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.json_file import RawRow, json_line
-from stepdistill.common.frames import Frame, frame_of, free_name, read_frame
+from stepdistill.common.frames import Frame, frame_of, read_frame
+from stepdistill.common.free_name import free_name
 from stepdistill.common.own_command import CommandFailed, Finished, run_command
 from stepdistill.common.whole_file import write_whole
 

@@ -1,6 +1,6 @@
 """Frames of a notebook: pandas, polars, Arrow or dicts in a list become rows, and rows a frame."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow
+from stepdistill.common.free_name import free_name
 
 _TAKEN = "a frame of pandas, polars or Arrow, or a list of dicts"
 _NONE = ("NAType", "NaTType")  # how pandas calls what is not there
@@ -41,15 +42,6 @@ def frame_of(rows: Sequence[RawRow], columns: Sequence[str], index: Any = None) 
         return list(rows)
     # By name: only the trainer depends on it.
     return import_module("pandas").DataFrame(list(rows), columns=list(columns), index=index)
-
-
-def free_name(name: str, taken: Container[str]) -> str:
-    """The name, with a number behind it where it is taken."""
-    number, free = 2, name
-    while free in taken:
-        free = f"{name}_{number}"
-        number += 1
-    return free
 
 
 def read_frame(frame: object) -> Frame:

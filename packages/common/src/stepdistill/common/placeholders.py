@@ -9,7 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from functools import lru_cache
-from itertools import count
+
+from stepdistill.common.free_name import free_name
 
 PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")  # `{question}`, `{choice_2}`, `{größe}`; not `{2}`
 
@@ -33,8 +34,7 @@ def named(columns: Iterable[str]) -> dict[str, str]:
     for column in columns:
         plain = re.sub(r"\W+", "_", column).strip("_") or "text"
         plain = plain if is_name(plain) else f"_{plain}"  # it begins with a digit
-        others = (f"{plain}_{number}" for number in count(2))
-        found[plain if plain not in found else next(n for n in others if n not in found)] = column
+        found[free_name(plain, found)] = column
     return found
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from stepdistill.annotator.export.run_rows import FinishedRun, FinishedSplit, RunRows
 from stepdistill.common.errors import ShardError
-from stepdistill.common.frames import free_name
+from stepdistill.common.free_name import free_name
 from stepdistill.common.manifest import REJECTS_NAME
 from stepdistill.common.record import Record
 from stepdistill.common.shards import read_records, verify

@@ -7,12 +7,13 @@ no guess: it is asked for, or refused with the candidates.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, count, pairwise
+from itertools import pairwise
 from typing import Self
 
 from stepdistill.annotator.importing.survey import FLAGS, FileColumn, Survey, cell
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow
+from stepdistill.common.free_name import free_name
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.paths import getter
 from stepdistill.common.placeholders import named
@@ -139,8 +140,9 @@ def find_columns(
             f"({listed(labels) or 'none is there to read'})"
         )
     is_flat = all(path in row for row in survey.first[:1] for path in survey.columns)
+    none = free_name("labels" if labels else "label", survey.columns)  # no column of the file
     return Columns(
-        label=labels[0] if len(labels) == 1 else _free_name(survey, labels),
+        label=labels[0] if len(labels) == 1 else none,
         labels=tuple(labels),
         are_flags=len(labels) > 1 and as_flags(survey, labels),
         texts=chosen,
@@ -148,13 +150,6 @@ def find_columns(
         left_out=left_out,
         undrawn=frozenset(undrawn) if is_flat and not texts else None,
     )
-
-
-def _free_name(survey: Survey, labels: Sequence[str]) -> str:
-    """What the label is called that is no column of the file."""
-    name = "labels" if labels else "label"
-    names = chain([name], (f"{name}_{number}" for number in count(2)))
-    return next(name for name in names if name not in survey.columns)
 
 
 def check_paths(survey: Survey, paths: Iterable[str]) -> None:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.text_file import open_text
+from stepdistill.common.free_name import free_name
 
 _DELIMITERS = ",;\t|"
 _SAMPLE = 1 << 16  # characters that it is found by
@@ -131,7 +131,6 @@ def column_names(header: Sequence[str]) -> list[str]:
     names: list[str] = []
     for place, name in enumerate(header):
         first = name or f"Unnamed: {place}"
-        others = (f"{first}_{number}" for number in count(2))
-        taken = {*names, *header} - ({first} if first not in names else set[str]())
-        names.append(first if first not in taken else next(n for n in others if n not in taken))
+        # What is called so further on keeps its name.
+        names.append(first if first not in names else free_name(first, {*names, *header}))
     return names

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.frames import free_name
+from stepdistill.common.free_name import free_name
 from stepdistill.common.tables.table_file import table_file
 from stepdistill.trainer.errors import Stopped, refused
 from stepdistill.trainer.inference.kept_answers import Identity, KeptAnswers, digest_of_model
