@@ -93,6 +93,18 @@ def test_a_family_trains_goes_on_answers_and_is_opened_by_transformers_alone(
     assert theirs == generate(student, encoded(student, INPUTS[:1]), longest=256)
 
 
+def test_a_bias_on_words_is_kept(bases: dict[str, Path], data: Path, tmp_path: Path) -> None:
+    student = pretrained(str(bases["bart"]), None)
+    bias = student.model.final_logits_bias
+    bias[0, 5] = 3.0
+    student.model.save_pretrained(tmp_path / "base")
+    student.tokenizer.save_pretrained(tmp_path / "base")
+    options = {"steps": 2, "batch_size": 16, "eval_every": 1, "model": str(tmp_path / "base")}
+    assert main([*arguments(data, tmp_path / "out", **options), "--quiet"]) == 0
+    trained = pretrained(str(tmp_path / "out" / "model"), None)
+    assert torch.equal(trained.model.final_logits_bias, bias)
+
+
 @pytest.fixture
 def base(bases: dict[str, Path], tmp_path: Path) -> Path:
     """One to be made odd."""
@@ -176,7 +188,9 @@ def test_tokens_beyond_the_embedding_get_rows_of_their_own(base: Path) -> None:
     again = pretrained(str(base), None)
     one, other = (each.model.get_input_embeddings().weight for each in (student, again))
     assert torch.equal(one, other)  # on every rank
-    assert generate(student, encoded(student, ["see <url39>"]), longest=3)
+    [ids] = encoded(student, ["see <url39>"])
+    assert tokenizer.convert_tokens_to_ids("<url39>") in [*ids]
+    assert generate(student, [ids], longest=3) == generate(again, [ids], longest=3)
 
 
 def test_answers_begin_behind_the_pad_where_no_config_says(base: Path) -> None:

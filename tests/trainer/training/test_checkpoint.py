@@ -1,10 +1,26 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; a device that is too small is not a folder's fault."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
-from stepdistill.trainer.training.checkpoint import write_whole
+from stepdistill.trainer.errors import TrainingError
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.training.checkpoint import (
+    Checkpoints,
+    TrainingProgress,
+    write_whole,
+    writing,
+)
+from stepdistill.trainer.training.engine import Engine, EngineSettings, World
+
+
+class Cramped(Engine):
+    """One that finds no room for what it saved."""
+
+    def load(self, folder: Path, tag: str) -> None:
+        torch.empty(1 << 60)
 
 
 def test_an_old_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -21,3 +37,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_whole(path, None)  # pyright: ignore[reportArgumentType] - what fails is the point
     assert path.read_bytes() == b"one"
+
+
+def test_a_lack_of_memory_is_not_said_of_a_folder(
+    student: Student, world: World, tmp_path: Path
+) -> None:
+    engine = Cramped(student, EngineSettings(), world)
+    kept = Checkpoints(tmp_path, "a fingerprint", engine, student)
+    kept.save(TrainingProgress(step=1))
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        kept.restore(tmp_path / "checkpoints" / "step-1", universal=False)
+    with pytest.raises(RuntimeError, match="can't allocate memory"), writing(tmp_path):
+        torch.empty(1 << 60)
+    with pytest.raises(TrainingError, match="cannot be written"), writing(tmp_path):
+        torch.save({}, tmp_path / "nowhere" / "x")

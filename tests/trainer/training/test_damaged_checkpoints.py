@@ -59,6 +59,40 @@ def test_the_step_before_a_damaged_one_is_gone_on_from(
     assert content(broken_off) == content(unbroken)
 
 
+@pytest.mark.parametrize("name", ["step-6", "best-6"])
+def test_a_folder_that_has_lost_its_first_file_is_damaged_and_ours(
+    broken_off: Path, data: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    within = "progress.json" if name.startswith("step") else "config.json"
+    if name == "best-6":  # whichever was the best
+        name = max((broken_off / "checkpoints").glob("best-*")).name
+    (broken_off / "checkpoints" / name / within).unlink()
+    for step in (broken_off / "checkpoints").glob("step-[!6]"):
+        shutil.rmtree(step)
+    line = [*arguments(data, broken_off, **RUN), "--quiet"]
+    assert main(line) == 2
+    assert f"{name}: damaged ({within} is not there)" in capsys.readouterr().err
+    assert main([*line, "--force"]) == 0
+
+
+def test_the_whole_step_before_is_kept_and_not_the_damaged_one(
+    broken_off: Path, data: Path
+) -> None:
+    (broken_off / "checkpoints/step-6/progress.json").write_text("{")
+    line = [*arguments(data, broken_off, **RUN, save_every=5), "--quiet"]
+    world = stopped_after_one_save(broken_off, line)
+    assert world == {"step-4", "step-5"}
+
+
+def stopped_after_one_save(output: Path, line: list[str]) -> set[str]:
+    """The steps that are there when a run is killed behind its first save: at its next validation
+    the disk holds a folder where the best student's draft is to be."""
+    blocked = output / "checkpoints" / ".best-6.draft"
+    blocked.write_text("")
+    main(line)
+    return {path.name for path in (output / "checkpoints").glob("step-*")}
+
+
 def test_none_that_is_whole_is_a_line(
     broken_off: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,14 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch has a class for a GPU's memory; a CPU's allocator has but words of its own."""
+    import torch  # takes seconds, but is there already where such an error can be
+
+    classes = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, classes) or "can't allocate memory" in str(error)
+
+
 @contextmanager
 def refused(
     what: object, done: str = "written", kind: type[DistillError] = ConfigError

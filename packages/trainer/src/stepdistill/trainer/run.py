@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
-import torch
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.errors import TrainingError
+from stepdistill.trainer.errors import TrainingError, is_out_of_memory
 from stepdistill.trainer.scores import (
     against_majority,
     calibration,
@@ -38,19 +37,13 @@ def run(inputs: RunInputs) -> None:
     try:
         _run(replace(inputs, config=_resolved(inputs.config, world)), world)
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             f"{world.device}: out of memory: lower --batch-tokens (a step stays what it is), "
             "or add --activation-checkpointing or --zero 2"
         ) from None
     stop()
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """torch has a class for a GPU's memory; a CPU's allocator has but words of its own."""
-    classes = (torch.OutOfMemoryError, MemoryError)
-    return isinstance(error, classes) or "can't allocate memory" in str(error)
 
 
 def _run(inputs: RunInputs, world: World) -> None:

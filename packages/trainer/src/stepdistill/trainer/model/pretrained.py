@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from stepdistill.trainer.errors import StudentError
+from stepdistill.trainer.errors import StudentError, is_out_of_memory
 from stepdistill.trainer.model.families.family import Family
 from stepdistill.trainer.model.families.placed import PlacedFamily
 from stepdistill.trainer.model.families.t5 import T5Family
@@ -98,6 +98,8 @@ def _set_dropout(config: Any, dropout: float | None) -> None:
 def _unloadable(name: str, error: Exception) -> StudentError:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     first = lines[0] if len(lines[0]) <= _SHOWN else f"{lines[0][:_SHOWN]}..."
+    if is_out_of_memory(error):
+        return StudentError(f"--model {name}: does not fit into memory ({first})")
     if not Path(name).is_dir():
         return StudentError(f"--model {name}: cannot be loaded, {_NOT_FOUND} ({first})")
     pickled = [path.name for path in sorted(Path(name).glob("*.bin"))]

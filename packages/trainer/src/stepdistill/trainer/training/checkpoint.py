@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
-from stepdistill.trainer.errors import TrainingError, first_line
+from stepdistill.trainer.errors import TrainingError, first_line, is_out_of_memory
 from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
@@ -114,7 +114,7 @@ class Checkpoints:
             # On the CPU, since the device has no room for a second student; tied weights once.
             weights = {
                 name: weight.detach().to("cpu", copy=True)
-                for name, weight in losses.student.named_parameters()
+                for name, weight in _saved(losses.student)
             }
         if self._engine.world.rank == 0:
             folder = self.best(step)
@@ -136,7 +136,9 @@ class Checkpoints:
                 content = _Kept(fingerprint=self._fingerprint, ranks=shares)
                 write_whole(draft / PROGRESS_NAME, orjson.dumps(asdict(content)))
                 seal(draft)
-                before = next(iter(_steps(self._folder)), None)
+                # A later one is there where this run went on before a damaged one.
+                earlier = (each for n, each in _steps(self._folder) if n < progress.step)
+                before = next(earlier, None)
                 _publish(draft, whole)
                 # Only now: until the new folder has its name, older ones are what a kill leaves.
                 kept = {whole, self.best(progress.best_step), *self._with_its_best(before)}
@@ -163,6 +165,8 @@ class Checkpoints:
         try:
             return self._restore(last, universal=universal)
         except (OSError, RuntimeError, ValueError, LookupError, AssertionError, EOFError) as error:
+            if is_out_of_memory(error):  # the folder is well
+                raise
             # DeepSpeed and torch say what is wrong with a state in many classes.
             raise TrainingError(
                 f"{last}: cannot be gone on from ({first_line(error)}){_REMEDY}"
@@ -193,14 +197,23 @@ class Checkpoints:
         weights = None
         if engine.world.rank == 0:
             # Not straight from the file: some families write other names than they have.
-            weights = dict(pretrained(str(self.best(step)), None).model.named_parameters())
+            weights = dict(_saved(pretrained(str(self.best(step)), None).model))
         # The optimizer knows nothing of it, so no step may follow.
         with engine.whole_model(changed=True) as losses, torch.no_grad():
-            for name, weight in losses.student.named_parameters():
+            for name, weight in _saved(losses.student):
                 if weights is not None:
                     weight.copy_(weights[name])
-                if not engine.in_lockstep:  # else leaving `whole_model` tells the others
+                # Leaving `whole_model` tells the others of what ZeRO-3 spreads: parameters.
+                if not engine.in_lockstep or not isinstance(weight, torch.nn.Parameter):
                     engine.world.broadcast(weight)
+
+
+def _saved(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """All that a student is made of, tied weights once: parameters, and the buffers that are saved
+    with them, such as BART's bias on its words."""
+    yield from model.named_parameters()
+    saved = model.state_dict()
+    yield from ((name, buffer) for name, buffer in model.named_buffers() if name in saved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +232,7 @@ def last_whole(output: Path, fingerprint: str) -> FoundStep:
     Raises ConfigError: it is from other settings, or there are steps and none is whole.
     """
     damaged: list[str] = []
-    for step in _steps(output / CHECKPOINTS_NAME):
+    for _, step in _steps(output / CHECKPOINTS_NAME):
         wrong = _damage(step, fingerprint)
         if wrong is None:
             ranks = len(_read(step, fingerprint))
@@ -231,10 +244,10 @@ def last_whole(output: Path, fingerprint: str) -> FoundStep:
     return FoundStep()
 
 
-def _steps(folder: Path) -> list[Path]:
-    """The folders of complete steps, the last one first."""
+def _steps(folder: Path) -> list[tuple[int, Path]]:
+    """(step, its folder), the last one first."""
     steps = ((kept_step(each), each) for each in folder.glob("step-*"))
-    return [each for _, each in sorted((n, each) for n, each in steps if n is not None)][::-1]
+    return sorted((n, each) for n, each in steps if n is not None)[::-1]
 
 
 def _damage(step: Path, fingerprint: str) -> str | None:
@@ -273,6 +286,8 @@ def writing(what: Path) -> Generator[None]:
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise TrainingError(
             f"{what}: cannot be written ({first_line(error)}): mend that, and the same command "
             "goes on from its last checkpoint"

@@ -2,7 +2,8 @@
 
 results.json             ours with a fingerprint in it
 model/                   ours with stepdistill.json in it
-checkpoints/step-300     ours with progress.json in it; best-200 with a student's config.json
+checkpoints/step-300     ours with progress.json in it; best-200 with a student's config.json;
+                         either with the seals of one (seals.json), whatever else is gone
 checkpoints/.step-300.draft    half of one, of a training that was killed
 
 The folder itself is locked by the training that is at work in it.
@@ -26,6 +27,7 @@ from stepdistill.trainer.settings.train import (
     RESULTS_NAME,
     SETTINGS_NAME,
 )
+from stepdistill.trainer.training.seals import SEALS_NAME
 
 PROGRESS_NAME = "progress.json"
 _WITHIN = {"step": PROGRESS_NAME, "best": "config.json"}
@@ -36,7 +38,9 @@ _DRAFT = re.compile(r"\.(step|best)-\d+\.draft")
 def kept_step(folder: Path, kind: str = "step") -> int | None:
     """Which step a folder among the checkpoints is of; None where it is none of that kind."""
     named = _KEPT.fullmatch(folder.name)
-    is_kind = named is not None and named[1] == kind and (folder / _WITHIN[kind]).is_file()
+    # A folder that has lost the one file is damaged, which is said, and not nothing.
+    is_ours = any((folder / name).is_file() for name in (_WITHIN[kind], SEALS_NAME))
+    is_kind = named is not None and named[1] == kind and is_ours
     return int(named[2]) if named and is_kind and not folder.is_symlink() else None
 
 
