@@ -1,6 +1,7 @@
 """What must not end a training, or ends it in one line: trackers, schedulers, a second start."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 import orjson
 import pytest
 
+from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.main import main, stand_alone
+from stepdistill.trainer.training.checkpoint import TrainPoint
 from stepdistill.trainer.training.output import claim
+from stepdistill.trainer.training.progress import MetricsLogger
 from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_bases import made_base
 from tests.trainer.made_rows import CLASSES, arguments, word_problems, write_split
@@ -54,6 +58,21 @@ def test_a_tracker_that_goes_away_is_said_once(
     assert said.count("wandb: no more figures go there (Max retries exceeded)") == 1
 
 
+def test_curves_that_cannot_be_written_hold_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with MetricsLogger(tmp_path, (), quiet=False) as metrics:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))  # as on a full disk
+        try:
+            for step in range(1_000):
+                point = TrainPoint(step=step, loss=1.0, losses={}, grad_norm=1.0, lr=0.1)
+                metrics(step, point, None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert capsys.readouterr().err.count("no more figures go there (") == 1
+
+
 def test_a_second_training_in_one_folder_is_refused(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,7 +99,7 @@ def test_a_scheduler_that_sets_no_local_rank(
     for name, value in {**given, **more}.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
     if said:
-        with pytest.raises(Exception, match=said):
+        with pytest.raises(ConfigError, match=said):
             stand_alone()
     else:
         stand_alone()

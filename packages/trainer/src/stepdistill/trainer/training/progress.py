@@ -3,7 +3,6 @@
 import importlib
 import importlib.util
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -12,7 +11,9 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] - made at run time
+from tensorboardX.summary import scalar
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.errors import first_line, refused
@@ -93,38 +94,19 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
         if missing := [name for name in trackers if importlib.util.find_spec(name) is None]:
             raise ConfigError(f"--track {missing[0]}: not installed: pip install {missing[0]}")
         folder = output / FOLDER_NAME
-        with refused(folder):
-            self._writer = None if quiet else SummaryWriter(str(folder))
         self._reports = {} if quiet else {name: _tracker(name, output.name) for name in trackers}
-        if self._writer is not None:
-            self._reports[str(folder)] = self._draw
-
-    def __enter__(self) -> Self:
-        self._hook = threading.excepthook
-        threading.excepthook = self._hear  # TensorBoard's curves are written by a thread
-        return self
+        self._curves = None if quiet else _Curves(folder)
+        if self._curves is not None:
+            self._reports[str(folder)] = self._curves
 
     def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            with suppress(OSError):  # said already, or about to be by what else is written there
-                self._writer.close()
-        threading.excepthook = self._hook
-
-    def _hear(self, told: threading.ExceptHookArgs) -> None:
-        if isinstance(told.exc_value, OSError):
-            self._give_up(FOLDER_NAME, told.exc_value)
-        else:
-            self._hook(told)
+        if self._curves is not None:
+            self._curves.close()
 
     def _give_up(self, name: str, error: BaseException) -> None:
         """What only shows figures never ends a training: it is said once, and left."""
         why = first_line(error)
         sys.stderr.write(f"{name}: no more figures go there ({why}); training goes on\n")
-
-    def _draw(self, figures: Mapping[str, float], step: int) -> None:
-        assert self._writer is not None
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
 
     def __call__(self, step: int, train: TrainPoint | None, valid: ValidPoint | None) -> None:
         """Pass on what a step brought."""
@@ -144,6 +126,27 @@ class MetricsLogger(AbstractContextManager["MetricsLogger"]):
             except Exception as error:  # noqa: BLE001  # whatever somebody else's client raises
                 del self._reports[name]
                 self._give_up(name, error)
+
+
+class _Curves:
+    """TensorBoard's file. Written here and now: the library's own writer has a thread, and where
+    that dies its queue fills, and holds the training for ever. Raises ConfigError."""
+
+    def __init__(self, folder: Path) -> None:
+        with refused(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = EventsWriter(str(folder / "events"))
+
+    def __call__(self, figures: Mapping[str, float], step: int) -> None:
+        event = Event(wall_time=time.time(), step=step)
+        for name, value in figures.items():
+            event.summary.MergeFrom(scalar(name, value))
+        self._file.write_event(event)
+        self._file.flush()  # so that who watches sees it
+
+    def close(self) -> None:
+        with suppress(OSError):  # said already, or about to be by what else is written there
+            self._file.close()
 
 
 def _tracker(name: str, run: str) -> Report:
