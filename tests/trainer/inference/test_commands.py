@@ -144,6 +144,27 @@ def test_the_way_that_labels_were_found_is_named(
     assert orjson.loads((tmp_path / "out.json").read_bytes())["student_freely"]["n"] == 8
 
 
+def test_figures_that_cannot_be_written_are_shown_all_the_same(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_split(tmp_path / "test", word_problems("test", 8))
+    (tmp_path / "out").mkdir()
+    assert main(["evaluate", model, str(folder), "--json", str(tmp_path / "out")]) == 2
+    shown = capsys.readouterr()
+    assert "student" in shown.out
+    [line] = shown.err.splitlines()
+    assert f"--json {tmp_path / 'out'}: cannot be written (Is a directory)" in line
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_port_that_is_none_is_refused(
+    model: str, port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", model, "--port", port]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert f'Invalid value "{port}" for --port' in line
+
+
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("predict", "evaluate"):
         assert main([command, "--help"]) == 0

@@ -12,8 +12,10 @@ from rich.table import Table
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.kinds.registry import kind_of
-from stepdistill.trainer.data.examples import EvalExample, eval_set
+from stepdistill.common.whole_file import write_whole
+from stepdistill.trainer.data.examples import EvalExample, EvalSet, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
+from stepdistill.trainer.errors import refused
 from stepdistill.trainer.inference.class_tables import (
     Confusion,
     class_table,
@@ -65,20 +67,22 @@ def evaluate(settings: CompareSettings) -> None:
     """The command. Raises DistillError."""
     split, predictor = read_split("test", settings.folders), Predictor(settings.model)
     _check_task(predictor, split, settings)
-    found = _evaluation(predictor, split, settings)
-    notes = eval_set(split).remarks
-    if settings.json:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {**asdict(found), **({"notes": notes} if notes else {})}
-        settings.json.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    rows = eval_set(split)
+    found, notes = _evaluation(predictor, split, rows, settings), rows.remarks
     console = Console(markup=False, emoji=False)
     _show(console, found)
     for note in notes:
         console.print(f"NOTE: {note}", highlight=False)
+    if settings.json:  # last: what was found is on the screen, whatever becomes of the file
+        content = {**asdict(found), **({"notes": notes} if notes else {})}
+        with refused(f"--json {settings.json}"):
+            write_whole(settings.json, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
 
 
-def _evaluation(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> Evaluation:
-    rows, kind = eval_set(split), kind_of(split.parts[0].manifest.label)
+def _evaluation(
+    predictor: Predictor, split: DataSplit, rows: EvalSet, settings: CompareSettings
+) -> Evaluation:
+    kind = kind_of(split.parts[0].manifest.label)
     began = time.perf_counter()
     answers = _answers(predictor.label, rows.examples, quiet=settings.quiet)
     rate = len(answers) / (time.perf_counter() - began)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepdistill.common.command_line import FILE_OR_INPUT, Settings, at_least, options
+from stepdistill.common.command_line import FILE_OR_INPUT, Settings, at_least, between, options
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.tables.table_file import CELLS, ending_of
 
@@ -99,5 +99,5 @@ class ServeSettings(RowsAtOnceSettings, StudentSettings):
     _: KW_ONLY
     host: str = "127.0.0.1"
     """0.0.0.0: for other machines, too."""
-    port: int = 8080
+    port: Annotated[int, between(0, 65_535)] = 8080
     """0: a free one."""
