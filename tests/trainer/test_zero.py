@@ -50,11 +50,13 @@ def test_every_stage_gives_the_same(data: Path, alone: Any, tmp_path: Path, zero
     assert found["valid"] == alone["valid"]
 
 
-@pytest.mark.parametrize("zero", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("zero", "precision"), [(0, "fp32"), (0, "bf16"), (1, "fp32"), (2, "fp32"), (3, "fp32")]
+)
 def test_one_rank_goes_on_where_two_were_killed(
-    data: Path, alone: Any, tmp_path: Path, zero: int
+    data: Path, alone: Any, tmp_path: Path, zero: int, precision: str
 ) -> None:
-    line = arguments(data, tmp_path, **STEADY, zero=zero, save_every=3)
+    line = arguments(data, tmp_path, **STEADY, zero=zero, save_every=3, precision=precision)
     run = launch(*line)
     end = time.monotonic() + BOUND_S
     while not any((tmp_path / "checkpoints").glob("step-*")):
@@ -62,14 +64,16 @@ def test_one_rank_goes_on_where_two_were_killed(
         time.sleep(0.002)
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate(timeout=BOUND_S)
-    if zero:
+    is_sharded = zero > 0 or precision == "bf16"  # which is ZeRO 1
+    if is_sharded:
         assert main([*line, "--quiet"]) == 2  # another number of ranks, and nobody asked for it
-    assert main([*line, "--quiet", *(["--universal"] if zero else [])]) == 0
+    assert main([*line, "--quiet", *(["--universal"] if is_sharded else [])]) == 0
     found = _results(tmp_path)
     assert found["steps"] == RUN["steps"]
+    close = 1e-5 if precision == "fp32" else 0.02
     for one, two in zip(alone["history"]["train"], found["history"]["train"], strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
-    assert found["test"] == alone["test"]
+        assert two["loss"] == pytest.approx(one["loss"], rel=close)
+    assert precision == "bf16" or found["test"] == alone["test"]
 
 
 def test_two_hosts_are_two_ranks(data: Path, tmp_path: Path) -> None:

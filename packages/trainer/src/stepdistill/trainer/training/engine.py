@@ -117,6 +117,12 @@ class EngineSettings:
     mutual: bool = False  # one more term of the loss
     universal: bool = False  # load a checkpoint that was converted for other ranks
 
+    @property
+    def stage(self) -> int:
+        """The ZeRO stage at work. In bf16 it is ZeRO that keeps the fp32 masters; on one rank stage
+        1 shards nothing."""
+        return max(self.zero, 1) if self.bf16 else self.zero
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
@@ -133,8 +139,7 @@ class Engine:
         self.world = world
         self._settings = settings
         self._losses = TaskLosses(student, mutual=settings.mutual)
-        # In bf16 it is ZeRO that keeps the fp32 masters; on one rank stage 1 shards nothing.
-        self._zero = max(settings.zero, 1) if settings.bf16 else settings.zero
+        self._zero = settings.stage
         self._clips_itself = self._zero == 0
         optimizer = torch.optim.AdamW(
             self._losses.parameters(), lr=0.0, weight_decay=settings.weight_decay, fused=True

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepdistill.common.errors import ConfigError
@@ -280,19 +280,19 @@ def _last_step(inputs: RunInputs, world: World) -> FoundStep:
 
 def _engine_settings(inputs: RunInputs, world: World, last: FoundStep) -> EngineSettings:
     config = inputs.config
-    # Only where other ranks wrote the checkpoint; without ZeRO there is nothing to convert, since
-    # every rank's is whole.
-    universal = False
-    if config.universal and config.zero and last.folder is not None:
-        universal = last.ranks != world.size
-        if universal and world.rank == 0:
-            convert(last.folder)
-        world.gather(None)  # wait for it
-    return EngineSettings(
+    settings = EngineSettings(
         zero=config.zero,
         bf16=config.precision == "bf16",
         clip=config.clip,
         weight_decay=config.weight_decay,
         mutual=config.mutual > 0,
-        universal=universal,
     )
+    # Only where other ranks wrote the checkpoint; without ZeRO there is nothing to convert, since
+    # every rank's is whole.
+    is_needed = config.universal and settings.stage > 0 and last.ranks != world.size
+    if last.folder is None or not is_needed:
+        return settings
+    if world.rank == 0:
+        convert(last.folder)
+    world.gather(None)  # wait for it
+    return replace(settings, universal=True)
