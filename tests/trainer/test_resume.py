@@ -108,8 +108,13 @@ def test_universal_does_no_harm_where_it_is_not_needed(
 
 def test_training_ends_when_nothing_gets_better(data: Path, tmp_path: Path) -> None:
     options = {"steps": 50, "batch_size": 4, "eval_every": 1, "patience": 3, "lr": 1e-9}
-    assert main([*arguments(data, tmp_path, **options), "--quiet"]) == 0
+    line = [*arguments(data, tmp_path, **options), "--quiet"]
+    assert main(line) == 0
     results = orjson.loads((tmp_path / "results.json").read_bytes())
     assert [point["step"] for point in results["history"]["valid"]] == [1, 2, 3, 4]
     # All are as good, so the last one that explains no worse is kept.
     assert (results["valid"]["step"], results["steps"]) == (4, 4)
+    (tmp_path / "results.json").unlink()  # as though it had been killed before it was written
+    assert main(line) == 0
+    again = orjson.loads((tmp_path / "results.json").read_bytes())
+    assert (again["steps"], again["history"]) == (4, results["history"])

@@ -82,7 +82,9 @@ def _train(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) -> No
         return Validation(
             score=score(labels, examples, inputs.kind),
             right=correct(labels, examples, inputs.kind),
-            explain_loss=evaluation.explain_loss(parts.student, parts.reasons, engine.world),
+            explain_loss=evaluation.explain_loss(
+                parts.student, parts.reasons, engine.world, lockstep=engine.in_lockstep
+            ),
         )
 
     silent = engine.world.rank > 0

@@ -120,7 +120,9 @@ def tokenise_reasons(
     return [pairs[i : i + _EXPLAINED_AT_ONCE] for i in range(0, len(pairs), _EXPLAINED_AT_ONCE)]
 
 
-def explain_loss(student: Student, batches: ExplainBatches, world: World) -> float | None:
+def explain_loss(
+    student: Student, batches: ExplainBatches, world: World, *, lockstep: bool
+) -> float | None:
     """How unlikely the teacher's reasons are to the student: the mean loss of a token."""
     if not batches:
         return None
@@ -131,7 +133,7 @@ def explain_loss(student: Student, batches: ExplainBatches, world: World) -> flo
         number = min(turn * world.size + world.rank, len(batches) - 1)
         inputs, targets = zip(*batches[number], strict=True)
         found = log_probabilities_of(
-            student, inputs, [[target] for target in targets], synced=world.size > 1
+            student, inputs, [[target] for target in targets], synced=lockstep and world.size > 1
         )
         lost[number] = -sum(log for [log] in found), sum(map(len, targets))
     every: dict[int, tuple[float, int]] = {}

@@ -52,6 +52,8 @@ class Loop:
     def run(self) -> None:
         """Train to the last step. Raises TrainingError (not finite), Stopped (asked to)."""
         progress = self.progress
+        if self._is_early():  # killed behind its last step, before its results
+            return
         for step, batches in self._prefetched():
             self._learn(step, batches)
             progress.step = step + 1
@@ -60,14 +62,18 @@ class Loop:
                 watch(progress.step, line, valid)
             # Asked on every rank, for they stop together.
             stop = self.engine.world.any(self.stopping())
-            is_early = 0 < self.config.patience <= progress.without_a_better()
             # Before leaving, so that going on, or judging, starts from this very step.
+            is_early = self._is_early()
             if stop or is_early or self._is_due(self.config.checkpoint_every):
                 self.checkpoints.save(progress)
             if is_early:
                 return
             if stop and progress.step < self.config.steps:
                 raise Stopped(f"stopped after step {progress.step}: the same command goes on there")
+
+    def _is_early(self) -> bool:
+        """Whether nothing better has come for so long that training ends."""
+        return 0 < self.config.patience <= self.progress.without_a_better()
 
     def _prefetched(self) -> Iterator[tuple[int, list[Batch]]]:
         """Each step's batches; the next ones are made while these are learnt."""
