@@ -1,11 +1,12 @@
 """What is said of each step, and what is decided."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stepdistill.trainer.distil import decisions
 from stepdistill.trainer.distil.steps import steps_for
-from stepdistill.trainer.settings.distil import DistilSettings
+from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
 
 NEW: dict[str, Any] = {
     "splits": {"train": {"a": 30, "b": 9, "": 5}, "valid": {"a": 4}, "test": {}},
@@ -62,6 +63,12 @@ def test_the_price_is_said_against_the_ceiling() -> None:
     assert "There is no ceiling" in " ".join(decisions.of_estimate(estimate, splits, settings()))
     unknown = {**estimate, "online_usd": None}
     assert "prices.yaml" in decisions.of_estimate(unknown, splits, settings())[0]
+
+
+def test_a_simulated_teacher_is_not_said_to_know_a_label() -> None:
+    simulated = replace(settings(), teacher=SIMULATED)
+    [line] = decisions.of_estimate({}, decisions.splits_of(NEW), simulated)
+    assert "made up" in line and "gold" not in line  # there is none with --labels
 
 
 def test_the_leader_asks_and_what_is_as_good_and_cheaper_is_named() -> None:

@@ -55,7 +55,7 @@ def of_new(new: Facts) -> list[str]:
 def of_estimate(estimate: Facts, splits: Splits, settings: DistilSettings) -> list[str]:
     """What it will cost, all told."""
     if settings.teacher == SIMULATED:
-        return ["The teacher is simulated: nothing is paid, and its labels are made up from gold."]
+        return ["The teacher is simulated: nothing is paid, and its labels are made up."]
     online: dict[str, float] | None = estimate["online_usd"]
     if online is None:
         return [f"Nobody knows a price for {settings.teacher}: put one into prices.yaml."]

@@ -35,7 +35,6 @@ from stepdistill.trainer.settings.tasks import Mode, Table, explaining, read_tab
 RESULTS_NAME = "results.json"
 CHECKPOINTS_NAME = "checkpoints"
 MODEL_NAME = "model"
-_READ_BYTES = 1 << 22
 SETTINGS_NAME = "stepdistill.json"  # of how a student is asked, within its model
 LR_PRETRAINED = 3e-4
 
@@ -286,8 +285,7 @@ def _base(model: str) -> str:
             if path.is_file() and not path.name.startswith(".") and path.suffix != ".md":
                 digest.update(f"{path.name} {path.stat().st_size}\n".encode())
                 with path.open("rb") as file:
-                    while content := file.read(_READ_BYTES):
-                        digest.update(content)
+                    hashlib.file_digest(file, lambda: digest)  # goes on with it
     return f"folder {digest.hexdigest()}"
 
 

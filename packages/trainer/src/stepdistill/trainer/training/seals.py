@@ -5,6 +5,7 @@ student; none of them is seen by looking at names. By XXH3, which is as fast as 
 is to find are accidents, and the folders are large.
 """
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import orjson
 import xxhash
 
 SEALS_NAME = "seals.json"
-_READ_BYTES = 1 << 22
 
 
 def seal(folder: Path) -> None:
@@ -44,8 +44,5 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _digest(path: Path) -> str:
-    digest = xxhash.xxh3_128()
     with path.open("rb") as file:
-        while content := file.read(_READ_BYTES):
-            digest.update(content)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
