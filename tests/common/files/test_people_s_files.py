@@ -5,6 +5,8 @@ import codecs
 import gzip
 import json
 import math
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -170,6 +172,27 @@ def test_nan_is_null_and_integers_are_whole(tmp_path: Path):
     assert [json.loads(json_line(row)) for row in found] == found
     inside = f'{{"a": {{"b": [1, [{big}]]}}, "c": 1e300}}\n'
     assert rows(a_file(tmp_path / "in.jsonl", inside)) == [{"a": {"b": [1, [big]]}, "c": 1e300}]
+
+
+ODD_VALUES: list[tuple[object, object]] = [
+    ("half \ud83d", "half \ufffd"),
+    (["\udc00", 1 << 70], ["\ufffd", 1 << 70]),
+    ({"\ud83d": 1, "x": 1 << 70}, {"\ufffd": 1, "x": 1 << 70}),
+    ([math.nan, math.inf, -math.inf, 1 << 70], [None, None, None, 1 << 70]),
+    (math.nan, None),
+    ({1: "a", None: 1 << 70, ("b", 2): 3}, {"1": "a", "null": 1 << 70, "('b', 2)": 3}),
+    ({date(2026, 1, 2): 1, "x": 1 << 70}, {"2026-01-02": 1, "x": 1 << 70}),
+    ((datetime(2026, 1, 2, 3, tzinfo=UTC), 1 << 70), ["2026-01-02T03:00:00+00:00", 1 << 70]),
+    ([date(2026, 1, 2), time(3, 4)], ["2026-01-02", "03:04:00"]),
+    ([b"\x00a", Decimal("1.50")], ["AGE=", "1.50"]),
+]
+
+
+@pytest.mark.parametrize(("value", "read"), ODD_VALUES)
+def test_whatever_a_row_holds_is_a_line_of_json(value: object, read: object) -> None:
+    line = json_line({"x": value})
+    assert line.count(b"\n") == 1 and line.endswith(b"\n")
+    assert json.loads(line, parse_constant=pytest.fail) == {"x": read}
 
 
 def test_nan_of_parquet_is_null(tmp_path: Path):

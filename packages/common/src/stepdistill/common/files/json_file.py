@@ -5,9 +5,11 @@ and columns, as pandas and `datasets` write them: `{"text": ["a", "b"], "label":
 row numbers for lists. What NaN and halves of characters mean there is said in `_mended`.
 """
 
+import base64
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
+from datetime import date, time
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +21,8 @@ from stepdistill.common.files.text_file import encoding_of, open_bytes, open_tex
 
 RawRow = dict[str, object]
 _EXACT = {str, int, bool, type(None)}
+_KEYS = (str, int, float, type(None))
+_WRITTEN = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 _ROUNDED = 2.0**63  # orjson makes a float of an integer above 64 bits
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character: `"\ud83d"`
 # How an array of rows is called in a document of one line, which might be a row of its own.
@@ -26,11 +30,37 @@ _TABLES = {"data", "rows", "examples", "records", "items", "instances", "entries
 
 
 def json_line(row: RawRow) -> bytes:
-    """A row as a line of JSON, its integers whole."""
+    """A row as a line of JSON."""
+    return json_of(row) + b"\n"
+
+
+def json_of(value: object) -> bytes:
+    """Whatever a row may hold as JSON on one line: integers of any length stay whole, NaN is null,
+    half a character the sign for one that is not known, and `plain` is said of all else."""
     try:
-        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE, default=str)
-    except orjson.JSONEncodeError:  # above 64 bits
-        return json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n"
+        return orjson.dumps(value, default=plain, option=_WRITTEN)
+    except orjson.JSONEncodeError:  # above 64 bits, half a character, a key with parts
+        exact = _forgiving(json.dumps(_with_names(value), default=plain))
+        return json.dumps(exact, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _with_names(value: object) -> object:
+    """A value whose keys are such as JSON has."""
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, _KEYS) else plain(key): _with_names(each)
+            for key, each in cast(dict[object, object], value).items()
+        }
+    if isinstance(value, list | tuple):
+        return [_with_names(each) for each in cast(Iterable[object], value)]
+    return value
+
+
+def plain(value: object) -> str:
+    """What JSON has no form for: times as ISO 8601 has them, bytes in base64."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def json_rows(path: Path) -> Iterator[tuple[int, RawRow]]:
@@ -170,7 +200,7 @@ def _is_rounded(value: object) -> bool:
     return not _EXACT.issuperset(map(type, inside)) and any(map(_is_rounded, inside))
 
 
-def _forgiving(content: bytes) -> object:
+def _forgiving(content: bytes | str) -> object:
     """What Python and pandas write beyond JSON: NaN is null, integers may be of any length, and
     half a character becomes the sign for one that is not known."""
     return mended(json.loads(content, parse_constant=lambda _: None))

@@ -16,7 +16,8 @@ from typing import BinaryIO, TextIO, cast
 import zstandard
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.tables.cells import Row, cell, json_of
+from stepdistill.common.files.json_file import json_line
+from stepdistill.common.tables.cells import Row, cell
 from stepdistill.common.whole_file import whole_file
 
 CELLS = (".csv", ".tsv")
@@ -132,7 +133,7 @@ def _text(file: BinaryIO) -> Generator[TextIO]:
 
 def _lines(file: BinaryIO) -> Write:
     def write(row: Row) -> None:
-        file.write(json_of(row) + b"\n")
+        file.write(json_line(row))
 
     return write
 
