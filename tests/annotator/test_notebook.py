@@ -85,6 +85,15 @@ def test_rows_that_were_left_out_are_rows_all_the_same() -> None:
     assert {row["rejected"] for row in found if row not in done} == {"not_asked"}
 
 
+def test_no_password_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    task = Task.from_frame(ROWS, label="label", text="message")
+    with pytest.raises(CommandFailed, match="no price is known for any at localhost"):
+        estimate(task, teacher="any", base_url="http://me:pass@word@127.0.0.1:9/v1?key=word")
+    shown = capsys.readouterr().err
+    assert "--base-url http://127.0.0.1:9/v1 " in shown
+    assert "pass" not in shown and "word" not in shown
+
+
 def test_what_is_wrong_is_one_line() -> None:
     with pytest.raises(ConfigError, match="not both"):
         Task.from_frame(ROWS, label="label", labels=["a"])

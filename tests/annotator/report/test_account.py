@@ -1,5 +1,7 @@
 """Who paid for an answer: the run that was under way when it was asked."""
 
+from dataclasses import replace
+
 import pytest
 
 from stepdistill.annotator.report.account import NO_RUN, Payers
@@ -33,3 +35,11 @@ def test_the_payer_is_who_was_under_way(asked_at: int, mode: Mode, payer: str):
     other = a_note("other", Start(at=110.6, mode="batch"))
 
     assert Payers([other, one]).of(an_answer(asked_at=asked_at, mode=mode)) == payer
+
+
+def test_a_note_keeps_no_secret_of_a_url() -> None:
+    url = "https://me:pass@word@host/rows.csv?token=word"
+    note = note_of(replace(some_settings(), data=url, base_url=url), "name", "run")
+    assert note.data == note.base_url == "https://host/rows.csv"
+    for path in ("rows@2?.csv", "hub:team/rows", None):
+        assert note_of(replace(some_settings(), data=path), "name", "run").data == path

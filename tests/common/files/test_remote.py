@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ import fsspec
 import pytest
 
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.remote import is_url, local_path
+from stepdistill.common.files.remote import local_path
 from stepdistill.common.files.row_file import read_file
+from stepdistill.common.urls import is_url
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -73,6 +75,18 @@ def test_a_file_url_is_read(tmp_path: Path) -> None:
     assert list(read_file(local_path(f"file://{tmp_path}/rows.jsonl"))) == [{"text": "a"}]
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "data/train.csv"])
+def test_a_file_in_a_zip_is_read(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+        file.writestr("rows.csv", "text\na\n")
+        file.writestr("data/train.csv", "text\na\n")
+    url = f"zip://{name}::file://{tmp_path}/all.zip"
+    for chain in (url, f"simplecache::{url}"):
+        assert list(read_file(local_path(chain))) == [{"text": "a"}]
+    folder = local_path(f"zip://data::file://{tmp_path}/all.zip")
+    assert [each.name for each in folder.rglob("*.*")] == ["train.csv"]
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [
@@ -81,6 +95,10 @@ def test_a_file_url_is_read(tmp_path: Path) -> None:
         ("memory://nowhere/rows.csv", "no such file"),
         ("memory://nowhere/at-all", "no file of rows there"),
         ("http://someone:word@127.0.0.1:9/rows.csv?token=word", "cannot be read"),
+        ("http://someone:wo@word@127.0.0.1:9/rows.csv", "cannot be read"),
+        ("http://someone:a/word@127.0.0.1:9/rows.csv", "cannot be read"),
+        ("zip://a.csv::http://someone:word@127.0.0.1:9/a.zip?token=word", "no such file"),
+        ("simplecache::http://someone:word@127.0.0.1:9/rows.csv?token=word", "cannot be read"),
     ],
 )
 def test_what_cannot_be_had_is_one_line_without_secrets(url: str, says: str) -> None:

@@ -24,6 +24,7 @@ from stepdistill.common.files.json_file import RawRow, json_line
 from stepdistill.common.frames import Frame, frame_of, read_frame
 from stepdistill.common.free_name import free_name
 from stepdistill.common.own_command import CommandFailed, Finished, run_command
+from stepdistill.common.urls import shown
 from stepdistill.common.whole_file import write_whole
 
 _NOTE = "notebook.json"  # beside a task's rows: what it was made of
@@ -196,8 +197,9 @@ def _ask(task: Task, command: str, options: Mapping[str, object]) -> Finished:
 
 
 def _annotate(home: Path, words: Sequence[str]) -> Finished:
-    """Run a command, shown as it would be typed; what it says on the way is shown, too."""
-    _tell(f"$ {shlex.join(['annotate', *words])}")
+    """Run a command, shown as it would be typed, but for secrets: a notebook keeps what it shows.
+    What the command says on the way is shown, too."""
+    _tell(f"$ {shlex.join(['annotate', *map(shown, words)])}")
     return run_command(["annotate", *words], _tell, cwd=home)
 
 

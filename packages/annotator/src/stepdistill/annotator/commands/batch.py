@@ -15,7 +15,6 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import batch_fields, batch_table
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
-from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.run.planning import usable_url
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
@@ -32,6 +31,7 @@ from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.command_line import add_command, make_app, options
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.urls import without_secrets
 
 
 @options("Teacher", 3)

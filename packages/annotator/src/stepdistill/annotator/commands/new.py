@@ -17,8 +17,9 @@ from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.json_file import RawRow
-from stepdistill.common.files.remote import is_url, local_path, shown
+from stepdistill.common.files.remote import local_path
 from stepdistill.common.files.row_file import remarks_on
+from stepdistill.common.urls import is_url, shown
 
 
 def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:

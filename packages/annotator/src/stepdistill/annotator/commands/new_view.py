@@ -14,8 +14,8 @@ from stepdistill.annotator.importing.survey import Survey, cell
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.annotator.settings.rows import PROMPTS
 from stepdistill.common.files.json_file import json_line
-from stepdistill.common.files.remote import shown
 from stepdistill.common.kinds.kind import text_of
+from stepdistill.common.urls import shown
 
 _LABELS_SHOWN = 20
 _COLUMNS_SHOWN = 40

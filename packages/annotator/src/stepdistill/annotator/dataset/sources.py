@@ -16,9 +16,10 @@ from typing import Any, cast
 from stepdistill.annotator.dataset import demo
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow
-from stepdistill.common.files.remote import is_url, local_path, shown
+from stepdistill.common.files.remote import local_path
 from stepdistill.common.files.row_file import SUFFIXES, read_file, remarks_on, suffix_of
 from stepdistill.common.task import TaskSpec
+from stepdistill.common.urls import is_url, shown
 
 _VALIDATION = ("valid", "validation", "val", "dev")  # one split, as people call it
 # A shard's name without its ending: `train-00000-of-00002`, `0000`; older ones of the hub end in a

@@ -19,11 +19,11 @@ from stepdistill.annotator.settings.rows import OUT, shipped_tasks
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import DatasetError, PromptError, ShardError, StoreError
 from stepdistill.common.files.json_file import RawRow
-from stepdistill.common.files.remote import is_url
 from stepdistill.common.files.row_file import read_file
 from stepdistill.common.manifest import MANIFEST_NAME, REJECTS_NAME, Manifest
 from stepdistill.common.shards import read_manifest
 from stepdistill.common.task import TaskSpec
+from stepdistill.common.urls import is_url
 
 _USUAL = ("train", "valid", "test")  # the order of splits where no file has one
 

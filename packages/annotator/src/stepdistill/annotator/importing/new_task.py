@@ -10,10 +10,10 @@ from stepdistill.annotator.importing.columns import Columns
 from stepdistill.annotator.prompt.template import Template, TemplateFile, as_yaml
 from stepdistill.annotator.reading.read_back import lost_names
 from stepdistill.common.errors import DatasetError, PromptError
-from stepdistill.common.files.remote import is_url
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import PLACEHOLDER
 from stepdistill.common.task import LabelSpec
+from stepdistill.common.urls import is_url
 
 _TEMPLATES = Path(__file__).parent / "new-task-templates.txt"
 _HEAD = """\

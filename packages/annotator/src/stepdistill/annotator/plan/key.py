@@ -96,13 +96,6 @@ def endpoint_of(base_url: str) -> Endpoint:
     return Endpoint(name=name, path=f"{url.path.rstrip('/')}/chat/completions")
 
 
-def without_secrets(url: str) -> str:
-    """A URL without user, password and query: as it may be written down."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
-
-
 def _inner(content: object) -> bytes:
     """Canonical JSON without its outer brackets."""
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)[1:-1]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.common.errors import PromptError
-from stepdistill.common.files.remote import is_url
 from stepdistill.common.placeholders import unknown_placeholders, with_names
 from stepdistill.common.task import LONGEST_NAME, StudentSpec, TaskSpec
+from stepdistill.common.urls import is_url
 
 
 def load_task(prompts: Path, name: str) -> TaskSpec:

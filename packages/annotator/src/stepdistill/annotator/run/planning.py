@@ -3,7 +3,6 @@
 What can be wrong with task, prompts, rows or address is found here, before a request is sent.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -28,11 +27,11 @@ from stepdistill.annotator.teacher.credentials import key_for
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import TaskSpec
+from stepdistill.common.urls import without_secrets
 
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
 _SIMULATOR_URL = "http://localhost/v1"
 # All that may be user and password, in whatever stands where a URL should: someone:word@
-_SECRETS = re.compile(r"(?<=://).*@|^(?!.*://).*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +165,7 @@ def row_warnings(plans: Iterable[Plan]) -> Iterator[str]:
 def usable_url(url: str) -> str:
     """An address as it is used, without a slash at its end. Raises ConfigError: it is none; said
     without what may be a secret in it."""
-    shown = f"--base-url {_SECRETS.sub('', url).partition('?')[0]}"
+    shown = f"--base-url {without_secrets(url)}"
     try:
         address = urlsplit(url)
         host, _ = (address.hostname or "").encode("idna"), address.port

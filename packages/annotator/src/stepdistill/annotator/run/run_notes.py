@@ -23,7 +23,6 @@ from pydantic import BaseModel, ConfigDict
 
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.prices import Tariff
-from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
@@ -31,6 +30,7 @@ from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.common.errors import StoreError
+from stepdistill.common.urls import shown, without_secrets
 
 _RUN = b"run-"
 # What a note takes over from the settings as it is.
@@ -92,7 +92,7 @@ class RunNote(_Note):
     teacher: str
     prompts: Path
     out: Path
-    data: str | None
+    data: str | None  # without what may be a secret
     samples: int | None
     template: str | None
     mix: str | None
@@ -145,9 +145,10 @@ def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
     return RunNote(
         name=name,
         kind=kind,
-        **{each: getattr(config, each) for each in _SETTINGS},
+        **{each: getattr(config, each) for each in _SETTINGS if each != "data"},
         **{each: getattr(config.shards, each) for each in _SHARDS},
         out=config.out.absolute(),
+        data=None if config.data is None else shown(config.data),
         base_url=None if config.base_url is None else without_secrets(config.base_url),
         filters=tuple(sorted(config.shards.filters)),
     )

@@ -5,7 +5,6 @@ encoding, its digest and its rows. The copies go when the command ends.
 """
 
 import atexit
-import re
 import shutil
 import tempfile
 from functools import cache
@@ -15,20 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import suffix_of
+from stepdistill.common.urls import is_url, links, shown, text_without_secrets
 
-_URL = re.compile(r"[a-zA-Z][\w+.-]*://")
-_SECRETS = re.compile(r"(?<=://)[^/@]*@|\?.*")  # `someone:word@`, `?token=...`
 _DEEPEST = 2  # folders below the one that is named: `data/train/rows.csv`
-
-
-def is_url(name: str) -> bool:
-    """Whether this names a file elsewhere, and no path of this machine."""
-    return _URL.match(name) is not None
-
-
-def shown(name: str) -> str:
-    """A file's name for people and files: a URL without passwords and keys."""
-    return _SECRETS.sub("", name) if is_url(name) else name
 
 
 def local_path(name: str | Path) -> Path:
@@ -45,7 +33,7 @@ def _copied(url: str) -> Path:
     options = {"client_kwargs": {"trust_env": True}} if scheme in ("http", "https") else {}
     try:
         system, path = cast(Any, fsspec).core.url_to_fs(url, **options)
-        name = PurePosixPath(unquote(urlsplit(url).path)).name
+        name = _name_in(url)
         if suffix_of(Path(name)):
             copy = _folder() / name
             system.get_file(path, str(copy))
@@ -58,8 +46,15 @@ def _copied(url: str) -> Path:
     except FileNotFoundError:
         raise DatasetError(f"{what}: no such file") from None
     except Exception as error:  # noqa: BLE001 - of whichever client is below: aiohttp, botocore
-        why = " ".join(_SECRETS.sub("", str(error) or type(error).__name__).split())
-        raise DatasetError(f"{what}: cannot be read ({why})") from None
+        text = " ".join(str(error).replace(url, what).split()) or type(error).__name__
+        raise DatasetError(f"{what}: cannot be read ({text_without_secrets(text)})") from None
+
+
+def _name_in(url: str) -> str:
+    """What the file is called: `rows.csv` of `zip://rows.csv::https://host/all.zip`."""
+    first = urlsplit(next(link for link in links(url) if "://" in link))
+    host = "" if first.scheme in ("http", "https") else first.netloc
+    return PurePosixPath(unquote(first.path or host)).name
 
 
 def _copied_folder(system: Any, path: str, name: str, what: str) -> Path:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepdistill.common.errors import DatasetError
-from stepdistill.common.files.remote import local_path, shown
+from stepdistill.common.files.remote import local_path
 from stepdistill.common.files.row_file import numbered_rows, suffix_of
 from stepdistill.common.files.text_file import open_text, packed_name
 from stepdistill.common.paths import RawRow, paths_in
+from stepdistill.common.urls import shown
 from stepdistill.trainer.errors import refused
 
 STANDARD_INPUT = "-"

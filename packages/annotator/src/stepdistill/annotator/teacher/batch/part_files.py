@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 import orjson
 
 from stepdistill.annotator.errors import TooLong
-from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm, without_secrets
+from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
 from stepdistill.annotator.plan.model_options import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.lock import sync_folder
 from stepdistill.annotator.teacher.batch.api import CHAT
@@ -25,6 +25,7 @@ from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.errors import StoreError
+from stepdistill.common.urls import without_secrets
 
 _WRITING = "writing.jsonl"
 _BUFFER_BYTES = 1 << 20

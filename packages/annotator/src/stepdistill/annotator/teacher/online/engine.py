@@ -32,7 +32,6 @@ from stepdistill.annotator.errors import (
     Transient,
     Trouble,
 )
-from stepdistill.annotator.plan.key import without_secrets
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.teacher.context import AskContext
 from stepdistill.annotator.teacher.http.transport import OpenTransport, open_transport
@@ -47,6 +46,7 @@ from stepdistill.annotator.teacher.online.retry import RetryPolicy, is_spared
 from stepdistill.annotator.teacher.online.window import ConcurrencyWindow
 from stepdistill.annotator.teacher.progress import Pause
 from stepdistill.annotator.teacher.refusals import Refusals, again_later
+from stepdistill.common.urls import without_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
