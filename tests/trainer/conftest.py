@@ -1,6 +1,7 @@
 """Shards of word problems, a tiny student and a process that is its own world."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,3 +78,12 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainSetti
     line = arguments(data, tmp_path_factory.mktemp("finished"), **RUN)
     assert main([*line, "--quiet"]) == 0
     return parse(line)
+
+
+@pytest.fixture
+def many_switches() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)

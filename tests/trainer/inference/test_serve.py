@@ -2,13 +2,17 @@
 
 import asyncio
 import io
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
@@ -151,9 +155,21 @@ async def test_a_browser_gets_a_form_and_a_page_of_elsewhere_nothing(server: Tes
         assert (await session.post(url, json={"rows": ROWS}, headers=own)).status == 200
 
 
+class Counting(Predictor):
+    """Notes the rows that it was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.asked: list[str] = []
+
+    def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
+        self.asked += [row.id for row in rows]
+        return super().label(rows)
+
+
 async def test_work_for_callers_who_left_is_dropped(finished: TrainSettings) -> None:
-    batcher = Batcher(Predictor(finished.output / "model"), batch_size=2)
-    reader = RowReader(Predictor(finished.output / "model").settings)
+    student = Counting(finished.output / "model")
+    batcher, reader = Batcher(student, batch_size=2), RowReader(student.settings)
     rows = [reader.asked(row, "", "") for row in ROWS]
     gone = asyncio.create_task(batcher.answers(rows, explain=True))
     await asyncio.sleep(0)
@@ -163,7 +179,64 @@ async def test_work_for_callers_who_left_is_dropped(finished: TrainSettings) -> 
     began = asyncio.create_task(batcher.work())
     lines = await asyncio.wait_for(batcher.answers(rows[:1], explain=False), 20)
     began.cancel()
-    assert lines[0]["id"] == rows[0].id
+    assert [line["id"] for line in lines] == [rows[0].id]
+    assert student.asked == [rows[0].id]
+
+
+@pytest.fixture
+def chooser(finished: TrainSettings, tmp_path: Path) -> Predictor:
+    """A student whose rows bring their options."""
+    folder = tmp_path / "model"
+    shutil.copytree(finished.output / "model", folder)
+    settings = orjson.loads((folder / "stepdistill.json").read_bytes())
+    settings["label"] = {"kind": "options", "options": ["a", "b", "c"]}
+    settings["max_target_tokens"] = 12  # fewer than a row has
+    (folder / "stepdistill.json").write_bytes(orjson.dumps(settings))
+    return Predictor(folder)
+
+
+def choice(n: int) -> dict[str, str]:
+    """A row of a length of its own."""
+    [problem] = word_problems(f"new {n}", 1)
+    story = " ".join([problem.input["story"]] * (1 + n % 5))
+    options = dict(zip("abc", CLASSES, strict=False))
+    return {"id": str(n), **problem.input, "story": story, **options}
+
+
+@pytest.mark.usefixtures("many_switches")
+def test_checks_of_one_call_change_no_answer_of_another(chooser: Predictor) -> None:
+    reader = RowReader(chooser.settings)
+    rows = [reader.asked(choice(n), "", "") for n in range(8)]
+    alone, batches = [answer.probability for answer in chooser.label(rows)], 20
+    with ThreadPoolExecutor(1) as student:
+        found = [student.submit(chooser.label, rows) for _ in range(batches)]
+        while not found[-1].done():
+            chooser.check_options(rows[0], "")
+    for each in found:
+        assert [answer.probability for answer in each.result()] == pytest.approx(alone, abs=1e-5)
+
+
+async def test_a_large_call_does_not_hold_the_others(chooser: Predictor) -> None:
+    odd = {**choice(0), "a": "and on " * 200}  # refused when all are read
+    body = orjson.dumps({"rows": [*([choice(0)] * 4_000), odd]})
+    loop, gaps = asyncio.get_running_loop(), list[float]()
+
+    async def tick() -> None:
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.005)
+            gaps.append(loop.time() - before)
+
+    server = TestServer(PredictHandler(chooser, batch_size=4).application())
+    async with server:
+        ticking = asyncio.create_task(tick())
+        began = loop.time()
+        async with ClientSession() as session:
+            answer = await session.post(server.make_url("/predict"), data=io.BytesIO(body))
+        took = loop.time() - began
+        ticking.cancel()
+    assert answer.status == 400
+    assert max(gaps) < took / 2
 
 
 def test_it_ends_in_time_though_half_a_body_is_on_its_way(finished: TrainSettings) -> None:

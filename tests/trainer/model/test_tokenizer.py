@@ -1,5 +1,9 @@
 """The vocabulary made from the training texts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
 from stepdistill.trainer.data.examples import Example
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import (
@@ -52,3 +56,12 @@ def test_a_label_that_is_too_long_is_found() -> None:
     [ids] = encoder_of(tokenizer)(["yes no yes"], 64)
     assert label_over(tokenizer, ["yes", "yes no yes"], len(ids)) is None
     assert label_over(tokenizer, ["yes", "yes no yes"], len(ids) - 1) == ("yes no yes", len(ids))
+
+
+@pytest.mark.usefixtures("many_switches")
+def test_threads_cut_their_texts_each_at_its_own_length() -> None:
+    encode = encoder_of(from_pieces(train_pieces(TEXTS)))
+    lengths = [3 + n % 7 for n in range(2_000)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(encode, [TEXTS[:2]] * len(lengths), lengths))
+    assert [{len(ids) for ids in each} for each in found] == [{longest} for longest in lengths]

@@ -1,7 +1,9 @@
 """The student and those who wait for it: rows of many callers, answered a batch at a time."""
 
 import asyncio
+import functools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from stepdistill.trainer.errors import first_line
@@ -30,6 +32,8 @@ class Batcher:
 
     def __init__(self, predictor: Predictor, batch_size: int) -> None:
         self._predictor, self._batch_size = predictor, batch_size
+        # Its own, or it would wait until others' rows are read.
+        self._thread = ThreadPoolExecutor(1, "student")
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(batch_size * _BATCHES_WAITING)
 
     @property
@@ -65,7 +69,8 @@ class Batcher:
             return
         rows = [each.row for each in batch]
         try:
-            lines = await asyncio.to_thread(answer_lines, self._predictor, rows, explain=explain)
+            ask = functools.partial(answer_lines, self._predictor, rows, explain=explain)
+            lines = await asyncio.get_running_loop().run_in_executor(self._thread, ask)
         except Exception as error:  # noqa: BLE001  # a row may be odd in ways that nobody thought of
             await self._one_by_one(batch, explain, error)
             return

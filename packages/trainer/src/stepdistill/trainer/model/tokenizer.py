@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -57,6 +58,11 @@ def from_pieces(pieces: list[Piece]) -> PreTrainedTokenizerBase:
     return T5Tokenizer(vocab=pieces, extra_ids=0)
 
 
+# A tokenizer keeps the length that it cuts at as its state, and is asked by several threads, in
+# serve and in people's programs: one would cut at the length of another.
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
     """The tokenizer as the one verb that the data stage asks for. Its own marks (`</s>`) in a text
     are text: read as marks they would end it."""
@@ -68,7 +74,8 @@ def encoder_of(tokenizer: PreTrainedTokenizerBase) -> Encode:
         # Far more than is read: to spell megabytes of which 512 tokens count takes seconds.
         most = longest * _CHARACTERS_PER_TOKEN
         plain_texts = [marks.sub(_opened, text[:most]) for text in texts]
-        cut = tokenizer(plain_texts, truncation=True, max_length=longest)
+        with _ONE_AT_A_TIME:
+            cut = tokenizer(plain_texts, truncation=True, max_length=longest)
         return cast(list[list[int]], cut["input_ids"])
 
     return encode
