@@ -126,3 +126,27 @@ def test_what_cannot_be_is_one_line(
     assert (refused.code, refused.err.count("\n")) == (2, 1), refused.err
     assert says in refused.err
     assert not (unsure.parent / "prompts").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "blocked"),
+    [
+        (("--prompts", "a-file"), "a-file"),
+        (("--data-out", "a-file"), "a-file"),
+        (("--data-out", "data/mine"), "data/mine.origin.json.part/x"),
+        (("--prompts", "prompts"), "prompts"),
+    ],
+)
+def test_what_fails_leaves_nothing_behind(
+    annotate: Annotate, unsure: Path, words: tuple[str, str], blocked: str
+) -> None:
+    home = unsure.parent
+    (home / blocked).parent.mkdir(parents=True, exist_ok=True)
+    (home / blocked).write_text("mine")
+    refused = annotate("new", "mine", unsure.name, "--label", "team", "--json", *words)
+    assert (refused.code, refused.err.count("\n")) == (2, 1), refused.err
+    assert {path for path in home.rglob("*") if path.is_file()} == {unsure, home / blocked}
+    made = annotate(
+        "new", "mine", unsure.name, "--label", "team", "--prompts", "p", "--data-out", "d"
+    )
+    assert made.code == 0, made.err

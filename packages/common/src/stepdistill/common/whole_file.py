@@ -1,9 +1,11 @@
-"""Writing a file so that nobody ever sees half of it, whatever is killed meanwhile."""
+"""Writing files so that nobody ever sees half of them, whatever is killed meanwhile."""
 
 import os
+import shutil
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import BinaryIO
 
 
@@ -34,3 +36,31 @@ def whole_file(path: Path) -> Generator[BinaryIO]:
         with suppress(OSError):  # it may be what could not be written
             part.unlink()
         raise
+
+
+@contextmanager
+def made_anew(*paths: Path) -> Generator[None]:
+    """Files and folders that are made within, in the place of what is there, which is moved aside.
+
+    Where that fails all is as it was, and what was there is removed last. Raises OSError.
+    """
+    rooms: list[Path] = []
+    with ExitStack() as undo:  # each step undoes what is known to have been done
+        for path in paths:
+            if os.path.lexists(path):
+                # Beside it: only within a disk is a folder renamed.
+                rooms.append(Path(mkdtemp(prefix=f".{path.name}-", dir=path.parent)))
+                undo.callback(rooms[-1].rmdir)
+                undo.callback(path.rename(rooms[-1] / path.name).rename, path)
+            undo.callback(_remove, path)
+        yield
+        undo.pop_all()
+    for room in rooms:
+        shutil.rmtree(room)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import Source, table_files
 from stepdistill.annotator.importing.found import Found, NoLabelError, choose_label, find
 from stepdistill.annotator.importing.new_task import check_names, write_task
-from stepdistill.annotator.importing.splits import divide, whole_row, write_splits
+from stepdistill.annotator.importing.splits import divide, free_paths, whole_row, write_splits
 from stepdistill.annotator.importing.survey import Survey, survey_file
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.settings.console import JSON, JsonSettings
@@ -20,6 +20,7 @@ from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.files.remote import local_path
 from stepdistill.common.files.row_file import remarks_on
 from stepdistill.common.urls import is_url, shown
+from stepdistill.common.whole_file import made_anew
 
 
 def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
@@ -41,6 +42,7 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     folder = settings.prompts / settings.task
     if folder.exists():
         raise ConfigError(f"{folder}: there already: take another name, or edit its files")
+    free_paths(settings.data_out)
     output = ConsoleOutput(quiet=console.is_quiet)
     survey = _surveyed(settings.file, output)
     found = find(_settled(settings, survey, output, console), survey)
@@ -50,9 +52,11 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     division = divide(
         survey, found.columns, found.labels, {"valid": settings.valid, "test": settings.test}
     )
-    written = write_splits(survey, found.columns, division, settings.data_out)
+    data, label = settings.data_out, found.labels.label
+    with made_anew(folder):
+        write_task(folder, shown(settings.file), found.columns, label, data)
+        written = write_splits(survey, found.columns, division, data)
     counts = {split: found.labels.by_label(rows) for split, rows in written.items()}
-    write_task(folder, shown(settings.file), found.columns, found.labels.label, settings.data_out)
     remarks = [*found.remarks, *_of_rows(settings, found)]
     for line in remarks:
         output.warn(line)

@@ -25,6 +25,7 @@ from stepdistill.common.files.json_file import RawRow, json_line
 from stepdistill.common.intervals import wilson
 from stepdistill.common.kinds.multi import list_text
 from stepdistill.common.uniform import uniform_of
+from stepdistill.common.whole_file import made_anew, whole_file
 
 SPLITS = ("train", "valid", "test")
 _SEED = 1  # of the splits; fixed, so that the same file always makes the same splits
@@ -173,27 +174,29 @@ def write_splits(
     """Write `SPLIT.jsonl` of each split, which must not be there, and where its rows stood; how
     often each label is in it. Raises DatasetError.
     """
+    paths = free_paths(folder)
+    counts = {split: Counter[str]() for split in SPLITS}
+    one_file = survey.files[0] if len(survey.files) == 1 else survey.files[0].parent
+    with made_anew(*paths.values()):
+        with ExitStack() as stack:
+            files = {split: stack.enter_context(whole_file(each)) for split, each in paths.items()}
+            rows = survey.read()
+            for split, row in zip(division.rows, rows, strict=False):
+                counts[split][label_text(columns, row)] += 1
+                files[split].write(json_line(whole_row(columns, row)))
+            if next(rows, None) is not None or len(division.rows) > _total(counts):
+                raise DatasetError(f"{survey.file}: changed while it was read: run this again")
+        write_origin(folder, one_file, paths, division.rows)
+    return counts
+
+
+def free_paths(folder: Path) -> dict[str, Path]:
+    """The file of each split. Raises DatasetError: one is there already."""
     paths = {split: folder / f"{split}.jsonl" for split in SPLITS}
     existing = [str(path) for path in paths.values() if path.exists()]
     if existing:
         raise DatasetError(f"{', '.join(existing)}: there already: take another --data-out")
-    folder.mkdir(parents=True, exist_ok=True)
-    counts = {split: Counter[str]() for split in SPLITS}
-    # Renamed in the end: a file that is damaged half-way leaves no split behind.
-    parts = {split: path.with_suffix(".part") for split, path in paths.items()}
-    with ExitStack() as stack:
-        files = {split: stack.enter_context(part.open("wb")) for split, part in parts.items()}
-        rows = survey.read()
-        for split, row in zip(division.rows, rows, strict=False):
-            counts[split][label_text(columns, row)] += 1
-            files[split].write(json_line(whole_row(columns, row)))
-        if next(rows, None) is not None or len(division.rows) > _total(counts):
-            raise DatasetError(f"{survey.file}: changed while it was read: run this again")
-    for split, part in parts.items():
-        part.replace(paths[split])
-    one_file = survey.files[0] if len(survey.files) == 1 else survey.files[0].parent
-    write_origin(folder, one_file, paths, division.rows)
-    return counts
+    return paths
 
 
 def _total(counts: Mapping[str, Counter[str]]) -> int:
