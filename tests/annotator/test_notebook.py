@@ -105,3 +105,49 @@ def test_what_is_wrong_is_one_line() -> None:
     with pytest.raises(CommandFailed, match="--vots") as caught:
         annotate(task, teacher="simulated", vots=3)
     assert caught.value.exit_code == 2
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(each): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def test_a_first_call_that_fails_is_in_nobodys_way(home: Path) -> None:
+    with pytest.raises(CommandFailed, match="no column mood"):
+        Task.from_frame(ROWS, label="mood", name="teams")
+    assert not files(home)
+    assert Task.from_frame(ROWS, label="label", text="message", name="teams").splits
+
+
+def test_what_was_there_stays_where_making_it_anew_fails(home: Path) -> None:
+    task = Task.from_frame(ROWS, label="label", text="message")
+    (task.prompts / "mine.txt").write_text("mine")
+    before = files(home)
+    with pytest.raises(CommandFailed, match="no column mood"):
+        Task.from_frame(ROWS, label="label", text="mood", replace=True)
+    assert files(home) == before
+    assert Task.from_frame(ROWS, label="label", text="message") == task
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../other", "/tmp/other", "a/b", "A", "x" * 300, "-a"])
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_name_that_is_none_is_refused_first(home: Path, name: str, *, replace: bool) -> None:
+    (home / "data" / "a" / "b").mkdir(parents=True)
+    (home / "data" / "mine.csv").write_text("mine")
+    with pytest.raises(ConfigError, match="small letters, digits"):
+        Task.from_frame(ROWS, label="label", text="message", name=name, replace=replace)
+    assert files(home) == {str(home / "data" / "mine.csv"): b"mine"}
+
+
+@pytest.mark.parametrize("folder", ["data", "prompts"])
+def test_what_no_notebook_made_is_not_replaced(home: Path, folder: str) -> None:
+    (home / folder / "mine").mkdir(parents=True)
+    (home / folder / "mine" / "tickets.csv").write_text("mine")
+    before = files(home)
+    with pytest.raises(ConfigError, match="not made by a notebook: take another name"):
+        Task.from_frame(ROWS, label="label", text="message", name="mine", replace=True)
+    assert files(home) == before
+
+
+def test_the_name_of_a_long_column_is_cut() -> None:
+    rows = [{"Which team is to answer " * 9: row["label"], "text": row["message"]} for row in ROWS]
+    assert Task.from_frame(rows, label=next(iter(rows[0]))).name.startswith("which-team-is")

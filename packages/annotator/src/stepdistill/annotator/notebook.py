@@ -10,7 +10,6 @@ notebook stopped. Frames come back as pandas where that is installed, else as li
 import hashlib
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +18,16 @@ from typing import Any, Self, cast
 
 import orjson
 
+from stepdistill.annotator.importing.origin import note_of
+from stepdistill.annotator.settings.importing import check_task_name
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.json_file import RawRow, json_line
 from stepdistill.common.frames import Frame, frame_of, read_frame
 from stepdistill.common.free_name import free_name
 from stepdistill.common.own_command import CommandFailed, Finished, run_command
+from stepdistill.common.task import LONGEST_NAME
 from stepdistill.common.urls import shown
-from stepdistill.common.whole_file import write_whole
+from stepdistill.common.whole_file import made_anew, write_whole
 
 _NOTE = "notebook.json"  # beside a task's rows: what it was made of
 _ROW = "row"  # the column that is put to a frame: a row's place, by which answers are joined
@@ -69,7 +71,8 @@ class Task:  # budget: as people call it; the trainer's is one of a student's ta
             words = ["--labels", ",".join(labels)]
         for column in (text,) if isinstance(text, str) else text:
             words += ["--text", column]
-        name = name or re.sub(r"[^a-z0-9]+", "-", (label or "").lower()).strip("-") or "rows"
+        plain = re.sub(r"[^a-z0-9]+", "-", (label or "").lower()).strip("-")
+        name = name or plain[:LONGEST_NAME] or "rows"
         splits = _make(home, name, read, words, replace=replace)
         return cls(name=name, home=home, frame=read, splits=splits)
 
@@ -167,6 +170,7 @@ def _make(
 
     Whoever runs a notebook's cells again has the same task, with what was changed in its prompts.
     """
+    check_task_name(name)
     data, prompts = home / "data" / name, home / "prompts" / name
     row = free_name(_ROW, frame.columns)
     content = b"".join(
@@ -182,13 +186,17 @@ def _make(
             f"task {name} is there already, made of other rows or columns: name='{name}-2' is "
             "another, replace=True makes it anew (prompts, too; answers stay in the store)"
         )
-    for folder in (data, prompts):
-        shutil.rmtree(folder, ignore_errors=True)
-    write_whole(data / "frame.jsonl", content)
-    file = f"data/{name}/frame.jsonl"
-    done = _annotate(home, ["new", name, file, *words, "--id", row, "--yes", "--json"])
-    splits = [split for split, counts in _json(done)["splits"].items() if sum(counts.values())]
-    write_whole(data / _NOTE, orjson.dumps({"made_of": made_of, "splits": splits}))
+    if (data.exists() or prompts.exists()) and not (data / _NOTE).exists():
+        raise ConfigError(
+            f"task {name} is there already, not made by a notebook: take another name, or remove "
+            f"data/{name} and prompts/{name} yourself"
+        )
+    with made_anew(data, prompts, note_of(data)):
+        write_whole(data / "frame.jsonl", content)
+        file = f"data/{name}/frame.jsonl"
+        done = _annotate(home, ["new", name, file, *words, "--id", row, "--yes", "--json"])
+        splits = [split for split, counts in _json(done)["splits"].items() if sum(counts.values())]
+        write_whole(data / _NOTE, orjson.dumps({"made_of": made_of, "splits": splits}))
     return tuple(splits)
 
 

@@ -17,6 +17,14 @@ _DATA_OF_TASK = Path("data/TASK")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # tickets, my-task_2
 
 
+def check_task_name(name: str) -> None:
+    """Raise ConfigError where no task may be called so: it is the name of folders."""
+    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise ConfigError(
+            f"task {name[:LONGEST_NAME]}: small letters, digits, - and _, at most {LONGEST_NAME}"
+        )
+
+
 @options("Task", 1, kw_only=False)
 class NewSettings(Settings):
     """One `annotate new`."""
@@ -52,11 +60,7 @@ class NewSettings(Settings):
 
     def check(self) -> None:
         super().check()
-        if not _NAME.fullmatch(self.task) or len(self.task) > LONGEST_NAME:
-            raise ConfigError(
-                f"task {self.task[:LONGEST_NAME]}: small letters, digits, - and _, at most "
-                f"{LONGEST_NAME}"
-            )
+        check_task_name(self.task)
         self._check_labels()
         if self.valid + self.test >= 1:
             raise ConfigError(
