@@ -1,6 +1,7 @@
 """`annotate new`."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -49,21 +50,28 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     if not console.as_json:
         show_found(output, found)
     check_names(survey.file, found.columns, found.labels.label)
-    division = divide(
-        survey, found.columns, found.labels, {"valid": settings.valid, "test": settings.test}
-    )
-    data, label = settings.data_out, found.labels.label
-    with made_anew(folder):
-        write_task(folder, shown(settings.file), found.columns, label, data)
-        written = write_splits(survey, found.columns, division, data)
-    counts = {split: found.labels.by_label(rows) for split, rows in written.items()}
+    counts, n_repeated = _made(settings, found)
     remarks = [*found.remarks, *_of_rows(settings, found)]
     for line in remarks:
         output.warn(line)
     if console.as_json:
-        output.json(found_json(settings, found, counts, remarks, division.repeated))
+        output.json(found_json(settings, found, counts, remarks, n_repeated))
     else:
-        show_made(output, settings, found, counts, division.repeated)
+        show_made(output, settings, found, counts, n_repeated)
+
+
+def _made(settings: NewSettings, found: Found) -> tuple[dict[str, Counter[str]], int]:
+    """Make the task, all of it or nothing: each split's rows by label, and how many rows say what
+    an earlier one says."""
+    survey, columns, data = found.survey, found.columns, settings.data_out
+    shares = {"valid": settings.valid, "test": settings.test}
+    division = divide(survey, columns, found.labels, shares)
+    folder = settings.prompts / settings.task
+    with made_anew(folder):
+        write_task(folder, shown(settings.file), columns, found.labels.label, data)
+        written = write_splits(survey, columns, division, data)
+    counts = {split: found.labels.by_label(rows) for split, rows in written.items()}
+    return counts, division.repeated
 
 
 def _surveyed(name: str, output: ConsoleOutput) -> Survey:
