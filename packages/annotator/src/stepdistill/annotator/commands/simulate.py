@@ -9,8 +9,8 @@ from datetime import date
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.prompt.mix import check_templates
-from stepdistill.annotator.run.planning import make_plans, make_template_plan
+from stepdistill.annotator.prompt.mix import check_templates, chosen_mix
+from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.simulate import SimulateSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher, UnstructuredTeacher
@@ -150,10 +150,10 @@ def _template_accuracies(words: Iterable[str]) -> dict[str, float]:
 def _plans(config: RunSettings, planted: Collection[str]) -> list[Plan]:
     """A plan of each split that knows all templates of the task: it is not known who will be asked
     what. Raises ConfigError: there is no such template or mix."""
-    make_plans(config)
     each = [replace(config, splits=(split,)) for split in dict.fromkeys(config.splits)]
     plans = [make_template_plan(one, ()) for one in each]
-    check_templates({*planted}, {*plans[0].templates}, config.task)
+    mix = chosen_mix(config.prompts, config.task, config.mix, config.template)
+    check_templates({*planted, *mix.templates}, {*plans[0].templates}, config.task)
     return plans
 
 
