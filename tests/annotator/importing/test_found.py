@@ -8,7 +8,7 @@ import datasets
 import orjson
 import pytest
 
-from stepdistill.annotator.importing.found import Found, NoLabelError, choose_label, find
+from stepdistill.annotator.importing.found import Found, NoLabelError, find
 from stepdistill.annotator.importing.survey import survey_file
 from stepdistill.annotator.settings.importing import NewSettings
 from stepdistill.common.errors import ConfigError, DatasetError
@@ -26,7 +26,7 @@ def written(folder: Path, rows: Rows) -> Path:
 def found_in(folder: Path, rows: Rows, **given: Any) -> Found:
     file = written(folder, rows)
     survey = survey_file(file)
-    return find(choose_label(NewSettings(task="t", file=str(file), **given), survey), survey)
+    return find(NewSettings(task="t", file=str(file), **given), survey)
 
 
 def rows_of(**columns: Make) -> Rows:

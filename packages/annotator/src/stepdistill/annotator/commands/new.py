@@ -9,7 +9,7 @@ from stepdistill.annotator.commands.new_view import found_json, show_found, show
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import Source, table_files
-from stepdistill.annotator.importing.found import Found, NoLabelError, choose_label, find
+from stepdistill.annotator.importing.found import Found, NoLabelError, find
 from stepdistill.annotator.importing.new_task import check_names, write_task
 from stepdistill.annotator.importing.splits import divide, free_paths, whole_row, write_splits
 from stepdistill.annotator.importing.survey import Survey, survey_file
@@ -46,7 +46,7 @@ def new_command(settings: NewSettings, console: JsonSettings = JSON) -> None:
     free_paths(settings.data_out)
     output = ConsoleOutput(quiet=console.is_quiet)
     survey = _surveyed(settings.file, output)
-    found = find(_settled(settings, survey, output, console), survey)
+    found = _found(settings, survey, output, console)
     if not console.as_json:
         show_found(output, found)
     check_names(survey.file, found.columns, found.labels.label)
@@ -97,18 +97,18 @@ def _of_rows(settings: NewSettings, found: Found) -> list[str]:
     return row_remarks(task, source, "train", None)
 
 
-def _settled(
+def _found(
     settings: NewSettings, survey: Survey, output: ConsoleOutput, console: JsonSettings
-) -> NewSettings:
-    """The settings with what is the label; asked for where that is not sure. Raises NoLabelError:
-    it is not, and nobody is there to ask."""
+) -> Found:
+    """What the file is taken for; asked for where the label is not sure. Raises NoLabelError: it
+    is not, and nobody is there to ask."""
     try:
-        return choose_label(settings, survey)
+        return find(settings, survey)
     except NoLabelError as error:
         if settings.yes or console.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
         show_found(output, survey)
-        return _asked(settings, survey, error)
+        return find(_asked(settings, survey, error), survey)
 
 
 def _asked(settings: NewSettings, survey: Survey, error: NoLabelError) -> NewSettings:

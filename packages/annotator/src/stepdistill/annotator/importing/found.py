@@ -51,41 +51,56 @@ class NoLabelError(DatasetError):
         super().__init__(f"{survey.file}: {problem}")
 
 
-def choose_label(settings: NewSettings, survey: Survey) -> NewSettings:
-    """The settings with the label that is guessed, where nobody names one. Raises NoLabelError."""
-    if settings.label or settings.labels or settings.unlabelled:
-        return settings
+def find(settings: NewSettings, survey: Survey) -> Found:
+    """What a file is taken for. Raises DatasetError; NoLabelError where nobody names its label, and
+    the file does not say for sure."""
+    has_gold = not (settings.labels or settings.unlabelled)
+    columns, labels = (_with_gold if has_gold else _without_gold)(settings, survey)
+    found = Found(survey=survey, columns=columns, labels=labels)
+    return replace(found, remarks=tuple(_remarks(found, settings)))
+
+
+def _with_gold(settings: NewSettings, survey: Survey) -> tuple[Columns, LabelColumn]:
+    paths = settings.label or _guessed(settings, survey)
+    columns, labels, again = _read(settings, survey, paths)
+    if not settings.label and (named := _in_words(survey, paths, again)):
+        columns, labels, again = _read(settings, survey, named)
+    return columns if settings.text else columns.without(again, _AGAIN), labels
+
+
+def _read(
+    settings: NewSettings, survey: Survey, paths: tuple[str, ...]
+) -> tuple[Columns, LabelColumn, list[str]]:
+    """With the label in these columns; and what says the label again."""
+    columns = find_columns(survey, paths, settings.text, settings.id)
+    kind = "multi" if len(paths) > 1 else settings.kind
+    return columns, *read_labels(survey, columns, kind)
+
+
+def _guessed(settings: NewSettings, survey: Survey) -> tuple[str, ...]:
+    """The label that is guessed, where nobody names one. Raises NoLabelError."""
     candidates = guess_labels(survey)
     if len(candidates) != 1 and not (candidates and settings.yes):
         raise NoLabelError(survey, candidates)
-    return replace(settings, label=_in_words(survey, candidates[0], settings))
+    return candidates[0]
 
 
-def _in_words(survey: Survey, labels: tuple[str, ...], settings: NewSettings) -> tuple[str, ...]:
+def _in_words(survey: Survey, labels: tuple[str, ...], again: list[str]) -> tuple[str, ...] | None:
     """The column that has the names, where the guessed one has their numbers."""
     if len(labels) != 1 or survey.columns[labels[0]].type != "integer":
-        return labels
-    columns = find_columns(survey, labels, settings.text, settings.id)
-    _, again = read_labels(survey, columns, settings.kind)
+        return None
     named = [path for path in again if survey.columns[path].type == "text"]
     named = [path for path in named if path.startswith(labels[0])] or named  # label, label_text
-    return (named[0],) if len(named) == 1 else labels
+    return (named[0],) if len(named) == 1 else None
 
 
-def find(settings: NewSettings, survey: Survey) -> Found:
-    """What a file is taken for, by settings that say where its labels are. Raises DatasetError."""
-    columns = find_columns(survey, settings.label, settings.text, settings.id)
-    if settings.label:
-        kind = "multi" if len(settings.label) > 1 else settings.kind
-        labels, again = read_labels(survey, columns, kind)
-        columns = columns if settings.text else columns.without(again, _AGAIN)
-    else:
-        kind = settings.kind or ("classes" if settings.labels else "text")
-        labels = named_labels(settings.labels, kind, survey.rows)
-        if settings.labels and not settings.text:
-            columns = columns.without(_with_these(survey, settings.labels), _AGAIN)
-    found = Found(survey=survey, columns=columns, labels=labels)
-    return replace(found, remarks=tuple(_remarks(found, settings)))
+def _without_gold(settings: NewSettings, survey: Survey) -> tuple[Columns, LabelColumn]:
+    columns = find_columns(survey, (), settings.text, settings.id)
+    kind = settings.kind or ("classes" if settings.labels else "text")
+    labels = named_labels(settings.labels, kind, survey.rows)
+    if settings.labels and not settings.text:
+        columns = columns.without(_with_these(survey, settings.labels), _AGAIN)
+    return columns, labels
 
 
 def _with_these(survey: Survey, names: Sequence[str]) -> list[str]:
@@ -115,7 +130,7 @@ def _remarks(found: Found, settings: NewSettings) -> Iterator[str]:
                 f"the classes are called {names}, which says nothing to a teacher: say what they "
                 "mean in templates.yaml, or rename them in task.yaml and leave the numbers in gold"
             )
-    if len(labels.counts) == 1 and settings.label:
+    if len(labels.counts) == 1 and columns.labels:
         yield f"all rows have the same label, {next(iter(labels.counts))}: nothing is to be learnt"
 
 
