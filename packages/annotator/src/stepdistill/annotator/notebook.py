@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 
 import orjson
 
-from stepdistill.annotator.importing.origin import note_of
+from stepdistill.annotator.importing.row_origin import note_of
 from stepdistill.annotator.settings.importing import check_task_name
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.json_file import RawRow, json_line

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepdistill.annotator.dataset.sources import Source, find_files, open_source, table_files
-from stepdistill.annotator.importing.origin import Origin, read_origin
+from stepdistill.annotator.importing.row_origin import Origin, read_origin
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.run.run_notes import RunNote, find_runs
 from stepdistill.annotator.settings.export import ExportSettings

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from stepdistill.annotator.importing.columns import Columns
 from stepdistill.annotator.importing.label_column import LabelColumn
-from stepdistill.annotator.importing.origin import write_origin
+from stepdistill.annotator.importing.row_origin import write_origin
 from stepdistill.annotator.importing.survey import Survey
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.json_file import RawRow, json_line

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from stepdistill.annotator.importing.origin import Origin, note_of, read_origin
+from stepdistill.annotator.importing.row_origin import Origin, note_of, read_origin
 from stepdistill.annotator.importing.splits import SPLITS
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import read_file
