@@ -136,7 +136,7 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
         truncations=parts.truncations,
         notes=inputs.test.remarks,
         unread=parts.unread,
-        max_label_tokens=parts.test.longest_answer,
+        max_label_tokens=parts.test.longest_answer or None,
     )
     with writing(config.output):
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)

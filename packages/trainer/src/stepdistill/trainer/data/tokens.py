@@ -72,6 +72,7 @@ class LengthLimits:
 
     input: int
     target: int
+    input_option: str = "--max-input-tokens"  # what would allow longer ones
 
 
 def targets_of(task: Task, example: Example) -> list[TaskText]:
@@ -94,10 +95,15 @@ def truncate(encode: Encode, texts: Sequence[str], longest: int) -> tuple[list[l
 
 
 def tokenise(
-    examples: Sequence[Example], table: Table, encode: Encode, limits: LengthLimits
+    examples: Sequence[Example],
+    table: Table,
+    encode: Encode,
+    limits: LengthLimits,
+    spell: Encode | None = None,
 ) -> Tokens:
-    """All tasks of all examples as token ids."""
-    return tuple(_tokenise(examples, task, encode, limits) for task in table)
+    """All tasks of all examples as token ids. spell: of targets, where not as of inputs."""
+    both = (encode, spell or encode)
+    return tuple(_tokenise(examples, task, both, limits) for task in table)
 
 
 def kept(
@@ -137,15 +143,17 @@ def load(folder: Path, tasks: int) -> Tokens:
 
 
 def _tokenise(
-    examples: Sequence[Example], task: Task, encode: Encode, limits: LengthLimits
+    examples: Sequence[Example], task: Task, encoders: tuple[Encode, Encode], limits: LengthLimits
 ) -> TaskTokens:
+    """encoders: of inputs, and of targets."""
+    encode, spell = encoders
     targets = [targets_of(task, example) for example in examples]
     pairs = zip(examples, targets, strict=True)
     # What has no target is not read either, so it costs no tokens.
     asked = [task.prefix + example.input for example, answers in pairs if answers]
     encoded, long_inputs = truncate(encode, asked, limits.input)
     every = [one for targets in targets for one in targets]
-    answers, long_targets = truncate(encode, [one.text for one in every], limits.target)
+    answers, long_targets = truncate(spell, [one.text for one in every], limits.target)
     inputs = iter(encoded)
     return TaskTokens(
         inputs=_ragged([next(inputs) if targets else [] for targets in targets]),
@@ -236,7 +244,8 @@ class Unspellable:
 def truncation(split: str, what: str, cut: int, of: int, limits: LengthLimits) -> Truncation:
     """what: `inputs ...` or `targets ...`, which says whose limit it is."""
     side = "input" if what.startswith("inputs") else "target"
-    limit, option = getattr(limits, side), f"--max-{side}-tokens"
+    limit = getattr(limits, side)
+    option = limits.input_option if side == "input" else "--max-target-tokens"
     return Truncation(split=split, what=what, cut=cut, of=of, limit=limit, option=option)
 
 

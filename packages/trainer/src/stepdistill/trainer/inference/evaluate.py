@@ -48,7 +48,8 @@ class Evaluation:
     """What was found. Costs are for 1,000 rows, in USD; None where a price is not known."""
 
     student: Score  # as `predict` answers: of a closed set of labels the likeliest
-    # Of what it says where nothing tells it which labels there are; None: that is the same.
+    # Of what it says where nothing tells it which labels there are; None: that is the same, or it
+    # says no words.
     student_freely: Score | None
     teacher: Score
     student_less_teacher: Difference
@@ -97,7 +98,7 @@ def _evaluation(
         for who, given in (("student", labels), ("teacher", teachers), ("majority", always))
     }
     freely = None
-    if any(example.choices for example in rows.examples):
+    if any(example.choices for example in rows.examples) and not predictor.is_classifier:
         said = _answers(predictor.label_freely, rows.examples, quiet=True)
         freely = score([answer.label for answer in said], rows.examples, kind)
     told = {who: scores[who].classes for who in ("student", "teacher")}

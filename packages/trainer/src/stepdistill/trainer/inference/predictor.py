@@ -22,7 +22,8 @@ from stepdistill.trainer.model.answers import (
     label,
     rationale_in,
 )
-from stepdistill.trainer.model.pretrained import pretrained
+from stepdistill.trainer.model.encoder import trained
+from stepdistill.trainer.model.heads import head_of
 from stepdistill.trainer.model.student import (
     InferenceSettings,
     Student,
@@ -60,7 +61,9 @@ class Predictor:
         self.kind = kind_of(self.settings.label)
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
-        self._student: Student = pretrained(str(folder), None)
+        self.is_classifier = self.settings.architecture == "encoder"  # and says no words
+        head = head_of(self.settings.label) if self.is_classifier else None
+        self._student: Student = trained(folder, head)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._student.model.to(device)  # pyright: ignore[reportArgumentType] - its stub is wrong
         self._student.model.eval()
@@ -118,7 +121,8 @@ class Predictor:
     def _encode(self, prefix: str, rows: Sequence[AskedRow]) -> list[Ints]:
         texts = [prefix + row.input for row in rows]
         encode = encoder_of(self._student.tokenizer)
-        return [np.array(ids) for ids in encode(texts, self.settings.max_input_tokens)]
+        longest = self._student.input_limit(self.settings.max_input_tokens)
+        return [np.array(ids) for ids in encode(texts, longest)]
 
 
 Line = dict[str, object]
@@ -154,9 +158,9 @@ def abstained(line: Line, below: float) -> Line:
 def check_explains(predictor: Predictor, option: str) -> None:
     """Raises ConfigError, naming the option that asks a student for reasons it cannot give."""
     if not predictor.explains:
-        raise ConfigError(
-            f"{option}: this student of {predictor.settings.task} has not learnt to explain"
-        )
+        what = "is a classifier and gives no reasons"
+        why = what if predictor.is_classifier else "has not learnt to explain"
+        raise ConfigError(f"{option}: this student of {predictor.settings.task} {why}")
 
 
 _EVERY_S = 5.0

@@ -13,7 +13,6 @@ from stepdistill.trainer.data.batches import lone_targets, pad_inputs, shared_ta
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.model.decoding import decode
 from stepdistill.trainer.model.student import Student
-from stepdistill.trainer.model.tokenizer import encoder_of
 from stepdistill.trainer.settings.tasks import SEPARATOR
 
 
@@ -28,12 +27,15 @@ class StudentAnswer:
 def generate(
     student: Student, rows: Sequence[Ints], longest: int, *, synced: bool = False
 ) -> list[str]:
-    """The likeliest words for each row of token ids, greedily, `longest` tokens at most.
+    """The likeliest words for each row of token ids, greedily, `longest` tokens at most; of a
+    classifier its label.
 
     synced: all ranks generate together (ZeRO-3).
     """
     input_ids, mask = (tensor.to(student.model.device) for tensor in pad_inputs(rows))
     with torch.inference_mode():
+        if student.head is not None:
+            return student.head.read(student.family.encode(student.model, input_ids, mask))
         generated = student.model.generate(  # pyright: ignore[reportAttributeAccessIssue] - a mixin's
             input_ids=input_ids,
             attention_mask=mask,
@@ -137,9 +139,8 @@ def log_probabilities(
     what is said is not said: `not` is none of the ways to say `not good`.
     """
     ends = ("",) if whole else ("", SEPARATOR.rstrip())
-    encode = encoder_of(student.tokenizer)
     every = [text + end for names in texts for text in names for end in ends]
-    spelt = iter(encode(every, _LONGEST))
+    spelt = iter(student.spell(every, _LONGEST))
     # Behind the separator reasons follow, so there is no end mark.
     ways = [
         [np.array(next(spelt)[: -1 if end else None]) for _ in names for end in ends]

@@ -4,22 +4,25 @@ What a base brings along from its former work (shortest answers, penalties, forc
 behind: a student says what its weights say. No code of a base is run, and no pickle is read.
 """
 
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import fields
 from typing import Any, cast
 
-import torch
 from tokenizers import processors
 from transformers.generation.configuration_utils import GenerationConfig
-from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
-from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from stepdistill.trainer.errors import StudentError, is_out_of_memory
+from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.model.families.family import Family
 from stepdistill.trainer.model.families.placed import PlacedFamily
 from stepdistill.trainer.model.families.t5 import T5Family
+from stepdistill.trainer.model.loading import (
+    Base,
+    fit_embedding,
+    is_encoder,
+    load_base,
+    load_config,
+)
 from stepdistill.trainer.model.student import Student
 
 # By `model_type`; ByT5 and flan are T5s.
@@ -27,59 +30,30 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("t5", "mt5", "umt5"), T5Family()),
     **dict.fromkeys(("bart", "t5gemma", "t5gemma2"), PlacedFamily()),
 }
-_NOT_FOUND = "no such folder here, and the hub did not give it"
-_SHOWN = 200  # characters of what a library says
 _PROBE = "a b"
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """What was loaded, and whence: for what is said of it."""
-
-    name: str
-    model: Any
-    tokenizer: PreTrainedTokenizerBase
-
-    def refused(self, reason: str) -> StudentError:
-        return StudentError(f"--model {self.name}: {reason}")
 
 
 def pretrained(name: str, dropout: float | None) -> Student:
     """A student from a folder or the hub, in fp32. Raises StudentError when it cannot be had."""
     config = config_of(name)
-    try:
-        _set_dropout(config, dropout)
-        model = AutoModelForSeq2SeqLM.from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001  # a base is a file of others: any error is its
-        raise _unloadable(name, error) from None
-    base = _Base(name, model, tokenizer)
+    _set_dropout(config, dropout)
+    base = load_base(name, config, AutoModelForSeq2SeqLM)
     _check_marks(base)
-    remarks = (*_end_answers(base), *_fit_embedding(base))
+    remarks = (*_end_answers(base), *fit_embedding(base))
     _leave_habits_behind(base)
-    return Student(
-        model=model, tokenizer=tokenizer, family=FAMILIES[config.model_type], remarks=remarks
-    )
+    family = FAMILIES[config.model_type]
+    return Student(model=base.model, tokenizer=base.tokenizer, family=family, remarks=remarks)
 
 
 def config_of(name: str) -> Any:
     """What a base is, without its weights. Raises StudentError: it cannot be had, or is of a family
     that cannot be a student."""
-    try:
-        # The hub's code is refused, not asked for: a question may be answered in passing.
-        config: Any = AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001  # likewise
-        raise _unloadable(name, error) from None
+    config = load_config(name)
     if config.model_type not in FAMILIES:
         known = ", ".join(FAMILIES)
+        hint = "; --student encoder makes a classifier of it" if is_encoder(config) else ""
         raise StudentError(
-            f"--model {name}: a {config.model_type}, the student must be one of {known}"
+            f"--model {name}: a {config.model_type}, the student must be one of {known}{hint}"
         )
     return config
 
@@ -95,24 +69,7 @@ def _set_dropout(config: Any, dropout: float | None) -> None:
                 setattr(part, name, dropout)
 
 
-def _unloadable(name: str, error: Exception) -> StudentError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    first = lines[0] if len(lines[0]) <= _SHOWN else f"{lines[0][:_SHOWN]}..."
-    if is_out_of_memory(error):
-        return StudentError(f"--model {name}: does not fit into memory ({first})")
-    if not Path(name).is_dir():
-        return StudentError(f"--model {name}: cannot be loaded, {_NOT_FOUND} ({first})")
-    pickled = [path.name for path in sorted(Path(name).glob("*.bin"))]
-    if pickled and not any(Path(name).glob("*.safetensors")):
-        return StudentError(
-            f"--model {name}: its weights are a pickle ({pickled[0]}), which may run code when it "
-            "is read: save it as model.safetensors (save_pretrained of transformers does)"
-        )
-    hint = "the folder lacks a part of a saved model"
-    return StudentError(f"--model {name}: cannot be loaded, {hint} ({first})")
-
-
-def _check_marks(base: _Base) -> None:
+def _check_marks(base: Base) -> None:
     """Answers begin and end with marks that model and tokenizer both know."""
     model, tokenizer = base.model, base.tokenizer
     if tokenizer.eos_token_id is None:
@@ -142,7 +99,7 @@ def _starts(model: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[object, ...
     )
 
 
-def _end_answers(base: _Base) -> list[str]:
+def _end_answers(base: Base) -> list[str]:
     """A tokenizer that adds no end mark is made to: what is never taught to end never does."""
     tokenizer = base.tokenizer
     if _ends(tokenizer):
@@ -171,22 +128,7 @@ def _ends(tokenizer: PreTrainedTokenizerBase) -> bool:
     return bool(ids) and ids[-1] == tokenizer.eos_token_id
 
 
-def _fit_embedding(base: _Base) -> list[str]:
-    """Tokens beyond the embedding get a row each, the same on every rank."""
-    words = base.model.get_input_embeddings().num_embeddings
-    tokens = 1 + max(base.tokenizer.get_vocab().values())
-    if tokens <= words:
-        return []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        base.model.resize_token_embeddings(tokens, mean_resizing=False)
-    return [
-        f"the tokenizer of {base.name} has {tokens - words:,} tokens more than the model's "
-        "embedding: their rows begin at random"
-    ]
-
-
-def _leave_habits_behind(base: _Base) -> None:
+def _leave_habits_behind(base: Base) -> None:
     """The marks alone decide how an answer goes: no shortest length, no penalty, no beams."""
     model, tokenizer = base.model, base.tokenizer
     kept = {field.name for field in fields(model.config)} | {"decoder_start_token_id", "use_cache"}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,14 +12,16 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from stepdistill.common.manifest import Manifest
 from stepdistill.common.task import ColumnSpec, LabelSpec, StudentSpec
+from stepdistill.trainer.data.tokens import Encode
 from stepdistill.trainer.errors import StudentError, first_problem
 from stepdistill.trainer.model.families.family import Family
 from stepdistill.trainer.model.families.t5 import T5Family
-from stepdistill.trainer.model.tokenizer import Piece, from_pieces
+from stepdistill.trainer.model.heads import Head
+from stepdistill.trainer.model.tokenizer import Piece, encoder_of, from_pieces
 from stepdistill.trainer.settings.tasks import judged
 from stepdistill.trainer.settings.train import SETTINGS_NAME, Size, TrainSettings
 
-_HEAD = 16
+HEAD_WIDTH = 16  # of an attention head, of students from scratch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,18 @@ class Student:
     model: Any  # a PreTrainedModel of the family
     tokenizer: PreTrainedTokenizerBase
     family: Family  # how it is asked
+    head: Head | None = None  # of a classifier; None: its answers are words
+    longest_input: int | None = None  # tokens that it has places for; None: any number
     remarks: tuple[str, ...] = ()  # what was odd about its base, and mended
+
+    @property
+    def spell(self) -> Encode:
+        """What it answers, as ids: of its tokenizer, or of its head."""
+        return encoder_of(self.tokenizer) if self.head is None else self.head.spell
+
+    def input_limit(self, asked: int) -> int:
+        """Tokens of an input at most, where `asked` are asked for."""
+        return asked if self.longest_input is None else min(asked, self.longest_input)
 
 
 def from_scratch(size: Size, pieces: list[Piece], seed: int, dropout: float | None) -> Student:
@@ -39,9 +52,9 @@ def from_scratch(size: Size, pieces: list[Piece], seed: int, dropout: float | No
     config = T5Config(
         vocab_size=len(tokenizer),
         d_model=size.width,
-        d_kv=_HEAD,
+        d_kv=HEAD_WIDTH,
         d_ff=4 * size.width,
-        num_heads=size.width // _HEAD,
+        num_heads=size.width // HEAD_WIDTH,
         num_layers=size.layers,
         num_decoder_layers=size.layers,
         dropout_rate=dropout or 0.0,
@@ -54,7 +67,7 @@ def from_scratch(size: Size, pieces: list[Piece], seed: int, dropout: float | No
 
 
 def compile_student(student: Student) -> None:
-    """Compile encoder and decoder in place, for any shape of batch."""
+    """Compile encoder and decoder (if any) in place, for any shape of batch."""
     for part in student.family.parts(student.model):
         part.compile(dynamic=True)
 
@@ -78,6 +91,8 @@ _CROSSING = tuple(
 def flops(student: Student, input_tokens: int, target_tokens: int) -> float:
     """Operations that learning from so many tokens takes."""
     weights = {name: weight.numel() for name, weight in student.model.named_parameters()}
+    if student.head is not None:
+        return 6.0 * sum(n for name, n in weights.items() if "embed" not in name) * input_tokens
 
     def count(*parts: str) -> int:
         return sum(n for name, n in weights.items() if all(part in name for part in parts))
@@ -113,6 +128,10 @@ class InferenceSettings(BaseModel):
     max_label_tokens: int | None = Field(default=None, exclude_if=lambda found: found is None)
     # What the rows that it learnt from call its fields, where that is another name.
     columns: ColumnSpec | None = Field(default=None, exclude_if=lambda found: found is None)
+    # How it is built, where it is no encoder-decoder.
+    architecture: Literal["encoder"] | None = Field(
+        default=None, exclude_if=lambda found: found is None
+    )
 
 
 def inference_settings_of(
@@ -131,6 +150,7 @@ def inference_settings_of(
         max_target_tokens=config.max_target_tokens,
         max_label_tokens=max_label_tokens,
         columns=origin.columns,
+        architecture="encoder" if config.is_classifier else None,
     )
 
 

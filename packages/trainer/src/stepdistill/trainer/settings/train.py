@@ -36,12 +36,13 @@ RESULTS_NAME = "results.json"
 CHECKPOINTS_NAME = "checkpoints"
 MODEL_NAME = "model"
 SETTINGS_NAME = "stepdistill.json"  # of how a student is asked, within its model
-LR_PRETRAINED = 3e-4
+LR_PRETRAINED, LR_ENCODER = 3e-4, 5e-5
 
 Labels = Literal["teacher", "gold"]
 Precision = Literal["fp32", "bf16"]
 EvaluateBy = Literal["greedy", "scoring", "free"]
 SelectBy = Literal["label", "both"]
+Architecture = Literal["encoder-decoder", "encoder"]
 
 PRESETS: dict[str, dict[str, object]] = {
     # Voege 2023, as its runs are recorded: no warm-up, a rate that then falls linearly.
@@ -140,7 +141,7 @@ class ScheduleSettings(Settings):
     accumulate: Annotated[int, at_least(1)] = 1
     """Micro-batches a step, at least."""
     lr: Annotated[float | None, _POSITIVE] = None
-    """Peak learning rate; default: 3e-4, from scratch 3e-3, `mini` 7e-4."""
+    """Peak learning rate; default: 3e-4, an encoder's 5e-5, from scratch 3e-3, `mini` 7e-4."""
     warmup: Annotated[int, at_least(0)] = 50
     """Warm-up steps."""
     curve: Literal["linear", "cosine", "constant"] = "linear"
@@ -171,6 +172,8 @@ class MachineSettings(Settings):
 
     model: str
     """A folder, a hub id, or `micro`, `tiny`, `mini`: from scratch."""
+    student: Architecture = "encoder-decoder"
+    """encoder: a classifier on BERT, ModernBERT and their kin: labels alone, as --mode standard."""
     output: Path
     """Folder for results.json and model/."""
     zero: Literal[0, 1, 2, 3] = 0
@@ -205,8 +208,9 @@ _ELSEWHERE = {
     *("batch_tokens", "accumulate", "pack"),
 }
 
-# Options that came later: unset, a run is the one that it was before there were such.
-LATER_OPTIONS = {"select_by"}
+# Options that came later, and what they are unset: a run is then the one that it was before there
+# were such.
+LATER_OPTIONS: dict[str, object] = {"select_by": None, "student": "encoder-decoder"}
 
 
 @options()
@@ -219,12 +223,31 @@ class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainD
             raise ConfigError("--mutual compares predict and explain: take --mode step-by-step")
         if self.select_by == "both" and not explaining(self.table()):
             raise ConfigError("--select-by both: no task explains here: leave it out")
+        if self.is_classifier:
+            self._check_classifier()
+
+    def _check_classifier(self) -> None:
+        """Raises ConfigError: what is asked for takes a student that writes."""
+        asked = "--tasks" if self.tasks else f"--mode {self.mode}"
+        if explaining(self.table()):
+            raise ConfigError(
+                f"{asked}: a classifier gives labels and no reasons: take --mode standard, or no "
+                "--student encoder"
+            )
+        if self.evaluate_by == "free":
+            raise ConfigError("--evaluate-by free: a classifier says no words: take greedy")
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the student is an encoder with a head, and no encoder-decoder."""
+        return self.student == "encoder"
 
     @property
     def peak_lr(self) -> float:
         """The learning rate after warm-up; a student from scratch bears a larger one."""
         scratch = SIZES.get(self.model)
-        return self.lr or (scratch.lr if scratch else LR_PRETRAINED)
+        base = LR_ENCODER if self.is_classifier else LR_PRETRAINED
+        return self.lr or (scratch.lr if scratch else base)
 
     @property
     def token_folder(self) -> Path:
@@ -261,7 +284,7 @@ class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainD
         decided = {
             name: value
             for name, value in asdict(self).items()
-            if name not in _ELSEWHERE and (name not in LATER_OPTIONS or value is not None)
+            if name not in _ELSEWHERE and is_told(name, value)
         }
         # As it is and not as it was asked for: a default may be another one in time.
         tasks = [task.model_dump() for task in self.table()]
@@ -272,6 +295,11 @@ class TrainSettings(MachineSettings, ScheduleSettings, TaskTableSettings, TrainD
         defaults = {field.name: field.default for field in fields(self)}
         decided = self.identity()
         return {name: value for name, value in decided.items() if value != defaults.get(name)}
+
+
+def is_told(name: str, value: object) -> bool:
+    """Whether an option is told of a run: one that came later only where it is set."""
+    return name not in LATER_OPTIONS or value != LATER_OPTIONS[name]
 
 
 def _base(model: str) -> str:
@@ -296,11 +324,14 @@ def fingerprint(config: TrainSettings, data: str) -> str:
 
 
 def preset_below(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """A layer of options below the command line and its settings file: those of --preset."""
+    """A layer of options below the command line and its settings file: those of --preset, and the
+    mode of --student encoder, which can have no other."""
     for argument in arguments:
         chosen = argument.tokens[-1].value if argument.tokens else None
         if argument.name == "--preset" and chosen in PRESETS:
             layer_of(PRESETS[chosen], "--preset")(app, commands, arguments)
+        if argument.name == "--student" and chosen == "encoder" and commands == ("train",):
+            layer_of({"mode": "standard"}, "--student")(app, commands, arguments)
 
 
 def parse(words: Sequence[str]) -> TrainSettings:

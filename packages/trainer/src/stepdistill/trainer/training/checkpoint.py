@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import TrainingError, first_line, is_out_of_memory
-from stepdistill.trainer.model.pretrained import pretrained
+from stepdistill.trainer.model.encoder import trained
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
@@ -197,7 +197,7 @@ class Checkpoints:
         weights = None
         if engine.world.rank == 0:
             # Not straight from the file: some families write other names than they have.
-            weights = dict(_saved(pretrained(str(self.best(step)), None).model))
+            weights = dict(_saved(trained(self.best(step), self._student.head).model))
         # The optimizer knows nothing of it, so no step may follow.
         with engine.whole_model(changed=True) as losses, torch.no_grad():
             for name, weight in _saved(losses.student):

@@ -50,6 +50,8 @@ class EvalAnswers:
 def longest_label(student: Student, task: Task, labels: Iterable[str]) -> int:
     """Tokens of the longest of these labels as an answer to the task, and one more, so that an
     answer that goes on is told from one that ends."""
+    if student.head is not None:
+        return 0  # it says no words
     after = "" if task.target == "label" else SEPARATOR
     spelt = encoder_of(student.tokenizer)([each + after for each in dict.fromkeys(labels)], _LONG)
     return max(map(len, spelt), default=0) + 1
@@ -63,8 +65,8 @@ def tokenise_eval(
     by: EvaluateBy,
     longest_answer: int | None = None,
 ) -> EvalBatches:
-    """Tokenise the examples once, for every evaluation. longest: input tokens. longest_answer:
-    tokens; None: as the examples' own labels have.
+    """Tokenise the examples once, for every evaluation. longest: input tokens, if the student has
+    places for so many. longest_answer: tokens; None: as the examples' own labels have.
 
     Raises ConfigError where labels are to be scored and a row has no set of them.
     """
@@ -74,7 +76,8 @@ def tokenise_eval(
             f"--evaluate-by scoring: row {bare.id} has no closed set of labels: take greedy"
         )
     encode = encoder_of(student.tokenizer)
-    inputs, cut = truncate(encode, [task.prefix + example.input for example in examples], longest)
+    texts = [task.prefix + example.input for example in examples]
+    inputs, cut = truncate(encode, texts, student.input_limit(longest))
     tokenised = [(index, np.array(ids)) for index, ids in enumerate(inputs)]
     tokenised.sort(key=lambda row: -len(row[1]))
     closed = [row for row in tokenised if by != "free" and examples[row[0]].choices]

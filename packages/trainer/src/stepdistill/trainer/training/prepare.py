@@ -23,6 +23,8 @@ from stepdistill.trainer.data.tokens import (
     truncation,
     truncations_of,
 )
+from stepdistill.trainer.model.encoder import encoder_base, scratch_encoder
+from stepdistill.trainer.model.heads import head_of
 from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import Student, compile_student, from_scratch
 from stepdistill.trainer.model.tokenizer import (
@@ -35,7 +37,7 @@ from stepdistill.trainer.model.tokenizer import (
     unwritable_label,
     writes,
 )
-from stepdistill.trainer.settings.tasks import SEPARATOR, judged
+from stepdistill.trainer.settings.tasks import SEPARATOR, Table, judged
 from stepdistill.trainer.settings.train import SIZES, TrainSettings
 from stepdistill.trainer.training.checkpoint import Checkpoints, FoundStep, convert, last_whole
 from stepdistill.trainer.training.engine import Engine, EngineSettings, World
@@ -96,7 +98,8 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
         for rows in (inputs.valid, inputs.test)
     )
     tokens = _tokens(inputs, student, world)
-    truncations = _truncations(inputs, tokens, valid, test)
+    limits = _limits(config, student)
+    truncations = _truncations(limits, config.table(), tokens, (valid, test))
     unread = [*_unread(inputs, student)]
     if world.rank == 0:
         sys.stderr.writelines(f"{each}\n" for each in truncations if each.cut)
@@ -119,9 +122,17 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
 
 def _student(inputs: RunInputs, world: World) -> Student:
     config = inputs.config
+    head = head_of(inputs.origin.label) if config.is_classifier else None
     if config.model in SIZES:
         pieces = world.from_first(train_pieces(_texts(inputs)) if world.rank == 0 else None)
-        student = from_scratch(SIZES[config.model], pieces, config.seed, config.dropout)
+        size, seed, dropout = SIZES[config.model], config.seed, config.dropout
+        student = (
+            from_scratch(size, pieces, seed, dropout)
+            if head is None
+            else scratch_encoder(size, pieces, head, seed, dropout)
+        )
+    elif head is not None:
+        student = encoder_base(config.model, head, config.dropout, config.seed)
     else:
         student = pretrained(config.model, config.dropout)
     if world.rank == 0:
@@ -165,6 +176,9 @@ def _refuse_labels(inputs: RunInputs, student: Student) -> None:
     """A label that the tokenizer cannot spell, or that is cut, could never be right."""
     config, tokenizer = inputs.config, student.tokenizer
     labels = sorted({text.text for row in inputs.train.examples for text in row.labels})
+    if student.head is not None:
+        student.head.spell(labels)
+        return
     long = label_over(tokenizer, labels, config.max_target_tokens)
     if long is not None:
         label, tokens = long
@@ -193,22 +207,24 @@ def _tokens(inputs: RunInputs, student: Student, world: World) -> Tokens:
     """The examples as token ids; one rank of each host makes them where they are not kept yet."""
     config, examples = inputs.config, inputs.train.examples
     table, tokenizer = config.table(), fingerprint_of(student.tokenizer)
-    folder = kept(config.token_folder, examples, table, tokenizer, _limits(config))
+    if student.head is not None:  # the ids of labels are its own
+        tokenizer = f"{tokenizer} {student.head.spec.model_dump_json()}"
+    limits, encode = _limits(config, student), encoder_of(student.tokenizer)
+    folder = kept(config.token_folder, examples, table, tokenizer, limits)
     if world.local_rank == 0 and not folder.exists():
-        save(tokenise(examples, table, encoder_of(student.tokenizer), _limits(config)), folder)
+        save(tokenise(examples, table, encode, limits, student.spell), folder)
     world.gather(None)  # wait for it
     return load(folder, len(table))
 
 
 def _truncations(
-    inputs: RunInputs, tokens: Tokens, valid: EvalBatches, test: EvalBatches
+    limits: LengthLimits, table: Table, tokens: Tokens, evaluations: Sequence[EvalBatches]
 ) -> list[Truncation]:
-    limits = _limits(inputs.config)
     of_evaluation = (
         truncation(split, "inputs", batches.cut, len(batches.examples), limits)
-        for split, batches in (("valid", valid), ("test", test))
+        for split, batches in zip(("valid", "test"), evaluations, strict=True)
     )
-    return [*truncations_of(tokens, inputs.config.table(), limits), *of_evaluation]
+    return [*truncations_of(tokens, table, limits), *of_evaluation]
 
 
 def _unread(inputs: RunInputs, student: Student) -> Iterator[Unspellable]:
@@ -216,6 +232,8 @@ def _unread(inputs: RunInputs, student: Student) -> Iterator[Unspellable]:
     tokenizer, marks = student.tokenizer, marks_of(student.tokenizer)
     train = inputs.train.examples
     told = [one.text for row in train for one in (*row.labels, *row.rationales)]
+    if student.head is not None:
+        told = []  # it reads none of them
     kinds = (
         ("train", "inputs", [row.input for row in train]),
         ("train", "labels and reasons", told),
@@ -257,8 +275,14 @@ def _plan(config: TrainSettings, tokens: Tokens, engine: Engine) -> StepPlan:
     return StepPlan(tokens, settings)
 
 
-def _limits(config: TrainSettings) -> LengthLimits:
-    return LengthLimits(input=config.max_input_tokens, target=config.max_target_tokens)
+def _limits(config: TrainSettings, student: Student) -> LengthLimits:
+    asked, target = config.max_input_tokens, config.max_target_tokens
+    limit = student.input_limit(asked)
+    if student.head is not None:  # its labels are as long as they are
+        target = max(target, len(student.head.spec.classes))
+    if limit == asked:
+        return LengthLimits(input=limit, target=target)
+    return LengthLimits(input=limit, target=target, input_option="another --model")
 
 
 def _last_step(inputs: RunInputs, world: World) -> FoundStep:

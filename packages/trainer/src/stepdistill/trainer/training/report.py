@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import resource
 import shutil
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from statistics import fmean
 
 import orjson
 import torch
-import yaml
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -30,15 +28,14 @@ from stepdistill.trainer.model.student import (
     known_peak,
 )
 from stepdistill.trainer.scores import Calibration, Score, measure_lines
-from stepdistill.trainer.settings.tasks import judged
 from stepdistill.trainer.settings.train import (
-    LATER_OPTIONS,
     MODEL_NAME,
     RESULTS_NAME,
     SETTINGS_NAME,
-    SIZES,
     TrainSettings,
+    is_told,
 )
+from stepdistill.trainer.training.card import card
 from stepdistill.trainer.training.checkpoint import TrainingProgress, ValidPoint, appearing
 from stepdistill.trainer.training.engine import World
 from stepdistill.trainer.training.seals import SEALS_NAME
@@ -74,7 +71,7 @@ class RunSummary:
     truncations: Sequence[Truncation]
     notes: Sequence[str]  # what must be known of the scores
     unread: Sequence[Unspellable]
-    max_label_tokens: int  # of an answer in the exams
+    max_label_tokens: int | None  # of an answer in the exams; None: of a classifier
 
 
 def cost(
@@ -155,11 +152,7 @@ def write_results(
 
 
 def _set_options(config: TrainSettings) -> dict[str, object]:
-    return {
-        name: value
-        for name, value in asdict(config).items()
-        if value is not None or name not in LATER_OPTIONS
-    }
+    return {name: value for name, value in asdict(config).items() if is_told(name, value)}
 
 
 def _point(point: ValidPoint, config: TrainSettings) -> dict[str, object]:
@@ -176,8 +169,10 @@ def write_model(best: Path, config: TrainSettings, origin: Manifest, found: RunS
     use = inference_settings_of(config, origin, found.max_label_tokens)
     with appearing(config.output / MODEL_NAME) as draft:
         shutil.copytree(best, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SEALS_NAME))
-        _name_length(draft / "generation_config.json", config.max_target_tokens)
-        (draft / "README.md").write_text(_card(config, origin, found), encoding="utf-8")
+        if not config.is_classifier:
+            _name_length(draft / "generation_config.json", config.max_target_tokens)
+        text = card(config, origin, found.scores, found.notes, found.progress.best_step)
+        (draft / "README.md").write_text(text, encoding="utf-8")
         (draft / SETTINGS_NAME).write_text(use.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
@@ -200,11 +195,6 @@ def show(console: Console, scores: dict[str, Score], remarks: Sequence[str], out
         console.print(line, soft_wrap=True, highlight=False)
     for what, name in (("model", MODEL_NAME), ("results", RESULTS_NAME)):
         console.print(f"{what:<8} {output / name}", soft_wrap=True, highlight=False, markup=False)
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a base is a model of the hub: `google/t5-v1_1-small`, and no folder here."""
-    return _HUB_ID.fullmatch(name) is not None and name not in SIZES and not Path(name).exists()
 
 
 def _origin(split: DataSplit) -> dict[str, object]:
@@ -232,66 +222,3 @@ def _device_and_memory(world: World) -> tuple[str, int]:
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if platform.system() == "Darwin" else 1024  # Linux counts in KiB
     return f"cpu ({platform.machine()})", held * unit
-
-
-_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}")
-_CARD = """---
-{head}---
-
-# {task}: a student of {teacher}
-
-Distilled step by step with stepdistill: {base} learnt from the labels and rationales of
-`{teacher}` ({labels} labels, {mode}).
-
-| on {n:,} test rows | accuracy | 95 % interval |
-|---|---|---|
-{scores}
-{notes}
-- **Asked like this**: the row as `{template}`, after the prefix that `stepdistill.json` names.
-  `stepdistill predict FOLDER rows.jsonl` does it. By transformers alone (here {version}):
-
-      from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-
-      model = AutoModelForSeq2SeqLM.from_pretrained(FOLDER)
-      tokenizer = AutoTokenizer.from_pretrained(FOLDER)
-      said = model.generate(**tokenizer([{prefix} + row], return_tensors="pt"))
-      print(tokenizer.batch_decode(said, skip_special_tokens=True))
-
-- **Learnt from** {rows:,} records of split {split}; the manifest's fingerprint is
-  `{fingerprint}`.
-- **Selected** by validation accuracy{also}, at step {step} of {steps}; seed {seed}.
-- It knows the labels of this task alone, and says one whatever it is given. Its rationales are
-  written beside the label; they are not the grounds it was chosen on.
-"""
-
-
-def _card(config: TrainSettings, origin: Manifest, found: RunSummary) -> str:
-    told = {who: found.scores[who].in_words() for who in ("student", "teacher")}
-    notes = "".join(f"\nNote: {note}.\n" for note in found.notes)
-    head: dict[str, object] = {"library_name": "transformers"}
-    if is_hub_id(config.model):
-        head["base_model"] = config.model  # a folder or a size would be taken for somebody's model
-    head["tags"] = ["stepdistill", "distillation", origin.task]
-    return _CARD.format(
-        notes=notes,
-        head=yaml.safe_dump(head, allow_unicode=True, sort_keys=False),
-        base=f"`{config.model}`"
-        if config.model not in SIZES
-        else f"a {config.model} T5 from scratch",
-        prefix=repr(judged(config.table()).prefix),
-        version=version("transformers"),
-        task=origin.task,
-        teacher=origin.teacher.model,
-        labels=config.labels,
-        mode=config.mode,
-        n=found.scores["student"].n,
-        scores="\n".join(f"| {who} | {share} | {ends} |" for who, (share, ends, _) in told.items()),
-        template=origin.student.input.replace("\n", "\\n"),
-        rows=origin.counts.records,
-        split=origin.split,
-        fingerprint=origin.fingerprint,
-        also="" if config.selected_by == "label" else " and how it explains",
-        step=found.progress.best_step,
-        steps=config.steps,
-        seed=config.seed,
-    )

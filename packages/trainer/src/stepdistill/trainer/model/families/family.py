@@ -27,8 +27,8 @@ class Family(Protocol):
         inputs; mask: (lines, longest), as in Batch.mask."""
         ...
 
-    def parts(self, model: Any) -> tuple[nn.Module, nn.Module]:
-        """Encoder and decoder."""
+    def parts(self, model: Any) -> tuple[nn.Module, ...]:
+        """Encoder, and decoder where there is one."""
         ...
 
 

@@ -36,6 +36,6 @@ class PlacedFamily:
         )
         return output.logits[targets.ids != IGNORED]  # (lines, longest, words) -> (tokens, words)
 
-    def parts(self, model: Any) -> tuple[nn.Module, nn.Module]:
+    def parts(self, model: Any) -> tuple[nn.Module, ...]:
         """See Family."""
         return model.get_encoder(), model.get_decoder()

@@ -30,7 +30,7 @@ class T5Family:
             output = output * model.model_dim**-0.5
         return cast(torch.Tensor, model.lm_head(output))
 
-    def parts(self, model: Any) -> tuple[nn.Module, nn.Module]:
+    def parts(self, model: Any) -> tuple[nn.Module, ...]:
         """See Family."""
         return model.encoder, model.decoder
 

@@ -1,0 +1,103 @@
+"""What every base goes through, whatever its architecture: its config, its weights, its tokenizer.
+
+No code of a base is run (`trust_remote_code=False`), and no pickle is read.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from stepdistill.trainer.errors import StudentError, is_out_of_memory
+
+_NOT_FOUND = "no such folder here, and the hub did not give it"
+_SHOWN = 200  # characters of what a library says
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What was loaded, and whence: for what is said of it."""
+
+    name: str
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    lacking: tuple[str, ...] = ()  # weights that it has not, or of another size: they are random
+
+    def refused(self, reason: str) -> StudentError:
+        """What is wrong with it, as an error."""
+        return StudentError(f"--model {self.name}: {reason}")
+
+
+def load_config(name: str) -> Any:
+    """What a base is, without its weights. Raises StudentError when it cannot be had."""
+    try:
+        # The hub's code is refused, not asked for: a question may be answered in passing.
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001  # a base is a file of others: any error is its
+        raise _unloadable(name, error) from None
+
+
+def is_encoder(config: Any) -> bool:
+    """Whether it can carry a classifier: it reads a whole text at once, and has no decoder."""
+    known = (MODEL_FOR_MASKED_LM_MAPPING_NAMES, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+    has_decoder = getattr(config, "is_encoder_decoder", False)
+    return not has_decoder and all(config.model_type in names for names in known)
+
+
+def load_base(name: str, config: Any, classes: Any, **more: object) -> Base:
+    """Weights in fp32, and the tokenizer. classes: the Auto class. Raises StudentError."""
+    try:
+        model, found = classes.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **more,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001  # likewise
+        raise _unloadable(name, error) from None
+    other = {key for key, *_ in found["mismatched_keys"]}
+    return Base(name, model, tokenizer, tuple(sorted({*found["missing_keys"], *other})))
+
+
+def fit_embedding(base: Base) -> list[str]:
+    """Tokens beyond the embedding get a row each, the same on every rank."""
+    words = base.model.get_input_embeddings().num_embeddings
+    tokens = 1 + max(base.tokenizer.get_vocab().values())
+    if tokens <= words:
+        return []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        base.model.resize_token_embeddings(tokens, mean_resizing=False)
+    return [
+        f"the tokenizer of {base.name} has {tokens - words:,} tokens more than the model's "
+        "embedding: their rows begin at random"
+    ]
+
+
+def _unloadable(name: str, error: Exception) -> StudentError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    first = lines[0] if len(lines[0]) <= _SHOWN else f"{lines[0][:_SHOWN]}..."
+    if is_out_of_memory(error):
+        return StudentError(f"--model {name}: does not fit into memory ({first})")
+    if not Path(name).is_dir():
+        return StudentError(f"--model {name}: cannot be loaded, {_NOT_FOUND} ({first})")
+    pickled = [path.name for path in sorted(Path(name).glob("*.bin"))]
+    if pickled and not any(Path(name).glob("*.safetensors")):
+        return StudentError(
+            f"--model {name}: its weights are a pickle ({pickled[0]}), which may run code when it "
+            "is read: save it as model.safetensors (save_pretrained of transformers does)"
+        )
+    hint = "the folder lacks a part of a saved model"
+    return StudentError(f"--model {name}: cannot be loaded, {hint} ({first})")
