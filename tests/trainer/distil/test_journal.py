@@ -18,6 +18,11 @@ def test_a_step_is_done_by_the_same_command_on_the_same_files(tmp_path: Path) ->
     Journal(tmp_path).write("run", Entry(words=words, inputs="a"))
     assert Journal(tmp_path).finished("run", words, "a") is None
     assert Journal(tmp_path).begun("run") is not None
+    assert Journal(tmp_path).is_begun("run", words, "a")
+    assert not Journal(tmp_path).is_begun("run", [*words, "demo"], "a")
+    assert not Journal(tmp_path).is_begun("run", words, "b")
+    Journal(tmp_path).forget("run")
+    assert Journal(tmp_path).begun("run") is None
 
 
 def test_a_file_of_somebody_else_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import yaml
 from rich.console import Console
 
 from stepdistill.trainer.errors import Stopped
+from stepdistill.trainer.locks import claim
 from stepdistill.trainer.main import main
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.study.launching import Launcher
@@ -25,7 +26,6 @@ from stepdistill.trainer.study.state import LOCK_NAME, Clock, read_note, state_o
 from stepdistill.trainer.study.sweep_file import PlannedRun, Sweep, read_sweep
 from stepdistill.trainer.study.sweep_runner import RunsFailed, SweepRunner
 from stepdistill.trainer.study.tracking import Tracking
-from stepdistill.trainer.training.output import claim
 from tests.trainer.study.waiting import wait_for
 
 
@@ -116,7 +116,7 @@ import sys
 from pathlib import Path
 from stepdistill.trainer.study.launching import launch
 from stepdistill.trainer.study.state import LOCK_NAME
-from stepdistill.trainer.training.output import claim
+from stepdistill.trainer.locks import claim
 folder = Path(sys.argv[1])
 child = "import time; from pathlib import Path; print('here', flush=True)"
 child += f"\\nwhile not Path({sys.argv[2]!r}).exists(): time.sleep(0.01)"

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.locks import claim
 from stepdistill.trainer.main import main, stand_alone
 from stepdistill.trainer.training.checkpoint import TrainPoint
-from stepdistill.trainer.training.output import claim
 from stepdistill.trainer.training.progress import MetricsLogger
 from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_bases import made_base

@@ -12,6 +12,7 @@ from stepdistill.common.command_line import ConfigFileSettings
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
+from stepdistill.trainer.locks import claim
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.inference import CompareSettings, PredictSettings, ServeSettings
 from stepdistill.trainer.settings.train import (
@@ -28,7 +29,7 @@ from stepdistill.trainer.study.commands import (
     tables_command,
     track_app,
 )
-from stepdistill.trainer.training.output import check_model, claim, clear
+from stepdistill.trainer.training.output import check_model, clear
 
 
 def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> None:

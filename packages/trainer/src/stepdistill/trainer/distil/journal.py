@@ -1,8 +1,6 @@
 """What is done of a `distil`: each step's command, what it worked on, and what came of it."""
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import first_problem, refused
+from stepdistill.trainer.locks import claim
 
 JOURNAL_NAME = "distil.json"
 _LOCK_NAME = ".distil.lock"
@@ -58,12 +57,25 @@ class Journal:
     def finished(self, name: str, words: list[str], inputs: str) -> Entry | None:
         """A step that has ended, where it was the same command on the same files."""
         entry = self.begun(name)
-        is_same = entry is not None and (entry.words, entry.inputs) == (words, inputs)
+        is_same = self.is_begun(name, words, inputs)
         return entry if entry is not None and is_same and entry.result is not None else None
+
+    def is_begun(self, name: str, words: list[str], inputs: str) -> bool:
+        """Whether a step was begun, by the same command on the same files."""
+        entry = self.begun(name)
+        return entry is not None and (entry.words, entry.inputs) == (words, inputs)
 
     def write(self, name: str, entry: Entry) -> None:
         """Note how far a step is."""
         self._content.steps[name] = entry
+        self._save()
+
+    def forget(self, name: str) -> None:
+        """A step was not begun, after all."""
+        if self._content.steps.pop(name, None) is not None:
+            self._save()
+
+    def _save(self) -> None:
         with refused(self._path):
             write_whole(self._path, f"{self._content.model_dump_json(indent=2)}\n".encode())
 
@@ -72,20 +84,13 @@ class Journal:
 def claimed(folder: Path) -> Generator[int]:
     """The folder's lock as a file descriptor, for whatever is started in it: a command that
     outlives a killed distil holds it still. Raises ConfigError: somebody else has it."""
-    with refused(f"--out {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with claim(folder, _LOCK_NAME) as lock:
+        if lock is None:
             raise ConfigError(
                 f"--out {folder}: another distil, or a command that one has started, is at work "
                 "there: wait for it"
-            ) from None
+            )
         yield lock
-    finally:
-        os.close(lock)
 
 
 def digest_of(paths: Iterable[Path]) -> str:

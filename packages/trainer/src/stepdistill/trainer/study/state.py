@@ -10,9 +10,9 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import first_problem, refused
+from stepdistill.trainer.locks import is_held
 from stepdistill.trainer.settings.train import RESULTS_NAME, TrainSettings
 from stepdistill.trainer.study.sweep_file import PlannedRun
-from stepdistill.trainer.training.output import is_held
 
 
 class _Read(BaseModel):

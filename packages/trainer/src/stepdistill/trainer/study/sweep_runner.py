@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from stepdistill.common.errors import DistillError
 from stepdistill.common.own_command import failure_in
 from stepdistill.trainer.errors import Stopped
+from stepdistill.trainer.locks import claim
 from stepdistill.trainer.study.collect import keep_results
 from stepdistill.trainer.study.launching import Launcher, free_port, last_lines, launch
 from stepdistill.trainer.study.state import (
@@ -28,7 +29,6 @@ from stepdistill.trainer.study.state import (
 )
 from stepdistill.trainer.study.sweep_file import PlannedRun, Sweep
 from stepdistill.trainer.study.tracking import Tracking
-from stepdistill.trainer.training.output import claim
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _STATES: tuple[State, ...] = ("finished", "running", "failed", "interrupted", "missing")

@@ -9,18 +9,14 @@ checkpoints/.step-300.draft    half of one, of a training that was killed
 The folder itself is locked by the training that is at work in it.
 """
 
-import fcntl
-import os
 import re
 import shutil
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.trainer.errors import refused
 from stepdistill.trainer.settings.train import (
     CHECKPOINTS_NAME,
     MODEL_NAME,
@@ -89,43 +85,3 @@ def _not_ours(path: Path) -> ConfigError:
         f"{path}: no training made this, so it is not replaced: take another --output, or move it "
         "away"
     )
-
-
-@contextmanager
-def claim(folder: Path, name: str = "") -> Generator[int | None]:
-    """The lock of a file in a folder, or of the folder itself, as a file descriptor; None when
-    another process holds it.
-
-    A child that is given the descriptor holds the lock too: a training that outlives a killed
-    sweep is not started a second time beside itself.
-    """
-    with refused(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT if name else os.O_RDONLY
-        lock = os.open(folder / name, flags, 0o644)
-    try:
-        yield lock if _take(lock) else None
-    finally:
-        os.close(lock)
-
-
-def is_held(folder: Path, name: str) -> bool:
-    """Whether another process holds the lock of a file in a folder."""
-    try:
-        lock = os.open(folder / name, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return not _take(lock)
-    finally:
-        os.close(lock)
-
-
-def _take(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
