@@ -19,6 +19,7 @@ import pytest
 
 from stepdistill.common.files.row_file import read_file
 from stepdistill.common.tables.table_file import table_file
+from stepdistill.trainer.inference.kept_answers import Identity, KeptAnswers
 from stepdistill.trainer.main import main
 from stepdistill.trainer.settings.train import TrainSettings
 from tests.trainer.made_rows import CLASSES, word_problems
@@ -243,6 +244,24 @@ def test_a_killed_one_goes_on_where_it_stopped(predict: Predict, tmp_path: Path)
         "a.csv",
         "out.jsonl",
     ]
+
+
+def test_force_takes_nothing_from_one_that_is_at_work(predict: Predict, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", rows_of())
+    target = tmp_path / "out.jsonl"
+    assert predict("a.csv", "--output", target.name)[0] == 0
+    note = orjson.loads((tmp_path / ".out.jsonl.predict.json").read_bytes())
+    note.pop("sha256")
+    with KeptAnswers(target, Identity(**note), "--output").lines(force=True) as (file, done):
+        file.write(b'{"id": "000"}\n')
+        file.flush()
+        for words in ((), ("--force",), ("--force", "--explain")):
+            code, _, err = predict("a.csv", "--output", target.name, *words)
+            assert code == 2 and "another predict is writing it" in err, words
+    part = target.with_name("out.jsonl.answers.part")
+    assert done == 0 and part.read_bytes() == b'{"id": "000"}\n'
+    assert predict("a.csv", "--output", target.name, "--force")[0] == 0
+    assert len(target.read_bytes().splitlines()) == 20 and not part.exists()
 
 
 def test_what_is_finished_says_so_and_what_is_of_something_else_is_refused(

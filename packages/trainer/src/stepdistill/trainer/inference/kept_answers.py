@@ -7,7 +7,6 @@
 Only the same model, rows and options go on where they stopped, or find that there is nothing to do.
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Generator
@@ -21,6 +20,7 @@ import orjson
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import refused
+from stepdistill.trainer.locks import take
 
 _CARD = "README.md"  # of a model: words that it is not asked with
 
@@ -70,17 +70,15 @@ class KeptAnswers:
         self.part = target.with_name(f"{target.name}.answers.part")
         self._note = target.with_name(f".{target.name}.predict.json")
 
-    def is_done(self, *, force: bool) -> bool:
-        """Whether the target holds these very answers. With force it is only asked for.
+    def is_done(self) -> bool:
+        """Whether the target holds these very answers. Raises ConfigError: it holds others, or
+        nobody knows which."""
+        with refused(self._name, "read"):
+            answered = self.part.stat().st_size if self.part.exists() else 0
+            return self._is_done(is_begun=answered > 0)
 
-        Raises ConfigError: it holds others, or nobody knows which; not with force, which has
-        what there is replaced.
-        """
-        if force:
-            with refused(self._name):
-                self.part.unlink(missing_ok=True)
-            return False
-        if not self.target.exists() and not self.part.exists():
+    def _is_done(self, *, is_begun: bool) -> bool:
+        if not self.target.exists() and not is_begun:
             return False
         noted, advice = self._noted(), "name another file, or add --force to replace it"
         if noted is None:
@@ -90,28 +88,45 @@ class KeptAnswers:
             raise ConfigError(f"{self._name}: holds answers {' and '.join(differences)}: {advice}")
         if not self.target.exists() or noted.get("sha256") is None:
             return False  # a killed one was not through, or not through with its note
-        with refused(self._name, "read"):
-            if _sha256(self.target) != noted["sha256"]:
-                raise ConfigError(f"{self._name}: was changed since it was written: {advice}")
+        if _sha256(self.target) != noted["sha256"]:
+            raise ConfigError(f"{self._name}: was changed since it was written: {advice}")
         return True
 
     @contextmanager
-    def lines(self) -> Generator[tuple[BinaryIO, int]]:
-        """(where lines of answers go, how many are there already). Raises ConfigError."""
+    def lines(self, *, force: bool) -> Generator[tuple[BinaryIO, int]]:
+        """(where lines of answers go, how many are there already), for this process alone. With
+        force there are none. Raises ConfigError."""
         with refused(self._name):
             self.target.parent.mkdir(parents=True, exist_ok=True)
             with self.part.open("a+b") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise ConfigError(f"{self._name}: another predict is writing it") from None
+                if not take(file.fileno()) or not self._is_part(file):
+                    raise ConfigError(f"{self._name}: another predict is writing it")
+                if force:
+                    file.truncate(0)
+                # Again, behind the lock: another may have come to its end since that was asked.
+                elif self._is_done(is_begun=os.fstat(file.fileno()).st_size > 0):
+                    raise ConfigError(f"{self._name}: another predict has just written it")
                 self._write_note(None)
                 file.seek(0)
                 whole = [len(line) for line in file if line.endswith(b"\n")]
                 file.truncate(sum(whole))  # a torn last line is answered again
                 yield file, len(whole)
-                file.flush()
-                os.fsync(file.fileno())
+
+    def _is_part(self, file: BinaryIO) -> bool:
+        """Whether an open file is still the one of that name, and not renamed meanwhile."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.part.stat())
+        except FileNotFoundError:
+            return False
+
+    def through(self, file: BinaryIO) -> None:
+        """All rows are answered: put the lines on the disk, and in their place where they are what
+        was asked for."""
+        with refused(self._name):
+            file.flush()
+            os.fsync(file.fileno())
+            if not self._identity.whole_rows:
+                self.part.replace(self.target)
 
     def done(self) -> None:
         """The target is written: note what it holds."""

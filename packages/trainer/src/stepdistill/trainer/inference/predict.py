@@ -77,26 +77,24 @@ def _to_file(
     if target.exists() and rows.file.exists() and target.samefile(rows.file):
         raise ConfigError(f"{option} {target}: these are your rows: name another file")
     kept = KeptAnswers(target, _identity(rows, settings), option)
-    if kept.is_done(force=settings.force):
+    if not settings.force and kept.is_done():
         _say(f"nothing to do: {target} holds these very answers", settings)
         return
     done = 0
     try:
-        with kept.lines() as (file, done):
+        with kept.lines(force=settings.force) as (file, done):
             for lines in _answered(asked, done, rows, settings):
                 file.write(lines)
                 file.flush()
                 done += lines.count(b"\n")
+            kept.through(file)
+            if settings.to is not None:
+                _join(rows, kept, settings)
+            kept.done()
     except KeyboardInterrupt:
         raise Stopped(
             f"interrupted: {done:,} of {rows.n:,} rows are answered; the same command goes on"
         ) from None
-    if settings.to is None:
-        with refused(f"{option} {target}"):
-            kept.part.replace(target)
-    else:
-        _join(rows, kept, settings)
-    kept.done()
 
 
 def _identity(rows: RowInput, settings: PredictSettings) -> Identity:
