@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.simulator.server import Simulator
+from stepdistill.trainer.distil.journal import Entry, Journal
 from tests.journeys.conftest import Done
 
 STEPDISTILL = Path(sys.executable).parent / "stepdistill"
@@ -162,6 +163,46 @@ async def test_nothing_is_paid_unless_somebody_says_so(file: Path) -> None:
         assert not server.log.entries
         done = await asyncio.to_thread(distil, file, *words, "--yes")
         assert done.code == 2 and "--yes without --max-cost" in done.err
+        # A rehearsal that nothing was paid for agrees to nothing.
+        journal = Journal(file.parent / "runs" / "notes")
+        rehearsed = Entry(words=["annotate", "experiment", "--teacher", "simulated"], inputs="")
+        for step in ("experiment", "run"):
+            journal.write(step, rehearsed)
+        done = await asyncio.to_thread(distil, file, *words, "--max-cost", "1")
+        assert done.code == 2 and "--yes says so" in done.err
+        assert not server.log.entries
+
+
+def started_asking(file: Path, *words: str) -> bool:
+    """Whether a distil comes to its first question to the teacher; it is stopped there."""
+    command = [str(STEPDISTILL), "distil", file.name, "--out", "runs/notes", *words]
+    with subprocess.Popen(
+        command,
+        cwd=file.parent,
+        env=world(file.parent),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        comes = any(line.startswith("$ annotate experiment") for line in process.stderr)
+        time.sleep(0.5)  # until it is at work
+        process.terminate()
+        process.stderr.read()
+    return comes
+
+
+@pytest.mark.slow
+async def test_what_was_agreed_to_is_not_asked_again(file: Path) -> None:
+    offer = "{valid_from: 2026-01-01, source: an offer, input: 1, output: 2}"
+    (file.parent / "prices.yaml").write_text(f"models:\n  dear: [{offer}]\n")
+    async with Simulator(Bored()) as server:
+        words = ("--label", "team", "--teacher", "dear", "--base-url", server.base_url, *SHORT)
+        words = (*words, "--max-cost", "1")
+        assert not await asyncio.to_thread(started_asking, file, *words)
+        assert await asyncio.to_thread(started_asking, file, *words, "--yes")
+        assert await asyncio.to_thread(started_asking, file, *words)
+        assert not await asyncio.to_thread(started_asking, file, *words[:-1], "2")
 
 
 @pytest.mark.parametrize(

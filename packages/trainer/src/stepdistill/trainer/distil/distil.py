@@ -63,6 +63,7 @@ class _Distillation:
         self._journal = Journal(settings.out)
         self._steps = Steps(settings)
         self._reports: list[StepReport] = []
+        self._is_agreed = False
 
     def run(self) -> None:
         """All steps, as far as they are not done."""
@@ -75,16 +76,20 @@ class _Distillation:
         names = list(splits.rows)
         estimate = self._do(steps.estimate(names))
         self._tell(decisions.of_estimate(estimate, splits, settings))
-        self._confirm(estimate)
+        is_rankable = decisions.is_rankable(splits)
+        self._confirm(estimate, steps.experiment() if is_rankable else steps.run(names, None))
         template = None
-        if decisions.is_rankable(splits):
+        if is_rankable:
             experiment = self._do(steps.experiment())
             self._tell(decisions.of_experiment(experiment))
             template = experiment["ranking"][0]["template"]
         else:
             self._title(steps.experiment(), _LEFT_OUT)
             self._tell(decisions.of_no_experiment(splits))
-        run = self._do(steps.run(names, template))
+        run_step = steps.run(names, template)
+        if self._journal.begun(run_step.name) is not None:
+            self._confirm(estimate, run_step)  # what was begun may have been another teacher's
+        run = self._do(run_step)
         self._tell(decisions.of_run(run))
         counts: dict[str, dict[str, int]] = run["splits"]
         learnt = [split for split in names if counts[split]["records"]]
@@ -131,6 +136,8 @@ class _Distillation:
         self._title(step, "done before" if is_done else "")
         if before is None or not is_done:
             self._set_aside(step, inputs)
+            if step.name == "experiment":
+                self._journal.forget("run")  # it was another experiment's
             self._journal.write(step.name, Entry(words=words, inputs=inputs))
             began = time.monotonic()
             result = (read or _json)(self._run(step))
@@ -167,13 +174,13 @@ class _Distillation:
             raise CommandFailed(f"step {step.name}: {error}{again}", error.exit_code) from None
         return done
 
-    def _confirm(self, estimate: dict[str, Any]) -> None:
-        """Ask whether it may cost that, unless that is said or nothing is paid. Raises
-        ConfigError: nobody is there, or says no."""
+    def _confirm(self, estimate: dict[str, Any], step: Step) -> None:
+        """Ask whether it may cost that, unless that is said, or was before of this very command, or
+        nothing is paid. Raises ConfigError: nobody is there, or says no."""
         settings = self._settings
         is_paid = settings.teacher != SIMULATED and estimate["to_ask"]
-        is_agreed = self._journal.begun("experiment") or self._journal.begun("run")
-        if settings.yes or not is_paid or is_agreed:
+        begun = self._journal.is_begun(step.name, list(step.words), digest_of(step.inputs))
+        if settings.yes or not is_paid or self._is_agreed or begun:
             return
         if not sys.stdin.isatty():
             raise ConfigError("nobody is there to say whether it may cost that: --yes says so")
@@ -181,6 +188,7 @@ class _Distillation:
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise ConfigError("not confirmed: nothing was asked, nothing is paid")
+        self._is_agreed = True  # to all that is left
 
     def _title(self, step: Step, remark: str) -> None:
         number = len(self._reports) + 1
