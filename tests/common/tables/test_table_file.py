@@ -103,6 +103,15 @@ def test_what_cannot_be_written_is_one_line_and_leaves_what_was(tmp_path: Path) 
         pass
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_half_a_character_is_the_sign_for_one_that_is_not_known(tmp_path: Path, name: str) -> None:
+    with table_file(tmp_path / name, ["a"]) as file:
+        file.write({"a": "half \ud83d"})
+        file.write({"a": None})
+    first, _ = read_file(tmp_path / name)
+    assert first == {"a": "half \ufffd"}
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz", "a.parquet"])
 def test_a_full_disk_is_one_line(tmp_path: Path, name: str) -> None:

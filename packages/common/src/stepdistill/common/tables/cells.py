@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from stepdistill.common.files.json_file import json_of, plain
+from stepdistill.common.files.json_file import json_of, mended, plain
 
 Row = dict[str, object]
 
@@ -14,7 +14,7 @@ def cell(value: object) -> str:
     ('12345678901234567890', '', 'true', '["a",1]')
     """
     if isinstance(value, str):
-        return value
+        return mended(value)
     if value is None or value != value:  # NaN alone is not itself
         return ""
     if isinstance(value, bool):
