@@ -174,15 +174,20 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
         """Commit answers and failures together; one call at a time. Raises StoreError when the disk
         is full or the store cannot grow."""
         # In the order of the keys a commit touches its pages one after the other.
-        new = sorted((key, self._packer.answer(key, answer), answer) for key, answer in answers)
+        new = sorted(answers)
+        values = self._packer.answers(new)
         failed = sorted((key, self._packer.failure(key, failure)) for key, failure in failures)
 
+        # Each call of LMDB hands the interpreter to the loop's thread and waits for it: as few as
+        # can be for an answer, which is new as a rule and had no failure before it.
         def commit(txn: lmdb.Transaction) -> None:
-            for key, value, answer in new:
-                if txn.get(key, db=self._responses) is not None:
+            had_failures = txn.stat(self._failures)["entries"] > 0
+            for (key, answer), value in zip(new, values, strict=True):
+                if not txn.put(key, value, db=self._responses, overwrite=False):
                     self._set_aside(txn, key, answer)
-                txn.put(key, value, db=self._responses)
-                txn.delete(key, db=self._failures)
+                    txn.put(key, value, db=self._responses)
+                if had_failures:
+                    txn.delete(key, db=self._failures)
             for key, value in failed:
                 txn.put(key, value, db=self._failures)
 

@@ -7,7 +7,7 @@
 The checksum covers the key, so that a value never passes for the answer to another request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -47,6 +47,18 @@ class Packer:
     def answer(self, key: bytes, answer: Answer) -> bytes:
         """The value of an answer."""
         return self._pack(key, payload_of(answer))
+
+    def answers(self, answers: Sequence[tuple[bytes, Answer]]) -> list[bytes]:
+        """The values of many answers, compressed in one go: whoever else computes meanwhile is
+        disturbed once, and not for each of them."""
+        if not answers:
+            return []
+        payloads: list[ByteString] = [payload_of(answer) for _, answer in answers]
+        packed = self._zstd.multi_compress_to_buffer(payloads)
+        return [
+            sealed(self._head + body.tobytes(), key)
+            for (key, _), body in zip(answers, packed, strict=True)
+        ]
 
     def failure(self, key: bytes, failure: Failure) -> bytes:
         """The value of a failure."""
