@@ -21,6 +21,8 @@ from stepdistill.common.files.row_file import SUFFIXES, read_file, remarks_on, s
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.urls import is_url, shown
 
+# Files of no more than this are read once; rows, since packed files may hold any number of them.
+_KEPT_BYTES, _KEPT_ROWS = 32 << 20, 100_000
 _VALIDATION = ("valid", "validation", "val", "dev")  # one split, as people call it
 # A shard's name without its ending: `train-00000-of-00002`, `0000`; older ones of the hub end in a
 # hash of 16 digits.
@@ -160,19 +162,31 @@ def _split_of(file: Path) -> str:
 
 
 def _local(paths: list[Path]) -> Source:
+    """A source of files. Where they are small, the first who reads all rows spares the others the
+    reading: a run looks at them, asks about them and writes them."""
     counted: list[int] = []  # by whoever read all rows first
+    kept: list[RawRow] = []  # all of them, or none
 
     def rows() -> Iterator[RawRow]:
+        if kept:
+            yield from kept
+            return
+        read: list[RawRow] = []
         n = 0
         for row in chain.from_iterable(map(read_file, paths)):
             n += 1
+            if is_small and n <= _KEPT_ROWS:
+                read.append(row)
             yield row
         counted[:] = [n]
+        if n == len(read):
+            kept[:] = read
 
     def count() -> int:
         return counted[0] if counted else sum(1 for _ in rows())
 
     digests = [file_digest(path) for path in paths]
+    is_small = sum(path.stat().st_size for path in paths) <= _KEPT_BYTES
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return Source(
         name=f"{paths[0]}{more}",

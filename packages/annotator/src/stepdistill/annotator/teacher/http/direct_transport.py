@@ -9,6 +9,7 @@ import math
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self, cast
 from urllib.parse import urlsplit
 
@@ -127,7 +128,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; a repeated one replaces the earlier."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[_in_lower_case(name)] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -155,6 +156,11 @@ class HttpConnection(asyncio.Protocol):
             waiter.set_result(outcome)
         else:
             waiter.set_exception(outcome)
+
+
+@lru_cache(256)  # each reply has the same
+def _in_lower_case(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 class DirectTransport:
