@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from stepdistill.common.record import Record
 from stepdistill.trainer.data.examples import eval_set
 from stepdistill.trainer.data.shards import read_data
 from stepdistill.trainer.main import main
@@ -17,6 +18,7 @@ from stepdistill.trainer.settings.train import TrainSettings, parse
 from stepdistill.trainer.training.engine import start, stop
 from stepdistill.trainer.training.evaluation import evaluate, tokenise_eval
 from tests.trainer.conftest import RUN, STEPS
+from tests.trainer.made_bases import made_base
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
 
@@ -203,3 +205,47 @@ def test_a_label_that_cannot_be_written_is_refused(
     line = arguments(data, tmp_path / "out", model=finished.output / "model")
     assert main([*line, f"--train={folder}", "--quiet"]) == 2
     assert "cannot write the label '{Ω}'" in capsys.readouterr().err
+
+
+def _in_chinese(split: str, n: int) -> list[Record]:
+    """Rows without a letter or a colon of the separator."""
+    said = {"addition": "好", "subtraction": "不好", "multiplication": "很好", "division": "都行"}
+    rows = word_problems(split, n, noise=0)
+    return [
+        replace(
+            row,
+            input={"story": f"这个 {said[str(row.label)]}", "question": "吗"},
+            rationale=f"它说 {said[str(row.label)]}",
+        )
+        for row in rows
+    ]
+
+
+def test_a_separator_that_no_text_holds_still_parts_label_and_reasons(tmp_path: Path) -> None:
+    folders = {s: write_split(tmp_path / s, _in_chinese(s, 24)) for s in ("train", "valid", "test")}
+    line = [f"--{split}={folder}" for split, folder in folders.items()]
+    more = [
+        "--model=micro",
+        "--mode=label-rationale",
+        "--steps=160",
+        "--eval-every=80",
+        "--lr=3e-3",
+    ]
+    line += [*more, "--warmup=5", "--batch-size=8", f"--output={tmp_path / 'out'}", "--quiet"]
+    assert main(line) == 0
+    found, kept = _results(tmp_path / "out")["test"]["student"], tmp_path / "evaluation.json"
+    assert found["accuracy"] > 0.9
+    line = ["evaluate", str(tmp_path / "out" / "model"), str(folders["test"]), "--quiet"]
+    assert main([*line, "--json", str(kept)]) == 0
+    assert orjson.loads(kept.read_bytes())["student"] == found
+
+
+def test_a_base_that_cannot_write_the_separator_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [row.input["story"].replace("R", "") for row in word_problems("train", 20)]
+    base = made_base("t5", tmp_path / "base", texts)
+    line = arguments(data, tmp_path / "out", model=base, mode="label-rationale")
+    assert main([*line, "--quiet"]) == 2
+    assert "cannot write ' Reasons: ', which parts label and reasons" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
