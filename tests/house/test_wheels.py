@@ -1,17 +1,25 @@
 """The packages install by plain pip, and an installed annotator brings its tasks along."""
 
+import importlib.metadata
+import os
+import re
+import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+REVIEWS = (("It broke within a day.", 1), ("It does what it says.", 3), ("I love it.", 5))
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -56,3 +64,43 @@ def test_three_wheels_are_built_and_the_annotators_holds_the_tasks(tmp_path: Pat
     assert "stepdistill.annotator.notebook.Task" in told
     assert "stepdistill.trainer.notebook.Student" in told
     assert f"from '{one}" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_the_first_example_and_the_notebook_where_nothing_but_the_wheels_is(tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=True)
+    bare = tmp_path / "bare" / "bin"
+    # The build of torch that is here: without a GPU the other one is gigabytes of libraries.
+    torch = f"torch=={importlib.metadata.version('torch')}"
+    wheels = run(sys.executable, "scripts/wheels.py", tmp_path / "wheels").splitlines()
+    run(bare / "pip", "install", "--quiet", torch, *wheels, "nbclient", "ipykernel")
+
+    home = tmp_path / "home"  # and nothing of a clone
+    home.mkdir()
+    path = f"{bare}{os.pathsep}{os.environ['PATH']}"
+    unset = {"PYTHONPATH", "VIRTUAL_ENV", "OPENAI_API_KEY"}
+    env = {**{n: v for n, v in os.environ.items() if n not in unset}, "PATH": path}
+    env["OMP_NUM_THREADS"] = "1"
+
+    example = re.search(r"```bash\n(stepdistill distil .*?)```", README.read_text(), re.DOTALL)
+    assert example is not None
+    words = example[1].replace("\\\n", " ").split()
+    assert words[2:5] == ["reviews.csv", "--label", "stars"]
+    reviews = [f"{text} {n},{stars}" for n in range(40) for text, stars in REVIEWS]
+    (home / "reviews.csv").write_text("\n".join(["review,stars", *reviews]) + "\n")
+    here = {"--teacher": "simulated", "--student": "micro"}  # nobody is paid, nothing downloaded
+    words = [here.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    told = run(*words, "--yes", cwd=home, env=env)
+    assert (home / "runs/reviews/student/model/config.json").is_file(), told
+
+    shutil.copytree(ROOT / "docs/guide", home / "docs/guide")
+    make: Any = nbformat.v4
+    cells = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/guide/python.md").read_text(), re.DOTALL
+    )
+    notebook = make.new_notebook(cells=[make.new_code_cell(cell) for cell in cells])
+    nbformat.write(notebook, str(home / "page.ipynb"))
+    run(bare / "jupyter-execute", "page.ipynb", "--inplace", "--timeout=600", cwd=home, env=env)
+    executed: Any = nbformat.read(str(home / "page.ipynb"), as_version=4)
+    assert "rationale" in executed.cells[-1].outputs[-1].data["text/plain"]

@@ -55,10 +55,7 @@ class Packer:
             return []
         payloads: list[ByteString] = [payload_of(answer) for _, answer in answers]
         packed = self._zstd.multi_compress_to_buffer(payloads)
-        return [
-            sealed(self._head + body.tobytes(), key)
-            for (key, _), body in zip(answers, packed, strict=True)
-        ]
+        return [sealed(self._head + packed[n].tobytes(), key) for n, (key, _) in enumerate(answers)]
 
     def failure(self, key: bytes, failure: Failure) -> bytes:
         """The value of a failure."""
