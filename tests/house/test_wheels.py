@@ -8,7 +8,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 import pytest
@@ -95,12 +95,12 @@ def test_the_first_example_and_the_notebook_where_nothing_but_the_wheels_is(tmp_
     assert (home / "runs/reviews/student/model/config.json").is_file(), told
 
     shutil.copytree(ROOT / "docs/guide", home / "docs/guide")
-    make: Any = nbformat.v4
     cells = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs/guide/python.md").read_text(), re.DOTALL
     )
-    notebook = make.new_notebook(cells=[make.new_code_cell(cell) for cell in cells])
-    nbformat.write(notebook, str(home / "page.ipynb"))
-    run(bare / "jupyter-execute", "page.ipynb", "--inplace", "--timeout=600", cwd=home, env=env)
-    executed: Any = nbformat.read(str(home / "page.ipynb"), as_version=4)
+    page, files = home / "page.ipynb", cast(Any, nbformat)
+    notebook = files.v4.new_notebook(cells=[files.v4.new_code_cell(cell) for cell in cells])
+    files.write(notebook, str(page))
+    run(bare / "jupyter-execute", page, "--inplace", "--timeout=600", cwd=home, env=env)
+    executed = files.read(str(page), as_version=4)
     assert "rationale" in executed.cells[-1].outputs[-1].data["text/plain"]
