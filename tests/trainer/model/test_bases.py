@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from stepdistill.trainer.data.batches import lone_targets, pad_inputs
@@ -17,8 +18,9 @@ from stepdistill.trainer.inference.predictor import AskedRow, Predictor
 from stepdistill.trainer.main import main
 from stepdistill.trainer.model.answers import generate, log_probabilities
 from stepdistill.trainer.model.decoding import decode
+from stepdistill.trainer.model.families import registry
 from stepdistill.trainer.model.pretrained import pretrained
-from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.student import Student, flops
 from stepdistill.trainer.model.tokenizer import encoder_of
 from tests.trainer.made_bases import FAMILIES, made_base
 from tests.trainer.made_rows import CLASSES, arguments, word_problems, write_split
@@ -52,6 +54,30 @@ def test_the_loss_is_transformers_own(bases: dict[str, Path], family: str) -> No
         ours = decode(student.family, student.model, hidden, mask, targets).losses().mean()
         theirs = student.model(input_ids=ids, attention_mask=mask, labels=targets.ids).loss
     assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
+
+
+def test_every_family_that_is_taken_is_tried(bases: dict[str, Path]) -> None:
+    tried = {
+        orjson.loads((each / "config.json").read_bytes())["model_type"] for each in bases.values()
+    }
+    assert tried == set(registry.FAMILIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_operations_are_those_that_are_counted(bases: dict[str, Path], family: str) -> None:
+    student = pretrained(str(bases[family]), None)
+    student.model.eval()
+    ids, mask = pad_inputs(encoded(student, INPUTS[:1]))
+    answers = encoded(student, ["multiplication"])
+    targets = lone_targets([answers])
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        hidden = student.family.encode(student.model, ids, mask)
+        student.family.logits(student.model, hidden, mask, targets)
+    # Those of attention, of two texts, are left out; backwards takes twice as much as forwards.
+    names = {"aten.mm", "aten.addmm"}
+    found = counted.get_flop_counts()["Global"].items()
+    ours = flops(student, len(ids[0]), len(answers[0])) / 3
+    assert ours == pytest.approx(sum(n for name, n in found if str(name) in names), rel=0.01)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

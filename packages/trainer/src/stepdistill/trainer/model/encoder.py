@@ -17,6 +17,7 @@ from transformers.models.modernbert.modeling_modernbert import ModernBertForSequ
 
 from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.model.families.headed import HeadedFamily
+from stepdistill.trainer.model.families.registry import FAMILIES
 from stepdistill.trainer.model.heads import Head
 from stepdistill.trainer.model.loading import (
     Base,
@@ -25,7 +26,7 @@ from stepdistill.trainer.model.loading import (
     load_base,
     load_config,
 )
-from stepdistill.trainer.model.pretrained import FAMILIES, pretrained
+from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import HEAD_WIDTH, Student
 from stepdistill.trainer.model.tokenizer import Piece, from_pieces
 from stepdistill.trainer.settings.train import Size

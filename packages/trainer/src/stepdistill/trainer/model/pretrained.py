@@ -13,8 +13,7 @@ from transformers.models.auto.modeling_auto import AutoModelForSeq2SeqLM
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from stepdistill.trainer.errors import StudentError
-from stepdistill.trainer.model.families.family import Family
-from stepdistill.trainer.model.families.placed import PlacedFamily
+from stepdistill.trainer.model.families.registry import FAMILIES
 from stepdistill.trainer.model.families.t5 import T5Family
 from stepdistill.trainer.model.loading import (
     Base,
@@ -25,11 +24,6 @@ from stepdistill.trainer.model.loading import (
 )
 from stepdistill.trainer.model.student import Student
 
-# By `model_type`; ByT5 and flan are T5s.
-FAMILIES: dict[str, Family] = {
-    **dict.fromkeys(("t5", "mt5", "umt5"), T5Family()),
-    **dict.fromkeys(("bart", "t5gemma", "t5gemma2"), PlacedFamily()),
-}
 _PROBE = "a b"
 
 

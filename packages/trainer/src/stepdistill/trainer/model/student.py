@@ -1,11 +1,13 @@
 """The student: what it is, one from scratch, its work in FLOPs, and how a trained one is asked."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
 from transformers.models.t5.configuration_t5 import T5Config
 from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -76,34 +78,38 @@ def compile_student(student: Student) -> None:
 _PEAKS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "L4": 121, "A10": 125, "4090": 165}
 
 
-# Keys and values of the encoder's output: of T5, BART, T5Gemma.
-_CROSSING = tuple(
-    f"{name}.{part}"
-    for name, parts in (
-        ("EncDecAttention", ("k.", "v.")),
-        ("encoder_attn", ("k_proj", "v_proj")),
-        ("cross_attn", ("k_proj", "v_proj")),
-    )
-    for part in parts
-)
+# What makes keys and values of the encoder's output: of T5, BART, T5Gemma. T5Gemma 2 has one
+# attention for both texts, whose matrices are used twice.
+_CROSSING = re.compile(r"(EncDecAttention[.][kv]|(encoder_attn|cross_attn)[.][kv]_proj)$")
+_SHARED = re.compile(r"self_attn[.][kv]_proj$")
 
 
 def flops(student: Student, input_tokens: int, target_tokens: int) -> float:
-    """Operations that learning from so many tokens takes."""
-    weights = {name: weight.numel() for name, weight in student.model.named_parameters()}
-    if student.head is not None:
-        return 6.0 * sum(n for name, n in weights.items() if "embed" not in name) * input_tokens
+    """Operations that learning from so many tokens takes: products of matrices, both ways."""
+    encoder, *decoders = student.family.parts(student.model)
+    of_inputs, of_targets = sum(_matrices(encoder).values()), 0
+    for decoder in decoders:
+        weights = _matrices(decoder)
+        crossing = sum(n for name, n in weights.items() if _CROSSING.search(name))
+        twice = 0 if crossing else sum(n for name, n in weights.items() if _SHARED.search(name))
+        of_inputs += crossing + twice
+        of_targets += sum(weights.values()) - crossing
+        of_targets += _size(student.model.get_output_embeddings().weight)
+    return 6.0 * (of_inputs * input_tokens + of_targets * target_tokens)
 
-    def count(*parts: str) -> int:
-        return sum(n for name, n in weights.items() if all(part in name for part in parts))
 
-    # The decoder's keys and values of the encoder's output are made of input tokens.
-    crossing = sum(count("decoder", name) for name in _CROSSING)
-    embedding = count("embed_tokens")
-    head = count("lm_head") or count("shared")  # tied: the embedding is the head too
-    of_inputs = count("encoder.") + crossing
-    of_targets = count("decoder.") - crossing + head
-    return 6.0 * (of_inputs * input_tokens + (of_targets - embedding) * target_tokens)
+def _matrices(part: nn.Module) -> dict[str, int]:
+    """The weights that every token of a text is multiplied by: no embeddings, and no eyes."""
+    return {
+        name: _size(module.weight)
+        for name, module in part.named_modules()
+        if isinstance(module, nn.Linear) and "vision" not in name
+    }
+
+
+def _size(weight: nn.Parameter) -> int:
+    """ZeRO-3 leaves nothing of it in its place."""
+    return getattr(weight, "ds_numel", weight.numel())
 
 
 def known_peak(device: str) -> float | None:

@@ -1,1 +1,1 @@
-"""Families of encoder-decoders: a file each, behind one base."""
+"""What differs between architectures, behind one base; `registry.py` says which is whose."""

@@ -1,4 +1,4 @@
-"""Families that know a token's place in its line (BART, T5Gemma): an input and a target a line."""
+"""BART and T5Gemma (1 and 2): they know a token's place, so a line holds one input or one target."""
 # budget: a file for each family
 
 from typing import Any, cast
