@@ -1,4 +1,4 @@
-"""BART and T5Gemma (1 and 2): they know a token's place, so a line holds one input or one target."""
+"""BART and T5Gemma (1, 2): they know a token's place, so a line is one input or one target."""
 # budget: a file for each family
 
 from typing import Any, cast
