@@ -107,7 +107,7 @@ def _matrices(part: nn.Module) -> dict[str, int]:
     }
 
 
-def _size(weight: nn.Parameter) -> int:
+def _size(weight: torch.Tensor) -> int:
     """ZeRO-3 leaves nothing of it in its place."""
     return getattr(weight, "ds_numel", weight.numel())
 
