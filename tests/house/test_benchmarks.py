@@ -16,11 +16,12 @@ BENCHMARKS = (
     "batch_api",
     "race_templates",
     "read_answers",
+    "serve",
     "soak",
     "train_step",
     "warm_rerun",
 )
-QUICK = ("read_answers", "warm_rerun")  # of every test run
+QUICK = ("read_answers", "serve", "warm_rerun")  # of every test run
 SCRIPTS = (*BENCHMARKS, "collapse", "floor", "static_server")
 BODY = b'{"model": "bench", "messages": []}'
 
