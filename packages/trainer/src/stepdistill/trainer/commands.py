@@ -14,7 +14,12 @@ from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint, read_data
 from stepdistill.trainer.locks import claim
 from stepdistill.trainer.settings.distil import DistilSettings
-from stepdistill.trainer.settings.inference import CompareSettings, PredictSettings, ServeSettings
+from stepdistill.trainer.settings.inference import (
+    CompareSettings,
+    PredictSettings,
+    ServeSettings,
+    StudentExportSettings,
+)
 from stepdistill.trainer.settings.train import (
     MODEL_NAME,
     NO_FILE,
@@ -146,6 +151,26 @@ def serve_command(settings: ServeSettings, _: ConfigFileSettings = NO_FILE) -> N
     serve(settings)
 
 
+def export_command(settings: StudentExportSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Export a trained student to what computes it without torch, and check it.
+
+    The rows are labelled by both, on one core: the export is kept where their labels
+    agree, and says how fast each was.
+
+    Examples:
+
+        stepdistill export runs/student/model --to onnx --output runs/student/onnx
+
+        stepdistill export runs/student/model --to ctranslate2 --precision int8 \\
+            --output runs/student/ct2 --rows runs/anli1/test
+
+        stepdistill predict runs/student/ct2 my.csv --to labelled.csv
+    """
+    from stepdistill.trainer.inference.export import export
+
+    export(settings)
+
+
 def distil_command(settings: DistilSettings, _: ConfigFileSettings = NO_FILE) -> None:
     """Go the whole way: from a file of rows to a trained student, and a page that explains it.
 
@@ -172,6 +197,7 @@ COMMANDS = {
     "predict": predict_command,
     "evaluate": evaluate_command,
     "serve": serve_command,
+    "export": export_command,
     "sweep": sweep_command,
     "track": track_app,
     "tables": tables_command,

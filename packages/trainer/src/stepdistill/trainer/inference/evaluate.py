@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import orjson
 from rich.box import SIMPLE
@@ -25,6 +26,7 @@ from stepdistill.trainer.inference.class_tables import (
 from stepdistill.trainer.inference.predictor import Predictor, ProgressLine, by_length
 from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import StudentAnswer
+from stepdistill.trainer.model.student import InferenceSettings
 from stepdistill.trainer.scores import (
     Calibration,
     Difference,
@@ -67,7 +69,7 @@ class Evaluation:
 def evaluate(settings: CompareSettings) -> None:
     """The command. Raises DistillError."""
     split, predictor = read_split("test", settings.folders), Predictor(settings.model)
-    _check_task(predictor, split, settings)
+    check_task(predictor.settings, split, settings.model)
     rows = eval_set(split)
     found, notes = _evaluation(predictor, split, rows, settings), rows.remarks
     console = Console(markup=False, emoji=False)
@@ -117,15 +119,14 @@ def _evaluation(
     )
 
 
-def _check_task(predictor: Predictor, split: DataSplit, settings: CompareSettings) -> None:
+def check_task(known: InferenceSettings, split: DataSplit, model: Path) -> None:
     """Raises ConfigError where the rows have labels of which the student knows nothing."""
-    known = predictor.settings
     for part in split.parts:
         label = part.manifest.label
         same = label.kind == known.label.kind and {*label.classes} == {*known.label.classes}
         if not same:
             raise ConfigError(
-                f"{settings.model}: a student of {known.task} (labels of kind {known.label.kind}), "
+                f"{model}: a student of {known.task} (labels of kind {known.label.kind}), "
                 f"but {part.folder} is of {part.manifest.task}, whose labels are others: name rows "
                 "of its own task"
             )

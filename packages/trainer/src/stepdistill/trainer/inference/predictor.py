@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.trainer.data.tokens import Ints
+from stepdistill.trainer.inference.exported import is_export, open_export
 from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import (
     StudentAnswer,
@@ -53,20 +54,28 @@ def by_length(
 _MOST_OPTIONS = 1_000
 
 
+def opened_student(folder: Path, settings: InferenceSettings) -> Student:
+    """The student in a folder, exported or not. Raises StudentError."""
+    if is_export(folder):
+        return open_export(folder)
+    head = head_of(settings.label) if settings.architecture == "encoder" else None
+    student = trained(folder, head)
+    student.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    student.model.eval()
+    return student
+
+
 class Predictor:
     """Answers rows; loaded once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, student: Student | None = None) -> None:
+        """student: of this folder, where it is open already."""
         self.settings: InferenceSettings = read_inference_settings(folder)
         self.kind = kind_of(self.settings.label)
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
         self.is_classifier = self.settings.architecture == "encoder"  # and says no words
-        head = head_of(self.settings.label) if self.is_classifier else None
-        self._student: Student = trained(folder, head)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._student.model.to(device)  # pyright: ignore[reportArgumentType] - its stub is wrong
-        self._student.model.eval()
+        self._student: Student = student or opened_student(folder, self.settings)
         # Whether the student has learnt to give reasons.
         self.explains = self.settings.explain_prefix is not None or self.settings.with_label
 

@@ -32,6 +32,9 @@ def generate(
 
     synced: all ranks generate together (ZeRO-3).
     """
+    if student.engine is not None:
+        said = student.engine.greedy(rows, longest)
+        return student.tokenizer.batch_decode(said, skip_special_tokens=True)
     input_ids, mask = (tensor.to(student.model.device) for tensor in pad_inputs(rows))
     with torch.inference_mode():
         if student.head is not None:
@@ -160,6 +163,8 @@ def log_probabilities_of(
     synced: bool = False,
 ) -> list[list[float]]:
     """The same for texts as token ids. synced: all ranks compute equally often (ZeRO-3)."""
+    if student.engine is not None:
+        return student.engine.log_probabilities(rows, spelt)
     model, family, device = student.model, student.family, student.model.device
     input_ids, mask = (tensor.to(device) for tensor in pad_inputs(rows))
     found: list[list[float]] = []

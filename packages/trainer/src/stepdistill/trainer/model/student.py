@@ -16,6 +16,7 @@ from stepdistill.common.manifest import Manifest
 from stepdistill.common.task import ColumnSpec, LabelSpec, StudentSpec
 from stepdistill.trainer.data.tokens import Encode
 from stepdistill.trainer.errors import StudentError, first_problem
+from stepdistill.trainer.model.engines.engine import AnswerEngine
 from stepdistill.trainer.model.families.family import Family
 from stepdistill.trainer.model.families.t5 import T5Family
 from stepdistill.trainer.model.heads import Head
@@ -35,6 +36,9 @@ class Student:
     family: Family  # how it is asked
     head: Head | None = None  # of a classifier; None: its answers are words
     longest_input: int | None = None  # tokens that it has places for; None: any number
+    engine: AnswerEngine | None = (
+        None  # what computes it in torch's place: it has no model, no family
+    )
     remarks: tuple[str, ...] = ()  # what was odd about its base, and mended
 
     @property

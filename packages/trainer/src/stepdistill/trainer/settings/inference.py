@@ -2,7 +2,7 @@
 
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -90,6 +90,25 @@ class CompareSettings(QuietSettings, StudentSettings):
     """What this machine costs."""
     json: Path | None = None
     """A file for all figures."""
+
+
+@options("Export", 2, kw_only=False)
+class StudentExportSettings(QuietSettings, StudentSettings):
+    """What a student is exported to, and the rows that it is checked on."""
+
+    _: KW_ONLY
+    to: Literal["onnx", "ctranslate2"]
+    """What computes it; ctranslate2: T5s and BARTs alone."""
+    output: Path
+    """The folder that is written; predict, evaluate and serve take it."""
+    precision: Literal["fp32", "int8"] = "fp32"
+    """int8: a fourth as large, quicker, and not the same to the last digit."""
+    rows: tuple[Path, ...] = ()
+    """Folders of shards, or a file of rows, to check it on; default: the run's test rows."""
+    agree: Annotated[float, between(0, 1)] = 0.995
+    """Share of these rows that must get the label that the student gives them."""
+    force: bool = False
+    """Replace an export that is there."""
 
 
 @options("Address", 2, kw_only=False)

@@ -26,7 +26,7 @@ class T5Family:
         output = _decoder_output(model, hidden, mask, targets)
         # The vocabulary is T5's widest layer: it is computed where there is a target.
         output = output[targets.ids != IGNORED]  # (lines, longest, width) -> (tokens, width)
-        if _scales(model.config):
+        if scales(model.config):
             output = output * model.model_dim**-0.5
         return cast(torch.Tensor, model.lm_head(output))
 
@@ -35,7 +35,7 @@ class T5Family:
         return model.encoder, model.decoder
 
 
-def _scales(config: Any) -> bool:
+def scales(config: Any) -> bool:
     """Whether outputs are made smaller before the head: T5 says so, UMT5 does where its head is the
     embedding, and mT5 never does."""
     is_tied_umt5 = config.model_type == "umt5" and config.tie_word_embeddings

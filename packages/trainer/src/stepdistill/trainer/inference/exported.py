@@ -1,0 +1,88 @@
+"""A folder with an exported student: written whole, and opened in the place of one of torch.
+
+stepdistill.json, tokenizer...   as in the folder `model` that it was made of
+export.json                      the engine, and what the check of the export found
+reader.onnx ..., ctranslate2/    the engine's own
+seals.json                       a checksum of each of these
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+
+from stepdistill.common.errors import DistillError
+from stepdistill.trainer.errors import StudentError, first_line, first_problem, refused
+from stepdistill.trainer.model.engines.ctranslate2 import CTranslate2Engine, write_ctranslate2
+from stepdistill.trainer.model.engines.engine import AnswerEngine, EngineName, ExportNote, Precision
+from stepdistill.trainer.model.engines.onnx import OnnxEngine, write_onnx
+from stepdistill.trainer.model.families.family import start_of
+from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.settings.train import SETTINGS_NAME
+from stepdistill.trainer.training.seals import SEALS_NAME, damage
+
+EXPORT_NAME = "export.json"
+ENGINE_FILES = ("reader.onnx", "speaker.onnx", "ctranslate2")
+_WRITERS: dict[EngineName, Callable[[Student, Path, Precision], None]] = {
+    "onnx": write_onnx,
+    "ctranslate2": write_ctranslate2,
+}
+_OPENERS: dict[EngineName, Callable[[Path, ExportNote, int | None], AnswerEngine]] = {
+    "onnx": OnnxEngine,
+    "ctranslate2": CTranslate2Engine,
+}
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder holds an exported student, or what is left of one."""
+    return any((folder / name).exists() for name in (EXPORT_NAME, *ENGINE_FILES))
+
+
+def write_export(student: Student, source: Path, folder: Path, note: ExportNote) -> None:
+    """Fill a folder with all that answers take; the note itself, and seals, come when it is
+    checked. Raises ConfigError: a library is missing, or cannot do this student."""
+    shutil.copyfile(source / SETTINGS_NAME, folder / SETTINGS_NAME)
+    student.tokenizer.save_pretrained(folder)
+    student.model.config.save_pretrained(folder)  # without it no tokenizer is found
+    _WRITERS[note.engine](student, folder, note.precision)
+
+
+def note_of(student: Student, engine: EngineName, precision: Precision) -> ExportNote:
+    """What an export of this student has to say."""
+    return ExportNote(
+        engine=engine,
+        precision=precision,
+        start=start_of(student.model),
+        end=student.model.generation_config.eos_token_id,
+        words=student.model.get_input_embeddings().num_embeddings,
+    )
+
+
+def open_export(folder: Path, threads: int | None = None) -> Student:
+    """The student in such a folder. Raises StudentError: the folder is damaged; ConfigError: what
+    computes it is not installed."""
+    is_sealed = (folder / SEALS_NAME).is_file()
+    what = damage(folder) if is_sealed else f"{SEALS_NAME} is not there"
+    if what is not None:
+        raise StudentError(f"{folder}: {what}: export the student again")
+    try:
+        with refused(folder / EXPORT_NAME, "read", StudentError):
+            note = ExportNote.model_validate_json((folder / EXPORT_NAME).read_bytes())
+    except ValidationError as error:
+        raise StudentError(f"{folder / EXPORT_NAME}: {first_problem(error)}") from None
+    return opened(folder, note, threads)
+
+
+def opened(folder: Path, note: ExportNote, threads: int | None) -> Student:
+    """The same of a folder whose note is known, sealed or not."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        engine = _OPENERS[note.engine](folder, note, threads)
+    except DistillError:
+        raise
+    except Exception as error:  # noqa: BLE001  # files of others: any error is theirs
+        raise StudentError(f"{folder}: cannot be opened ({first_line(error)})") from None
+    return Student(model=None, tokenizer=tokenizer, family=cast(Any, None), engine=engine)

@@ -1,0 +1,1 @@
+"""Engines that a student can be exported to, and that answer in torch's place: a file each."""

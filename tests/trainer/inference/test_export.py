@@ -1,0 +1,189 @@
+"""`export`: a student that torch need not compute answers as before, or is not kept."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from safetensors.torch import load_file, save_file
+
+from stepdistill.trainer.inference.predictor import Predictor
+from stepdistill.trainer.inference.serve import PredictHandler
+from stepdistill.trainer.main import main
+from stepdistill.trainer.settings.train import TrainSettings
+from tests.trainer.made_bases import made_base
+from tests.trainer.made_rows import word_problems, write_split
+
+
+@pytest.fixture(scope="module")
+def model(finished: TrainSettings) -> Path:
+    return finished.output / "model"
+
+
+@pytest.fixture(scope="module")
+def exported(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exports") / "ct2"
+    assert main(["export", str(model), "--to", "ctranslate2", "--output", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps({"id": r.id, "input": r.input}) for r in word_problems("new", 12)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _predicted(model: Path, rows: Path, *more: str) -> list[dict[str, Any]]:
+    output = rows.with_name(f"of-{model.name}{len(more)}.jsonl")
+    assert main(["predict", str(model), str(rows), "--output", str(output), *more]) == 0
+    return [orjson.loads(line) for line in output.read_bytes().splitlines()]
+
+
+def test_an_export_answers_as_the_student_does(model: Path, exported: Path, rows: Path) -> None:
+    for one, other in zip(
+        _predicted(model, rows, "--explain"), _predicted(exported, rows, "--explain"), strict=True
+    ):
+        assert (one["label"], one["rationale"]) == (other["label"], other["rationale"])
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
+
+
+def test_an_export_says_what_its_check_found(exported: Path) -> None:
+    found = orjson.loads((exported / "export.json").read_bytes())
+    check = found["check"]
+    assert (check["rows"], check["equal"], check["share"]) == (20, 20, 1.0)  # the run's test rows
+    assert all(check["rows_per_s"][name] > 0 for name in ("student", "export"))
+    assert found["bytes"]["export"] == pytest.approx(found["bytes"]["student"], rel=0.2)
+    assert not [path for path in exported.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_evaluate_finds_the_same_of_an_export(
+    model: Path, exported: Path, data: Path, tmp_path: Path
+) -> None:
+    figures: list[dict[str, Any]] = []
+    for folder in (model, exported):
+        kept = tmp_path / f"{folder.name}.json"
+        assert main(["evaluate", str(folder), str(data / "test"), "--json", str(kept)]) == 0
+        figures.append(orjson.loads(kept.read_bytes()))
+    assert figures[0]["student"] == figures[1]["student"]
+    assert figures[0]["student_freely"] == figures[1]["student_freely"]
+
+
+def test_an_export_whose_labels_differ_is_not_kept(
+    model: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A student that has learnt nothing, and says any words, is no more the same in int8."""
+    random = made_base("t5 v1.1", tmp_path / "random", [rows.read_text()])
+    weights = load_file(random / "model.safetensors")
+    louder = {name: each * (3 if each.dim() > 1 else 1) for name, each in weights.items()}
+    save_file(louder, random / "model.safetensors", {"format": "pt"})
+    known = orjson.loads((model / "stepdistill.json").read_bytes())
+    known["label"] = {"kind": "text"}
+    (random / "stepdistill.json").write_bytes(orjson.dumps(known))
+    line = ["export", str(random), "--to", "ctranslate2", "--precision", "int8"]
+    line += ["--rows", str(rows), "--output", str(tmp_path / "out")]
+    assert main(line) == 2
+    said = capsys.readouterr().err
+    assert "of 12 rows, --agree asks for 99.50%: the export is not kept" in said
+    assert not (tmp_path / "out").exists()
+    assert main([*line, "--agree", "0"]) == 0
+    assert (tmp_path / "out" / "export.json").is_file()
+
+
+async def test_an_export_is_served(model: Path, exported: Path) -> None:
+    rows = [{"id": row.id, "input": row.input} for row in word_problems("new", 5)]
+    labels: list[list[str]] = []
+    for folder in (model, exported):
+        handler = PredictHandler(Predictor(folder), batch_size=4)
+        async with TestServer(handler.application()) as server, ClientSession() as session:
+            body = {"rows": rows, "explain": True}
+            answer = await session.post(server.make_url("/predict"), json=body)
+            labels.append([line["label"] for line in (await answer.json())["answers"]])
+    assert labels[0] == labels[1]
+
+
+def test_without_rows_it_says_that_nothing_was_checked(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    line = ["export", str(tmp_path / "model"), "--to", "ctranslate2", "--output"]
+    assert main([*line, str(tmp_path / "out")]) == 0
+    assert "NOT CHECKED" in capsys.readouterr().err
+    assert orjson.loads((tmp_path / "out" / "export.json").read_bytes())["check"] is None
+
+
+def test_what_is_there_is_replaced_by_force_and_only_an_export(
+    model: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(exported, tmp_path / "old")
+    line = ["export", str(model), "--to", "ctranslate2", "--quiet", "--output"]
+    assert main([*line, str(tmp_path / "old")]) == 2
+    assert "--force replaces it" in capsys.readouterr().err
+    assert main([*line, str(tmp_path / "old"), "--force"]) == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    for target in (tmp_path / "mine", model, tmp_path / "mine" / "thesis.txt"):
+        assert main([*line, str(target), "--force"]) == 2
+        assert "no export" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
+
+
+@pytest.mark.parametrize(
+    "name", ["ctranslate2/model.bin", "tokenizer.json", "export.json", "seals.json"]
+)
+@pytest.mark.parametrize("how", ["cut", "gone"])
+def test_a_damaged_export_is_a_line(
+    exported: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    name: str, how: str,
+) -> None:  # fmt: skip
+    folder = tmp_path / "export"
+    shutil.copytree(exported, folder)
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if how == "cut":
+        (folder / name).write_bytes(content[: len(content) // 2])
+    assert main(["predict", str(folder), str(rows)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "export the student again" in said
+
+
+def test_an_export_is_not_exported(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["export", str(exported), "--to", "onnx", "--output", str(tmp_path / "out")]
+    assert main(line) == 2
+    assert "is exported already" in capsys.readouterr().err
+
+
+def test_rows_of_another_task_are_refused(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_split(tmp_path / "test", [])
+    line = ["export", str(model), "--to", "ctranslate2", "--output", str(tmp_path / "out")]
+    assert main([*line, "--rows", str(other)]) == 2
+    assert "no row has a label" in capsys.readouterr().err
+    assert main([*line, "--rows", str(tmp_path / "nowhere")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("asked", ["export", "predict"])
+def test_a_missing_library_is_named_with_how_to_get_it(
+    model: Path, exported: Path, rows: Path, tmp_path: Path, asked: str
+) -> None:
+    (tmp_path / "ctranslate2.py").write_text("raise ImportError('not here')\n")
+    out = ["--to", "ctranslate2", "--output", str(tmp_path / "out")]
+    words = [str(model), *out] if asked == "export" else [str(exported), str(rows)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "stepdistill.trainer", asked, *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'stepdistill-trainer[ctranslate2]'" in done.stderr
+    assert "Traceback" not in done.stderr
