@@ -1,6 +1,31 @@
-"""What all tests share: no made-up example fails for being slow on a busy machine."""
+"""What all tests share: no made-up example fails for being slow on a busy machine, and commands
+are imported once for all of their calls."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from tests.warm import WarmProcess
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def warm_annotate() -> Iterator[WarmProcess]:
+    """`annotate` with its commands, and what they import only once they need it."""
+    late = ("genai_prices", "jinja2", "numpy", "regex", "stepdistill.annotator.run.ask")
+    modules = ("stepdistill.annotator.commands.*", *late)
+    warm = WarmProcess("annotate", "stepdistill.annotator.cli:main", *modules)
+    yield warm
+    warm.close()
+
+
+@pytest.fixture(scope="session")
+def warm_stepdistill() -> Iterator[WarmProcess]:
+    """`stepdistill` with all of the trainer; on the CPU."""
+    entry = "stepdistill.trainer.main:console_script"
+    warm = WarmProcess("stepdistill", entry, "stepdistill.trainer.*", "deepspeed")
+    yield warm
+    warm.close()

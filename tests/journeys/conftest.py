@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from stepdistill.annotator.simulator.server import Simulator
+from tests.warm import WarmProcess, plain_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 ANNOTATE = Path(sys.executable).parent / "annotate"
@@ -51,18 +51,27 @@ Annotate = Callable[..., Done]
 
 
 @pytest.fixture
-def annotate(tmp_path: Path) -> Annotate:
+def annotate(tmp_path: Path, warm_annotate: WarmProcess) -> Annotate:
     """Runs `annotate` with these words, in an empty folder and without a key."""
 
     def run(*words: str | Path) -> Done:
-        environment = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"}
-        command = [str(ANNOTATE), *map(str, words)]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
-        )
+        done = warm_annotate.start(*words, cwd=tmp_path, env=plain_environment()).wait()
         return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 
     return run
+
+
+def started(folder: Path, *words: str | Path, **environment: str) -> Done:
+    """How the installed `annotate` ended, in an environment that is read as Python starts."""
+    done = subprocess.run(
+        [ANNOTATE, *words],
+        cwd=folder,
+        env=plain_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
 Reach = Callable[[Simulator], str]

@@ -21,8 +21,9 @@ from stepdistill.annotator.simulator.batch.settings import (
     SimulatedBatchSettings,
 )
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
-from tests.journeys.conftest import ANNOTATE, digests
+from tests.journeys.conftest import digests
 from tests.journeys.test_row_to_shard import simulator
+from tests.warm import WarmProcess, plain_environment
 
 ROWS = 60
 PACE = BatchTimes(validating_s=0.05, running_s=0.4, finalizing_s=0.05)
@@ -32,7 +33,7 @@ SETTINGS = SimulatorSettings(batch=SimulatedBatchSettings(plan=BatchPlan(times=P
 def words(teacher: Simulator) -> list[str]:
     """The command line; three parts."""
     return [
-        *(str(ANNOTATE), "run", "demo", "--teacher", "t", "--base-url", teacher.base_url),
+        *("run", "demo", "--teacher", "t", "--base-url", teacher.base_url),
         *("--samples", str(ROWS), "--batch-api", "--max-batch-requests", "20", "--quiet"),
     ]
 
@@ -63,25 +64,24 @@ class Killer:
             os.kill(self.pid, signal.SIGKILL)
 
 
-async def run_once(teacher: Simulator, folder: Path, killer: Killer | None = None) -> int:
+async def run_once(
+    annotate: WarmProcess, teacher: Simulator, folder: Path, killer: Killer | None = None
+) -> int:
     """Run the command to its end, or its death; its exit code."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *words(teacher), cwd=folder, stdout=pipe, stderr=pipe
-    )
+    call = annotate.start(*words(teacher), cwd=folder, env=plain_environment())
     if killer is not None:
-        killer.pid, killer.seen = process.pid, 0
+        killer.pid, killer.seen = call.pid, 0
     teacher.log.batch.on_call = killer
-    _, error = await process.communicate()
+    done = await asyncio.to_thread(call.wait)
     if killer is not None:
         killer.pid = 0
     teacher.log.batch.on_call = None
-    assert process.returncode in (0, -signal.SIGKILL), error.decode()
-    return process.returncode
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode
 
 
 @asynccontextmanager
-async def judged(tmp_path: Path) -> AsyncGenerator[Simulator]:
+async def judged(annotate: WarmProcess, tmp_path: Path) -> AsyncGenerator[Simulator]:
     """A teacher, whose books and whose shards must be right in the end."""
     async with simulator(tmp_path, SETTINGS) as teacher:
         yield teacher
@@ -93,10 +93,8 @@ async def judged(tmp_path: Path) -> AsyncGenerator[Simulator]:
     async with simulator(tmp_path) as calm:
         (tmp_path / "calm").mkdir()
         online = [word for word in words(calm) if word != "--batch-api"][:-3]
-        process = await asyncio.create_subprocess_exec(
-            *online, cwd=tmp_path / "calm", stdout=asyncio.subprocess.DEVNULL
-        )
-        assert await process.wait() == 0
+        call = annotate.start(*online, cwd=tmp_path / "calm", env=plain_environment())
+        assert (await asyncio.to_thread(call.wait)).returncode == 0
     assert digests(tmp_path / "runs" / "demo") == digests(tmp_path / "calm" / "runs" / "demo")
 
 
@@ -115,48 +113,52 @@ async def judged(tmp_path: Path) -> AsyncGenerator[Simulator]:
     ],
 )
 async def test_killed_at_a_call_and_run_again(
-    tmp_path: Path, kind: CallKind, nth: int, after_s: float
+    warm_annotate: WarmProcess, tmp_path: Path, kind: CallKind, nth: int, after_s: float
 ) -> None:
-    async with judged(tmp_path) as teacher:
-        killed = await run_once(teacher, tmp_path, Killer(nth, kind, after_s))
+    async with judged(warm_annotate, tmp_path) as teacher:
+        killed = await run_once(warm_annotate, teacher, tmp_path, Killer(nth, kind, after_s))
         assert killed == -signal.SIGKILL or after_s
-        assert await run_once(teacher, tmp_path) == 0
+        assert await run_once(warm_annotate, teacher, tmp_path) == 0
 
 
 async def test_killed_again_while_it_finds_out_what_became_of_the_first_call(
-    tmp_path: Path,
+    warm_annotate: WarmProcess, tmp_path: Path
 ) -> None:
-    async with judged(tmp_path) as teacher:
-        assert await run_once(teacher, tmp_path, Killer(2, CallKind.UPLOAD)) != 0
-        assert await run_once(teacher, tmp_path, Killer(1, CallKind.FILES)) != 0
-        assert await run_once(teacher, tmp_path, Killer(2, CallKind.CREATE)) != 0
-        assert await run_once(teacher, tmp_path, Killer(1, CallKind.BATCHES)) != 0
-        assert await run_once(teacher, tmp_path) == 0
+    async with judged(warm_annotate, tmp_path) as teacher:
+        assert await run_once(warm_annotate, teacher, tmp_path, Killer(2, CallKind.UPLOAD)) != 0
+        assert await run_once(warm_annotate, teacher, tmp_path, Killer(1, CallKind.FILES)) != 0
+        assert await run_once(warm_annotate, teacher, tmp_path, Killer(2, CallKind.CREATE)) != 0
+        assert await run_once(warm_annotate, teacher, tmp_path, Killer(1, CallKind.BATCHES)) != 0
+        assert await run_once(warm_annotate, teacher, tmp_path) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("after_s", [0, 0.004, 0.03])
 async def test_killed_at_each_single_call_one_after_the_other(
-    tmp_path: Path, after_s: float
+    warm_annotate: WarmProcess, tmp_path: Path, after_s: float
 ) -> None:
     nth, survived = 0, False
     while not survived:
         nth += 1
         folder = tmp_path / str(nth)
         folder.mkdir()
-        async with judged(folder) as teacher:
-            survived = await run_once(teacher, folder, Killer(nth, after_s=after_s)) == 0
-            assert await run_once(teacher, folder) == 0
+        async with judged(warm_annotate, folder) as teacher:
+            survived = (
+                await run_once(warm_annotate, teacher, folder, Killer(nth, after_s=after_s)) == 0
+            )
+            assert await run_once(warm_annotate, teacher, folder) == 0
     assert nth > 12, "each of three parts has four calls at least"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path) -> None:
-    async with judged(tmp_path) as teacher:
+async def test_a_run_that_is_killed_again_and_again_gets_there(
+    warm_annotate: WarmProcess, tmp_path: Path
+) -> None:
+    async with judged(warm_annotate, tmp_path) as teacher:
         for nth in range(1, 40):
-            if await run_once(teacher, tmp_path, Killer(nth)) == 0:
+            if await run_once(warm_annotate, teacher, tmp_path, Killer(nth)) == 0:
                 break
         else:
             pytest.fail("40 runs did not get there")

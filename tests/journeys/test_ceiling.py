@@ -3,7 +3,6 @@ started again, online and in batches; and what may be spent is used up."""
 
 import asyncio
 import random
-import signal
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,10 +19,10 @@ from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
 from stepdistill.annotator.simulator.server import Simulator, SimulatorSettings
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
-from tests.journeys.conftest import ANNOTATE, Annotate
+from tests.journeys.conftest import Annotate
 from tests.journeys.money import with_prices
-from tests.journeys.test_kill_and_resume import start
 from tests.journeys.test_row_to_shard import simulator
+from tests.warm import Call, WarmProcess, plain_environment
 
 MILLION = Decimal(1_000_000)
 QUICK = BatchTimes(validating_s=0.02, running_s=0.05, finalizing_s=0.02, cancelling_s=0.02)
@@ -55,7 +54,7 @@ class Scene:
     def words(self, base_url: str) -> list[str]:
         """The command."""
         return [
-            *(str(ANNOTATE), "run", "demo", "--teacher", "priced", "--base-url", base_url),
+            *("run", "demo", "--teacher", "priced", "--base-url", base_url),
             *("--max-cost", str(self.ceiling), "--max-tokens", str(self.max_tokens), "--quiet"),
             *(
                 ("--batch-api", "--samples", "700")
@@ -105,23 +104,26 @@ def written(folder: Path) -> BudgetState:
         return BudgetState.of(body)
 
 
-async def play(scene: Scene, folder: Path) -> tuple[Decimal, BudgetState]:
+async def play(annotate: WarmProcess, scene: Scene, folder: Path) -> tuple[Decimal, BudgetState]:
     """Run until the ceiling ends it, through its kills; what was billed, and what was written."""
     with_prices(folder)
     draw = random.Random(scene.seed)
     async with simulator(folder, scene.settings) as teacher:
+
+        def start() -> Call:
+            words = scene.words(teacher.base_url)
+            return annotate.start(*words, cwd=folder, env=plain_environment())
+
         for _ in range(scene.kills):
-            process = await start(scene.words(teacher.base_url), folder)
-            try:
-                async with asyncio.timeout(draw.uniform(1.0, 4.0)):
-                    await process.wait()
-            except TimeoutError:
-                process.send_signal(signal.SIGKILL)
-                await process.wait()
-        last = await start(scene.words(teacher.base_url), folder)
-        _, error = await last.communicate()
-        assert last.returncode == 3, error
-        assert b"--max-cost" in error
+            call = start()
+            waiting = asyncio.ensure_future(asyncio.to_thread(call.wait))
+            _, running = await asyncio.wait([waiting], timeout=draw.uniform(0.5, 3.5))
+            if running:
+                call.kill()
+            await waiting
+        last = await asyncio.to_thread(start().wait)
+        assert last.returncode == 3, last.stderr
+        assert "--max-cost" in last.stderr
         return spent(teacher), written(folder)
 
 
@@ -133,7 +135,9 @@ async def play(scene: Scene, folder: Path) -> tuple[Decimal, BudgetState]:
     ],
 )
 @pytest.mark.timeout(300)
-async def test_the_ceiling_holds_by_the_teachers_books(tmp_path: Path, seed: int) -> None:
+async def test_the_ceiling_holds_by_the_teachers_books(
+    warm_annotate: WarmProcess, tmp_path: Path, seed: int
+) -> None:
     """What the teacher bills stays below what the store's book says is gone, and that below the
     ceiling. Of the ceiling, less what was written off, 95 % is paid for answers: what is left then
     is less than the next request's worst case.
@@ -144,7 +148,7 @@ async def test_the_ceiling_holds_by_the_teachers_books(tmp_path: Path, seed: int
     and what had been granted ahead: a fiftieth, or one request's worst.
     """
     scene = a_scene(seed)
-    billed, record = await play(scene, tmp_path)
+    billed, record = await play(warm_annotate, scene, tmp_path)
 
     ceiling = scene.ceiling
     assert billed <= record.bound_usd <= ceiling

@@ -4,11 +4,10 @@ import asyncio
 import csv
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +18,9 @@ from aiohttp.test_utils import TestServer
 
 from stepdistill.annotator.cli import make_app
 from stepdistill.common.command_line import exit_code_of
-from tests.journeys.conftest import ANNOTATE, Done
+from tests.journeys.conftest import Done
 from tests.journeys.fake_hub import FakeHub
+from tests.warm import WarmProcess, plain_environment
 
 PANDAS = cast(Any, pd)  # its types are known in parts only
 HEADER = ["id", "Customer's text", "label", "why", "n"]
@@ -41,14 +41,15 @@ def write_rows(folder: Path, n_rows: int = 60) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(warm_annotate: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a task made of such a file, and a run over two of its splits."""
     folder = tmp_path_factory.mktemp("made")
     write_rows(folder)
     new = ("new", "mine", "rows.csv", "--label", "label", "--text", HEADER[1])
     run = ("run", "mine", "--teacher", "simulated", "--split", "train,test")
     for words in ((*new, "--valid", "0.2", "--test", "0.2"), run):
-        subprocess.run([str(ANNOTATE), *words], cwd=folder, check=True, capture_output=True)
+        done = warm_annotate.start(*words, cwd=folder, env=plain_environment()).wait()
+        done.check_returncode()
     return folder
 
 
@@ -221,36 +222,34 @@ def test_what_cannot_be_is_one_line(
     assert not (tmp_path / "a.csv").exists()
 
 
-def push(folder: Path, *words: str, **environment: str) -> Done:
+def push(annotate: WarmProcess, folder: Path, *words: str, **environment: str) -> Done:
     """Export to the hub, as a program: what it is told by the environment is read once."""
-    known = {**os.environ, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    known.pop("HF_TOKEN", None)
-    done = subprocess.run(
-        [str(ANNOTATE), "export", "mine", "--to", "hub:team/mine", *words],
-        cwd=folder,
-        env={**known, **environment},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    known = {"HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    line = ("export", "mine", "--to", "hub:team/mine", *words)
+    done = annotate.start(*line, cwd=folder, env=plain_environment(**known, **environment)).wait()
     return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def test_the_hub_wants_a_token(tmp_path: Path, mine: list[dict[str, str]]) -> None:
-    done = push(tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
+def test_the_hub_wants_a_token(
+    warm_annotate: WarmProcess, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
+    done = push(warm_annotate, tmp_path, HF_TOKEN="", HF_ENDPOINT="http://127.0.0.1:9")
     assert (done.code, done.out) == (2, "")
     assert "no token of the Hugging Face hub: log in first" in done.err
     assert len(done.err.strip().splitlines()) == 1, done.err
 
 
-async def test_a_table_is_pushed_to_the_hub(tmp_path: Path, mine: list[dict[str, str]]) -> None:
+async def test_a_table_is_pushed_to_the_hub(
+    warm_annotate: WarmProcess, tmp_path: Path, mine: list[dict[str, str]]
+) -> None:
     hub = FakeHub()
     hub.files["data/train-00000-of-00001.parquet"] = b"of an earlier push"
     hub.files["README.md"] = b"---\ntags: [stepdistill]\n---\n"
     async with TestServer(hub.application()) as server:
         address = {"HF_ENDPOINT": str(server.make_url("")).rstrip("/")}
-        refused = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_secret")
-        done = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_known")
+        pushed = partial(push, warm_annotate, tmp_path, **address)
+        refused = await asyncio.to_thread(pushed, HF_TOKEN="hf_secret")
+        done = await asyncio.to_thread(pushed, HF_TOKEN="hf_known")
     assert refused.code == 2 and "the hub refused it (401): log in first" in refused.err
     assert "hf_secret" not in refused.err and len(refused.err.splitlines()) == 1
     assert done.code == 0, done.err
@@ -265,12 +264,12 @@ async def test_a_table_is_pushed_to_the_hub(tmp_path: Path, mine: list[dict[str,
     assert sum(map(len, frames.values())) == len(mine)
     assert set(frames["valid"]["rejected"]) == {"not_asked"}
     assert frames["train"]["label_2"].notna().any()
-    gone = await asyncio.to_thread(push, tmp_path, **address, HF_TOKEN="hf_known")
+    gone = await asyncio.to_thread(pushed, HF_TOKEN="hf_known")
     assert gone.code == 2 and "the hub could not be reached, or did not take it" in gone.err
 
 
 async def test_nothing_is_pushed_into_a_dataset_of_others(
-    tmp_path: Path, mine: list[dict[str, str]]
+    warm_annotate: WarmProcess, tmp_path: Path, mine: list[dict[str, str]]
 ) -> None:
     """Nor where others would see what is to be private."""
     hub = FakeHub()
@@ -287,11 +286,11 @@ async def test_nothing_is_pushed_into_a_dataset_of_others(
             hub.is_private = is_private
             hub.files = {"README.md": f"---\n{card}\n---\n".encode(), "data/a.csv": b"a"}
             before = {**hub.files}
-            done = await asyncio.to_thread(push, tmp_path, *words, **address)
+            done = await asyncio.to_thread(push, warm_annotate, tmp_path, *words, **address)
             assert (done.code, done.out) == (2, "") and said in done.err, done.err
             assert len(done.err.splitlines()) == 1
             assert hub.files == before
         hub.files = {".gitattributes": b"x"}
-        done = await asyncio.to_thread(push, tmp_path, **address)
+        done = await asyncio.to_thread(push, warm_annotate, tmp_path, **address)
         assert done.code == 0, done.err
     assert hub.commits == 1

@@ -19,12 +19,12 @@ from stepdistill.annotator.simulator.batch.settings import (
 )
 from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.server import SimulatorSettings
-from tests.journeys.conftest import ANNOTATE, Annotate
+from tests.journeys.conftest import Annotate
 from tests.journeys.lying_gateway import LyingGateway
 from tests.journeys.money import with_prices
 from tests.journeys.test_ceiling import written
-from tests.journeys.test_kill_and_resume import start
 from tests.journeys.test_row_to_shard import simulator
+from tests.warm import Call, WarmProcess, plain_environment
 
 MILLION = Decimal(1_000_000)
 TIMES = BatchTimes(validating_s=0.02, running_s=0.05, finalizing_s=0.02, cancelling_s=0.02)
@@ -88,7 +88,9 @@ def a_scene(seed: int) -> Scene:
     )
 
 
-async def play(scene: Scene, folder: Path) -> tuple[Decimal, list[tuple[int, str]]]:
+async def play(
+    annotate: WarmProcess, scene: Scene, folder: Path
+) -> tuple[Decimal, list[tuple[int, str]]]:
     """The true bill, and how each command ended that was not killed."""
     with_prices(folder)
     if scene.second_limit is not None:
@@ -106,29 +108,27 @@ async def play(scene: Scene, folder: Path) -> tuple[Decimal, list[tuple[int, str
     ):
         for command, kill in zip(scene.commands, scene.kills, strict=True):
             words = [
-                *(str(ANNOTATE), *command, "--teacher", "priced", "--base-url", gateway.base_url),
+                *(*command, "--teacher", "priced", "--base-url", gateway.base_url),
                 *("--max-cost", str(scene.ceiling), "--max-tokens", str(scene.max_tokens)),
                 "--quiet",
             ]
-            process = await start(words, folder)
-            code, error = await killed_or_ended(process, gateway, kill)
+            call = annotate.start(*words, cwd=folder, env=plain_environment())
+            code, error = await killed_or_ended(call, gateway, kill)
             if code >= 0:
                 ends.append((code, error))
         return gateway.spent, ends
 
 
-async def killed_or_ended(
-    process: asyncio.subprocess.Process, gateway: LyingGateway, after: int | None
-) -> tuple[int, str]:
+async def killed_or_ended(call: Call, gateway: LyingGateway, after: int | None) -> tuple[int, str]:
     """The exit code and the last words; -9 where it was killed after so many calls."""
-    waiting, before = asyncio.ensure_future(process.communicate()), gateway.calls
+    waiting, before = asyncio.ensure_future(asyncio.to_thread(call.wait)), gateway.calls
     while after is not None and not waiting.done():
         if gateway.calls >= before + after:
-            process.kill()
+            call.kill()
             break
         await asyncio.sleep(0.005)
-    _, error = await waiting
-    return process.returncode or 0, error.decode()
+    done = await waiting
+    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,11 @@ async def killed_or_ended(
     [pytest.param(seed, marks=[] if seed in QUICK else [pytest.mark.slow]) for seed in range(ALL)],
 )
 @pytest.mark.timeout(300)
-async def test_no_lie_lifts_a_bill_above_the_ceiling(tmp_path: Path, seed: int) -> None:
+async def test_no_lie_lifts_a_bill_above_the_ceiling(
+    warm_annotate: WarmProcess, tmp_path: Path, seed: int
+) -> None:
     scene = a_scene(seed)
-    billed, ends = await play(scene, tmp_path)
+    billed, ends = await play(warm_annotate, scene, tmp_path)
 
     record = written(tmp_path)
     assert Decimal(0) < billed <= record.bound_usd <= scene.ceiling
@@ -174,10 +176,10 @@ async def test_more_samples_are_no_new_money(annotate: Annotate, tmp_path: Path)
     ],
 )
 async def test_what_multiplies_a_bill_is_refused_before_anything_is_asked(
-    tmp_path: Path, where: str, field: dict[str, object], words: str, mode: str
+    annotate: Annotate, tmp_path: Path, where: str, field: dict[str, object], words: str, mode: str
 ) -> None:
     with_prices(tmp_path)
-    command = [str(ANNOTATE), "run", "demo", "--teacher", "priced", "--samples", "5", mode]
+    command = ["run", "demo", "--teacher", "priced", "--samples", "5", mode]
     if where == "models":
         models = {"models": {"priced": {"body": field}}}
         (tmp_path / "models.yaml").write_text(json.dumps(models))
@@ -188,10 +190,8 @@ async def test_what_multiplies_a_bill_is_refused_before_anything_is_asked(
         (folder / "templates-own.yaml").write_text(json.dumps({"templates": [template]}))
         command += ["--prompts", "prompts", "--template", "own"]
     async with simulator(tmp_path) as teacher:
-        url = ("--base-url", teacher.base_url)
-        process = await start([*command, *url, "--max-cost", "1"], tmp_path)
-        _, told = await process.communicate()
-        error = told.decode()
-        assert (process.returncode, error.count("\n")) == (2, 1), error
-        assert words in error
+        command += ["--base-url", teacher.base_url, "--max-cost", "1"]
+        done = await asyncio.to_thread(annotate, *command)
+        assert (done.code, done.err.count("\n")) == (2, 1), done.err
+        assert words in done.err
         assert not teacher.log.entries

@@ -1,6 +1,7 @@
 """From a teacher's words, and a terminal's limits, to what a person sees: in real processes."""
 
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -11,7 +12,7 @@ import pytest
 
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.annotator.made import an_answer
-from tests.journeys.conftest import Annotate
+from tests.journeys.conftest import Annotate, started
 
 ODD = "evil[/x]\x1b]0;t\x07\u202e\x9b2J"
 HIDDEN = {"\x1b", "\x07", "\u202e", "\x9b"}
@@ -69,21 +70,17 @@ def test_names_in_a_store_are_no_markup(annotate: Annotate, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("environment", [ASCII, {"PYTHONIOENCODING": "ascii"}])
 def test_a_terminal_without_letters_gets_their_numbers(
-    annotate: Annotate,
-    tmp_path: Path,
-    environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
     rows = [f"Größe {n},{('gut', 'schön', 'naïve 日本')[n % 3]}" for n in range(60)]
     (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
-    done = annotate("new", "t", "rows.csv", "--label", "label")
+    annotate = partial(started, tmp_path, "new", **environment)
+    done = annotate("t", "rows.csv", "--label", "label")
 
     assert (done.code, "Traceback" in done.err) == (0, False)
     assert r"sch\xf6n" in done.out
-    missing = annotate("new", "u", "t\xf6pfchen.csv", "--label", "label")
+    missing = annotate("u", "t\xf6pfchen.csv", "--label", "label")
     assert missing.code == 2
     assert "cannot be read (No such file or directory)" in missing.err
-    as_json = annotate("new", "v", "rows.csv", "--label", "label", "--json")
+    as_json = annotate("v", "rows.csv", "--label", "label", "--json")
     assert "schön" in as_json.json["splits"]["train"]
