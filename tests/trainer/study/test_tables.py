@@ -170,3 +170,61 @@ def test_the_originals_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert mean("anli1", "xl", step, "6") == pytest.approx(0.726, abs=6e-4)
     assert mean("cqa", "base", base) == pytest.approx(0.621, abs=5e-4)
     assert mean("cqa", "base", step, "7") == pytest.approx(0.632, abs=5e-4)
+
+
+def _classifier(**changes: object) -> Run:
+    told = {"mode": "encoder", "labels": "teacher", "teacher": "gpt-6-luna", "model": "bert"}
+    return made(**{**told, "lr": 5e-5, "teacher_cost_usd": 8.0, **changes})
+
+
+def test_a_student_stands_beside_the_classifier_that_costs_no_more(tmp_path: Path) -> None:
+    for seed in range(3):
+        cost = {"teacher_cost_usd": 8.0, "seconds": 100.0, "seed": seed}
+        _keep(tmp_path, _distilled(**cost, test_accuracy=0.80 + seed / 100))
+        cheap, slow = {**cost, "seconds": 50.0}, {**cost, "seconds": 900.0}
+        for accuracy, valid, more in (
+            (0.90 + 2 * seed / 100, 0.9, cheap),
+            (0.95, 0.8, {**cheap, "steps": 7, "settings": "{1}"}),  # validated worse
+            (0.99, 0.99, {**slow, "settings": "{2}"}),  # takes nine times as long
+            (0.99, 0.99, {**cheap, "teacher_cost_usd": 9.0, "settings": "{3}"}),  # or more money
+            (0.99, 0.99, {**cheap, "test_rows": 7, "settings": "{4}"}),  # or other rows
+        ):
+            _keep(tmp_path, _classifier(test_accuracy=accuracy, valid_accuracy=valid, **more))
+    [line] = _tables(tmp_path)["encoder"]
+    assert line["student"].startswith("t5-v1_1-base, step-by-step, teacher")
+    assert line["encoder"].startswith("bert, encoder, teacher")
+    assert _numbers(line, "time", "n", "difference") == pytest.approx([0.5, 3, -0.11])
+    assert line["student_is"] == "worse"
+
+
+def test_where_no_classifier_is_as_quick_it_is_said_how_long_it_took(tmp_path: Path) -> None:
+    _keep(tmp_path, _distilled(test_accuracy=0.9, teacher_cost_usd=8.0))
+    _keep(tmp_path, _classifier(test_accuracy=0.9, seconds=250.0))
+    [line] = _tables(tmp_path)["encoder"]
+    assert _numbers(line, "time", "difference") == pytest.approx([2.5, 0.0])
+    assert line["student_is"] == "no better (one seed)"
+
+
+def test_labels_that_cost_nothing_stand_beside_any_student(tmp_path: Path) -> None:
+    _keep(tmp_path, _distilled(test_accuracy=0.9))  # of a teacher without a known price
+    _keep(tmp_path, made(test_accuracy=0.7))
+    free = {"teacher": "", "teacher_cost_usd": 0.0, "labels": "gold"}
+    _keep(tmp_path, _classifier(test_accuracy=0.8, **free))
+    # But rows are not free: those of more of them stand beside nobody.
+    more = {**free, "train_rows": 1001, "data": "more@1"}
+    _keep(tmp_path, _classifier(test_accuracy=0.99, valid_accuracy=0.9, **more))
+    lines = {line["student"]: line for line in _tables(tmp_path)["encoder"]}
+    told = lines["t5-v1_1-base, standard, gold, shards@1a2b3c"]
+    assert (
+        told["encoder"] == "bert, encoder, gold, shards@1a2b3c"
+        and told["student_is"] == "no better (one seed)"
+    )
+    assert len(lines) == 2
+
+
+def test_without_a_classifier_the_table_says_how_to_have_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _study(tmp_path)
+    assert not _tables(tmp_path)["encoder"]
+    assert "`--student encoder` trains one on the same rows" in capsys.readouterr().out

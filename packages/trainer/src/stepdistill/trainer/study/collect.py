@@ -15,9 +15,10 @@ from stepdistill.trainer.study.tracking import Run, Tracking
 # Settings that have a column of their own, or decide nothing but which rows and which random state.
 _NAMED = {
     *("model", "mode", "labels", "subsample", "alpha", "max_input_tokens", "batch_size", "lr"),
-    *("seed", "tasks", "precision", "compile", "activation_checkpointing", "zero"),
+    *("seed", "student", "tasks", "precision", "compile", "activation_checkpointing", "zero"),
 }
 _LETTERS = 6
+ENCODER_MODE = "encoder"  # a classifier, which can have but one
 
 
 def folders_of_runs(places: Sequence[Path]) -> list[Path]:
@@ -49,7 +50,7 @@ def run_of(folder: Path) -> Run:
         task=_joined(part.task for part in train.folders) or "unknown",
         data=_data(results),
         model=PurePath(config.model).name,
-        mode=config.mode if config.tasks is None else f"table {config.tasks.stem}",
+        mode=_mode(config),
         labels=config.labels,
         teacher=_joined(part.teacher for part in train.folders) if taught else "",
         **dict.fromkeys(("mix", "templates"), "+".join(train.templates) if explained else ""),
@@ -75,6 +76,12 @@ def run_of(folder: Path) -> Run:
         folder=str(folder),
         measures=orjson.dumps(results.measures).decode() if results.measures else "",
     )
+
+
+def _mode(config: TrainSettings) -> str:
+    if config.tasks is not None:
+        return f"table {config.tasks.stem}"
+    return ENCODER_MODE if config.is_classifier else config.mode
 
 
 def _data(results: Results) -> str:

@@ -188,6 +188,7 @@ def tables_command(settings: TablesSettings = TABLES, _: ConfigFileSettings = NO
         stepdistill tables --source original --pool batch_size lr
     """
     from stepdistill.trainer.study import run_tables  # pandas and scipy take a second
+    from stepdistill.trainer.study.encoder_table import encoder_table
     from stepdistill.trainer.study.frame import frame_of
 
     runs, selection = filtered_runs(settings)
@@ -197,6 +198,7 @@ def tables_command(settings: TablesSettings = TABLES, _: ConfigFileSettings = NO
         run_tables.paired_table(frame, all_pairs=settings.all_pairs),
         run_tables.data_table(frame),
         run_tables.cost_table(frame, settings.accuracy, settings.gpu_hour_usd),
+        encoder_table(frame),
     )
     if settings.pool:
         selection += f"; those that differ in {', '.join(settings.pool)} alone count as one kind"

@@ -18,6 +18,7 @@ CONTEXT = (
     *("lr", "settings"),
 )
 BASELINE, _SECOND_BASELINE = "standard, gold", "standard, teacher"
+ONE_TASK = ("standard", "encoder")  # modes
 
 
 def frame_of(runs: Sequence[Run], pool: Sequence[str] = ()) -> pd.DataFrame:
@@ -32,7 +33,7 @@ def frame_of(runs: Sequence[Run], pool: Sequence[str] = ()) -> pd.DataFrame:
     frame.insert(0, "method", frame["mode"] + ", " + frame["labels"])
     # A baseline learns from nobody's answers, whatever stands beside it; alpha weighs two tasks.
     frame.loc[frame["method"] == BASELINE, ["teacher", "mix", "templates"]] = ""
-    frame.loc[frame["mode"] == "standard", "alpha"] = 1.0
+    frame.loc[frame["mode"].isin(ONE_TASK), "alpha"] = 1.0
     for name in ("rationale_rate", "rationale_words", "teacher_cost_usd", "teacher_accuracy"):
         frame[name] = pd.to_numeric(frame[name])
     frame.loc[frame["method"] == BASELINE, "teacher_cost_usd"] = 0.0
@@ -56,7 +57,7 @@ def telling(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def _differs(frame: pd.DataFrame, name: str) -> bool:
-    whole = frame if name != "alpha" else frame[~frame["method"].str.startswith("standard")]
+    whole = frame if name != "alpha" else frame[~frame["mode"].isin(ONE_TASK)]
     told = {value for value in whole[name] if value != ""}
     return len(told) > (0 if name == "teacher" else 1)
 

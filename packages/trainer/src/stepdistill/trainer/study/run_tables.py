@@ -15,6 +15,7 @@ from stepdistill.trainer.study.frame import (
     BASELINE,
     CONTENDER,
     CONTEXT,
+    ONE_TASK,
     baseline_of,
     corrected,
     mean_of,
@@ -143,7 +144,7 @@ def named(frame: pd.DataFrame, whole: pd.DataFrame) -> str:
     one = frame.iloc[0]
     words = [str(one["method"])]
     for name in telling(whole, CONTENDER[1:]):
-        if one[name] != "" and not (name == "alpha" and one["mode"] == "standard"):
+        if one[name] != "" and not (name == "alpha" and one["mode"] in ONE_TASK):
             words.append(str(one[name]) if name in ("teacher", "data") else f"{name} {one[name]}")
     return ", ".join(words)
 
