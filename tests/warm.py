@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -54,6 +55,10 @@ class Call:
                 raise
             return subprocess.CompletedProcess((), code, *map(_whole, (self.out, self.err)))
 
+    def errors(self) -> str:
+        """What is on its standard error so far."""
+        return os.pread(self.err.fileno(), 1 << 20, 0).decode()
+
     def kill(self) -> None:
         """kill -9, unless it has ended."""
         with suppress(ProcessLookupError):
@@ -78,16 +83,24 @@ class WarmProcess:
                 line, env=plain_environment(), pass_fds=[theirs.fileno()]
             )
 
-    def start(self, *words: str | Path, cwd: Path, env: dict[str, str]) -> Call:
-        """A call of the command with an empty standard input."""
+    def start(
+        self,
+        *words: str | Path,
+        cwd: Path,
+        env: dict[str, str],
+        streams: Mapping[int, IO[bytes]] | None = None,
+    ) -> Call:
+        """A call of the command. streams: what its standard input (0; else it is empty) or output
+        (1; else it is kept) is."""
         call = {"words": [str(word) for word in words], "cwd": str(cwd), "env": env}
         message = json.dumps(call).encode()
         assert len(message) < _LONGEST, "too many words for one message"
         ours, theirs = socket.socketpair()
         out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - Call's
         with theirs, Path(os.devnull).open("rb") as nothing:
-            files = [file.fileno() for file in (nothing, out, err, theirs)]
-            socket.send_fds(self._control, [message], files)
+            files = {0: nothing, 1: out, 2: err, **(streams or {}), 3: theirs}
+            descriptors = [files[number].fileno() for number in range(4)]
+            socket.send_fds(self._control, [message], descriptors)
         return Call(int(ours.recv(20)), ours, out, err)
 
     def close(self) -> None:
@@ -142,6 +155,9 @@ def _main(control: str, command: str, entry: str, *modules: str) -> None:
     gc.freeze()  # or else each process copies what was imported, to collect nothing of it
     call = _next_call(socket.socket(fileno=int(control)))
     if call is not None:
+        # Whether the old ones can seek and are terminals is what they were as the process started.
+        sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
         os.chdir(call["cwd"])
         os.environ.clear()
         os.environ.update(call["env"])

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pytest
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.trainer.distil.journal import Entry, Journal
 from tests.journeys.conftest import Done
+from tests.warm import WarmProcess
 
 STEPDISTILL = Path(sys.executable).parent / "stepdistill"
 TEAMS = ("billing", "delivery", "returns")
@@ -43,24 +44,24 @@ def world(home: Path) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(home / "cache")}
 
 
-def distil(file: Path, *words: str) -> Done:
-    command = [str(STEPDISTILL), "distil", file.name, "--out", "runs/notes", *words]
-    home = file.parent
-    done = subprocess.run(
-        command,
-        cwd=home,
-        env=world(home),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+Distil = Callable[..., Done]
+
+
+@pytest.fixture
+def distil(warm_stepdistill: WarmProcess) -> Distil:
+    """Runs `stepdistill distil` on a file, in the file's folder."""
+
+    def run(file: Path, *words: str) -> Done:
+        line = ("distil", file.name, "--out", "runs/notes", *words)
+        done = warm_stepdistill.start(*line, cwd=file.parent, env=world(file.parent)).wait()
+        return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_whole_way_and_nothing_of_it_twice(file: Path) -> None:
+def test_the_whole_way_and_nothing_of_it_twice(distil: Distil, file: Path) -> None:
     words = ("--label", "team", "--teacher", "simulated", *SHORT, "--json")
     done = distil(file, *words)
     assert done.code == 0, done.err
@@ -98,7 +99,9 @@ def test_the_whole_way_and_nothing_of_it_twice(file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_file_without_labels_makes_a_student_that_is_judged_by_its_teacher(file: Path) -> None:
+def test_a_file_without_labels_makes_a_student_that_is_judged_by_its_teacher(
+    distil: Distil, file: Path
+) -> None:
     rows = file.read_text().splitlines()
     file.write_text("\n".join(row.partition(",")[0] for row in rows))
     words = ("--labels", ",".join(TEAMS), "--teacher", "simulated", *SHORT, "--json")
@@ -114,7 +117,9 @@ def test_a_file_without_labels_makes_a_student_that_is_judged_by_its_teacher(fil
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_stopped_in_the_middle_it_goes_on(file: Path, number: signal.Signals) -> None:
+def test_stopped_in_the_middle_it_goes_on(
+    distil: Distil, file: Path, number: signal.Signals
+) -> None:
     words = ("--label", "team", "--teacher", "simulated", *SHORT, "--json")
     command = [str(STEPDISTILL), "distil", file.name, "--out", "runs/notes", *words]
     home = file.parent
@@ -151,7 +156,7 @@ class Bored:
         return "Label: billing"
 
 
-async def test_nothing_is_paid_unless_somebody_says_so(file: Path) -> None:
+async def test_nothing_is_paid_unless_somebody_says_so(distil: Distil, file: Path) -> None:
     offer = "{valid_from: 2026-01-01, source: an offer, input: 1, output: 2}"
     (file.parent / "prices.yaml").write_text(f"models:\n  dear: [{offer}]\n")
     async with Simulator(Bored()) as server:
@@ -215,7 +220,7 @@ async def test_what_was_agreed_to_is_not_asked_again(file: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_asked(
-    file: Path, words: tuple[str, ...], line: str
+    distil: Distil, file: Path, words: tuple[str, ...], line: str
 ) -> None:
     done = distil(file, "--teacher", "simulated", *SHORT, *words)
     assert done.code == 2
@@ -223,12 +228,12 @@ def test_what_is_wrong_is_said_before_anything_is_asked(
     assert not (file.parent / "runs" / "store").exists()
 
 
-def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+def test_a_file_that_is_not_there_is_named(distil: Distil, file: Path) -> None:
     done = distil(file.with_name("none.csv"), "--teacher", "simulated", *SHORT)
     assert (done.code, done.err) == (2, "error: none.csv: no such file\n")
 
 
-def test_folders_of_somebody_else_are_left_alone(file: Path) -> None:
+def test_folders_of_somebody_else_are_left_alone(distil: Distil, file: Path) -> None:
     mine = file.parent / "runs" / "notes" / "data" / "mine.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
@@ -238,7 +243,7 @@ def test_folders_of_somebody_else_are_left_alone(file: Path) -> None:
     assert mine.read_text() == "mine"
 
 
-def test_a_broken_off_first_step_is_begun_anew(file: Path) -> None:
+def test_a_broken_off_first_step_is_begun_anew(distil: Distil, file: Path) -> None:
     home = file.parent / "runs" / "notes"
     (home / "prompts" / "notes").mkdir(parents=True)
     begun = {"words": ["annotate", "new"], "inputs": "", "seconds": 0, "result": None}

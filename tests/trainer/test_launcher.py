@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -10,8 +11,9 @@ import pytest
 
 from stepdistill.trainer.main import main
 from tests.trainer.conftest import RUN
-from tests.trainer.launching import TRAIN, environment, launch
+from tests.trainer.launching import TRAIN, environment, free_port, launch
 from tests.trainer.made_rows import arguments
+from tests.warm import WarmProcess
 
 BOUND_S = 110
 # Adam makes a large step of a rounding error where a gradient is nearly zero, so steps are small.
@@ -24,9 +26,30 @@ def _launched(*line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(line, run.returncode, out, err)
 
 
-def test_two_ranks_are_one(data: Path, tmp_path: Path) -> None:
+Launch = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(params=["by a scheduler", pytest.param("deepspeed", marks=pytest.mark.slow)])
+def two_ranks(request: pytest.FixtureRequest, warm_stepdistill: WarmProcess) -> Launch:
+    """Trains by two ranks, that DeepSpeed's launcher or what a scheduler sets has started; what
+    the first of them says."""
+
+    def scheduled(*line: str) -> subprocess.CompletedProcess[str]:
+        world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+        environments = [environment(**world, RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")]
+        runs = [
+            warm_stepdistill.start("train", *line, cwd=TRAIN.parent, env=e) for e in environments
+        ]
+        first, second = [run.wait(BOUND_S) for run in runs]
+        assert second.returncode == 0, second.stderr
+        return first
+
+    return _launched if request.param == "deepspeed" else scheduled
+
+
+def test_two_ranks_are_one(two_ranks: Launch, data: Path, tmp_path: Path) -> None:
     assert main([*arguments(data, tmp_path / "one", **STEADY), "--quiet"]) == 0
-    run = _launched(*arguments(data, tmp_path / "two", **STEADY))
+    run = two_ranks(*arguments(data, tmp_path / "two", **STEADY))
     assert run.returncode == 0, run.stderr
     one, two = (
         orjson.loads((tmp_path / name / "results.json").read_bytes()) for name in ("one", "two")

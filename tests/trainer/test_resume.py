@@ -1,8 +1,7 @@
 """A run that is broken off and started again is the unbroken run, bit for bit."""
 
+import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,8 @@ import orjson
 import pytest
 
 from stepdistill.trainer.main import main
-from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_rows import arguments
+from tests.warm import WarmProcess, plain_environment
 
 STEPS = 40
 RUN = {"steps": STEPS, "batch_size": 8, "eval_every": 8, "log_every": 3, "dropout": 0.1}
@@ -22,11 +21,6 @@ BOUND_S = 100
 
 def _line(data: Path, output: Path, save_every: int) -> list[str]:
     return arguments(data, output, **RUN, save_every=save_every)
-
-
-def _start(line: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, str(TRAIN), *line]
-    return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
 
 
 def _wait_for(there: Callable[[], bool]) -> None:
@@ -49,14 +43,15 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any,
 
 
 def test_sigterm_saves_and_leaves(
-    data: Path, unbroken: tuple[Any, Any, bytes], tmp_path: Path
+    warm_stepdistill: WarmProcess, data: Path, unbroken: tuple[Any, Any, bytes], tmp_path: Path
 ) -> None:
     line = _line(data, tmp_path, 1000)
-    with _start(line) as run:
-        _wait_for(lambda: any((tmp_path / "checkpoints").glob("best-*")))
-        run.send_signal(signal.SIGTERM)
-        _, message = run.communicate(timeout=BOUND_S)
-    assert run.returncode == 130
+    run = warm_stepdistill.start("train", *line, cwd=tmp_path, env=plain_environment())
+    _wait_for(lambda: any((tmp_path / "checkpoints").glob("best-*")))
+    os.kill(run.pid, signal.SIGTERM)
+    ended = run.wait(BOUND_S)
+    assert ended.returncode == 130
+    message = ended.stderr
     assert "the same command goes on there" in message and "error" not in message
     assert not (tmp_path / "results.json").exists()
     [step] = (tmp_path / "checkpoints").glob("step-*")
@@ -67,14 +62,13 @@ def test_sigterm_saves_and_leaves(
 
 @pytest.mark.slow
 def test_a_kill_in_the_middle_of_saving_loses_nothing_before_it(
-    data: Path, unbroken: tuple[Any, Any, bytes], tmp_path: Path
+    warm_stepdistill: WarmProcess, data: Path, unbroken: tuple[Any, Any, bytes], tmp_path: Path
 ) -> None:
     line, folder = _line(data, tmp_path, 1), tmp_path / "checkpoints"
-    with _start(line) as run:
-        _wait_for(lambda: any(folder.glob("step-*")) and any(folder.glob(".step-*.draft/*")))
-        run.kill()
-        run.communicate(timeout=BOUND_S)
-    assert run.returncode == -signal.SIGKILL
+    run = warm_stepdistill.start("train", *line, cwd=tmp_path, env=plain_environment())
+    _wait_for(lambda: any(folder.glob("step-*")) and any(folder.glob(".step-*.draft/*")))
+    run.kill()
+    assert run.wait(BOUND_S).returncode == -signal.SIGKILL
     assert any(folder.glob("step-*"))
     assert main([*_line(data, tmp_path, 8), "--quiet"]) == 0
     assert _content(tmp_path) == unbroken

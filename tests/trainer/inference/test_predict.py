@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import zipfile
@@ -23,6 +22,7 @@ from stepdistill.trainer.inference.kept_answers import Identity, KeptAnswers
 from stepdistill.trainer.main import main
 from stepdistill.trainer.settings.train import TrainSettings
 from tests.trainer.made_rows import CLASSES, word_problems
+from tests.warm import WarmProcess, plain_environment
 
 PANDAS = cast(Any, pd)  # its types are known in parts only
 COLUMNS = ["id", "story", "question", "note", "label"]
@@ -138,17 +138,28 @@ def test_what_can_be_read_once_is_kept_meanwhile(predict: Predict, tmp_path: Pat
     assert [{column: row[column] for column in COLUMNS} for row in found] == rows
 
 
-def test_standard_input_is_read_and_a_reader_may_leave(model: str, tmp_path: Path) -> None:
+def test_standard_input_is_read_and_a_reader_may_leave(
+    warm_stepdistill: WarmProcess, model: str, tmp_path: Path
+) -> None:
     """As a program, whose standard input and output these are."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, delimiter=";")
     writer.writeheader()
     writer.writerows(rows_of(4))
-    command = f"{sys.executable} -m stepdistill.trainer predict {model} - | head -c 5"
-    done = subprocess.run(
-        command, input=text.getvalue().encode(), shell=True, cwd=tmp_path, capture_output=True
-    )
-    assert (done.stdout, b"Traceback" in done.stderr) == (b'{"id"', False)
+    (asked, asks), (answers, answered) = os.pipe(), os.pipe()
+    os.write(asks, text.getvalue().encode())
+    os.close(asks)
+    with os.fdopen(answers, "rb", 0) as reader:
+        with os.fdopen(asked, "rb") as stdin, os.fdopen(answered, "wb") as stdout:
+            run = warm_stepdistill.start(
+                *("predict", model, "-"),
+                cwd=tmp_path,
+                env=plain_environment(),
+                streams={0: stdin, 1: stdout},
+            )
+        begun = reader.read(5)
+    ended = run.wait()
+    assert (begun, "Traceback" in ended.stderr) == (b'{"id"', False), ended.stderr
 
 
 def test_columns_by_any_of_their_names(predict: Predict, tmp_path: Path, model: str) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import io
+import os
 import shutil
+import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +23,8 @@ from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.inference.serve import PredictHandler
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.settings.train import TrainSettings
-from tests.trainer.launching import TRAIN, environment
 from tests.trainer.made_rows import CLASSES, word_problems
+from tests.warm import WarmProcess, plain_environment
 
 ROWS = [{"id": row.id, "input": row.input} for row in word_problems("new", 12)]
 
@@ -239,13 +239,18 @@ async def test_a_large_call_does_not_hold_the_others(chooser: Predictor) -> None
     assert max(gaps) < took / 2
 
 
-def test_it_ends_in_time_though_half_a_body_is_on_its_way(finished: TrainSettings) -> None:
-    command = [sys.executable, str(TRAIN), "serve", str(finished.output / "model"), "--port", "0"]
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as run:
-        assert run.stderr is not None
-        port = int(next(iter(run.stderr)).split("/predict")[0].rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as half:
-            half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-            time.sleep(0.5)
-            run.terminate()
-            assert run.wait(25) == 0
+def test_it_ends_in_time_though_half_a_body_is_on_its_way(
+    warm_stepdistill: WarmProcess, finished: TrainSettings
+) -> None:
+    line = ("serve", finished.output / "model", "--port", "0")
+    run = warm_stepdistill.start(*line, cwd=finished.output, env=plain_environment())
+    end = time.monotonic() + 60
+    while "/predict" not in (said := run.errors()):
+        assert time.monotonic() < end, said
+        time.sleep(0.01)
+    port = int(said.split("/predict")[0].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as half:
+        half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        time.sleep(0.5)
+        os.kill(run.pid, signal.SIGTERM)
+        assert run.wait(25).returncode == 0
