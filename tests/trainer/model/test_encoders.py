@@ -160,6 +160,47 @@ def test_sets_of_classes_are_learnt_and_read_by_transformers_alike(tmp_path: Pat
         assert answer.probability == pytest.approx(float(torch.tensor(of_each).prod()), abs=1e-5)
 
 
+def rated(folder: Path, n: int, spread: int) -> Path:
+    """Rows that say their rating, of kind `number`, in three splits."""
+    spec = LabelSpec(kind="number", minimum=0, tolerance=0.1)
+    for split in ("train", "valid", "test"):
+        told = [f"{number % spread / 2:g}" for number in range(n)]
+        rows = [replace(row, label=one, gold=one) for row, one in
+                zip(word_problems(split, n), told, strict=True)]  # fmt: skip
+        for row, one in zip(rows, told, strict=True):
+            row.input["story"] = " ".join([f"rate{one.replace('.', '-')}"] * 9)
+        write_split(folder / split, rows, label=spec)
+    return folder
+
+
+def test_ratings_are_chosen_among_those_that_were_seen(tmp_path: Path) -> None:
+    data = rated(tmp_path / "data", 200, spread=5)
+    options = {**RUN, "steps": 60, "eval_every": 30}
+    assert main([*arguments(data, tmp_path / "out", **options), "--quiet"]) == 0
+    found = orjson.loads((tmp_path / "out/results.json").read_bytes())["test"]["student"]
+    assert found["accuracy"] > 0.9 and found["measures"]["pearson"] > 0.9
+    model: Any = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out/model")
+    assert [*model.config.id2label.values()] == ["0", "0.5", "1", "1.5", "2"]
+    [answer] = Predictor(tmp_path / "out/model").label(
+        [AskedRow(id="", input=" ".join(["rate1-5"] * 9), choices=())]
+    )
+    assert answer.label == "1.5" and 0.4 < answer.probability <= 1
+
+
+def test_measurements_are_too_many_to_choose_among(tmp_path: Path, capsys: Any) -> None:
+    data = rated(tmp_path / "data", 201, spread=1000)
+    assert main(arguments(data, tmp_path / "out", **RUN)) == 2
+    assert "201 different numbers as labels, a classifier chooses" in capsys.readouterr().err
+
+
+def test_a_base_that_keeps_all_activations_says_so(
+    bases: dict[str, Path], data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    line = arguments(data, tmp_path, **RUN, model=bases["albert"])
+    assert main([*line, "--activation-checkpointing"]) == 2
+    assert "albert keeps all its activations" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("family", ["bert", "roberta", "deberta-v3"])
 def test_what_a_base_has_no_place_for_is_cut_and_said(
     bases: dict[str, Path], family: str, data: Path, tmp_path: Path, capsys: Any
@@ -223,12 +264,17 @@ def test_a_damaged_student_is_not_given_a_head_at_random(base: Path, tmp_path: P
     student = encoder_base(str(base), HEADS["classes"], None, seed=0)
     student.model.save_pretrained(tmp_path / "saved")
     student.tokenizer.save_pretrained(tmp_path / "saved")
-    assert trained(tmp_path / "saved", HEADS["classes"]).head is HEADS["classes"]
+    spec = HEADS["classes"].spec
+    again = trained(tmp_path / "saved", spec).head
+    assert again is not None and again.names == CLASSES
+    others = {name: ClassSpec() for name in CLASSES[::-1]}
+    with pytest.raises(StudentError, match="other classes than its task has"):
+        trained(tmp_path / "saved", LabelSpec(kind="classes", classes=others))
     weights = load_file(tmp_path / "saved/model.safetensors")
     del weights["classifier.weight"]
     save_file(weights, tmp_path / "saved/model.safetensors", {"format": "pt"})
     with pytest.raises(StudentError, match=r"its weights lack classifier\.weight"):
-        trained(tmp_path / "saved", HEADS["classes"])
+        trained(tmp_path / "saved", spec)
 
 
 def test_a_tokenizer_without_a_pad_gets_one_and_gives_the_same_answers(base: Path) -> None:
@@ -271,7 +317,7 @@ def test_what_a_classifier_cannot_do_is_a_line(data: Path, tmp_path: Path, capsy
         spec = LabelSpec(kind="options", options=["story", "question"])
         write_split(tmp_path / "options" / split, word_problems(split, 9), label=spec)
     assert main(arguments(tmp_path / "options", tmp_path / "out", **RUN)) == 2
-    assert "and this task's are of kind options" in capsys.readouterr().err
+    assert "labels of kind options are written" in capsys.readouterr().err
 
 
 def test_a_label_of_another_task_is_a_line(data: Path, tmp_path: Path, capsys: Any) -> None:

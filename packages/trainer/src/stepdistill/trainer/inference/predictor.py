@@ -24,7 +24,6 @@ from stepdistill.trainer.model.answers import (
     rationale_in,
 )
 from stepdistill.trainer.model.encoder import trained
-from stepdistill.trainer.model.heads import head_of
 from stepdistill.trainer.model.student import (
     InferenceSettings,
     Student,
@@ -58,8 +57,8 @@ def opened_student(folder: Path, settings: InferenceSettings) -> Student:
     """The student in a folder, exported or not. Raises StudentError."""
     if is_export(folder):
         return open_export(folder)
-    head = head_of(settings.label) if settings.architecture == "encoder" else None
-    student = trained(folder, head)
+    is_classifier = settings.architecture == "encoder"
+    student = trained(folder, settings.label if is_classifier else None)
     student.model.to("cuda" if torch.cuda.is_available() else "cpu")
     student.model.eval()
     return student

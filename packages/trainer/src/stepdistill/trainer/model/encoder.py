@@ -15,10 +15,11 @@ from transformers.models.auto.modeling_auto import AutoModelForSequenceClassific
 from transformers.models.modernbert.configuration_modernbert import ModernBertConfig
 from transformers.models.modernbert.modeling_modernbert import ModernBertForSequenceClassification
 
+from stepdistill.common.task import LabelSpec
 from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.model.families.headed import HeadedFamily
 from stepdistill.trainer.model.families.registry import FAMILIES
-from stepdistill.trainer.model.heads import Head
+from stepdistill.trainer.model.heads import Head, head_of
 from stepdistill.trainer.model.loading import (
     Base,
     fit_embedding,
@@ -52,11 +53,17 @@ def encoder_base(name: str, head: Head, dropout: float | None, seed: int) -> Stu
     return _student(base, head, (*remarks, *fit_embedding(base)))
 
 
-def trained(folder: Path, head: Head | None) -> Student:
-    """A student of our own; head: as `Student.head` when it was saved. Raises StudentError."""
-    if head is None:
+def trained(folder: Path, spec: LabelSpec | None) -> Student:
+    """A student of our own. spec: the labels of a classifier; None: it is none. Raises
+    StudentError."""
+    if spec is None:
         return pretrained(str(folder), None)
-    base = load_base(str(folder), load_config(str(folder)), AutoModelForSequenceClassification)
+    config = load_config(str(folder))
+    names = tuple(name for _, name in sorted(config.id2label.items()))
+    head = head_of(spec, names)
+    base = load_base(str(folder), config, AutoModelForSequenceClassification)
+    if head.names != names:
+        raise base.refused("its config.json names other classes than its task has")
     if base.lacking:
         raise base.refused(f"its weights lack {base.lacking[0]}: the folder is damaged")
     return _student(base, head, ())
@@ -110,8 +117,8 @@ def _refuse_others(name: str, config: Any) -> None:
 
 def _name_classes(config: Any, head: Head) -> None:
     """The task's names in place of whatever the base was trained for."""
-    config.id2label = dict(enumerate(head.spec.classes))
-    config.label2id = {name: number for number, name in enumerate(head.spec.classes)}
+    config.id2label = dict(enumerate(head.names))
+    config.label2id = {name: number for number, name in enumerate(head.names)}
     config.problem_type = head.problem
 
 
@@ -138,7 +145,7 @@ def _check(base: Base) -> None:
 
 def _begin_head(base: Base, head: Head) -> list[str]:
     """The last layer at random, also where the base has one for as many classes."""
-    within, classes = f"{base.model.base_model_prefix}.", len(head.spec.classes)
+    within, classes = f"{base.model.base_model_prefix}.", len(head.names)
     layers = [
         (name, layer)
         for name, layer in base.model.named_modules()

@@ -4,24 +4,29 @@ To the loss and to evaluation a head is a vocabulary like any other: a label is 
 ids, and each has its logits.
 
     classes    one id, the class's number; its logits are of all classes
+    number     the same: the different numbers of the training rows are its classes
     multi      an id for each class, 1 where the label names it; its logits are of no and yes
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.kinds.kind import Kind
+from stepdistill.common.kinds.number import number_in
 from stepdistill.common.kinds.registry import kind_of
-from stepdistill.common.task import NO_CLASS, LabelKind, LabelSpec
+from stepdistill.common.task import NO_CLASS, LabelSpec
+
+_MOST_NUMBERS = 200  # ratings and counts; of measurements each would be a class of a row or two
 
 
 class Head(Protocol):
-    """What a head's outputs mean. spec: the labels that it knows."""
+    """What a head's outputs mean."""
 
-    spec: LabelSpec
+    spec: LabelSpec  # of the task
+    names: tuple[str, ...]  # of the outputs
     problem: str  # transformers' own name of it
 
     def spell(self, texts: Sequence[str], longest: int = 0) -> list[list[int]]:
@@ -39,20 +44,19 @@ class Head(Protocol):
 
 
 class ClassHead:
-    """One class of a set."""
+    """One class of a set, or one number of several."""
 
     problem = "single_label_classification"
 
-    def __init__(self, spec: LabelSpec) -> None:
-        self.spec = spec
-        self._names = [*spec.classes]
-        self._numbers = {name: [number] for number, name in enumerate(self._names)}
+    def __init__(self, spec: LabelSpec, names: Iterable[str]) -> None:
+        self.spec, self.names = spec, tuple(names)
+        self._numbers = {name: [number] for number, name in enumerate(self.names)}
 
     def spell(self, texts: Sequence[str], longest: int = 0) -> list[list[int]]:
         """See Head."""
         for text in texts:
             if text not in self._numbers:
-                raise _unknown(text, self.spec)
+                raise _unknown(text, self.names)
         return [self._numbers[text] for text in texts]
 
     def logits(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -61,7 +65,7 @@ class ClassHead:
 
     def read(self, outputs: torch.Tensor) -> list[str]:
         """See Head."""
-        return [self._names[number] for number in outputs.argmax(1).tolist()]
+        return [self.names[number] for number in outputs.argmax(1).tolist()]
 
 
 class SetHead:
@@ -70,7 +74,7 @@ class SetHead:
     problem = "multi_label_classification"
 
     def __init__(self, spec: LabelSpec) -> None:
-        self.spec = spec
+        self.spec, self.names = spec, tuple(spec.classes)
         self._kind: Kind = kind_of(spec)
 
     def spell(self, texts: Sequence[str], longest: int = 0) -> list[list[int]]:
@@ -78,9 +82,9 @@ class SetHead:
         spelt: list[list[int]] = []
         for text in texts:
             named = set(self._kind.classes_in(text))
-            if not named <= self.spec.classes.keys():
-                raise _unknown(text, self.spec)
-            spelt.append([int(name in named) for name in self.spec.classes])
+            if not named <= {*self.names}:
+                raise _unknown(text, self.names)
+            spelt.append([int(name in named) for name in self.names])
         return spelt
 
     def logits(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -89,26 +93,39 @@ class SetHead:
 
     def read(self, outputs: torch.Tensor) -> list[str]:
         """See Head."""
-        rows = [[name for name, yes in zip(self.spec.classes, row, strict=True) if yes]
+        rows = [[name for name, yes in zip(self.names, row, strict=True) if yes]
                 for row in (outputs > 0).tolist()]  # fmt: skip
         return [self._kind.label_of("; ".join(named) or NO_CLASS) for named in rows]
 
 
-_HEADS: dict[LabelKind, type[ClassHead] | type[SetHead]] = {"classes": ClassHead, "multi": SetHead}
+def head_of(spec: LabelSpec, labels: Iterable[str] = ()) -> Head:
+    """The head for a task's labels. labels: those of the training rows, or as a saved head has
+    them. Raises ConfigError where there is none."""
+    if spec.kind == "multi":
+        return SetHead(spec)
+    if spec.kind == "classes":
+        return ClassHead(spec, spec.classes)
+    if spec.kind == "number":
+        return ClassHead(spec, _numbers(labels))
+    raise ConfigError(
+        f"--student encoder: a classifier gives classes, sets of them, and ratings; labels of kind "
+        f"{spec.kind} are written: leave --student out"
+    )
 
 
-def head_of(spec: LabelSpec) -> Head:
-    """The head for labels of that kind. Raises ConfigError where there is none."""
-    if spec.kind not in _HEADS:
+def _numbers(labels: Iterable[str]) -> list[str]:
+    """The different ones, the least first. Raises ConfigError: too many."""
+    found = sorted(dict.fromkeys(labels), key=lambda label: number_in(label) or 0.0)
+    if len(found) > _MOST_NUMBERS:
         raise ConfigError(
-            f"--student encoder: a classifier gives labels of kind {' and '.join(_HEADS)}, and "
-            f"this task's are of kind {spec.kind}: leave --student out, for a student that writes"
+            f"--student encoder: {len(found):,} different numbers as labels, a classifier chooses "
+            f"among {_MOST_NUMBERS} at most: leave --student out, or round them"
         )
-    return _HEADS[spec.kind](spec)
+    return found
 
 
-def _unknown(text: str, spec: LabelSpec) -> ConfigError:
+def _unknown(text: str, names: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"--student encoder: a row's label {text!r} is none of the {len(spec.classes)} classes of "
-        "the first folder of --train, for which the classifier is made: give folders of one task"
+        f"--student encoder: a row's label {text!r} is none of the {len(names)} classes of the "
+        "first folder of --train, for which the classifier is made: give folders of one task"
     )

@@ -197,7 +197,9 @@ class Checkpoints:
         weights = None
         if engine.world.rank == 0:
             # Not straight from the file: some families write other names than they have.
-            weights = dict(_saved(trained(self.best(step), self._student.head).model))
+            head = self._student.head
+            spec = None if head is None else head.spec
+            weights = dict(_saved(trained(self.best(step), spec).model))
         # The optimizer knows nothing of it, so no step may follow.
         with engine.whole_model(changed=True) as losses, torch.no_grad():
             for name, weight in _saved(losses.student):

@@ -122,7 +122,8 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
 
 def _student(inputs: RunInputs, world: World) -> Student:
     config = inputs.config
-    head = head_of(inputs.origin.label) if config.is_classifier else None
+    told = (text.text for row in inputs.train.examples for text in row.labels)
+    head = head_of(inputs.origin.label, told) if config.is_classifier else None
     if config.model in SIZES:
         pieces = world.from_first(train_pieces(_texts(inputs)) if world.rank == 0 else None)
         size, seed, dropout = SIZES[config.model], config.seed, config.dropout
@@ -143,6 +144,11 @@ def _student(inputs: RunInputs, world: World) -> Student:
             "inputs cannot share one: leave --pack out"
         )
     if config.activation_checkpointing:
+        if not student.model.supports_gradient_checkpointing:
+            raise ConfigError(
+                f"--activation-checkpointing: {student.model.config.model_type} keeps all its "
+                "activations: leave it out, --batch-tokens lowers what is kept at once"
+            )
         student.model.activation_checkpointing_enable()
     if config.compile:
         compile_student(student)
@@ -208,7 +214,7 @@ def _tokens(inputs: RunInputs, student: Student, world: World) -> Tokens:
     config, examples = inputs.config, inputs.train.examples
     table, tokenizer = config.table(), fingerprint_of(student.tokenizer)
     if student.head is not None:  # the ids of labels are its own
-        tokenizer = f"{tokenizer} {student.head.spec.model_dump_json()}"
+        tokenizer = f"{tokenizer} {student.head.problem} {student.head.names}"
     limits, encode = _limits(config, student), encoder_of(student.tokenizer)
     folder = kept(config.token_folder, examples, table, tokenizer, limits)
     if world.local_rank == 0 and not folder.exists():
@@ -279,7 +285,7 @@ def _limits(config: TrainSettings, student: Student) -> LengthLimits:
     asked, target = config.max_input_tokens, config.max_target_tokens
     limit = student.input_limit(asked)
     if student.head is not None:  # its labels are as long as they are
-        target = max(target, len(student.head.spec.classes))
+        target = max(target, len(student.head.names))
     if limit == asked:
         return LengthLimits(input=limit, target=target)
     return LengthLimits(input=limit, target=target, input_option="another --model")
