@@ -17,6 +17,7 @@ from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import encoder_of
 from stepdistill.trainer.settings.tasks import table_of
+from stepdistill.trainer.training.on_cpu import plain_attention
 
 Examples = tuple[Example, ...]
 
@@ -66,6 +67,19 @@ def test_each_task_is_what_transformers_says(student: Student, examples: Example
     )
     assert float(sums[0]) / batch.totals[0] == pytest.approx(label, rel=1e-5)
     assert float(sums[1]) / batch.totals[1] == pytest.approx(rationale, rel=1e-5)
+
+
+@pytest.mark.parametrize("pack", [None, 64])
+def test_attention_written_down_plainly_is_the_same(
+    student: Student, examples: Examples, pack: int | None
+) -> None:
+    batch = _batch(student, examples[:6], pack=pack)
+    usual = _sums(student, batch)
+    with plain_attention(student):
+        assert student.model.config._attn_implementation == "eager"
+        plain = _sums(student, batch)
+    assert student.model.config._attn_implementation == "sdpa"
+    assert plain.tolist() == pytest.approx(usual.tolist(), rel=1e-5)
 
 
 def test_a_skipped_rationale_is_the_same_as_a_masked_one(

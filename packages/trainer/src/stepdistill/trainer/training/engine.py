@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,6 +22,7 @@ from stepdistill.trainer.data.batches import Batch
 from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.model.losses import TaskLosses, weigh
 from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.training.on_cpu import plain_attention, quick_dropout
 
 STATE_NAME = "state"
 
@@ -141,6 +142,7 @@ class Engine:
         self._losses = TaskLosses(student, mutual=settings.mutual)
         self._zero = settings.stage
         self._clips_itself = self._zero == 0
+        self._student = student
         optimizer = torch.optim.AdamW(
             self._losses.parameters(), lr=0.0, weight_decay=settings.weight_decay, fused=True
         )
@@ -158,8 +160,12 @@ class Engine:
             group["lr"] = lr
         self._engine.train()
         sums = torch.zeros(len(weights), device=self.world.device)
-        for batch in batches:
-            sums += self._learn(batch, weights, last=batch is batches[-1])
+        with ExitStack() as stack:
+            if self.world.device.type == "cpu":
+                stack.enter_context(quick_dropout())
+                stack.enter_context(plain_attention(self._student))
+            for batch in batches:
+                sums += self._learn(batch, weights, last=batch is batches[-1])
         grad_norm = self._finish()
         losses = zip(self.world.sum(sums).tolist(), batches[0].totals, strict=True)
         return StepResult(

@@ -17,7 +17,7 @@ class T5Family:
 
     def encode(self, model: Any, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """See Family."""
-        return model.encoder(input_ids=input_ids, attention_mask=mask)[0]
+        return model.encoder(input_ids=input_ids, attention_mask=_as_taken(mask, model))[0]
 
     def logits(
         self, model: Any, hidden: torch.Tensor, mask: torch.Tensor, targets: Targets
@@ -40,6 +40,15 @@ def scales(config: Any) -> bool:
     embedding, and mT5 never does."""
     is_tied_umt5 = config.model_type == "umt5" and config.tie_word_embeddings
     return bool(getattr(config, "scale_decoder_outputs", is_tied_umt5))
+
+
+def _as_taken(mask: torch.Tensor, model: Any) -> torch.Tensor:
+    """A mask of ours, 4-dimensional: plain attention adds it to its scores, the others look at it."""
+    if mask.ndim < 4 or model.config._attn_implementation != "eager":
+        return mask
+    least = torch.finfo(model.dtype).min
+    added = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device)
+    return added.masked_fill_(~mask, least)
 
 
 def same_block(numbers: torch.Tensor) -> torch.Tensor:
@@ -80,8 +89,8 @@ def _decoder_output(
             hidden, mask = hidden[targets.source], mask[targets.source]
     return model.decoder(
         input_ids=decoder_inputs(targets.ids, blocks, start_of(model)),
-        attention_mask=own_mask,
+        attention_mask=None if own_mask is None else _as_taken(own_mask, model),
         encoder_hidden_states=hidden,
-        encoder_attention_mask=mask,
+        encoder_attention_mask=_as_taken(mask, model),
         use_cache=False,
     )[0]
