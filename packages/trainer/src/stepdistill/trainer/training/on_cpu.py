@@ -1,9 +1,9 @@
-"""What makes a step quicker on a CPU: dropout's random numbers, and attention written down plainly.
+"""What makes a step quicker on a CPU: dropout's random numbers, and attention in plain products.
 
-torch draws a number of its own for each element that dropout looks at, which is a seventh of a step.
-A word of 64 bits holds four that are fine enough: whether one is below a threshold is all that is
-asked. And its fused attention has no way for a CPU that drops anything out: it falls back to one
-that looks for rows without any key, in four passes over all scores.
+torch draws a number of its own for each element that dropout looks at: a seventh of a step. A word
+of 64 bits holds four that are fine enough: whether one is below a threshold is all that is asked.
+And its fused attention has no way for a CPU that drops anything out: it falls back to one that
+looks for rows without any key, in four passes over all scores.
 """
 
 import warnings

@@ -43,7 +43,7 @@ def scales(config: Any) -> bool:
 
 
 def _as_taken(mask: torch.Tensor, model: Any) -> torch.Tensor:
-    """A mask of ours, 4-dimensional: plain attention adds it to its scores, the others look at it."""
+    """A mask of ours, of 4 dimensions: plain attention adds it to its scores, others look at it."""
     if mask.ndim < 4 or model.config._attn_implementation != "eager":
         return mask
     least = torch.finfo(model.dtype).min
