@@ -3,9 +3,9 @@
 Its tokens are named by their numbers: names of others' tokens may stand there twice, or be cut.
 
 To score a text it reads the row anew, which for four texts takes four times as long. So a row is
-first let speak, and what it might have said instead is known at each token: that gives the scores
-of what it says and of all that leaves it at the last token, and bounds for all others. Those that
-are not certain to be beyond any count are scored.
+read once, and speaks: once for every token that a text may begin with. What it might have said
+instead is known at each further token, which gives the scores of all texts that it says, but for
+their last token. Others are scored, unless they are too unlikely to count.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,8 @@ _FOLDER = "ctranslate2"
 # An answer may be empty, as of all others, and inputs are cut already.
 _GREEDILY: dict[str, Any] = {"beam_size": 1, "min_decoding_length": 0, "max_input_length": 0}
 _BEYOND = 20.0  # exp(-20) is 2e-9
-_FLOATS_AT_ONCE = 1 << 25  # of the vocabulary, 128 MiB
+_FLOATS_AT_ONCE = 1 << 26  # of the vocabulary, 256 MiB
+_MOST_WAYS = 16
 _AT_ONCE = 64
 
 
@@ -84,6 +85,57 @@ def write_ctranslate2(student: Student, folder: Path, precision: Precision) -> N
     converter.convert(str(folder / _FOLDER), quantization=quantization)
 
 
+class _Said:
+    """What a row says, each time from another first token, and how likely all other tokens were."""
+
+    def __init__(self, result: Any, end: int) -> None:
+        self._logits = result.logits
+        self._ways = [
+            # The end mark is no part of what is said, but has its step.
+            [int(token) for token in tokens] + [end] * (len(steps) > len(tokens))
+            for tokens, steps in zip(result.hypotheses, result.logits, strict=True)
+        ]
+        self._steps: dict[tuple[int, int], tuple[NDArray[np.float32], float]] = {}
+        self._firsts: list[float] = []
+        if len(self._ways) > 1:
+            # Of the first step no more is given than what it adds to the score of all.
+            self._firsts = [
+                score - sum(self._log(way, step, tokens[step]) for step in range(1, len(tokens)))
+                for way, (score, tokens) in enumerate(zip(result.scores, self._ways, strict=True))
+            ]
+
+    def log_of(self, ids: Ints) -> tuple[float, bool]:
+        """(log probability of a text, or one that is no lower; whether it is its own)."""
+        tokens, log = ids.tolist(), 0.0
+        shared = [_shared(way, tokens) for way in self._ways]
+        way = max(range(len(shared)), key=shared.__getitem__)
+        for step, token in enumerate(tokens):
+            if step > shared[way] or step >= len(self._logits[way]):
+                return log, False
+            if step or not self._firsts:
+                log += self._log(way, step, token)
+            elif shared[way]:
+                log = self._firsts[way]
+            else:  # less likely than all that it began with
+                return min(self._firsts), False
+        return log, True
+
+    def _log(self, way: int, step: int, token: int) -> float:
+        if (way, step) not in self._steps:
+            logits = np.asarray(self._logits[way][step], dtype=np.float32)
+            highest = logits.max()
+            total = highest + np.log(np.exp(logits - highest).sum())
+            self._steps[way, step] = logits, float(total)
+        logits, total = self._steps[way, step]
+        return float(logits[token]) - total
+
+
+def _shared(one: list[int], other: list[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 class CTranslate2Engine:
     """A converted student on the CPU. threads: None for all cores."""
 
@@ -111,43 +163,40 @@ class CTranslate2Engine:
         """See AnswerEngine. Of a text that another of its row makes not worth counting it may be
         a log that is higher than its own."""
         found: list[list[float]] = []
-        open_texts: list[tuple[int, int]] = []
-        longest = max(len(ids) for texts in spelt for ids in texts)
-        for start, paths in self._paths(rows, longest):
-            for row, path in enumerate(paths, start=start):
-                bounds = [_bound(path, ids) for ids in spelt[row]]
-                found.append([log for log, _ in bounds])
-                known = [log for log, is_exact in bounds if is_exact]
-                least = max(known) - _BEYOND if known else -inf
-                open_texts += [
-                    (row, place)
-                    for place, (log, is_exact) in enumerate(bounds)
-                    if not is_exact and log > least
-                ]
-        logs = self._score([(rows[row], spelt[row][place]) for row, place in open_texts])
-        for (row, place), log in zip(open_texts, logs, strict=True):
+        left: list[tuple[int, int]] = []
+        for row, said in enumerate(self._said(rows, spelt)):
+            logs = [said.log_of(ids) for ids in spelt[row]]
+            found.append([log for log, _ in logs])
+            least = max((log for log, is_own in logs if is_own), default=-inf) - _BEYOND
+            left += [
+                (row, place)
+                for place, (log, is_own) in enumerate(logs)
+                if not is_own and log > least
+            ]
+        logs = self._score([(rows[row], spelt[row][place]) for row, place in left])
+        for (row, place), log in zip(left, logs, strict=True):
             found[row][place] = log
         return found
 
-    def _paths(
-        self, rows: Sequence[Ints], longest: int
-    ) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
-        """(number of the first, for each row the log of the probability of every token at each step
-        of its likeliest answer: (steps, words)), some rows at once."""
-        size = max(1, _FLOATS_AT_ONCE // (longest * self._note.words))
-        for start in range(0, len(rows), size):
-            said = self._translator.translate_batch(
-                [_names(row) for row in rows[start : start + size]],
+    def _said(self, rows: Sequence[Ints], spelt: Sequence[Sequence[Ints]]) -> Iterator[_Said]:
+        """What each row says, some at once."""
+        longest = max(len(ids) for texts in spelt for ids in texts)
+        starts = max(len({int(ids[0]) for ids in texts if len(ids)}) for texts in spelt)
+        # It may rather begin with a token of no text.
+        ways = 1 if starts == 1 else min(starts + 2, _MOST_WAYS, self._note.words)
+        size = max(1, _FLOATS_AT_ONCE // (ways * longest * self._note.words))
+        for first in range(0, len(rows), size):
+            for each in self._translator.translate_batch(
+                [_names(row) for row in rows[first : first + size]],
                 **_GREEDILY,
                 max_decoding_length=longest,
                 return_logits_vocab=True,
-            )
-            yield start, [self._logs(each.logits[0]) for each in said]
-
-    def _logs(self, logits: Sequence[Any]) -> NDArray[np.float32]:
-        steps = np.array(logits, dtype=np.float32).reshape(-1, self._note.words)
-        steps -= steps.max(axis=-1, keepdims=True)
-        return steps - np.log(np.exp(steps).sum(axis=-1, keepdims=True))
+                return_alternatives=ways > 1,
+                num_hypotheses=ways,
+                return_scores=True,
+                length_penalty=0,  # or scores are divided by lengths
+            ):
+                yield _Said(each, self._note.end)
 
     def _score(self, pairs: Sequence[tuple[Ints, Ints]]) -> list[float]:
         """The log probability of each (row, text)."""
@@ -165,18 +214,6 @@ class CTranslate2Engine:
             sum(each.log_probs if ends else each.log_probs[:-1])
             for each, ends in zip(scored, ended, strict=True)
         ]
-
-
-def _bound(path: NDArray[np.float32], ids: Ints) -> tuple[float, bool]:
-    """(the log probability of a text, or one that is no lower; whether it is the text's own)."""
-    log = 0.0
-    for step, token in enumerate(ids.tolist()):
-        if step == len(path):  # it goes on where the answer ends, or was cut
-            return log, False
-        log += float(path[step, token])
-        if token != path[step].argmax():
-            return log, step == len(ids) - 1
-    return log, True
 
 
 def _names(ids: Ints) -> list[str]:
