@@ -6,6 +6,8 @@ BIN := .venv/bin
 WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --maxprocesses 8 --dist worksteal
 export UV_NO_SYNC := 1
+# Tests start hundreds of processes: what each would compile anew takes longer than what it does.
+unexport PYTHONDONTWRITEBYTECODE
 export DS_ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null || echo cpu)
 ifeq ($(DS_ACCELERATOR),)
 unexport DS_ACCELERATOR

@@ -15,8 +15,8 @@ settings.load_profile("any machine")
 @pytest.fixture(scope="session")
 def warm_annotate() -> Iterator[WarmProcess]:
     """`annotate` with its commands, and what they import only once they need it."""
-    late = ("genai_prices", "jinja2", "numpy", "regex", "stepdistill.annotator.run.ask")
-    modules = ("stepdistill.annotator.commands.*", *late)
+    late = ("genai_prices", "jinja2", "nltk.tokenize.casual", "numpy", "punkt", "regex")
+    modules = ("stepdistill.annotator.commands.*", "stepdistill.annotator.run.*", *late)
     warm = WarmProcess("annotate", "stepdistill.annotator.cli:main", *modules)
     yield warm
     warm.close()

@@ -103,6 +103,16 @@ class WarmProcess:
             socket.send_fds(self._control, [message], descriptors)
         return Call(int(ours.recv(20)), ours, out, err)
 
+    def finish(
+        self, folder: Path, *commands: tuple[str | Path, ...]
+    ) -> list[subprocess.CompletedProcess[str]]:
+        """Calls of the command in a folder, one after the other; all of them end with 0."""
+        done: list[subprocess.CompletedProcess[str]] = []
+        for words in commands:
+            done.append(self.start(*words, cwd=folder, env=plain_environment()).wait())
+            assert done[-1].returncode == 0, (words, done[-1].stderr)
+        return done
+
     def close(self) -> None:
         """End the process; no call is running."""
         self._control.close()

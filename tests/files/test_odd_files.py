@@ -9,7 +9,7 @@ import pytest
 from stepdistill.common.files.row_file import read_file
 from stepdistill.common.paths import RawRow
 from tests.files.odd_files import ODD_FILES
-from tests.journeys.golden.commands import many
+from tests.warm import WarmProcess
 
 SPLITS = ("train", "valid", "test")
 _QUICK = ("Messages 2024.xlsx", "nested.jsonl", "flags.zip", "few.csv", "odd.csv")
@@ -20,12 +20,14 @@ ALL = ("--split", ",".join(SPLITS))
 
 
 @pytest.mark.parametrize("name", _OF_ALL)
-def test_every_row_of_a_file_comes_out_beside_its_label(name: str, tmp_path: Path) -> None:
+def test_every_row_of_a_file_comes_out_beside_its_label(
+    name: str, tmp_path: Path, warm_annotate: WarmProcess
+) -> None:
     odd = ODD_FILES[name]
     (tmp_path / name).write_bytes(odd.make())
     # Few labels are in test; a file without any has nothing to judge templates by.
     judged = ("experiment", "mine", "--split", "test", "--test-size", "9")
-    new, found, check, estimate, run, export, *tried = many(
+    new, found, _, _, run, *_ = warm_annotate.finish(
         tmp_path,
         ("new", "mine", name, *odd.words),
         ("new", "again", name, *odd.words, "--json"),
@@ -35,14 +37,12 @@ def test_every_row_of_a_file_comes_out_beside_its_label(name: str, tmp_path: Pat
         ("export", "mine", "--to", "out.csv"),
         *([(*judged, "--teacher", "simulated")] if odd.gold else []),
     )
-    for done in (new, found, check, estimate, run, export, *tried):
-        assert done.code == 0, done.err
-    assert odd.says in new.err
-    assert new.out.splitlines()[-3].startswith("Next     annotate prompts check mine")
-    known = found.json
+    assert odd.says in new.stderr
+    assert new.stdout.splitlines()[-3].startswith("Next     annotate prompts check mine")
+    known = json.loads(found.stdout)
     assert (known["rows"], known["kind"]) == (odd.rows, odd.kind)
     assert known["rows"] - known["unlabelled"] == odd.gold
-    assert run.json["rows"] == odd.rows
+    assert json.loads(run.stdout)["rows"] == odd.rows
 
     rows = list(read_file(tmp_path / name))
     with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:

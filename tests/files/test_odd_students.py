@@ -9,7 +9,7 @@ import torch
 from stepdistill.common.files.row_file import read_file
 from stepdistill.trainer.main import main
 from tests.files.odd_files import ODD_FILES
-from tests.journeys.golden.commands import many
+from tests.warm import WarmProcess
 
 _QUICK = ("Messages 2024.xlsx", "nested.jsonl", "odd.csv")
 _OF_ALL = [
@@ -32,17 +32,19 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", _OF_ALL)
 def test_a_student_labels_the_file_that_its_task_was_made_of(
-    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    warm_annotate: WarmProcess,
 ) -> None:
     odd = ODD_FILES[name]
     (tmp_path / name).write_bytes(odd.make())
-    commands = (
+    warm_annotate.finish(
+        tmp_path,
         ("new", "mine", name, *odd.words),
         ("run", "mine", "--teacher", "simulated", "--split", ",".join(SPLITS)),
         ("export", "mine", "--to", "exported.jsonl"),
     )
-    for done in many(tmp_path, *commands):
-        assert done.code == 0, done.err
     shards = [word for split in SPLITS for word in (f"--{split}", f"runs/mine/{split}")]
     assert main(["train", *MICRO, *shards, "--output", "student"]) == 0
     assert main(["evaluate", "student/model", "runs/mine/test"]) == 0

@@ -47,9 +47,7 @@ def made(warm_annotate: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -
     write_rows(folder)
     new = ("new", "mine", "rows.csv", "--label", "label", "--text", HEADER[1])
     run = ("run", "mine", "--teacher", "simulated", "--split", "train,test")
-    for words in ((*new, "--valid", "0.2", "--test", "0.2"), run):
-        done = warm_annotate.start(*words, cwd=folder, env=plain_environment()).wait()
-        done.check_returncode()
+    warm_annotate.finish(folder, (*new, "--valid", "0.2", "--test", "0.2"), run)
     return folder
 
 
