@@ -164,18 +164,24 @@ class CTranslate2Engine:
         a log that is higher than its own."""
         found: list[list[float]] = []
         left: list[tuple[int, int]] = []
+        own: dict[int, list[int]] = {}
         for row, said in enumerate(self._said(rows, spelt)):
             logs = [said.log_of(ids) for ids in spelt[row]]
             found.append([log for log, _ in logs])
-            least = max((log for log, is_own in logs if is_own), default=-inf) - _BEYOND
-            left += [
-                (row, place)
-                for place, (log, is_own) in enumerate(logs)
-                if not is_own and log > least
-            ]
+            own[row] = [place for place, (_, is_own) in enumerate(logs) if is_own]
+            least = max((logs[place][0] for place in own[row]), default=-inf) - _BEYOND
+            more = [place for place, (log, is_own) in enumerate(logs) if log > least and not is_own]
+            # One that is known is scored, too: see `moved`.
+            left += [(row, place) for place in (*more, *own[row][: len(more)][:1])]
         logs = self._score([(rows[row], spelt[row][place]) for row, place in left])
         for (row, place), log in zip(left, logs, strict=True):
-            found[row][place] = log
+            if place in own[row]:
+                # All that was said is as much too likely: that it ends at once was left out.
+                moved = log - found[row][place]
+                for each in own[row]:
+                    found[row][each] += moved
+            else:
+                found[row][place] = log
         return found
 
     def _said(self, rows: Sequence[Ints], spelt: Sequence[Sequence[Ints]]) -> Iterator[_Said]:

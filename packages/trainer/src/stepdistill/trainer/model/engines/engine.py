@@ -25,8 +25,9 @@ class AnswerEngine(Protocol):
     def log_probabilities(
         self, rows: Sequence[Ints], spelt: Sequence[Sequence[Ints]]
     ) -> list[list[float]]:
-        """For each row, the log of the probability that each of its texts is said, token by token.
-        A text may end in the end mark, or go on."""
+        """For each row, the log of the probability that each of its texts is said, token by token;
+        all of a row's several texts may be moved by the same. A text may end in the end mark, or go
+        on."""
         ...
 
 
