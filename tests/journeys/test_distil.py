@@ -105,9 +105,14 @@ def test_a_file_without_labels_makes_a_student_that_is_judged_by_its_teacher(
     rows = file.read_text().splitlines()
     file.write_text("\n".join(row.partition(",")[0] for row in rows))
     words = ("--labels", ",".join(TEAMS), "--teacher", "simulated", *SHORT, "--json")
-    done = distil(file, *words)
+    done = distil(file, *words, "--baseline", "micro")
     assert done.code == 0, done.err
     steps = done.json["steps"]
+    assert steps["baseline"]["found"][0].startswith("A classifier on `micro`, of labels alone: ")
+    assert done.json["classifier"]["n"] == done.json["student"]["n"]
+    assert "7/7  baseline" in done.err and "classifier" in (
+        file.parent / "runs/notes/index.html"
+    ).read_text("utf-8")
     assert steps["experiment"]["remark"] == "left out"
     assert "right is what the teacher says" in steps["evaluate"]["found"][-1]
     card = (file.parent / "runs/notes/student/model/README.md").read_text()

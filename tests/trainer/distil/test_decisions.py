@@ -111,3 +111,19 @@ def test_steps_go_over_the_rows_within_bounds() -> None:
 def test_the_tasks_name_is_the_folders() -> None:
     assert settings().task == "a-b"
     assert settings(out="Über Reviews/").task == "uber-reviews"
+
+
+def test_a_classifier_that_is_as_good_is_said() -> None:
+    def score(right: int) -> dict[str, Any]:
+        return {"accuracy": right / 100, "n": 100, "right": right, "interval": (0.1, 0.9)}
+
+    asked = replace(settings(), baseline="bert")
+    for student, verdict in (
+        (60, "is NO BETTER THAN the classifier: -20.0 points"),
+        (80, "is NO BETTER THAN the classifier: +0.0 points"),
+        (85, "is NOT CLEARLY BETTER THAN the classifier: +5.0 points"),
+        (98, "is better than it: +18.0 points"),
+    ):
+        told = decisions.of_baseline({"student": score(student)}, score(80), asked)
+        assert "A classifier on `bert`, of labels alone: 80.0 %" in told[0]
+        assert verdict in told[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 from stepdistill.common.page import percent, usd
@@ -11,6 +12,7 @@ Facts = Mapping[str, Any]
 """What a command said with --json."""
 FEWEST_TO_RANK = 20  # rows with a label: with fewer, no template is told from another
 _TRIAL_ROWS = 100  # that `annotate experiment` takes by itself
+_Z_95 = 1.96
 _CLEARLY = 0.05  # p below which one template is told from another
 
 
@@ -167,6 +169,23 @@ def of_evaluation(found: Facts) -> list[str]:
             f"{_share(majority)}."
         )
     return [*lines, *(f"NOTE: {note}." for note in found.get("notes", []))]
+
+
+def of_baseline(found: Facts, classifier: Facts, settings: DistilSettings) -> list[str]:
+    """Whether the student is worth its reasons to whoever needs labels. found: as of_evaluation;
+    classifier: its score on the same rows."""
+    student = found["student"]
+    ahead = student["accuracy"] - classifier["accuracy"]
+    noise = sqrt(sum(s["accuracy"] * (1 - s["accuracy"]) / s["n"] for s in (student, classifier)))
+    lines = [f"A classifier on `{settings.baseline}`, of labels alone: {_share(classifier)}."]
+    if ahead > _Z_95 * noise:
+        return [*lines, f"The student is better than it: {100 * ahead:+.1f} points."]
+    how = "NO BETTER THAN" if ahead <= 0 else "NOT CLEARLY BETTER THAN"
+    return [
+        *lines,
+        f"The student is {how} the classifier: {100 * ahead:+.1f} points. Whoever needs labels and "
+        "no reasons may as well take that one.",
+    ]
 
 
 def _share(score: Facts) -> str:

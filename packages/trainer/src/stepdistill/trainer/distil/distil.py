@@ -2,6 +2,8 @@
 
     new -> estimate -> (may it cost that?) -> experiment -> run -> train -> evaluate -> page
 
+With --baseline a classifier of the same labels is trained before the page, and compared.
+
 A step that is done, by the same command on the same files, is not done again; one that was broken
 off goes on by its own command's means: answers are in the store, a training has checkpoints.
 """
@@ -51,6 +53,10 @@ def distil(settings: DistilSettings) -> None:
         from stepdistill.trainer.model.pretrained import config_of
 
         config_of(settings.student)
+    if settings.baseline is not None and settings.baseline not in SIZES:
+        from stepdistill.trainer.model.encoder import check_encoder
+
+        check_encoder(settings.baseline)
     with claimed(settings.out) as lock:
         _Distillation(settings, lock).run()
 
@@ -98,8 +104,25 @@ class _Distillation:
         self._tell(decisions.of_train(trained, n_rows, settings))
         found = self._do(steps.evaluate(), lambda _: orjson.loads(at.evaluation.read_bytes()))
         self._tell(decisions.of_evaluation(found))
+        if settings.baseline is not None:
+            found["classifier"] = self._compare(steps.baseline(learnt, n_rows), found)
         write_page(at, settings, self._reports, found)
         self._end(found)
+
+    def _compare(self, step: Step, found: dict[str, Any]) -> dict[str, Any] | None:
+        """The student with a classifier, whose score it gives; None where none can be made of these
+        labels, which a line says."""
+        at = self._steps.layout
+        try:
+            classifier = self._do(step, lambda _: _test_score(at))
+        except CommandFailed as error:
+            if error.exit_code != ConfigError.exit_code:
+                raise
+            self._reports[-1].remark = _LEFT_OUT
+            self._tell([f"Left out: {error}."])
+            return None
+        self._tell(decisions.of_baseline(found, classifier, self._settings))
+        return classifier
 
     def _new(self) -> dict[str, Any]:
         """The task, made once. Raises ConfigError: it was made of something else."""
@@ -124,7 +147,7 @@ class _Distillation:
         return self._do(step)
 
     def _refuse_others(self, at: OutLayout) -> None:
-        for path in (at.prompts, at.data, at.shards, at.student):
+        for path in (at.prompts, at.data, at.shards, at.student, at.baseline):
             if path.exists():
                 raise ConfigError(f"{path} is there, and no distil has made it: take another --out")
 
@@ -150,8 +173,10 @@ class _Distillation:
 
     def _set_aside(self, step: Step, inputs: str) -> None:
         """Hours of training are not thrown away because an option or a prompt is another one."""
-        before, student = self._journal.begun(step.name), self._steps.layout.student
-        if step.name != "train" or before is None or not student.exists():
+        at = self._steps.layout
+        outputs = {"train": at.student, "baseline": at.baseline}
+        before, student = self._journal.begun(step.name), outputs.get(step.name)
+        if before is None or student is None or not student.exists():
             return
         if (before.words, before.inputs) != (list(step.words), inputs):
             names = (student.with_name(f"{student.name}-{n}") for n in count(1))
@@ -192,7 +217,8 @@ class _Distillation:
 
     def _title(self, step: Step, remark: str) -> None:
         number = len(self._reports) + 1
-        _say(f"\n{number}/{_N_STEPS}  {step.name}: {step.about}{f' ({remark})' if remark else ''}")
+        n_steps = _N_STEPS + (self._settings.baseline is not None)
+        _say(f"\n{number}/{n_steps}  {step.name}: {step.about}{f' ({remark})' if remark else ''}")
         if remark != _LEFT_OUT:
             _say(f"$ {step.shown}")
         self._reports.append(StepReport(step=step, remark=remark))
@@ -223,6 +249,7 @@ class _Distillation:
                 "page": str(at.page),
                 "student": found["student"],
                 "teacher": found["teacher"],
+                **({"classifier": found["classifier"]} if "classifier" in found else {}),
                 "steps": steps,
             }
             sys.stdout.write(orjson.dumps(content).decode() + "\n")
@@ -254,6 +281,11 @@ def _results(at: OutLayout) -> dict[str, Any]:
     """What is shown of a training: its file is large."""
     found = orjson.loads((at.student / RESULTS_NAME).read_bytes())
     return {"config": {"steps": found["config"]["steps"]}, "valid": found["valid"]}
+
+
+def _test_score(at: OutLayout) -> dict[str, Any]:
+    """How good the classifier is, on the rows that the student was compared on."""
+    return orjson.loads((at.baseline / RESULTS_NAME).read_bytes())["test"]["student"]
 
 
 def _say_remark(line: str) -> None:

@@ -15,6 +15,7 @@ from stepdistill.trainer.study.sweep_runner import time_in_words
 
 _TEMPLATE = Path(__file__).parent / "templates" / "distil.html.jinja"
 _CLASSES_SHOWN = 100
+_SCORED = ("student", "teacher", "classifier", "majority")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def write_page(
         model=shlex.quote(str(at.student / MODEL_NAME)),
         reports=steps,
         seconds=time_in_words(sum(step.seconds for step in steps)),
-        scores=[(who, found[who]) for who in ("student", "teacher", "majority") if found.get(who)],
+        scores=[(who, found[who]) for who in _SCORED if found.get(who)],
         classes=dict(list(classes.items())[:_CLASSES_SHOWN]),
         n_classes=len(classes),
         ranking=at.ranking.name if at.ranking.exists() else None,

@@ -65,6 +65,11 @@ class OutLayout:
         return self.out / "student"
 
     @property
+    def baseline(self) -> Path:
+        """The output of the classifier's training."""
+        return self.out / "classifier"
+
+    @property
     def evaluation(self) -> Path:
         """The figures of `evaluate`."""
         return self.out / "evaluation.json"
@@ -130,21 +135,27 @@ class Steps:
 
     def train(self, splits: Sequence[str], n_rows: int) -> Step:
         """A student that learns them. splits: that have records; n_rows: to learn from."""
-        s, at = self._settings, self.layout
-        steps = s.steps or steps_for(n_rows)
-        words = ["deepspeed", "--log_level", "error", "--module", "stepdistill.trainer"]
-        words += ["--model", s.student, "--steps", str(steps)]
-        words += ["--eval-every", str(max(1, steps // _VALIDATIONS))]
-        for split in splits:
-            words += [f"--{split}", str(at.shards / split)]
-        words += ["--output", str(at.student), *_given("--config", s.train_config)]
-        shards = tuple(at.shards / split / MANIFEST_NAME for split in splits)
+        s, output = self._settings, self.layout.student
+        words = [*self._training(s.student, splits, n_rows), "--output", str(output)]
         return Step(
             name="train",
             about="a student that learns to predict and to explain",
-            words=tuple(words),
-            inputs=(*shards, *_paths(s.train_config)),
-            products=(at.student / RESULTS_NAME, at.student / MODEL_NAME / "config.json"),
+            words=(*words, *_given("--config", s.train_config)),
+            inputs=(*self._manifests(splits), *_paths(s.train_config)),
+            products=(output / RESULTS_NAME, output / MODEL_NAME / "config.json"),
+        )
+
+    def baseline(self, splits: Sequence[str], n_rows: int) -> Step:
+        """A classifier that learns the labels alone; as `train`."""
+        base, output = self._settings.baseline, self.layout.baseline
+        assert base is not None
+        words = self._training(base, splits, n_rows)
+        return Step(
+            name="baseline",
+            about="a classifier of the same labels, without reasons",
+            words=(*words, "--student", "encoder", "--output", str(output)),
+            inputs=self._manifests(splits),
+            products=(output / RESULTS_NAME, output / MODEL_NAME / "config.json"),
         )
 
     def evaluate(self) -> Step:
@@ -158,6 +169,18 @@ class Steps:
             inputs=(at.student / RESULTS_NAME, at.shards / "test" / MANIFEST_NAME),
             products=(at.evaluation,),
         )
+
+    def _training(self, model: str, splits: Sequence[str], n_rows: int) -> list[str]:
+        steps = self._settings.steps or steps_for(n_rows)
+        words = ["deepspeed", "--log_level", "error", "--module", "stepdistill.trainer"]
+        words += ["--model", model, "--steps", str(steps)]
+        words += ["--eval-every", str(max(1, steps // _VALIDATIONS))]
+        for split in splits:
+            words += [f"--{split}", str(self.layout.shards / split)]
+        return words
+
+    def _manifests(self, splits: Sequence[str]) -> tuple[Path, ...]:
+        return tuple(self.layout.shards / split / MANIFEST_NAME for split in splits)
 
     def _annotate(self, command: str) -> Iterator[str]:
         s = self._settings

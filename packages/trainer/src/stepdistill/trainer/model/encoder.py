@@ -95,6 +95,11 @@ def scratch_encoder(
     return _student(base, head, ())
 
 
+def check_encoder(name: str) -> None:
+    """Raises StudentError: there is no such base, or no classifier can be made of it."""
+    _refuse_others(name, load_config(name))
+
+
 def _config(name: str, head: Head) -> Any:
     config = load_config(name)
     _refuse_others(name, config)

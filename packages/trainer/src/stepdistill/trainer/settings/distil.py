@@ -68,6 +68,9 @@ class LearnerSettings(Settings):
 
     student: str
     """As --model of `stepdistill train`: a folder, a hub id, or micro, tiny, mini: from scratch."""
+    baseline: str | None = None
+    """A base (as answerdotai/ModernBERT-base, or tiny) for a classifier of the same labels, without
+    reasons, that the student is compared with."""
     steps: Annotated[int | None, at_least(1)] = None
     """Optimizer steps; default: 20 times over the rows, from 200 to 10,000."""
     train_config: Path | None = None
