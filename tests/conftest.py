@@ -24,8 +24,9 @@ def warm_annotate() -> Iterator[WarmProcess]:
 
 @pytest.fixture(scope="session")
 def warm_stepdistill() -> Iterator[WarmProcess]:
-    """`stepdistill` with all of the trainer; on the CPU."""
+    """`stepdistill` with what trains and uses a student; on the CPU."""
     entry = "stepdistill.trainer.main:console_script"
-    warm = WarmProcess("stepdistill", entry, "stepdistill.trainer.*", "deepspeed")
+    rooms = [f"stepdistill.trainer.{room}.*" for room in ("training", "inference", "distil")]
+    warm = WarmProcess("stepdistill", entry, *rooms, "stepdistill.trainer.run", "deepspeed")
     yield warm
     warm.close()
