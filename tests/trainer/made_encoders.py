@@ -65,8 +65,8 @@ def made_encoder(family: str, folder: Path, texts: Iterable[str]) -> Path:
     torch.manual_seed(0)
     model, config, tokenizer, more = ENCODERS[family]
     made = tokenizer([*texts])
-    places = more.get("max_position_embeddings", PLACES)
-    made.model_max_length = places - (2 if family in ("roberta", "xlm-roberta") else 0)
+    if family != "roberta":  # many tokenizers know of no limit
+        made.model_max_length = more.get("max_position_embeddings", PLACES)
     marks = {"vocab_size": len(made) + 8, "pad_token_id": made.pad_token_id}
     model(config(**marks, **more)).save_pretrained(folder)
     made.save_pretrained(folder)

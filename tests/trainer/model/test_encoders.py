@@ -20,6 +20,7 @@ from transformers import (
     pipeline,
 )
 
+from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import ClassSpec, LabelSpec
 from stepdistill.trainer.data.batches import lone_targets, pad_inputs
 from stepdistill.trainer.errors import StudentError
@@ -216,7 +217,24 @@ def test_what_a_base_has_no_place_for_is_cut_and_said(
     said = "inputs of predict are longer than {} tokens and are cut: another --model allows more"
     assert f"5 of 20 {said.format(places)}" in capsys.readouterr().err
     rows_asked = [AskedRow(id="", input=rows[0].input["story"], choices=CLASSES)]
-    assert Predictor(tmp_path / "out/model").label(rows_asked)[0].label in CLASSES
+    [answer] = Predictor(tmp_path / "out/model").label(rows_asked)
+    classify: Any = pipeline("text-classification", str(tmp_path / "out/model"), truncation=True)
+    [theirs] = classify([rows[0].input["story"]])
+    assert answer.label == theirs["label"]
+    assert answer.probability == pytest.approx(theirs["score"], abs=1e-5)
+
+
+def test_labels_are_spelt_as_the_kind_takes_them_for_the_same() -> None:
+    spec = LabelSpec(kind="classes", classes={name: ClassSpec() for name in (" UN ", "US", "us")})
+    assert head_of(spec).spell(["UN", "un", "us", "US"]) == [[0], [0], [2], [1]]
+    spelt = HEADS["multi"].spell(["Division; addition", "None", "none"])
+    assert spelt == [[1, 0, 0, 1], [0] * 4, [0] * 4]
+    for kind, told in (("classes", "modulo"), ("classes", ""), ("multi", "division; modulo")):
+        with pytest.raises(ConfigError, match="is none of the 4 classes"):
+            HEADS[kind].spell([told])
+    for alone in (LabelSpec(kind="classes", classes={"x": ClassSpec()}), LabelSpec(kind="number")):
+        with pytest.raises(ConfigError, match="there is nothing to choose"):
+            head_of(alone, ["3", "3"])
 
 
 def test_the_seed_decides_the_head(bases: dict[str, Path]) -> None:

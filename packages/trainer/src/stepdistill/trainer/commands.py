@@ -38,7 +38,8 @@ from stepdistill.trainer.training.output import check_model, clear
 
 
 def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> None:
-    """Train a small student (T5 and its kin) on the teacher's labels and rationales.
+    """Train a small student (T5 and its kin) on the teacher's labels and rationales, or a
+    classifier (BERT and its kin) on the labels alone.
 
     The same command again goes on from the last checkpoint.
 
@@ -50,6 +51,10 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
         deepspeed --num_gpus 8 packages/trainer/train.py --zero 2 --batch-size 64 \\
             --train runs/anli1/train --valid runs/anli1/valid --test runs/anli1/test \\
             --model google/t5-v1_1-base --steps 10000 --output runs/anli1/student
+
+        deepspeed packages/trainer/train.py --student encoder --model tiny \\
+            --train runs/demo/train --valid runs/demo/valid --test runs/demo/test \\
+            --output runs/classifier
 
     `stepdistill --help` names the other commands.
     """

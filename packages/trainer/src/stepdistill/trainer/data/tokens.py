@@ -237,7 +237,8 @@ class Unspellable:
             return f"{which} hold marks of the tokenizer, such as </s>: they are read as text"
         return (
             f"{which} hold characters that the student's vocabulary lacks ({self.characters}): to "
-            "it they are all the same. Where they matter, take another --model (ByT5 has all)"
+            "it they are all the same. Where they matter, take another --model: one that reads "
+            "bytes, as ByT5, has all"
         )
 
 

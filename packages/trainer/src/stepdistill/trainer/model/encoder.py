@@ -174,6 +174,8 @@ def _student(base: Base, head: Head, remarks: tuple[str, ...]) -> Student:
     longest = _longest(model)
     if tokenizer.model_max_length < _UNBOUNDED:
         longest = min(longest or _UNBOUNDED, tokenizer.model_max_length)
+    if longest is not None:
+        tokenizer.model_max_length = longest  # so that others cut there, too
     pad = model.config.pad_token_id
     if pad is None:
         pad = tokenizer.pad_token_id

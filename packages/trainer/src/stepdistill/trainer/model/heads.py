@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.kinds.kind import Kind
+from stepdistill.common.kinds.kind import Kind, named_in
 from stepdistill.common.kinds.number import number_in
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import NO_CLASS, LabelSpec
@@ -54,10 +54,14 @@ class ClassHead:
 
     def spell(self, texts: Sequence[str], longest: int = 0) -> list[list[int]]:
         """See Head."""
-        for text in texts:
-            if text not in self._numbers:
-                raise _unknown(text, self.names)
-        return [self._numbers[text] for text in texts]
+        return [self._numbers.get(text) or self._spell(text) for text in texts]
+
+    def _spell(self, text: str) -> list[int]:
+        """Of a label that is a class but for its case, or blanks around it."""
+        name = named_in(self.names, text)
+        if name is None:
+            raise _unknown(text, self.names)
+        return self._numbers[name]
 
     def logits(self, outputs: torch.Tensor) -> torch.Tensor:
         """See Head."""
@@ -81,7 +85,7 @@ class SetHead:
         """See Head."""
         spelt: list[list[int]] = []
         for text in texts:
-            named = set(self._kind.classes_in(text))
+            named = set(self._kind.form(text))
             if not named <= {*self.names}:
                 raise _unknown(text, self.names)
             spelt.append([int(name in named) for name in self.names])
@@ -104,13 +108,23 @@ def head_of(spec: LabelSpec, labels: Iterable[str] = ()) -> Head:
     if spec.kind == "multi":
         return SetHead(spec)
     if spec.kind == "classes":
-        return ClassHead(spec, spec.classes)
+        return ClassHead(spec, _several(spec.classes))
     if spec.kind == "number":
-        return ClassHead(spec, _numbers(labels))
+        return ClassHead(spec, _several(_numbers(labels)))
     raise ConfigError(
         f"--student encoder: a classifier gives classes, sets of them, and ratings; labels of kind "
         f"{spec.kind} are written: leave --student out"
     )
+
+
+def _several(names: Iterable[str]) -> list[str]:
+    """The names. Raises ConfigError: but one, which transformers takes for a number."""
+    found = [*names]
+    if len(found) < 2:
+        raise ConfigError(
+            f"--student encoder: all labels are {', '.join(found)}: there is nothing to choose"
+        )
+    return found
 
 
 def _numbers(labels: Iterable[str]) -> list[str]:
