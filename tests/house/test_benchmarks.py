@@ -21,7 +21,7 @@ BENCHMARKS = (
     "train_step",
     "warm_rerun",
 )
-QUICK = ("read_answers", "serve", "warm_rerun")  # of every test run
+QUICK = ("read_answers",)  # of every test run
 SCRIPTS = (*BENCHMARKS, "collapse", "floor", "static_server")
 BODY = b'{"model": "bench", "messages": []}'
 

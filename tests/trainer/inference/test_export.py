@@ -1,9 +1,7 @@
 """`export`: a student that torch need not compute answers as before, or is not kept."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -174,16 +172,28 @@ def test_rows_of_another_task_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def no_ctranslate2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As though it were not installed."""
+    (tmp_path / "ctranslate2.py").write_text("raise ImportError('not here')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ctranslate2"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.mark.usefixtures("no_ctranslate2")
 @pytest.mark.parametrize("asked", ["export", "predict"])
 def test_a_missing_library_is_named_with_how_to_get_it(
-    model: Path, exported: Path, rows: Path, tmp_path: Path, asked: str
+    model: Path,
+    exported: Path,
+    rows: Path,
+    tmp_path: Path,
+    asked: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "ctranslate2.py").write_text("raise ImportError('not here')\n")
     out = ["--to", "ctranslate2", "--output", str(tmp_path / "out")]
     words = [str(model), *out] if asked == "export" else [str(exported), str(rows)]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-m", "stepdistill.trainer", asked, *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "pip install 'stepdistill-trainer[ctranslate2]'" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert main([asked, *words]) == 2
+    said = capsys.readouterr().err
+    assert "pip install 'stepdistill-trainer[ctranslate2]'" in said
+    assert "Traceback" not in said
