@@ -8,20 +8,35 @@ import pytest
 import torch
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.task import ClassSpec, LabelSpec, StudentSpec
 from stepdistill.trainer.inference.exported import note_of, opened, write_export
 from stepdistill.trainer.model.answers import generate, log_probabilities
+from stepdistill.trainer.model.encoder import encoder_base, trained
 from stepdistill.trainer.model.engines.ctranslate2 import FAMILIES as CONVERTED
 from stepdistill.trainer.model.engines.engine import EngineName, Precision
+from stepdistill.trainer.model.heads import head_of
 from stepdistill.trainer.model.pretrained import pretrained
-from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.student import InferenceSettings, Student
 from stepdistill.trainer.model.tokenizer import encoder_of
 from tests.trainer.made_bases import FAMILIES, made_base
-from tests.trainer.made_rows import CLASSES, word_problems
+from tests.trainer.made_encoders import ENCODERS, made_encoder
+from tests.trainer.made_rows import CLASSES, INPUT, word_problems
 
 TEXTS = ["predict: " + " ".join(row.input.values()) for row in word_problems("texts", 40)]
 # Of some length each, so that all but one are padded.
 INPUTS = [text[: 20 + 60 * place] for place, text in enumerate(TEXTS[:4])]
 CHOICES = [CLASSES, CLASSES[:2], ["addition"], CLASSES]
+
+SETTINGS = InferenceSettings(
+    task="word-problems",
+    label=LabelSpec(kind="classes", classes={name: ClassSpec() for name in CLASSES}),
+    student=StudentSpec(input=INPUT),
+    prefix="predict: ",
+    explain_prefix=None,
+    with_label=False,
+    max_input_tokens=300,
+    max_target_tokens=64,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +48,7 @@ def _student(home: Path, family: str) -> Student:
     folder = home / family
     if not folder.exists():
         made_base(family, folder, [*TEXTS, *CLASSES])
-        (folder / "stepdistill.json").write_text("{}")
+        (folder / "stepdistill.json").write_text(SETTINGS.model_dump_json())
     student = pretrained(str(folder), None)
     student.model.eval()
     with torch.no_grad():
@@ -117,3 +132,33 @@ def test_names_of_tokens_are_nobodys_business(home: Path, tmp_path: Path) -> Non
     write_export(student, home / "t5", tmp_path, note)
     exported = opened(tmp_path, note, 1)
     assert _logs(exported, whole=True) == pytest.approx(_logs(student, whole=True), abs=2e-4)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "family",
+    ["bert", *(pytest.param(name, marks=pytest.mark.slow) for name in ENCODERS if name != "bert")],
+)
+def test_a_classifier_in_onnx_answers_as_torch_does(
+    home: Path, family: str, precision: Precision
+) -> None:
+    source = home / f"{family}-student"
+    if not source.exists():
+        base = made_encoder(family, home / family, [*TEXTS, *CLASSES])
+        head = head_of(SETTINGS.label, CLASSES)
+        made = encoder_base(str(base), head, dropout=None, seed=0)
+        made.model.save_pretrained(source)
+        made.tokenizer.save_pretrained(source)
+        settings = SETTINGS.model_copy(update={"architecture": "encoder"})
+        (source / "stepdistill.json").write_text(settings.model_dump_json())
+    student, folder = trained(source, SETTINGS.label), home / f"{family}-onnx-{precision}"
+    student.model.eval()
+    note = note_of(student, "onnx", precision)
+    folder.mkdir()
+    write_export(student, source, folder, note)
+    exported = opened(folder, note, 1)
+    if precision == "fp32":
+        assert _logs(exported, whole=True) == pytest.approx(_logs(student, whole=True), abs=1e-4)
+    _hangs_on_its_row_alone(exported)
+    assert generate(exported, _rows(exported), 4) == generate(student, _rows(student), 4)

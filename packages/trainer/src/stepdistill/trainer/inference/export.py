@@ -37,8 +37,8 @@ from stepdistill.trainer.inference.predictor import Predictor, ProgressLine, chu
 from stepdistill.trainer.inference.row_input import open_input
 from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.model.answers import StudentAnswer
+from stepdistill.trainer.model.encoder import trained
 from stepdistill.trainer.model.engines.engine import ExportNote, size_of
-from stepdistill.trainer.model.pretrained import pretrained
 from stepdistill.trainer.model.student import InferenceSettings, Student, read_inference_settings
 from stepdistill.trainer.settings.inference import StudentExportSettings
 from stepdistill.trainer.settings.train import RESULTS_NAME
@@ -70,11 +70,8 @@ def export(settings: StudentExportSettings) -> None:
         raise ConfigError(f"{settings.model}: is exported already: name the folder it was made of")
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    known = read_inference_settings(settings.model)
-    if known.architecture == "encoder":
-        raise ConfigError(f"{settings.model}: a classifier; --to takes students that write")
-    rows = _rows(known, settings)
-    student = pretrained(str(settings.model), None)
+    rows = _rows(read_inference_settings(settings.model), settings)
+    student = _opened(settings.model)
     note = note_of(student, settings.to, settings.precision)
     with _draft(settings) as draft:
         write_export(student, settings.model, draft, note)
@@ -165,7 +162,7 @@ def _check(
     torch.set_num_threads(1)
     try:
         pair = {
-            "student": _on_one_core(settings.model, pretrained(str(settings.model), None)),
+            "student": Predictor(settings.model, _opened(settings.model)),
             "export": Predictor(settings.model, opened(draft, note, 1)),
         }
         for each in pair.values():
@@ -196,9 +193,12 @@ def _check(
     )
 
 
-def _on_one_core(folder: Path, student: Student) -> Predictor:
+def _opened(folder: Path) -> Student:
+    """The student as torch computes it, on the CPU."""
+    known = read_inference_settings(folder)
+    student = trained(folder, known.label if known.architecture == "encoder" else None)
     student.model.eval()
-    return Predictor(folder, student)
+    return student
 
 
 def _show(settings: StudentExportSettings, check: Check | None, size: dict[str, int]) -> None:

@@ -12,20 +12,24 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
+from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 
 from stepdistill.common.errors import DistillError
 from stepdistill.trainer.errors import StudentError, first_line, first_problem, refused
+from stepdistill.trainer.model.encoder import names_of
 from stepdistill.trainer.model.engines.ctranslate2 import CTranslate2Engine, write_ctranslate2
 from stepdistill.trainer.model.engines.engine import AnswerEngine, EngineName, ExportNote, Precision
-from stepdistill.trainer.model.engines.onnx import OnnxEngine, write_onnx
+from stepdistill.trainer.model.engines.onnx import OnnxClassifier, OnnxEngine, write_onnx
 from stepdistill.trainer.model.families.family import start_of
-from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.families.headed import HeadedFamily
+from stepdistill.trainer.model.heads import head_of
+from stepdistill.trainer.model.student import Student, read_inference_settings
 from stepdistill.trainer.settings.train import SETTINGS_NAME
 from stepdistill.trainer.training.seals import SEALS_NAME, damage
 
 EXPORT_NAME = "export.json"
-ENGINE_FILES = ("reader.onnx", "speaker.onnx", "ctranslate2")
+ENGINE_FILES = ("reader.onnx", "speaker.onnx", "classifier.onnx", "ctranslate2")
 _WRITERS: dict[EngineName, Callable[[Student, Path, Precision], None]] = {
     "onnx": write_onnx,
     "ctranslate2": write_ctranslate2,
@@ -47,11 +51,26 @@ def write_export(student: Student, source: Path, folder: Path, note: ExportNote)
     shutil.copyfile(source / SETTINGS_NAME, folder / SETTINGS_NAME)
     student.tokenizer.save_pretrained(folder)
     student.model.config.save_pretrained(folder)  # without it no tokenizer is found
-    _WRITERS[note.engine](student, folder, note.precision)
+    try:
+        _WRITERS[note.engine](student, folder, note.precision)
+    except (DistillError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001  # of the libraries, for architectures they do not know
+        kind = student.model.config.model_type
+        raise StudentError(
+            f"--to {note.engine}: this {kind} cannot be converted ({first_line(error)})"
+        ) from None
 
 
 def note_of(student: Student, engine: EngineName, precision: Precision) -> ExportNote:
     """What an export of this student has to say."""
+    if isinstance(student.family, HeadedFamily):
+        return ExportNote(
+            engine=engine,
+            precision=precision,
+            pad=student.family.pad,
+            longest_input=student.longest_input,
+        )
     return ExportNote(
         engine=engine,
         precision=precision,
@@ -78,8 +97,18 @@ def open_export(folder: Path, threads: int | None = None) -> Student:
 
 def opened(folder: Path, note: ExportNote, threads: int | None) -> Student:
     """The same of a folder whose note is known, sealed or not."""
+    settings = read_inference_settings(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        if settings.architecture == "encoder":
+            head = head_of(settings.label, names_of(AutoConfig.from_pretrained(folder)))
+            return Student(
+                model=OnnxClassifier(folder, note, threads),
+                tokenizer=tokenizer,
+                family=HeadedFamily(head, note.pad),
+                head=head,
+                longest_input=note.longest_input,
+            )
         engine = _OPENERS[note.engine](folder, note, threads)
     except DistillError:
         raise

@@ -59,7 +59,7 @@ def trained(folder: Path, spec: LabelSpec | None) -> Student:
     if spec is None:
         return pretrained(str(folder), None)
     config = load_config(str(folder))
-    names = tuple(name for _, name in sorted(config.id2label.items()))
+    names = names_of(config)
     head = head_of(spec, names)
     base = load_base(str(folder), config, AutoModelForSequenceClassification)
     if head.names != names:
@@ -67,6 +67,11 @@ def trained(folder: Path, spec: LabelSpec | None) -> Student:
     if base.lacking:
         raise base.refused(f"its weights lack {base.lacking[0]}: the folder is damaged")
     return _student(base, head, ())
+
+
+def names_of(config: Any) -> tuple[str, ...]:
+    """The names of a saved classifier's outputs, in their order."""
+    return tuple(name for _, name in sorted(config.id2label.items()))
 
 
 def scratch_encoder(

@@ -38,9 +38,14 @@ class ExportNote(BaseModel):
 
     engine: EngineName
     precision: Precision
-    start: int  # the token that every answer begins behind
-    end: int  # the end mark
-    words: int  # of its vocabulary
+    # Of one that says words: the token that every answer begins behind, the end mark, how many
+    # words there are.
+    start: int = 0
+    end: int = 0
+    words: int = 0
+    # Of a classifier: the token that stands where nothing is to be read, and the most it can read.
+    pad: int = 0
+    longest_input: int | None = None
 
 
 def library(name: str, note: str, extra: EngineName) -> Any:

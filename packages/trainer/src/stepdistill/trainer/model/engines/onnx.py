@@ -4,7 +4,9 @@ reader.onnx     a row's tokens -> what each layer of the decoder looks up of it 
 speaker.onnx    these, what was said so far, and more tokens -> how likely given tokens are, and the
                 likeliest next; said so far may be nothing, so texts are scored at once by it, too
 
-Both are made of the model's own `forward`, so a family needs nothing of its own here. torch's older
+classifier.onnx of a student with a head: a row's tokens -> what the head says of it
+
+All are made of the model's own `forward`, so a family needs nothing of its own here. torch's older
 exporter (TorchScript) is not used: it is deprecated, and cannot do T5Gemma 2.
 """
 
@@ -12,6 +14,7 @@ import logging
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +36,7 @@ from stepdistill.trainer.model.families.family import start_of
 from stepdistill.trainer.model.student import Student
 
 _T = TypeVar("_T")
-_READER, _SPEAKER = "reader.onnx", "speaker.onnx"
+_READER, _SPEAKER, _CLASSIFIER = "reader.onnx", "speaker.onnx", "classifier.onnx"
 _BYTES_AT_ONCE = 1 << 29  # of what is looked up, and of the vocabulary, for the texts of one turn
 _FLOAT = 4  # bytes
 
@@ -101,13 +104,39 @@ def _pairs_of(cache: Any) -> tuple[torch.Tensor, ...]:
     return tuple(each for layer in cache.layers for each in (layer.keys, layer.values))
 
 
+class _Classifier(torch.nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(rows, longest) each -> (rows, outputs of the head)."""
+        return self.model(input_ids=ids, attention_mask=mask).logits
+
+
 def write_onnx(student: Student, folder: Path, precision: Precision) -> None:
-    """The student's two graphs. Raises ConfigError: a library is missing."""
+    """The student's graphs. Raises ConfigError: a library is missing."""
     for name in ("onnx", "onnxscript", "onnxruntime"):
         library(name, "--to onnx", "onnx")
     model = student.model.eval()
     # The others' kernels have no counterpart in ONNX, or none with all sizes open.
     model.set_attn_implementation("eager")
+    write = _write_writer if student.head is None else _write_classifier
+    for name in write(model, folder):
+        if precision == "int8":
+            _quantize(folder / name)
+
+
+def _write_classifier(model: Any, folder: Path) -> tuple[str, ...]:
+    inputs, mask = torch.full((3, 7), 3), torch.ones(3, 7, dtype=torch.long)
+    table = {0: _open(), 1: _open()}
+    given = (inputs, mask)
+    module = _Classifier(model).eval()
+    _write(module, given, folder / _CLASSIFIER, ["ids", "mask"], ["logits"], (table, table))
+    return (_CLASSIFIER,)
+
+
+def _write_writer(model: Any, folder: Path) -> tuple[str, ...]:
     # Sizes of two and more, and no two alike: those of one would be taken for fixed.
     ids, labels = torch.full((3, 5), 3), torch.full((3, 5), 4)
     inputs, mask = torch.full((3, 7), 3), torch.ones(3, 7, dtype=torch.long)
@@ -128,9 +157,7 @@ def write_onnx(student: Student, folder: Path, precision: Precision) -> None:
         ["logs", "best", *after],
         (table, table, table, pairs, pairs),
     )
-    if precision == "int8":
-        for name in (_READER, _SPEAKER):
-            _quantize(folder / name)
+    return _READER, _SPEAKER
 
 
 def _open() -> Any:
@@ -198,18 +225,50 @@ def _quiet() -> Generator[None]:
         logging.disable(before)
 
 
-class OnnxEngine:
-    """Both graphs, computed by onnxruntime on the CPU. threads: None for all cores."""
+def _session(path: Path, threads: int | None) -> Any:
+    """A graph, computed by onnxruntime on the CPU."""
+    runtime = library("onnxruntime", str(path.parent), "onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3  # errors
+    return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a classifier's head says: (rows, outputs)."""
+
+    logits: torch.Tensor
+
+
+class OnnxClassifier:
+    """Stands where the model of a student with a head stands. threads: None for all cores."""
+
+    device = torch.device("cpu")
 
     def __init__(self, folder: Path, note: ExportNote, threads: int | None) -> None:
-        runtime = library("onnxruntime", str(folder), "onnx")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 3  # errors
-        self._reader, self._speaker = (
-            runtime.InferenceSession(folder / name, options, providers=["CPUExecutionProvider"])
-            for name in (_READER, _SPEAKER)
-        )
+        self._session, self._note = _session(folder / _CLASSIFIER, threads), note
+
+    def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Outputs:
+        ids, mask = input_ids.numpy(), attention_mask.numpy()
+        if self._note.precision == "fp32":
+            [logits] = self._session.run(None, {"ids": ids, "mask": mask})
+            return Outputs(torch.from_numpy(logits))
+        # As of OnnxEngine: a row alone, and nothing beside it that is not read.
+        lengths = mask.sum(axis=1).tolist()
+        found = [
+            self._session.run(None, {"ids": ids[[row], :n], "mask": mask[[row], :n]})[0]
+            for row, n in enumerate(lengths)
+        ]
+        return Outputs(torch.from_numpy(np.concatenate(found)))
+
+
+class OnnxEngine:
+    """Both graphs of a student that says words. threads: None for all cores."""
+
+    def __init__(self, folder: Path, note: ExportNote, threads: int | None) -> None:
+        self._reader = _session(folder / _READER, threads)
+        self._speaker = _session(folder / _SPEAKER, threads)
         self._note = note
         inputs = {each.name: each.shape for each in self._speaker.get_inputs()}
         self._before = [name for name in inputs if name.startswith("said_")]

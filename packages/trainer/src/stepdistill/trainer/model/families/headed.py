@@ -19,11 +19,11 @@ class HeadedFamily:
     shares_lines = False
 
     def __init__(self, head: Head, pad: int) -> None:
-        self._head, self._pad = head, pad
+        self._head, self.pad = head, pad
 
     def encode(self, model: Any, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(lines, longest) -> (lines, outputs): all that the head says of a line."""
-        ids = input_ids.masked_fill(mask == 0, self._pad)
+        ids = input_ids.masked_fill(mask == 0, self.pad)
         return model(input_ids=ids, attention_mask=(mask > 0).long()).logits
 
     def logits(
