@@ -25,6 +25,7 @@ from stepdistill.trainer.model.families.family import start_of
 from stepdistill.trainer.model.families.headed import HeadedFamily
 from stepdistill.trainer.model.heads import head_of
 from stepdistill.trainer.model.student import Student, read_inference_settings
+from stepdistill.trainer.model.tokenizer import save_tokenizer
 from stepdistill.trainer.settings.train import SETTINGS_NAME
 from stepdistill.trainer.training.seals import SEALS_NAME, damage
 
@@ -49,7 +50,7 @@ def write_export(student: Student, source: Path, folder: Path, note: ExportNote)
     """Fill a folder with all that answers take; the note itself, and seals, come when it is
     checked. Raises ConfigError: a library is missing, or cannot do this student."""
     shutil.copyfile(source / SETTINGS_NAME, folder / SETTINGS_NAME)
-    student.tokenizer.save_pretrained(folder)
+    save_tokenizer(student.tokenizer, folder)
     student.model.config.save_pretrained(folder)  # without it no tokenizer is found
     try:
         _WRITERS[note.engine](student, folder, note.precision)

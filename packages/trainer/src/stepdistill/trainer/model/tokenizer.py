@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import json
 import re
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import cast
 
 import orjson
@@ -16,6 +18,7 @@ from stepdistill.common.labels import plain
 from stepdistill.trainer.data.tokens import Encode
 
 _PIECES = 2000
+_OF_LOADING = ("backend", "is_local", "local_files_only")  # how it was opened: nobody's business
 _SPECIAL = 3
 _UNBOUNDED = 1 << 20
 _CHARACTERS_PER_TOKEN = 64  # of no text in any language
@@ -122,6 +125,22 @@ def label_over(
     """The first label of more than `longest` tokens, and its tokens; None: there is none."""
     lengths = map(len, encoder_of(tokenizer)(labels, _UNBOUNDED))
     return next((pair for pair in zip(labels, lengths, strict=True) if pair[1] > longest), None)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a tokenizer so that transformers 4 opens it, too, which most people still have: version
+    5 calls two things otherwise, and reads the older names."""
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_bytes())  # its longest length is an integer of 100 bits
+    if isinstance(config.get("extra_special_tokens"), list):
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        config["model_input_names"] = [*tokenizer.model_input_names]  # its own has one more
+    for name in _OF_LOADING:
+        config.pop(name, None)
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def fingerprint_of(tokenizer: PreTrainedTokenizerBase) -> str:

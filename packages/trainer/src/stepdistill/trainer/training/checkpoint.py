@@ -27,6 +27,7 @@ from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import TrainingError, first_line, is_out_of_memory
 from stepdistill.trainer.model.encoder import trained
 from stepdistill.trainer.model.student import Student
+from stepdistill.trainer.model.tokenizer import save_tokenizer
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
 from stepdistill.trainer.training.output import PROGRESS_NAME, is_checkpoint, kept_step
@@ -120,7 +121,7 @@ class Checkpoints:
             folder = self.best(step)
             with writing(folder), appearing(folder) as draft:
                 self._student.model.save_pretrained(draft, state_dict=weights)
-                self._student.tokenizer.save_pretrained(draft)
+                save_tokenizer(self._student.tokenizer, draft)
                 seal(draft)
 
     def save(self, progress: TrainingProgress) -> None:
