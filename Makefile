@@ -38,7 +38,7 @@ test-alone:  ## each package's tests with only that package installed
 	@$(PYTHON) scripts/test_alone.py
 
 bench: setup  ## speed and memory against floors and the original's way, see benchmarks/README.md
-	@missed=0; for name in read_answers race_templates annotate_throughput odd_servers warm_rerun soak batch_api train_step serve; do \
+	@missed=0; for name in read_answers race_templates annotate_throughput odd_servers warm_rerun soak batch_api train_step serve export_speed; do \
 		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
 	done; \
 	$(BIN)/python benchmarks/annotate_throughput.py --tls --check \

@@ -22,7 +22,7 @@ BENCHMARKS = (
     "warm_rerun",
 )
 QUICK = ("read_answers",)  # of every test run
-SCRIPTS = (*BENCHMARKS, "collapse", "floor", "static_server")
+SCRIPTS = (*BENCHMARKS, "collapse", "export_speed", "floor", "static_server")
 BODY = b'{"model": "bench", "messages": []}'
 
 
