@@ -95,7 +95,8 @@ class WarmProcess:
         call = {"words": [str(word) for word in words], "cwd": str(cwd), "env": env}
         message = json.dumps(call).encode()
         assert len(message) < _LONGEST, "too many words for one message"
-        ours, theirs = socket.socketpair()
+        # A message each: the number of a process that has ended is not read with its exit code.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - Call's
         with theirs, Path(os.devnull).open("rb") as nothing:
             files = {0: nothing, 1: out, 2: err, **(streams or {}), 3: theirs}
