@@ -30,21 +30,24 @@ EQUAL_BAR = 0.995  # of labels, in fp32
 _CLASSES = ("addition", "subtraction", "multiplication", "division")
 
 
-def make_student(folder: Path, steps: int) -> None:
+def make_student(folder: Path, steps: int) -> None:  # budget: a vocabulary, a training, a folder
     """Write one that has learnt to say labels, as a training writes it."""
     import torch
     from transformers.utils import logging
 
     from stepdistill.common.task import ClassSpec, LabelSpec, StudentSpec
     from stepdistill.trainer.model.student import InferenceSettings, from_scratch
-    from stepdistill.trainer.model.tokenizer import encoder_of, train_pieces
+    from stepdistill.trainer.model.tokenizer import encoder_of
     from stepdistill.trainer.settings.train import SETTINGS_NAME, Size
 
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     size = Size(width=WIDTH, layers=LAYERS, lr=1e-3)
-    # Often, so that a label is a word or two of the vocabulary, as of any real one.
-    pieces = train_pieces([*_CLASSES * 500, *texts_of(500)])
+    # A label is a word or two of any real vocabulary; one learnt from these few texts spells it.
+    words = sorted({word for text in (*texts_of(50), *_CLASSES) for word in text.split()})
+    marks = [(mark, 0.0) for mark in ("<pad>", "</s>", "<unk>")]
+    letters = [(letter, -9.0) for letter in "\u2581abcdefghijklmnopqrstuvwxyz0123456789:"]
+    pieces = [*marks, *letters, *((f"\u2581{word}", -2.0) for word in words)]
     student = from_scratch(size, pieces, seed=0, dropout=None)
     learner = torch.optim.AdamW(student.model.parameters(), lr=size.lr)
     encode, tokenizer, rng = encoder_of(student.tokenizer), student.tokenizer, random.Random(0)
