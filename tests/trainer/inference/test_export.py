@@ -134,6 +134,43 @@ def test_what_is_there_is_replaced_by_force_and_only_an_export(
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
 
 
+@pytest.mark.parametrize("within", ["ctranslate2/notes.md", "export.json", "reader.onnx"])
+def test_a_folder_of_others_with_an_exports_names_in_it_stays(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], within: str
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / within).parent.mkdir(parents=True)
+    (mine / within).write_text("{}")
+    line = ["export", str(model), "--to", "ctranslate2", "--quiet", "--output", str(mine)]
+    assert main([*line, "--force"]) == 2
+    assert f"has {within} in it, which no export wrote" in capsys.readouterr().err
+    assert (mine / within).read_text() == "{}"
+
+
+def test_what_somebody_put_into_an_export_is_not_replaced(
+    model: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(exported, tmp_path / "old")
+    (tmp_path / "old" / "notes.md").write_text("mine")
+    (tmp_path / "link").symlink_to("old")
+    line = ["export", str(model), "--to", "ctranslate2", "--quiet", "--force", "--output"]
+    assert main([*line, str(tmp_path / "link")]) == 2
+    assert "has notes.md in it" in capsys.readouterr().err
+    (tmp_path / "old" / "notes.md").unlink()
+    assert main([*line, str(tmp_path / "link")]) == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "old" / "export.json").is_file()
+
+
+def test_a_student_may_have_its_export_within(model: Path, rows: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    before = _predicted(tmp_path / "model", rows)
+    within = tmp_path / "model" / "ctranslate2"
+    line = ["export", str(tmp_path / "model"), "--to", "ctranslate2", "--output", str(within)]
+    assert main(line) == 0
+    assert _predicted(tmp_path / "model", rows, "--force") == before
+    assert [each["label"] for each in _predicted(within, rows)] == [e["label"] for e in before]
+
+
 @pytest.mark.parametrize(
     "name", ["ctranslate2/model.bin", "tokenizer.json", "export.json", "seals.json"]
 )

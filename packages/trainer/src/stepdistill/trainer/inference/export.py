@@ -42,7 +42,7 @@ from stepdistill.trainer.model.engines.engine import ExportNote, size_of
 from stepdistill.trainer.model.student import InferenceSettings, Student, read_inference_settings
 from stepdistill.trainer.settings.inference import StudentExportSettings
 from stepdistill.trainer.settings.train import RESULTS_NAME
-from stepdistill.trainer.training.seals import seal
+from stepdistill.trainer.training.seals import seal, unsealed
 
 _AT_ONCE = 32
 _MOST_ROWS = 1_000  # enough to tell 99.5 % from 99 %
@@ -129,14 +129,10 @@ def _test_rows_of(model: Path) -> tuple[Path, ...]:
 def _draft(settings: StudentExportSettings) -> Generator[Path]:
     """A folder that becomes --output where all went well. Raises ConfigError: what is there stays
     there."""
-    output = settings.output
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        if not is_export(output):
-            raise ConfigError(f"--output {output}: is there, and no export: take another folder")
-        if not settings.force:
-            raise ConfigError(f"--output {output}: holds an export: --force replaces it")
+    output = settings.output.resolve()  # what a link stands for, not the link
+    _check_output(settings, output)
     draft = output.with_name(f".{output.name}.{os.getpid()}.draft")
-    with refused(f"--output {output}"):
+    with refused(f"--output {settings.output}"):
         draft.mkdir(parents=True)
         try:
             yield draft
@@ -149,6 +145,22 @@ def _draft(settings: StudentExportSettings) -> Generator[Path]:
                 draft.replace(output)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_output(settings: StudentExportSettings, output: Path) -> None:
+    """Raises ConfigError: --output may not be replaced."""
+    with refused(f"--output {settings.output}", "read"):
+        if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+            return
+        if not is_export(output):
+            why = "is there, and no export: take another folder"
+        elif not settings.force:
+            why = "holds an export: --force replaces it"
+        elif (other := unsealed(output)) is not None:  # folders of others may have such names in them
+            why = f"has {other} in it, which no export wrote: take another folder"
+        else:
+            return
+    raise ConfigError(f"--output {settings.output}: {why}")
 
 
 def _check(

@@ -42,8 +42,10 @@ _OPENERS: dict[EngineName, Callable[[Path, ExportNote, int | None], AnswerEngine
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder holds an exported student, or what is left of one."""
-    return any((folder / name).exists() for name in (EXPORT_NAME, *ENGINE_FILES))
+    """Whether a folder holds an exported student, or what is left of one. A student of torch may
+    have one of its own within, by an engine's name."""
+    is_there = any((folder / name).exists() for name in (EXPORT_NAME, *ENGINE_FILES))
+    return is_there and not any(folder.glob("*.safetensors"))
 
 
 def write_export(student: Student, source: Path, folder: Path, note: ExportNote) -> None:

@@ -39,6 +39,17 @@ def damage(folder: Path) -> str | None:
     return None
 
 
+def unsealed(folder: Path) -> str | None:
+    """A file in a folder that is none of those sealed; None: all are, and nothing else is there."""
+    try:
+        known = {SEALS_NAME, *orjson.loads((folder / SEALS_NAME).read_bytes())}
+    except (OSError, ValueError, TypeError):
+        known = {SEALS_NAME}
+    there = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = (str(path.relative_to(folder)) for path in there)
+    return next((name for name in names if name not in known), None)
+
+
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
