@@ -156,7 +156,9 @@ def _check_output(settings: StudentExportSettings, output: Path) -> None:
             why = "is there, and no export: take another folder"
         elif not settings.force:
             why = "holds an export: --force replaces it"
-        elif (other := unsealed(output)) is not None:  # folders of others may have such names in them
+        elif (
+            other := unsealed(output)
+        ) is not None:  # folders of others may have such names in them
             why = f"has {other} in it, which no export wrote: take another folder"
         else:
             return
