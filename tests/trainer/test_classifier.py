@@ -17,6 +17,7 @@ from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.inference.serve import PredictHandler
 from stepdistill.trainer.main import main
 from stepdistill.trainer.settings.train import parse
+from stepdistill.trainer.study.collect import run_of
 from tests.trainer.launching import launch
 from tests.trainer.made_encoders import made_encoder
 from tests.trainer.made_rows import CLASSES, arguments, word_problems, write_split
@@ -54,6 +55,17 @@ def test_the_option_alone_is_enough_and_names_the_run(data: Path) -> None:
     assert explicit.identity() == plain.identity()
     named = parse(arguments(data, Path("out"), student="encoder", model="some/encoder"))
     assert named.peak_lr == 5e-5
+
+
+def test_a_table_of_ones_own_makes_no_other_student_of_it(data: Path, tmp_path: Path) -> None:
+    table = tmp_path / "mine.json"
+    table.write_text('[{"name": "judge", "prefix": "judge: ", "target": "label"}]')
+    line = arguments(data, tmp_path / "out", **{**RUN, "steps": 4}, tasks=table)
+    assert main([*line, "--quiet"]) == 0
+    run = run_of(tmp_path / "out")
+    assert run.mode == "encoder" and '"prefix":"judge: "' in run.settings
+    card = (tmp_path / "out/model/README.md").read_text("utf-8")
+    assert "classify(['judge: ' + row])" in card and "after the prefix" in card
 
 
 def test_results_keep_their_fields(finished: Path) -> None:

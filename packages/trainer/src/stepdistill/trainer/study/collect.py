@@ -79,9 +79,9 @@ def run_of(folder: Path) -> Run:
 
 
 def _mode(config: TrainSettings) -> str:
-    if config.tasks is not None:
-        return f"table {config.tasks.stem}"
-    return ENCODER_MODE if config.is_classifier else config.mode
+    if config.is_classifier:  # whatever table names its one task: that one is in the settings
+        return ENCODER_MODE
+    return config.mode if config.tasks is None else f"table {config.tasks.stem}"
 
 
 def _data(results: Results) -> str:

@@ -33,6 +33,7 @@ _CARD = """---
 - **Selected** by validation accuracy{also}, at step {step} of {steps}; seed {seed}.
 - {limits}
 """
+_PREFIXED = ", after the prefix that `stepdistill.json` names"
 _WRITES = """\
       from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -45,7 +46,7 @@ _CLASSIFIES = """\
       from transformers import pipeline
 
       classify = pipeline("text-classification", FOLDER, truncation=True{every})
-      print(classify([row]))
+      print(classify([{before}row]))
 """
 
 
@@ -99,7 +100,7 @@ def _of_writer(config: TrainSettings, origin: Manifest) -> dict[str, str]:
     return {
         "made": f"Distilled step by step with stepdistill: {base} learnt from the labels and "
         f"rationales of\n`{origin.teacher.model}` ({config.labels} labels, {config.mode}).",
-        "after": ", after the prefix that `stepdistill.json` names",
+        "after": _PREFIXED,
         "code": _WRITES.format(prefix=repr(judged(config.table()).prefix)),
         "limits": "It knows the labels of this task alone, and says one whatever it is given. Its "
         "rationales are\n  written beside the label; they are not the grounds it was chosen on.",
@@ -112,12 +113,14 @@ def _of_classifier(config: TrainSettings, origin: Manifest) -> dict[str, str]:
     base = f"a {config.model} ModernBERT from scratch" if scratch else f"`{config.model}`"
     teachers = f"the labels of `{origin.teacher.model}`"
     given = "the gold labels" if config.labels == "gold" else teachers
-    each = origin.label.kind == "multi"
+    each, prefix = origin.label.kind == "multi", judged(config.table()).prefix
     return {
         "made": f"A classifier made with stepdistill: {base} learnt from\n"
         f"{given}, without reasons.",
-        "after": "",
-        "code": _CLASSIFIES.format(every=", top_k=None" if each else ""),
+        "after": _PREFIXED if prefix else "",
+        "code": _CLASSIFIES.format(
+            every=", top_k=None" if each else "", before=f"{prefix!r} + " if prefix else ""
+        ),
         "limits": "It knows the labels of this task alone, and says one whatever it is given"
         + (": each class that\n  is likelier than 0.5." if each else "."),
     }
