@@ -1,12 +1,13 @@
 """What is said of each step, and what is decided."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from stepdistill.trainer.distil import decisions
-from stepdistill.trainer.distil.steps import steps_for
+from stepdistill.trainer.distil.steps import Steps, steps_for
 from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
+from stepdistill.trainer.settings.train import TrainSettings
 
 NEW: dict[str, Any] = {
     "splits": {"train": {"a": 30, "b": 9, "": 5}, "valid": {"a": 4}, "test": {}},
@@ -127,3 +128,16 @@ def test_a_classifier_that_is_as_good_is_said() -> None:
         told = decisions.of_baseline({"student": score(student)}, score(80), asked)
         assert "A classifier on `bert`, of labels alone: 80.0 %" in told[0]
         assert verdict in told[1]
+
+
+def test_a_classifier_learns_what_the_students_own_options_had_it_learn() -> None:
+    train = TrainSettings(
+        train=(Path("train"),), test=(Path("test"),), model="t5", output=Path("out"),
+        labels="gold", subsample=0.5, soft_labels=True, seed=3, lr=1e-3, mode="label-rationale",
+    )  # fmt: skip
+    steps = Steps(replace(settings(), baseline="bert"))
+    words = steps.baseline(["train"], 480, asdict(train)).words
+    alike = "--labels gold --subsample 0.5 --soft-labels --seed 3 --student encoder"
+    assert alike in " ".join(words) and not {"--lr", "--mode"} & {*words}
+    plain = steps.baseline(["train"], 480, asdict(replace(train, labels="teacher", subsample=1.0)))
+    assert "--labels" not in plain.words and "--subsample" not in plain.words

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -105,7 +106,8 @@ class _Distillation:
         found = self._do(steps.evaluate(), lambda _: orjson.loads(at.evaluation.read_bytes()))
         self._tell(decisions.of_evaluation(found))
         if settings.baseline is not None:
-            found["classifier"] = self._compare(steps.baseline(learnt, n_rows), found)
+            alike = _written(at.student)["config"]
+            found["classifier"] = self._compare(steps.baseline(learnt, n_rows, alike), found)
         write_page(at, settings, self._reports, found)
         self._end(found)
 
@@ -279,13 +281,17 @@ def _json(done: Finished) -> dict[str, Any]:
 
 def _results(at: OutLayout) -> dict[str, Any]:
     """What is shown of a training: its file is large."""
-    found = orjson.loads((at.student / RESULTS_NAME).read_bytes())
+    found = _written(at.student)
     return {"config": {"steps": found["config"]["steps"]}, "valid": found["valid"]}
 
 
 def _test_score(at: OutLayout) -> dict[str, Any]:
     """How good the classifier is, on the rows that the student was compared on."""
-    return orjson.loads((at.baseline / RESULTS_NAME).read_bytes())["test"]["student"]
+    return _written(at.baseline)["test"]["student"]
+
+
+def _written(training: Path) -> dict[str, Any]:
+    return orjson.loads((training / RESULTS_NAME).read_bytes())
 
 
 def _say_remark(line: str) -> None:

@@ -1,18 +1,21 @@
 """The steps of a distil as commands: each can be repeated by hand, as it is shown."""
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stepdistill.common.manifest import MANIFEST_NAME
 from stepdistill.trainer.settings.distil import DistilSettings
-from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME
+from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, TrainSettings
 
 SPLITS = ("train", "valid", "test")
 _ROWS_A_STEP = 32  # as `train` takes by default
 _PASSES, _FEWEST_STEPS, _MOST_STEPS = 20, 200, 10_000
 _VALIDATIONS = 5
+# What says which labels of which rows are learnt, how often and by whose weight.
+_ALIKE = ("labels", "subsample", "valid_share", "max_input_tokens", "row_weight", "soft_labels",
+          "batch_size", "seed")  # fmt: skip
 _WIDTH = 74  # of a line of a command, with what stands before and behind it below 80
 
 
@@ -145,15 +148,16 @@ class Steps:
             products=(output / RESULTS_NAME, output / MODEL_NAME / "config.json"),
         )
 
-    def baseline(self, splits: Sequence[str], n_rows: int) -> Step:
-        """A classifier that learns the labels alone; as `train`."""
+    def baseline(self, splits: Sequence[str], n_rows: int, config: Mapping[str, object]) -> Step:
+        """A classifier that learns the labels alone; as `train`. config: of the student's training,
+        whatever --train-config said."""
         base, output = self._settings.baseline, self.layout.baseline
         assert base is not None
         words = self._training(base, splits, n_rows)
         return Step(
             name="baseline",
             about="a classifier of the same labels, without reasons",
-            words=(*words, "--student", "encoder", "--output", str(output)),
+            words=(*words, *_alike(config), "--student", "encoder", "--output", str(output)),
             inputs=self._manifests(splits),
             products=(output / RESULTS_NAME, output / MODEL_NAME / "config.json"),
         )
@@ -201,6 +205,16 @@ def steps_for(n_rows: int) -> int:
     """Optimizer steps that go so often over so many rows, within bounds."""
     passes = -(-_PASSES * n_rows // _ROWS_A_STEP)
     return min(max(passes, _FEWEST_STEPS), _MOST_STEPS)
+
+
+def _alike(config: Mapping[str, object]) -> Iterator[str]:
+    """The options that make another training learn what this one has learnt."""
+    defaults = {field.name: field.default for field in fields(TrainSettings)}
+    for name in _ALIKE:
+        value = config.get(name, defaults[name])
+        if value != defaults[name]:
+            yield f"--{name.replace('_', '-')}"
+            yield from () if value is True else (str(value),)
 
 
 def _given(option: str, value: object) -> list[str]:
