@@ -167,6 +167,11 @@ def test_a_student_may_have_its_export_within(model: Path, rows: Path, tmp_path:
     within = tmp_path / "model" / "ctranslate2"
     line = ["export", str(tmp_path / "model"), "--to", "ctranslate2", "--output", str(within)]
     assert main(line) == 0
+    student = sum(path.stat().st_size for path in model.iterdir())
+    again = [*line[:-1], str(tmp_path / "again")]
+    assert main(again) == 0
+    found = orjson.loads((tmp_path / "again" / "export.json").read_bytes())
+    assert found["bytes"]["student"] == student  # without the export that lies in it
     assert _predicted(tmp_path / "model", rows, "--force") == before
     assert [each["label"] for each in _predicted(within, rows)] == [e["label"] for e in before]
 
@@ -206,6 +211,9 @@ def test_rows_of_another_task_are_refused(
     assert main([*line, "--rows", str(other)]) == 2
     assert "no row has a label" in capsys.readouterr().err
     assert main([*line, "--rows", str(tmp_path / "nowhere")]) == 2
+    (tmp_path / "none.csv").write_text("story,question\n")
+    assert main([*line, "--rows", str(tmp_path / "none.csv")]) == 2
+    assert "none.csv: has no rows to check the export on" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

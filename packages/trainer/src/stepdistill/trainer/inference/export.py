@@ -81,7 +81,8 @@ def export(settings: StudentExportSettings) -> None:
             raise TrainingError(
                 f"{check.in_words()}, --agree asks for {settings.agree:.2%}: the export is not kept"
             )
-        size = {"student": size_of(settings.model), "export": size_of(draft)}
+        # A student is flat: what lies below may be exports of it.
+        size = {"student": size_of(settings.model, deep=False), "export": size_of(draft)}
         libraries = {
             name: version(name) for name in ("torch", "transformers", _LIBRARY[note.engine])
         }
@@ -108,7 +109,10 @@ def _rows(student: InferenceSettings, settings: StudentExportSettings) -> list[A
     if len(folders) == 1 and not folders[0].is_dir():
         with open_input(str(folders[0])) as given:
             reader = RowReader(student, None, given.paths)
-            return [reader.asked(row, given.where(n), str(n)) for n, row in given.rows()]
+            asked = [reader.asked(row, given.where(n), str(n)) for n, row in given.rows()]
+        if not asked:
+            raise ConfigError(f"--rows {folders[0]}: has no rows to check the export on")
+        return asked
     split = read_split("test", folders)
     check_task(student, split, settings.model)
     rows = eval_set(split).examples

@@ -69,6 +69,7 @@ def by_row(values: Sequence[float], spelt: Sequence[Sequence[Ints]]) -> list[lis
     return [[next(left) for _ in texts] for texts in spelt]
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all that lies in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def size_of(folder: Path, *, deep: bool = True) -> int:
+    """Bytes of all that lies in a folder. deep: and in the folders within."""
+    paths = folder.rglob("*") if deep else folder.iterdir()
+    return sum(path.stat().st_size for path in paths if path.is_file())
