@@ -26,7 +26,7 @@ from stepdistill.trainer.data.batches import lone_targets, pad_inputs
 from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.inference.predictor import AskedRow, Predictor
 from stepdistill.trainer.main import main
-from stepdistill.trainer.model.answers import label
+from stepdistill.trainer.model.answers import choose, label
 from stepdistill.trainer.model.decoding import decode
 from stepdistill.trainer.model.encoder import encoder_base, trained
 from stepdistill.trainer.model.heads import head_of
@@ -301,6 +301,20 @@ def test_a_tokenizer_without_a_pad_gets_one_and_gives_the_same_answers(base: Pat
     tokenizer.save_pretrained(base)
     student = encoder_base(str(base), HEADS["classes"], None, seed=0)
     assert student.tokenizer.pad_token == "[SEP]"
+
+
+def test_an_empty_text_without_marks_is_answered_alike_alone_and_beside_others(
+    base: Path,
+) -> None:
+    path = base / "tokenizer.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "post_processor": None}))
+    student = encoder_base(str(base), HEADS["classes"], None, 0)
+    student.model.eval()
+    ids = encoded(student, ["", *texts_of(2)])
+    assert len(ids[0]) == 0
+    beside, alone = (choose(student, rows, [CLASSES] * len(rows)) for rows in (ids, ids[:1]))
+    assert beside[0].label == alone[0].label
+    assert beside[0].probability == pytest.approx(alone[0].probability, abs=1e-5)
 
 
 def test_what_is_no_encoder_is_a_line(tmp_path: Path, data: Path, base: Path, capsys: Any) -> None:

@@ -1,8 +1,8 @@
 """An encoder from a folder or the hub becomes a student: a classifier of the task's own labels.
 
-Its head begins anew, whatever the base was trained for before, and so do its names of classes; the
-encoder's weights must all be there. What it cannot read (more tokens than it has places for) is
-known from its layers, not from what its config says.
+The layer of its labels begins anew, whatever the base was trained for before, and so do its names
+of classes; the encoder's weights must all be there. What it cannot read (more tokens than it has
+places for) is known from its layers, not from what its config says.
 """
 
 import inspect

@@ -23,8 +23,13 @@ class HeadedFamily:
 
     def encode(self, model: Any, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(lines, longest) -> (lines, outputs): all that the head says of a line."""
+        if not input_ids.shape[1]:
+            input_ids, mask = (nn.functional.pad(each, (0, 1)) for each in (input_ids, mask))
         ids = input_ids.masked_fill(mask == 0, self.pad)
-        return model(input_ids=ids, attention_mask=(mask > 0).long()).logits
+        read = (mask > 0).long()
+        # Of an empty text, where the tokenizer adds no marks: nothing at all cannot be read.
+        read[:, 0] = 1
+        return model(input_ids=ids, attention_mask=read).logits
 
     def logits(
         self, model: Any, hidden: torch.Tensor, mask: torch.Tensor, targets: Targets
