@@ -240,3 +240,11 @@ def test_a_snapshot_that_is_done_gives_its_readers_slot_back_at_once(tmp_path: P
                     assert stored.answer(a_key(1)) is None
     finally:
         gc.enable()
+
+
+def test_two_answers_of_one_key_in_one_commit_are_both_kept(tmp_path: Path):
+    """Alike but for what the provider calls them: they have no order of their own."""
+    named, nameless = (an_answer()._replace(request_id=name) for name in ("r-1", None))
+    with opened(tmp_path) as store:
+        store.put([(KEY, named), (KEY, nameless)], [])
+        assert answer_in(store) == nameless and len(store) == 2

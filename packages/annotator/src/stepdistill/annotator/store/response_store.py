@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from hashlib import sha256
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -174,7 +175,7 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
         """Commit answers and failures together; one call at a time. Raises StoreError when the disk
         is full or the store cannot grow."""
         # In the order of the keys a commit touches its pages one after the other.
-        new = sorted(answers)
+        new = sorted(answers, key=itemgetter(0))  # of one key the last to come stays
         values = self._packer.answers(new)
         failed = sorted((key, self._packer.failure(key, failure)) for key, failure in failures)
 
