@@ -3,19 +3,19 @@
 import os
 import random
 import shutil
-import sys
 from collections.abc import Callable
-from importlib import import_module
 from itertools import product
 from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.cli import main, make_app
 from stepdistill.annotator.store.answer import Failure
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.annotator.made import answers
+from tests.warm import WarmProcess, plain_environment
 
+Annotate = Callable[..., tuple[int, str]]
+Damage = Callable[[Path, random.Random], None]
 PAGE = 4096
 RUN = ("run", "demo", "--teacher", "simulated", "--samples", "40", "--quiet")
 COMMANDS = (
@@ -28,36 +28,22 @@ COMMANDS = (
 )
 
 
-def call(folder: Path, *words: str) -> tuple[int, str]:
-    """Exit code (negative: a signal) and stderr of `annotate` in a fork of this process: two
-    hundred stores and six commands would take minutes to start."""
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            os.chdir(folder)
-            for number, name in ((1, "stdout.txt"), (2, "stderr.txt")):
-                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
-            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-            sys.argv = ["annotate", *words, "--store", "store"]
-            main()
-        except SystemExit as left:
-            code = int(left.code or 0)
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), (folder / "stderr.txt").read_text()
+@pytest.fixture(scope="module")
+def call(warm_annotate: WarmProcess) -> Annotate:
+    """Exit code (negative: a signal) and stderr of `annotate` in a folder, on a store in it."""
+
+    def annotate(folder: Path, *words: str) -> tuple[int, str]:
+        env = plain_environment()
+        done = warm_annotate.start(*words, "--store", "store", cwd=folder, env=env).wait(100)
+        return done.returncode, done.stderr
+
+    return annotate
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, call: Annotate) -> Path:
     """A folder with a store of a run, other answers (some on pages of their own), failures."""
     folder = tmp_path_factory.mktemp("whole")
-    for name in ("store", "run"):
-        make_app(name)
-    import_module("stepdistill.annotator.run.ask")
     code, err = call(folder, *RUN, "--out", "out")
     assert code == 0, err
     with ResponseStore.open(folder / "store", write=True) as store:
@@ -153,13 +139,11 @@ DAMAGES = (
 )
 
 
-def damages(n: int) -> list[tuple[Callable[[Path, random.Random], None], int]]:
+def damages(n: int) -> list[tuple[Damage, int]]:
     return [(damage, seed) for seed, damage in product(range(n // len(DAMAGES)), DAMAGES)]
 
 
-def check(
-    whole: Path, folder: Path, damage: Callable[[Path, random.Random], None], seed: int
-) -> list[int]:
+def check(call: Annotate, whole: Path, folder: Path, damage: Damage, seed: int) -> list[int]:
     """Try every command on a copy of its own."""
     ends: list[int] = []
     for words in COMMANDS:
@@ -177,20 +161,22 @@ def check(
 
 @pytest.mark.parametrize(("damage", "seed"), damages(8))
 def test_a_damaged_store_is_one_line(
-    whole: Path, tmp_path: Path, damage: Callable[[Path, random.Random], None], seed: int
+    call: Annotate, whole: Path, tmp_path: Path, damage: Damage, seed: int
 ) -> None:
-    check(whole, tmp_path / "case", damage, seed)
+    check(call, whole, tmp_path / "case", damage, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_hundred_damaged_stores_are_one_line_each(whole: Path, tmp_path: Path) -> None:
+def test_two_hundred_damaged_stores_are_one_line_each(
+    call: Annotate, whole: Path, tmp_path: Path
+) -> None:
     for damage, seed in damages(200):
-        check(whole, tmp_path / "case", damage, 1000 + seed)
+        check(call, whole, tmp_path / "case", damage, 1000 + seed)
 
 
 def test_a_flipped_key_is_found_by_a_run_before_anything_is_asked(
-    whole: Path, tmp_path: Path
+    call: Annotate, whole: Path, tmp_path: Path
 ) -> None:
     for seed in range(4):
         shutil.rmtree(tmp_path / "case", ignore_errors=True)
@@ -200,7 +186,7 @@ def test_a_flipped_key_is_found_by_a_run_before_anything_is_asked(
         assert (code, "is damaged" in err or "not found" in err) == (2, True), err
 
 
-def test_an_empty_file_is_no_new_store(whole: Path, tmp_path: Path) -> None:
+def test_an_empty_file_is_no_new_store(call: Annotate, whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole / "store", tmp_path / "store")
     os.truncate(tmp_path / "store" / "data.mdb", 0)
     code, err = call(tmp_path, *RUN, "--out", "new")

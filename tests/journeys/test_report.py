@@ -5,6 +5,7 @@ import html
 import json
 import shutil
 import subprocess
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -26,6 +27,11 @@ PHONE = """<!doctype html><title>around</title>
 EVIL = "<script>document.title = 'taken over'</script>"
 
 
+def next_second() -> None:
+    """Wait for it: an answer knows the second in which it was asked, and so which run paid."""
+    time.sleep(1.01)
+
+
 @pytest.mark.parametrize(
     "rows", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
@@ -33,6 +39,7 @@ def test_a_run_costs_what_was_estimated(annotate: Annotate, tmp_path: Path, rows
     with_prices(tmp_path)
     words = ("demo", "--teacher", "simulated", "--data", demo_data(tmp_path, rows))
     before = annotate("estimate", *words, "--probe", "60", "--mix", "two-voices", "--json").json
+    next_second()
     run = annotate("run", *words, "--mix", "two-voices", "--json").json
     done = annotate("report", "runs/demo", "--json")
     assert done.code == 0, done.err
@@ -115,8 +122,10 @@ def test_a_store_tells_of_every_run_and_of_each_answer_once(
     with_prices(tmp_path)
     words = ("demo", "--teacher", "simulated", "--quiet")
     annotate("estimate", *words, "--samples", "50", "--probe", "20")
+    next_second()
     study = annotate("experiment", *words, "--test-size", "20", "--html", "x.html", "--json").json
     alone = annotate("report", "runs/demo", "--json").json
+    next_second()
     run = annotate("run", *words, "--samples", "50", "--json").json
     whole = annotate("report", "runs/store", "--json").json
 
