@@ -116,6 +116,21 @@ def test_a_batch_takes_back_no_grant_that_requests_rely_on():
     assert budget.batch_state().granted_usd == Decimal("0.5")
 
 
+def test_what_comes_back_of_a_batch_is_promised_once_that_is_written():
+    budget = a_budget("1")
+    budget.hold("part-1", Decimal("0.4"))
+    disk = budget.batch_state()
+    budget.granted(disk)
+    budget.settle_held("part-1", paid_usd=Decimal("0.1"))
+    assert budget.judge(Decimal("0.3")) is Grant.GRANT  # a kill now leaves it held by the batch
+
+    disk = budget.state(Decimal("0.3"))
+    budget.granted(disk)
+    assert budget.judge(Decimal("0.3")) is Grant.YES
+    budget.reserve(Decimal("0.3"))
+    assert Budget(budget.ceiling_usd, disk).used_usd == Decimal("0.4")
+
+
 @dataclass
 class World:
     """The teacher's books, which nobody shows us."""

@@ -96,6 +96,10 @@ class Budget:
         self.held = dict(before.held)
         self.reserved_usd = ZERO
         self._writing: list[Decimal] = []  # grants on their way to the disk
+        # Of batches that are settled here and held there: what came back of each. It may be
+        # promised to others once that is written, else a kill leaves it for both.
+        self._held_there = {*before.held}
+        self._came_back: dict[str, Decimal] = {}
 
     @property
     def used_usd(self) -> Decimal:
@@ -134,12 +138,18 @@ class Budget:
     def hold(self, name: str, worst_usd: Decimal) -> None:
         """Promise an amount that was judged YES to a batch."""
         self.held[name] = worst_usd
+        self.granted_usd += self._came_back.pop(name, ZERO)
 
     def settle_held(self, name: str, *, paid_usd: Decimal = ZERO, lost_usd: Decimal = ZERO) -> None:
         """A batch has ended, or was never sent: nothing is promised to it any more."""
-        if self.held.pop(name, None) is not None:
-            self.paid_usd += paid_usd
-            self.lost_usd += lost_usd
+        worst_usd = self.held.pop(name, None)
+        if worst_usd is None:
+            return
+        self.paid_usd += paid_usd
+        self.lost_usd += lost_usd
+        if name in self._held_there:
+            self._came_back[name] = worst_usd - paid_usd - lost_usd
+            self.granted_usd -= self._came_back[name]
 
     def state(self, headroom_usd: Decimal) -> BudgetState:
         """What to write down so that this much more may be promised; `granted` says it is."""
@@ -162,7 +172,10 @@ class Budget:
 
     def granted(self, state: BudgetState) -> None:
         """This state is on the disk."""
-        self.granted_usd = state.granted_usd
+        self._held_there = {*state.held}
+        back = self._came_back.items()
+        self._came_back = {name: usd for name, usd in back if name in self._held_there}
+        self.granted_usd = state.granted_usd - sum(self._came_back.values(), ZERO)
         if state.granted_usd in self._writing:
             self._writing.remove(state.granted_usd)
 
