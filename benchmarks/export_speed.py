@@ -21,30 +21,28 @@ from typing import Any
 
 import orjson
 
+from made_student import CLASSES, texts_of, write_student
 from measuring import Figure, Results, environment, parser, report
-from serve import texts_of
 
 WIDTH, LAYERS, STEPS, BATCH, ROWS = 256, 4, 40, 16, 128
 NAMES = ("ctranslate2 fp32", "ctranslate2 int8", "onnx fp32", "onnx int8")
 EQUAL_BAR = 0.995  # of labels, in fp32
-_CLASSES = ("addition", "subtraction", "multiplication", "division")
 
 
-def make_student(folder: Path, steps: int) -> None:  # budget: a vocabulary, a training, a folder
-    """Write one that has learnt to say labels, as a training writes it."""
+def make_student(folder: Path, steps: int) -> None:
+    """Write one that has learnt to say labels."""
     import torch
     from transformers.utils import logging
 
-    from stepdistill.common.task import ClassSpec, LabelSpec, StudentSpec
-    from stepdistill.trainer.model.student import InferenceSettings, from_scratch
+    from stepdistill.trainer.model.student import from_scratch
     from stepdistill.trainer.model.tokenizer import encoder_of
-    from stepdistill.trainer.settings.train import SETTINGS_NAME, Size
+    from stepdistill.trainer.settings.train import Size
 
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     size = Size(width=WIDTH, layers=LAYERS, lr=1e-3)
     # A label is a word or two of any real vocabulary; one learnt from these few texts spells it.
-    words = sorted({word for text in (*texts_of(50), *_CLASSES) for word in text.split()})
+    words = sorted({word for text in (*texts_of(50), *CLASSES) for word in text.split()})
     marks = [(mark, 0.0) for mark in ("<pad>", "</s>", "<unk>")]
     letters = [(letter, -9.0) for letter in "\u2581abcdefghijklmnopqrstuvwxyz0123456789:"]
     pieces = [*marks, *letters, *((f"\u2581{word}", -2.0) for word in words)]
@@ -54,24 +52,12 @@ def make_student(folder: Path, steps: int) -> None:  # budget: a vocabulary, a t
     for first in range(0, steps * BATCH, BATCH):
         texts = [f"predict: {text}" for text in texts_of(steps * BATCH)[first : first + BATCH]]
         inputs: Any = tokenizer(texts, padding=True, return_tensors="pt")
-        answers = [torch.tensor(ids) for ids in encode(rng.choices(_CLASSES, k=BATCH), 64)]
+        answers = [torch.tensor(ids) for ids in encode(rng.choices(CLASSES, k=BATCH), 64)]
         labels = torch.nn.utils.rnn.pad_sequence(answers, batch_first=True, padding_value=-100)
         student.model(**inputs, labels=labels).loss.backward()
         learner.step()  # pyright: ignore[reportUnknownMemberType]
         learner.zero_grad()
-    student.model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
-    settings = InferenceSettings(
-        task="made-up",
-        label=LabelSpec(kind="classes", classes={name: ClassSpec() for name in _CLASSES}),
-        student=StudentSpec(input="{text}"),
-        prefix="predict: ",
-        explain_prefix=None,
-        with_label=False,
-        max_input_tokens=512,
-        max_target_tokens=64,
-    )
-    (folder / SETTINGS_NAME).write_text(settings.model_dump_json(), encoding="utf-8")
+    write_student(student, folder)
 
 
 def exported(student: Path, engine: str, precision: str, rows: Path) -> dict[str, Any]:

@@ -14,7 +14,6 @@ Example:
 import asyncio
 import contextlib
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -23,17 +22,15 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 import orjson
 import uvloop
 
+from made_student import CLASSES, texts_of, write_student
 from measuring import Figure, Results, environment, parser, report, rss_mb
 
 CALLERS, BATCH_SIZE = 50, 32
 GROWTH_BAR_MB, CPU_BAR = 16.0, 1.6
-_CLASSES = ("addition", "subtraction", "multiplication", "division")
-_WORDS = ("ferry", "museum", "orchard", "bridge", "harbour", "engine", "garden", "market", "pays")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -46,40 +43,17 @@ class Served:
     waits: list[float]
 
 
-def texts_of(n: int) -> list[str]:
-    """Texts of 15 to 60 words and numbers, no two alike."""
-    rng = random.Random(n)
-    return [
-        " ".join([str(number), *rng.choices(_WORDS, k=rng.randint(14, 59))]) for number in range(n)
-    ]
-
-
 def make_student(folder: Path) -> None:
-    """Write one that has learnt nothing, as a training writes it."""
+    """Write one that has learnt nothing."""
     from transformers.utils import logging
 
-    from stepdistill.common.task import ClassSpec, LabelSpec, StudentSpec
-    from stepdistill.trainer.model.student import InferenceSettings, from_scratch
+    from stepdistill.trainer.model.student import from_scratch
     from stepdistill.trainer.model.tokenizer import train_pieces
-    from stepdistill.trainer.settings.train import SETTINGS_NAME, SIZES
+    from stepdistill.trainer.settings.train import SIZES
 
     logging.disable_progress_bar()
-    pieces = train_pieces([*_CLASSES, *texts_of(500)])
-    student = from_scratch(SIZES["tiny"], pieces, seed=0, dropout=None)
-    student.model.save_pretrained(folder)
-    tokenizer: Any = student.tokenizer  # its types are known in parts only
-    tokenizer.save_pretrained(folder)
-    settings = InferenceSettings(
-        task="made-up",
-        label=LabelSpec(kind="classes", classes={name: ClassSpec() for name in _CLASSES}),
-        student=StudentSpec(input="{text}"),
-        prefix="predict: ",
-        explain_prefix=None,
-        with_label=False,
-        max_input_tokens=512,
-        max_target_tokens=64,
-    )
-    (folder / SETTINGS_NAME).write_text(settings.model_dump_json(), encoding="utf-8")
+    pieces = train_pieces([*CLASSES, *texts_of(500)])
+    write_student(from_scratch(SIZES["tiny"], pieces, seed=0, dropout=None), folder)
 
 
 class Direct:
