@@ -1,5 +1,6 @@
 """Bad input: one clear line, exit code 2, no traceback, and no ten seconds of imports before it."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -146,3 +147,21 @@ def test_help_of_the_whole_and_of_training_is_quick(tmp_path: Path) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert "--batch-tokens" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "5000"), ({"OMP_WAIT_POLICY": "active"}, None), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_threads_without_work_leave_the_cores_to_others(
+    given: dict[str, str], spins: str | None
+) -> None:
+    own = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    env = {**{n: v for n, v in os.environ.items() if n not in own}, **given}
+    code = (
+        "import os, sys; from stepdistill.trainer.main import main; main(['--version']); "
+        "print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    # torch comes after: by then it is too late.
+    assert done.stdout.splitlines()[-1] == f"{spins} False"

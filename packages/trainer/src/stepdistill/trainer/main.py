@@ -24,6 +24,9 @@ _ABOUT = "Train a small student on a teacher's labels and rationales, use it, an
 _LOCAL_RANK = ("--local_rank", "--local-rank")
 _HELP = ("--help", "-h")
 _SILENCE_S = 10.0
+# How often one of torch's threads looks for work before it sleeps. By default it looks for as long
+# as the others work, and where another process had a core, most of a step was spent on that.
+_SPINS = ("GOMP_SPINCOUNT", "5000")
 _OF_LAUNCHERS = ("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -42,6 +45,8 @@ def console_script() -> None:
 
 
 def _run(words: list[str]) -> int:
+    if "OMP_WAIT_POLICY" not in os.environ:  # read once, as torch is loaded
+        os.environ.setdefault(*_SPINS)
     try:
         # Only training has ranks: another command may be called where a scheduler has set some.
         stand_alone(alone=words[:1] != ["train"])
