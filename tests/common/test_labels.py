@@ -98,10 +98,10 @@ def test_no_text_made_of_an_equation_s_letters_raises(text: str):
 
 @pytest.mark.parametrize("piece", ["1+", "(", ")", "-", " ", "1,", "=", "1.1", "\n"])
 def test_a_long_text_is_done_with_in_no_time(piece: str):
-    start_s = time.monotonic()
+    start_s = time.process_time()
     value_of(piece * 20_000)
 
-    assert time.monotonic() - start_s < 1
+    assert time.process_time() - start_s < 1
 
 
 def test_what_is_longer_than_any_equation_has_no_value():

@@ -64,6 +64,6 @@ def check(answer: str, reading: Reading) -> None:
 def test_long_texts_take_no_longer_than_their_length(unit: str) -> None:
     answer = unit * (20_000 // len(unit))
     for name, row in ROWS.items():
-        start = time.perf_counter()
+        start = time.process_time()
         reader(name).read(answer, row)
-        assert time.perf_counter() - start < 3
+        assert time.process_time() - start < 3

@@ -119,9 +119,9 @@ def test_a_broken_pattern_reads_nothing() -> None:
 def test_no_answer_makes_a_pattern_slow(pattern: str) -> None:
     hostile = reader("anli1", pattern, "")
     hostile.read("a", CLAIM)  # compiled once
-    start = time.perf_counter()
+    start = time.process_time()
     reading = hostile.read("a" * 30_000 + "!", CLAIM)
-    assert time.perf_counter() - start < TIME_LIMIT_S + 0.1
+    assert time.process_time() - start < TIME_LIMIT_S + 0.1
     assert reading.label is None
     assert reading.reason in ("no_match", "pattern_too_slow")
 

@@ -110,7 +110,7 @@ async def test_never_ends_when_the_simulator_closes():
     with pytest.raises(aiohttp.ClientError):
         await waiting
 
-    assert monotonic() - start_s < 2
+    assert monotonic() - start_s < 20  # of 30
     assert simulator.log.statuses() == {0: 1}
 
 

@@ -219,24 +219,22 @@ def test_checks_of_one_call_change_no_answer_of_another(chooser: Predictor) -> N
 async def test_a_large_call_does_not_hold_the_others(chooser: Predictor) -> None:
     odd = {**choice(0), "a": "and on " * 200}  # refused when all are read
     body = orjson.dumps({"rows": [*([choice(0)] * 4_000), odd]})
-    loop, gaps = asyncio.get_running_loop(), list[float]()
+    beats = 0
 
     async def tick() -> None:
+        nonlocal beats
         while True:
-            before = loop.time()
             await asyncio.sleep(0.005)
-            gaps.append(loop.time() - before)
+            beats += 1
 
     server = TestServer(PredictHandler(chooser, batch_size=4).application())
     async with server:
         ticking = asyncio.create_task(tick())
-        began = loop.time()
         async with ClientSession() as session:
             answer = await session.post(server.make_url("/predict"), data=io.BytesIO(body))
-        took = loop.time() - began
         ticking.cancel()
     assert answer.status == 400
-    assert max(gaps) < took / 2
+    assert beats > 15  # two or three where the loop itself reads them; a hundred on a quiet machine
 
 
 def test_it_ends_in_time_though_half_a_body_is_on_its_way(

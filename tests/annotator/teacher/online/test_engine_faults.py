@@ -47,7 +47,7 @@ async def test_a_passing_trouble_is_tried_again(
 ):
     async with (
         simulator(fault) as server,
-        a_run(tmp_path, server.base_url, timeout_s=0.25 if fault is Fault.NEVER else 5.0) as run,
+        a_run(tmp_path, server.base_url, timeout_s=1.0 if fault is Fault.NEVER else 9.0) as run,
     ):
         await run.ask([a_request()])
 
