@@ -148,6 +148,8 @@ HABITS = {
     "repetition_penalty": 1.5, "suppress_tokens": [3, 4, 5], "bad_words_ids": [[7], [8]],
     "forced_bos_token_id": 9, "num_return_sequences": 3, "length_penalty": 2.0,
     "exponential_decay_length_penalty": [2, 1.5], "encoder_no_repeat_ngram_size": 2,
+    "task_specific_params": {"summarization": {"min_length": 30, "prefix": "summarize: "}},
+    "prefix": "summarize: ", "forced_decoder_ids": [[1, 5]],
 }  # fmt: skip
 
 
@@ -217,6 +219,24 @@ def test_tokens_beyond_the_embedding_get_rows_of_their_own(base: Path) -> None:
     [ids] = encoded(student, ["see <url39>"])
     assert tokenizer.convert_tokens_to_ids("<url39>") in [*ids]
     assert generate(student, [ids], longest=3) == generate(again, [ids], longest=3)
+
+
+@pytest.mark.parametrize("family", ["bart", "t5gemma", "t5gemma2"])
+def test_a_student_with_more_tokens_than_its_base_is_opened_again(
+    bases: dict[str, Path], family: str, tmp_path: Path
+) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(bases[family])
+    tokenizer.add_tokens([f"<url{i}>" for i in range(40)])
+    shutil.copytree(bases[family], tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    student = pretrained(str(tmp_path / "base"), None)
+    student.model.save_pretrained(tmp_path / "saved")
+    student.tokenizer.save_pretrained(tmp_path / "saved")
+    again = pretrained(str(tmp_path / "saved"), None)
+    rows = encoded(student, ["see <url39>", *INPUTS])
+    assert generate(again, rows, longest=5) == generate(student, rows, longest=5)
+    told = (log_probabilities(each, rows, [CLASSES] * 3) for each in (student, again))
+    assert next(told) == next(told)
 
 
 def test_answers_begin_behind_the_pad_where_no_config_says(base: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.configuration_utils import PreTrainedConfig
 from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -80,10 +81,20 @@ def fit_embedding(base: Base) -> list[str]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         base.model.resize_token_embeddings(tokens, mean_resizing=False)
+    _tell_size(base.model.config, words, tokens)
     return [
         f"the tokenizer of {base.name} has {tokens - words:,} tokens more than the model's "
         "embedding: their rows begin at random"
     ]
+
+
+def _tell_size(config: Any, before: int, now: int) -> None:
+    """Encoder and decoder may have configs of their own, of which transformers tells one."""
+    if getattr(config, "vocab_size", None) == before:
+        config.vocab_size = now
+    for part in vars(config).values():
+        if isinstance(part, PreTrainedConfig):
+            _tell_size(part, before, now)
 
 
 def _unloadable(name: str, error: Exception) -> StudentError:

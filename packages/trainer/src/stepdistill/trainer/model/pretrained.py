@@ -25,6 +25,8 @@ from stepdistill.trainer.model.loading import (
 from stepdistill.trainer.model.student import Student
 
 _PROBE = "a b"
+# What transformers 4 does with a model of that config, beside what it generates by.
+_OLDER_HABITS = ("task_specific_params", "prefix", "forced_decoder_ids")
 
 
 def pretrained(name: str, dropout: float | None) -> Student:
@@ -126,7 +128,7 @@ def _leave_habits_behind(base: Base) -> None:
     """The marks alone decide how an answer goes: no shortest length, no penalty, no beams."""
     model, tokenizer = base.model, base.tokenizer
     kept = {field.name for field in fields(model.config)} | {"decoder_start_token_id", "use_cache"}
-    for name in GenerationConfig().to_dict():
+    for name in (*GenerationConfig().to_dict(), *_OLDER_HABITS):
         # Older bases keep these in config.json: saving would carry them on, or refuse.
         if name in vars(model.config) and name not in kept:
             delattr(model.config, name)
