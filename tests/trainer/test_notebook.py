@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stepdistill.common.errors import DatasetError, DistillError
+from stepdistill.common.errors import ConfigError, DatasetError, DistillError
 from stepdistill.trainer.notebook import Student
 from stepdistill.trainer.settings.train import TrainSettings
 from tests.trainer.made_rows import CLASSES, word_problems
@@ -34,7 +34,10 @@ def test_labels_join_the_frame_row_for_row(student: Student, finished: TrainSett
 
 
 def test_a_doubtful_row_gets_no_label(student: Student) -> None:
-    assert student.predict(frame(), abstain_below=1.1).label_2.isna().all()
+    assert student.predict(frame(), abstain_below=1.0).label_2.isna().all()
+    for below in (1.1, -0.1, float("nan")):
+        with pytest.raises(ConfigError, match="a probability is from 0 to 1"):
+            student.predict(frame(), abstain_below=below)
 
 
 def test_any_frame_will_do_and_what_it_lacks_is_named(student: Student) -> None:

@@ -141,6 +141,28 @@ def test_exam_evaluate_and_predict_agree(kind: str, mode: str, tmp_path: Path) -
             assert lines[row.id]["label"] in label_kind.choices(row.input)
 
 
+def test_an_option_beyond_the_limit_is_refused_wherever_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each option is scored, however long it is: one of thousands of tokens takes gigabytes."""
+    tests = _write("options", tmp_path)["test"]
+    options = {"steps": 2, "batch_size": 8, "model": "micro", "max_target_tokens": 40}
+    assert main([*arguments(tmp_path, tmp_path / "out", **options), "--quiet"]) == 0
+    model, odd = str(tmp_path / "out" / "model"), tests[3]
+    odd = replace(odd, input={**odd.input, "b": "and so on " * 30})
+    write_split(tmp_path / "odd", [*tests[:3], odd], label=KINDS["options"][0])
+    rows = tmp_path / "odd.jsonl"
+    rows.write_bytes(b"".join(orjson.dumps(each.input) + b"\n" for each in (tests[0], odd)))
+    exam = arguments(tmp_path, tmp_path / "again", **options, test=tmp_path / "odd")
+    for words, said in (
+        (["predict", model, str(rows)], "odd.jsonl line 2: option 2 is longer than the 40 tokens"),
+        (["evaluate", model, str(tmp_path / "odd")], "row test-3: option 2 is longer than the 40"),
+        ([*exam, "--quiet"], "--max-target-tokens 40: the label 'and so on "),
+    ):
+        assert main(words) == 2
+        assert said in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_neighbour_without_options_changes_nothing(tmp_path: Path) -> None:
     """A text where others have options is answered as it is, and the others as if it were not."""
     tests = _write("options", tmp_path)["test"][:6]

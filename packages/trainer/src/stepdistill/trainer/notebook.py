@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.frames import Frame, read_frame
 from stepdistill.common.paths import paths_in
@@ -58,6 +59,8 @@ class Student:  # budget: as people call it; within, it is the model with its to
             check_explains(self._predictor, "explain=True")
         read = read_frame(frame)
         rows = self._rows(read)
+        if not 0 <= abstain_below <= 1:
+            raise ConfigError(f"abstain_below={abstain_below}: a probability is from 0 to 1")
 
         def answer(batch: Sequence[AskedRow]) -> list[RawRow]:
             lines = answer_lines(self._predictor, batch, explain=explain)
@@ -70,7 +73,10 @@ class Student:  # budget: as people call it; within, it is the model with its to
     def _rows(self, frame: Frame) -> list[AskedRow]:
         known = {path for row in frame.rows for path in paths_in(row)}
         reader = RowReader(self._predictor.settings, known=known)
-        return [reader.asked(row, f"row {n}", str(n)) for n, row in enumerate(frame.rows)]
+        rows = [reader.asked(row, f"row {n}", str(n)) for n, row in enumerate(frame.rows)]
+        for n, row in enumerate(rows):
+            self._predictor.check_options(row, f"row {n}")
+        return rows
 
     def __repr__(self) -> str:
         settings = self._predictor.settings

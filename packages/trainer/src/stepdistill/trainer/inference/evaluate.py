@@ -71,6 +71,8 @@ def evaluate(settings: CompareSettings) -> None:
     split, predictor = read_split("test", settings.folders), Predictor(settings.model)
     check_task(predictor.settings, split, settings.model)
     rows = eval_set(split)
+    for row in _asked(rows.examples):
+        predictor.check_options(row, f"row {row.id}")
     found, notes = _evaluation(predictor, split, rows, settings), rows.remarks
     console = Console(markup=False, emoji=False)
     _show(console, found)
@@ -136,13 +138,17 @@ def check_task(known: InferenceSettings, split: DataSplit, model: Path) -> None:
             )
 
 
+def _asked(examples: Sequence[EvalExample]) -> list[AskedRow]:
+    return [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in examples]
+
+
 def _answers(
     answer_rows: Callable[[Sequence[AskedRow]], Sequence[StudentAnswer]],
     examples: Sequence[EvalExample],
     *,
     quiet: bool,
 ) -> list[StudentAnswer]:
-    rows = [AskedRow(id=q.id, input=q.input, choices=q.choices) for q in examples]
+    rows = _asked(examples)
     found: dict[int, StudentAnswer] = {}
     with ProgressLine("rows", len(rows), quiet=quiet) as tick:
         for place, answer in by_length(rows, _AT_ONCE, answer_rows):

@@ -44,11 +44,10 @@ def predict(settings: PredictSettings) -> None:
         reader = _reader(student, rows, settings)
         for number, row in rows.rows():
             reader.asked(row, rows.where(number), str(number))
-        asked = (reader.asked(row, rows.where(number), str(number)) for number, row in rows.rows())
         if settings.target is None:
-            _to_screen(asked, rows, settings)
+            _to_screen(reader, rows, settings)
         else:
-            _to_file(asked, rows, settings, settings.target)
+            _to_file(reader, rows, settings, settings.target)
 
 
 def _reader(student: InferenceSettings, rows: RowInput, settings: PredictSettings) -> RowReader:
@@ -61,18 +60,16 @@ def _reader(student: InferenceSettings, rows: RowInput, settings: PredictSetting
     return reader
 
 
-def _to_screen(asked: Iterator[AskedRow], rows: RowInput, settings: PredictSettings) -> None:
+def _to_screen(reader: RowReader, rows: RowInput, settings: PredictSettings) -> None:
     try:
-        for lines in _answered(asked, 0, rows, settings):
+        for lines in _answered(reader, 0, rows, settings):
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _to_file(
-    asked: Iterator[AskedRow], rows: RowInput, settings: PredictSettings, target: Path
-) -> None:
+def _to_file(reader: RowReader, rows: RowInput, settings: PredictSettings, target: Path) -> None:
     option = "--output" if settings.to is None else "--to"
     if target.exists() and rows.file.exists() and target.samefile(rows.file):
         raise ConfigError(f"{option} {target}: these are your rows: name another file")
@@ -83,7 +80,7 @@ def _to_file(
     done = 0
     try:
         with kept.lines(force=settings.force) as (file, done):
-            for lines in _answered(asked, done, rows, settings):
+            for lines in _answered(reader, done, rows, settings):
                 file.write(lines)
                 file.flush()
                 done += lines.count(b"\n")
@@ -110,7 +107,7 @@ def _identity(rows: RowInput, settings: PredictSettings) -> Identity:
 
 
 def _answered(
-    asked: Iterator[AskedRow], done: int, rows: RowInput, settings: PredictSettings
+    reader: RowReader, done: int, rows: RowInput, settings: PredictSettings
 ) -> Iterator[bytes]:
     """The lines of the rows behind the first `done`, some hundreds at a time."""
     if done >= rows.n > 0:
@@ -118,12 +115,16 @@ def _answered(
     predictor = Predictor(settings.model)
     if settings.explain:
         check_explains(predictor, "--explain")
+    for number, row in rows.rows() if predictor.takes_options else ():
+        where = rows.where(number)
+        predictor.check_options(reader.asked(row, where, ""), where)
 
     def answer(batch: Sequence[AskedRow]) -> list[bytes]:
         lines = answer_lines(predictor, batch, explain=settings.explain)
         kept = (abstained(line, settings.abstain_below) for line in lines)
         return [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in kept]
 
+    asked = (reader.asked(row, rows.where(number), str(number)) for number, row in rows.rows())
     with ProgressLine("rows", rows.n - done, quiet=settings.quiet) as tick:
         for chunk in chunks(islice(asked, done, None), settings.batch_size * _BATCHES_AT_ONCE):
             answers = sorted(by_length(chunk, settings.batch_size, answer))

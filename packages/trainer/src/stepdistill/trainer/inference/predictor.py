@@ -78,11 +78,16 @@ class Predictor:
         # Whether the student has learnt to give reasons.
         self.explains = self.settings.explain_prefix is not None or self.settings.with_label
 
+    @property
+    def takes_options(self) -> bool:
+        """Whether each row brings the labels that it can have."""
+        return self.settings.label.kind == "options"
+
     def check_options(self, row: AskedRow, where: str) -> None:
         """Raises DatasetError: a row brings more options than may be, or longer ones than the
         student answers with; each of them is scored, and others wait for it."""
         longest = self.settings.max_target_tokens
-        if self.settings.label.kind != "options":
+        if not self.takes_options:
             return
         if len(row.choices) > _MOST_OPTIONS:
             raise DatasetError(f"{where}: {len(row.choices):,} options, {_MOST_OPTIONS:,} may be")

@@ -185,7 +185,7 @@ def _refuse_labels(inputs: RunInputs, student: Student) -> None:
     if student.head is not None:
         student.head.spell(labels)
         return
-    long = label_over(tokenizer, labels, config.max_target_tokens)
+    long = label_over(tokenizer, [*labels, *_options(inputs)], config.max_target_tokens)
     if long is not None:
         label, tokens = long
         raise ConfigError(
@@ -203,6 +203,12 @@ def _refuse_labels(inputs: RunInputs, student: Student) -> None:
             f"--model {config.model}: its tokenizer cannot write the label {_short(wrong)}: "
             "rename it in task.yaml, or take another model"
         )
+
+
+def _options(inputs: RunInputs) -> list[str]:
+    """What the rows of the exams bring along to choose from: each is scored, however long it is."""
+    asked = (*inputs.valid.examples, *inputs.test.examples)
+    return sorted({name for row in asked for name in row.choices if inputs.origin.label.options})
 
 
 def _short(label: str) -> str:
