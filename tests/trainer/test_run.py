@@ -107,13 +107,17 @@ def test_a_saved_student_trains_on(data: Path, finished: TrainSettings, tmp_path
     assert _results(tmp_path)["test"]["student"]["n"] == 20
 
 
+@pytest.mark.parametrize(
+    ("lr", "validated"), [("1e30", 100), ("inf", 1)], ids=["by its loss", "by its answers"]
+)
 def test_a_loss_that_is_no_number_ends_the_run(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lr: str, validated: int
 ) -> None:
-    wild = {"steps": 8, "batch_size": 4, "warmup": 0, "lr": 1e30, "log_every": 1}
+    wild = {"steps": 8, "batch_size": 4, "warmup": 0, "lr": lr, "log_every": 1}
+    wild["eval_every"] = validated
     assert main([*arguments(data, tmp_path, **wild), "--quiet"]) == 2
     error = capsys.readouterr().err
-    assert "lower --lr" in error
+    assert "lower --lr" in error and "Traceback" not in error
     assert error.count("\n") == 1
     assert not (tmp_path / "results.json").exists()
 

@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, inf, log1p
+from math import exp, inf, isnan, log1p
 
 import numpy as np
 import torch
 
 from stepdistill.trainer.data.batches import lone_targets, pad_inputs, shared_targets
 from stepdistill.trainer.data.tokens import Ints
+from stepdistill.trainer.errors import StudentError
 from stepdistill.trainer.model.decoding import decode
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.settings.tasks import SEPARATOR
@@ -150,6 +151,11 @@ def log_probabilities(
         for names in texts
     ]
     found = log_probabilities_of(student, rows, ways, synced=synced)
+    if any(isnan(log) for logs in found for log in logs):
+        raise StudentError(
+            "the student computes what is no number (NaN): it has diverged, or its weights are "
+            "damaged: train it again, with a lower --lr"
+        )
     if whole:
         return found
     return [[_either(*pair) for pair in zip(logs[::2], logs[1::2], strict=True)] for logs in found]
