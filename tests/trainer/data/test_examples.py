@@ -8,8 +8,9 @@ import pytest
 
 from stepdistill.common.errors import ConfigError, ShardError
 from stepdistill.common.record import Record
+from stepdistill.common.task import LabelSpec
 from stepdistill.trainer.data.examples import TaskText, TrainSet, eval_set, train_set
-from stepdistill.trainer.data.shards import DataSplit, read_data
+from stepdistill.trainer.data.shards import DataSplit, read_data, read_split
 from stepdistill.trainer.settings.train import TrainSettings, parse
 from tests.trainer.made_rows import arguments, word_problems, write_split
 
@@ -85,6 +86,18 @@ def test_where_nobody_has_gold_the_teacher_is_right_and_that_is_said(tmp_path: P
     assert rows.without_gold == 3
     assert "right is what the teacher says" in rows.remarks[0]
     assert eval_set(_split(tmp_path / "gold", word_problems("test", 3))).remarks == []
+
+
+def test_a_gold_label_that_the_row_cannot_have_is_said(tmp_path: Path) -> None:
+    rows = word_problems("test", 4)
+    odd = [replace(rows[0], gold="modulo"), replace(rows[1], gold="Division."), *rows[2:]]
+    [remark] = eval_set(_split(tmp_path / "classes", odd)).remarks
+    assert "no answer is right to 1 of 4 rows" in remark and "'modulo' of row test-0" in remark
+    spec = LabelSpec(kind="options", options=["story", "question"])
+    said = [replace(row, gold=row.input["story"]) for row in rows]
+    folder = write_split(tmp_path / "options", [*said[:3], rows[3]], label=spec)
+    [remark] = eval_set(read_split("test", [folder])).remarks
+    assert "1 of 4 rows" in remark and "of row test-3" in remark
 
 
 def test_a_template_that_asks_too_much(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stepdistill.common.errors import ConfigError, ShardError
-from stepdistill.common.kinds.kind import Kind
+from stepdistill.common.kinds.kind import Kind, named_in
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
@@ -74,11 +74,20 @@ class EvalSet:
     without_gold: int
     # Nobody has labelled the rows but the teacher, so its labels are what is right.
     is_by_teacher: bool = False
+    # Rows whose gold label is none of those that they can have: no answer to them is right.
+    unanswerable: tuple[EvalExample, ...] = ()
 
     @property
     def remarks(self) -> list[str]:
         """What must be known of the figures."""
-        return [_BY_TEACHER] if self.is_by_teacher else []
+        remarks = [_BY_TEACHER] if self.is_by_teacher else []
+        if self.unanswerable:
+            first, n = self.unanswerable[0], len(self.unanswerable)
+            remarks.append(
+                f"no answer is right to {n:,} of {len(self.examples):,} rows, whose gold label is "
+                f"none that they can have, as {first.gold!r} of row {first.id}: mend or remove them"
+            )
+        return remarks
 
 
 def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
@@ -120,7 +129,14 @@ def eval_set(split: DataSplit) -> EvalSet:
         )
     without = sum(_text(record.gold) is None for record in split.records())
     by_teacher = without == sum(1 for _ in split.records())
-    return EvalSet(examples=examples, without_gold=without, is_by_teacher=by_teacher)
+    return EvalSet(
+        examples=examples,
+        without_gold=without,
+        is_by_teacher=by_teacher,
+        unanswerable=tuple(
+            row for row in examples if row.choices and named_in(row.choices, row.gold) is None
+        ),
+    )
 
 
 def _judged(split: DataSplit, by: Literal["gold", "label"]) -> Iterator[EvalExample]:
