@@ -54,10 +54,18 @@ def test_how_many_at_once_changes_nothing(model: str, rows: Path, tmp_path: Path
 
 def test_an_unsure_student_abstains(model: str, rows: Path, tmp_path: Path) -> None:
     output = tmp_path / "labels.jsonl"
-    line = ["predict", model, str(rows), "--output", str(output), "--abstain-below", "1.1"]
+    line = ["predict", model, str(rows), "--output", str(output), "--abstain-below", "1.0"]
     assert main([*line, "--explain"]) == 0
     assert {found["label"] for found in _lines(output)} == {None}
     assert all(isinstance(found["rationale"], str) for found in _lines(output))
+
+
+@pytest.mark.parametrize("below", ["nan", "1.1", "-0.1", "inf"])
+def test_a_bound_that_is_no_probability_is_refused(
+    model: str, rows: Path, below: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", model, str(rows), "--abstain-below", below]) == 2
+    assert f'Invalid value "{below}" for --abstain-below' in capsys.readouterr().err
 
 
 def test_bare_fields_and_texts_are_rows_too(

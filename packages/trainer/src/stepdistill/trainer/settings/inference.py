@@ -52,7 +52,7 @@ class PredictSettings(RowsAtOnceSettings, QuietSettings, StudentSettings):
     """Which column a field is, as question=Frage; may be repeated."""
     explain: bool = False
     """Add the student's rationale."""
-    abstain_below: float = 0.0
+    abstain_below: Annotated[float, between(0, 1)] = 0.0
     """No label that is less likely."""
     escape_formulas: bool = False
     """In a CSV, put ' before texts that a spreadsheet takes for formulas."""
@@ -86,7 +86,7 @@ class CompareSettings(QuietSettings, StudentSettings):
     folders: tuple[Path, ...]
     """Folders of shards."""
     _: KW_ONLY
-    usd_per_hour: float | None = None
+    usd_per_hour: Annotated[float | None, at_least(0)] = None
     """What this machine costs."""
     json: Path | None = None
     """A file for all figures."""
