@@ -23,6 +23,10 @@ COMMANDS = {
         "stepdistill.annotator.commands.run:run_command",
         "Annotate a task's rows. Running the same command again goes on where it stopped.",
     ),
+    "view": (
+        "stepdistill.annotator.commands.view:view_command",
+        "Look at rows in a browser: what became of each, and what the teacher was asked for it.",
+    ),
     "export": (
         "stepdistill.annotator.commands.export:export_command",
         "Put a run's labels beside your rows: all your columns, row for row in your order.",

@@ -133,14 +133,18 @@ def _files_of(run: FinishedRun, task: TaskSpec, places: Sequence[str]) -> Iterat
 
 
 def _note_of(run: FinishedRun, store: Path) -> RunNote | None:
-    """What the store remembers of the run that wrote there last."""
     if not (store / "data.mdb").is_file():
         return None
     with ResponseStore.open(store, write=False) as opened:
-        try:
-            notes = find_runs(run.folder, opened)
-        except StoreError:  # it was asked with another store
-            return None
+        return note_of_run(run, opened)
+
+
+def note_of_run(run: FinishedRun, store: ResponseStore) -> RunNote | None:
+    """What the store remembers of the run that wrote there last."""
+    try:
+        notes = find_runs(run.folder, store)
+    except StoreError:  # it was asked with another store
+        return None
     return next((note for note in reversed(notes) if note.kind == "run"), None)
 
 

@@ -72,6 +72,15 @@ class OriginalReader:
             reason=None,
         )
 
+    def stated(self, answer: str, fields: Mapping[str, str]) -> tuple[Span, ...]:
+        """The characters of an answer that the label is taken from."""
+        try:
+            groups = compiled(filled(self._pattern, fields)).search(answer)
+        except (PatternError, PatternTooSlow):
+            return ()
+        label = _part(groups, self._order[0] if len(groups) > 1 else 0) if groups else None
+        return () if label is None else (label,)
+
     def _in_task_words(self, found: str, fields: Mapping[str, str]) -> str:
         plain = found.casefold()
         if not self._options:

@@ -24,6 +24,10 @@ class Reader(Protocol):
         """Label and rationale of an answer; `fields` are the row's texts by placeholder."""
         ...
 
+    def stated(self, answer: str, fields: Mapping[str, str]) -> tuple[tuple[int, int], ...]:
+        """The characters of an answer that state the label; none where there is none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readers:

@@ -40,6 +40,7 @@ _PLAIN_REASONS = frozenset(("Rationale", "Reason", "Reasons", "Explanation", "ra
 # Reasons without a sign that names a part, opens a tag, an object or a formula, or marks thoughts.
 _PLAIN_TEXT = re.compile(r"[^\n:\uff1a{<\[`\\\u25c1]+")
 _LONGEST_BARE = 30
+_Found = tuple[Verdict, str | None, Span | None]
 _PARTED = re.compile("[:\uff1a\u3002]")  # `Label: B`, `答案：B`
 
 
@@ -124,7 +125,7 @@ class VerdictReader:
             return unread("too_long_to_read", thoughts)
         if self._echo is not None:
             body = self._echo.without(body)
-        reading = self._read(body, names, fields)
+        reading = _reading(*self._read(body, names, fields))
         rationale, span = as_prose(reading.rationale), reading.rationale_span
         if rationale is reading.rationale and thoughts is None:
             return reading
@@ -133,6 +134,21 @@ class VerdictReader:
             rationale_span=(span[0] + start, span[1] + start) if span and rationale else None,
             thoughts=thoughts,
         )
+
+    def stated(self, answer: str, fields: Mapping[str, str]) -> tuple[Span, ...]:
+        """The characters of an answer that state the label which `read` reads in it."""
+        _, start, end, unfinished = without_thoughts(answer)
+        body = answer[start:end]
+        if unfinished or not 0 < len(body) <= LONGEST_ANSWER:
+            return ()
+        if self._echo is not None:
+            body = self._echo.without(body)
+        verdict, _, _ = self._read(body, self._kind.names(fields), fields)
+        if verdict.label is None:
+            return ()
+        whole = ((len(body) - len(body.lstrip()), len(body.rstrip())),)
+        spans = whole if verdict.rule == "bare" else verdict.stated
+        return tuple((start + first, start + last) for first, last in spans)
 
     def _plainest(self, answer: str, names: Names) -> Reading | None:
         """`positive`, `Label: positive`, and this with `Rationale: ...` on the next line: what most
@@ -159,35 +175,35 @@ class VerdictReader:
         span = len(answer) - len(text), len(answer)
         return Reading(label, reason, span, "label-line", 0.99, None)
 
-    def _read(self, answer: str, names: Names | None, fields: Mapping[str, str]) -> Reading:
+    def _read(self, answer: str, names: Names | None, fields: Mapping[str, str]) -> _Found:
         if not answer.strip():
-            return _reading(undecided("empty"), None, None)
+            return undecided("empty"), None, None
         if bare := self._bare(answer, names, fields):
-            return _reading(bare, None, None)
+            return bare, None, None
         parts = named_parts(answer, takes_lists=self._lists is not None)
         named = self._listed(parts, fields) or self._named(parts, names, fields)
         if named and parts.reason_text is not None:
-            return _reading(named, *_named_reason(parts))
+            return named, *_named_reason(parts)
         if parts is NO_PARTS and is_object(answer):
-            return _reading(undecided("no_verdict"), None, None)
+            return undecided("no_verdict"), None, None
         text = prepare(
             answer, self._kind.quotable(fields), hide_quotations=self._kind.quotes_say_nothing
         )
         if named is None and names is not None:
             named = set_apart(text, names)
             if named is None and is_cut_short(text, parts.label_text, names):
-                return _reading(undecided("no_verdict"), *_rationale(text, parts, undecided("")))
+                return undecided("no_verdict"), *_rationale(text, parts, undecided(""))
         verdict = self._kind.read(text, fields)
         if named is None and names is not None:
             verdict = word_for_word(text, names, verdict)
         if named:
             verdict = _with_what_repeats_it(text, named, verdict)
         if verdict.label is None and is_refusal(answer):
-            return _reading(undecided("refusal"), None, None)
+            return undecided("refusal"), None, None
         rationale, span = _rationale(text, parts, verdict)
         if rationale and names is not None and names.short(rationale) is not None:
             rationale = None  # the label once more
-        return _reading(verdict, rationale, span)
+        return verdict, rationale, span
 
     def _bare(self, answer: str, names: Names | None, fields: Mapping[str, str]) -> Verdict | None:
         """A label and nothing else, or not to be read this way."""

@@ -1,0 +1,37 @@
+"""Settings of `annotate view`."""
+
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stepdistill.annotator.settings.money import PriceSettings
+from stepdistill.annotator.settings.rows import PROMPTS, DataSettings, TemplateSettings
+from stepdistill.annotator.settings.run import StoreSettings
+from stepdistill.annotator.settings.teacher import ServerSettings
+from stepdistill.common.command_line import between, options
+
+
+@options("Page", 8, kw_only=False)
+class ViewSettings(PriceSettings, StoreSettings, ServerSettings, DataSettings, TemplateSettings):
+    """One `annotate view`."""
+
+    target: str | None = None
+    """The folder of a run, a task, or a store; default: the run in ./runs that was written last."""
+    _: KW_ONLY
+    port: Annotated[int, between(0, 65535)] = 0
+    """Of 127.0.0.1, where the page is served; 0 takes a free one."""
+    browser: Annotated[bool, Parameter(negative="--no-browser")] = True
+    """Open the page in a browser."""
+    predictions: Path | None = None
+    """What a student says of the same rows: a file of `stepdistill predict`."""
+    prompts: Path = PROMPTS
+    """Folder of tasks. A task that it does not have is looked for where the run had it."""
+    teacher: str | None = None
+    """Whose answers, of a task; default: of whoever was asked last."""
+    splits: Annotated[tuple[str, ...], Parameter(name=("--split", "--splits"))] = ()
+    """Of a task; default: those that the run had, else all."""
+    index: Path | None = None
+    """Folder for what is known of the rows, so that the next time begins at once; default:
+    stepdistill/view in the folder for caches."""

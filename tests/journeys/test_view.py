@@ -1,0 +1,150 @@
+"""`annotate view` as its users have it: one line with an address, a page behind it, and an end."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stepdistill.annotator.store.response_store import ResponseStore
+from tests.journeys.conftest import Annotate
+from tests.journeys.viewing import HOSTILE, View, hostile_run, viewings
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Iterator[View]:
+    """Starts `annotate view` with these words; every one is ended."""
+    with viewings(tmp_path) as start:
+        yield start
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_prints_one_line_and_ends_when_it_is_told_to(
+    annotate: Annotate, view: View, number: int
+) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    viewing = view("runs/demo")
+    assert viewing.address.startswith("http://127.0.0.1:")
+    assert len(viewing.token) > 20
+    assert viewing.whole()["n"] == 20
+    assert viewing.end(number) == (0, "")
+
+
+def test_of_a_run_every_row_has_its_prompt_and_its_answer(annotate: Annotate, view: View) -> None:
+    annotate(*("run", "demo", "--teacher", "simulated", "--samples", "40", "--votes", "3"))
+    viewing = view("demo")
+    page = viewing.whole()
+    assert {"split", "label", "gold", "confidence", "disagrees"} <= page["facets"].keys()
+    wrong = viewing.get("/api/rows?disagrees=teacher+/+gold")
+    assert wrong["n"] == sum(not row["is_right"] for row in page["rows"])
+    row = viewing.get("/api/rows/7")
+    rendered = annotate(
+        "prompts", "render", "demo", "--row", "7", "--teacher", "simulated", "--json"
+    )
+    (asked,) = [each for each in row["answers"] if each["part"] != "vote"]
+    assert asked["messages"] == rendered.json["requests"][0]["body"]["messages"]
+    assert asked["key"] == rendered.json["requests"][0]["key"]
+    pieces = {each["is"]: each["text"] for each in asked["answer"]}
+    assert pieces["label"] == row["label"]
+    assert pieces["rationale"] == row["rationale"]
+    assert len(row["answers"]) == 3
+    assert row["remarks"] == []
+
+
+def test_what_other_templates_got_stands_beside(annotate: Annotate, view: View) -> None:
+    more = ("--teacher", "simulated", "--samples", "30", "--out")
+    annotate("run", "demo", "--template", "reason-first", *more, "other")
+    annotate("run", "demo", "--template", "label-first", *more, "runs/demo")
+    viewing = view("runs/demo")
+    page = viewing.whole()
+    counts = {value: n for value, n, _ in page["facets"]["disagrees"]}
+    each = [viewing.get(f"/api/rows/{row['n']}") for row in page["rows"]]
+    assert {other["template"] for row in each for other in row["others"]} == {"reason-first"}
+    differ = sum(not row["others"][0]["agrees"] for row in each)
+    assert counts.get("template / template", 0) == differ
+
+
+def test_a_task_without_a_run_shows_what_its_store_has(annotate: Annotate, view: View) -> None:
+    annotate(*("run", "demo", "--teacher", "simulated", "--samples", "20", "--out", "elsewhere"))
+    viewing = view("demo", "--split", "train")
+    page = viewing.whole()
+    assert page["n"] == 20
+    assert all(row["label"] for row in page["rows"])
+    assert "Not written as shards" in viewing.get("/api/about")["remarks"][0]
+
+
+def test_a_store_shows_its_answers(annotate: Annotate, view: View) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    viewing = view("runs/store")
+    assert viewing.whole()["n"] == 20
+    assert viewing.get("/api/rows/3")["answers"][0]["answer"]
+
+
+def test_a_run_without_its_store_or_its_prompts_is_shown_all_the_same(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    viewing = view("runs/demo", "--store", "nowhere")
+    assert viewing.whole()["n"] == 20
+    row = viewing.get("/api/rows/3")
+    assert row["label"]
+    assert row["answers"][0]["messages"]
+    assert "there is no store" in row["remarks"][0]
+
+
+def test_a_student_stands_beside_its_teacher(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    shard = (tmp_path / "runs/demo/train/shard-00000.jsonl").read_text(encoding="utf-8")
+    records = [json.loads(line) for line in shard.splitlines()]
+    said = [{"id": each["id"], "label": "addition", "probability": 0.9} for each in records]
+    lines = "".join(json.dumps(each) + "\n" for each in said)
+    (tmp_path / "said.jsonl").write_text(lines, encoding="utf-8")
+    viewing = view("runs/demo", "--predictions", "said.jsonl")
+    viewing.whole()
+    differs = viewing.get("/api/rows?disagrees=teacher+/+student")
+    assert differs["n"] == sum(each["label"] != "addition" for each in records)
+    assert viewing.get("/api/rows?student=addition")["n"] == 20
+
+
+def test_nothing_to_look_at_is_one_line(annotate: Annotate, tmp_path: Path) -> None:
+    for words in ((), ("demo",), ("nowhere/at/all",), ("runs/demo", "--predictions", "none")):
+        done = annotate("view", "--no-browser", *words)
+        assert done.code == 2, words
+        assert done.out == ""
+        assert len(done.err.splitlines()) == 1
+        assert done.err.startswith("annotate: ")
+    assert "annotate run demo --teacher simulated" in annotate("view", "--no-browser").err
+
+
+def test_a_hostile_run_is_text(annotate: Annotate, view: View, tmp_path: Path) -> None:
+    hostile_run(annotate, tmp_path)
+    viewing = view("runs/mood")
+    page = viewing.whole()
+    assert page["n"] == len(HOSTILE) + 1
+    assert viewing.get("/api/rows?q=onerror")["n"] == 1
+    long = viewing.get(f"/api/rows/{len(HOSTILE)}")
+    assert len(long["input"][0][1]) == 1 << 20
+    assert len(json.dumps(page)) < 50_000
+    text = json.dumps([page, viewing.get("/api/rows/2")], ensure_ascii=False)
+    assert not any(letter in text for letter in "\u202e\u2069\x1b\x07")
+
+
+def test_the_index_is_taken_up_again_and_the_store_stays_as_it_was(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    before = (tmp_path / "runs/store/data.mdb").read_bytes()
+    for _ in range(2):
+        viewing = view("runs/demo")
+        viewing.whole()
+        viewing.end()
+    assert len(list((tmp_path / "index").glob("*.sqlite"))) == 1
+    assert (tmp_path / "runs/store/data.mdb").read_bytes() == before
+    with (
+        ResponseStore.open(tmp_path / "runs/store", write=False) as store,
+        store.reading() as stored,
+    ):
+        assert sum(1 for _ in stored.answers()) == 20
