@@ -35,6 +35,10 @@ COMMANDS = {
         "stepdistill.annotator.commands.estimate:estimate_command",
         "Say what a run would cost, before it costs anything. Nobody is asked, but with --probe.",
     ),
+    "audit": (
+        "stepdistill.annotator.commands.audit:audit_command",
+        "Find out how good a run's labels are without gold, by judging a few rows.",
+    ),
     "report": (
         "stepdistill.annotator.commands.report:report_command",
         "Say what a run did cost: by mode, template, part and split; planned against actual.",

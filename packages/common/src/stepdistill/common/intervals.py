@@ -6,8 +6,9 @@ from statistics import NormalDist
 Z_95 = NormalDist().inv_cdf(0.975)  # 1.95996...: 95 % of a normal distribution lie within ± this
 
 
-def wilson(correct: int, n: int, z: float = Z_95) -> tuple[float, float]:
+def wilson(correct: float, n: float, z: float = Z_95) -> tuple[float, float]:
     """The interval of a share after Wilson (1927), for `correct` of `n`; (0, 1) when n is 0.
+    They need not be whole: an estimate may be worth 61.8 judgements.
 
     Unlike the plain one (share ± z * standard error) it never leaves 0..1.
     """

@@ -29,6 +29,15 @@ class ReadingSettings(Settings):
     """Reject labels that the reader is less sure of: a mere hint has 0.6, a stated verdict more."""
 
 
+@options("Judgements", 6)
+class JudgementsSettings(Settings):
+    """What people say of labels."""
+
+    judgements: Path | None = None
+    """What people judged (`annotate audit`); default: of a run none, of an audit
+    judgements.jsonl in the run's folder."""
+
+
 @options("Shards", 6)
 class RateOfRationalesSettings(Settings):
     """How many records have reasons."""

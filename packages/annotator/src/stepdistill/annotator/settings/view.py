@@ -1,5 +1,6 @@
-"""Settings of `annotate view`."""
+"""Settings of what looks at rows: `annotate view`, and `annotate audit`, where they are judged."""
 
+import getpass
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,12 @@ from cyclopts import Parameter
 from stepdistill.annotator.settings.money import PriceSettings
 from stepdistill.annotator.settings.rows import PROMPTS, DataSettings, TemplateSettings
 from stepdistill.annotator.settings.run import StoreSettings
+from stepdistill.annotator.settings.shards import JudgementsSettings
 from stepdistill.annotator.settings.teacher import ServerSettings
-from stepdistill.common.command_line import between, options
+from stepdistill.common.command_line import at_least, between, options
+from stepdistill.common.errors import ConfigError
+
+_LONGEST_NAME = 200
 
 
 @options("Page", 8, kw_only=False)
@@ -35,3 +40,33 @@ class ViewSettings(PriceSettings, StoreSettings, ServerSettings, DataSettings, T
     index: Path | None = None
     """Folder for what is known of the rows, so that the next time begins at once; default:
     stepdistill/view in the folder for caches."""
+
+
+@options("Audit", 3, kw_only=False)
+class AuditSettings(JudgementsSettings, ViewSettings):
+    """One `annotate audit`."""
+
+    _: KW_ONLY
+    human: Annotated[int, at_least(1)] = 100
+    """How many rows people judge; more of them later are these and others."""
+    seed: int = 0
+    """Draws the rows; keep it from one call to the next."""
+    judge: bool = False
+    """Open the page on which the rows are judged, one at a time."""
+    name: str | None = None
+    """Who judges; default: the name of this machine's user."""
+
+    def check(self) -> None:
+        super().check()
+        if self.name is not None and not 0 < len(self.name.strip()) <= _LONGEST_NAME:
+            raise ConfigError(f"--name: 1 to {_LONGEST_NAME} letters, such as `ann`")
+
+    @property
+    def judge_name(self) -> str:
+        """Who judges."""
+        if self.name is not None:
+            return self.name.strip()
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            return "somebody"

@@ -44,12 +44,17 @@ class Predictions:
 
     def label(self, row_id: str, index: int) -> str | None:
         """What the student says of a row; None where it says nothing."""
+        found = self.find(row_id, index)
+        return found[0] if found else None
+
+    def find(self, row_id: str, index: int) -> tuple[str | None] | None:
+        """The same; None where the file does not have the row."""
         by_id = "SELECT label FROM said WHERE id = ? LIMIT 1"
         found = self._database.execute(by_id, (row_id,)).fetchone()
         if found is None and self._by_number:
             by_number = "SELECT label FROM said WHERE n = ? LIMIT 1"
             found = self._database.execute(by_number, (index,)).fetchone()
-        return found[0] if found else None
+        return found
 
 
 def _label_column(row: Mapping[str, object]) -> str | None:

@@ -1,0 +1,70 @@
+"""`annotate audit`."""
+
+import shlex
+from pathlib import Path
+
+from stepdistill.annotator.audit.findings import find_out
+from stepdistill.annotator.audit.report import facts_of, show
+from stepdistill.annotator.audit.rows import choose
+from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.settings.console import JSON, JsonSettings
+from stepdistill.annotator.settings.rows import OUT
+from stepdistill.annotator.settings.view import AuditSettings
+from stepdistill.annotator.view.opening import open_rows
+from stepdistill.common.judgements import JUDGEMENTS_NAME, read_judgements
+
+_USUAL = AuditSettings()
+
+
+def audit_command(settings: AuditSettings = _USUAL, console: JsonSettings = JSON) -> None:
+    """Find out how good a run's labels are without gold, by judging a few rows.
+
+    Rows are chosen at random, more of those that votes, other templates or a student
+    disagree about. Judge them with --judge; then the same command says how many labels
+    are right, between which bounds, and where the errors are.
+
+    Examples:
+
+        annotate audit runs/demo --human 100
+
+        annotate audit runs/demo --human 100 --judge --name ann
+
+        annotate audit runs/tickets --human 50 --predictions labelled.jsonl --json
+    """
+    output = ConsoleOutput(quiet=console.is_quiet)
+    opened = open_rows(settings)
+    try:
+        tell = output.progress_line("rows read", opened.source.total)
+        chosen = choose(opened.source, settings.human, settings.seed, tell)
+        path = settings.judgements or _place(opened.source.title)
+        judgements = read_judgements(path)
+    finally:
+        opened.close()
+    found, command = find_out(chosen, judgements), _command(settings, opened.source.title)
+    if console.as_json:
+        facts = facts_of(chosen, found, judgements, command)
+        output.json({"run": opened.source.title, "seed": settings.seed, **facts})
+    else:
+        show(chosen, found, output, command)
+
+
+def _place(title: str) -> Path:
+    """Beside the shards; of a run that has none yet, where they will be."""
+    folder = Path(title)
+    return (folder if folder.is_dir() else OUT / title) / JUDGEMENTS_NAME
+
+
+def _command(settings: AuditSettings, title: str) -> str:
+    """What judges the chosen rows, and not others."""
+    words = ["annotate", "audit", title, "--human", str(settings.human)]
+    given = {
+        "seed": settings.seed or None,
+        "predictions": settings.predictions,
+        "judgements": settings.judgements,
+        "store": settings.store if settings.store != _USUAL.store else None,
+        "prompts": settings.prompts if settings.prompts != _USUAL.prompts else None,
+        **{name: getattr(settings, name) for name in ("data", "teacher", "name")},
+    }
+    for name, value in given.items():
+        words += [f"--{name}", str(value)] if value is not None else []
+    return shlex.join([*words, "--judge"])

@@ -1,0 +1,130 @@
+"""An audit without gold: rows are chosen, judged, and it is said how good the labels are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stepdistill.common.judgements import Judgement, add_judgement
+from tests.journeys.conftest import Annotate, Done
+
+RUN = ("run", "demo", "--teacher", "simulated", "--samples", "300", "--split", "train")
+
+
+@pytest.fixture
+def run(annotate: Annotate, tmp_path: Path) -> Path:
+    done = annotate(*RUN)
+    assert done.code == 0, done.err
+    return tmp_path / "runs" / "demo"
+
+
+def golds(run: Path) -> dict[str, str]:
+    lines = (run / "train" / "shard-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    return {(row := json.loads(line))["id"]: row["gold"] for line in lines}
+
+
+def judge(audit: Done, run: Path, name: str = "ann", wrong_ids: tuple[str, ...] = ()) -> None:
+    """Judge every chosen row by its gold label; wrong_ids are called wrong whatever they are."""
+    known = golds(run)
+    for number, row in enumerate(audit.json["choice"]):
+        gold = known[row["id"]]
+        is_right = row["label"] == gold and row["id"] not in wrong_ids
+        fields = {
+            each: row[each] for each in ("split", "id", "row", "answer", "label", "rationale")
+        }
+        add_judgement(
+            run.parent.parent / audit.json["judgements"],
+            Judgement.model_validate(
+                {
+                    **fields,
+                    "at": number,
+                    "judge": name,
+                    "verdict": "right" if is_right else "wrong",
+                    "right": None if is_right else gold if gold != row["label"] else "other",
+                    "reasons": "good" if number % 4 else "bad",
+                }
+            ),
+        )
+
+
+def test_before_and_after_judging(annotate: Annotate, run: Path) -> None:
+    words = ("audit", "runs/demo", "--human", "60")
+    before = annotate(*words, "--json")
+    assert before.code == 0, before.err
+    said = before.json
+    assert (said["chosen"], said["judged"], said["teacher"]) == (60, 0, None)
+    assert sum(each["chosen"] for each in said["strata"]) == 60
+    assert sum(each["rows"] for each in said["strata"]) == said["rows"]
+    assert said["next"] == "annotate audit runs/demo --human 60 --judge"
+    assert said["next"] in annotate(*words).out
+    assert annotate(*words, "--json").json == said
+    judge(before, run)
+    after = annotate(*words, "--json").json
+    teacher = after["teacher"]
+    truth = [row["label"] == golds(run)[row["id"]] for row in _records(run)]
+    assert teacher["judged"] == after["judged"] == 60
+    assert teacher["low"] <= sum(truth) / len(truth) <= teacher["high"]
+    assert teacher["more_to_halve"] > 0
+    assert 0.6 < after["rationales_good"]["accuracy"] < 0.9
+    assert after["judges"] == {"ann": 60}
+    shown = annotate(*words).out
+    assert "60 of 60 chosen rows judged (ann 60)" in shown
+    assert f"{100 * teacher['accuracy']:.1f} %" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def _records(run: Path) -> list[dict[str, str]]:
+    text = (run / "train" / "shard-00000.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_more_rows_are_these_and_others(annotate: Annotate, run: Path) -> None:
+    few = annotate("audit", "runs/demo", "--human", "20", "--json")
+    judge(few, run)
+    many = annotate("audit", "runs/demo", "--human", "50", "--json").json
+    assert many["choice"][:20] == few.json["choice"]
+    assert (many["judged"], many["chosen"], many["elsewhere"]) == (20, 50, 0)
+    other = annotate("audit", "runs/demo", "--human", "20", "--seed", "1", "--json").json
+    assert other["choice"] != few.json["choice"]
+    assert other["judged"] + other["elsewhere"] == 20
+
+
+def test_two_judges_and_where_they_differ(annotate: Annotate, run: Path) -> None:
+    chosen = annotate("audit", "runs/demo", "--human", "30", "--json")
+    differing = tuple(row["id"] for row in chosen.json["choice"][:6])
+    judge(chosen, run)
+    judge(chosen, run, "bob", differing)
+    (agreement,) = annotate("audit", "runs/demo", "--human", "30", "--json").json["agreements"]
+    assert agreement["judges"] == ["ann", "bob"] and agreement["rows"] == 30
+    assert 24 <= agreement["same"] < 30 and agreement["kappa"] < 1
+    assert "ann and bob agree on" in annotate("audit", "runs/demo", "--human", "30").out
+
+
+def test_a_student_is_judged_too(annotate: Annotate, run: Path, tmp_path: Path) -> None:
+    known = golds(run)
+    lines = [
+        json.dumps({"id": name, "label": gold if number % 5 else "division"})
+        for number, (name, gold) in enumerate(known.items())
+    ]
+    (tmp_path / "said.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = ("audit", "runs/demo", "--human", "80", "--predictions", "said.jsonl", "--json")
+    chosen = annotate(*words)
+    assert chosen.code == 0, chosen.err
+    assert "the student's labels" in chosen.json["known"]
+    judge(chosen, run)
+    said = annotate(*words).json
+    right = sum((gold if n % 5 else "division") == gold for n, gold in enumerate(known.values()))
+    assert said["student"]["low"] <= right / len(known) <= said["student"]["high"]
+
+
+def test_what_is_wrong_is_one_line(annotate: Annotate, run: Path, tmp_path: Path) -> None:
+    (run / "judgements.jsonl").write_text('{"at": 1}\n', encoding="utf-8")
+    broken = annotate("audit", "runs/demo")
+    assert broken.code == 2 and "judgements.jsonl line 1: not a judgement" in broken.err
+    store = annotate("audit", "runs/store")
+    assert store.code == 2 and "name the folder of a run" in store.err
+    none = annotate("audit", "runs/nowhere")
+    assert none.code == 2 and "Traceback" not in none.err
+    (tmp_path / "said.jsonl").write_text('{"id": "1"}\n', encoding="utf-8")
+    no_label = annotate("audit", "runs/demo", "--predictions", "said.jsonl")
+    assert no_label.code == 2 and "no column `label`" in no_label.err
