@@ -14,7 +14,7 @@ unexport DS_ACCELERATOR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart check test test-all test-alone bench wheels lock clean
+.PHONY: help setup quickstart check test test-all test-alone browser bench wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,8 +37,11 @@ test-all: setup test-alone  ## every test, the slow ones too, and each package a
 test-alone:  ## each package's tests with only that package installed
 	@$(PYTHON) scripts/test_alone.py
 
+browser:  ## Chromium, its driver and axe-core, for the tests of pages; they are skipped without
+	@$(PYTHON) scripts/browser.py
+
 bench: setup  ## speed and memory against floors and the original's way, see benchmarks/README.md
-	@missed=0; for name in read_answers race_templates annotate_throughput odd_servers warm_rerun soak batch_api train_step serve export_speed; do \
+	@missed=0; for name in read_answers race_templates annotate_throughput odd_servers warm_rerun soak batch_api train_step serve export_speed view_rows; do \
 		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
 	done; \
 	$(BIN)/python benchmarks/annotate_throughput.py --tls --check \

@@ -11,6 +11,8 @@ from stepdistill.annotator.view.index import RowIndex
 from stepdistill.annotator.view.query import CONFIDENCE, DISAGREEMENT, find, wanted_of
 from stepdistill.common.errors import DatasetError, DistillError, StoreError
 
+_FIRST = ("split", "rejected", DISAGREEMENT, CONFIDENCE)
+_FIRST_S = 2.0
 _PROBED = 100  # rows that are looked at for something to compare
 _ROWS_AT_ONCE = 200  # compared between two looks at whether to stop
 Tell = Callable[[int], None]
@@ -31,7 +33,7 @@ class Looking:
     def __init__(self, source: RowSource, index: RowIndex) -> None:
         self.source, self.index = source, index
         self.filling = Filling()
-        self._stop = threading.Event()
+        self._stop, self._some = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self, tell: Tell, done: Callable[[float], None]) -> None:
@@ -44,6 +46,8 @@ class Looking:
             except (DistillError, sqlite3.Error, OSError) as error:
                 self.filling.error, self.filling.state = str(error), "failed"
                 return
+            finally:
+                self._some.set()
             if is_whole:
                 self.filling.state = "done"
                 done(time.monotonic() - start_s)
@@ -60,6 +64,7 @@ class Looking:
     def _fill(self, tell: Tell) -> bool:
         """Whether all is in."""
         for n in self.index.fill(self.source.entries(self.index.rows), self._stop):
+            self._some.set()
             tell(n)
         if self._stop.is_set():
             return False
@@ -81,7 +86,9 @@ class Looking:
 
     def about(self) -> dict[str, object]:
         """What is looked at, and how far the index is."""
-        names = {**self.source.facets, CONFIDENCE: "confidence", DISAGREEMENT: "disagreement"}
+        # What has few words comes first: a task may have any number of labels.
+        known = {**self.source.facets, CONFIDENCE: "confidence", DISAGREEMENT: "disagreement"}
+        names = {name: known[name] for name in (*_FIRST, *known) if name in known}
         return {
             "title": shown(self.source.title),
             "total": self.source.total,
@@ -102,6 +109,8 @@ class Looking:
 
     def page(self, words: Iterable[tuple[str, str]]) -> dict[str, object]:
         """The rows that an address asks for, one page of them, and what else could be chosen."""
+        if not self.index.rows:
+            self._some.wait(_FIRST_S)  # the first rows are there at once, and a page without is odd
         began_s = time.monotonic()
         wanted = wanted_of(words, self.index.facets)
         found = find(self.index, wanted)

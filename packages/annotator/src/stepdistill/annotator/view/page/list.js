@@ -4,6 +4,9 @@ import { changed, cleared, go, openRow, toggled } from "./address.js";
 import { at, el, n, usd } from "./dom.js";
 
 const PAGE = 50;
+const FEW = 8; // words of a facet that are shown at once
+const SHOWN_BY_LABEL = ["teacher / gold", "teacher / student", "student / gold"];
+const unfolded = new Set(); // facets of which all words are shown
 
 /** Show a page of the list. */
 export function showList(page) {
@@ -63,7 +66,9 @@ function line(row) {
 function facts(row) {
   const votes = row.votes && Object.keys(row.votes).length > 1
     ? Object.entries(row.votes).map(([label, count]) => `${label} ${count}`).join(", ") : null;
-  const each = [row.template, votes && `votes: ${votes}`, sure(row.confidence), usd(row.usd), ...(row.disagrees ?? []), row.id];
+  const differ = (row.disagrees ?? []).filter((who) => !SHOWN_BY_LABEL.includes(who) && !(votes && who === "vote / vote"));
+  const id = row.id.length > 16 ? `${row.id.slice(0, 12)}…` : row.id;
+  const each = [row.template, votes && `votes: ${votes}`, sure(row.confidence), usd(row.usd), ...differ.map((who) => `${who} differ`), id];
   return each.filter(Boolean).map((text) => el("span", {}, text));
 }
 
@@ -87,6 +92,14 @@ function facet(name, title, values, more) {
     box.checked = chosen;
     return el("label", {}, box, el("span", { class: value ? false : "none", dir: "auto" }, value || "none"), el("span", { class: "n" }, n(count)));
   });
-  return el("fieldset", {}, el("legend", {}, title), ...boxes,
-    more > 0 ? el("p", { class: "soft small" }, `and ${n(more)} more: search for one`) : null);
+  const last = values.findLastIndex((each) => each[2]) + 1;
+  const few = unfolded.has(name) || boxes.length <= FEW + 2 ? boxes.length : Math.max(FEW, last);
+  const rest = boxes.length - few;
+  const all = rest > 0 && el("button", { type: "button", class: "small", onclick: () => {
+    unfolded.add(name);
+    all.replaceWith(...boxes.slice(few));
+    boxes[few].querySelector("input").focus();
+  } }, `${n(rest)} more`);
+  return el("fieldset", {}, el("legend", {}, title), ...boxes.slice(0, few), all,
+    more > 0 && !rest ? el("p", { class: "soft small" }, `and ${n(more)} more: search for one`) : null);
 }

@@ -4,6 +4,8 @@ import { changed, go } from "./address.js";
 import { at, el, fold, n, textBox, usd } from "./dom.js";
 import { sure, verdict } from "./list.js";
 
+const SHORT = 80; // characters
+
 /** Show a row, or that there is none. */
 export function showRow(row, error) {
   const box = at("row");
@@ -22,7 +24,7 @@ function parts(row) {
     ...(row.remarks ?? []).map((line) => el("p", { class: "remark" }, line)),
     list(facts(row)),
     row.input?.length ? el("h3", {}, "Input") : null,
-    ...(row.input ?? []).flatMap(([name, text]) => [el("p", { class: "soft small" }, name), textBox([{ text }], "div")]),
+    ...input(row.input ?? []),
     row.gold_rationale ? el("h3", {}, "The dataset's reasons") : null,
     row.gold_rationale ? textBox([{ text: row.gold_rationale }], "div") : null,
     ...replies(row.answers ?? []),
@@ -30,6 +32,14 @@ function parts(row) {
     ...others.map(folded),
     row.not_asked ? el("p", { class: "soft small" }, `${n(row.not_asked)} other templates were not asked about this row.`) : null,
   ].filter(Boolean);
+}
+
+/** The row's texts: short ones beside their names, long ones in boxes. */
+function input(fields) {
+  const isShort = ([, text]) => text.length <= SHORT && !text.includes("\n");
+  const boxes = fields.filter((each) => !isShort(each))
+    .flatMap(([name, text]) => [el("p", { class: "soft small" }, name), textBox([{ text }], "div")]);
+  return [...boxes, list(fields.filter(isShort))];
 }
 
 function facts(row) {
