@@ -60,6 +60,7 @@ class Crowd:
                 self.window.answered(started_s, in_flight, was_full=was_full)
             elif what == "refused":
                 self.refused += 1
+                self.window.not_let_in(in_flight)
                 self.window.refused(started_s, in_flight)
             else:
                 self.late += 1
@@ -222,6 +223,52 @@ def test_a_refusal_with_as_many_as_others_were_let_in_with_is_not_the_window_s()
     assert window.level == 64
     window.refused(clock.now_s, 50)
     assert window.level == 49
+
+
+def test_that_one_more_was_let_in_by_chance_is_no_proof_that_they_always_are():
+    clock = Clock()
+    window = opened(clock)
+    for _ in range(9):
+        window.answered(clock.now_s, 4, was_full=False)
+    window.answered(clock.now_s, 5, was_full=False)
+    window.not_let_in(5)
+    assert window.is_beyond(clock.now_s, 5)
+    window.refused(clock.now_s, 5)
+    assert window.level == 4
+    for _ in range(9):  # what is always let in is another matter
+        window.answered(clock.now_s, 5, was_full=False)
+    window.not_let_in(5)
+    assert not window.is_beyond(clock.now_s, 5)
+
+
+def sent_at_once(window: ConcurrencyWindow) -> int:
+    for n in range(1000):
+        if window.wait_s():
+            return n
+        window.sent()
+    return 1000
+
+
+def test_what_a_wide_window_lets_go_goes_over_half_the_time_of_an_answer():
+    clock = Clock()
+    window = opened(clock)  # whose answer took 0.1 s
+    assert sent_at_once(window) == 3
+    n = 3
+    for _ in range(10):
+        clock.now_s += 0.005
+        n += sent_at_once(window)
+    assert window.level <= n <= window.level + 3
+    clock.now_s += 1
+    assert sent_at_once(window) == 3
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_but_all_at_once_where_a_limit_or_a_person_says_how_many(named: bool):
+    clock = Clock()
+    window = opened(clock, first=None if named else 256)
+    if named:
+        window.limits_named()
+    assert sent_at_once(window) == 1000
 
 
 def test_it_does_not_grow_while_it_is_not_full():

@@ -176,12 +176,14 @@ class OnlineTeacher:
         ConfigError if it never may."""
         if wait_s := self._breaker.wait_s():
             return wait_s
-        rate_s = 0.0 if self._breaker.is_open else self._rate.wait_s()  # a probe is not paced
-        return max(rate_s, self._limiter.wait_s(tokens))
+        if self._breaker.is_open:  # a probe is not paced
+            return self._limiter.wait_s(tokens)
+        return max(self._rate.wait_s(), self._window.wait_s(), self._limiter.wait_s(tokens))
 
     def _let_go(self, pending: PendingRequest) -> None:
         self._limiter.take(pending.tokens)
         self._rate.take()
+        self._window.sent()
         self._breaker.sent()
         self._in_flight += 1
         pending.in_flight = self._in_flight
@@ -365,6 +367,7 @@ class OnlineTeacher:
     def _refused(self, pending: PendingRequest, error: Transient, started_s: float) -> None:
         """Which was too much: what is in flight, or what goes in a second? Or neither."""
         in_flight, rate = pending.in_flight, self._rate
+        self._window.not_let_in(in_flight)
         refusal = rate.refused(started_s, is_beyond=self._window.is_beyond(started_s, in_flight))
         if refusal not in (Refusal.USUAL, Refusal.FOUND):
             slow_down = isinstance(error, RateLimited) and error.slow_down

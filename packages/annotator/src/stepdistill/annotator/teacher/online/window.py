@@ -12,6 +12,9 @@ and what comes of the trial decides:
     a 5xx, a lost connection    no growth for a moment; where they go on, only a window that has
                                 clearly more of them was tried in vain
 
+What a wider window lets go does not go all at once, but over half the time of an answer: a limiter
+of requests a second would take it for too many, whatever their number in flight.
+
 After a trial in vain the steps are smaller, and in time twice as many rounds pass before each. No
 window is tried in which an answer would wait for longer than half the time-out. The window grows
 only while it is full; answers to what was sent before it changed say nothing about it.
@@ -29,7 +32,10 @@ _PROBE_S, _NAMED_PROBE_S = 2.0, 0.1
 _STEP, _LEAST_STEP = 2.0, 1.25
 _MOST_PATIENCE = 32  # rounds
 _GAIN = 0.15  # the least share of what a wider window could bring that it has to bring
+_REMEMBERED = 4  # requests of each number in flight
 _SHORT_S = 0.05  # answers as quick as this say nothing about queues
+_PACE, _AT_ONCE = 2.0, 3.0  # windows in the time of an answer; requests that go together, at least
+_AT_ONCE_SHARE = 1 / 8  # of the window
 _QUEUED = 1.5  # times as long as the quickest round: answers wait for each other
 _PAUSE_S = 5.0  # without growth after a 5xx, and then at least as long with it
 _MORE = 0.2  # of all replies are 5xx in a wider window: that is for it being wider
@@ -61,11 +67,13 @@ class ConcurrencyWindow:
     ) -> None:
         self._ceiling, self._clock, self._half_s = ceiling, clock, timeout_s / 2
         self._is_told = first is not None
+        self._is_paced, self._due_s = first is None, 0.0  # when the last sent would have gone
         self._first = self._level = float(min(first or _FEWEST_FIRST, ceiling))
         self.probe_s = _NAMED_PROBE_S if self._is_told else _PROBE_S  # at the longest
         self._alone_until_s = clock() + self.probe_s  # inf: until the first answer
         self._is_open = False  # by an answer
-        self._borne = 0  # the most in flight with which a request was let in, since the last cut
+        # By how many were in flight: requests let in, less those refused, lately and few.
+        self._let_in: dict[int, int] = {}
         self._quickest_s = math.inf  # a round's answers, or the first one
         self._answered_from_s = -math.inf  # when the last that was answered was sent
         self._cut_at_s = self._paused_until_s = -math.inf
@@ -79,8 +87,23 @@ class ConcurrencyWindow:
             return 1
         return max(1, int(self._level))
 
+    def wait_s(self) -> float:
+        """Seconds until another may go, so that few go at once."""
+        if not self._is_paced or not _SHORT_S < self._quickest_s < math.inf:
+            return 0.0
+        ahead_s = self._due_s - self._clock()
+        at_once = max(_AT_ONCE, self._level * _AT_ONCE_SHARE)
+        wait_s = ahead_s - (at_once - 1) * self._gap_s
+        return wait_s if wait_s > 1e-6 else 0.0  # less is the float's own error
+
+    def sent(self) -> None:
+        """A request goes now."""
+        if self._is_paced and self._quickest_s < math.inf:
+            self._due_s = max(self._due_s, self._clock()) + self._gap_s
+
     def limits_named(self) -> None:
         """The teacher has named its limits."""
+        self._is_paced = False  # by the limits
         if not self._is_told:
             self._first = float(min(_NAMED_FIRST, self._ceiling))
             if self._is_open:
@@ -91,7 +114,7 @@ class ConcurrencyWindow:
         now = self._clock()
         if not self._is_open:
             return self._open(now - started_s)
-        self._borne = max(self._borne, in_flight)
+        self._let_in[in_flight] = min(self._let_in.get(in_flight, 0) + 1, _REMEMBERED)
         self._answered_from_s = max(self._answered_from_s, started_s)
         if not was_full or started_s < self._round_from_s or now < self._paused_until_s:
             return None
@@ -102,11 +125,22 @@ class ConcurrencyWindow:
             self._end_round(now)
         return None
 
+    def not_let_in(self, in_flight: int) -> None:
+        """A request was refused that was sent as the last of in_flight; why is not known yet."""
+        self._let_in[in_flight] = max(self._let_in.get(in_flight, 0) - 1, -_REMEMBERED)
+
     def is_beyond(self, started_s: float, in_flight: int) -> bool:
-        """Whether none was let in with so many in flight, but some with fewer. Not once more where
-        none was answered since the last cut: then it was in vain."""
+        """Whether a refused request was one too many: with as many in flight others are refused
+        too, and with fewer they are let in. Not once more where none was answered since the last
+        cut: then it was in vain."""
         has_helped = self._answered_from_s >= self._cut_at_s or started_s < self._cut_at_s
         return in_flight > self._borne > 0 and has_helped
+
+    @property
+    def _borne(self) -> int:
+        """The most in flight with which more requests are let in than refused. One that was let in
+        says little: another that we count in flight had left the server by then."""
+        return max((n for n, let_in in self._let_in.items() if let_in > 0), default=0)
 
     def grow_anew(self) -> None:
         """What was refused was not for what is in flight: it may grow from here as at first."""
@@ -128,7 +162,7 @@ class ConcurrencyWindow:
         if not self._is_open:
             return self._stay_alone()
         if started_s >= self._cut_at_s:  # else of the same episode
-            self._borne = 0
+            self._let_in.clear()
             self._cut(started_s, self._level / 2)
         return None
 
@@ -148,6 +182,10 @@ class ConcurrencyWindow:
         self._level = min(self._level, self._first)
         self._paused_until_s = -math.inf
         self._begin_anew()
+
+    @property
+    def _gap_s(self) -> float:
+        return self._quickest_s / (_PACE * self._level)
 
     def _open(self, latency_s: float) -> None:
         """The first answer came, after so long: of one slot, each would wait for all the others."""
