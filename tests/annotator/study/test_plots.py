@@ -52,12 +52,13 @@ HISTORY = [
 
 
 def test_every_figure_is_drawn_where_all_is_known(tmp_path: Path) -> None:
-    drawn = draw([metadata(6)], [FEW_SHOT], {Path("history.jsonl"): HISTORY}, tmp_path)
+    drawn = draw([metadata(9)], [FEW_SHOT], {Path("history.jsonl"): HISTORY}, tmp_path)
     assert list(drawn.files) == [
+        "templates",
+        "costs",
         "styles",
         "accuracy-by-style",
         "ease-and-deviation",
-        "costs",
         "few-shot-costs",
         "running-best",
     ]
@@ -71,9 +72,30 @@ def test_every_figure_is_drawn_where_all_is_known(tmp_path: Path) -> None:
     assert "1 refused unasked (not shown)" in svg
 
 
+def test_few_templates_are_named_with_their_intervals_and_make_no_distribution(
+    tmp_path: Path,
+) -> None:
+    drawn = draw([metadata(3)], [], {}, tmp_path)
+    assert list(drawn.files) == ["templates", "costs"]
+    assert "styles, accuracy by style: of 3 templates, they need 8 of a task" in drawn.left_out
+    svg = drawn.files["templates"][1].read_text()
+    # Of four rows each t2 has two right, t1 one and t0 none: the best is on top.
+    assert svg.index("t2<") < svg.index("t1<") < svg.index("t0<")
+    assert all(f"{share:.1f} %" in svg for share in (50, 25, 0)) and "4 rows each" in svg
+
+
+def test_of_many_templates_the_best_are_named_whatever_they_are_called(tmp_path: Path) -> None:
+    (result,) = metadata(30).results
+    renamed = {f"$\\frac{name}$ & <b>{'long ' * 20}": s for name, s in result.templates.items()}
+    many = Metadata(task="$x", results=[result.model_copy(update={"templates": renamed})])
+    drawn = draw([many], [], {}, tmp_path)
+    svg = drawn.files["templates"][1].read_text()
+    assert "The best 20 of 30 templates" in svg and svg.count("…<") == 20
+
+
 def test_what_nobody_knows_is_left_out_and_said(tmp_path: Path) -> None:
-    drawn = draw([metadata(3, style=None, cost_usd=0.0)], [], {}, tmp_path)
-    assert list(drawn.files) == ["styles", "accuracy-by-style"]
+    drawn = draw([metadata(8, style=None, cost_usd=0.0)], [], {}, tmp_path)
+    assert list(drawn.files) == ["templates", "styles", "accuracy-by-style"]
     left_out = "\n".join(drawn.left_out)
     parts = ("reading ease", "words", "length deviation", "costs of sums, t", "few-shot-costs")
     for what in (*parts, "running-best"):
@@ -88,8 +110,8 @@ def test_templates_that_could_not_be_read_are_not_drawn_and_said(tmp_path: Path)
 
 
 def test_templates_that_are_all_alike_have_no_line(tmp_path: Path) -> None:
-    drawn = draw([metadata(5, style=a_style(1))], [], {}, tmp_path)
-    assert "n = 5, no line" in drawn.files["accuracy-by-style"][1].read_text()
+    drawn = draw([metadata(9, style=a_style(1))], [], {}, tmp_path)
+    assert "n = 9, no line" in drawn.files["accuracy-by-style"][1].read_text()
 
 
 @pytest.mark.parametrize(("templates", "count"), [(1, "n = 1."), (12, "n = 12.")])

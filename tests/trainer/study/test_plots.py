@@ -126,4 +126,5 @@ def test_the_originals_runs_stand_beside_own_ones(tmp_path: Path) -> None:
     drawn = {path.stem.removeprefix("accuracy-by-") for path in (tmp_path / "out").glob("*.png")}
     assert drawn == {f"{kind}-anli1" for kind in kinds} | {"subsample-cqa", "rationale-rate-cqa"}
     beside = _words(tmp_path / "out" / "accuracy-by-subsample-cqa.svg")
-    assert "own: t5-v1_1-base" in beside and "original: t5-v1_1-base" in beside
+    for whose in ("your runs", "the original's runs"):
+        assert f"student t5-v1_1-base, {whose}" in beside

@@ -18,6 +18,7 @@ from stepdistill.trainer.settings.train import SIZES
 from stepdistill.trainer.study.frame import CONTENDER, CONTEXT, Mean, mean_of, telling
 from stepdistill.trainer.study.run_tables import named
 
+_WHOSE = {"own": "your runs", "original": "the original's runs"}
 _SIZES = (*SIZES, "small", "base", "large", "xl", "xxl")
 
 
@@ -45,7 +46,7 @@ def by_size(frame: pd.DataFrame) -> Iterator[Series]:
         order = sorted(set(whole["model"]), key=lambda model: (_size(model), model))
         places = [float(order.index(model)) for model in whole["model"]]
         for _, runs in whole.assign(size=places).groupby(list(CONTENDER), dropna=False, sort=True):
-            yield _series(str(source), named(runs, frame), runs, "size")
+            yield _series(_whose(str(source), frame), named(runs, frame), runs, "size")
 
 
 def by_words(frame: pd.DataFrame) -> Iterator[Series]:
@@ -108,7 +109,13 @@ def _panels(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """One for each source and student, small students first."""
     parts = [(str(part.iloc[0]["model"]), part) for _, part in frame.groupby(["source", "model"])]
     for model, part in sorted(parts, key=lambda each: _size(each[0])):
-        yield f"{part.iloc[0]['source']}: {model}", part
+        whose = _whose(str(part.iloc[0]["source"]), frame)
+        yield f"student {model}{whose and f', {whose}'}", part
+
+
+def _whose(source: str, frame: pd.DataFrame) -> str:
+    """Empty where all are one's own."""
+    return "" if set(frame["source"]) == {"own"} else _WHOSE[source]
 
 
 def _series(panel: str, label: str, runs: pd.DataFrame, column: str) -> Series:

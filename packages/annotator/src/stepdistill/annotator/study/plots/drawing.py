@@ -19,10 +19,12 @@ from stepdistill.annotator.study.plots.groups import (
     DEVIATION,
     EASE,
     MEASURES,
+    Group,
     groups_of,
     unread_in,
     values,
 )
+from stepdistill.annotator.study.plots.ranked import ranked_templates
 from stepdistill.annotator.study.plots.styles import (
     accuracy_by_style,
     ease_and_deviation,
@@ -30,6 +32,7 @@ from stepdistill.annotator.study.plots.styles import (
 )
 from stepdistill.common.figures import COLOURS, MARKERS, Picture, write_picture
 
+_FEW = 8  # templates; fewer make no distribution
 # State, its name, the colour inside its mark and around it: what is only expected is hollow.
 _MARKS = (
     ("scored", "asked every row", COLOURS[0], COLOURS[0]),
@@ -78,6 +81,19 @@ def _of_templates(metadata: Sequence[Metadata], left_out: list[str]) -> list[Pic
     if not groups:
         left_out.append("styles, accuracy, costs: no metadata.yaml has a scored template")
         return []
+    pictures = [ranked_templates(group, number) for number, group in enumerate(groups, 1)]
+    paid = [group for group in groups if has_costs(group)]
+    unpaid = [group.name for group in groups if group not in paid]
+    left_out += [f"costs of {name}: free, or a price is not known" for name in unpaid]
+    pictures += [cost_bars(paid)] if paid else []
+    most = max(len(group.scores) for group in groups)
+    if most >= _FEW:
+        return [*pictures, *_of_many(groups, left_out)]
+    left_out.append(f"styles, accuracy by style: of {most} templates, they need {_FEW} of a task")
+    return pictures
+
+
+def _of_many(groups: Sequence[Group], left_out: list[str]) -> list[Picture]:
     measures = [each for each in MEASURES if any(values(group, each) for group in groups)]
     unknown = [each.name for each in MEASURES if each not in measures]
     left_out += [f"panels of {name}: no template has it" for name in unknown]
@@ -86,10 +102,7 @@ def _of_templates(metadata: Sequence[Metadata], left_out: list[str]) -> list[Pic
         pictures.append(ease_and_deviation(groups))
     else:
         left_out.append("ease-and-deviation: no template has both")
-    paid = [group for group in groups if has_costs(group)]
-    unpaid = [group.name for group in groups if group not in paid]
-    left_out += [f"costs of {name}: free, or a price is not known" for name in unpaid]
-    return [*pictures, cost_bars(paid)] if paid else pictures
+    return pictures
 
 
 def _running_best(lines: Sequence[HistoryLine], number: int, source: str) -> Picture:

@@ -27,6 +27,7 @@ class Group:
     name: str
     number: int  # decides colour and marker
     scores: tuple[TemplateScore, ...]
+    names: tuple[str, ...]  # of the templates, as scores
 
     @property
     def colour(self) -> str:
@@ -83,14 +84,18 @@ def groups_of(files: Iterable[Metadata]) -> list[Group]:
     """One for each setting of each file; templates of which no answer could be read are left out,
     as those without any."""
     found = [
-        (each.task, result.setting, [score for score in result.templates.values() if score.labels])
+        (
+            each.task,
+            result.setting,
+            {name: score for name, score in result.templates.items() if score.labels},
+        )
         for each in files
         for result in each.results
     ]
     found = [each for each in found if each[2]]
     names = _names([(task, setting) for task, setting, _ in found])
     return [
-        Group(name=name, number=number, scores=tuple(scores))
+        Group(name=name, number=number, scores=tuple(scores.values()), names=tuple(scores))
         for number, (name, (_, _, scores)) in enumerate(zip(names, found, strict=True))
     ]
 
