@@ -32,8 +32,8 @@ def ranked_templates(group: Group, number: int) -> Picture:
     return Picture(
         name="templates" if number == 1 else f"templates-{number}",
         caption=(
-            f"{which}, {each} rows each. Lines: 95 % intervals; shaded: that of the best. A template "
-            "whose line reaches into it may be as good. No readable label counts as wrong."
+            f"{which}, {each} rows each. Lines: 95 % intervals; shaded: that of the best. A "
+            "template whose line reaches into it may be as good. No readable label counts as wrong."
         ),
         paint=paint,
         width_in=WIDTH_IN,
