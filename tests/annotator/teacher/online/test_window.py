@@ -241,6 +241,16 @@ def test_that_one_more_was_let_in_by_chance_is_no_proof_that_they_always_are():
     assert not window.is_beyond(clock.now_s, 5)
 
 
+def test_nor_are_two_of_many_that_came_in_another_order_than_they_were_sent():
+    clock = Clock()
+    window = opened(clock)
+    for n in range(1, 257):
+        window.answered(clock.now_s, n, was_full=False)
+    for n in range(257, 401):  # 144 more went at once, and all but the last two were refused
+        window.not_let_in(n) if n < 399 else window.answered(clock.now_s, n, was_full=False)
+    assert window.is_beyond(clock.now_s, 257) and not window.is_beyond(clock.now_s, 256)
+
+
 def sent_at_once(window: ConcurrencyWindow) -> int:
     for n in range(1000):
         if window.wait_s():

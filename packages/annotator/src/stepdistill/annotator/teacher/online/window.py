@@ -72,7 +72,7 @@ class ConcurrencyWindow:
         self.probe_s = _NAMED_PROBE_S if self._is_told else _PROBE_S  # at the longest
         self._alone_until_s = clock() + self.probe_s  # inf: until the first answer
         self._is_open = False  # by an answer
-        # By how many were in flight: requests let in, less those refused, lately and few.
+        # By how many were in flight: requests let in less those refused, as far as is remembered.
         self._let_in: dict[int, int] = {}
         self._quickest_s = math.inf  # a round's answers, or the first one
         self._answered_from_s = -math.inf  # when the last that was answered was sent
@@ -138,9 +138,15 @@ class ConcurrencyWindow:
 
     @property
     def _borne(self) -> int:
-        """The most in flight with which more requests are let in than refused. One that was let in
-        says little: another that we count in flight had left the server by then."""
-        return max((n for n, let_in in self._let_in.items() if let_in > 0), default=0)
+        """The most in flight with which requests are let in: the number that best parts these from
+        the refused ones. One let in with more says little, for it may have come before another that
+        was sent earlier, or when one that we count in flight had left the server."""
+        borne = most = let_in = 0
+        for n in sorted(self._let_in):
+            let_in += self._let_in[n]
+            if let_in > most:
+                borne, most = n, let_in
+        return borne
 
     def grow_anew(self) -> None:
         """What was refused was not for what is in flight: it may grow from here as at first."""
