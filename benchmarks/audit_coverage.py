@@ -2,10 +2,11 @@
 """How often the intervals of `annotate audit` hold the truth, and how wide they are beside those of
 rows that are drawn at random.
 
-Over the original's recorded answers, where those lie beside the checkout (../shared/data): rows have
-gold labels, so it is known how many of a run's labels are right. Each draw chooses rows as the
-command does, has them judged by their gold labels, and looks whether the interval holds the truth.
-At random is: as many rows out of all, with Wilson's interval. What is known of a label besides:
+Over the original's recorded answers, where those lie beside the checkout (../shared/data): their
+rows have gold labels, so it is known how many of a run's labels are right. Each draw chooses rows
+as the command does, has them judged by their gold labels, and looks whether the interval holds the
+truth. At random is: as many rows out of all, with Wilson's interval. What is known of a label
+besides:
 
     one template's run  what the store has of other templates' answers to the row
     with a student      what another model (PaLM 540B) answered to the same rows
@@ -200,7 +201,7 @@ def made_up(sure: float, doubtful: float) -> Run:
 
 
 def audit(run: Run, seed: int) -> dict[str, float]:
-    """One audit and as many rows at random: whether the truth is held, widths, what is missed by."""
+    """One audit, and as many rows at random: whether the truth is held, and how widely."""
     rows = len(run.right)
     n = min(JUDGED, rows // 3)
     draws = np.random.default_rng(seed).random(rows)

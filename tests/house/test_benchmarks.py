@@ -13,6 +13,7 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 BENCHMARKS = (
     "annotate_throughput",
+    "audit_coverage",
     "batch_api",
     "race_templates",
     "read_answers",

@@ -1,12 +1,16 @@
 """An audit without gold: rows are chosen, judged, and it is said how good the labels are."""
 
 import json
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stepdistill.common.judgements import Judgement, add_judgement
 from tests.journeys.conftest import Annotate, Done
+from tests.journeys.viewing import Viewing, viewings
 
 RUN = ("run", "demo", "--teacher", "simulated", "--samples", "300", "--split", "train")
 
@@ -128,3 +132,53 @@ def test_what_is_wrong_is_one_line(annotate: Annotate, run: Path, tmp_path: Path
     (tmp_path / "said.jsonl").write_text('{"id": "1"}\n', encoding="utf-8")
     no_label = annotate("audit", "runs/demo", "--predictions", "said.jsonl")
     assert no_label.code == 2 and "no column `label`" in no_label.err
+
+
+def post(viewing: Viewing, path: str, body: object, **headers: str) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(
+        viewing.base + path,
+        data=body if isinstance(body, bytes) else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {viewing.token}", **headers},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_what_the_page_sends_is_checked(annotate: Annotate, run: Path, tmp_path: Path) -> None:
+    both = annotate("audit", "runs/demo", "--judge", "--json")
+    assert both.code == 2 and "exclude each other" in both.err
+    with viewings(tmp_path) as start:
+        viewing = start("runs/demo", "--human", "10", "--judge", "--name", "ann", command="audit")
+        row = viewing.get("/api/rows/0")
+        assert "gold" not in row["row"] and "student" not in row["row"]
+        choices, label, answer = row["row"]["choices"], row["row"]["label"], row["answer"]
+        wrong = {"answer": answer, "verdict": "wrong"}
+        other = (choices.index(label) + 1) % len(choices)
+        for body, why in (
+            (b"no json", "not a judgement"),
+            ({"answer": answer, "verdict": "maybe"}, "not a judgement"),
+            ({**wrong, "answer": "0" * 64}, "shows another run"),
+            ({**wrong, "choice": choices.index(label)}, "then it is right"),
+            ({**wrong, "text": "no such label"}, "no label of this row"),
+            ({**wrong, "text": "x" * 20_000}, "not a judgement"),
+        ):
+            code, said = post(viewing, "/api/rows/0", body)
+            assert code == 409 and why in said["error"]
+        assert post(viewing, "/api/rows/10", wrong)[0] == 409
+        assert post(viewing, "/api/undo", {})[0] == 409
+        elsewhere = {"Origin": "http://example.org"}
+        assert post(viewing, "/api/rows/0", wrong, **elsewhere)[0] == 403
+        stranger = {"Authorization": "Bearer no"}
+        assert post(viewing, "/api/rows/0", wrong, **stranger)[0] == 403
+        assert not (run / "judgements.jsonl").exists()
+        code, said = post(viewing, "/api/rows/0", {**wrong, "choice": other, "reasons": "bad"})
+        assert code == 200 and said["verdicts"] == ["wrong", *[None] * 9]
+        (line,) = (run / "judgements.jsonl").read_text(encoding="utf-8").splitlines()
+        assert json.loads(line)["right"] == choices[other]
+        assert viewing.get("/api/result")["result"]["teacher"]["accuracy"] == 0.0
+        code, shown = viewing.end()
+        assert code == 0 and "9 rows are left to judge" in shown

@@ -25,9 +25,10 @@ HOSTILE = (
 class Viewing:
     """A running `annotate view`."""
 
-    def __init__(self, folder: Path, *words: str | Path) -> None:
+    def __init__(self, folder: Path, *words: str | Path, command: str = "view") -> None:
+        """command: `view`, or another that serves such a page."""
         self.process = subprocess.Popen(
-            [ANNOTATE, "view", *words, "--port", "0", "--no-browser", "--index", folder / "index"],
+            [ANNOTATE, command, *words, "--port", "0", "--no-browser", "--index", folder / "index"],
             cwd=folder,
             env=plain_environment(),
             stdout=subprocess.PIPE,
@@ -70,8 +71,8 @@ def viewings(folder: Path) -> Generator[View]:
     """Starts `annotate view` with these words in a folder; every one is ended."""
     started: list[Viewing] = []
 
-    def start(*words: str | Path) -> Viewing:
-        started.append(Viewing(folder, *words))
+    def start(*words: str | Path, command: str = "view") -> Viewing:
+        started.append(Viewing(folder, *words, command=command))
         return started[-1]
 
     try:

@@ -1,16 +1,22 @@
 """`annotate audit`."""
 
+import asyncio
 import shlex
 from pathlib import Path
 
 from stepdistill.annotator.audit.findings import find_out
+from stepdistill.annotator.audit.judging import JudgeServer, Judging
 from stepdistill.annotator.audit.report import facts_of, show
-from stepdistill.annotator.audit.rows import choose
+from stepdistill.annotator.audit.rows import Chosen, choose
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.rows import OUT
 from stepdistill.annotator.settings.view import AuditSettings
+from stepdistill.annotator.view.entry import RowSource
 from stepdistill.annotator.view.opening import open_rows
+from stepdistill.annotator.view.run_source import RunSource
+from stepdistill.annotator.view.server import bound, serve_page
+from stepdistill.common.errors import ConfigError
 from stepdistill.common.judgements import JUDGEMENTS_NAME, read_judgements
 
 _USUAL = AuditSettings()
@@ -32,20 +38,42 @@ def audit_command(settings: AuditSettings = _USUAL, console: JsonSettings = JSON
         annotate audit runs/tickets --human 50 --predictions labelled.jsonl --json
     """
     output = ConsoleOutput(quiet=console.is_quiet)
+    if settings.judge and console.as_json:
+        raise ConfigError("--judge and --json exclude each other: --json shows the result alone")
     opened = open_rows(settings)
     try:
         tell = output.progress_line("rows read", opened.source.total)
         chosen = choose(opened.source, settings.human, settings.seed, tell)
-        path = settings.judgements or _place(opened.source.title)
+        title = opened.source.title
+        path, command = settings.judgements or _place(title), _command(settings, title)
+        read_judgements(path)  # what is wrong with the file is said before anybody judges
+        if settings.judge:
+            _judge(settings, chosen, path, opened.source, output)
         judgements = read_judgements(path)
     finally:
         opened.close()
-    found, command = find_out(chosen, judgements), _command(settings, opened.source.title)
+    found = find_out(chosen, judgements)
     if console.as_json:
         facts = facts_of(chosen, found, judgements, command)
-        output.json({"run": opened.source.title, "seed": settings.seed, **facts})
+        output.json({"run": title, "seed": settings.seed, **facts})
     else:
         show(chosen, found, output, command)
+
+
+def _judge(
+    settings: AuditSettings, chosen: Chosen, path: Path, source: RowSource, output: ConsoleOutput
+) -> None:
+    """Serve the page until somebody ends it."""
+    assert isinstance(source, RunSource)  # others have no rows to choose
+    judging = Judging(
+        source=source,
+        chosen=chosen,
+        path=path,
+        judge=settings.judge_name,
+        command=_command(settings, source.title),
+    )
+    server = JudgeServer(judging, bound(settings.port))
+    asyncio.run(serve_page(server, output, browser=settings.browser))
 
 
 def _place(title: str) -> Path:

@@ -1,17 +1,13 @@
 """`annotate view`."""
 
 import asyncio
-import os
-import signal
-import sys
-import webbrowser
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.view import ViewSettings
 from stepdistill.annotator.view.cache import KeptIndex, usual_folder
 from stepdistill.annotator.view.looking import Looking
 from stepdistill.annotator.view.opening import open_rows
-from stepdistill.annotator.view.server import ViewServer, bound
+from stepdistill.annotator.view.server import ViewServer, bound, serve_page
 
 _USUAL = ViewSettings()
 _SLOW_S = 3.0  # an index that takes less needs no word
@@ -46,7 +42,8 @@ def view_command(settings: ViewSettings = _USUAL) -> None:
                 output.progress_line(f"of {total:,} rows read"),
                 lambda s: None if was_whole or s < _SLOW_S else _tell(output, total, s),
             )
-            asyncio.run(_serve(ViewServer(looking, listening), settings, output))
+            server = ViewServer(looking, listening)
+            asyncio.run(serve_page(server, output, browser=settings.browser))
         finally:
             looking.stop()
             kept.close()
@@ -56,26 +53,3 @@ def view_command(settings: ViewSettings = _USUAL) -> None:
 
 def _tell(output: ConsoleOutput, total: int, seconds: float) -> None:
     output.say(f"all {total:,} rows read in {seconds:.0f} s; the next time they are at hand")
-
-
-async def _serve(server: ViewServer, settings: ViewSettings, output: ConsoleOutput) -> None:
-    stop = asyncio.Event()
-
-    def leave() -> None:
-        if stop.is_set():  # a second signal: whoever sends it does not want to wait
-            os._exit(130)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, leave)
-    serving = asyncio.create_task(server.serve(stop))
-    output.show(server.address)
-    if settings.browser and not await asyncio.to_thread(_opened, server.address):
-        output.say("no browser was found: open this address yourself")
-    await serving
-
-
-def _opened(address: str) -> bool:
-    """Whether a browser has it; one of a terminal would take this one over."""
-    has_screen = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys()
-    return bool(has_screen or sys.platform != "linux") and webbrowser.open(address)

@@ -2,8 +2,12 @@
 
 import asyncio
 import mimetypes
+import os
+import signal
 import socket
-from collections.abc import Callable, Sequence
+import sys
+import webbrowser
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +15,7 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import web
 
+from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.view.guard import Guard
 from stepdistill.annotator.view.looking import Looking
 from stepdistill.common.errors import ConfigError
@@ -37,40 +42,35 @@ def bound(port: int) -> socket.socket:
     return found
 
 
-class ViewServer:
-    """One page, and what it asks. modes: routes of other ways to look at the same rows, each with a
-    script of its own in `page/`."""
+class PageServer:
+    """A page's files behind the guard; whoever inherits adds what the page asks."""
 
-    def __init__(
-        self, looking: Looking, listening: socket.socket, modes: Sequence[web.RouteDef] = ()
-    ) -> None:
-        self._looking, self._listening, self._modes = looking, listening, modes
+    def __init__(self, listening: socket.socket, *folders: Path) -> None:
+        """folders: of files besides those that all pages share, the first with an `index.html`."""
+        self._listening = listening
         self._port: int = listening.getsockname()[1]
         self._guard = Guard(self._port)
         # One at a time: SQLite's connection and the index are read by one thread.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="view")
-        self._files = {path.name: path for path in _PAGE.iterdir()}
+        each = (path for folder in (_PAGE, *folders) for path in folder.iterdir())
+        self._files = {path.name: path for path in each}
 
     @property
     def address(self) -> str:
         """What is opened in a browser."""
         return f"http://{HOST}:{self._port}/?token={self._guard.token}"
 
+    def routes(self) -> list[web.RouteDef]:
+        """What the page asks."""
+        return []
+
     def application(self) -> web.Application:
         """The routes."""
         application = web.Application(
             client_max_size=_LONGEST_BODY, middlewares=[self._guard.guarded]
         )
-        application.add_routes(
-            [
-                web.get("/", self._file),
-                web.get("/page/{name}", self._file),
-                web.get("/api/about", self._about),
-                web.get("/api/rows", self._rows),
-                web.get("/api/rows/{n}", self._row),
-                *self._modes,
-            ]
-        )
+        files = [web.get("/", self._file), web.get("/page/{name}", self._file)]
+        application.add_routes([*files, *self.routes()])
         return application
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -95,6 +95,22 @@ class ViewServer:
         kind = mimetypes.types_map.get(path.suffix, "text/plain")
         return web.Response(body=path.read_bytes(), content_type=kind, charset="utf-8")
 
+
+class ViewServer(PageServer):
+    """The page of rows, and what it asks."""
+
+    def __init__(self, looking: Looking, listening: socket.socket) -> None:
+        super().__init__(listening)
+        self._looking = looking
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the page asks."""
+        return [
+            web.get("/api/about", self._about),
+            web.get("/api/rows", self._rows),
+            web.get("/api/rows/{n}", self._row),
+        ]
+
     async def _about(self, _: web.Request) -> web.Response:
         return answered(await self.read(self._looking.about))
 
@@ -103,11 +119,40 @@ class ViewServer:
         return answered(await self.read(lambda: self._looking.page(words)))
 
     async def _row(self, request: web.Request) -> web.Response:
-        number = request.match_info["n"]
-        n = int(number) if number.isdecimal() and len(number) < 12 else -1
+        n = number_in(request)
         return answered(await self.read(lambda: self._looking.row(n)))
+
+
+def number_in(request: web.Request) -> int:
+    """The row's number in an address; -1, which no row has, where it is none."""
+    number = request.match_info["n"]
+    return int(number) if number.isdecimal() and len(number) < 12 else -1
 
 
 def answered(content: dict[str, Any]) -> web.Response:
     """An answer as JSON."""
     return web.Response(body=orjson.dumps(content), content_type="application/json")
+
+
+async def serve_page(server: PageServer, output: ConsoleOutput, *, browser: bool) -> None:
+    """Serve until Ctrl-C or SIGTERM. browser: open the page in one."""
+    stop = asyncio.Event()
+
+    def leave() -> None:
+        if stop.is_set():  # a second signal: whoever sends it does not want to wait
+            os._exit(130)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, leave)
+    serving = asyncio.create_task(server.serve(stop))
+    output.show(server.address)
+    if browser and not await asyncio.to_thread(_opened, server.address):
+        output.say("no browser was found: open this address yourself")
+    await serving
+
+
+def _opened(address: str) -> bool:
+    """Whether a browser has it; one of a terminal would take this one over."""
+    has_screen = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys()
+    return bool(has_screen or sys.platform != "linux") and webbrowser.open(address)
