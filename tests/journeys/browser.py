@@ -12,7 +12,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -26,6 +26,9 @@ _FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--disable-dev-shm-usage",
 )
+_SEEN = """
+const seen = [...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility());
+"""
 _SERIOUS = """
 axe.run().then((found) => JSON.stringify(found.violations
   .filter((each) => ["serious", "critical"].includes(each.impact))
@@ -54,12 +57,16 @@ class Browser:
 
     def all(self, selector: str) -> list[WebElement]:
         """Every element like this that is to be seen."""
-        found = self.driver.find_elements(By.CSS_SELECTOR, selector)
-        return [each for each in found if each.is_displayed()]
+        return self.run(f"{_SEEN} return seen;", selector)
+
+    def texts(self, selector: str) -> list[str]:
+        """What is to be read in each element like this."""
+        # In one call: between two of them the page may have made its elements anew.
+        return self.run(f"{_SEEN} return seen.map((each) => each.innerText);", selector)
 
     def text(self, selector: str) -> str:
-        """What is to be read in the elements like this."""
-        return "\n".join(each.text for each in self.all(selector))
+        """What is to be read in all of them."""
+        return "\n".join(self.texts(selector))
 
     def until(self, is_so: Callable[[], object], what: str) -> None:
         """Wait until something is so. Raises: it never is."""
@@ -70,11 +77,11 @@ class Browser:
     def press(self, *keys: str) -> None:
         """Press keys, one after another, wherever the focus is."""
         for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
+            ActionChains(self.driver).send_keys(key).perform()
 
-    def run(self, script: str) -> Any:
-        """What a script returns."""
-        return self.driver.execute_script(script)
+    def run(self, script: str, *values: str) -> Any:
+        """What a script returns; values: its `arguments`."""
+        return self.driver.execute_script(script, *values)
 
     def serious_findings(self) -> list[list[str]]:
         """What axe-core finds wrong with the page as it is, of what is serious."""

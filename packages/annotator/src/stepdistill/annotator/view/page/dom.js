@@ -29,20 +29,38 @@ const LONG = 20000; // characters of a text that are shown at once
 export function textBox(pieces, name = "pre") {
   const box = el(name, name === "pre" ? { tabindex: "0" } : { class: "text" });
   const length = pieces.reduce((sum, each) => sum + each.text.length, 0);
-  const fill = (most) => {
-    let left = most;
-    box.replaceChildren();
-    for (const piece of pieces) {
-      const text = piece.text.slice(0, left);
-      left -= text.length;
-      if (text) box.append(piece.is ? el("mark", { class: `is-${piece.is}`, title: piece.is }, text) : text);
-    }
-  };
-  fill(LONG);
+  box.append(...marked(cutAfter(pieces, LONG)));
   if (length <= LONG) return box;
   const whole = el("button", { type: "button" }, `Show all ${n(length)} characters`);
-  whole.addEventListener("click", () => { fill(length); whole.remove(); box.focus(); });
+  whole.addEventListener("click", () => { box.replaceChildren(...blocks(pieces)); whole.remove(); });
   return el("div", {}, box, whole);
+}
+
+const marked = (pieces) => pieces.map(({ text, is }) => (is ? el("mark", { class: `is-${is}`, title: is }, text) : text));
+
+function cutAfter(pieces, most) {
+  let left = most;
+  return pieces.map(({ text, is }) => {
+    const kept = text.slice(0, Math.max(0, left));
+    left -= kept.length;
+    return { text: kept, is };
+  }).filter((each) => each.text);
+}
+
+/** A very long text as blocks: the browser lays out those that are to be seen, and not a megabyte. */
+function blocks(pieces) {
+  const made = [[]];
+  let size = 0;
+  for (const { text, is } of pieces) {
+    for (let start = 0, end; start < text.length; start = end) {
+      const space = text.slice(start, start + LONG - size).search(/\s\S{0,200}$/);
+      end = text.length - start <= LONG - size ? text.length : start + (space > 0 ? space + 1 : LONG - size);
+      made.at(-1).push({ text: text.slice(start, end), is });
+      size += end - start;
+      if (end < text.length) { made.push([]); size = 0; }
+    }
+  }
+  return made.map((each) => el("div", { class: "block" }, ...marked(each)));
 }
 
 /** A part that is folded until somebody opens it; content is made then. */

@@ -74,8 +74,17 @@ function facts(row) {
 
 export const sure = (share) => (share === null || share === undefined ? null : `${(100 * share).toFixed(0)} % sure`);
 
-/** Show the filters; what was in focus stays so. */
+let shape = null; // of the filters that are shown
+
+/** Show the filters; what was in focus stays so. Where only counts have changed, these alone do. */
 export function showFacets(names, page) {
+  const counts = Object.fromEntries(names.flatMap(([name]) => (page.facets[name] ?? []).map(([value, count]) => [`${name} ${value}`, count])));
+  const now = JSON.stringify([names.map(([name]) => (page.facets[name] ?? []).map(([value, , chosen]) => [value, chosen])), page.more]);
+  if (now === shape) {
+    for (const box of at("facets").querySelectorAll("input")) box.closest("label").querySelector(".n").textContent = n(counts[box.dataset.key]);
+    return;
+  }
+  shape = now;
   const focused = document.activeElement?.dataset?.key;
   const sets = names.map(([name, title]) => facet(name, title, page.facets[name] ?? [], page.more[name]));
   at("facets").replaceChildren(...sets.filter(Boolean));
