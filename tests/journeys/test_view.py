@@ -2,6 +2,7 @@
 
 import json
 import signal
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,88 @@ def test_a_task_without_a_run_shows_what_its_store_has(annotate: Annotate, view:
     assert page["n"] == 20
     assert all(row["label"] for row in page["rows"])
     assert "Not written as shards" in viewing.get("/api/about")["remarks"][0]
+
+
+def test_rejected_rows_have_their_texts_their_reason_and_their_request(
+    annotate: Annotate, view: View
+) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "30", "--offline")
+    viewing = view("runs/demo/train")
+    assert viewing.whole()["n"] == 30
+    rejected = viewing.get("/api/rows?rejected=no_answer")
+    assert [row["index"] for row in rejected["rows"]] == list(range(20, 30))
+    row = viewing.get("/api/rows/25")
+    assert row["input"][0][1]
+    assert row["template"] == "label-first"
+    assert row["answers"][0]["messages"]
+    assert "answer" not in row["answers"][0]
+
+
+def test_label_and_rationale_of_two_templates_stand_apart_and_are_compared(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    mix = "seed: 1\nlabel: {label-first: 1.0}\nrationale: {reason-first: 1.0}\n"
+    (tmp_path / "two.yaml").write_text(mix, encoding="utf-8")
+    asked = ("run", "demo", "--teacher", "simulated", "--samples", "40")
+    annotate(*asked, "--mix", tmp_path / "two.yaml")
+    viewing = view("runs/demo")
+    viewing.whole()
+    row = viewing.get("/api/rows/0")
+    assert [each["part"] for each in row["answers"]] == ["label", "rationale"]
+    assert row["template"] == "label-first + reason-first"
+    assert row["others"] == []
+    rows = [viewing.get(f"/api/rows/{n}")["answers"] for n in range(40)]
+    differ = sum(label["label"] != reasons["label"] for label, reasons in rows)
+    assert viewing.get("/api/rows?disagrees=template+/+template")["n"] == differ
+
+
+def test_prompts_that_have_changed_are_not_shown_as_what_was_sent(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    hostile_run(annotate, tmp_path)
+    templates = tmp_path / "prompts/mood/templates.yaml"
+    templates.write_text(templates.read_text(encoding="utf-8").replace("Joyful or", "Glad or"))
+    viewing = view("runs/mood")
+    viewing.whole()
+    row = viewing.get("/api/rows/0")
+    assert "no longer what was sent" in row["remarks"][0]
+    assert "messages" not in row["answers"][0]
+    assert "".join(each["text"] for each in row["answers"][0]["answer"])
+
+
+def test_a_run_that_was_stopped_is_looked_at_through_its_store(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    (tmp_path / "runs/demo/train/manifest.json").unlink()
+    viewing = view("runs/demo")
+    assert viewing.whole()["n"] == 20
+    assert viewing.get("/api/rows/3")["answers"][0]["messages"]
+
+
+def test_rows_are_looked_at_while_a_run_goes_on(annotate: Annotate, view: View) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    viewing = view("demo")
+    done = annotate("run", "demo", "--teacher", "simulated", "--samples", "60")
+    assert done.code == 0, done.err
+    assert viewing.whole()["state"] in ("done", "failed")
+    assert viewing.end()[0] == 0
+    again = view()
+    assert again.whole()["n"] == 60
+
+
+def test_shards_that_are_written_anew_under_it_are_a_line(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
+    viewing = view("runs/demo")
+    viewing.whole()
+    (tmp_path / "runs/demo/train/shard-00000.jsonl").write_bytes(b"{}\n")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        viewing.get("/api/rows/3")
+    assert b"was written anew" in refused.value.read()
+    assert viewing.end()[0] == 0
 
 
 def test_a_store_shows_its_answers(annotate: Annotate, view: View) -> None:

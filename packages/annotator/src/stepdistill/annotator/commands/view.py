@@ -16,9 +16,10 @@ _SLOW_S = 3.0  # an index that takes less needs no word
 def view_command(settings: ViewSettings = _USUAL) -> None:
     """Look at rows in a browser: what became of each, and what the teacher was asked for it.
 
-    Of a run, its records and rejections; of a task, its rows with what the store has for them; of a
-    store, its answers. The page is for this machine's browser alone, at the address that is
-    printed; a link from it works as long as this command runs. Ctrl-C ends it.
+    Of a run, its records and rejections; of a task, its rows with what the
+    store has for them; of a store, its answers. The page is for this machine's
+    browser alone, at the address that is printed; a link from it works as long
+    as this command runs. Ctrl-C ends it.
 
     Examples:
 

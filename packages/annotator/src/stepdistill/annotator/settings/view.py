@@ -12,7 +12,7 @@ from stepdistill.annotator.settings.rows import PROMPTS, DataSettings, TemplateS
 from stepdistill.annotator.settings.run import StoreSettings
 from stepdistill.annotator.settings.shards import JudgementsSettings
 from stepdistill.annotator.settings.teacher import ServerSettings
-from stepdistill.common.command_line import at_least, between, options
+from stepdistill.common.command_line import NAMES, at_least, between, options
 from stepdistill.common.errors import ConfigError
 
 _LONGEST_NAME = 200
@@ -35,8 +35,8 @@ class ViewSettings(PriceSettings, StoreSettings, ServerSettings, DataSettings, T
     """Folder of tasks. A task that it does not have is looked for where the run had it."""
     teacher: str | None = None
     """Whose answers, of a task; default: of whoever was asked last."""
-    splits: Annotated[tuple[str, ...], Parameter(name=("--split", "--splits"))] = ()
-    """Of a task; default: those that the run had, else all."""
+    splits: Annotated[tuple[str, ...], NAMES, Parameter(name=("--split", "--splits"))] = ()
+    """Of a task, with commas; default: those that the run had, else all."""
     index: Path | None = None
     """Folder for what is known of the rows, so that the next time begins at once; default:
     stepdistill/view in the folder for caches."""

@@ -57,7 +57,7 @@ class Opened:
 def open_rows(settings: ViewSettings) -> Opened:
     """What the settings name: a store, a run that is finished, else a task or a folder whose run is
     not. Raises DistillError."""
-    target = settings.target or _latest_run()
+    target = settings.target or _latest_run(settings.store)
     is_store = (Path(target) / "data.mdb").is_file()
     if not is_store and not (settings.store / "data.mdb").is_file():
         store = None
@@ -72,10 +72,12 @@ def open_rows(settings: ViewSettings) -> Opened:
     return Opened(source=source, store=store)
 
 
-def _latest_run() -> str:
-    """The run of ./runs that was written last. Raises ShardError: there is none."""
+def _latest_run(store: Path) -> str:
+    """The run of ./runs that was written last, else the store. Raises ShardError: there is none."""
     manifests = [*OUT.glob(f"*/{MANIFEST_NAME}"), *OUT.glob(f"*/*/{MANIFEST_NAME}")]
     newest = max(manifests, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None and (store / "data.mdb").is_file():
+        return str(store)
     if newest is None:
         raise ShardError(_NO_RUN)
     folder = newest.parent
@@ -92,9 +94,7 @@ def _source(
         run = find_run(target)
     except ShardError as error:
         if store is None:
-            raise ShardError(
-                f"{error}; and there is no store in --store {settings.store}"
-            ) from None
+            raise ShardError(f"{error}; nor is there a store in {settings.store}") from None
         return _task_source(settings, target, store, error)
     return _run_source(settings, run, store)
 

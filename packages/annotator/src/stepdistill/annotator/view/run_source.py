@@ -194,7 +194,7 @@ def compared(line: Line, asked: Asked | None, stored: Snapshot | None) -> int | 
     row = row_of(line)
     if asked is None or stored is None or row is None:
         return None
-    own, found, labels, bits = {*own_keys(line)}, False, [line.get("label")], 0
+    own, found, labels, bits = own_keys(line)[:1], False, [line.get("label")], 0
     for template, make in asked.makers[0].items():
         key = make(row).key
         answer = stored.answer(key)
