@@ -10,8 +10,9 @@ import orjson
 
 from stepdistill.common.command_line import ConfigFileSettings
 from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.data.corrections import read_judged_data
 from stepdistill.trainer.data.examples import eval_set, train_set
-from stepdistill.trainer.data.shards import data_fingerprint, read_data
+from stepdistill.trainer.data.shards import data_fingerprint
 from stepdistill.trainer.locks import claim
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.inference import (
@@ -71,7 +72,7 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
 
 
 def _train(settings: TrainSettings) -> None:
-    data = read_data(settings)
+    data = read_judged_data(settings)
     mark = fingerprint(settings, data_fingerprint(data))
     learnt = train_set(data.train, settings)
     valid, test = eval_set(data.valid), eval_set(data.test)

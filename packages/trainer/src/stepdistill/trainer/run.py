@@ -134,7 +134,7 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
         spent=spent,
         calibration=calibrated,
         truncations=parts.truncations,
-        notes=inputs.test.remarks,
+        notes=[*inputs.train.remarks, *inputs.test.remarks],
         unread=parts.unread,
         max_label_tokens=parts.test.longest_answer or None,
     )
@@ -142,7 +142,7 @@ def _conclude(inputs: RunInputs, parts: RunParts, progress: TrainingProgress) ->
         report.write_model(parts.checkpoints.best(progress.best_step), config, inputs.origin, found)
         report.write_results(config, inputs.fingerprint, inputs.counts, found)
     remarks = against_majority(difference(hits, by_majority), often)
-    notes = [f"NOTE: {note}" for note in inputs.test.remarks]
+    notes = [f"NOTE: {note}" for note in found.notes]
     report.show(Console(markup=False, emoji=False), scores, [*remarks, *notes], config.output)
 
 

@@ -11,7 +11,7 @@ from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
 from stepdistill.common.uniform import uniform_of_text
-from stepdistill.trainer.data.shards import DataSplit, SplitPart
+from stepdistill.trainer.data.shards import Corrections, DataSplit, SplitPart
 from stepdistill.trainer.settings.tasks import explaining
 from stepdistill.trainer.settings.train import TrainSettings
 
@@ -52,6 +52,18 @@ class TrainSet:
     examples: tuple[Example, ...]
     without_label: int
     without_rationale: int
+    corrections: Corrections | None = None  # by people's judgements
+
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known of what was learnt."""
+        found = self.corrections
+        if found is None or not found.learns:
+            return []
+        return [
+            f"learnt from labels as people judged them ({found.path}): {found.changed:,} changed, "
+            f"{found.confirmed:,} confirmed, {found.left_out:,} rows left out as wrong"
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +88,14 @@ class EvalSet:
     is_by_teacher: bool = False
     # Rows whose gold label is none of those that they can have: no answer to them is right.
     unanswerable: tuple[EvalExample, ...] = ()
+    corrections: Corrections | None = None  # by people's judgements
 
     @property
     def remarks(self) -> list[str]:
         """What must be known of the figures."""
         remarks = [_BY_TEACHER] if self.is_by_teacher else []
+        if self.corrections is not None:
+            remarks.append(_by_people(self.corrections, len(self.examples)))
         if self.unanswerable:
             first, n = self.unanswerable[0], len(self.unanswerable)
             remarks.append(
@@ -115,6 +130,7 @@ def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
         examples=tuple(examples),
         without_label=len(rows) - len(examples),
         without_rationale=sum(not example.rationales for example in examples),
+        corrections=split.corrections,
     )
 
 
@@ -136,7 +152,15 @@ def eval_set(split: DataSplit) -> EvalSet:
         unanswerable=tuple(
             row for row in examples if row.choices and named_in(row.choices, row.gold) is None
         ),
+        corrections=split.corrections,
     )
+
+
+def _by_people(found: Corrections, n: int) -> str:
+    told = f"{found.golds:,} of {n:,} gold labels are people's ({found.path})"
+    if not 0 < found.golds == n:
+        return told
+    return f"{told}: an audit takes doubtful rows more often, so a share of them is none of all"
 
 
 def _judged(split: DataSplit, by: Literal["gold", "label"]) -> Iterator[EvalExample]:
@@ -208,7 +232,7 @@ def _check_votes(split: DataSplit, config: TrainSettings) -> None:
 def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example | None:
     """None where no record has a label. most: rationales to learn from."""
     text, records = row
-    gold = config.labels == "gold"
+    gold = config.labels == "gold"  # corrected labels stand in the teacher's place already
     labels = ((r, _text(r.gold if gold else r.label)) for r in records)
     record, label = next(((r, told) for r, told in labels if told is not None), (None, None))
     if record is None or label is None:

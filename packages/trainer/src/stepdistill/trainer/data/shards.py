@@ -11,7 +11,7 @@ import codecs
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import nextafter
 from pathlib import Path
 from typing import TypeVar
@@ -73,7 +73,7 @@ def _read_file(path: Path, split: str, like: Manifest) -> tuple[Manifest, tuple[
         )
         for place, (number, row) in enumerate(_lines(path, _Row))
     )
-    entry = _entry(path, len(records))
+    entry = entry_of(path, len(records))
     counts = Counts(rows=len(records), records=len(records), rejected={})
     changes = {"split": split, "counts": counts, "shards": [entry], "fingerprint": entry.sha256}
     return like.model_copy(update=changes), records
@@ -110,7 +110,7 @@ def _lines(path: Path, kind: type[_Line]) -> Iterator[tuple[int, _Line]]:
             raise ShardError(f"{path} line {number}: {first_problem(error, 'row')}") from None
 
 
-def _entry(path: Path, rows: int) -> ShardEntry:
+def entry_of(path: Path, rows: int) -> ShardEntry:
     """A file as a manifest lists it."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
@@ -126,12 +126,30 @@ class SplitPart:
     records: tuple[Record, ...]
 
 
+@dataclass(slots=True)
+class Corrections:
+    """What people's judgements changed of a split's records, in rows."""
+
+    path: Path  # of the judgements
+    learns: bool  # whether they change what is learnt
+    golds: int = 0  # whose gold label is a person's
+    confirmed: int = 0  # that are learnt as the teacher labelled them, as a person says so, too
+    changed: int = 0  # that are learnt with a person's label
+    left_out: int = 0  # whose label is wrong, and nobody said which is right
+    reasons_left_out: int = 0  # whose reasons are bad
+
+    def facts(self) -> dict[str, object]:
+        """For results."""
+        return {**asdict(self), "path": str(self.path)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSplit:
     """All folders given for one use."""
 
     name: str  # train, valid or test, whatever the folders say
     parts: tuple[SplitPart, ...]
+    corrections: Corrections | None = None  # None: no judgements were asked for
 
     def records(self) -> Iterator[Record]:
         """Every record, folder by folder, in row order."""
@@ -233,7 +251,7 @@ def _with_cot(split: DataSplit, cot: Path) -> DataSplit:
         for record, line in zip(part.records, lines, strict=True)
     )
     # Listed as a shard, so that other explanations make another run.
-    shards = [*part.manifest.shards, _entry(cot, len(records))]
+    shards = [*part.manifest.shards, entry_of(cot, len(records))]
     manifest = part.manifest.model_copy(update={"shards": shards})
     return replace(split, parts=(replace(part, manifest=manifest, records=records),))
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.whole_file import write_whole
+from stepdistill.trainer.data.corrections import corrected, find_judgements
 from stepdistill.trainer.data.examples import EvalExample, EvalSet, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
 from stepdistill.trainer.errors import refused
@@ -69,6 +70,9 @@ class Evaluation:
 def evaluate(settings: CompareSettings) -> None:
     """The command. Raises DistillError."""
     split, predictor = read_split("test", settings.folders), Predictor(settings.model)
+    if settings.judgements is not None:
+        judgements = find_judgements(settings.judgements, settings.folders)
+        split = corrected(split, judgements, learns=False)
     check_task(predictor.settings, split, settings.model)
     rows = eval_set(split)
     for row in _asked(rows.examples):

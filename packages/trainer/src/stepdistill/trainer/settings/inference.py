@@ -86,6 +86,8 @@ class CompareSettings(QuietSettings, StudentSettings):
     folders: tuple[Path, ...]
     """Folders of shards."""
     _: KW_ONLY
+    judgements: Path | None = None
+    """What people judged (`annotate audit`): their labels are gold labels."""
     usd_per_hour: Annotated[float | None, at_least(0)] = None
     """What this machine costs."""
     json: Path | None = None

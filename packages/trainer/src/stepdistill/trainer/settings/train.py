@@ -38,7 +38,7 @@ MODEL_NAME = "model"
 SETTINGS_NAME = "stepdistill.json"  # of how a student is asked, within its model
 LR_PRETRAINED, LR_ENCODER = 3e-4, 5e-5
 
-Labels = Literal["teacher", "gold"]
+Labels = Literal["teacher", "gold", "corrected"]
 Precision = Literal["fp32", "bf16"]
 EvaluateBy = Literal["greedy", "scoring", "free"]
 SelectBy = Literal["label", "both"]
@@ -91,7 +91,10 @@ class TrainDataSettings(Settings):
     cot: Path | None = None
     """The original's train_CoT.json, for the rows of --train."""
     labels: Labels = "teacher"
-    """Labels to train on."""
+    """Labels to train on; corrected: the teacher's, and where people judged them theirs."""
+    judgements: Path | None = None
+    """What people judged (`annotate audit`): their labels are gold labels; default with --labels
+    corrected: judgements.jsonl beside --train."""
     subsample: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 1.0
     """Share of the training rows that is used; a smaller one is part of a larger one."""
     valid_share: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.1
@@ -204,13 +207,17 @@ class MachineSettings(Settings):
 # Data enters by its content, and the table of tasks stands for --tasks.
 _ELSEWHERE = {
     *("train", "valid", "test", "output", "cache", "quiet", "force", "log_every"),
-    *("cot", "tasks", "preset", "track", "peak", "save_every", "universal"),
+    *("cot", "judgements", "tasks", "preset", "track", "peak", "save_every", "universal"),
     *("batch_tokens", "accumulate", "pack"),
 }
 
 # Options that came later, and what they are unset: a run is then the one that it was before there
 # were such.
-LATER_OPTIONS: dict[str, object] = {"select_by": None, "student": "encoder-decoder"}
+LATER_OPTIONS: dict[str, object] = {
+    "select_by": None,
+    "student": "encoder-decoder",
+    "judgements": None,
+}
 
 
 @options()

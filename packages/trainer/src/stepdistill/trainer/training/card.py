@@ -113,6 +113,7 @@ def _of_classifier(config: TrainSettings, origin: Manifest) -> dict[str, str]:
     base = f"a {config.model} ModernBERT from scratch" if scratch else f"`{config.model}`"
     teachers = f"the labels of `{origin.teacher.model}`"
     given = "the gold labels" if config.labels == "gold" else teachers
+    given += ", as people corrected them" if config.labels == "corrected" else ""
     each, prefix = origin.label.kind == "multi", judged(config.table()).prefix
     return {
         "made": f"A classifier made with stepdistill: {base} learnt from\n"

@@ -109,6 +109,7 @@ def data_counts(data: Data, train: TrainSet, valid: EvalSet, test: EvalSet) -> d
             "used": len(train.examples),
             "without_label": train.without_label,
             "without_rationale": train.without_rationale,
+            **_judged(data.train),
             "rationale_words": fmean(len(text.split()) for text in reasons) if reasons else None,
             "templates": sorted({name for name in explained if name is not None}),
         },
@@ -118,10 +119,16 @@ def data_counts(data: Data, train: TrainSet, valid: EvalSet, test: EvalSet) -> d
                 "used": len(rows.examples),
                 "without_gold": rows.without_gold,
                 **({"judged_by": "teacher"} if rows.is_by_teacher else {}),
+                **_judged(split),
             }
             for split, rows in ((data.valid, valid), (data.test, test))
         },
     }
+
+
+def _judged(split: DataSplit) -> dict[str, object]:
+    """What people's judgements changed, where they were asked for."""
+    return {"judgements": split.corrections.facts()} if split.corrections else {}
 
 
 def write_results(
