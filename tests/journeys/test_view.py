@@ -50,6 +50,9 @@ def test_of_a_run_every_row_has_its_prompt_and_its_answer(annotate: Annotate, vi
     assert pieces["label"] == row["label"]
     assert pieces["rationale"] == row["rationale"]
     assert len(row["answers"]) == 3
+    counts = {value: n for value, n, _ in page["facets"]["disagrees"]}
+    assert counts["vote / vote"] == sum(len(each["votes"]) > 1 for each in page["rows"])
+    assert "template / template" not in counts  # only one was asked
     assert row["remarks"] == []
 
 

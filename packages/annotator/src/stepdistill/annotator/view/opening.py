@@ -34,7 +34,7 @@ from stepdistill.common.errors import ConfigError, DatasetError, DistillError, S
 from stepdistill.common.manifest import MANIFEST_NAME, Manifest
 
 _ENDPOINT_PATH = "/v1"
-_LOOKED_AT = 200  # rows of a split, to see whose answers the store has of them
+_LOOKED_AT = 5_000  # rows of a split, to see whose answers the store has of them
 _NO_RUN = (
     "no run in ./runs: name the folder of a run, a task or a store; `annotate run demo --teacher "
     "simulated` makes a run to look at"
@@ -314,9 +314,10 @@ def _config_of_answers(settings: ViewSettings, task: str, store: ResponseStore) 
         )
         if any(_has_answers(replace(config, splits=(split,)), store) for split in splits):
             return config
+    looked = f"the first {_LOOKED_AT:,} rows of {', '.join(splits)}"
     raise ConfigError(
-        f"{task}: --store {store.path} has no answer to its first rows: `annotate run {task}` "
-        "asks; --data, --prompts, --teacher or --base-url name what was asked"
+        f"{task}: --store {store.path} has no answer to {looked}: `annotate run {task}` asks; "
+        "--data, --split, --prompts, --teacher or --base-url name what was asked"
     )
 
 

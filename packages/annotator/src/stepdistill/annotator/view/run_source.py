@@ -176,6 +176,12 @@ def template_of(line: Line) -> str | None:
     return label if rationale in (None, label) else f"{label} + {rationale}"
 
 
+def label_template(line: Line) -> str | None:
+    """The template that a row's label was asked with."""
+    templates = line.get("templates")
+    return line.get("template") if templates is None else templates["label"]
+
+
 def _usd(line: Line, asked: Asked | None, stored: Snapshot | None) -> float | None:
     """What a row's answers cost together; None where nobody knows."""
     if asked is None or stored is None:
@@ -194,16 +200,18 @@ def compared(line: Line, asked: Asked | None, stored: Snapshot | None) -> int | 
     row = row_of(line)
     if asked is None or stored is None or row is None:
         return None
-    own, found, labels, bits = own_keys(line)[:1], False, [line.get("label")], 0
+    own, keys, found, bits = label_template(line), own_keys(line)[:1], False, 0
+    labels = [line.get("label")]
     for template, make in asked.makers[0].items():
         key = make(row).key
         answer = stored.answer(key)
         if answer is None:
             continue
         label = asked.read(template, answer, row.fields).label
-        labels.append(label)
-        if key not in own:
+        # Of its own template the row's label counts, which several votes may have made.
+        if template != own and key not in keys:
             found = True
+            labels.append(label)
         elif template in asked.other_readers:
             found = True
             other = asked.other_readers[template].read(answer.words, row.fields).label
