@@ -182,3 +182,36 @@ def test_what_the_page_sends_is_checked(annotate: Annotate, run: Path, tmp_path:
         assert viewing.get("/api/result")["result"]["teacher"]["accuracy"] == 0.0
         code, shown = viewing.end()
         assert code == 0 and "9 rows are left to judge" in shown
+
+
+def test_a_run_takes_judgements_for_gold_and_leaves_out_what_is_wrong(
+    annotate: Annotate, run: Path
+) -> None:
+    before = (run / "train" / "manifest.json").read_bytes()
+    chosen = annotate("audit", "runs/demo", "--human", "80", "--json")
+    judge(chosen, run)
+    people = ("--judgements", "runs/demo/judgements.jsonl", "--out", "runs/judged")
+    done = annotate(*RUN, *people, "--filter", "judged_wrong", "--json")
+    assert done.code == 0, done.err
+    wrong = done.json["rejected_by_reason"]["judged_wrong"]
+    assert 0 < wrong < 20 and done.json["judged_golds"] == 80 - wrong
+    manifest = json.loads((run.parent / "judged" / "train" / "manifest.json").read_bytes())
+    assert manifest["judgements"]["golds"] == 80 - wrong
+    again = annotate(*RUN, *people, "--filter", "judged_wrong", "--json").json
+    assert again["already_done"]
+    as_gold = annotate(*RUN, *people)
+    assert "80 gold labels are people's" in as_gold.out
+    # Judged rows that were wrong are gone, so what is left of the judgements flatters.
+    annotate(*RUN, *people, "--filter", "judged_wrong")
+    audit = annotate("audit", "runs/judged", "--judgements", "runs/demo/judgements.jsonl")
+    assert "look better than they are" in audit.err
+    # Without the option nothing is another byte.
+    annotate(*RUN, "--out", "runs/plain")
+    assert (run.parent / "plain" / "train" / "manifest.json").read_bytes() == before
+
+
+def test_judgements_that_are_not_there_are_refused(annotate: Annotate) -> None:
+    missing = annotate(*RUN, "--judgements", "nowhere.jsonl")
+    assert missing.code == 2 and "no such file" in missing.err
+    alone = annotate(*RUN, "--filter", "judged_wrong")
+    assert alone.code == 2 and "goes with --judgements" in alone.err

@@ -79,7 +79,8 @@ def test_without_names_nothing_is_minded():
 
 @given(rationale=st.text() | st.none(), text=st.text())
 def test_no_text_brings_a_filter_down(rationale: str | None, text: str):
-    found = filters(filters=frozenset(FILTERS), max_student_tokens=9)
+    nobody = Path("judgements-that-are-not-there.jsonl")
+    found = filters(filters=frozenset(FILTERS), max_student_tokens=9, judgements=nobody)
 
     found.first(a_record(rationale, text))
 

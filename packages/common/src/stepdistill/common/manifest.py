@@ -83,6 +83,13 @@ class CutOff(_Part):
     reasoning: int  # that went into thoughts, of these tokens
 
 
+class JudgementsEntry(_Part):
+    """People's judgements that records were made with."""
+
+    sha256: str  # of the file
+    golds: int  # records whose gold label is a person's
+
+
 class CostEntry(_Part):
     """What `Manifest.answers` cost, on the days on which they were asked."""
 
@@ -111,3 +118,5 @@ class Manifest(_Part):
     student: StudentSpec  # so that it does without the prompts folder
     # Left out where rows have what the student reads under the placeholders' own names.
     columns: ColumnSpec | None = Field(default=None, exclude_if=lambda found: found is None)
+    # Left out where none were asked for.
+    judgements: JudgementsEntry | None = Field(default=None, exclude_if=lambda found: found is None)

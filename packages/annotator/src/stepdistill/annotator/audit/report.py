@@ -95,7 +95,7 @@ def _group_facts(group: GroupErrors) -> dict[str, object]:
 def show(chosen: Chosen, found: Findings, output: ConsoleOutput, command: str) -> None:
     """Which rows are chosen, or what those that are judged say; and what is to be done next."""
     for line in chosen.remarks:
-        output.say(line)
+        output.warn(line)
     if found.judged:
         _show_findings(chosen, found, output)
     else:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepdistill.annotator.audit.sampling import Design, Signals, make_design
+from stepdistill.annotator.reading.filters import JUDGED_WRONG
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.annotator.view.detail import own_keys
 from stepdistill.annotator.view.entry import RowSource
-from stepdistill.annotator.view.run_lines import Line, fields_of, line_at, row_of
+from stepdistill.annotator.view.run_lines import Line, ShardLines, fields_of, line_at, row_of
 from stepdistill.annotator.view.run_source import RunSource, template_of
 from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.common.judgements import answer_digest, row_digest, text_digest
@@ -103,8 +104,19 @@ def choose(source: RowSource, n: int, seed: int, tell: Tell) -> Chosen:
         n_rows=len(known.places),
         with_student=_counted(known, design),
         known=tuple(name for name in _WORDS if found[name]),
-        remarks=source.remarks,
+        remarks=(*_filtered(source), *source.remarks),
     )
+
+
+def _filtered(source: RunSource) -> Iterator[str]:
+    """What makes earlier judgements say too much good of a run."""
+    manifests = (split.manifest for split in source.splits if isinstance(split, ShardLines))
+    n = sum(manifest.counts.rejected.get(JUDGED_WRONG, 0) for manifest in manifests)
+    if n:
+        yield (
+            f"{n:,} rows that people judged wrong are left out of this run: by judgements from "
+            "before its labels look better than they are; judge it with another --judgements file"
+        )
 
 
 def _design(known: _Known, kind: Kind, n: int) -> Design:

@@ -2,6 +2,7 @@
 
     contradiction   the reasons argue for another label: the row is rejected
     repetition      the reasons repeat the row, word for word: they are dropped
+    judged_wrong    people judged the label wrong (`--judgements`): the row is rejected
     length          more tokens than the student reads (the row is rejected) or should write (the
                     reasons are dropped)
 
@@ -18,12 +19,15 @@ from typing import Any, cast
 from stepdistill.annotator.reading.readers import Readers
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.judgements import read_judgements
+from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.placeholders import filler
 from stepdistill.common.record import Record
 from stepdistill.common.task import TaskSpec
 
-FILTERS = ("contradiction", "repetition")
+JUDGED_WRONG = "judged_wrong"
+FILTERS = ("contradiction", "repetition", JUDGED_WRONG)
 # English text has about so many of T5's tokens for each word.
 TOKENS_PER_WORD = 1.4
 _CERTAIN = 0.9
@@ -68,6 +72,8 @@ def make_filters(settings: ShardSettings, task: TaskSpec, readers: Readers) -> F
         each.append(_contradiction(task, readers))
     if "repetition" in settings.filters:
         each.append(_repetition)
+    if JUDGED_WRONG in settings.filters:
+        each.append(_judged_wrong(settings, kind_of(task.label)))
     return Filters(each=tuple(each))
 
 
@@ -117,6 +123,22 @@ def _contradiction(task: TaskSpec, readers: Readers) -> Filter:
         return FilterHit(reason="contradiction", detail=detail, whole=True)
 
     return contradicts
+
+
+def _judged_wrong(settings: ShardSettings, kind: Kind) -> Filter:
+    if settings.judgements is None:
+        raise ConfigError("--filter judged_wrong goes with --judgements FILE (annotate audit)")
+    judgements = read_judgements(settings.judgements)
+
+    def is_wrong(record: Record) -> FilterHit | None:
+        found = judgements.correction(record)
+        label, choices = record.label or "", kind.choices(record.input)
+        if found is None or (found.label and kind.same(found.label, label, choices)):
+            return None
+        detail = f"label {label}, but people say {found.label or 'that it is wrong'}"
+        return FilterHit(reason=JUDGED_WRONG, detail=detail, whole=True)
+
+    return is_wrong
 
 
 def _repetition(record: Record) -> FilterHit | None:

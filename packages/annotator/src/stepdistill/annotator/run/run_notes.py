@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.prices import Tariff
@@ -40,7 +40,7 @@ _SETTINGS = (
 )
 _SHARDS = (
     *("reader", "rationale_from", "min_confidence", "rationale_rate"),
-    *("max_student_tokens", "student_tokenizer"),
+    *("max_student_tokens", "student_tokenizer", "judgements"),
 )
 Kind = Literal["run", "probe", "experiment", "search"]
 
@@ -106,6 +106,7 @@ class RunNote(_Note):
     student_tokenizer: Path | None
     rationale_from: Literal["answer", "thinking"] = "answer"
     min_confidence: float = SURE_ENOUGH
+    judgements: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     earlier_outs: tuple[Path, ...] = ()
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix
     starts: tuple[Start, ...] = ()

@@ -41,6 +41,7 @@ def summary_of(config: RunSettings, result: RunResult) -> dict[str, object]:
         "splits": {split: manifest.counts.model_dump() for split, manifest in manifests.items()},
         "already_done": result.already_done,
         "waiting": result.waiting,
+        **({"judged_golds": _judged(manifests)} if config.shards.judgements else {}),
     }
 
 
@@ -64,7 +65,7 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
         output.show(f"  {each.reason}: {each.in_words(files)}")
     for reason, n in _dropped(result.manifests).items():
         output.show(f"  {reason}: {n:,} records without their reasons")
-    for line in _cut_off(result.manifests):
+    for line in (*_cut_off(result.manifests), *_by_people(config, result.manifests)):
         output.show(line)
     vain = f", {result.failed:,} of them in vain" if result.failed else ""
     asked = f"{result.asked + result.failed:,} requests asked{vain}"
@@ -94,6 +95,16 @@ def _counts_table(manifests: dict[str, Manifest]) -> Table:
         more = (len(manifest.shards), tokens.prompt, tokens.completion)
         table.add_row(split, *(f"{n:,}" for n in (*numbers, *more)))
     return table
+
+
+def _judged(manifests: dict[str, Manifest]) -> int:
+    """Records whose gold label is a person's."""
+    return sum(each.judgements.golds for each in manifests.values() if each.judgements)
+
+
+def _by_people(config: RunSettings, manifests: dict[str, Manifest]) -> list[str]:
+    path = config.shards.judgements
+    return [f"{_judged(manifests):,} gold labels are people's ({path})"] if path else []
 
 
 def _with_reasons(manifest: Manifest) -> int:

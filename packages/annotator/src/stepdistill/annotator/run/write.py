@@ -29,11 +29,13 @@ from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.errors import ConfigError, ShardError
+from stepdistill.common.judgements import Judgements, read_judgements, row_digest
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.manifest import (
     REJECTS_NAME,
     SCHEMA_VERSION,
     Hashes,
+    JudgementsEntry,
     Manifest,
     Rationales,
     ReaderEntry,
@@ -74,6 +76,8 @@ class SplitWriter:
         """tariff: list prices where it is None. Raises ConfigError."""
         self.plan, self.folder = plan, folder
         self.rules = make_rules(plan, settings)
+        self._judgements = _judgements_of(settings)
+        self._golds = 0
         self.bill = Bill(tariff=tariff or Tariff(model=plan.model, host=plan.endpoint.name))
         self.written = self.records = self._explained = 0
         self.first_unread: Unread | None = None
@@ -95,11 +99,20 @@ class SplitWriter:
         """What becomes of one row by the rules and, once `ration` has set it, by the rate."""
         row = conclude(planned, stored, self.rules)
         record = row.result
+        if isinstance(record, Record) and (told := self._told(record)) is not None:
+            record = replace(record, gold=told)
+            row = row._replace(result=record)
         if self._below >= 1 or not isinstance(record, Record) or record.rationale is None:
             return row
         if self.plan.uniform(planned.row) < self._below:
             return row
         return row._replace(result=replace(record, rationale=None), dropped=_OVER_THE_RATE)
+
+    def _told(self, record: Record) -> str | None:
+        """The label that people say its row should have; None where nobody says."""
+        if self._judgements is None:
+            return None
+        return self._judgements.right_label(row_digest(record.id, record.input))
 
     def write_answered(
         self, store: ResponseStore, tell: Tell, max_tokens: int | None = None
@@ -138,6 +151,8 @@ class SplitWriter:
             label=plan.task.label,
             student=plan.task.student,
             columns=plan.task.columns(),
+            judgements=self._judgements
+            and JudgementsEntry(sha256=self._judgements.sha256, golds=self._golds),
         )
         self._writer.publish(manifest)
         return manifest
@@ -164,6 +179,7 @@ class SplitWriter:
                 else:
                     writer.record(result)
                     self.records += 1
+                    self._golds += self._told(result) is not None
                     self._explained += result.rationale is not None
                     if row.dropped is not None:
                         self._dropped[row.dropped] += 1
@@ -173,6 +189,14 @@ class SplitWriter:
                 if self.written % _TELL_EVERY == 0:
                     tell(self.written)
         return True
+
+
+def _judgements_of(settings: ShardSettings) -> Judgements | None:
+    """Raises ConfigError: there is no such file, or it cannot be read."""
+    path = settings.judgements
+    if path is not None and not path.is_file():
+        raise ConfigError(f"--judgements {path}: no such file: annotate audit --judge makes one")
+    return None if path is None else read_judgements(path)
 
 
 def fingerprint(plan: Plan, settings: ShardSettings) -> str:
@@ -200,6 +224,8 @@ def _unusual(settings: ShardSettings) -> list[object]:
         content.append(settings.rationale_from)
     if settings.min_confidence != SURE_ENOUGH:
         content.append(settings.min_confidence)
+    if settings.judgements is not None:
+        content.append(["judgements", read_judgements(settings.judgements).sha256])
     return content
 
 

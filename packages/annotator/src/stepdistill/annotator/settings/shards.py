@@ -29,13 +29,13 @@ class ReadingSettings(Settings):
     """Reject labels that the reader is less sure of: a mere hint has 0.6, a stated verdict more."""
 
 
-@options("Judgements", 6)
+@options("Shards", 6)
 class JudgementsSettings(Settings):
     """What people say of labels."""
 
     judgements: Path | None = None
-    """What people judged (`annotate audit`); default: of a run none, of an audit
-    judgements.jsonl in the run's folder."""
+    """File of what people judged: `run` takes their labels for gold ones; default: none, of
+    `audit` judgements.jsonl in the run's folder."""
 
 
 @options("Shards", 6)
@@ -47,7 +47,7 @@ class RateOfRationalesSettings(Settings):
 
 
 @options("Shards", 6)
-class ShardSettings(RateOfRationalesSettings, ReadingSettings, ReaderSettings):
+class ShardSettings(JudgementsSettings, RateOfRationalesSettings, ReadingSettings, ReaderSettings):
     """How answers become shards."""
 
     rows_per_shard: Annotated[int, at_least(1)] = 10_000
@@ -56,7 +56,7 @@ class ShardSettings(RateOfRationalesSettings, ReadingSettings, ReaderSettings):
         frozenset()
     )
     """contradiction: reject rows whose reasons argue for another label; repetition: drop reasons
-    that repeat the row. May be repeated."""
+    that repeat the row; judged_wrong: reject labels that people judged wrong. May be repeated."""
     max_student_tokens: Annotated[int | None, at_least(1)] = None
     """Reject longer inputs, drop longer reasons; in tokens of the student."""
     student_tokenizer: Path | None = None
