@@ -75,6 +75,17 @@ def test_a_folder_that_has_lost_its_first_file_is_damaged_and_ours(
     assert main([*line, "--force"]) == 0
 
 
+@pytest.mark.parametrize("name", ["step-6", "best-6"])
+def test_what_has_lost_its_seals_is_not_taken_for_an_earlier_versions(
+    broken_off: Path, data: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "best-6":  # whichever was the best
+        name = max((broken_off / "checkpoints").glob("best-*")).name
+    (broken_off / "checkpoints" / name / "seals.json").unlink()
+    main([*arguments(data, broken_off, **RUN), "--quiet"])
+    assert f"{name}: damaged (seals.json is not there)" in capsys.readouterr().err
+
+
 def test_the_whole_step_before_is_kept_and_not_the_damaged_one(
     broken_off: Path, data: Path
 ) -> None:

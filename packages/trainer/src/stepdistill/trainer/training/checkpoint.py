@@ -31,7 +31,7 @@ from stepdistill.trainer.model.tokenizer import save_tokenizer
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
 from stepdistill.trainer.training.output import PROGRESS_NAME, is_checkpoint, kept_step
-from stepdistill.trainer.training.seals import damage, seal
+from stepdistill.trainer.training.seals import SEALS_NAME, damage, seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +255,7 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
 
 def _damage(step: Path, fingerprint: str) -> str | None:
     """What is wrong with a step or its best student. Raises ConfigError: from other settings."""
-    if (wrong := damage(step)) is not None:
+    if (wrong := _unlike_its_seals(step)) is not None:
         return f"{step}: damaged ({wrong})"
     try:
         best_step = _progress(step).ranks[0].best_step
@@ -263,8 +263,18 @@ def _damage(step: Path, fingerprint: str) -> str | None:
         return f"{step}: damaged ({PROGRESS_NAME} cannot be read: {first_line(error)})"
     _read(step, fingerprint)
     best = step.with_name(f"best-{best_step}")
-    wrong = damage(best) if best_step else None
+    wrong = _unlike_its_seals(best) if best_step else None
     return None if wrong is None else f"{best}: damaged ({wrong})"
+
+
+def _unlike_its_seals(folder: Path) -> str | None:
+    """As `damage`; seals that are gone are damage where a step from before has some."""
+    mine = kept_step(folder, folder.name.partition("-")[0])
+    if mine is not None and folder.is_dir() and not (folder / SEALS_NAME).exists():
+        earlier = (each for n, each in _steps(folder.parent) if n <= mine and each != folder)
+        if any((each / SEALS_NAME).exists() for each in earlier):
+            return f"{SEALS_NAME} is not there"
+    return damage(folder)
 
 
 def convert(last: Path) -> None:
