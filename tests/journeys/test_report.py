@@ -102,7 +102,7 @@ def test_the_page_is_whole_and_what_teachers_say_is_text(
         check=True,
     ).stdout
     # The title is ours, not that of a script in an answer; the page does not scroll sideways.
-    assert 'id="seen">What demo cost | By split | 0<' in seen
+    assert 'id="seen">demo: what came of it, and what it cost | What to do now | 0<' in seen
 
 
 def test_a_run_in_two_modes_is_told_apart(annotate: Annotate, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Texts made of templates. An HTML page needs nothing else, and every text in it is escaped."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from stepdistill.common.terminal import visible
 
@@ -23,7 +25,13 @@ def rendered(template: Path, **values: object) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(usd=usd, percent=percent, n="{:,}".format)
+    ours: dict[str, Any] = {
+        "usd": usd,
+        "usd_alike": usd_alike,
+        "percent": percent,
+        "n": "{:,}".format,
+    }
+    environment.filters.update(ours)
     return environment.get_template(template.name).render(**values)
 
 
@@ -37,6 +45,13 @@ def usd(amount: Decimal | float | None) -> str:
     if amount is None:
         return "-"
     return f"{amount:,.4f}" if abs(amount) >= Decimal("0.01") or not amount else f"{amount:.7f}"
+
+
+def usd_alike(amounts: Iterable[Decimal | float]) -> list[str]:
+    """A column of them: the same number of decimals in all, so that they stand below each other."""
+    known = list(amounts)
+    digits = 4 if all(not each or abs(each) >= Decimal("0.01") for each in known) else 7
+    return [f"{each:,.{digits}f}" for each in known]
 
 
 def percent(share: float | None) -> str:

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
+from functools import partial
 from math import inf
 from typing import NamedTuple, Self
 
@@ -17,6 +18,7 @@ from stepdistill.annotator.estimate.workload import Part, part_requests
 from stepdistill.annotator.money.bill import day_of
 from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import PlannedRow
+from stepdistill.annotator.reading.examples import ExampleRows, example_of
 from stepdistill.annotator.reading.record import NO_ANSWER, RowResult
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.run.run_notes import RunNote
@@ -26,7 +28,6 @@ from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.kinds.kind import Kind
 
 NO_RUN = "(no run)"
-_EXAMPLES = 3  # of rejected rows, for each reason
 _NOWHERE = "-"
 _KEY_BYTES = 12  # of a hash: enough to tell answers apart
 ZERO = Decimal(0)
@@ -107,8 +108,7 @@ class Rejected:
 
     rows: int = 0
     usd: Decimal = ZERO
-    # (row id, detail, the answer's text)
-    examples: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    examples: ExampleRows = field(default_factory=ExampleRows)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,6 +125,10 @@ class Account:
     judged: defaultdict[str, Judged] = field(default_factory=lambda: defaultdict(Judged))
     rejected: defaultdict[str, Rejected] = field(default_factory=lambda: defaultdict(Rejected))
     labels: Counter[str] = field(default_factory=Counter[str])  # label -> records
+    # Records whose label is the gold one, is another, or whose gold label is not known.
+    right: ExampleRows = field(default_factory=ExampleRows)
+    wrong: ExampleRows = field(default_factory=ExampleRows)
+    unjudged: ExampleRows = field(default_factory=ExampleRows)
     by_second: Counter[int] = field(default_factory=Counter[int])  # when its own answers were asked
     prices: dict[str, None] = field(default_factory=dict[str, None])  # in words, as first used
 
@@ -261,14 +265,16 @@ class Accountant:
             rejected = self.account.rejected[result.reason]
             rejected.rows += 1
             rejected.usd += usd
-            if len(rejected.examples) < _EXAMPLES:
-                text = row.answers[-1].text if row.answers else ""
-                rejected.examples.append((result.id, result.detail, text))
+            rejected.examples.offer(planned, partial(example_of, planned, row))
             return
         judged.labels += result.label is not None
         self.account.labels[str(result.label)] += 1
         if result.rationale is not None:
             judged.rationales += 1
             judged.words += len(result.rationale.split())
+        sort = self.account.unjudged
         if result.gold is not None and result.label is not None:
-            judged.correct += kind.same(result.label, result.gold)
+            is_right = kind.same(result.label, result.gold)
+            judged.correct += is_right
+            sort = self.account.right if is_right else self.account.wrong
+        sort.offer(planned, partial(example_of, planned, row))

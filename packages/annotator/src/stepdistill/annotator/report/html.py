@@ -8,7 +8,9 @@ from math import floor
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from stepdistill.annotator.report.account import CostPlace, Paid
+from stepdistill.annotator.reading.examples import ExampleRows
+from stepdistill.annotator.report.account import Account, CostPlace, Paid
+from stepdistill.annotator.report.advice import advice, happened
 from stepdistill.annotator.report.report import (
     BY,
     THIS_RUN,
@@ -21,7 +23,7 @@ from stepdistill.annotator.report.report import (
     points,
 )
 from stepdistill.annotator.report.view import paid_by_run, started, summary_of, title_of
-from stepdistill.common.page import rendered
+from stepdistill.common.page import rendered, usd_alike
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # The picture's edges in `run.html.jinja`, in units of its SVG; y grows downward.
@@ -43,17 +45,26 @@ def as_html(report: Report) -> str:
 
 def _of_run(report: RunReport) -> str:
     account, known = report.account, points(report)
+    planned = report.planned_usd
     return rendered(
         _TEMPLATES / "run.html.jinja",
         report=report,
         title=title_of(report),
+        happened=happened(report),
+        advice=list(advice(report)),
+        sorts=_sorts(account),
         account=account,
         summary=list(summary_of(report)),
         groups=_groups(account.paid),
         over_time=AnswersOverTime.of(account.by_second),
         points=known,
         best_points=best_and_own(known),
-        chart=Chart.of(known),
+        chart=Chart.of(known) if any(each.row_usd for each in known) else None,
+        # Of one precision, so that they can be compared at a glance.
+        planned=usd_alike(planned) if planned else None,
+        paid=usd_alike([*(planned or []), account.paid_usd])[-1],
+        row_usd=_alike_by_name({name: each.row_usd for name, each in account.judged.items()}),
+        explain={place.template for place in account.paid},
     )
 
 
@@ -69,7 +80,23 @@ def _of_store(report: StoreReport) -> str:
 
 
 def _groups(paid: Mapping[CostPlace, Paid]) -> dict[str, list[tuple[str, Paid]]]:
-    return {by: sorted(grouped(paid, by).items()) for by in BY}
+    """Those that tell something: of one row it is the whole once more."""
+    groups = {by: sorted(grouped(paid, by).items()) for by in BY}
+    return {by: rows for by, rows in groups.items() if len(rows) > 1}
+
+
+def _alike_by_name(amounts: Mapping[str, float]) -> dict[str, str]:
+    return dict(zip(amounts, usd_alike(amounts.values()), strict=True))
+
+
+def _sorts(account: Account) -> list[tuple[str, ExampleRows]]:
+    """Examples of records, by what is known of their labels; those that there are."""
+    sorts = [
+        ("Wrong labels", account.wrong),
+        ("Right labels", account.right),
+        ("Labels that nobody has judged", account.unjudged),
+    ]
+    return [(heading, rows) for heading, rows in sorts if len(rows)]
 
 
 class Mark(NamedTuple):

@@ -12,6 +12,7 @@ from stepdistill.annotator.estimate.estimate import PlannedCost, kept_estimate
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import name_of
+from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.report.account import (
     NO_RUN,
     Account,
@@ -44,6 +45,7 @@ class RunReport:
     changed: str | None  # what is not as it was when the run was started; None where all is
     # What the task's metadata knows of its templates.
     results: list[TemplateResult] = field(default_factory=list[TemplateResult])
+    templates: dict[str, Template] = field(default_factory=dict[str, Template])
 
     @property
     def paid(self) -> dict[CostPlace, Paid]:
@@ -58,6 +60,15 @@ class RunReport:
         if {start.mode for start in self.note.starts} == {"batch"}:
             return "batch", self.planned.batch_usd.likely
         return "online", self.planned.online_usd.likely
+
+    @property
+    def planned_usd(self) -> list[float] | None:
+        """Low, likely and high of what was estimated for that mode."""
+        if self.planned is None or self.likely_usd is None:
+            return None
+        mode = self.likely_usd[0]
+        points = self.planned.batch_usd if mode == "batch" else self.planned.online_usd
+        return [points.low, points.likely, points.high]
 
     @property
     def difference(self) -> float | None:
@@ -139,22 +150,35 @@ def _report(
     """All rows of a run, counted; answers that no row asks for are still to be added."""
     config = note.config(store.path, prices)
     accountant = Accountant(note.name, make_tariff(config), payers)
-    changed = _add_rows(accountant, note, config, store)
-    planned = kept_estimate(config.out, note.name)
-    report = RunReport(note=note, account=accountant.account, planned=planned, changed=changed)
+    templates: dict[str, Template] = {}
+    changed = _add_rows(accountant, note, config, store, templates)
+    report = RunReport(
+        note=note,
+        account=accountant.account,
+        planned=kept_estimate(config.out, note.name),
+        changed=changed,
+        templates=templates,
+    )
     return report, accountant
 
 
 def _add_rows(
-    accountant: Accountant, note: RunNote, config: RunSettings, store: ResponseStore
+    accountant: Accountant,
+    note: RunNote,
+    config: RunSettings,
+    store: ResponseStore,
+    templates: dict[str, Template],
 ) -> str | None:
-    """Count all rows; what is not as it was when they were asked."""
+    """Count all rows; what is not as it was when they were asked. templates: what they were asked
+    with is added to it."""
     try:
         if note.studies:
             plans = [plan for study in note.studies for plan in plans_of_study(config, study)]
         else:
             plans = make_plans(config)
         recall_formats(store, plans)
+        for plan in plans:
+            templates |= plan.templates
         splits = [
             SplitWriter(plan, config.out / plan.split, config.shards, accountant.tariff)
             for plan in plans

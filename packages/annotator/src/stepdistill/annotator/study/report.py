@@ -16,6 +16,7 @@ from stepdistill.common.page import rendered
 Value = str | int | float | None
 _TEMPLATES = Path(__file__).parent / "templates"
 _UNKNOWN = "-"
+_SURE = 0.05  # the p value (Holm's) from which on a template may be as good as the leader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,20 @@ def write_report(path: str, content: str) -> None:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+def leader_sentence(ranking: Sequence[Rank]) -> str:
+    """Which template is the best, and how sure that is; empty where none could be ranked."""
+    ranked = [entry for entry in ranking if not entry.scored.score.is_unread]
+    if not ranked or not ranked[0].scored.score.rows:
+        return ""
+    leader, others = ranked[0].scored, ranked[1:]
+    worse = sum(entry.p_holm is not None and entry.p_holm < _SURE for entry in others)
+    said = f"{leader.template} leads: {_percent(leader.score.accuracy)} of its labels are right."
+    if not others:
+        return said
+    alike = f" {len(others) - worse} of the others may be as good" if worse < len(others) else ""
+    return f"{said}{alike or ' All others are worse, as far as these rows tell'}."
+
+
 def race_sentence(race: Race) -> str:
     """How a race ended."""
     return (
@@ -152,7 +167,13 @@ def _race_facts(race: Race) -> dict[str, object]:
 
 def _rendered(name: str, report: Report) -> str:
     race = race_sentence(report.race) if report.race else ""
-    return rendered(_TEMPLATES / name, report=report, columns=columns_of(report.ranking), race=race)
+    return rendered(
+        _TEMPLATES / name,
+        report=report,
+        columns=columns_of(report.ranking),
+        race=race,
+        leader=leader_sentence(report.ranking),
+    )
 
 
 def _score(get: Callable[[TemplateScore], Value]) -> Callable[[Rank], Value]:

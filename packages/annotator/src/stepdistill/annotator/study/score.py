@@ -1,15 +1,19 @@
 """A template's score: its stored answers are read, and held against the gold labels."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypedDict
 
 from stepdistill.annotator.money.bill import Bill
 from stepdistill.annotator.money.prices import Tariff
-from stepdistill.annotator.plan.plan import Plan
+from stepdistill.annotator.plan.plan import Plan, PlannedRow
+from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.characteristics import Characteristics, characteristics
+from stepdistill.annotator.reading.examples import ExampleRow, ExampleRows, example_row
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import Rules
+from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.annotator.study.metadata import Style, TemplateScore
 from stepdistill.common.kinds.kind import Answered
@@ -23,6 +27,8 @@ class Scored:
     score: TemplateScore
     correct: dict[str, bool]  # id of an answered row -> whether its label is right
     failed: frozenset[str] = frozenset()  # ids of rows that were asked in vain
+    words: Template | None = None  # the template itself
+    wrong: ExampleRows = field(default_factory=ExampleRows)  # some of the rows that it got wrong
 
     @property
     def asked(self) -> set[str]:
@@ -41,29 +47,22 @@ def score_template(
     tariff: Tariff,
     only: Collection[str] | None = None,
 ) -> Scored:
-    """The score of a plan's one template, on the rows that have a gold label and were asked; where
-    `only` is given, on those of these ids."""
+    """The score of a plan's one template on the rows with gold that were asked; only: their ids."""
     ((name, template),) = plan.templates.items()
     bill, kind = Bill(tariff=tariff), rules.kind
-    readings: list[Reading] = []
-    answered: list[Answered] = []
-    correct: dict[str, bool] = {}
-    failed: set[str] = set()
-    for planned in plan.rows():
-        row, answer = planned.row, stored.answer(planned.label.key)
-        if row.gold is None or (only is not None and row.id not in only):
-            continue
-        if answer is None:  # failed, or not asked (yet): that is no part of the score
-            if stored.failure(planned.label.key) is not None:
-                failed.add(row.id)
-            continue
+    readings, answered = list[Reading](), list[Answered]()
+    correct, failed, wrong = dict[str, bool](), set[str](), ExampleRows()
+    for planned, gold, answer in _judged(plan, stored, only, failed):
+        row = planned.row
         bill.add(answer)
         reading = rules.counted(name, answer, row.fields)
         readings.append(reading)
         label = reading.label
-        answered.append((label, row.gold))
-        correct[row.id] = label is not None and kind.same(label, row.gold, kind.choices(row.fields))
-    found = characteristics(readings)
+        answered.append((label, gold))
+        is_right = label is not None and kind.same(label, gold, kind.choices(row.fields))
+        correct[row.id] = is_right
+        if not is_right:
+            wrong.offer(planned, partial(_wrong_row, planned, reading, answer))
     score = TemplateScore(
         prompt=template.digest,
         unanswered=len(failed),
@@ -71,9 +70,36 @@ def score_template(
         tokens=bill.tokens,
         cost_usd=bill.cost.usd,
         measures=kind.scores(answered) if answered else {},
-        **_counts(found),
+        **_counts(characteristics(readings)),
     )
-    return Scored(template=name, score=score, correct=correct, failed=frozenset(failed))
+    return Scored(
+        template=name,
+        score=score,
+        correct=correct,
+        failed=frozenset(failed),
+        words=template,
+        wrong=wrong,
+    )
+
+
+def _wrong_row(planned: PlannedRow, reading: Reading, answer: Answer) -> ExampleRow:
+    return example_row(planned, reading.label, reading.rationale, reading.reason, answer.text)
+
+
+def _judged(
+    plan: Plan, stored: Snapshot, only: Collection[str] | None, failed: set[str]
+) -> Iterator[tuple[PlannedRow, str, Answer]]:
+    """The rows that count, with their gold label and answer. failed: the ids of those that were
+    asked in vain are added to it; they and those not asked (yet) are no part of the score."""
+    for planned in plan.rows():
+        row, key = planned.row, planned.label.key
+        if row.gold is None or (only is not None and row.id not in only):
+            continue
+        answer = stored.answer(key)
+        if answer is not None:
+            yield planned, row.gold, answer
+        elif stored.failure(key) is not None:
+            failed.add(row.id)
 
 
 def total_usd(amounts: Iterable[float | None]) -> float | None:
