@@ -105,12 +105,33 @@ def test_a_run_that_stands_twice_is_one(home: Path) -> None:
         ({"options": {"model": "tiny"}, "runs": [{"seed": 0}]}, "--train is missing"),
         ({"grid": {"how": {"a": {"seed": 1}}}, "runs": [{"how": "b"}]}, "how: b is none of a"),
         ({"grids": {}}, "grids: Extra inputs"),
+        ({"grid": {"how": 5}}, "study.yaml: grid.how: Input should be a valid list; "),
     ],
 )
 def test_a_wrong_file_is_one_line(home: Path, parts: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as raised:
         _sweep(home, **parts)
     assert "study.yaml" in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_names_that_yaml_takes_for_something_else_are_names(home: Path) -> None:
+    path = home / "study.yaml"
+    _sweep(home, runs=[{"seed": 0}])
+    written = "{no: {seed: 1}, yes: {seed: 2}, 1.0: {seed: 3}, 2020-01-02: {seed: 4}, null: {}}"
+    head = path.read_text().partition("runs:\n")[0]
+    path.write_text(f"{head}grid:\n  reasons: {written}\nruns:\n  - reasons: 'no'\n")
+    sweep = read_sweep(path)
+    assert [run.choices["reasons"] for run in sweep.runs] == [
+        "no",
+        "yes",
+        "1.0",
+        "2020-01-02",
+        "null",
+    ]
+    assert sweep.repeated == 1
+    path.write_text(f"{path.read_text()}  - reasons: no\n")
+    with pytest.raises(ConfigError, match=r"reasons: False is none of no, yes, .* in quotes"):
+        read_sweep(path)
 
 
 def test_the_example_of_the_help_is_a_sweep(home: Path) -> None:

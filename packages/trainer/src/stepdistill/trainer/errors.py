@@ -6,12 +6,15 @@ DistillError             common/errors.py, exit code 2
   Stopped                somebody asked the run to stop; it goes on from there, exit code 130
 """
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from pydantic import ValidationError
 
 from stepdistill.common.errors import ConfigError, DistillError
+
+_TYPE = re.compile(r"(dict|list|tuple|union)\[")
 
 
 class StudentError(DistillError):
@@ -33,7 +36,9 @@ def first_problem(error: ValidationError, whole: str = "the file") -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return f"not JSON ({first['msg'].removeprefix('Invalid JSON: ')})"
-    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
+    # Of a value that may be of several types pydantic names each, however long: no place in a file.
+    places = [str(place) for place in first["loc"] if not _TYPE.match(str(place))]
+    return f"{'.'.join(places) or whole}: {first['msg']}"
 
 
 def first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import yaml
@@ -26,6 +27,19 @@ _MANY = ("train", "valid", "test", "track")
 _NOT_HERE = ("output", "force", "quiet", "config")
 _KEY_LETTERS = 8
 _LONGEST_NAME = 80
+
+
+_OTHERS = [f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float", "null", "timestamp")]
+
+
+class _Names(yaml.SafeLoader):
+    """YAML whose keys are text as it is written: `no`, `1.0` and `on` are names there."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        for key, _ in node.value:
+            if key.tag in _OTHERS:
+                key.tag = "tag:yaml.org,2002:str"
+        return super().construct_mapping(node, deep)
 
 
 class _File(BaseModel):
@@ -86,7 +100,8 @@ def read_sweep(path: Path) -> Sweep:
 def _read(path: Path) -> _File:
     try:
         with refused(path, "read"):
-            return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            content = path.read_text(encoding="utf-8")
+            return _File.model_validate(yaml.load(content, _Names))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     except (yaml.YAMLError, RecursionError) as error:
@@ -121,7 +136,8 @@ def _options_of(path: Path, file: _File, axis: str, choice: Value) -> Options:
     if not named:
         return {axis: choice}
     if not isinstance(choice, str) or choice not in named:
-        raise ConfigError(f"{path}: {axis}: {choice} is none of {', '.join(named)}")
+        hint = "" if isinstance(choice, str) else "; put it in quotes, if YAML took it for that"
+        raise ConfigError(f"{path}: {axis}: {choice} is none of {', '.join(named)}{hint}")
     return named[choice]
 
 
