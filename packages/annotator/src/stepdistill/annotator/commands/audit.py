@@ -25,9 +25,10 @@ _USUAL = AuditSettings()
 def audit_command(settings: AuditSettings = _USUAL, console: JsonSettings = JSON) -> None:
     """Find out how good a run's labels are without gold, by judging a few rows.
 
-    Rows are chosen at random, more of those that votes, other templates or a student
-    disagree about. Judge them with --judge; then the same command says how many labels
-    are right, between which bounds, and where the errors are.
+    Rows are chosen at random, more of those that votes, other templates
+    or a student disagree about. --judge opens the page to judge them; then
+    the same command says how many labels are right, within which bounds,
+    and where the errors are.
 
     Examples:
 
