@@ -136,6 +136,33 @@ def test_a_run_that_was_stopped_is_looked_at_through_its_store(
     assert viewing.get("/api/rows/3")["answers"][0]["messages"]
 
 
+def test_a_split_that_is_not_written_yet_stands_beside_the_one_that_is(
+    annotate: Annotate, view: View, tmp_path: Path
+) -> None:
+    asked = ("run", "demo", "--teacher", "simulated", "--samples", "20", "--split", "train,test")
+    annotate(*asked)
+    (tmp_path / "runs/demo/test/manifest.json").unlink()
+    viewing = view("runs/demo")
+    page = viewing.whole()
+    assert page["facets"]["split"] == [["train", 20, False], ["test", 20, False]]
+    assert "Split test is not written" in viewing.get("/api/about")["remarks"][0]
+    assert view("runs/demo", "--split", "train").whole()["n"] == 20
+
+
+def test_what_the_store_learns_later_is_compared_later(annotate: Annotate, view: View) -> None:
+    asked = ("run", "demo", "--teacher", "simulated", "--samples", "40", "--out")
+    annotate(*asked, "runs/demo", "--template", "label-first")
+    first = view("runs/demo")
+    known = [value for value, _, _ in first.whole()["facets"]["disagrees"]]
+    assert "template / template" not in known
+    first.end()
+    annotate(*asked, "other", "--template", "reason-first")
+    page = view("runs/demo").whole()
+    counts = {value: n for value, n, _ in page["facets"]["disagrees"]}
+    assert counts["template / template"] > 0
+    assert page["compared"] == 40
+
+
 def test_rows_are_looked_at_while_a_run_goes_on(annotate: Annotate, view: View) -> None:
     annotate("run", "demo", "--teacher", "simulated", "--samples", "20")
     viewing = view("demo")

@@ -12,7 +12,7 @@ from typing import Self
 from stepdistill.annotator.view.index import RowIndex
 from stepdistill.common.errors import ConfigError
 
-_LAYOUT = 2  # raised when an earlier version's index says something else
+_LAYOUT = 3  # raised when an earlier version's index says something else
 _KEPT = 8  # indexes in the folder
 _ENDINGS = ("", "-wal", "-shm", ".lock")
 

@@ -15,6 +15,8 @@ DISAGREES = {
     "teacher / student": 16,
     "student / gold": 32,
 }
+# What takes many lookups in the store, and so a pass of its own.
+COMPARED = DISAGREES["template / template"] | DISAGREES["reader / reader"]
 _LONGEST_WORD = 200  # characters of a label or another word by which rows are chosen
 
 
@@ -45,6 +47,11 @@ class RowSource(Protocol):
     @property
     def digest(self) -> str:
         """Changes with what the index would hold."""
+        ...
+
+    @property
+    def compared_with(self) -> str:
+        """Changes with what comparisons are made with; rows are then compared anew."""
         ...
 
     @property

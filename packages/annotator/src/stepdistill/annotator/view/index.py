@@ -11,18 +11,19 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepdistill.annotator.view.entry import RowEntry, word
+from stepdistill.annotator.view.entry import COMPARED, RowEntry, word
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS word (facet TEXT, code INTEGER, text TEXT, PRIMARY KEY (facet, code));
 CREATE TABLE IF NOT EXISTS block (first INTEGER PRIMARY KEY, columns BLOB, compared INTEGER);
+CREATE TABLE IF NOT EXISTS compared (with_what TEXT);
 CREATE TABLE IF NOT EXISTS place (n INTEGER PRIMARY KEY, place BLOB);
 CREATE VIRTUAL TABLE IF NOT EXISTS search USING fts5
     (text, content='', tokenize='unicode61 remove_diacritics 2');
@@ -67,9 +68,12 @@ class RowIndex:
         for blob, compared in self._writer.execute(
             "SELECT columns, compared FROM block ORDER BY first"
         ):
-            block = np.frombuffer(blob, self._layout)
+            block = np.frombuffer(bytearray(blob), self._layout)
+            if compared:
+                self.compared += len(block)
+            else:  # what it has is from a comparison with something else
+                block["disagrees"] &= ~np.uint8(COMPARED)
             self._grow(block)
-            self.compared += len(block) if compared else 0
 
     def _grow(self, block: NDArray[Any]) -> None:
         end = self.rows + len(block)
@@ -126,6 +130,16 @@ class RowIndex:
             words.append(text)
         return codes[text]
 
+    def compare_with(self, what: str) -> None:
+        """From now on rows are compared with this; what was found with something else goes."""
+        if self._writer.execute("SELECT with_what FROM compared").fetchall() == [(what,)]:
+            return
+        self._columns["disagrees"] &= ~np.uint8(COMPARED)
+        self.compared = 0
+        self._writer.executescript("BEGIN; UPDATE block SET compared = 0; DELETE FROM compared;")
+        self._writer.execute("INSERT INTO compared VALUES (?)", (what,))
+        self._writer.execute("COMMIT")
+
     def uncompared(self) -> Iterator[range]:
         """Blocks of rows whose comparisons are still to be made."""
         blocks = self._writer.execute(
@@ -171,7 +185,7 @@ class RowIndex:
         mask, wanted = np.zeros(rows, np.bool_), _wanted(text)
         if wanted:
             found = self._reader.execute("SELECT rowid FROM search WHERE search MATCH ?", (wanted,))
-            numbers = np.fromiter((n for (n,) in found), np.int64)
+            numbers = np.fromiter(chain.from_iterable(found), np.int64)
             mask[numbers[numbers < rows]] = True
         return mask
 

@@ -68,6 +68,7 @@ class Looking:
             tell(n)
         if self._stop.is_set():
             return False
+        self.index.compare_with(self.source.compared_with)
         step = max(1, self.index.rows // _PROBED)
         probed = self.index.places(range(0, self.index.rows, step), filling=True)
         if not self.source.can_compare(probed):
@@ -111,7 +112,8 @@ class Looking:
         """The rows that an address asks for, one page of them, and what else could be chosen."""
         if not self.index.rows:
             self._some.wait(_FIRST_S)  # the first rows are there at once, and a page without is odd
-        began_s = time.monotonic()
+        began_s, began_cpu_s = time.monotonic(), time.thread_time()
+        progress = self.progress()  # before it is counted: `done` means that all is counted
         wanted = wanted_of(words, self.index.facets)
         found = find(self.index, wanted)
         bits = self.index.columns[DISAGREEMENT]
@@ -127,7 +129,8 @@ class Looking:
             "facets": {name: list(map(tuple, each)) for name, each in found.facets.items()},
             "more": found.more,
             "ms": round(1000 * (time.monotonic() - began_s), 1),
-            **self.progress(),
+            "cpu_ms": round(1000 * (time.thread_time() - began_cpu_s), 1),
+            **progress,
         }
 
     def row(self, n: int) -> dict[str, object]:

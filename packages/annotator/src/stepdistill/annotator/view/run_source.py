@@ -42,7 +42,8 @@ class RunSource:
     """Rows of a run or of a task."""
 
     title: str
-    content: str  # sha256 of what its lines are made of, or what else names it
+    content: str  # changes with what its lines are made of
+    compared_with: str  # changes with the store
     label: LabelSpec
     splits: list[SplitLines]
     store: ResponseStore | None

@@ -36,6 +36,11 @@ class StoreSource:
         return hashlib.sha256(self.stamp.encode()).hexdigest()
 
     @property
+    def compared_with(self) -> str:
+        """Nothing is compared."""
+        return ""
+
+    @property
     def facets(self) -> Mapping[str, str]:
         """What answers are chosen by."""
         return _FACETS

@@ -86,10 +86,11 @@ function step(way) {
 }
 
 function progress(state) {
-  const known = `${n(state.known)} of ${n(about.total)} rows read`;
+  const all = about.total >= state.known ? ` of ${n(about.total)}` : ""; // of some sources nobody knows
+  const known = `${n(state.known)}${all} rows read`;
   const told = {
     reading: state.known ? `${known}; counts are of these` : "reading rows",
-    comparing: `templates and readers compared: ${n(state.compared)} of ${n(about.total)} rows`,
+    comparing: `templates and readers compared: ${n(state.compared)}${all} rows`,
     failed: `Stopped at ${known}: ${state.error}`,
     done: "",
   }[state.state];
