@@ -11,7 +11,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.reading.rejection import shortened
 from stepdistill.annotator.run.pipeline import RunResult
-from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.run import STORE, RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED
 from stepdistill.annotator.teacher.refusals import gist
 from stepdistill.common.manifest import REJECTS_NAME, Manifest
@@ -77,6 +77,8 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
             "The teacher was simulated: its labels are gold or made up, with errors on purpose."
         )
     output.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
+    store = "" if config.store == STORE.store else f" --store {config.store}"
+    output.show(f"Look at the rows: annotate view {config.out}{store}")
     if {"train", "test"} <= result.manifests.keys() and not result.unanswered:
         used = [split for split in ("train", "valid", "test") if split in result.manifests]
         folders = " ".join(f"--{split} {config.out / split}" for split in used)
