@@ -130,6 +130,24 @@ def test_student_and_teacher_are_compared(
     assert set(found["student"]["classes"]) == set(CLASSES)
 
 
+def test_a_page_shows_where_student_and_teacher_differ_and_how_it_learnt(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "<script>alert(1)</script> \u202e"
+    rows = [replace(row, id=f"{row.id} {evil}") for row in word_problems("test", 40, noise=0.5)]
+    page = tmp_path / "student.html"
+    line = ["evaluate", model, str(write_split(tmp_path / "test", rows)), "--html", str(page)]
+    code, shown = main(line), capsys.readouterr()
+    assert (code, shown.err.count("error")) == (0, 0), shown.err
+    assert f"The page: {page}" in " ".join(shown.out.split())
+    shown = page.read_text()
+    assert "<script" not in shown and "&lt;script&gt;" in shown and "\u202e" not in shown
+    assert "The student is right on" in shown and shown.count("<svg") == 2
+    for part in ("Label by label", "Which label is taken for which", "Rows to look at", "Loss"):
+        assert part in shown
+    assert any(f"{who} is wrong" in shown for who in ("student", "teacher"))
+
+
 def test_rows_of_other_labels_are_no_rows_of_this_student(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

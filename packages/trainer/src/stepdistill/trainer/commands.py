@@ -133,6 +133,8 @@ def evaluate_command(settings: CompareSettings, _: ConfigFileSettings = NO_FILE)
         stepdistill evaluate runs/student/model runs/anli1/test
 
         stepdistill evaluate runs/student/model runs/anli1/test --json out.json
+
+        stepdistill evaluate runs/student/model runs/anli1/test --html student.html
     """
     from stepdistill.trainer.inference.evaluate import evaluate
 

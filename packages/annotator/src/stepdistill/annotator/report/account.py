@@ -18,13 +18,14 @@ from stepdistill.annotator.estimate.workload import Part, part_requests
 from stepdistill.annotator.money.bill import day_of
 from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import PlannedRow
-from stepdistill.annotator.reading.examples import ExampleRows, example_of
+from stepdistill.annotator.reading.examples import example_of
 from stepdistill.annotator.reading.record import NO_ANSWER, RowResult
 from stepdistill.annotator.reading.rejection import Rejection
 from stepdistill.annotator.run.run_notes import RunNote
 from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.store.answer import Answer, Mode
 from stepdistill.annotator.store.snapshot import Snapshot
+from stepdistill.common.example_rows import ExampleRows
 from stepdistill.common.kinds.kind import Kind
 
 NO_RUN = "(no run)"
@@ -265,7 +266,9 @@ class Accountant:
             rejected = self.account.rejected[result.reason]
             rejected.rows += 1
             rejected.usd += usd
-            rejected.examples.offer(planned, partial(example_of, planned, row))
+            rejected.examples.offer(
+                planned.row.split, planned.row.id, partial(example_of, planned, row)
+            )
             return
         judged.labels += result.label is not None
         self.account.labels[str(result.label)] += 1
@@ -277,4 +280,4 @@ class Accountant:
             is_right = kind.same(result.label, result.gold)
             judged.correct += is_right
             sort = self.account.right if is_right else self.account.wrong
-        sort.offer(planned, partial(example_of, planned, row))
+        sort.offer(planned.row.split, planned.row.id, partial(example_of, planned, row))

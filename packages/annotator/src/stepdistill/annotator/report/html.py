@@ -8,7 +8,6 @@ from math import floor
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from stepdistill.annotator.reading.examples import ExampleRows
 from stepdistill.annotator.report.account import Account, CostPlace, Paid
 from stepdistill.annotator.report.advice import advice, happened
 from stepdistill.annotator.report.report import (
@@ -23,6 +22,7 @@ from stepdistill.annotator.report.report import (
     points,
 )
 from stepdistill.annotator.report.view import paid_by_run, started, summary_of, title_of
+from stepdistill.common.example_rows import ExampleRows
 from stepdistill.common.page import rendered, usd_alike
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -10,12 +10,13 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.reading.characteristics import Characteristics, characteristics
-from stepdistill.annotator.reading.examples import ExampleRow, ExampleRows, example_row
+from stepdistill.annotator.reading.examples import example_row
 from stepdistill.annotator.reading.reading import Reading
 from stepdistill.annotator.reading.record import Rules
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.annotator.study.metadata import Style, TemplateScore
+from stepdistill.common.example_rows import ExampleRow, ExampleRows
 from stepdistill.common.kinds.kind import Answered
 
 
@@ -62,7 +63,7 @@ def score_template(
         is_right = label is not None and kind.same(label, gold, kind.choices(row.fields))
         correct[row.id] = is_right
         if not is_right:
-            wrong.offer(planned, partial(_wrong_row, planned, reading, answer))
+            wrong.offer(row.split, row.id, partial(_wrong_row, planned, reading, answer))
     score = TemplateScore(
         prompt=template.digest,
         unanswered=len(failed),

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -19,19 +19,16 @@ from stepdistill.trainer.data.examples import EvalExample, EvalSet, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
 from stepdistill.trainer.errors import refused
 from stepdistill.trainer.inference.class_tables import (
-    Confusion,
     class_table,
     confusion,
     confusion_table,
 )
+from stepdistill.trainer.inference.evaluation_page import Evaluation, evaluation_page
 from stepdistill.trainer.inference.predictor import Predictor, ProgressLine, by_length
 from stepdistill.trainer.inference.rows import AskedRow
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.model.student import InferenceSettings
 from stepdistill.trainer.scores import (
-    Calibration,
-    Difference,
-    Score,
     against_majority,
     calibration,
     correct,
@@ -46,27 +43,6 @@ from stepdistill.trainer.settings.inference import CompareSettings
 _AT_ONCE = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What was found. Costs are for 1,000 rows, in USD; None where a price is not known."""
-
-    student: Score  # as `predict` answers: of a closed set of labels the likeliest
-    # Of what it says where nothing tells it which labels there are; None: that is the same, or it
-    # says no words.
-    student_freely: Score | None
-    teacher: Score
-    student_less_teacher: Difference
-    majority_label: str  # the most frequent gold label of these rows
-    majority: Score  # of whoever always says it
-    student_less_majority: Difference
-    macro_f1: dict[str, float] | None  # of student and teacher, where labels name classes
-    confusion: Confusion | None  # of the student, where a label is one class of a set
-    calibration: Calibration
-    rows_per_s: float
-    student_cost_usd: float | None
-    teacher_cost_usd: float | None
-
-
 def evaluate(settings: CompareSettings) -> None:
     """The command. Raises DistillError."""
     split, predictor = read_split("test", settings.folders), Predictor(settings.model)
@@ -77,7 +53,10 @@ def evaluate(settings: CompareSettings) -> None:
     rows = eval_set(split)
     for row in _asked(rows.examples):
         predictor.check_options(row, f"row {row.id}")
-    found, notes = _evaluation(predictor, split, rows, settings), rows.remarks
+    began = time.perf_counter()
+    answers = _answers(predictor.label, rows.examples, quiet=settings.quiet)
+    rate = len(answers) / (time.perf_counter() - began)
+    found, notes = _evaluation(predictor, split, rows, answers, rate, settings), rows.remarks
     console = Console(markup=False, emoji=False)
     _show(console, found)
     for note in notes:
@@ -86,15 +65,24 @@ def evaluate(settings: CompareSettings) -> None:
         content = {**asdict(found), **({"notes": notes} if notes else {})}
         with refused(f"--json {settings.json}"):
             write_whole(settings.json, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    if settings.html:
+        kind = kind_of(split.parts[0].manifest.label)
+        page = evaluation_page(found, rows.examples, answers, kind, settings.model)
+        with refused(f"--html {settings.html}"):
+            write_whole(settings.html, page.encode())
+        console.print(f"The page: {settings.html}", soft_wrap=True, highlight=False)
 
 
 def _evaluation(
-    predictor: Predictor, split: DataSplit, rows: EvalSet, settings: CompareSettings
+    predictor: Predictor,
+    split: DataSplit,
+    rows: EvalSet,
+    answers: Sequence[StudentAnswer],
+    rate: float,
+    settings: CompareSettings,
 ) -> Evaluation:
+    """rate: rows that were answered in a second."""
     kind = kind_of(split.parts[0].manifest.label)
-    began = time.perf_counter()
-    answers = _answers(predictor.label, rows.examples, quiet=settings.quiet)
-    rate = len(answers) / (time.perf_counter() - began)
     labels, teachers = [a.label for a in answers], [q.teacher for q in rows.examples]
     often = majority((example.gold for example in rows.examples), kind)
     always = [often] * len(labels)

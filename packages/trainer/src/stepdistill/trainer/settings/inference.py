@@ -92,6 +92,8 @@ class CompareSettings(QuietSettings, StudentSettings):
     """What this machine costs."""
     json: Path | None = None
     """A file for all figures."""
+    html: Path | None = None
+    """A page: labels one by one, rows where student and teacher differ, how it learnt."""
 
 
 @options("Export", 2, kw_only=False)
