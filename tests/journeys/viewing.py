@@ -20,6 +20,7 @@ HOSTILE = (
     "'); DROP TABLE search; --",
     "{{7*7}} ${7*7} javascript:alert(1)",
 )
+ODD_LABEL = """it's "joyful" </script>"""
 
 
 class Viewing:
@@ -90,10 +91,11 @@ def hostile_run(annotate: Annotate, folder: Path) -> None:
     """A run whose texts would all be more than text, and one of a megabyte."""
     prompts = folder / "prompts" / "mood"
     (prompts / "mixes").mkdir(parents=True)
-    (prompts / "task.yaml").write_text(MOOD_TASK, encoding="utf-8")
+    task = MOOD_TASK.replace("joyful", json.dumps(ODD_LABEL)).replace("gloomy", '"b&b <i>"')
+    (prompts / "task.yaml").write_text(task, encoding="utf-8")
     (prompts / "templates.yaml").write_text(MOOD_TEMPLATES, encoding="utf-8")
     texts = [*HOSTILE, "long " * (1 << 18)]
-    rows = [{"text": text[: 1 << 20], "label": "joyful"} for text in texts]
+    rows = [{"text": text[: 1 << 20], "label": ODD_LABEL} for text in texts]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "rows.jsonl").write_text(lines, encoding="utf-8")
     done = annotate(

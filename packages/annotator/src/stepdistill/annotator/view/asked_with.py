@@ -70,16 +70,18 @@ def prompts_of(settings: ViewSettings, task: str, remembered: Path | None) -> Pa
     return next((each for each in known if (each / task).is_dir()), settings.prompts)
 
 
-def asked_with(config: RunSettings, store: ResponseStore | None) -> Asked:
+def asked_with(
+    config: RunSettings, store: ResponseStore | None, *, has_rows: bool = False
+) -> Asked:
     """Requests of one split, with every template of the task. Raises DistillError: the prompts are
-    not there. Without its data it does."""
+    not there. has_rows: its plan has the split's rows, none where they are not to be had."""
     task, teacher = load_task(config.prompts, config.task), teacher_spec(config)
     split = config.splits[0]
     templates = fit_templates(config.prompts, task, ())
-    try:
-        source = open_source(task, config.data, split)
-    except DatasetError as error:
-        source = Source(name=str(error), rows=lambda: iter(()), count=lambda: 0, digest="")
+    source = Source(name=split, rows=lambda: iter(()), count=lambda: 0, digest="")
+    if has_rows:  # all of a file is read for its sha256: a second for each gigabyte
+        with suppress(DatasetError):
+            source = open_source(task, config.data, split)
     plan = Plan(
         task=task,
         split=split,
@@ -149,7 +151,7 @@ def _config_of_answers(settings: ViewSettings, task: str, store: ResponseStore) 
 
 def _has_answers(config: RunSettings, store: ResponseStore) -> bool:
     try:
-        asked = asked_with(config, store)
+        asked = asked_with(config, store, has_rows=True)
         rows = _first_rows(asked)
         with store.reading() as stored:
             return any(stored.answer(key) is not None for key in rows)

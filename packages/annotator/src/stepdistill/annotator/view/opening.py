@@ -157,7 +157,9 @@ def _shard_lines(
     """The rows of a split that is written; remarks: what is missing is added to them."""
     asked, has_rows = None, False
     try:
-        asked = asked_with(config, store)
+        # Records have their rows' texts; those of rejected rows are in the data alone.
+        needs_rows = bool(split.manifest.counts.rejected)
+        asked = asked_with(config, store, has_rows=needs_rows)
         has_rows = asked.plan.source.digest == split.manifest.hashes.data
     except DistillError as error:
         remarks.append(f"Requests are not shown: {error}")
