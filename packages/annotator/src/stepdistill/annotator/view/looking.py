@@ -63,9 +63,10 @@ class Looking:
 
     def _fill(self, tell: Tell) -> bool:
         """Whether all is in."""
-        for n in self.index.fill(self.source.entries(self.index.rows), self._stop):
-            self._some.set()
-            tell(n)
+        if self.index.rows != self.source.total or not self.index.rows:
+            for n in self.index.fill(self.source.entries(self.index.rows), self._stop):
+                self._some.set()
+                tell(n)
         if self._stop.is_set():
             return False
         self.index.compare_with(self.source.compared_with)
