@@ -1,5 +1,6 @@
 """`export`: a student that torch need not compute answers as before, or is not kept."""
 
+import io
 import json
 import shutil
 import sys
@@ -16,6 +17,7 @@ from stepdistill.trainer.inference.predictor import Predictor
 from stepdistill.trainer.inference.serve import PredictHandler
 from stepdistill.trainer.main import main
 from stepdistill.trainer.settings.train import TrainSettings
+from stepdistill.trainer.training.seals import seal
 from tests.trainer.made_bases import made_base
 from tests.trainer.made_rows import word_problems, write_split
 
@@ -193,6 +195,27 @@ def test_a_damaged_export_is_a_line(
     assert main(["predict", str(folder), str(rows)]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "export the student again" in said
+
+
+def test_an_exports_code_is_not_run(
+    exported: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Not of a classifier either, of which the config is read, and not where somebody says yes."""
+    folder = tmp_path / "export"
+    shutil.copytree(exported, folder)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    for name, odd in (
+        ("config.json", {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}),
+        ("stepdistill.json", {"architecture": "encoder"}),
+    ):
+        found = orjson.loads((folder / name).read_bytes())
+        (folder / name).write_bytes(orjson.dumps({**found, **odd}))
+    seal(folder)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n" * 9))
+    assert main(["predict", str(folder), str(rows)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "ran").exists()
 
 
 def test_an_export_is_not_exported(

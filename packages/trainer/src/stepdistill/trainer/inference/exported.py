@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
-from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 
 from stepdistill.common.errors import DistillError
@@ -24,6 +23,7 @@ from stepdistill.trainer.model.engines.onnx import OnnxClassifier, OnnxEngine, w
 from stepdistill.trainer.model.families.family import start_of
 from stepdistill.trainer.model.families.headed import HeadedFamily
 from stepdistill.trainer.model.heads import head_of
+from stepdistill.trainer.model.loading import load_config
 from stepdistill.trainer.model.student import Student, read_inference_settings
 from stepdistill.trainer.model.tokenizer import save_tokenizer
 from stepdistill.trainer.settings.train import SETTINGS_NAME
@@ -104,7 +104,7 @@ def opened(folder: Path, note: ExportNote, threads: int | None) -> Student:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         if settings.architecture == "encoder":
-            head = head_of(settings.label, names_of(AutoConfig.from_pretrained(folder)))
+            head = head_of(settings.label, names_of(load_config(str(folder))))
             return Student(
                 model=OnnxClassifier(folder, note, threads),
                 tokenizer=tokenizer,
