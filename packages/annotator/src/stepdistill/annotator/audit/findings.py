@@ -81,6 +81,7 @@ def find_out(chosen: Chosen, judgements: Judgements) -> Findings:
     per_stratum = Counter(each.row.stratum for each in told)
     weights = {number: counts[number] / n for number, n in per_stratum.items()}
     students = [(each, _student_right(each, chosen)) for each in told if each.row.has_student]
+    is_one_class = chosen.kind.is_one_class  # of others hardly two rows share a label
     is_of = {row.answer for row in chosen.rows}
     return Findings(
         judged=judged,
@@ -92,7 +93,7 @@ def find_out(chosen: Chosen, judgements: Judgements) -> Findings:
         ),
         unknown=sum(right is None for _, right in students),
         reasons=_estimate(counts, _reasons(judged)),
-        by_label=_groups(told, weights, lambda row: row.label),
+        by_label=_groups(told, weights, lambda row: row.label) if is_one_class else (),
         by_template=_groups(told, weights, lambda row: row.template),
         by_stratum=_groups(told, weights, lambda row: str(row.stratum)),
         confusions=_confusions(told),

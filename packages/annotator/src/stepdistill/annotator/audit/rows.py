@@ -1,9 +1,11 @@
 """The labelled rows of a run, with what makes each doubtful, and those that are to be judged."""
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from sys import intern
 
 import numpy as np
 
@@ -65,13 +67,13 @@ class Chosen:
 
 @dataclass(slots=True)
 class _Known:
-    """What is kept of every row."""
+    """What is kept of every row: some hundred bytes. labels: where they are classes."""
 
-    places: list[bytes]
-    labels: list[str]
-    doubt: list[float]
-    draws: list[float]
-    has_student: list[bool]
+    places: list[bytes] = field(default_factory=list[bytes])
+    labels: list[str] = field(default_factory=list[str])
+    doubt: "array[float]" = field(default_factory=lambda: array("d"))
+    draws: "array[float]" = field(default_factory=lambda: array("d"))
+    has_student: bytearray = field(default_factory=bytearray)
 
 
 def choose(source: RowSource, n: int, seed: int, tell: Tell) -> Chosen:
@@ -80,7 +82,7 @@ def choose(source: RowSource, n: int, seed: int, tell: Tell) -> Chosen:
         raise ConfigError(
             f"{source.title}: a store has answers and no labels: name the folder of a run"
         )
-    kind, known, found = kind_of(source.label), _Known([], [], [], [], []), Counter[str]()
+    kind, known, found = kind_of(source.label), _Known(), Counter[str]()
     others = _other_templates(source)
     with _reading(source) as stored:
         for line, place in _labelled(source):
@@ -88,7 +90,8 @@ def choose(source: RowSource, n: int, seed: int, tell: Tell) -> Chosen:
             signals = _signals(line, kind, student and student[0], others, source, stored)
             found.update(_named(signals))
             known.places.append(place)
-            known.labels.append(line["label"])
+            if kind.is_one_class:
+                known.labels.append(intern(line["label"]))
             known.doubt.append(signals.doubt)
             known.draws.append(uniform_of(seed, line["split"].encode(), line["id"].encode()))
             known.has_student.append(student is not None)
@@ -121,12 +124,12 @@ def _filtered(source: RunSource) -> Iterator[str]:
 
 def _design(known: _Known, kind: Kind, n: int) -> Design:
     labels = known.labels if kind.is_one_class else None
-    doubt, draws = (np.array(each, dtype=np.float64) for each in (known.doubt, known.draws))
+    doubt, draws = (np.frombuffer(each, dtype=np.float64) for each in (known.doubt, known.draws))
     return make_design(doubt, labels, draws, n)
 
 
 def _counted(known: _Known, design: Design) -> tuple[int, ...]:
-    rows = design.of_row[np.array(known.has_student, dtype=bool)]
+    rows = design.of_row[np.frombuffer(known.has_student, dtype=np.bool_)]
     counts = np.bincount(rows, minlength=len(design.strata))
     return tuple(int(each) for each in counts)
 
@@ -158,7 +161,7 @@ def _chosen_rows(
             rationale=text_digest(line.get("rationale")),
             template=template_of(line) or "",
             student=student[0] if student else None,
-            has_student=known.has_student[at],
+            has_student=bool(known.has_student[at]),
             choices=kind.choices(fields_of(line)),
         )
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _ROWS_OF_A_STRATUM = 50  # on average, at least
-_FEWEST, _MOST = 2, 8  # strata, where no label has one of its own
+_FEWEST, _MOST = 2, 16  # strata, where no label has one of its own
 _SHARE_OF_A_LABEL = 0.08  # of the rows, that a label needs to have strata of its own
 # The chance that a label is wrong as it is taken before anybody has judged: it orders rows, and a
 # doubtful stratum gets up to 1.6 times the rows of a sure one. Bounded, as it may be quite wrong.

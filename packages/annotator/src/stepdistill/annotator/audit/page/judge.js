@@ -21,7 +21,7 @@ function progress(note = "") {
 
 function fail(error) {
   at("progress").classList.add("failed");
-  at("progress").textContent = `${error.message}${error instanceof TypeError ? ": is the command still running?" : ""}`;
+  at("progress").textContent = `${error.message.replace(/^annotate view: /, "")}${error instanceof TypeError ? ": is the command still running?" : ""}`;
 }
 
 /** One thing at a time: a second press waits for no first. */
