@@ -130,6 +130,9 @@ def test_what_is_wrong_is_one_line(annotate: Annotate, run: Path, tmp_path: Path
     none = annotate("audit", "runs/nowhere")
     assert none.code == 2 and "Traceback" not in none.err
     (tmp_path / "said.jsonl").write_text('{"id": "1"}\n', encoding="utf-8")
+    (run / "judgements.jsonl").unlink()
+    no_name = annotate("audit", "runs/demo", "--name", " ")
+    assert no_name.code == 2 and "--name: 1 to 200 letters" in no_name.err
     no_label = annotate("audit", "runs/demo", "--predictions", "said.jsonl")
     assert no_label.code == 2 and "no column `label`" in no_label.err
 

@@ -192,7 +192,9 @@ def add_judgement(path: Path, judgement: Judgement) -> None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             _end_line(handle)
-            os.write(handle, line)
+            left = memoryview(line)
+            while left:  # a file may take less than it is given
+                left = left[os.write(handle, left) :]
             os.fsync(handle)
         finally:
             os.close(handle)  # and with it the lock

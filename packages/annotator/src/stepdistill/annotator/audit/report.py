@@ -32,7 +32,7 @@ def facts_of(
         "judgements": str(judgements.path),
         "next": command,
         "known": list(chosen.known),
-        "remarks": list(chosen.remarks),
+        "remarks": [*chosen.warnings, *chosen.remarks],
         "teacher": _estimate_facts(found.teacher),
         "student": _estimate_facts(found.student),
         "student_unknown": found.unknown,
@@ -94,8 +94,10 @@ def _group_facts(group: GroupErrors) -> dict[str, object]:
 
 def show(chosen: Chosen, found: Findings, output: ConsoleOutput, command: str) -> None:
     """Which rows are chosen, or what those that are judged say; and what is to be done next."""
-    for line in chosen.remarks:
+    for line in chosen.warnings:
         output.warn(line)
+    for line in chosen.remarks:
+        output.say(line)
     if found.judged:
         _show_findings(chosen, found, output)
     else:

@@ -63,6 +63,7 @@ class Chosen:
     with_student: tuple[int, ...]
     known: tuple[str, ...]  # which signals there were, in words
     remarks: tuple[str, ...]
+    warnings: tuple[str, ...]  # what makes figures wrong
 
 
 @dataclass(slots=True)
@@ -107,7 +108,8 @@ def choose(source: RowSource, n: int, seed: int, tell: Tell) -> Chosen:
         n_rows=len(known.places),
         with_student=_counted(known, design),
         known=tuple(name for name in _WORDS if found[name]),
-        remarks=(*_filtered(source), *source.remarks),
+        remarks=source.remarks,
+        warnings=tuple(_filtered(source)),
     )
 
 

@@ -64,9 +64,9 @@ class AuditSettings(JudgementsSettings, ViewSettings):
     @property
     def judge_name(self) -> str:
         """Who judges."""
-        if self.name is not None:
-            return self.name.strip()
         try:
-            return getpass.getuser()
+            name = self.name or getpass.getuser()
         except (KeyError, OSError):  # a container's user without a name
-            return "somebody"
+            name = "somebody"
+        # What is no UTF-8 on a command line is none in a file.
+        return name.strip().encode(errors="replace").decode()
