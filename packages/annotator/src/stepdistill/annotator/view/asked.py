@@ -17,6 +17,7 @@ from stepdistill.annotator.reading.record import Rules, unusable
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.snapshot import Snapshot
+from stepdistill.common.errors import StoreError
 from stepdistill.common.kinds.registry import kind_of
 
 
@@ -78,9 +79,12 @@ class StoredReply(NamedTuple):
 
 
 def stored_reply(stored: Snapshot, key: bytes) -> StoredReply:
-    """What the store has of the request of this key."""
-    answer = stored.answer(key)
-    return StoredReply(answer, None if answer is not None else stored.failure(key))
+    """What the store has of the request of this key; what is damaged is a failure."""
+    try:
+        answer = stored.answer(key)
+        return StoredReply(answer, None if answer is not None else stored.failure(key))
+    except StoreError as error:
+        return StoredReply(None, Failure(reason="damaged", detail=str(error)))
 
 
 def make_asked(plan: Plan, config: RunSettings, tariff: Tariff) -> Asked:

@@ -17,10 +17,12 @@ _KEPT = 8  # indexes in the folder
 _ENDINGS = ("", "-wal", "-shm", ".lock")
 
 
-def usual_folder() -> Path:
-    """The user's folder for caches, and ours in it."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "stepdistill" / "view"
+def usual_folder() -> Path | None:
+    """The user's folder for caches, and ours in it; None of a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    with suppress(RuntimeError):
+        return (Path(base) if base else Path.home() / ".cache") / "stepdistill" / "view"
+    return None
 
 
 class KeptIndex:
@@ -30,10 +32,12 @@ class KeptIndex:
         self.index, self._lock, self._temporary = index, lock, temporary
 
     @classmethod
-    def open(cls, folder: Path, digest: str, facets: Iterable[str]) -> Self:
+    def open(cls, folder: Path | None, digest: str, facets: Iterable[str]) -> Self:
         """The index of what has this digest. Where the folder cannot be written, or the index is
         being filled by another process, one in a temporary file."""
         facets = tuple(facets)
+        if folder is None:
+            return cls._temporary_one(facets)
         path = folder / f"{digest[:32]}-{_LAYOUT}.sqlite"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

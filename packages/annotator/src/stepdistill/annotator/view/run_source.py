@@ -11,7 +11,7 @@ from itertools import islice
 from stepdistill.annotator.dataset.rows import Row
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
-from stepdistill.annotator.view.asked import Asked
+from stepdistill.annotator.view.asked import Asked, stored_reply
 from stepdistill.annotator.view.detail import confidence_of, detail_of, is_right, own_keys
 from stepdistill.annotator.view.entry import DISAGREES, RowEntry, cut
 from stepdistill.annotator.view.predictions import Predictions
@@ -53,7 +53,7 @@ class RunSource:
     @property
     def digest(self) -> str:
         """Changes with what the index would hold."""
-        return hashlib.sha256(self.content.encode()).hexdigest()
+        return hashlib.sha256(self.content.encode("utf-8", "surrogateescape")).hexdigest()
 
     @property
     def facets(self) -> Mapping[str, str]:
@@ -190,7 +190,9 @@ def _usd(line: Line, asked: Asked | None, stored: Snapshot | None) -> float | No
     keys, row = own_keys(line), row_of(line)
     if len(asked.makers) > 1 and row is not None:
         keys = [*keys, *(key for key, each in asked.requests(row).items() if each.sample)]
-    answers = [answer for key in dict.fromkeys(keys) if (answer := stored.answer(key))]
+    answers = [
+        answer for key in dict.fromkeys(keys) if (answer := stored_reply(stored, key).answer)
+    ]
     each = [asked.usd(answer) for answer in answers]
     return None if not each or None in each else sum(usd or 0.0 for usd in each)
 
@@ -205,7 +207,7 @@ def compared(line: Line, asked: Asked | None, stored: Snapshot | None) -> int | 
     labels = [line.get("label")]
     for template, make in asked.makers[0].items():
         key = make(row).key
-        answer = stored.answer(key)
+        answer = stored_reply(stored, key).answer
         if answer is None:
             continue
         label = asked.read(template, answer, row.fields).label

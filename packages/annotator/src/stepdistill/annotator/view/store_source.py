@@ -33,7 +33,7 @@ class StoreSource:
     @property
     def digest(self) -> str:
         """Changes with what the index would hold."""
-        return hashlib.sha256(self.stamp.encode()).hexdigest()
+        return hashlib.sha256(self.stamp.encode("utf-8", "surrogateescape")).hexdigest()
 
     @property
     def compared_with(self) -> str:
