@@ -261,3 +261,24 @@ def test_the_index_is_taken_up_again_and_the_store_stays_as_it_was(
         store.reading() as stored,
     ):
         assert sum(1 for _ in stored.answers()) == 20
+
+
+def test_two_ways_of_reading_stand_side_by_side(
+    annotate: Annotate, view: View, real_data: Path
+) -> None:
+    annotate("import-original", real_data, "--prompts", "p", "--store", "s")
+    where = ("--prompts", "p", "--store", "s", "--data", real_data / "datasets" / "anli1")
+    annotate(
+        *("run", "anli1", "--split", "test", "--teacher", "gpt-3.5-turbo", "--template", "100"),
+        *("--samples", "300", "--offline", "--out", "o", *where),
+    )
+    viewing = view("o", *where)
+    viewing.whole()
+    differ = viewing.get("/api/rows?disagrees=reader+/+reader")
+    assert differ["n"] > 0
+    for row in differ["rows"]:
+        (asked, *_) = viewing.get(f"/api/rows/{row['n']}")["answers"]
+        assert asked["otherwise"]["reader"] == "original"
+        assert asked["otherwise"]["label"] != asked["label"]
+        assert asked["messages"]
+        assert any(each["is"] == "label" for each in asked["answer"])

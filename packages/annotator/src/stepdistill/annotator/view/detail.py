@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from stepdistill.annotator.dataset.rows import Row
+from stepdistill.annotator.reading.readers import ORIGINAL, VERDICT
+from stepdistill.annotator.reading.record import unusable
 from stepdistill.annotator.reading.thinking import without_thoughts
 from stepdistill.annotator.store.answer import TIME_BOUND, Answer
 from stepdistill.annotator.store.snapshot import Snapshot
@@ -150,8 +152,19 @@ def _read(
         "confidence": reading.confidence,
         "rule": reading.rule,
         "unread": reading.reason,
+        "otherwise": _otherwise(answer, question.template, asked, row),
         "gold": row.gold,
     }
+
+
+def _otherwise(answer: Answer, template: str, asked: Asked, row: Row) -> dict[str, object] | None:
+    """What the other kind of reader reads; None where the template can be read in one way."""
+    reader = asked.other_readers.get(template)
+    if reader is None or unusable(answer):
+        return None
+    reading = reader.read(answer.words, row.fields)
+    name = VERDICT if asked.rules.readers.name == ORIGINAL else ORIGINAL
+    return {"reader": name, "label": reading.label, "unread": reading.reason}
 
 
 def _part(line: Line, key: bytes, own: list[bytes]) -> str:

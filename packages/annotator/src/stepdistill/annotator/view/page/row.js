@@ -89,8 +89,15 @@ function answer(reply) {
     marks.has("label") || marks.has("rationale") ? el("p", { class: "soft small" }, "Read: ",
       marks.has("label") ? el("mark", { class: "is-label" }, "label") : null, " ",
       marks.has("rationale") ? el("mark", { class: "is-rationale" }, "rationale") : null) : null,
+    otherwise(reply),
     el("p", { class: "soft small" }, usage(reply)),
   ].filter(Boolean);
+}
+
+/** What the other kind of reader reads, where that is not the same. */
+function otherwise({ label, otherwise: other }) {
+  if (!other || other.label === label) return null;
+  return el("p", { class: "odd small", dir: "auto" }, `Reader ${other.reader} reads ${other.label ?? `no label (${other.unread})`}.`);
 }
 
 function usage(reply) {
