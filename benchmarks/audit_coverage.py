@@ -25,7 +25,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import fmean
 
@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 
 from measuring import Figure, Results, parser, report
 from race_templates import REAL, ROOT, json_lines
-from stepdistill.annotator.audit.estimate import JudgedStratum, estimate
-from stepdistill.annotator.audit.sampling import Signals, make_design
+from stepdistill.annotator.audit.estimate import JudgedStratum, ShareEstimate, estimate
+from stepdistill.annotator.audit.sampling import Design, Signals, make_design
 from stepdistill.annotator.importing.original import read_templates
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import make_readers
@@ -65,6 +65,7 @@ class Answer:
     label: str
     reader: float
     is_right: bool
+    gold: str
     fields: dict[str, str]
 
 
@@ -75,6 +76,8 @@ class Run:
     doubt: NDArray[np.float64]
     labels: Sequence[str] | None  # None: they are no classes
     right: NDArray[np.bool_]
+    # Whether the student's label is right, and whether it has one; None: there is no student.
+    student: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
 
 
 @cache
@@ -101,6 +104,7 @@ def recorded(task: str) -> tuple[Answer, ...]:
                         label=reading.label,
                         reader=reading.confidence,
                         is_right=kind.same(reading.label, gold, kind.choices(fields)),
+                        gold=gold,
                         fields=fields,
                     )
                 )
@@ -131,14 +135,14 @@ def said_by_palm(task: str) -> dict[tuple[str, int], str]:
     return found
 
 
-def is_seconded(task: str, answer: Answer, kind: Kind) -> bool | None:
-    """Whether PaLM says the same of a row; None where it says nothing."""
+def palm_names(task: str, answer: Answer, label: str, kind: Kind) -> bool | None:
+    """Whether PaLM gives a row this label; None where it says nothing."""
     said = said_by_palm(task).get(answer.row)
     if said is None:
         return None
     if task == "cqa":  # `c) wooded area`
         said = answer.fields.get(f"choice_{said[0].lower()}", said)
-    return kind.same(NLI.get(said.lower(), said), answer.label, kind.choices(answer.fields))
+    return kind.same(NLI.get(said.lower(), said), label, kind.choices(answer.fields))
 
 
 def whole_splits(task: str, template: str) -> Run:
@@ -147,9 +151,13 @@ def whole_splits(task: str, template: str) -> Run:
     answers = [each for each in recorded(task) if each.template == template]
 
     def doubt(answer: Answer) -> float:
-        return Signals(student=is_seconded(task, answer, kind), reader=answer.reader).doubt
+        student = palm_names(task, answer, answer.label, kind)
+        return Signals(student=student, reader=answer.reader).doubt
 
-    return made_of(answers, [doubt(each) for each in answers], kind)
+    run = made_of(answers, [doubt(each) for each in answers], kind)
+    right = [palm_names(task, each, each.gold, kind) for each in answers]
+    has_label = np.array([each is not None for each in right])
+    return replace(run, student=(np.array([each is True for each in right]), has_label))
 
 
 def by_templates(task: str) -> Iterator[tuple[str, Run]]:
@@ -165,7 +173,7 @@ def by_templates(task: str) -> Iterator[tuple[str, Run]]:
         same = [kind.same(each.label, answer.label, choices) for each in others]
         return Signals(
             templates=fmean(same) if same else None,
-            student=is_seconded(task, answer, kind),
+            student=palm_names(task, answer, answer.label, kind),
             reader=answer.reader,
         ).doubt
 
@@ -206,18 +214,11 @@ def audit(run: Run, seed: int) -> dict[str, float]:
     n = min(JUDGED, rows // 3)
     draws = np.random.default_rng(seed).random(rows)
     design = make_design(run.doubt, run.labels, draws, n)
-    of, right = design.of_row[design.order], run.right[design.order]
-    found = estimate(
-        [
-            JudgedStratum(
-                rows=stratum.rows,
-                judged=int((of == number).sum()),
-                right=int(right[of == number].sum()),
-            )
-            for number, stratum in enumerate(design.strata)
-        ]
-    )
-    assert found is not None
+    found = estimated(design, run.right, np.ones(rows, dtype=bool))
+    student: dict[str, float] = {}
+    if run.student is not None:
+        share, of_student = run.student[0][run.student[1]].mean(), estimated(design, *run.student)
+        student["student_covered"] = 100.0 * (of_student.low <= share <= of_student.high)
     hits = int(run.right[np.argsort(draws)[:n]].sum())
     low, high = wilson(hits, n)
     # The same, but for rows that are a large part of all: each judgement is worth more.
@@ -234,7 +235,26 @@ def audit(run: Run, seed: int) -> dict[str, float]:
         "truth": 100 * truth,
         "rows": rows,
         "judged": n,
+        **student,
     }
+
+
+def estimated(
+    design: Design, right: NDArray[np.bool_], has_label: NDArray[np.bool_]
+) -> ShareEstimate:
+    """What is estimated of the rows that have a label."""
+    of, rights, has = (each[design.order] for each in (design.of_row, right, has_label))
+    strata = (
+        JudgedStratum(
+            rows=int((has_label & (design.of_row == number)).sum()),
+            judged=int((has & (of == number)).sum()),
+            right=int((rights & has & (of == number)).sum()),
+        )
+        for number in range(len(design.strata))
+    )
+    found = estimate([stratum for stratum in strata if stratum.rows])
+    assert found is not None
+    return found
 
 
 def measure(results: Results, name: str, runs: Sequence[Run], draws: int, *, real: bool) -> None:
@@ -252,6 +272,19 @@ def measure(results: Results, name: str, runs: Sequence[Run], draws: int, *, rea
         Figure(name=f"{name}: of it not by few rows", samples=of_few, unit="x random, of few"),
         Figure(name=f"{name}: bias", samples=[mean["off"]], unit="points"),
     ]
+    if "student_covered" in mean:
+        of_student = [mean["student_covered"]]
+        results.figures += [
+            Figure(
+                name=f"{name}: student's held", samples=of_student, unit="%", at_least=LEAST_COVERED
+            ),
+            Figure(
+                name=f"{name}: student's at most",
+                samples=of_student,
+                unit="%",
+                at_most=MOST_COVERED,
+            ),
+        ]
 
 
 def main() -> int:
