@@ -1,5 +1,6 @@
 """The simulated teacher says as much as it is asked for."""
 
+import time
 from collections.abc import Iterator
 from statistics import fmean
 
@@ -33,6 +34,14 @@ def test_questions_are_no_facts() -> None:
     assert facts_of(PROBLEM) == told
     assert facts_of(PROBLEM, 2) == told[:2]
     assert facts_of("no full stop") == ()
+    assert facts_of("?! One. Two!? Three! four") == ("One.", "Three!")
+
+
+@pytest.mark.parametrize("piece", ["w", "word ", "a? ", "\n"])
+def test_a_long_text_is_done_with_in_no_time(piece: str) -> None:
+    start_s = time.process_time()
+    facts_of(piece * 300_000)
+    assert time.process_time() - start_s < 5
 
 
 def words_of_answers(template: str) -> Iterator[float]:

@@ -48,7 +48,9 @@ _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _LENGTH_WISH = re.compile(  # "in two short sentences", "4 sentences"
     rf"\b({'|'.join(_NUMBERS)}|[1-9]) (?:\w+ )?sentences?\b", re.IGNORECASE
 )
-_SENTENCE = re.compile(r"[^.!?]+[.!?]+")  # "She gave 4 to Tom." with its full stop
+# "She gave 4 to Tom." with its full stop. What has none is taken, too, and then left out: else all
+# of it would be looked through once more from each of its letters.
+_SENTENCE = re.compile(r"[^.!?]+[.!?]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +114,4 @@ def facts_asked_for(words: str) -> int:
 def facts_of(text: str, most: int | None = None) -> tuple[str, ...]:
     """The first sentences of a row's text that tell something: those that ask are left out."""
     sentences = (found.group().strip() for found in _SENTENCE.finditer(text))
-    return tuple(islice((each for each in sentences if not each.endswith("?")), most))
+    return tuple(islice((each for each in sentences if each.endswith((".", "!"))), most))
