@@ -1,11 +1,12 @@
 """Bad input: one clear line that names the place, exit code 2, no traceback, nothing asked."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.conftest import Annotate
+from tests.journeys.conftest import Annotate, started
 
 TASK = """\
 task: tiny
@@ -107,3 +108,10 @@ def test_offline_without_a_store_says_so(annotate: Annotate, house: Path) -> Non
     done = annotate(*RUN, "--offline")
     assert done.code == 2
     assert "no store here" in done.err
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    line = ("run", "demo", "--teacher", "simulated", "--samples", "3", "--quiet")
+    done = started(tmp_path, *line, "--out", os.fsdecode(b"runs/\xff"))
+    assert done.code == 2 and "is not UTF-8" in done.err and "Traceback" not in done.err
+    assert not list(tmp_path.rglob("shard-*"))

@@ -29,7 +29,7 @@ from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
-from stepdistill.common.errors import StoreError
+from stepdistill.common.errors import ConfigError, StoreError
 from stepdistill.common.urls import shown, without_secrets
 
 _RUN = b"run-"
@@ -242,11 +242,17 @@ class Spending:
         self.write()
 
     def write(self) -> None:
-        """Put the note, as it is now, on the disk. Raises StoreError."""
+        """Put the note, as it is now, on the disk. Raises StoreError, ConfigError (odd paths)."""
         if self._entries is not None:
             note = self._note.model_copy(update={"starts": (*self._note.starts, self._start)})
             unset = None if note.earlier_outs else {"earlier_outs"}
-            body = orjson.dumps(note.model_dump(mode="json", exclude=unset))
+            try:
+                body = orjson.dumps(note.model_dump(mode="json", exclude=unset))
+            except orjson.JSONEncodeError:
+                raise ConfigError(
+                    f"{note.out}: a name there is not UTF-8, and the store could not say later "
+                    "what this run was: rename the folder, or name another with --out"
+                ) from None
             self._entries.write(self._key, body)
 
     def end(self) -> None:
