@@ -121,6 +121,18 @@ def test_a_student_is_judged_too(annotate: Annotate, run: Path, tmp_path: Path) 
     assert said["student"]["low"] <= right / len(known) <= said["student"]["high"]
 
 
+def test_what_other_templates_say_makes_rows_doubtful(annotate: Annotate) -> None:
+    asked = ("run", "demo", "--teacher", "simulated", "--samples", "150", "--template")
+    annotate(*asked, "reason-first", "--out", "other")
+    annotate(*asked, "label-first", "--out", "runs/demo")
+    said = annotate("audit", "runs/demo", "--human", "40", "--json").json
+    assert "other templates' answers" in said["known"]
+    doubtful = [each for each in said["strata"] if each["doubt"][1] > 0.5]
+    sure = [each for each in said["strata"] if each["doubt"][1] < 0.3]
+    rates = [sum(e["chosen"] for e in s) / sum(e["rows"] for e in s) for s in (doubtful, sure)]
+    assert rates[0] > rates[1] > 0
+
+
 def test_what_is_wrong_is_one_line(annotate: Annotate, run: Path, tmp_path: Path) -> None:
     (run / "judgements.jsonl").write_text('{"at": 1}\n', encoding="utf-8")
     broken = annotate("audit", "runs/demo")

@@ -89,7 +89,7 @@ def _known(strata: Sequence[JudgedStratum]) -> list[JudgedStratum]:
 
 def _share(strata: Sequence[JudgedStratum]) -> float:
     rows = sum(each.rows for each in strata)
-    return sum(each.rows / rows * each.right / each.judged for each in strata)
+    return min(1.0, sum(each.rows / rows * each.right / each.judged for each in strata))
 
 
 def _interval(strata: Sequence[JudgedStratum], share: float, more: float) -> tuple[float, float]:

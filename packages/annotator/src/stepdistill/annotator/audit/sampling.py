@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _ROWS_OF_A_STRATUM = 50  # on average, at least
+_ROWS_TO_CUT = 30  # of one label, that are cut by doubt however few there are of all
 _FEWEST, _MOST = 2, 16  # strata, where no label has one of its own
 _SHARE_OF_A_LABEL = 0.08  # of the rows, that a label needs to have strata of its own
 # The chance that a label is wrong as it is taken before anybody has judged: it orders rows, and a
@@ -104,7 +105,8 @@ def _strata(doubt: Floats, labels: Sequence[str] | None) -> tuple[Ints, tuple[St
     wanted = max(_FEWEST, min(_MOST, n // _ROWS_OF_A_STRATUM))
     of_row, strata = np.zeros(n, dtype=np.int64), list[Stratum]()
     for label, rows in _by_label(labels, n):
-        pieces = max(1, round(wanted * len(rows) / n))
+        least = _FEWEST if len(rows) >= _ROWS_TO_CUT else 1
+        pieces = max(least, round(wanted * len(rows) / n))
         for piece in _cut(doubt[rows], pieces):
             members = rows[piece]
             of_row[members] = len(strata)
