@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from stepdistill.common.errors import ConfigError
@@ -104,3 +105,14 @@ def test_where_judgements_are_missing_it_is_said(tmp_path: Path) -> None:
         read_judged_data(config(folder, labels="corrected"))
     with pytest.raises(ConfigError, match="no such file"):
         read_judged_data(config(folder, judgements=tmp_path / "none.jsonl"))
+
+
+def test_golds_that_were_judged_when_shards_were_written_are_told(tmp_path: Path) -> None:
+    folder = write_split(tmp_path / "rows", word_problems("train", 3))
+    assert eval_set(read_data(config(folder)).test).remarks == []
+    path = folder / "manifest.json"
+    manifest = orjson.loads(path.read_bytes())
+    manifest["judgements"] = {"sha256": "0" * 64, "golds": 2}
+    path.write_bytes(orjson.dumps(manifest))
+    (remark,) = eval_set(read_data(config(folder)).test).remarks
+    assert remark.startswith("2 gold labels of these shards are people's")

@@ -89,11 +89,17 @@ class EvalSet:
     # Rows whose gold label is none of those that they can have: no answer to them is right.
     unanswerable: tuple[EvalExample, ...] = ()
     corrections: Corrections | None = None  # by people's judgements
+    judged_golds: int = 0  # gold labels that were people's already when shards were written
 
     @property
     def remarks(self) -> list[str]:
         """What must be known of the figures."""
         remarks = [_BY_TEACHER] if self.is_by_teacher else []
+        if self.judged_golds:
+            remarks.append(
+                f"{self.judged_golds:,} gold labels of these shards are people's (annotate run "
+                "--judgements)"
+            )
         if self.corrections is not None:
             remarks.append(_by_people(self.corrections, len(self.examples)))
         if self.unanswerable:
@@ -153,6 +159,9 @@ def eval_set(split: DataSplit) -> EvalSet:
             row for row in examples if row.choices and named_in(row.choices, row.gold) is None
         ),
         corrections=split.corrections,
+        judged_golds=sum(
+            part.manifest.judgements.golds for part in split.parts if part.manifest.judgements
+        ),
     )
 
 
