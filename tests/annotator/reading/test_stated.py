@@ -5,7 +5,7 @@ import pytest
 from stepdistill.annotator.prompt.template import OriginalParse
 from stepdistill.annotator.reading.original import OriginalReader
 from stepdistill.annotator.reading.verdict.verdict_reader import VerdictReader
-from stepdistill.annotator.view.detail import marked
+from stepdistill.annotator.view.detail import marked, named_in, values_in_json
 from stepdistill.common.task import LabelSpec
 
 MOODS = LabelSpec.model_validate({"kind": "classes", "classes": {"joyful": {}, "gloomy": {}}})
@@ -56,3 +56,14 @@ def test_pieces_make_the_text_again_whatever_the_spans_are() -> None:
     assert [each["is"] for each in marked(text, [(7, 13)], (15, len(text)))] == [
         *(None, "label", None, "rationale"),
     ]
+
+
+def test_within_json_the_values_are_marked_and_not_the_object() -> None:
+    reason = 'It is \\"paid\\" \\u00e9: yes.'
+    text = f'{{"label": "Billing", "rationale":\n "{reason}", "n": 3, "more": {{"x": "y"}}}}'
+    values = values_in_json(text)
+    label, reasons = named_in(values, "billing"), named_in(values, 'It is "paid" é: yes.')
+    assert label and text[slice(*label)] == "Billing"
+    assert reasons and text[slice(*reasons)] == reason
+    assert named_in(values, "y") and named_in(values, "no such value") is None
+    assert values_in_json("Label: Billing") == values_in_json('["a"]') == {}

@@ -1,10 +1,13 @@
 """All that is known of one row: what was sent for it, what came back, and where label and rationale
 were read in that."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
+
+import orjson
 
 from stepdistill.annotator.dataset.rows import Row
 from stepdistill.annotator.reading.readers import ORIGINAL, VERDICT
@@ -17,6 +20,7 @@ from stepdistill.annotator.view.run_lines import Line, fields_of, row_of
 from stepdistill.common.kinds.kind import Kind
 
 Span = tuple[int, int]
+_JSON_VALUE = re.compile(r':\s*"((?:[^"\\]|\\.)*)"')
 _CHANGED = (
     "The request cannot be shown: the task's templates, or the row's texts, are no longer what was "
     "sent."
@@ -105,6 +109,27 @@ def marked(text: str, label: Iterable[Span], rationale: Span | None) -> list[dic
     return pieces
 
 
+def values_in_json(text: str) -> dict[Span, str]:
+    """The texts that an answer's JSON object has as values, by where they stand between their
+    quotes; none where it is no object, or more than one."""
+    try:
+        content = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    found = {(at.start(1), at.end(1)): at[0] for at in _JSON_VALUE.finditer(text)}
+    return {span: str(orjson.loads(quoted.lstrip(": \t\r\n"))) for span, quoted in found.items()}
+
+
+def named_in(values: Mapping[Span, str], what: str | None) -> Span | None:
+    """Where a value stands that says this, whatever its letters' case and spacing."""
+    said = " ".join((what or "").split()).casefold()
+    return next(
+        (at for at, text in values.items() if " ".join(text.split()).casefold() == said), None
+    )
+
+
 def _reply(
     key: bytes,
     question: Question | None,
@@ -144,6 +169,10 @@ def _read(
     shifted = [(start - first, end - first) for start, end in stated]
     span = reading.rationale_span
     reasons = (span[0] - first, span[1] - first) if span and span[0] >= first else None
+    if reading.label and (values := values_in_json(words[first:])):
+        # The object as a whole states the label: what of it is it, and what are the reasons?
+        label, shown = named_in(values, reading.label), named_in(values, reading.rationale)
+        shifted, reasons = [label] if label else shifted, shown or reasons
     return {
         "answer": marked(words[first:], shifted if reading.label else (), reasons),
         "thoughts": answer.thoughts or reading.thoughts,
