@@ -4,7 +4,7 @@
 The run is made first: rows, their answers in a store, shards. Then `annotate view` is started with
 an empty cache, asked for its first page at once, asked on while its index grows, and measured when
 that is whole; then started again. Each query is asked several times, and the slowest query's median
-counts. The bars are on CPU time: on a shared machine the clock tells of others, too. Memory is what
+counts. The bars by the clock are for a quiet machine: else it tells of others, too. Memory is what
 is resident without the map of the store, at its highest.
 
 Example:
@@ -178,10 +178,10 @@ def figures(samples: dict[str, list[float]]) -> list[Figure]:
         figure("likewise once the index is there", "first page again, CPU", "s", PAGE_BAR_S),
         figure("CPU of the slowest filter with its counts", "filter", "ms", FILTER_BAR_MS),
         figure("CPU of the slowest search, not asked before", "search", "ms", FILTER_BAR_MS),
-        figure("on the clock: to the first page", "first page", "s"),
-        figure("on the clock: likewise once the index is there", "first page again", "s"),
-        figure("on the clock: the slowest of all, index whole", "wait", "ms"),
-        figure("on the clock: the slowest of all, index growing", "while it grows", "ms"),
+        figure("on the clock: to the first page", "first page", "s", PAGE_BAR_S),
+        figure("on the clock: likewise once the index is there", "first page again", "s", PAGE_BAR_S),
+        figure("on the clock: the slowest of all, index whole", "wait", "ms", FILTER_BAR_MS),
+        figure("on the clock: the slowest of all, index growing", "while it grows", "ms", FILTER_BAR_MS),
         figure("memory", "memory", "MB", MEMORY_BAR_MB),
         figure("memory once the index is there", "memory again", "MB", MEMORY_BAR_MB),
         figure("until the index is whole", "index", "s"),
