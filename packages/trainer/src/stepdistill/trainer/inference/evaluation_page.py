@@ -15,7 +15,7 @@ from stepdistill.common.page import percent, rendered
 from stepdistill.trainer.data.examples import EvalExample
 from stepdistill.trainer.inference.class_tables import NO_CLASS, Confusion
 from stepdistill.trainer.model.answers import StudentAnswer
-from stepdistill.trainer.scores import Calibration, Difference, Score, correct
+from stepdistill.trainer.scores import Calibration, Difference, Score, correct, measure_lines
 from stepdistill.trainer.settings.train import RESULTS_NAME
 
 _TEMPLATE = Path(__file__).parent / "templates" / "evaluation.html.jinja"
@@ -60,6 +60,7 @@ def evaluation_page(
         _TEMPLATE,
         found=found,
         happened=_happened(found),
+        measures=measure_lines({"student": found.student, "teacher": found.teacher}),
         model=quote(str(model)),
         classes=dict(list(classes.items())[:_MOST_CLASSES]),
         n_classes=len(classes),
