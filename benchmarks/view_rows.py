@@ -179,9 +179,13 @@ def figures(samples: dict[str, list[float]]) -> list[Figure]:
         figure("CPU of the slowest filter with its counts", "filter", "ms", FILTER_BAR_MS),
         figure("CPU of the slowest search, not asked before", "search", "ms", FILTER_BAR_MS),
         figure("on the clock: to the first page", "first page", "s", PAGE_BAR_S),
-        figure("on the clock: likewise once the index is there", "first page again", "s", PAGE_BAR_S),
+        figure(
+            "on the clock: likewise once the index is there", "first page again", "s", PAGE_BAR_S
+        ),
         figure("on the clock: the slowest of all, index whole", "wait", "ms", FILTER_BAR_MS),
-        figure("on the clock: the slowest of all, index growing", "while it grows", "ms", FILTER_BAR_MS),
+        figure(
+            "on the clock: the slowest of all, index growing", "while it grows", "ms", FILTER_BAR_MS
+        ),
         figure("memory", "memory", "MB", MEMORY_BAR_MB),
         figure("memory once the index is there", "memory again", "MB", MEMORY_BAR_MB),
         figure("until the index is whole", "index", "s"),
