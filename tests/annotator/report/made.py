@@ -30,7 +30,14 @@ def a_report(*results: TemplateResult, **by_template: Judged) -> RunReport:
     account = Account()
     account.judged.update(by_template)
     note = note_of(some_settings(), "name", "run")
-    return RunReport(note=note, account=account, planned=None, changed=None, results=list(results))
+    return RunReport(
+        note=note,
+        account=account,
+        planned=None,
+        changed=None,
+        store=Path("s"),
+        results=list(results),
+    )
 
 
 def a_result(teacher: str = "any-model", /, **scores: tuple[int, int, float]) -> TemplateResult:

@@ -37,7 +37,7 @@ def test_a_page_says_in_a_sentence_what_came_of_a_run_and_what_to_do_now():
     assert "95 %: 80.7 % to 93.9 %" in said and said.endswith("It cost nothing.")
     rejected, *_ = advice(report)
     assert rejected.why == "10 rows were rejected (no_label): look at some."
-    assert rejected.command == "annotate view o"
+    assert rejected.command == "annotate view o --store s"
 
     assert what_to_do(good=judged(90, 80, "0")) == ["Look at its rows."]
     unjudged = what_to_do(good=Judged(rows=9, labels=9))

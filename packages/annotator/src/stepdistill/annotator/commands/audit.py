@@ -13,9 +13,9 @@ from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.rows import OUT
 from stepdistill.annotator.settings.view import AuditSettings
 from stepdistill.annotator.view.entry import RowSource
-from stepdistill.annotator.view.opening import open_rows
 from stepdistill.annotator.view.run_source import RunSource
 from stepdistill.annotator.view.server import bound, serve_page
+from stepdistill.annotator.view.target import open_rows
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.judgements import JUDGEMENTS_NAME, read_judgements
 

@@ -6,8 +6,8 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.settings.view import ViewSettings
 from stepdistill.annotator.view.cache import KeptIndex, usual_folder
 from stepdistill.annotator.view.looking import Looking
-from stepdistill.annotator.view.opening import open_rows
 from stepdistill.annotator.view.server import ViewServer, bound, serve_page
+from stepdistill.annotator.view.target import open_rows
 
 _USUAL = ViewSettings()
 _SLOW_S = 3.0  # an index that takes less needs no word

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from stepdistill.annotator.reading.record import UNANSWERED
 from stepdistill.annotator.report.report import RunReport, points
+from stepdistill.annotator.run.next_commands import (
+    audit_command,
+    run_command,
+    train_command,
+    view_command,
+)
 from stepdistill.common.intervals import wilson
 from stepdistill.common.manifest import MANIFEST_NAME
 from stepdistill.common.page import percent, usd
 
 _MANY = 0.05  # of the rows rejected for one reason: worth a look before anything else
-_SPLITS = ("train", "valid", "test")
 
 
 class Advice(NamedTuple):
@@ -58,28 +62,25 @@ def advice(report: RunReport) -> Iterator[Advice]:
     )
     if again:
         yield Advice(f"{again:,} rows have no answer yet: run the same command again.")
-    folder = _from_here(note.out)
-    out = quote(str(folder))
+    out, store = _from_here(note.out), _from_here(report.store)
     unread = {name: n.rows for name, n in account.rejected.items() if name not in UNANSWERED}
     most = max(unread, key=lambda name: unread[name], default="")
     is_much = bool(unread) and unread[most] > _MANY * account.rows
     if is_much:
         why = f"{unread[most]:,} rows were rejected ({most}): look at some."
-        yield Advice(why, f"annotate view {out}")
+        yield Advice(why, view_command(out, store))
     if note.kind in ("experiment", "search") and (best := _best(report)):
-        teacher = quote(note.teacher)
-        yield Advice(
-            f"Label all rows with {best}, which had the most right labels.",
-            f"annotate run {quote(note.task)} --teacher {teacher} --template {quote(best)}",
-        )
+        why = f"Label all rows with {best}, which had the most right labels."
+        yield Advice(why, run_command(note.task, note.teacher, best, note.data, note.base_url))
     elif note.kind == "run" and account.rows:
         if not whole.gold:
             why = "No label is known to be right: judge a hundred to know how good they are."
-            yield Advice(why, f"annotate audit {out} --human 100")
-        if command := _train(folder):
+            yield Advice(why, audit_command(out, store))
+        written = [split for split in note.splits if (out / split / MANIFEST_NAME).is_file()]
+        if command := train_command(out, written):
             yield Advice("Train a student.", command)
         if not is_much:
-            yield Advice("Look at its rows.", f"annotate view {out}")
+            yield Advice("Look at its rows.", view_command(out, store))
 
 
 def _from_here(path: Path) -> Path:
@@ -90,11 +91,3 @@ def _from_here(path: Path) -> Path:
 def _best(report: RunReport) -> str | None:
     known = points(report)
     return max(known, key=lambda each: each.accuracy).template if known else None
-
-
-def _train(out: Path) -> str | None:
-    there = [split for split in _SPLITS if (out / split / MANIFEST_NAME).is_file()]
-    if not {"train", "test"} <= set(there):
-        return None
-    folders = " ".join(f"--{split} {quote(str(out / split))}" for split in there)
-    return f"stepdistill train --model google/t5-v1_1-small --output STUDENT {folders}"

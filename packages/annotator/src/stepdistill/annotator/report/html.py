@@ -45,7 +45,7 @@ def as_html(report: Report) -> str:
 
 def _of_run(report: RunReport) -> str:
     account, known = report.account, points(report)
-    planned = report.planned_usd
+    planned = report.planned_usd[1] if report.planned_usd else None
     return rendered(
         _TEMPLATES / "run.html.jinja",
         report=report,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stepdistill.annotator.estimate.estimate import PlannedCost, kept_estimate
+from stepdistill.annotator.estimate.three_points import ThreePoints
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import name_of
@@ -43,6 +44,7 @@ class RunReport:
     account: Account
     planned: PlannedCost | None  # what was estimated for it; None where nothing was
     changed: str | None  # what is not as it was when the run was started; None where all is
+    store: Path
     # What the task's metadata knows of its templates.
     results: list[TemplateResult] = field(default_factory=list[TemplateResult])
     templates: dict[str, Template] = field(default_factory=dict[str, Template])
@@ -53,28 +55,20 @@ class RunReport:
         return self.account.paid
 
     @property
-    def likely_usd(self) -> tuple[Mode, float] | None:
+    def planned_usd(self) -> tuple[Mode, ThreePoints] | None:
         """What was estimated for the mode in which it was started, online where for both."""
         if self.planned is None:
             return None
         if {start.mode for start in self.note.starts} == {"batch"}:
-            return "batch", self.planned.batch_usd.likely
-        return "online", self.planned.online_usd.likely
-
-    @property
-    def planned_usd(self) -> list[float] | None:
-        """Low, likely and high of what was estimated for that mode."""
-        if self.planned is None or self.likely_usd is None:
-            return None
-        mode = self.likely_usd[0]
-        points = self.planned.batch_usd if mode == "batch" else self.planned.online_usd
-        return [points.low, points.likely, points.high]
+            return "batch", self.planned.batch_usd
+        return "online", self.planned.online_usd
 
     @property
     def difference(self) -> float | None:
         """How far the actual cost is from the likely one, as a share of it; None without both."""
-        _, likely = self.likely_usd or ("", 0.0)
-        return float(self.account.paid_usd) / likely - 1 if likely else None
+        if self.planned_usd is None or not self.planned_usd[1].likely:
+            return None
+        return float(self.account.paid_usd) / self.planned_usd[1].likely - 1
 
     @property
     def warnings(self) -> list[str]:
@@ -157,6 +151,7 @@ def _report(
         account=accountant.account,
         planned=kept_estimate(config.out, note.name),
         changed=changed,
+        store=store.path,
         templates=templates,
     )
     return report, accountant

@@ -172,10 +172,10 @@ def summary_of(report: RunReport) -> Iterator[tuple[str, str]]:
 
 
 def _planned(report: RunReport) -> str:
-    if report.likely_usd is None or report.difference is None:
+    if report.planned_usd is None or report.difference is None:
         return "nothing: annotate estimate before a run is held against it here"
-    mode, likely = report.likely_usd
-    return f"{usd(likely)} USD {mode}; came out {100 * report.difference:+.1f} %"
+    mode, planned = report.planned_usd
+    return f"{usd(planned.likely)} USD {mode}; came out {100 * report.difference:+.1f} %"
 
 
 def started(note: RunNote) -> str:

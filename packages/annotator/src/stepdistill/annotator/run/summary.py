@@ -10,8 +10,9 @@ from rich.table import Table
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.reading.rejection import shortened
+from stepdistill.annotator.run.next_commands import train_command, view_command
 from stepdistill.annotator.run.pipeline import RunResult
-from stepdistill.annotator.settings.run import STORE, RunSettings
+from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED
 from stepdistill.annotator.teacher.refusals import gist
 from stepdistill.common.manifest import REJECTS_NAME, Manifest
@@ -77,14 +78,10 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
             "The teacher was simulated: its labels are gold or made up, with errors on purpose."
         )
     output.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
-    store = "" if config.store == STORE.store else f" --store {config.store}"
-    output.show(f"Look at the rows: annotate view {config.out}{store}")
-    if {"train", "test"} <= result.manifests.keys() and not result.unanswered:
-        used = [split for split in ("train", "valid", "test") if split in result.manifests]
-        folders = " ".join(f"--{split} {config.out / split}" for split in used)
-        output.show(
-            f"Next: stepdistill train --model google/t5-v1_1-small --output STUDENT {folders}"
-        )
+    output.show(f"Look at the rows: {view_command(config.out, config.store)}")
+    command = train_command(config.out, result.manifests)
+    if command is not None and not result.unanswered:
+        output.show(f"Next: {command}")
 
 
 def _counts_table(manifests: dict[str, Manifest]) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from stepdistill.annotator.run.next_commands import run_command
 from stepdistill.annotator.study.metadata import Setting, Style, TemplateScore
 from stepdistill.annotator.study.race import SLACK, Race
 from stepdistill.annotator.study.ranking import PairedComparison, Rank
@@ -146,6 +147,11 @@ def leader_sentence(ranking: Sequence[Rank]) -> str:
     return f"{said}{alike or ' All others are worse, as far as these rows tell'}."
 
 
+def _label_all(report: Report) -> str:
+    leader = report.ranking[0].scored.template if report.ranking else ""
+    return run_command(report.task, report.setting.teacher, leader)
+
+
 def race_sentence(race: Race) -> str:
     """How a race ended."""
     return (
@@ -173,6 +179,7 @@ def _rendered(name: str, report: Report) -> str:
         columns=columns_of(report.ranking),
         race=race,
         leader=leader_sentence(report.ranking),
+        command=_label_all(report),
     )
 
 

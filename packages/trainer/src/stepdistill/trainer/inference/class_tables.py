@@ -56,11 +56,16 @@ def class_table(classes: Mapping[str, ClassScore]) -> Table:
     return table
 
 
+def classes_met(found: Confusion, classes: Sequence[str]) -> list[str]:
+    """Those of some row or answer, in the order of the task's; others behind."""
+    met = {*found, *(name for row in found.values() for name in row)} - {NO_CLASS}
+    known = [name for name in classes if name in met]
+    return known + sorted(met - {*known})
+
+
 def confusion_table(found: Confusion, classes: Sequence[str]) -> Table | None:
     """All classes against all, where they fit; else what is mixed up most. None: nothing is."""
-    met = {*found, *(name for row in found.values() for name in row)} - {NO_CLASS}
-    names = [name for name in classes if name in met]
-    names += sorted(met - {*names})
+    names = classes_met(found, classes)
     if len(names) > _MOST_IN_MATRIX:
         return _mixed_up(found)
     none = [NO_CLASS] if any(NO_CLASS in row for row in found.values()) else []

@@ -13,7 +13,7 @@ from stepdistill.common.example_rows import ExampleRow, ExampleRows, cut
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.page import percent, rendered
 from stepdistill.trainer.data.examples import EvalExample
-from stepdistill.trainer.inference.class_tables import NO_CLASS, Confusion
+from stepdistill.trainer.inference.class_tables import NO_CLASS, Confusion, classes_met
 from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.scores import Calibration, Difference, Score, correct, measure_lines
 from stepdistill.trainer.settings.train import RESULTS_NAME
@@ -121,8 +121,7 @@ class Matrix:
 
 
 def _matrix(found: Confusion, classes: list[str]) -> Matrix | None:
-    met = {*found, *(name for row in found.values() for name in row)} - {NO_CLASS}
-    names = [name for name in classes if name in met]
+    names = classes_met(found, classes)
     if not 0 < len(names) <= _MOST_IN_MATRIX:
         return None
     across = [*names, *([NO_CLASS] if any(NO_CLASS in row for row in found.values()) else [])]

@@ -15,10 +15,10 @@ from stepdistill.annotator.settings.rows import OUT
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.view import ViewSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.view.asked_with import asked_with, config_of_run, config_of_task
 from stepdistill.annotator.view.entry import RowSource
 from stepdistill.annotator.view.predictions import Predictions
 from stepdistill.annotator.view.run_lines import PlannedLines, ShardLines, SplitLines
+from stepdistill.annotator.view.run_settings import asked_with, config_of_run, config_of_task
 from stepdistill.annotator.view.run_source import RunSource
 from stepdistill.annotator.view.store_source import StoreSource
 from stepdistill.common.errors import DatasetError, DistillError, ShardError
