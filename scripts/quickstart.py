@@ -31,8 +31,13 @@ Answers   {HOME}/store
 Shards    {HOME}/shards/{{train,valid,test}}/
 Student   {HOME}/student/
 
-The teacher was simulated. A real one is asked with OPENAI_API_KEY in .env:
-  annotate run TASK --data YOUR_ROWS --teacher MODEL
+Look at the rows, and try the student:
+  source .venv/bin/activate
+  annotate view {HOME}/shards --store {HOME}/store
+  stepdistill serve {HOME}/student/model
+
+The teacher was simulated. With a file of your own, and OPENAI_API_KEY in .env for a real one:
+  annotate new mine YOUR.csv
 """
 
 
