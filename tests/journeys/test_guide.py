@@ -16,6 +16,7 @@ import yaml
 
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.common.files.row_file import read_file
+from stepdistill.trainer.study.launching import free_port
 from tests.journeys.conftest import ROOT
 
 GUIDE = ROOT / "docs" / "guide"
@@ -35,6 +36,10 @@ def walk() -> list[str]:
     return others
 
 
+# All pages train at the same port, and two tests may be at work at once.
+OWN_PORT = 'deepspeed() { command deepspeed --master_port "$FREE_PORT" "$@"; }'
+
+
 def follow(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
     """Run blocks in a folder that has what a clone has, and stop where one fails."""
     if not (home / "docs").exists():
@@ -46,9 +51,9 @@ def follow(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
     alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OPENAI_API_KEY"}
     environment = {name: value for name, value in os.environ.items() if name not in alone}
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
+        ["bash", "-euo", "pipefail", "-c", "\n".join([OWN_PORT, *blocks])],
         cwd=home,
-        env={**environment, "PATH": path, "OMP_NUM_THREADS": "1"},
+        env={**environment, "PATH": path, "OMP_NUM_THREADS": "1", "FREE_PORT": free_port()},
         capture_output=True,
         text=True,
         timeout=900,
