@@ -22,7 +22,7 @@ FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 40, 6
 # A module this small belongs into its only importer, unless a test or another package uses it, too.
 SMALL_MODULE = 60
 # 31,500 as the rooms were cut, and what reading any label set and two new kinds took.
-PACKAGES_LINES = 54_500
+PACKAGES_LINES = 62_000
 COMMENTS = 0.03
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "types.py", "base.py"}
 MOCKS = re.compile(r"\b(unittest[.]mock|Magic[M]ock|monkeypatch[.]setattr|mocke[r])\b")

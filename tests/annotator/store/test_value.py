@@ -46,6 +46,8 @@ def trained() -> bytes:
         limit=st.none() | COUNT,
         request_id=st.none() | TEXT,
         thoughts=st.none() | TEXT,
+        tier=st.none() | TEXT,
+        cost_usd=st.none() | st.floats(0, allow_infinity=False),
     )
 )
 def test_any_answer_comes_back_as_it_was(answer: Answer):

@@ -83,6 +83,8 @@ class Answer(NamedTuple):
     limit: int | None = None  # the longest answer asked for, in tokens
     request_id: str | None = None  # the provider's own
     thoughts: str | None = None  # what the provider keeps apart as `reasoning_content`
+    tier: str | None = None  # that the provider says it served: `flex`; None: the usual one
+    cost_usd: float | None = None  # as the provider reckons it, >= 0; None where it does not say
 
     @property
     def ending(self) -> Ending:

@@ -23,6 +23,7 @@ from stepdistill.common.errors import StoreError
 
 _PER_COMMIT = 1_000
 _CHUNK_BYTES = 1 << 17
+_LATER = ("thoughts", "tier", "cost_usd")  # left out where they are empty
 Tell = Callable[[int], None]
 
 
@@ -53,6 +54,8 @@ class _Line(_Strict):
     limit: int | None
     request_id: str | None
     thoughts: str | None = None
+    tier: str | None = None
+    cost_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 def export_answers(store: ResponseStore, path: Path, tell: Tell) -> int:
@@ -95,8 +98,9 @@ def _line_of(key: bytes, answer: Answer) -> bytes:
     fields = {name: getattr(answer, name) for name in Answer._fields}
     names = Usage._fields[: len(answer.usage.counts)]
     fields["usage"] = dict(zip(names, answer.usage.counts, strict=True))
-    if answer.thoughts is None:
-        del fields["thoughts"]
+    for name in _LATER:
+        if fields[name] is None:
+            del fields[name]
     return orjson.dumps({"key": key.hex(), **fields}, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -24,6 +24,7 @@ DICTIONARY_SAMPLES = 4_000
 _DICTIONARY_BYTES = 16 << 10
 _LEVEL = 3  # of zstd
 _CRC_BYTES = 4
+_FIRST_FIELDS = 4  # behind the usage: of the first answers that were stored
 
 
 class DamagedValueError(Exception):
@@ -110,7 +111,8 @@ class Unpacker:
 def payload_of(answer: Answer) -> bytes:
     """The fields of an answer as they are compressed, and as a dictionary is trained on them."""
     text, finish, model, usage, *rest = answer
-    if rest[-1] is None:  # no thoughts: as answers were stored before these were kept
+    # Fields that came later are left out where they are empty: as answers were stored before.
+    while rest[-1] is None and len(rest) > _FIRST_FIELDS:
         rest.pop()
     return orjson.dumps((text, finish, model, usage.counts, *rest))
 
