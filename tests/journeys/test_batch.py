@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.plan.model_options import LIMIT_NAMES
+from stepdistill.annotator.settings.teacher import LIMIT_NAMES
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.settings import (
     BatchPlan,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stepdistill.annotator.provider.profiles import serving
 from stepdistill.annotator.teacher.credentials import credential_remarks, key_for
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from tests.annotator.teacher.asking import a_spec
@@ -30,7 +31,6 @@ def spec_for(base_url: str) -> TeacherSpec:
     [
         ("api.openai.com", ["OPENAI_API_KEY"]),
         ("eu.api.openai.com", ["OPENAI_API_KEY"]),
-        ("api.groq.com", ["GROQ_API_KEY", "TEACHER_API_KEY", "OPENAI_API_KEY"]),
         ("groq.com:8443", ["GROQ_API_KEY", "TEACHER_API_KEY", "OPENAI_API_KEY"]),
         ("api.groq.co.uk", ["GROQ_API_KEY", "TEACHER_API_KEY", "OPENAI_API_KEY"]),
         ("openai.example", ["TEACHER_API_KEY", "OPENAI_API_KEY"]),
@@ -51,6 +51,30 @@ def test_the_key_named_for_a_host_goes_before_the_others(
         assert name == best and key and key.get_secret_value() == KEYS[best]
         monkeypatch.delenv(best)
     assert key_for(f"https://{host}/v1")[1] is None
+
+
+@pytest.mark.parametrize(
+    ("teacher", "base_url", "names"),
+    [
+        ("any", "https://api.groq.com/openai/v1", ["GROQ_API_KEY", "TEACHER_API_KEY"]),
+        ("groq:any", None, ["GROQ_API_KEY", "TEACHER_API_KEY"]),
+        ("groq:any", "http://127.0.0.1:8000/v1", ["GROQ_API_KEY", "TEACHER_API_KEY"]),
+        ("groq:any", "https://llm.example.com/v1", ["TEACHER_API_KEY"]),
+        ("openai:any", None, ["OPENAI_API_KEY"]),
+        ("openai:any", "https://llm.example.com/v1", ["TEACHER_API_KEY"]),
+    ],
+)
+def test_a_providers_key_goes_to_the_provider_alone(
+    monkeypatch: pytest.MonkeyPatch, teacher: str, base_url: str | None, names: list[str]
+):
+    for name, key in KEYS.items():
+        monkeypatch.setenv(name, key)
+    provider, _, is_named = serving(teacher, base_url)
+    url = base_url or provider.base_url or ""
+    for best in names:
+        assert key_for(url, provider, is_named=is_named)[0] == best
+        monkeypatch.delenv(best)
+    assert key_for(url, provider, is_named=is_named)[1] is None
 
 
 def test_a_key_may_stand_in_the_file_and_an_empty_one_in_the_environment_is_none(

@@ -15,10 +15,11 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import batch_fields, batch_table
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
+from stepdistill.annotator.provider.profiles import serving
 from stepdistill.annotator.run.planning import usable_url
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
-from stepdistill.annotator.settings.teacher import BatchSettings
+from stepdistill.annotator.settings.teacher import BatchSettings, ProviderSettings
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.batch.api import BatchApi
@@ -35,7 +36,7 @@ from stepdistill.common.urls import without_secrets
 
 
 @options("Teacher", 3)
-class AddressSettings(StoreSettings):
+class AddressSettings(ProviderSettings, StoreSettings):
     """Where the batches are."""
 
     base_url: str | None = None
@@ -82,7 +83,7 @@ def status_command(settings: AddressSettings = ADDRESS, console: JsonSettings = 
     """
     output = ConsoleOutput(quiet=console.is_quiet)
     with ResponseStore.open(settings.store, write=False) as opened:
-        parts = asyncio.run(_as_seen(Ledger(opened).open_parts(), settings.base_url, output))
+        parts = asyncio.run(_as_seen(Ledger(opened).open_parts(), settings, output))
     _show(parts, console)
 
 
@@ -121,7 +122,7 @@ def _act(
         ledger = Ledger(opened)
         parts = _chosen(ledger.open_parts(), numbers)
         report = BatchReporter(EventLog(None), ConsoleOutput(quiet=console.is_quiet).say)
-        asyncio.run(_with_each_teacher(opened, parts, settings.base_url, report, act))
+        asyncio.run(_with_each_teacher(opened, parts, settings, report, act))
         acted_on = {part.number for part in parts}
         after = [part for part in ledger.parts() if part.number in acted_on]
     _show(after, console)
@@ -130,7 +131,7 @@ def _act(
 async def _with_each_teacher(
     store: ResponseStore,
     parts: list[BatchPart],
-    base_url: str | None,
+    settings: AddressSettings,
     report: BatchReporter,
     act: Act,
 ) -> None:
@@ -139,7 +140,7 @@ async def _with_each_teacher(
         for at_one in _by_teacher(parts):
             last = at_one[-1]
             context = BatchContext(
-                teacher=_teacher_of(last, base_url),
+                teacher=_teacher_of(last, settings),
                 store=store,
                 group_commit=group_commit,
                 progress=Progress(),
@@ -154,12 +155,12 @@ async def _with_each_teacher(
 
 
 async def _as_seen(
-    parts: list[BatchPart], base_url: str | None, output: ConsoleOutput
+    parts: list[BatchPart], settings: AddressSettings, output: ConsoleOutput
 ) -> list[BatchPart]:
     """The parts as the teacher sees them now; the ledger stays as it is. Raises TeacherError."""
     seen: list[BatchPart] = []
     for at_one in _by_teacher(parts):
-        async with BatchApi(_teacher_of(at_one[-1], base_url)) as api:
+        async with BatchApi(_teacher_of(at_one[-1], settings)) as api:
             for part in at_one:
                 try:
                     batch = await api.batch(part.batch_id) if part.batch_id else None
@@ -189,14 +190,22 @@ def _by_teacher(parts: list[BatchPart]) -> list[list[BatchPart]]:
     return [list(group) for _, group in groupby(sorted(parts, key=teacher), key=teacher)]
 
 
-def _teacher_of(part: BatchPart, base_url: str | None) -> TeacherSpec:
+def _teacher_of(part: BatchPart, settings: AddressSettings) -> TeacherSpec:
     """The teacher that a part is at. Raises ConfigError: no key, or another address."""
-    url = usable_url(base_url or part.base_url)
-    key_name, key = key_for(url)
+    url = usable_url(settings.base_url or part.base_url)
+    named = f"{part.provider}:{part.model}" if part.provider else part.model
+    provider, _, is_named = serving(named, url, settings.providers)
+    key_name, key = key_for(url, provider, is_named=is_named)
     teacher = TeacherSpec(
-        model=part.model, base_url=url, api_key=key, key_name=key_name, max_tokens=part.limit
+        model=part.model,
+        base_url=url,
+        provider=provider,
+        api_key=key,
+        key_name=key_name,
+        limit_name=provider.limit_name,
+        max_tokens=part.limit,
     )
-    if base_url is not None and teacher.endpoint_name != part.endpoint:
+    if settings.base_url is not None and teacher.endpoint_name != part.endpoint:
         shown = without_secrets(url)
         raise ConfigError(f"--base-url {shown}: part {part.number} is at {part.endpoint}")
     return teacher.ready_to_ask()

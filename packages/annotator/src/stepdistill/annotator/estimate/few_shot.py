@@ -137,7 +137,8 @@ class FewShotComparison:
 
 def compare_few_shot(config: RunSettings, prompt: FewShot, known: Knowledge) -> FewShotComparison:
     """The same rows asked zero-shot and few-shot. Raises DistillError."""
-    plans, encoding = make_plans(config), encoding_of(config.teacher)
+    plans = make_plans(config)
+    encoding = encoding_of(plans[0].model)
     zero = estimate_run(config, known, is_new=True)
     terms = terms_of(config, plans[0], known)
     mix, templates = single(prompt.template.id), {prompt.template.id: prompt.template}

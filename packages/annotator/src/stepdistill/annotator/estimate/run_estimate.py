@@ -52,7 +52,7 @@ def estimate_run(config: RunSettings, known: Knowledge, *, is_new: bool = False)
     Raises DistillError: a model without a known price, whatever is wrong with prompts or rows.
     """
     plans = rated_plans(config)
-    encoding = encoding_of(config.teacher)
+    encoding = encoding_of(plans[0].model)
     work = _stored_workload(config, plans, encoding)
     if is_new and work.stored:
         learned, work = work, workload_of(plans, None, encoding)
@@ -71,9 +71,9 @@ def _stored_workload(config: RunSettings, plans: list[Plan], encoding: str) -> W
 
 def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
     """The terms of a teacher. Raises ConfigError: no price is known."""
-    tariff = Tariff(model=config.teacher, host=plan.endpoint.name, own=known.own)
+    tariff = Tariff(model=plan.model, host=plan.endpoint.name, own=known.own)
     return Terms(
-        model=config.teacher,
+        model=plan.model,
         online=tariff.known_price(known.day),
         batch=tariff.known_price(known.day, mode="batch"),
         limits=RateLimits(

@@ -87,13 +87,14 @@ class Request:
         return {**self.form.fields, "messages": self.messages}
 
 
-def endpoint_of(base_url: str) -> Endpoint:
-    """The identity of the server behind a base URL."""
+def endpoint_of(base_url: str, path: str | None = None) -> Endpoint:
+    """The identity of the server behind a base URL. path: that questions go to, in all; as in
+    OpenAI's chat where it is None."""
     url = urlsplit(base_url)
     host = url.hostname or ""
     port = f":{url.port}" if url.port else ""
     name = "localhost" if host in _LOOPBACK else f"{host}{port}"
-    return Endpoint(name=name, path=f"{url.path.rstrip('/')}/chat/completions")
+    return Endpoint(name=name, path=path or f"{url.path.rstrip('/')}/chat/completions")
 
 
 def _inner(content: object) -> bytes:

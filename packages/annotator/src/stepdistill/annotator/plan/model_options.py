@@ -8,14 +8,11 @@ models:
 """
 
 from pathlib import Path
-from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
-
-LimitName = Literal["max_tokens", "max_completion_tokens"]
-LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
+from stepdistill.annotator.settings.teacher import LimitName
 
 
 class ModelOptions(BaseModel):
@@ -42,8 +39,10 @@ class ModelsFile(BaseModel):
     models: dict[str, ModelOptions]
 
 
-def load_options(path: Path | None, model: str) -> ModelOptions:
-    """The options of a model, the usual ones where the file has none. Raises PromptError."""
+def load_options(path: Path | None, *names: str) -> ModelOptions:
+    """The options of a model by the first of its names that the file has; the usual ones where it
+    has none. Raises PromptError."""
     if path is None:
         return ModelOptions()
-    return read_yaml(path, ModelsFile).models.get(model, ModelOptions())
+    models = read_yaml(path, ModelsFile).models
+    return next((models[name] for name in names if name in models), ModelOptions())

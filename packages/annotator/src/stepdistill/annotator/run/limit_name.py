@@ -12,8 +12,8 @@ from dataclasses import replace
 import orjson
 
 from stepdistill.annotator.errors import ParameterRefused, RequestsRefused
-from stepdistill.annotator.plan.model_options import LIMIT_NAMES
 from stepdistill.annotator.reading.rejection import shortened
+from stepdistill.annotator.settings.teacher import LIMIT_NAMES
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.spec import TeacherSpec

@@ -17,12 +17,11 @@ from stepdistill.annotator.prompt.mix import Mix, chosen_mix, single
 from stepdistill.annotator.prompt.render import leak_warning
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.provider.profile import Provider
+from stepdistill.annotator.provider.profiles import serving
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.settings.teacher import (
-    AUTO_CONCURRENCY,
-    OPENAI_BASE_URL,
-)
+from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY
 from stepdistill.annotator.teacher.credentials import key_for
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
 from stepdistill.common.errors import ConfigError
@@ -56,20 +55,27 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     Raises ConfigError: the address is none; PromptError: `models.yaml` cannot be read.
     """
     is_embedded = config.uses_simulator
-    url = usable_url(config.base_url or (_SIMULATOR_URL if is_embedded else OPENAI_BASE_URL))
+    named = usable_url(config.base_url) if config.base_url else None
+    served = serving(config.teacher, named, config.providers)
+    provider = served.provider
+    url = named or (_SIMULATOR_URL if is_embedded else _own_address(config, provider))
     # Where nobody else is asked no key is needed, and none is read.
-    key_name, key = ("", None) if config.offline or is_embedded else key_for(url)
-    options = load_options(config.models, config.teacher)
-    # OpenAI's newer models refuse the old name, most other servers know only that one.
-    usual = "max_tokens" if config.base_url or is_embedded else "max_completion_tokens"
+    key_name, key = "", None
+    if not (config.offline or is_embedded):
+        key_name, key = key_for(url, provider, is_named=served.is_named)
+    options = load_options(config.models, config.teacher, served.model)
+    if provider.leave_out:
+        refused = dict.fromkeys((*provider.leave_out, *options.leave_out))
+        options = options.model_copy(update={"leave_out": list(refused)})
     return TeacherSpec(
-        model=config.teacher,
+        model=served.model,
         base_url=url,
+        provider=provider,
         api_key=key,
         key_name=key_name,
         options=options,
         max_tokens=config.max_tokens,
-        limit_name=options.limit_name or usual,
+        limit_name=options.limit_name or provider.limit_name,
         timeout_s=config.timeout_s,
         concurrency=config.concurrency or AUTO_CONCURRENCY,
         # Who names a number knows the teacher: one round at half of it sees that it is borne.
@@ -82,10 +88,22 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     )
 
 
+def _own_address(config: RunSettings, provider: Provider) -> str:
+    """The address of a provider. Raises ConfigError: it has none that is the same for all."""
+    if provider.base_url is None:
+        example = f", as https://{provider.hosts[0]}/..." if provider.hosts else ""
+        raise ConfigError(
+            f"--teacher {config.teacher}: {provider.title or provider.name} has an address of its "
+            f"own for each customer: name yours with --base-url{example}"
+        )
+    return usable_url(provider.base_url)
+
+
 def make_tariff(config: RunSettings, teacher: TeacherSpec | None = None) -> Tariff:
     """What the teacher costs. Raises PromptError: the file of one's own prices is wrong."""
-    host = (teacher or teacher_spec(config)).endpoint.name
-    return Tariff(model=config.teacher, host=host, own=load_own_prices(config.prices))
+    teacher = teacher or teacher_spec(config)
+    own = load_own_prices(config.prices)
+    return Tariff(model=teacher.model, host=teacher.endpoint.name, own=own)
 
 
 def make_plans(config: RunSettings, teacher: TeacherSpec | None = None) -> list[Plan]:

@@ -36,7 +36,7 @@ _RUN = b"run-"
 # What a note takes over from the settings as it is.
 _SETTINGS = (
     *("task", "splits", "teacher", "prompts", "data", "samples", "template", "mix"),
-    *("models", "votes"),
+    *("models", "providers", "votes"),
 )
 _SHARDS = (
     *("reader", "rationale_from", "min_confidence", "rationale_rate"),
@@ -98,6 +98,7 @@ class RunNote(_Note):
     mix: str | None
     base_url: str | None  # without what may be a secret
     models: Path | None
+    providers: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     votes: int
     reader: str
     rationale_rate: float

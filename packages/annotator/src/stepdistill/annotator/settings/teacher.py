@@ -6,7 +6,7 @@ Keys come from the environment or the `.env` file where one stands, never from f
 import re
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from cyclopts import Parameter
 from pydantic import Field, SecretStr
@@ -17,13 +17,19 @@ from stepdistill.common.errors import ConfigError
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 SIMULATED = "simulated"
+LimitName = Literal["max_tokens", "max_completion_tokens"]
+LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
 # The widest that the window grows by itself; most teachers stop it long before.
 AUTO_CONCURRENCY = 1024
-_MODELS = Path("models.yaml")
+_MODELS, _PROVIDERS = Path("models.yaml"), Path("providers.yaml")
 
 
 def _models_file() -> Path | None:
     return _MODELS if _MODELS.is_file() else None
+
+
+def _providers_file() -> Path | None:
+    return _PROVIDERS if _PROVIDERS.is_file() else None
 
 
 def _connections(text: str) -> int | None:
@@ -35,11 +41,19 @@ def _connections(text: str) -> int | None:
 
 
 @options("Teacher", 3)
-class ServerSettings(Settings):
+class ProviderSettings(Settings):
+    """What is known of who serves teachers."""
+
+    providers: Path | None = field(default_factory=_providers_file)
+    """YAML of providers of your own, or otherwise; default: ./providers.yaml where one stands."""
+
+
+@options("Teacher", 3)
+class ServerSettings(ProviderSettings):
     """Where the teacher is, and what differs from model to model."""
 
     base_url: str | None = None
-    """An OpenAI-compatible server, as http://localhost:8000/v1; default: OpenAI."""
+    """A server, as http://localhost:8000/v1; default: the provider's own, OpenAI's without one."""
     models: Path | None = field(default_factory=_models_file)
     """YAML of options by model; default: ./models.yaml where one stands."""
 
@@ -49,7 +63,7 @@ class TeacherSettings(ServerSettings):
     """The model that is asked."""
 
     teacher: str
-    """The model to ask, or `simulated`: free, on this machine."""
+    """The model to ask, as MODEL or PROVIDER:MODEL, or `simulated`: free, on this machine."""
 
     @property
     def uses_simulator(self) -> bool:

@@ -13,12 +13,15 @@ from pydantic import SecretStr
 
 from stepdistill.annotator.errors import KeyRefused, NotAuthorised, TeacherError
 from stepdistill.annotator.plan.key import SAMPLE, Endpoint, Request, endpoint_of
-from stepdistill.annotator.plan.model_options import LimitName, ModelOptions
-from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL
+from stepdistill.annotator.plan.model_options import ModelOptions
+from stepdistill.annotator.provider.profile import Provider
+from stepdistill.annotator.provider.profiles import UNKNOWN
+from stepdistill.annotator.settings.teacher import LimitName
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.billing import tokens_beyond
+from stepdistill.annotator.teacher.dialects.dialect import Dialect, Limit, ReplyContext
+from stepdistill.annotator.teacher.dialects.registry import dialect_of
 from stepdistill.annotator.teacher.error_reply import error_of
-from stepdistill.annotator.teacher.reply import read_answer
 from stepdistill.common.errors import ConfigError
 
 CONNECT_S = 10.0
@@ -47,6 +50,7 @@ class TeacherSpec:
 
     model: str
     base_url: str  # without a slash at its end
+    provider: Provider = UNKNOWN  # what is known of who serves it
     api_key: SecretStr | None = None  # None where none is needed
     key_name: str = "OPENAI_API_KEY"  # where it is found, in the environment
     options: ModelOptions = field(default_factory=ModelOptions)  # of models.yaml
@@ -70,9 +74,9 @@ class TeacherSpec:
                 f"{self.key_name}: it has a character that no key has (a line break, a typographic "
                 "quote?): copy it again"
             )
-        if self.base_url == OPENAI_BASE_URL and not key:
+        if self.provider.needs_key and self.provider.is_at(self.base_url) and not key:
             raise ConfigError(
-                "no teacher can be reached: set OPENAI_API_KEY (environment or .env), or name a "
+                f"no teacher can be reached: set {self.key_name} (environment or .env), or name a "
                 "server of your own with --base-url http://..., or try for free with --teacher "
                 "simulated"
             )
@@ -86,7 +90,7 @@ class TeacherSpec:
     @property
     def endpoint(self) -> Endpoint:
         """Who serves it, as a request's key has it."""
-        return endpoint_of(self.base_url)
+        return endpoint_of(self.base_url, self._path)
 
     @property
     def endpoint_name(self) -> str:
@@ -101,33 +105,61 @@ class TeacherSpec:
     @property
     def url(self) -> str:
         """Where requests go."""
-        return self.url_of("/chat/completions")
+        return self._url(self._path)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it is spoken to."""
+        return dialect_of(self.provider.dialect)
+
+    @property
+    def _path(self) -> str:
+        return self.dialect.path(urlsplit(self.base_url).path.rstrip("/"), self.model)
 
     def url_of(self, path: str) -> str:
-        """Where a call goes: its path behind the address's own, the address's query at the end; in
-        ASCII, without user and password."""
+        """Where a call goes: its path behind the address's own."""
+        return self._url(urlsplit(self.base_url).path.rstrip("/") + path)
+
+    def _url(self, path: str) -> str:
+        """The address with this path, its query at the end; in ASCII, without user and password."""
         address = urlsplit(self.base_url)
         host = address.netloc.rpartition("@")[2]
         if not host.isascii():
             host = ":".join(part.encode("idna").decode() for part in host.split(":"))
-        whole = quote(address.path.rstrip("/") + path, safe=_IN_PATHS)
-        return urlunsplit((address.scheme, host, whole, quote(address.query, safe=_IN_QUERIES), ""))
+        asked = [address.query] if address.query else []
+        asked += [f"{name}={value}" for name, value in self.provider.query.items()]
+        query = quote("&".join(asked), safe=_IN_QUERIES)
+        return urlunsplit((address.scheme, host, quote(path, safe=_IN_PATHS), query, ""))
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with every call: who asks, by user and password of the address or by key."""
+        """What goes with every call: the provider's own, and who asks, by user and password of the
+        address or by key."""
+        return {**self.provider.headers, **self._credentials}
+
+    @property
+    def _credentials(self) -> dict[str, str]:
         address, key = urlsplit(self.base_url), self.api_key
         if address.username or address.password:
             both = f"{unquote(address.username or '')}:{unquote(address.password or '')}"
             return {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
-        return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+        if key is None:
+            return {}
+        if self.provider.key_header is not None:
+            return {self.provider.key_header: key.get_secret_value()}
+        return {"Authorization": f"Bearer {key.get_secret_value()}"}
+
+    @property
+    def sends_secret(self) -> bool:
+        """Whether a key or a password goes with every call."""
+        return bool(self._credentials)
 
     def body(self, request: Request) -> bytes:
         """The bytes that go out: what the key was made of, and what only limits the answer."""
-        limits: dict[str, object] = {self.limit_name: self.max_tokens}
+        body = self.dialect.wire(request, Limit(self.max_tokens, self.limit_name))
         if self.is_embedded and request.form.sample:
-            limits[SAMPLE] = request.form.sample
-        return orjson.dumps({**request.body, **limits})
+            body = {**body, SAMPLE: request.form.sample}
+        return orjson.dumps(body)
 
     def longest(self, request: Request) -> int:
         """The most tokens that its answer may be billed for, whichever of its fields are heeded."""
@@ -149,13 +181,14 @@ class TeacherSpec:
 
     def _read(self, headers: Mapping[str, str], body: bytes) -> Answer:
         try:
-            return read_answer(
-                body,
+            request_id = headers.get("x-request-id") or headers.get("request-id") or ""
+            asked = ReplyContext(
                 limit=self.max_tokens,
-                request_id=self._redacted_text(headers.get("x-request-id", "")),
+                request_id=self._redacted_text(request_id),
                 model=self.model,
                 headers=headers,
             )
+            return self.dialect.read(body, asked)
         except KeyRefused as error:
             raise self.with_remedy(error) from None
 

@@ -28,7 +28,7 @@ from stepdistill.annotator.errors import (
     Transient,
     Unreadable,
 )
-from stepdistill.annotator.plan.model_options import LIMIT_NAMES, LimitName
+from stepdistill.annotator.settings.teacher import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.answer import Answer, Failure
 from stepdistill.annotator.store.value import KEY_BYTES
 from stepdistill.annotator.teacher.batch.api import BatchApi, CutOffError, download_lines

@@ -113,6 +113,8 @@ class BatchPart(_Entry):
     model: str
     endpoint: str  # whom it asks, as in a request's key
     base_url: str  # where that was reached
+    # Who serves it, by its name in providers.yaml; left out where that is nobody known.
+    provider: str = Field(default="", exclude_if=lambda name: name == "")
     limit: int  # the longest answer asked for, in tokens
     # What an answer may be billed for beyond it; left out where that is nothing.
     beyond: int = Field(default=0, ge=0, exclude_if=lambda tokens: tokens == 0)

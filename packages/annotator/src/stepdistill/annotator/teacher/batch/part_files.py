@@ -17,7 +17,7 @@ import orjson
 
 from stepdistill.annotator.errors import TooLong
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
-from stepdistill.annotator.plan.model_options import LIMIT_NAMES, LimitName
+from stepdistill.annotator.settings.teacher import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.lock import sync_folder
 from stepdistill.annotator.teacher.batch.api import CHAT
 from stepdistill.annotator.teacher.batch.context import BatchContext
@@ -107,6 +107,7 @@ class PartWriter:
             model=teacher.model,
             endpoint=teacher.endpoint_name,
             base_url=without_secrets(teacher.base_url),
+            provider=teacher.provider.name,
             limit=teacher.max_tokens,
             beyond=self._longest - teacher.max_tokens,
         )

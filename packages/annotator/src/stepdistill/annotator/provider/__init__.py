@@ -1,0 +1,1 @@
+"""Who serves teachers: the providers people have, as data."""

@@ -1,0 +1,1 @@
+"""What teachers are spoken to in: a dialect each in a file of its own."""
