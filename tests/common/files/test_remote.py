@@ -54,6 +54,7 @@ def test_a_file_of_this_machine_is_itself(tmp_path: Path) -> None:
 
 
 def test_a_file_of_the_web_is_copied_once(tmp_path: Path, served: str) -> None:
+    pytest.importorskip("aiohttp", reason="what URLs of the web are read with")
     (tmp_path / "my rows.csv").write_text("text;label\na;1\n")
     url = f"{served}/my%20rows.csv?token=word"
     assert list(read_file(local_path(url))) == [{"text": "a", "label": "1"}]
@@ -102,6 +103,8 @@ def test_a_file_in_a_zip_is_read(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_what_cannot_be_had_is_one_line_without_secrets(url: str, says: str) -> None:
+    if "http:" in url:
+        pytest.importorskip("aiohttp", reason="what URLs of the web are read with")
     with pytest.raises(DatasetError, match=says) as refused:
         local_path(url)
     assert "word" not in str(refused.value)

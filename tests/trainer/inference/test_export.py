@@ -28,6 +28,7 @@ def model(finished: TrainSettings) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("ctranslate2", reason="the extra [ctranslate2] is not installed")
     folder = tmp_path_factory.mktemp("exports") / "ct2"
     assert main(["export", str(model), "--to", "ctranslate2", "--output", str(folder)]) == 0
     return folder
@@ -79,6 +80,7 @@ def test_evaluate_finds_the_same_of_an_export(
 def test_an_export_whose_labels_differ_is_not_kept(
     model: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("ctranslate2", reason="the extra [ctranslate2] is not installed")
     """A student that has learnt nothing, and says any words, is no more the same in int8."""
     random = made_base("t5 v1.1", tmp_path / "random", [rows.read_text()])
     weights = load_file(random / "model.safetensors")
@@ -112,6 +114,7 @@ async def test_an_export_is_served(model: Path, exported: Path) -> None:
 def test_without_rows_it_says_that_nothing_was_checked(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("ctranslate2", reason="the extra [ctranslate2] is not installed")
     shutil.copytree(model, tmp_path / "model")
     line = ["export", str(tmp_path / "model"), "--to", "ctranslate2", "--output"]
     assert main([*line, str(tmp_path / "out")]) == 0
@@ -163,6 +166,7 @@ def test_what_somebody_put_into_an_export_is_not_replaced(
 
 
 def test_a_student_may_have_its_export_within(model: Path, rows: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ctranslate2", reason="the extra [ctranslate2] is not installed")
     shutil.copytree(model, tmp_path / "model")
     before = _predicted(tmp_path / "model", rows)
     within = tmp_path / "model" / "ctranslate2"

@@ -95,6 +95,7 @@ def _hangs_on_its_row_alone(student: Student) -> None:
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if "gemma" not in name])
 def test_ctranslate2_answers_as_torch_does(home: Path, family: str) -> None:
+    pytest.importorskip("ctranslate2", reason="the extra [ctranslate2] is not installed")
     _answers_alike(home, family, "ctranslate2")
     _hangs_on_its_row_alone(_exported(home, family, "ctranslate2", "int8"))
 
@@ -105,12 +106,14 @@ def test_ctranslate2_answers_as_torch_does(home: Path, family: str) -> None:
     ["bart", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES if name != "bart")],
 )
 def test_onnx_answers_as_torch_does(home: Path, family: str) -> None:
+    pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
     _answers_alike(home, family, "onnx")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_onnx_in_int8_hangs_on_its_row_alone(home: Path) -> None:
+    pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
     _hangs_on_its_row_alone(_exported(home, "t5 v1.1", "onnx", "int8"))
 
 
@@ -124,6 +127,7 @@ def test_ctranslate2_refuses_what_it_answers_otherwise(
 
 
 def test_names_of_tokens_are_nobodys_business(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ctranslate2", reason="the extra [ctranslate2] is not installed")
     """A base may have tokens of the same name as those that a converter would add."""
     student = _student(home, "t5")
     student.tokenizer.add_tokens(["<extra_id_0>", "<extra_id_1>\n"])
@@ -143,6 +147,7 @@ def test_names_of_tokens_are_nobodys_business(home: Path, tmp_path: Path) -> Non
 def test_a_classifier_in_onnx_answers_as_torch_does(
     home: Path, family: str, precision: Precision
 ) -> None:
+    pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
     source = home / f"{family}-student"
     if not source.exists():
         base = made_encoder(family, home / family, [*TEXTS, *CLASSES])
