@@ -172,12 +172,45 @@ def test_batches_have_prices_of_their_own(model: str, prompt: str, completion: s
 
 def test_where_the_list_has_no_batch_price_it_is_half_and_says_so():
     day = date(2023, 10, 1)
-    online, batch = price_of("gpt-4", OPENAI, day), price_of("gpt-4", OPENAI, day, is_batch=True)
+    tariff = Tariff(model="gpt-4", host=OPENAI)
+    online, batch = tariff.price(day), tariff.price(day, mode="batch")
 
     assert online is not None
     assert batch is not None
     assert (batch.prompt, batch.completion) == (online.prompt / 2, online.completion / 2)
     assert batch.source == f"half of {online.source} (batch)"
+
+
+def test_where_nobody_gives_a_discount_none_is_assumed():
+    day = date(2026, 11, 25)
+    tariff = Tariff(model="deepseek-chat", host="api.deepseek.com")
+    online, batch = tariff.price(day), tariff.price(day, mode="batch")
+
+    assert online is not None and batch is not None
+    assert (batch.prompt, batch.completion) == (online.prompt, online.completion)
+    assert batch.source == f"{online.source} (no batch price there: as online)"
+
+
+def test_an_answer_is_priced_by_the_tier_that_its_reply_names():
+    usage = Usage(prompt=1_000_000, completion=1_000_000)
+    at = int(datetime(2026, 11, 25, tzinfo=UTC).timestamp())
+    bill = a_bill("gpt-6-luna")
+    bill.add(an_answer(usage=usage, asked_at=at))
+    assert bill.cost.usd == 0.6
+    bill.add(an_answer(usage=usage, asked_at=at, tier="flex"))
+    assert bill.cost.usd == 0.9 and "x 0.5 (flex)" in bill.cost.price
+    bill.add(an_answer(usage=usage, asked_at=at, tier="priority"))
+    assert bill.cost.usd is None
+    assert bill.cost.price == "no known price for gpt-6-luna at tier priority"
+
+
+def test_what_the_provider_says_is_kept_beside_where_it_says_it_of_all():
+    bill = a_bill("nobody-lists-this")
+    bill.add(an_answer(cost_usd=0.25))
+    assert (bill.cost.usd, bill.cost.reported_usd) == (0.25, 0.25)
+    assert bill.cost.price == "as the provider says"
+    bill.add(an_answer())
+    assert (bill.cost.usd, bill.cost.reported_usd) == (None, None)
 
 
 def test_a_bill_prices_each_answer_by_its_mode():

@@ -16,7 +16,8 @@ models:
   mine:
     - {valid_from: 2026-12-01, source: the next offer, input: 9, output: 9}
     - {valid_from: 2026-11-01, source: offer, input: 0.10, output: 0.40, cached: 0.01,
-       written: 0.125, batch: {input: 0.05, output: 0.20}}
+       written: 0.125, batch: {input: 0.05, output: 0.20},
+       tiers: {priority: {input: 0.20, output: 0.80}}}
     - {valid_from: 2026-01-01, source: an older offer, input: 7, output: 7}
   house:
     - {valid_from: 2026-01-01, source: rent, gpu_hour_usd: 3.60, tokens_per_second: 1000}
@@ -62,6 +63,18 @@ def test_a_batch_costs_what_the_file_says_and_as_much_as_online_where_it_says_no
     without = tariff(own, "simulated").known_price(DAY, mode="batch")
     assert without.cost_usd(MILLION) == 3
     assert without.source == "as if (no batch price there: as online)"
+
+
+def test_a_tier_costs_what_the_file_says_else_the_providers_share(own: OwnPrices):
+    openai = "api.openai.com"
+    mine = tariff(own, "mine", openai)
+    assert mine.known_price(DAY, tier="priority").cost_usd(MILLION) == Decimal("1.0")
+    assert mine.known_price(DAY, tier="flex").cost_usd(MILLION) == Decimal("0.25")
+    assert tariff(own, "mine", "api.groq.com").known_price(DAY, tier="flex").prompt == (
+        mine.known_price(DAY).prompt
+    )
+    with pytest.raises(ConfigError, match="mine at tier scale: state it in"):
+        mine.known_price(DAY, tier="scale")
 
 
 def test_a_gpu_hour_is_spread_over_the_tokens_of_an_hour(own: OwnPrices):

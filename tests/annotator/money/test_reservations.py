@@ -72,6 +72,25 @@ async def test_what_is_written_of_a_budget(store: ResponseStore):
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "paid"),
+    [
+        ({}, "0.000030"),
+        ({"cost_usd": 0.00001}, "0.000030"),  # less than the list says is not believed
+        ({"cost_usd": 0.00004}, "0.00004"),
+        ({"tier": "rapid"}, "0.0000750"),  # of a price that nobody knows
+    ],
+)
+async def test_an_answer_costs_what_its_reply_says_of_tier_and_cost(
+    store: ResponseStore, said: dict[str, Any], paid: str
+):
+    with opened(store, "1") as reservations:
+        assert await reserved(reservations)
+        usage = Usage(prompt=10, completion=5)
+        reservations.answered(REQUEST, an_answer(usage=usage, **said))
+    assert BudgetState.of(written(store)).paid_usd == Decimal(paid)
+
+
 async def test_an_error_gives_back_what_cannot_have_been_billed_and_writes_off_what_may(
     store: ResponseStore,
 ):

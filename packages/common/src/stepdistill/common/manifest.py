@@ -95,6 +95,8 @@ class CostEntry(_Part):
 
     usd: float | None  # >= 0, rounded to 1e-6; None where the model has no known price
     price: str  # where the price is from; why there is none
+    # What the provider says in its replies; left out unless it says so of every answer.
+    reported_usd: float | None = Field(default=None, ge=0, exclude_if=lambda usd: usd is None)
 
 
 class Manifest(_Part):

@@ -13,6 +13,7 @@ from stepdistill.annotator.estimate.workload import Workload, workload_of
 from stepdistill.annotator.money.prices import OwnPrices, Tariff
 from stepdistill.annotator.money.tokens import encoding_of
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
+from stepdistill.annotator.provider.profiles import serving
 from stepdistill.annotator.run.ask import ask
 from stepdistill.annotator.run.planning import make_plans, prepare_run
 from stepdistill.annotator.run.run_notes import Spender, noted
@@ -71,10 +72,12 @@ def _stored_workload(config: RunSettings, plans: list[Plan], encoding: str) -> W
 
 def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
     """The terms of a teacher. Raises ConfigError: no price is known."""
-    tariff = Tariff(model=plan.model, host=plan.endpoint.name, own=known.own)
+    provider = serving(config.teacher, config.base_url, config.providers).provider
+    host = plan.endpoint.name
+    tariff = Tariff(model=plan.model, host=host, own=known.own, provider=provider)
     return Terms(
         model=plan.model,
-        online=tariff.known_price(known.day),
+        online=tariff.known_price(known.day, tier=config.served_tier),
         batch=tariff.known_price(known.day, mode="batch"),
         limits=RateLimits(
             requests_per_minute=config.requests_per_minute,

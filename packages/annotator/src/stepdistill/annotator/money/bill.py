@@ -2,16 +2,17 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from stepdistill.annotator.money.prices import ZERO, Price, Tariff
-from stepdistill.annotator.store.answer import TIME_BOUND, Answer, Mode
+from stepdistill.annotator.money.prices import ZERO, Price, Tariff, day_of
+from stepdistill.annotator.store.answer import Answer, Mode
 from stepdistill.annotator.teacher.progress import Progress, TokenCounts
 from stepdistill.common.manifest import CostEntry, CutOff, TokenTotals
 
 _DAY_S = 86_400
-_At = tuple[int, Mode]  # days since 1970, and how it was asked: answers of one price
+# Days since 1970, how it was asked, and at which tier: answers of one price.
+_At = tuple[int, Mode, str | None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Bill:
         0  # of these, whose tokens the teacher did not say: they cost what nobody knows
     )
     cut_off: CutOff | None = None  # of these, where some were
+    reported: int = 0  # of these, with what the provider says that they cost
+    reported_usd: float = 0.0  # what it says, together
     # A price holds for a day and a mode, so tokens are summed by these and priced at the end.
     _used: defaultdict[_At, TokenCounts] = field(default_factory=lambda: defaultdict(TokenCounts))
 
@@ -31,7 +34,10 @@ class Bill:
         """Count one answer."""
         self.answers += 1
         self.uncounted += not answer.is_counted
-        self._used[answer.asked_at // _DAY_S, answer.mode].add(answer.usage)
+        self._used[answer.asked_at // _DAY_S, answer.mode, answer.tier].add(answer.usage)
+        if answer.cost_usd is not None:
+            self.reported += 1
+            self.reported_usd += answer.cost_usd
         if answer.finish != "stop" and answer.is_cut_off:
             self.cut_off = _with(self.cut_off, answer)
 
@@ -60,18 +66,30 @@ class Bill:
     @property
     def cost(self) -> CostEntry:
         """For the manifest: usd is None when some answer's model has no known price."""
-        usd = self.usd
+        usd, is_reported = self.usd, bool(self.answers) and self.reported == self.answers
+        said = round(self.reported_usd, 6) if is_reported else None
         if usd is None:
-            return CostEntry(usd=None, price=f"no known price for {self.tariff.model}")
+            # Where no list has the model, the provider's own word is better than none.
+            why = "as the provider says" if is_reported else f"no known price for {self._whose}"
+            return CostEntry(usd=said, price=why, reported_usd=said)
         prices = (self._price(at) for at in self._used)
         sources = {price.source for price in prices if price is not None}
         return CostEntry(
-            usd=float(round(usd, 6)), price=", ".join(sorted(sources)) or "nothing asked"
+            usd=float(round(usd, 6)),
+            price=", ".join(sorted(sources)) or "nothing asked",
+            reported_usd=said,
         )
 
+    @property
+    def _whose(self) -> str:
+        """Whose price is not known: the model's, or that of a tier of it."""
+        day, mode, tier = next(at for at in self._used if self._price(at) is None)
+        is_listed = tier is not None and self._price((day, mode, None)) is not None
+        return f"{self.tariff.model} at tier {tier}" if is_listed else self.tariff.model
+
     def _price(self, at: _At) -> Price | None:
-        day, mode = at
-        return self.tariff.price(day_of(day * _DAY_S), mode=mode)
+        day, mode, tier = at
+        return self.tariff.price(day_of(day * _DAY_S), mode=mode, tier=tier)
 
 
 def _with(before: CutOff | None, answer: Answer) -> CutOff:
@@ -85,16 +103,14 @@ def _with(before: CutOff | None, answer: Answer) -> CutOff:
     )
 
 
-def day_of(at_s: float) -> date:
-    """The day of a moment, in UTC, in which prices are given."""
-    return datetime.fromtimestamp(min(at_s, TIME_BOUND), UTC).date()
-
-
 def spent_usd(tariff: Tariff, progress: Progress) -> float | None:
     """What a run's own answers cost at today's prices; None when the model has no known price."""
     today = datetime.now(UTC).date()
-    online, batch = tariff.price(today), tariff.price(today, mode="batch")
-    if online is None or batch is None:
-        return None
-    usd = online.cost_usd(progress.online.usage) + batch.cost_usd(progress.batch.usage)
-    return float(usd)
+    asked = [
+        (tariff.price(today), progress.online),
+        (tariff.price(today, mode="batch"), progress.batch),
+        *((tariff.price(today, tier=tier), used) for tier, used in progress.tiers.items()),
+    ]
+    if any(price is None for price, _ in asked):
+        return progress.reported_usd if 0 < progress.reported == progress.asked else None
+    return float(sum((price.cost_usd(used.usage) for price, used in asked if price), ZERO))

@@ -12,6 +12,7 @@ models:
       cached: 0.01               # what the provider found in its cache; default: input
       written: 0.125             # what it wrote there; default: input
       batch: {input: 0.05, output: 0.20}    # default: as online
+      tiers: {priority: {input: 0.20, output: 0.80}}    # default: the provider's share of online
   my-server:
     - valid_from: 2026-11-01
       source: electricity and rent
@@ -31,7 +32,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
-from stepdistill.annotator.store.answer import Mode, Usage
+from stepdistill.annotator.provider.profile import Provider
+from stepdistill.annotator.provider.profiles import serving
+from stepdistill.annotator.store.answer import TIME_BOUND, Answer, Mode, Usage
 from stepdistill.common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,8 +44,7 @@ MILLION = Decimal(1_000_000)
 ZERO = Decimal(0)
 SIMULATED_MODEL = "simulated"
 _HOUR_S = 3600
-# Where the list has no batch price: OpenAI's Batch API charges half of what is asked online.
-_HALF = Decimal("0.5")
+_KINDS = ("prompt", "completion", "cached", "written")  # of tokens, as fields of Price
 _BATCH = {"processing": "batch"}
 # OpenAI's announcement of 2023-06-13, in force until the cut of 2024-01-25.
 _ANNOUNCED = date(2023, 6, 13)
@@ -76,6 +78,18 @@ class Price:
     def worst_usd(self, prompt: int, completion: int) -> Decimal:
         """The most that this many tokens may cost."""
         return prompt * max(self.prompt, self.cached, self.written) + completion * self.completion
+
+    def times(self, share: Decimal, source: str) -> "Price":
+        """A share of it, and who says so."""
+        shares = {kind: getattr(self, kind) * share for kind in _KINDS}
+        return replace(self, **shares, source=source)
+
+    def or_more(self, other: "Price") -> "Price":
+        """The higher of two, of each kind of token."""
+        kinds = ("prompt", "completion", "cached", "written")
+        return replace(
+            self, **{kind: max(getattr(self, kind), getattr(other, kind)) for kind in kinds}
+        )
 
     @property
     def stated(self) -> str:
@@ -125,6 +139,7 @@ class OwnPrice(_Strict):
     cached: Usd | None = None
     written: Usd | None = None
     batch: Units | None = None
+    tiers: dict[str, Units] = {}  # by name, as --tier has it
     gpu_hour_usd: Usd | None = None
     tokens_per_second: Decimal | None = Field(default=None, gt=0)
 
@@ -141,8 +156,10 @@ class OwnPrice(_Strict):
             )
         return self
 
-    def price(self, *, is_batch: bool) -> Price:
-        """The price of one token of each kind."""
+    def price(self, *, is_batch: bool, tier: str | None = None) -> Price:
+        """The price of one token of each kind. tier: that the file has a price of, or none."""
+        if tier in self.tiers:
+            return self.tiers[tier].price(f"{self.source} ({tier})", self.valid_from)
         if self.gpu_hour_usd is not None and self.tokens_per_second is not None:
             token = self.gpu_hour_usd / _HOUR_S / self.tokens_per_second
             rate = f"{self.gpu_hour_usd:f} USD a GPU-hour, {self.tokens_per_second:f} tokens/s"
@@ -150,7 +167,7 @@ class OwnPrice(_Strict):
             return units.price(f"{self.source}: {rate}", self.valid_from)
         if is_batch and self.batch is not None:
             return self.batch.price(f"{self.source} (batch)", self.valid_from)
-        units = Units.model_validate(self.model_dump(include=set(Units.model_fields)))
+        units = Units.model_validate(self.model_dump(include={*Units.model_fields}))
         online = f"{self.source} (no batch price there: as online)" if is_batch else self.source
         return units.price(online, self.valid_from)
 
@@ -160,11 +177,10 @@ class OwnPrices(_Strict):
 
     models: dict[str, list[OwnPrice]] = {}
 
-    def price(self, model: str, day: date, *, is_batch: bool) -> Price | None:
+    def entry(self, model: str, day: date) -> OwnPrice | None:
         """The price in force on a day; None where the file has none for it."""
         begun = [each for each in self.models.get(model, []) if each.valid_from <= day]
-        latest = max(begun, key=lambda each: each.valid_from, default=None)
-        return None if latest is None else latest.price(is_batch=is_batch)
+        return max(begun, key=lambda each: each.valid_from, default=None)
 
 
 def load_own_prices(path: Path | None) -> OwnPrices:
@@ -179,18 +195,52 @@ class Tariff:
     model: str
     host: str  # as in a request's key; `localhost` for a server on this machine
     own: OwnPrices = field(default_factory=OwnPrices)  # they go before every list
+    provider: Provider | None = None  # who serves it; None: whoever is at the host
 
-    def price(self, day: date, *, mode: Mode = "online") -> Price | None:
-        """The price on a day; None when nobody knows it."""
-        is_batch = mode == "batch"
-        own = self.own.price(self.model, day, is_batch=is_batch)
-        if own is not None or self.model != SIMULATED_MODEL:
-            return own or price_of(self.model, self.host, day, is_batch=is_batch)
-        return FREE
+    def price(self, day: date, *, mode: Mode = "online", tier: str | None = None) -> Price | None:
+        """The price on a day; None when nobody knows it. tier: as the reply calls it, None for the
+        usual one; batches have none."""
+        entry, is_batch = self.own.entry(self.model, day), mode == "batch"
+        if tier is not None and not is_batch and (entry is None or tier not in entry.tiers):
+            usual, share = self.price(day), self._served_by.tiers.get(tier)
+            if usual is None or share is None:
+                return FREE if usual is FREE else None
+            return usual.times(share, f"{usual.source} x {share} ({tier})")
+        if entry is not None:
+            return entry.price(is_batch=is_batch, tier=None if is_batch else tier)
+        if self.model == SIMULATED_MODEL:
+            return FREE
+        price = price_of(self.model, self.host, day, is_batch=is_batch)
+        return self._batch_price(price, day) if is_batch else price
 
-    def known_price(self, day: date, *, mode: Mode = "online") -> Price:
+    @property
+    def _served_by(self) -> Provider:
+        """Who says which share of the price batches and tiers cost."""
+        return self.provider or serving(self.model, f"https://{self.host}").provider
+
+    def _batch_price(self, listed: Price | None, day: date) -> Price | None:
+        """The price of batches: as listed, else the provider's share, else what is asked online."""
+        online = price_of(self.model, self.host, day)
+        if listed is not None or online is None:
+            return listed
+        share = self._served_by.batch_share
+        if share is None:
+            return replace(online, source=f"{online.source} (no batch price there: as online)")
+        how = "half" if share == Decimal("0.5") else f"{share}"
+        return online.times(share, f"{how} of {online.source} (batch)")
+
+    def answer_price(self, answer: Answer) -> Price | None:
+        """The price of an answer, on the day on which it was asked; None when nobody knows it."""
+        return self.price(day_of(answer.asked_at), mode=answer.mode, tier=answer.tier)
+
+    def known_price(self, day: date, *, mode: Mode = "online", tier: str | None = None) -> Price:
         """The price on a day. Raises ConfigError, which says how to add one."""
-        price = self.price(day, mode=mode)
+        price = self.price(day, mode=mode, tier=tier)
+        if price is None and tier is not None and self.price(day) is not None:
+            raise ConfigError(
+                f"no price is known for {self.model} at tier {tier}: state it in prices.yaml (or "
+                f"--prices FILE), as `tiers: {{{tier}: {{input: 0.2, output: 0.8}}}}` of its entry"
+            )
         if price is None:
             raise ConfigError(
                 f"no price is known for {self.model} at {self.host}: state it in prices.yaml (or "
@@ -201,23 +251,22 @@ class Tariff:
         return price
 
 
+def day_of(at_s: float) -> date:
+    """The day of a moment, in UTC, in which prices are given."""
+    return datetime.fromtimestamp(min(at_s, TIME_BOUND), UTC).date()
+
+
 @lru_cache(maxsize=4096)
 def price_of(model: str, host: str, day: date, *, is_batch: bool = False) -> Price | None:
-    """The list price of a model served by a host on a day; None when nobody knows it. is_batch: of
-    answers from the Batch API."""
+    """The list price of a model served by a host on a day; None when no list has it. is_batch: of
+    answers in batches."""
     price = _listed(model, host, day, {})
     if not is_batch or price is None:
         return price
     batch = _listed(model, host, day, _BATCH)
     if batch is None or (batch.prompt, batch.completion) == (price.prompt, price.completion):
-        return _half(price)
+        return None
     return replace(batch, source=f"{batch.source} (batch)")
-
-
-def _half(price: Price) -> Price:
-    kinds = ("prompt", "completion", "cached", "written")
-    halves = {kind: getattr(price, kind) * _HALF for kind in kinds}
-    return replace(price, **halves, source=f"half of {price.source} (batch)")
 
 
 def _listed(model: str, host: str, day: date, context: Mapping[str, str]) -> Price | None:

@@ -38,6 +38,8 @@ _GRANT_REQUESTS = 64
 _GRANT_SHARE = Decimal("0.02")
 # What is left of a ceiling in the end is less than a part: small ones use it up.
 _PART_SHARE = Decimal("0.04")
+# What a tier that nobody knows the price of counts as: no provider asks more for a faster one.
+_UNKNOWN_TIER = Decimal("2.5")
 
 
 class _Promise(NamedTuple):
@@ -62,7 +64,9 @@ class BudgetReservations:
     ) -> None:
         """Raises ConfigError: no price is known."""
         today = datetime.now(UTC).date()
-        self._online = tariff.known_price(today)
+        self._tariff, self._today, usual = tariff, today, tariff.known_price(today)
+        # A tier that is full, or not served, is billed as the usual one.
+        self._online = usual.or_more(tariff.known_price(today, tier=teacher.tier))
         self._batch = tariff.known_price(today, mode="batch")
         self._budget, self._teacher = budget, teacher
         self._entries, self._name, self._key = entries, name, budget_key(name)
@@ -97,7 +101,7 @@ class BudgetReservations:
 
     def answered(self, request: Request, answer: Answer) -> None:
         """What was promised is settled; tokens that were not counted cost their worst."""
-        promise, paid = self._promised.pop(request.key), self._online.cost_usd(answer.usage)
+        promise, paid = self._promised.pop(request.key), self._paid_usd(answer)
         lost = ZERO
         if not answer.is_counted:
             of_prompt, of_completion = answer.unknown
@@ -117,6 +121,14 @@ class BudgetReservations:
         elif error.prompt_may_be_paid:
             lost = self._online.worst_usd(promise.prompt, 0)
         self._budget.settle(promise.usd, ZERO, lost)
+
+    def _paid_usd(self, answer: Answer) -> Decimal:
+        """What an answer cost at the tier that its reply names; no less than the provider says."""
+        price = self._tariff.price(self._today, tier=answer.tier)
+        if price is None:
+            usual = self._tariff.known_price(self._today)
+            price = usual.times(_UNKNOWN_TIER, f"{answer.tier}, at most")
+        return max(price.cost_usd(answer.usage), _reported(answer))
 
     def fits(self, requests: int, n_bytes: int, longest: int) -> bool:
         """Whether a part of this size is small enough for the ceiling to be used up closely.
@@ -142,7 +154,7 @@ class BudgetReservations:
         refused: those whose prompt may be."""
         paid, prompts, completions = ZERO, unheard + refused, unheard
         for answer in answers:
-            paid += self._batch.cost_usd(answer.usage)
+            paid += max(self._batch.cost_usd(answer.usage), _reported(answer))
             of_prompt, of_completion = answer.unknown
             prompts += of_prompt
             completions += of_completion
@@ -204,6 +216,10 @@ class BudgetReservations:
 
     def _worst_of(self, part: BatchPart) -> Decimal:
         return self._batch_worst_usd(part.requests, part.bytes, part.longest)
+
+
+def _reported(answer: Answer) -> Decimal:
+    return ZERO if answer.cost_usd is None else Decimal(str(answer.cost_usd))
 
 
 @contextmanager

@@ -15,8 +15,7 @@ from math import inf
 from typing import NamedTuple, Self
 
 from stepdistill.annotator.estimate.workload import Part, part_requests
-from stepdistill.annotator.money.bill import day_of
-from stepdistill.annotator.money.prices import Tariff
+from stepdistill.annotator.money.prices import Tariff, day_of
 from stepdistill.annotator.plan.plan import PlannedRow
 from stepdistill.annotator.reading.examples import example_of
 from stepdistill.annotator.reading.record import NO_ANSWER, RowResult
@@ -243,7 +242,13 @@ class Accountant:
         account.paid[place].add(answer, usd)
 
     def _cost(self, answer: Answer, tariff: Tariff) -> Decimal:
-        price = tariff.known_price(day_of(answer.asked_at), mode=answer.mode)
+        price = tariff.answer_price(answer)
+        if price is None and answer.cost_usd is not None:
+            self.account.prices["as the provider says"] = None
+            return Decimal(str(answer.cost_usd))
+        if price is None:
+            day = day_of(answer.asked_at)
+            price = tariff.known_price(day, mode=answer.mode, tier=answer.tier)
         self.account.prices[price.stated] = None
         return price.cost_usd(answer.usage)
 
@@ -251,9 +256,8 @@ class Accountant:
         """The teacher's, or the one of another model that answered: a search has two."""
         teacher, other = self.tariff, replace(self.tariff, model=answer.model)
         is_teacher = answer.model.startswith(teacher.model)
-        day = day_of(answer.asked_at)
         for tariff in (teacher, other) if is_teacher else (other, teacher):
-            if tariff.price(day, mode=answer.mode) is not None:
+            if tariff.answer_price(answer) is not None:
                 return tariff
         return other
 

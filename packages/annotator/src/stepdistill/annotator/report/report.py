@@ -14,6 +14,7 @@ from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import name_of
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.provider.profiles import load_providers
 from stepdistill.annotator.report.account import (
     NO_RUN,
     Account,
@@ -118,8 +119,8 @@ def report_store(store: ResponseStore, prices: Path | None) -> StoreReport:
     payers = Payers(notes)
     runs = [_report(note, store, prices, payers) for note in notes]
     # Of answers that no run paid for only the model is known: what OpenAI asks for it.
-    openai = endpoint_of(OPENAI_BASE_URL).name
-    any_model = Tariff(model="", host=openai, own=load_own_prices(prices))
+    openai, host = load_providers()["openai"], endpoint_of(OPENAI_BASE_URL).name
+    any_model = Tariff(model="", host=host, own=load_own_prices(prices), provider=openai)
     outside = Accountant(NO_RUN, any_model, payers)
     accountants = {report.note.name: accountant for report, accountant in runs}
     _add_others({**accountants, NO_RUN: outside}, payers, store)

@@ -47,7 +47,7 @@ class Forgettable:
             self.others[reason] += 1
             return
         self.keys[key] = reason
-        price = tariff.price(datetime.now(UTC).date(), mode=_asked_by(answer))
+        price = tariff.price(datetime.now(UTC).date(), mode=_asked_by(answer), tier=answer.tier)
         if price is None or not answer.is_counted or self.usd is None:
             self.usd = None
         else:

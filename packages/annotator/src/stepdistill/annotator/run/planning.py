@@ -76,6 +76,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
         options=options,
         max_tokens=config.max_tokens,
         limit_name=options.limit_name or provider.limit_name,
+        tier=_tier(config, provider),
         timeout_s=config.timeout_s,
         concurrency=config.concurrency or AUTO_CONCURRENCY,
         # Who names a number knows the teacher: one round at half of it sees that it is borne.
@@ -99,11 +100,23 @@ def _own_address(config: RunSettings, provider: Provider) -> str:
     return usable_url(provider.base_url)
 
 
+def _tier(config: RunSettings, provider: Provider) -> str | None:
+    """The tier that is asked for. Raises ConfigError: the provider has no such."""
+    tier = config.tier
+    if tier is None or config.uses_simulator or config.batch_api:
+        return None  # batches have a price of their own
+    if provider.name and tier != "default" and tier not in provider.tiers:
+        known = ", ".join(("default", *provider.tiers))
+        raise ConfigError(f"--tier {tier}: {provider.title or provider.name} has {known}")
+    return None if tier == "default" and not provider.tiers else tier
+
+
 def make_tariff(config: RunSettings, teacher: TeacherSpec | None = None) -> Tariff:
     """What the teacher costs. Raises PromptError: the file of one's own prices is wrong."""
     teacher = teacher or teacher_spec(config)
     own = load_own_prices(config.prices)
-    return Tariff(model=teacher.model, host=teacher.endpoint.name, own=own)
+    host, provider = teacher.endpoint.name, teacher.provider
+    return Tariff(model=teacher.model, host=host, own=own, provider=provider)
 
 
 def make_plans(config: RunSettings, teacher: TeacherSpec | None = None) -> list[Plan]:

@@ -19,6 +19,7 @@ from stepdistill.common.manifest import REJECTS_NAME, Manifest
 
 _NAMED_ROWS = 5
 _SHOWN_ANSWER = 80  # characters
+_SAME_COST = 0.02  # a difference that is no more than this share is none
 _MOST_DETAILS = 1_000  # of different gist that are counted: what comes after is rare
 
 
@@ -73,6 +74,8 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
     output.show(f"{asked}, {result.cached:,} answered by the store")
     output.show(f"Cost of this run: {_usd(result.spent_usd)}{_uncounted(result.uncounted)}")
     output.show(f"Cost of all answers in these shards: {_total(result)}")
+    for line in _reported(result.manifests):
+        output.show(line)
     if config.teacher == SIMULATED:
         output.show(
             "The teacher was simulated: its labels are gold or made up, with errors on purpose."
@@ -211,6 +214,21 @@ def _total(result: RunResult) -> str:
     uncounted = sum(manifest.tokens.uncounted for manifest in result.manifests.values())
     total = sum(amounts) if len(amounts) == len(costs) else None
     return f"{_usd(total)} ({sources}){_uncounted(uncounted)}"
+
+
+def _reported(manifests: dict[str, Manifest]) -> list[str]:
+    """What the provider says that they cost, where that is something else."""
+    costs = [manifest.cost for manifest in manifests.values() if manifest.answers]
+    ours = sum(cost.usd or 0.0 for cost in costs)
+    theirs = [cost.reported_usd for cost in costs if cost.reported_usd is not None]
+    said = sum(theirs)
+    if len(theirs) < len(costs) or abs(said - ours) <= _SAME_COST * max(said, ours):
+        return []
+    more = f", {said / ours - 1:+.0%}" if ours else ""
+    return [
+        f"The provider says that they cost {_usd(said)}{more}: its price may differ by who served "
+        "them; `tiers` and prices of your own go into prices.yaml"
+    ]
 
 
 def _uncounted(n: int) -> str:

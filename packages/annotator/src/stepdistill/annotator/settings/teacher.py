@@ -19,6 +19,7 @@ OPENAI_BASE_URL = "https://api.openai.com/v1"
 SIMULATED = "simulated"
 LimitName = Literal["max_tokens", "max_completion_tokens"]
 LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
+Tier = Literal["flex", "priority", "default"]
 # The widest that the window grows by itself; most teachers stop it long before.
 AUTO_CONCURRENCY = 1024
 _MODELS, _PROVIDERS = Path("models.yaml"), Path("providers.yaml")
@@ -97,8 +98,15 @@ class AskSettings(AnswerSettings, RateSettings):
     """Requests in flight at most, or auto: found by itself."""
     timeout_s: Annotated[float, at_least(0.1), Parameter(name="--timeout")] = 120.0
     """Seconds to wait for one answer."""
+    tier: Tier | None = None
+    """flex (cheaper, slower), priority or default, where the provider has such; outside the key."""
     log: Path | None = None
     """Append what happens to this file, a JSON line each."""
+
+    @property
+    def served_tier(self) -> str | None:
+        """The tier as a reply names it, None for the usual one."""
+        return None if self.tier == "default" else self.tier
 
 
 @options("Teacher", 3)

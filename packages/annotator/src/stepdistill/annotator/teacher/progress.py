@@ -52,6 +52,9 @@ class Progress:
     waiting: int = 0  # in batches that this run does not wait for
     online: TokenCounts = field(default_factory=TokenCounts)  # of this run's own answers
     batch: TokenCounts = field(default_factory=TokenCounts)  # likewise
+    tiers: dict[str, TokenCounts] = field(default_factory=dict[str, TokenCounts])  # online, others
+    reported: int = 0  # of asked: with what the provider says that they cost
+    reported_usd: float = 0.0  # what it says, together
     sent: int = 0  # tries in all
     sent_tokens: int = 0  # as the teacher's limit counts them
     requests_limit: float | None = None  # in a minute
@@ -67,12 +70,12 @@ class Progress:
     @property
     def prompt_tokens(self) -> int:
         """Of this run's own answers."""
-        return self.online.prompt + self.batch.prompt
+        return sum(each.prompt for each in self._counts)
 
     @property
     def completion_tokens(self) -> int:
         """Of this run's own answers."""
-        return self.online.completion + self.batch.completion
+        return sum(each.completion for each in self._counts)
 
     def count(self, outcome: Answer | Failure) -> None:
         """One request was answered, or given up."""
@@ -83,7 +86,19 @@ class Progress:
             return
         self.asked += 1
         self.uncounted += not outcome.is_counted
-        (self.batch if outcome.mode == "batch" else self.online).add(outcome.usage)
+        if outcome.cost_usd is not None:
+            self.reported += 1
+            self.reported_usd += outcome.cost_usd
+        if outcome.mode == "batch":
+            self.batch.add(outcome.usage)
+        elif outcome.tier is None:
+            self.online.add(outcome.usage)
+        else:
+            self.tiers.setdefault(outcome.tier, TokenCounts()).add(outcome.usage)
+
+    @property
+    def _counts(self) -> tuple[TokenCounts, ...]:
+        return (self.online, self.batch, *self.tiers.values())
 
     def retry(self, cause: str) -> None:
         """One try failed and will be made again."""

@@ -46,6 +46,11 @@ _USUAL_COUNTS = frozenset(
         *("prompt_tokens_details", "completion_tokens_details"),
     )
 )
+_USUAL_TIERS = frozenset(
+    ("", "auto", "default", "standard", "standard_only", "on_demand", "batch", "none")
+)
+_LONGEST_TIER = 40  # characters
+_TICKS_PER_USD, _COST_BOUND = 10_000_000_000, 1e6
 _CHOICES, _USAGE = (re.compile(rf'(?<!\\)"{name}"\s*:\s*') for name in ("choices", "usage"))
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -81,6 +86,8 @@ def read_answer(
         limit=limit,
         request_id=_name(request_id),
         thoughts=clean(thoughts) if thoughts.strip() else None,
+        tier=tier_of(reply.get("service_tier")),
+        cost_usd=cost_of(reply.get("usage")),
     )
 
 
@@ -216,6 +223,31 @@ def _name(value: object) -> str | None:
 @lru_cache(64)  # of a model, nearly always the same
 def _short(text: str) -> str | None:
     return clean(text.strip()[:_LONGEST_NAME]) or None
+
+
+def tier_of(name: object) -> str | None:
+    """The tier that a reply says it was served at; None for the usual one, by whichever name."""
+    if name is None or not isinstance(name, str):
+        return None
+    tier = name.strip().lower()[:_LONGEST_TIER]
+    return None if tier in _USUAL_TIERS else tier
+
+
+def cost_of(used: object) -> float | None:
+    """What a provider says in its usage that an answer cost, in USD: `cost` of OpenRouter and many
+    gateways, an object with a total of Perplexity, ticks of xAI; None where it says nothing that
+    can be believed."""
+    fields = object_in(used) or _NONE
+    if "cost" not in fields and "cost_in_usd_ticks" not in fields:
+        return None  # as nearly always
+    cost, ticks = fields.get("cost"), fields.get("cost_in_usd_ticks")
+    if (parts := object_in(cost)) is not None:
+        cost = parts.get("total_cost")
+    if cost is None and isinstance(ticks, int):
+        cost = ticks / _TICKS_PER_USD
+    if isinstance(cost, bool) or not isinstance(cost, int | float):
+        return None
+    return float(cost) if 0 <= cost < _COST_BOUND else None
 
 
 def usage_of(used: object) -> Usage:

@@ -56,6 +56,7 @@ class TeacherSpec:
     options: ModelOptions = field(default_factory=ModelOptions)  # of models.yaml
     max_tokens: int = 512  # the longest answer asked for
     limit_name: LimitName = "max_tokens"  # the field of a request that says so
+    tier: str | None = None  # that is asked for; None: whichever is usual
     timeout_s: float = 120.0  # for one answer, > 0
     concurrency: int = 1  # requests in flight at most, >= 1
     first_concurrency: int | None = None  # to begin with; None: `online/window.py` finds it
@@ -157,6 +158,8 @@ class TeacherSpec:
     def body(self, request: Request) -> bytes:
         """The bytes that go out: what the key was made of, and what only limits the answer."""
         body = self.dialect.wire(request, Limit(self.max_tokens, self.limit_name))
+        if self.tier is not None:
+            body = {**body, **self.dialect.tier(self.tier)}
         if self.is_embedded and request.form.sample:
             body = {**body, SAMPLE: request.form.sample}
         return orjson.dumps(body)

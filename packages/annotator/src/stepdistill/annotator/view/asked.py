@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from stepdistill.annotator.dataset.rows import Row
-from stepdistill.annotator.money.bill import day_of
 from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestMaker
@@ -57,9 +56,9 @@ class Asked:
 
     def usd(self, answer: Answer) -> float | None:
         """What an answer cost on its day; None where nobody knows."""
-        price = self.tariff.price(day_of(answer.asked_at), mode=answer.mode)
+        price = self.tariff.answer_price(answer)
         if price is None or not answer.is_counted:
-            return None
+            return answer.cost_usd
         return float(price.cost_usd(answer.usage))
 
 

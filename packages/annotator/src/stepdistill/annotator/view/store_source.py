@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from stepdistill.annotator.money.bill import day_of
-from stepdistill.annotator.money.prices import Tariff
+from stepdistill.annotator.money.prices import Tariff, day_of
 from stepdistill.annotator.reading.thinking import without_thoughts
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.response_store import ResponseStore
@@ -108,7 +107,7 @@ class StoreSource:
         return answer
 
     def _usd(self, answer: Answer) -> float | None:
-        price = self.tariff_of(answer.model).price(day_of(answer.asked_at), mode=answer.mode)
+        price = self.tariff_of(answer.model).answer_price(answer)
         if price is None or not answer.is_counted:
-            return None
+            return answer.cost_usd
         return float(price.cost_usd(answer.usage))

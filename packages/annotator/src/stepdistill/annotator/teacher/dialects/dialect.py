@@ -50,6 +50,10 @@ class Dialect(ABC):
     def read(self, body: bytes, asked: ReplyContext) -> Answer:
         """The answer in a reply with a good status. Raises TeacherError."""
 
+    def tier(self, name: str) -> Mapping[str, object]:
+        """How a tier of the service is asked for: `flex`, `priority`, or `default`."""
+        return {"service_tier": name}
+
     def unsaid(self, fields: Mapping[str, object]) -> list[str]:
         """Which of a request's fields, by their names in chat, this dialect has no words for: they
         are left out."""
