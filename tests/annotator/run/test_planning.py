@@ -10,7 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from stepdistill.annotator.plan.key import endpoint_of
-from stepdistill.annotator.run.planning import make_plans, prepare_run, teacher_spec
+from stepdistill.annotator.run.planning import (
+    at_its_own_address,
+    make_plans,
+    prepare_run,
+    teacher_spec,
+)
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
@@ -163,3 +168,19 @@ def test_a_plan_has_of_the_teacher_what_a_key_is_made_of(tmp_path: Path):
     request = next(iter(plan.rows())).label
     assert b'"top_p":1' in run.teacher.body(request)
     assert run.tariff.host == "api.openai.com" and "o-large" in run.tariff.own.models
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "teacher", "base_url"),
+    [
+        ("openai:gpt-x", "mine", None),
+        ("openai:gpt-x", "anthropic:claude-x", None),
+        ("anthropic:claude-y", "anthropic:claude-x", OWN),
+        ("mine-too", "mine", OWN),
+    ],
+)
+def test_of_two_providers_each_has_its_own_address(
+    optimizer: str, teacher: str, base_url: str | None
+):
+    config = settings(teacher=optimizer, base_url=OWN)
+    assert at_its_own_address(config, teacher).base_url == base_url

@@ -63,6 +63,10 @@ COMMANDS = {
         "stepdistill.annotator.commands.parse:parse_command",
         "Read the stored answers to a task's rows; nobody is asked, nothing is written.",
     ),
+    "providers": (
+        "stepdistill.annotator.commands.providers:providers_app",
+        "List who is known to serve teachers; ask one what works and what does not.",
+    ),
     "prompts": (
         "stepdistill.annotator.commands.prompts:prompts_app",
         "List, show and check a task's templates and mixes; render the request of a row.",

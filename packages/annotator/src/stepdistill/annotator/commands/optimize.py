@@ -5,6 +5,7 @@ from dataclasses import replace
 from stepdistill.annotator.commands.ranking import ranking_table, show_measures
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.template import append_template, as_yaml
+from stepdistill.annotator.run.planning import at_its_own_address
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import OptimizeSettings
@@ -28,9 +29,11 @@ def optimize_command(settings: OptimizeSettings, console: ConsoleSettings = CONS
         annotate optimize cqa --data data/cqa --teacher gpt-6-luna --optimizer gpt-6 --max-cost 5
 
         annotate optimize svamp --data data/svamp --teacher my-model --base-url
-        http://localhost:8000/v1 --optimizer gpt-6 --optimizer-base-url https://api.openai.com/v1
+        http://localhost:8000/v1 --optimizer openai:gpt-6
     """
     config, optimizer = settings.asking(), settings.optimizing()
+    if settings.optimizer_base_url is None:
+        optimizer = at_its_own_address(optimizer, settings.teacher)
     output = ConsoleOutput(quiet=console.is_quiet)
     outcome = run_search(config, optimizer, settings, settings.out, output)
     outcome = _written(outcome, config, settings.write_templates)

@@ -4,7 +4,7 @@ What can be wrong with task, prompts, rows or address is found here, before a re
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from stepdistill.annotator.dataset.row_check import row_remarks
@@ -87,6 +87,17 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
         ),
         is_embedded=is_embedded,
     )
+
+
+def at_its_own_address(config: RunSettings, beside: str) -> RunSettings:
+    """The settings of a teacher that goes to its provider's own address where that provider is
+    named, and is another than that of the teacher beside it, whose --base-url this is. Raises
+    PromptError: what is wrong with the providers."""
+    named = serving(config.teacher, None, config.providers)
+    other = serving(beside, None, config.providers)
+    if named.is_named and (not other.is_named or named.provider.name != other.provider.name):
+        return replace(config, base_url=None)
+    return config
 
 
 def _own_address(config: RunSettings, provider: Provider) -> str:
