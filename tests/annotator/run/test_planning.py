@@ -184,3 +184,30 @@ def test_of_two_providers_each_has_its_own_address(
 ):
     config = settings(teacher=optimizer, base_url=OWN)
     assert at_its_own_address(config, teacher).base_url == base_url
+
+
+@pytest.mark.parametrize(
+    ("changes", "max_tokens"),
+    [
+        ({}, 512),
+        ({"effort": "none"}, 512),
+        ({"effort": "low"}, 2_560),
+        ({"effort": "high", "max_tokens": 512}, 512),  # as it is named
+        ({"teacher": "openai:o3-mini"}, 4_608),
+        ({"teacher": "gpt-5.2"}, 4_608),
+        ({"teacher": "gpt-5-chat-latest"}, 512),
+        ({"teacher": "openrouter:deepseek/deepseek-r1:free"}, 4_608),
+        ({"teacher": "phi-o3x"}, 512),
+        ({"teacher": "gemini:gemini-2.5-flash-lite"}, 512),
+    ],
+)
+def test_who_thinks_first_has_room_for_it(changes: dict[str, Any], max_tokens: int):
+    assert settings(**{"teacher": "any", **changes}).max_tokens == max_tokens
+
+
+def test_an_effort_is_part_of_what_is_asked_and_refused_where_there_is_none_such():
+    teacher = teacher_spec(settings(teacher="openai:o3", effort="low"))
+    assert teacher.options.apply({}) == {"reasoning_effort": "low"}
+    with pytest.raises(ConfigError, match="--effort lots: OpenAI has none, minimal, low"):
+        teacher_spec(settings(teacher="openai:o3", effort="lots"))
+    assert teacher_spec(settings(base_url=OWN, effort="lots")).options.body

@@ -8,7 +8,16 @@ from datetime import date
 import uvloop
 
 from stepdistill.annotator.console.output import ConsoleOutput
-from stepdistill.annotator.estimate.estimate import Estimate, Terms, estimate, known_scores
+from stepdistill.annotator.estimate.estimate import (
+    GUESS,
+    NOTHING_KNOWN,
+    Estimate,
+    Expected,
+    Terms,
+    estimate,
+    known_scores,
+)
+from stepdistill.annotator.estimate.three_points import ThreePoints
 from stepdistill.annotator.estimate.workload import Workload, workload_of
 from stepdistill.annotator.money.prices import OwnPrices, Tariff
 from stepdistill.annotator.money.tokens import encoding_of
@@ -20,12 +29,17 @@ from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.run.unread import why_unanswered
 from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.settings.teacher import thinking_room
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.metadata import Metadata
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import RateLimits
 
 NamedEstimate = tuple[str, Estimate]
+
+
+# Of the room for thoughts, that is used at the least, likely, and at the most.
+_THOUGHTS = (0.02, 0.1, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +99,18 @@ def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
         ),
         max_tokens=config.max_tokens,
         scores=known_scores(known.metadata, plan, config.teacher),
+        otherwise=_guess(config),
     )
+
+
+def _guess(config: RunSettings) -> Expected:
+    """What to expect of a teacher of which nothing is known yet; how long it thinks is anybody's
+    guess."""
+    room = thinking_room(config.teacher, config.effort)
+    if not room:
+        return NOTHING_KNOWN
+    thoughts = ThreePoints(*(share * room for share in _THOUGHTS))
+    return Expected(GUESS + thoughts, "guessed, with thoughts: --probe 50 would tell")
 
 
 def check_estimable(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
-from stepdistill.annotator.plan.model_options import load_options
+from stepdistill.annotator.plan.model_options import ModelOptions, load_options
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.check import check_words, fit_templates
 from stepdistill.annotator.prompt.mix import Mix, chosen_mix, single
@@ -18,7 +18,7 @@ from stepdistill.annotator.prompt.render import leak_warning
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.provider.profile import Provider
-from stepdistill.annotator.provider.profiles import serving
+from stepdistill.annotator.provider.profiles import Serving, serving
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY
@@ -28,6 +28,7 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.urls import without_secrets
 
+_EFFORT = "reasoning_effort"  # as OpenAI's chat has it; other dialects say it in their way
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
 _SIMULATOR_URL = "http://localhost/v1"
 # All that may be user and password, in whatever stands where a URL should: someone:word@
@@ -63,10 +64,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     key_name, key = "", None
     if not (config.offline or is_embedded):
         key_name, key = key_for(url, provider, is_named=served.is_named)
-    options = load_options(config.models, config.teacher, served.model)
-    if provider.leave_out:
-        refused = dict.fromkeys((*provider.leave_out, *options.leave_out))
-        options = options.model_copy(update={"leave_out": list(refused)})
+    options = _options(config, served)
     return TeacherSpec(
         model=served.model,
         base_url=url,
@@ -109,6 +107,24 @@ def _own_address(config: RunSettings, provider: Provider) -> str:
             f"own for each customer: name yours with --base-url{example}"
         )
     return usable_url(provider.base_url)
+
+
+def _options(config: RunSettings, served: Serving) -> ModelOptions:
+    """What `models.yaml` says of a model, what its provider refuses, and --effort. Raises
+    ConfigError: the provider has no such effort; PromptError: the file cannot be read."""
+    options, provider = load_options(config.models, config.teacher, served.model), served.provider
+    if provider.leave_out:
+        refused = dict.fromkeys((*provider.leave_out, *options.leave_out))
+        options = options.model_copy(update={"leave_out": list(refused)})
+    if config.effort is None:
+        return options
+    if provider.name and config.effort not in provider.efforts:
+        known = ", ".join(provider.efforts) or "none that is known"
+        raise ConfigError(
+            f"--effort {config.effort}: {provider.title or provider.name} has {known}"
+        )
+    body = {**options.body, _EFFORT: config.effort}
+    return options.model_copy(update={"body": body})
 
 
 def _tier(config: RunSettings, provider: Provider) -> str | None:

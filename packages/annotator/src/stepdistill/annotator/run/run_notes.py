@@ -36,7 +36,7 @@ _RUN = b"run-"
 # What a note takes over from the settings as it is.
 _SETTINGS = (
     *("task", "splits", "teacher", "prompts", "data", "samples", "template", "mix"),
-    *("models", "providers", "votes"),
+    *("models", "providers", "votes", "effort"),
 )
 _SHARDS = (
     *("reader", "rationale_from", "min_confidence", "rationale_rate"),
@@ -100,6 +100,7 @@ class RunNote(_Note):
     models: Path | None
     providers: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     votes: int
+    effort: str | None = Field(default=None, exclude_if=lambda effort: effort is None)
     reader: str
     rationale_rate: float
     filters: tuple[str, ...]

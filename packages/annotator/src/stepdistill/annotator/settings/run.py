@@ -18,8 +18,10 @@ from stepdistill.annotator.settings.teacher import (
     AskSettings,
     BatchApiSettings,
     BatchSettings,
+    DefaultTokens,
     OfflineSettings,
     TeacherSettings,
+    thinking_room,
 )
 from stepdistill.common.command_line import Settings, at_least, options, taken_from
 from stepdistill.common.errors import ConfigError
@@ -86,6 +88,9 @@ class RunSettings(
 
     def check(self) -> None:
         super().check()
+        if isinstance(self.max_tokens, DefaultTokens):
+            room = thinking_room(self.teacher, self.effort)
+            self.set_default("max_tokens", self.max_tokens + room)
         if self.batch != BatchSettings() and not self.batch_api:
             raise ConfigError(
                 "an option about batches, without --batch-api: add it, or leave it out"

@@ -33,6 +33,35 @@ def _providers_file() -> Path | None:
     return _PROVIDERS if _PROVIDERS.is_file() else None
 
 
+class DefaultTokens(int):
+    """A limit on an answer's length that nobody has named: it may be raised for thoughts."""
+
+
+# Room for thoughts beside an answer, in tokens: by --effort, and for models that think unasked.
+_UNASKED, _MOST_ROOM = 4_096, 32_768
+_ROOM = {
+    "none": 0,
+    "minimal": 512,
+    "low": 2_048,
+    "default": _UNASKED,
+    "medium": 8_192,
+    "high": 16_384,
+}
+# o3, gpt-5.2, deepseek-r1, deepseek-reasoner, gemini-2.5-pro, qwq-32b, grok-4, gpt-oss-120b
+_THINKS = re.compile(
+    r"(^|[/:])o\d|gpt-5(?!.*chat)|gpt-oss|deepseek-(r\d|reasoner)|qwq|magistral|grok-4|"
+    r"gemini-(2\.5|[3-9])(?!.*lite)|think|reason",
+    re.I,
+)
+
+
+def thinking_room(model: str, effort: str | None) -> int:
+    """How many tokens an answer may think for beside what it says, where nobody says."""
+    if effort is not None:
+        return _ROOM.get(effort, _MOST_ROOM)
+    return _UNASKED if _THINKS.search(model) and "non-think" not in model else 0
+
+
 def _connections(text: str) -> int | None:
     if text == "auto":
         return None
@@ -65,6 +94,8 @@ class TeacherSettings(ServerSettings):
 
     teacher: str
     """The model to ask, as MODEL or PROVIDER:MODEL, or `simulated`: free, on this machine."""
+    effort: str | None = None
+    """How hard it thinks, as low or high: part of each request's key; default: as it likes."""
 
     @property
     def uses_simulator(self) -> bool:
@@ -76,8 +107,8 @@ class TeacherSettings(ServerSettings):
 class AnswerSettings(Settings):
     """How long an answer may be. Outside the key, so raising it asks nothing again."""
 
-    max_tokens: Annotated[int, at_least(1)] = 512
-    """The longest answer asked for, in tokens."""
+    max_tokens: Annotated[int, at_least(1)] = DefaultTokens(512)
+    """The longest answer asked for, in tokens; more by default where the teacher thinks first."""
 
 
 @options("Teacher", 3)
