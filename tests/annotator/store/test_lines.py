@@ -54,6 +54,20 @@ def test_what_was_not_counted_stays_so(store: ResponseStore, tmp_path: Path):
             assert [answer.usage for _, answer in stored.answers()] == [usage]
 
 
+def test_what_came_later_is_there_only_where_it_says_something(
+    store: ResponseStore, tmp_path: Path
+):
+    kept = an_answer(tier="flex", logprobs=[[7, 3, 357, "no", 1238]])
+    store.put([(a_key(1), an_answer()), (a_key(2), kept)], [])
+    export_answers(store, tmp_path / "a.jsonl", quiet)
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert ["logprobs" in line for line in lines] == [False, True]
+    with another(tmp_path) as other:
+        import_answers(other, tmp_path / "a.jsonl", quiet)
+        with other.reading() as stored:
+            assert [answer for _, answer in stored.answers()] == [an_answer(), kept]
+
+
 def test_an_answer_that_is_there_is_kept(store: ResponseStore, tmp_path: Path):
     store.put([(a_key(1), an_answer("theirs")), (a_key(2), an_answer("new"))], [])
     export_answers(store, tmp_path / "a.jsonl", quiet)

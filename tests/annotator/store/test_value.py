@@ -48,6 +48,7 @@ def trained() -> bytes:
         thoughts=st.none() | TEXT,
         tier=st.none() | TEXT,
         cost_usd=st.none() | st.floats(0, allow_infinity=False),
+        logprobs=st.none() | st.lists(st.lists(st.integers(-1, 9_999) | TEXT)),
     )
 )
 def test_any_answer_comes_back_as_it_was(answer: Answer):

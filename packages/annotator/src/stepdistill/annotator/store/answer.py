@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, Self
 
+from stepdistill.annotator.store.logprobs import KeptLogprobs
+
 Mode = Literal["online", "batch", "import"]
 Ending = Literal["whole", "truncated", "filtered", "refused", "broken"]
 # No count of one answer reaches this: a higher one is a mistake, and sums of them would overflow.
@@ -85,6 +87,7 @@ class Answer(NamedTuple):
     thoughts: str | None = None  # what the provider keeps apart as `reasoning_content`
     tier: str | None = None  # that the provider says it served: `flex`; None: the usual one
     cost_usd: float | None = None  # as the provider reckons it, >= 0; None where it does not say
+    logprobs: KeptLogprobs | None = None  # where its words were in doubt; None: not told
 
     @property
     def ending(self) -> Ending:

@@ -18,12 +18,13 @@ import zstandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepdistill.annotator.store.answer import TIME_BOUND, TOKENS_BOUND, Answer, Mode, Usage
+from stepdistill.annotator.store.logprobs import KeptLogprobs
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.common.errors import StoreError
 
 _PER_COMMIT = 1_000
 _CHUNK_BYTES = 1 << 17
-_LATER = ("thoughts", "tier", "cost_usd")  # left out where they are empty
+_LATER = ("thoughts", "tier", "cost_usd", "logprobs")  # left out where they are empty
 Tell = Callable[[int], None]
 
 
@@ -56,6 +57,7 @@ class _Line(_Strict):
     thoughts: str | None = None
     tier: str | None = None
     cost_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    logprobs: KeptLogprobs | None = None
 
 
 def export_answers(store: ResponseStore, path: Path, tell: Tell) -> int:

@@ -34,6 +34,7 @@ from stepdistill.annotator.teacher.body import (
 )
 from stepdistill.annotator.teacher.error_body import error_in
 from stepdistill.annotator.teacher.error_reply import error_within
+from stepdistill.annotator.teacher.logprobs import logprobs_in
 
 _Fields = Mapping[str, Any]
 _NONE: _Fields = {}
@@ -76,8 +77,9 @@ def read_answer(
     except RecursionError:
         raise Unreadable("the reply is JSON that is nested too deeply") from None
     refusal = choice.message.get("refusal")
+    text = clean(content.text or (refusal if isinstance(refusal, str) else ""))
     return Answer(
-        text=clean(content.text or (refusal if isinstance(refusal, str) else "")),
+        text=text,
         finish=choice.finish,
         model=_name(reply.get("model")) or model,
         usage=usage_of(reply.get("usage")),
@@ -88,6 +90,7 @@ def read_answer(
         thoughts=clean(thoughts) if thoughts.strip() else None,
         tier=tier_of(reply.get("service_tier")),
         cost_usd=cost_of(reply.get("usage")),
+        logprobs=choice.logprobs and logprobs_in(choice.logprobs, text),
     )
 
 
@@ -112,6 +115,7 @@ def _first(value: Any) -> _Fields | None:
 class _Choice(NamedTuple):
     message: _Fields
     finish: str
+    logprobs: Any = None
 
 
 class _Content(NamedTuple):
@@ -126,7 +130,8 @@ def _usual_choice(reply: _Fields) -> _Choice | None:
         case [{"message": {"content": str()} as message, "finish_reason": "stop"} as choice]:
             fields = cast(_Fields, message)
             is_usual = not (cast(_Fields, choice).get("error") or fields.get("refusal"))
-            return _Choice(fields, "stop") if is_usual else None
+            logprobs = cast(_Fields, choice).get("logprobs")
+            return _Choice(fields, "stop", logprobs) if is_usual else None
         case _:
             return None
 
@@ -144,7 +149,7 @@ def _choice(reply: _Fields) -> _Choice | None:
     if message is None:
         return None
     is_refusal = isinstance(message.get("refusal"), str) and message["refusal"]
-    return _Choice(message, "refusal" if is_refusal else finish)
+    return _Choice(message, "refusal" if is_refusal else finish, choice.get("logprobs"))
 
 
 def _message(choice: _Fields) -> _Fields | None:
