@@ -1,5 +1,6 @@
 """Of a reply's log-probabilities that is kept which can be found again in the answer's text."""
 
+from itertools import pairwise
 from math import log
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_any_parting_of_a_text_in_tokens_finds_its_characters(text: str, data: s
     cuts = sorted({0, len(raw), *data.draw(st.lists(st.integers(0, len(raw))))})
     content = [
         {"token": "", "bytes": [*raw[one:two]], "logprob": -1.0, "top_logprobs": []}
-        for one, two in zip(cuts, cuts[1:], strict=False)
+        for one, two in pairwise(cuts)
     ]
     kept = logprobs_in({"content": content}, text)
     assert kept is not None
