@@ -63,7 +63,9 @@ def simulate_command(settings: SimulateSettings) -> None:
     plans = _plans(config, planted)
     accuracy, seed, style = settings.accuracy, settings.seed, _style(settings.style)
     if settings.taste is None:
-        known = SimulatedTeacher(accuracy=accuracy, seed=seed, style=style, counts=True)
+        known = SimulatedTeacher(
+            accuracy=accuracy, seed=seed, style=style, counts=True, doubts=settings.doubts
+        )
         teacher: AnswerSource = rehearse_templates(plans, known, planted)
     else:
         teacher = rehearse_search(plans, _taste(settings.taste, accuracy), seed, style)

@@ -33,6 +33,8 @@ class SimulateSettings(SplitsSettings, DataSettings, TemplateSettings, TaskSetti
     taste: int | None = None
     """A seed: each template leads it as well as its words please this hidden taste, about
     --accuracy; and it proposes templates. For annotate optimize."""
+    doubts: bool = False
+    """Draw each answer from chances that its row has, which logprobs tell."""
     seed: int = 1
     """Decides which answers are wrong."""
     response_format: Literal["takes", "refuses", "ignores"] = "takes"

@@ -14,8 +14,9 @@ from stepdistill.annotator.simulator.phrasing import (
     json_only,
     phrase,
 )
-from stepdistill.annotator.simulator.pick import pick
+from stepdistill.annotator.simulator.pick import pick, pick_by_share
 from stepdistill.annotator.simulator.reply import AnswerSource
+from stepdistill.annotator.simulator.told_tokens import TellsTokens, ToldToken, told_tokens
 from stepdistill.annotator.simulator.wire import invalid, prompt_digest, read_messages
 from stepdistill.common.uniform import uniform_of
 
@@ -34,6 +35,8 @@ _KNOWS_NOTHING = (
 # Asked the same again it is less sure of what it has wrong than of what it has right, so that votes
 # mend some rows and their shares tell something.
 _WAVERS_RIGHT, _WAVERS_WRONG = 0.08, 0.5
+# One that doubts errs on row u of [0, 1) by 4 u^3 times its mean: hardly ever on most of them.
+_MOST_DOUBT, _OFTEN_TAKEN = 0.95, 2 / 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,10 @@ class SimulatedTeacher:
     Which prompts it errs on, and its words, follow from the seed and the prompt alone. Asked the
     same as another vote it wavers now and then, unless at temperature 0. A request with a JSON
     response_format gets {"label", "rationale"} whatever the style.
+
+    doubts: it is of two minds instead: each answer is drawn from chances that the row has, right on
+    a share of accuracy; at temperature 0 it is the likeliest. Either way it tells, when asked, with
+    which chances it would say which label if it were asked once more.
     """
 
     book: AnswerBook = field(default_factory=AnswerBook)
@@ -80,6 +87,7 @@ class SimulatedTeacher:
     accuracy: float = 1.0  # 0 to 1; of prompts whose answer names none
     seed: int = 0
     style: Style = "label-first"
+    doubts: bool = False
     _asked: Counter[bytes] = field(default_factory=Counter[bytes], init=False)  # by prompt
 
     def answer(self, body: Mapping[str, object]) -> str:
@@ -100,15 +108,71 @@ class SimulatedTeacher:
     ) -> str:
         """The text for a request of which this is known. digest: of its prompt."""
         # Each draw has a part of its own, so that none of them tells anything about another.
-        wording = uniform_of(self.seed, b"words", digest)
         if known is None:
-            return pick(_KNOWS_NOTHING, wording)
-        answer = self._judge(known, digest, self._vote(body, digest))
+            return pick(_KNOWS_NOTHING, uniform_of(self.seed, b"words", digest))
+        vote, cold = self._vote(body, digest), body.get("temperature") == 0
+        label = self._drawn(known, digest, vote, cold=cold) if self.doubts else None
+        label = label or self._judge(known, digest, vote)
+        return self._put(known, label, body, digest, is_right=label == known.label)
+
+    def tokens(self, body: Mapping[str, object], text: str) -> list[ToldToken]:
+        """The tokens of a text that it gave for this request's body, with all that it could have
+        been. Raises RefusedRequest."""
+        digest = prompt_digest(read_messages(body.get("messages")))
+        known = self.book.find(digest)
+        if known is not None:
+            # The reasons come before the label in some styles, and then decide nothing any more.
+            for is_right in (True, False):
+                answers = Counter[str]()
+                for label, chance in self.chances(known, digest).items():
+                    answers[self._put(known, label, body, digest, is_right=is_right)] += chance
+                if text in answers:
+                    return told_tokens(text, answers)
+        return told_tokens(text, {})
+
+    def chances(self, known: KnownAnswer, digest: bytes) -> dict[str, float]:
+        """Label -> how likely it is that it would be said if this prompt were asked once more."""
+        accuracy = self.accuracy if known.accuracy is None else known.accuracy
+        others = known.alternatives
+        if not others:
+            return {known.label: 1.0}
+        if not self.doubts:
+            right = uniform_of(self.seed, b"right", digest) < accuracy
+            errs = _WAVERS_RIGHT if right else 1 - _WAVERS_WRONG
+            return {known.label: 1 - errs, **dict.fromkeys(others, errs / len(others))}
+        doubt = 4 * uniform_of(self.seed, b"doubt", digest) ** 3
+        errs = min((1 - accuracy) * doubt, _MOST_DOUBT)
+        # One of the others is what it takes it for; the rest share what is left.
+        taken = pick(others, uniform_of(self.seed, b"taken", digest))
+        often = 1.0 if len(others) == 1 else _OFTEN_TAKEN
+        rest = errs * (1 - often) / max(1, len(others) - 1)
+        return {known.label: 1 - errs, **dict.fromkeys(others, rest), taken: errs * often}
+
+    def _drawn(self, known: KnownAnswer, digest: bytes, vote: int, *, cold: bool) -> str | None:
+        chances = self.chances(known, digest)
+        if cold:
+            return max(chances, key=lambda label: chances[label])
+        u = uniform_of(self.seed, b"drawn %d " % vote, digest)
+        return pick_by_share(chances.items(), u)
+
+    def _put(
+        self,
+        known: KnownAnswer,
+        label: str,
+        body: Mapping[str, object],
+        digest: bytes,
+        *,
+        is_right: bool,
+    ) -> str:
+        """A label put into words, with the reasons of who is right or of who has guessed."""
+        excuse = pick(_WRONG_RATIONALES, uniform_of(self.seed, b"excuse", digest))
+        rationale = " ".join((*known.facts, known.rationale if is_right else excuse))
+        answer = Phrased(label=label, rationale=rationale, options=known.options)
         if _wants_json(body):
             return json_only(answer, _label_type(body))
-        return phrase(self._style(digest), answer, wording)
+        return phrase(self._style(digest), answer, uniform_of(self.seed, b"words", digest))
 
-    def _judge(self, known: KnownAnswer, digest: bytes, vote: int) -> Phrased:
+    def _judge(self, known: KnownAnswer, digest: bytes, vote: int) -> str:
         accuracy = self.accuracy if known.accuracy is None else known.accuracy
         right = uniform_of(self.seed, b"right", digest) < accuracy
         # The first answer is what it would say without votes; asked again it may waver.
@@ -117,12 +181,8 @@ class SimulatedTeacher:
             wavers = uniform_of(self.seed, again, digest)
             right ^= wavers < (_WAVERS_RIGHT if right else _WAVERS_WRONG)
         if right or not known.alternatives:
-            label, reason = known.label, known.rationale
-        else:
-            label = pick(known.alternatives, uniform_of(self.seed, b"which", again + digest))
-            reason = pick(_WRONG_RATIONALES, uniform_of(self.seed, b"excuse", digest))
-        rationale = " ".join((*known.facts, reason))
-        return Phrased(label=label, rationale=rationale, options=known.options)
+            return known.label
+        return pick(known.alternatives, uniform_of(self.seed, b"which", again + digest))
 
     def _style(self, digest: bytes) -> PlainStyle:
         if self.style == "mixed":
@@ -142,8 +202,17 @@ class UnstructuredTeacher:
         if self.refuses and "response_format" in body:
             message = "'response_format' of type 'json_schema' is not supported with this model."
             raise invalid(message, param="response_format")
-        rest = {name: value for name, value in body.items() if name != "response_format"}
-        return self.teacher.answer(rest)
+        return self.teacher.answer(_without_format(body))
+
+    def tokens(self, body: Mapping[str, object], text: str) -> list[ToldToken]:
+        """Those that the other teacher tells."""
+        if isinstance(self.teacher, TellsTokens):
+            return self.teacher.tokens(_without_format(body), text)
+        return told_tokens(text, {})
+
+
+def _without_format(body: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in body.items() if name != "response_format"}
 
 
 def _label_type(body: Mapping[str, object]) -> object:

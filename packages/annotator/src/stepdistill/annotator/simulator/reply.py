@@ -11,6 +11,11 @@ from aiohttp import web
 
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.log import RequestOutcome
+from stepdistill.annotator.simulator.told_tokens import (
+    TellsTokens,
+    alternatives_wanted,
+    chat_logprobs,
+)
 from stepdistill.annotator.simulator.wire import (
     INVALID,
     ChatAnswer,
@@ -150,8 +155,12 @@ def reply_with_answer(
 ) -> SimulatedReply:
     """The teacher's answer, spoiled by the fault if there is one; billed all the same. Raises
     RefusedRequest: the teacher does not answer such."""
-    answer = _spoiled(cut_answer(teacher.answer(request.body), request.max_tokens), fault)
-    body = completion(request, answer, ident)
+    most, text = alternatives_wanted(request.body), teacher.answer(request.body)
+    answer = _spoiled(cut_answer(text, request.max_tokens), fault)
+    logprobs = None
+    if most is not None and isinstance(teacher, TellsTokens):
+        logprobs = chat_logprobs(teacher.tokens(request.body, text), answer.text, most)
+    body = completion(request, answer, ident, logprobs)
     if fault is Fault.NO_USAGE:  # the client must count for itself what it is billed
         del body["usage"]
     outcome = RequestOutcome(

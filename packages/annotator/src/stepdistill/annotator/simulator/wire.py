@@ -156,13 +156,18 @@ def cut_answer(text: str, limit: int | None) -> ChatAnswer:
     return ChatAnswer(text=text[: limit * _CHARS_PER_TOKEN], tokens=limit, finish_reason="length")
 
 
-def completion(request: ChatRequest, answer: ChatAnswer, ident: str) -> dict[str, object]:
+def completion(
+    request: ChatRequest,
+    answer: ChatAnswer,
+    ident: str,
+    logprobs: Mapping[str, object] | None = None,
+) -> dict[str, object]:
     """A chat.completion object with usage, ready to be written as JSON."""
     message = {"role": "assistant", "content": answer.text, "refusal": None}
     choice = {
         "index": 0,
         "message": message,
-        "logprobs": None,
+        "logprobs": logprobs,
         "finish_reason": answer.finish_reason,
     }
     return {
