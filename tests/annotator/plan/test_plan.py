@@ -60,6 +60,16 @@ def test_label_and_rationale_of_two_templates_are_two_requests(tmp_path: Path):
     assert plan.asks_twice
 
 
+def test_only_who_names_a_label_is_asked_how_probable_it_is(tmp_path: Path):
+    options = ModelOptions().with_logprobs(5)
+    row = next(a_plan(tmp_path, APART, options=options).rows())
+    asked = a_plan(tmp_path, APART).rows()
+
+    told = {"logprobs": True, "top_logprobs": 5}
+    assert told.items() <= row.label.body.items()
+    assert row.rationale == next(asked).rationale  # the reasons keep their key
+
+
 def test_without_rationales_one_request_is_made(tmp_path: Path):
     plan = a_plan(tmp_path, Mix(label=HALVES))
 

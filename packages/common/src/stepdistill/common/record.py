@@ -1,7 +1,7 @@
 """A record: one row with the teacher's label and rationale, one JSON line of a shard."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -27,6 +27,11 @@ class Record:
     Labels are in the task's own words: a class's name, an option's text, a number or an equation.
     Where the teacher was asked several times, label_votes counts the answers that name each label,
     and label_confidence is the share of the label's votes in all answers, unreadable ones included.
+
+    Where the teacher told how probable its words were, label_probs says so of each label: only
+    those that it came near to naming are listed, the likeliest first, and what they lack to 1 falls
+    on all others together. With several answers it is their mean. A line leaves it out where it is
+    None.
     """
 
     __pydantic_config__ = _STRICT
@@ -44,6 +49,16 @@ class Record:
     confidence: Final[float | None]  # 0..1, how sure the reader is of the label; None: not known
     label_votes: Final[dict[str, int] | None] = None  # label -> answers; None where asked once
     label_confidence: Final[float | None] = None  # 0..1; None where asked once
+    label_probs: Final[dict[str, float] | None] = None  # label -> 0..1; None where not told
+
+    @property
+    def content(self) -> "Record | dict[str, Any]":
+        """What a line says of it: fields that came later only where they say something."""
+        if self.label_probs is not None:
+            return self
+        fields = self.__dict__.copy()
+        del fields["label_probs"]
+        return fields
 
 
 _READER = TypeAdapter(Record)

@@ -8,11 +8,14 @@ models:
 """
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.annotator.settings.teacher import LimitName
+
+LOGPROBS = ("logprobs", "top_logprobs")  # body fields: whether, and how many alternatives
 
 
 class ModelOptions(BaseModel):
@@ -29,6 +32,11 @@ class ModelOptions(BaseModel):
         """A template's extra body fields as this model takes them."""
         kept = {name: value for name, value in options.items() if name not in self.leave_out}
         return {**kept, **self.body}
+
+    def with_logprobs(self, most: int) -> Self:
+        """The same, and so many alternatives to each token of an answer are told."""
+        told: dict[str, JsonValue] = dict(zip(LOGPROBS, (True, most), strict=True))
+        return self.model_copy(update={"body": {**self.body, **told}})
 
 
 class ModelsFile(BaseModel):

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
-from stepdistill.annotator.plan.model_options import ModelOptions
+from stepdistill.annotator.plan.model_options import LOGPROBS, ModelOptions
 from stepdistill.annotator.prompt.mix import Assignment, Mix, assign
 from stepdistill.annotator.prompt.render import response_format, values_for
 from stepdistill.annotator.prompt.template import Template
@@ -110,11 +110,11 @@ class Plan:
         return {name: self._maker(template, sample) for name, template in self.templates.items()}
 
     def _maker(self, template: Template, sample: int) -> RequestMaker:
-        as_text = self._form(template.options, template.sample + sample)
+        as_text = self._form(template, template.options, sample)
         form, wanted = as_text, None
         if template.structured:
             asked = response_format(self.task.label)
-            form = self._form({**template.options, _FORMAT: asked}, template.sample + sample)
+            form = self._form(template, {**template.options, _FORMAT: asked}, sample)
             wanted = key_of(asked)
         system, user = filler(template.system), filler(template.user)
         values_of, refused = values_for(self.task, template), self.refused_formats
@@ -127,10 +127,19 @@ class Plan:
 
         return make
 
-    def _form(self, own: Mapping[str, JsonValue], sample: int) -> RequestForm:
+    def _form(self, template: Template, own: Mapping[str, JsonValue], sample: int) -> RequestForm:
         fields = self.options.apply(dict(own))  # which may leave the format out
-        is_structured = _FORMAT in own and _FORMAT in fields
-        return RequestForm(self.endpoint, self.model, fields, sample, is_structured=is_structured)
+        if template.id in self.mix.rationale and not self.mix.label.get(template.id):
+            # No label is read in its answers: how probable their words are tells nothing.
+            for name in self.options.body.keys() & set(LOGPROBS):
+                del fields[name]
+        return RequestForm(
+            self.endpoint,
+            self.model,
+            fields,
+            template.sample + sample,
+            is_structured=_FORMAT in own and _FORMAT in fields,
+        )
 
     @cached_property
     def prompts_hash(self) -> str:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import PlannedRow
 from stepdistill.annotator.reading.filters import Filters
+from stepdistill.annotator.reading.label_probs import label_probs, mean_probs
 from stepdistill.annotator.reading.prose import as_prose
 from stepdistill.annotator.reading.readers import Reader, Readers
 from stepdistill.annotator.reading.reading import Reading, unread
@@ -232,6 +233,22 @@ def _record(planned: PlannedRow, elected: Majority, answers: list[Answer], rules
         confidence=label.confidence,
         label_votes=elected.votes,
         label_confidence=elected.confidence,
+        label_probs=_probs(planned, answers, rules),
+    )
+
+
+def _probs(planned: PlannedRow, answers: list[Answer], rules: Rules) -> dict[str, float] | None:
+    """How probable each label was: the mean over the answers to the label's question."""
+    template, fields = planned.assignment.label, planned.row.fields
+    asked = answers[: 1 + len(planned.votes)]
+    if all(answer.logprobs is None for answer in asked):
+        return None
+    reader = rules.readers.by_template[template]
+    readings = [rules.counted(template, answer, fields) for answer in asked]
+    return mean_probs(
+        label_probs(answer, reading.label, rules.kind, reader, fields)
+        for answer, reading in zip(asked, readings, strict=True)
+        if reading.label is not None
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from stepdistill.annotator.dataset.row_check import row_remarks
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
-from stepdistill.annotator.plan.model_options import ModelOptions, load_options
+from stepdistill.annotator.plan.model_options import LOGPROBS, ModelOptions, load_options
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.check import check_words, fit_templates
 from stepdistill.annotator.prompt.mix import Mix, chosen_mix, single
@@ -110,12 +110,15 @@ def _own_address(config: RunSettings, provider: Provider) -> str:
 
 
 def _options(config: RunSettings, served: Serving) -> ModelOptions:
-    """What `models.yaml` says of a model, what its provider refuses, and --effort. Raises
-    ConfigError: the provider has no such effort; PromptError: the file cannot be read."""
+    """What `models.yaml` says of a model, what its provider refuses, --effort and --logprobs.
+    Raises ConfigError: the provider has no such; PromptError: the file cannot be read."""
     options, provider = load_options(config.models, config.teacher, served.model), served.provider
     if provider.leave_out:
         refused = dict.fromkeys((*provider.leave_out, *options.leave_out))
         options = options.model_copy(update={"leave_out": list(refused)})
+    if config.logprobs is not None:
+        _check_logprobs(config.logprobs, provider, options)
+        options = options.with_logprobs(config.logprobs)
     if config.effort is None:
         return options
     if provider.name and config.effort not in provider.efforts:
@@ -125,6 +128,17 @@ def _options(config: RunSettings, served: Serving) -> ModelOptions:
         )
     body = {**options.body, _EFFORT: config.effort}
     return options.model_copy(update={"body": body})
+
+
+def _check_logprobs(wanted: int, provider: Provider, options: ModelOptions) -> None:
+    """Raises ConfigError: the provider tells none, or not so many."""
+    name = provider.title or provider.name
+    if provider.name and provider.logprobs is None:
+        raise ConfigError(f"--logprobs: {name} tells none: ask several times instead, by --votes 5")
+    if provider.logprobs is not None and wanted > provider.logprobs:
+        raise ConfigError(f"--logprobs {wanted}: {name} tells {provider.logprobs} at most")
+    if refused := [name for name in LOGPROBS if name in options.leave_out]:
+        raise ConfigError(f"--logprobs: models.yaml leaves out {refused[0]} for this model")
 
 
 def _tier(config: RunSettings, provider: Provider) -> str | None:

@@ -36,7 +36,7 @@ _RUN = b"run-"
 # What a note takes over from the settings as it is.
 _SETTINGS = (
     *("task", "splits", "teacher", "prompts", "data", "samples", "template", "mix"),
-    *("models", "providers", "votes", "effort"),
+    *("models", "providers", "votes", "effort", "logprobs"),
 )
 _SHARDS = (
     *("reader", "rationale_from", "min_confidence", "rationale_rate"),
@@ -101,6 +101,7 @@ class RunNote(_Note):
     providers: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     votes: int
     effort: str | None = Field(default=None, exclude_if=lambda effort: effort is None)
+    logprobs: int | None = Field(default=None, exclude_if=lambda most: most is None)
     reader: str
     rationale_rate: float
     filters: tuple[str, ...]

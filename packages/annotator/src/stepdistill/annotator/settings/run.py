@@ -23,7 +23,7 @@ from stepdistill.annotator.settings.teacher import (
     TeacherSettings,
     thinking_room,
 )
-from stepdistill.common.command_line import Settings, at_least, options, taken_from
+from stepdistill.common.command_line import Settings, at_least, between, options, taken_from
 from stepdistill.common.errors import ConfigError
 
 _OUT_OF_TASK = OUT / "TASK"
@@ -54,6 +54,8 @@ class VotesSettings(Settings):
 
     votes: Annotated[int, at_least(1)] = 1
     """Ask so often for each label; most votes win."""
+    logprobs: Annotated[int | None, between(1, 20)] = None
+    """Ask how probable each label is, by so many tokens in the place of each; part of the key."""
 
 
 @options(kw_only=False)

@@ -129,7 +129,7 @@ class JsonlWriter:
         """Add a record to the current shard, or to the next one when that is full."""
         if self._shard is None:
             self._shard = self._open(f"shard-{len(self._entries):05d}.jsonl")
-        self._shard.write(record)
+        self._shard.write(record.content)
         if self._shard.rows == self._rows_per_shard:
             self._close_shard()
 

@@ -20,6 +20,7 @@ from stepdistill.annotator.errors import (
     Transient,
 )
 from stepdistill.annotator.plan.key import RequestForm
+from stepdistill.annotator.plan.model_options import LOGPROBS
 from stepdistill.annotator.teacher.spec import TeacherSpec
 
 _ALIKE = 20  # in a row, in the same words
@@ -97,6 +98,11 @@ class Refusals:
             return error
         if self.knows_us or (form is not None and name not in form.fields):
             return None
+        if name in LOGPROBS and name in teacher.options.body:
+            return RequestsRefused(
+                f"the teacher does not take {name} ({error}): ask without --logprobs, several "
+                "times instead by --votes 5"
+            )
         where = "take it out of body" if name in teacher.options.body else "add it to leave_out"
         return RequestsRefused(
             f"the teacher does not take {name} ({error}): {where} of {teacher.model} in "

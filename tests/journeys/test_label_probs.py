@@ -1,0 +1,52 @@
+"""From `--logprobs` to `label_probs` in the shards: asked, kept, read, and nothing without it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.journeys.conftest import Annotate
+
+DEMO = ("run", "demo", "--teacher", "simulated", "--samples", "60")
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "train/shard-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_logprobs_become_label_probs(annotate: Annotate, tmp_path: Path):
+    def run(out: str, *more: str) -> list[dict[str, Any]]:
+        done = annotate(*DEMO, "--out", out, *more)
+        assert done.code == 0, done.err
+        return rows(tmp_path / out)
+
+    plain, told, both = (
+        run("plain"),
+        run("told", "--logprobs", "5"),
+        run("both", "--logprobs", "5", "--votes", "3"),
+    )
+    assert all("label_probs" not in row for row in plain)
+    for row in told:
+        probs = row["label_probs"]
+        assert sum(probs.values()) <= 1.0002
+        # Sure of what it has right, of two minds about what it has wrong.
+        assert max(probs, key=lambda name: probs[name]) == row["gold"]
+        assert (probs[row["label"]] > 0.9) == (row["label"] == row["gold"])
+    assert [{**row, "keys": 0} for row in plain] == [
+        {name: value for name, value in {**row, "keys": 0}.items() if name != "label_probs"}
+        for row in told
+    ]
+    assert all(row["label_probs"] and row["label_votes"] for row in both)
+    # Another key: whoever adds it asks anew, and all that is stored stays.
+    assert not {row["keys"]["label"] for row in plain} & {row["keys"]["label"] for row in told}
+    again = annotate(*DEMO, "--out", "again", "--logprobs", "5", "--offline")
+    assert (again.code, rows(tmp_path / "again")) == (0, told), again.err
+
+
+def test_a_provider_that_tells_none_is_refused_in_one_line(annotate: Annotate):
+    words = ("--samples", "5", "--logprobs")
+    said = annotate("run", "demo", "--teacher", "groq:any", *words, "5")
+    assert (said.code, said.out) == (2, "")
+    assert "--votes 5" in said.err and "Groq" in said.err and "\n" not in said.err.strip()
+    many = annotate("run", "demo", "--teacher", "xai:any", *words, "20")
+    assert many.code == 2 and "8 at most" in many.err
