@@ -1,6 +1,6 @@
 """What the simulated teacher knows and says: a pure function of the request's body."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -123,7 +123,7 @@ class SimulatedTeacher:
         if known is not None:
             # The reasons come before the label in some styles, and then decide nothing any more.
             for is_right in (True, False):
-                answers = Counter[str]()
+                answers = defaultdict[str, float](float)
                 for label, chance in self.chances(known, digest).items():
                     answers[self._put(known, label, body, digest, is_right=is_right)] += chance
                 if text in answers:
