@@ -157,7 +157,7 @@ def write_split(
 
 
 def _write_shard(path: Path, records: Iterable[Record]) -> ShardEntry:
-    lines = [orjson.dumps(record) for record in records]
+    lines = [orjson.dumps(record.content) for record in records]
     content = b"".join(line + b"\n" for line in lines)
     path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()

@@ -145,6 +145,25 @@ def test_votes_can_weigh_labels_and_rows(tmp_path: Path) -> None:
     assert (soft.label, soft.weight) == ("division", 0.6)
 
 
+def test_what_the_teacher_knew_goes_before_votes(tmp_path: Path) -> None:
+    probs = {"division": 0.72, "addition": 0.24, "subtraction": 0.004}
+    sure, doubtful = word_problems("train", 2)
+    votes = {"division": 2, "addition": 3}
+    records = [
+        replace(doubtful, label="division", label_votes=votes, label_probs=probs),
+        replace(sure, label="addition", label_probs={"addition": 0.9998}),
+    ]
+    folder = write_split(tmp_path / "rows", records)
+    config = replace(_config(folder, row_weight="confidence"), soft_labels=True)
+    by_doubt, by_sureness = _train_set(config).examples
+    assert [(text.text, text.weight) for text in by_doubt.labels] == [
+        ("division", pytest.approx(0.75)),
+        ("addition", pytest.approx(0.25)),
+    ]
+    assert (by_doubt.weight, by_sureness.weight) == (0.72, 0.9998)
+    assert by_sureness.labels == (TaskText(text="addition"),)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

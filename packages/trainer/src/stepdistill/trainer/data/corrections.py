@@ -108,7 +108,7 @@ def _taught(
     if label is None or not kind.same(label, correction.label, choices):
         counts.changed += 1
         # Its reasons and votes are for the label that was wrong.
-        nothing = {"rationale": None, "label_votes": None, "label_confidence": None}
+        nothing = dict.fromkeys(("rationale", "label_votes", "label_confidence", "label_probs"))
         return replace(record, label=correction.label, **nothing)
     counts.confirmed += 1
     if record.rationale is not None and _are_bad(record, judgements):

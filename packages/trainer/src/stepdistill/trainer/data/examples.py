@@ -35,7 +35,7 @@ class Example:
 
     id: str
     input: str
-    labels: tuple[TaskText, ...]  # one, unless the votes are learnt; weights sum to 1
+    labels: tuple[TaskText, ...]  # one, unless soft labels are learnt; weights sum to 1
     rationales: tuple[TaskText, ...] = ()  # none where there is nothing to explain
     weight: float = 1.0  # of the whole row
 
@@ -198,6 +198,7 @@ def input_of(part: SplitPart, record: Record) -> str:
         ) from None
 
 
+_LEAST_SHARE = 0.01  # of a soft label
 Row = tuple[str, tuple[Record, ...]]
 """(the input, the records of this row in the order of the folders)."""
 
@@ -227,12 +228,14 @@ def _subsample(rows: list[Row], share: float, seed: int) -> list[Row]:
 
 
 def _check_votes(split: DataSplit, config: TrainSettings) -> None:
-    """Raises ConfigError where an option needs votes and no record has any: it would do nothing."""
+    """Raises ConfigError where an option needs votes or probabilities and no record has any: it
+    would do nothing."""
     options = ["--soft-labels"] * config.soft_labels
     options += ["--row-weight confidence"] * (config.row_weight == "confidence")
-    if options and all(record.label_votes is None for record in split.records()):
+    if options and not any(r.label_probs or r.label_votes for r in split.records()):
         raise ConfigError(
-            f"{options[0]}: no votes in {_folders(split)}: annotate with --votes 5, or leave it out"
+            f"{options[0]}: no votes in {_folders(split)}, nor how probable labels were: annotate "
+            "with --votes 5 or --logprobs 5, or leave it out"
         )
     if config.soft_labels and config.labels == "gold":
         raise ConfigError("--soft-labels: a gold label has no votes: take --labels teacher")
@@ -246,12 +249,11 @@ def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example 
     record, label = next(((r, told) for r, told in labels if told is not None), (None, None))
     if record is None or label is None:
         return None
-    votes = record.label_votes if config.soft_labels and not gold else None
-    shares = {name: count / sum(votes.values()) for name, count in votes.items()} if votes else {}
+    shares = _shares(record) if config.soft_labels and not gold else {}
     # The first that differ, over all folders; together they are as heavy as one.
     told = (_text(each.rationale) for each in records)
     reasons = [reason for reason in dict.fromkeys(told) if reason is not None][:most]
-    confidence = record.label_confidence if config.row_weight == "confidence" else None
+    confidence = _confidence(record) if config.row_weight == "confidence" else None
     return Example(
         id=record.id,
         input=text,
@@ -263,6 +265,24 @@ def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example 
         rationales=tuple(TaskText(text=one, weight=1 / len(reasons)) for one in reasons),
         weight=1.0 if confidence is None else confidence,
     )
+
+
+def _shares(record: Record) -> dict[str, float]:
+    """Label -> its share: by how probable it was, else by votes; empty where neither is known."""
+    if (probs := record.label_probs) is not None:
+        # Each is a target of its own: those that hardly add anything would only take time.
+        shares = {name: share for name, share in probs.items() if share >= _LEAST_SHARE}
+    else:
+        shares = record.label_votes or {}
+    whole = sum(shares.values())
+    return {name: share / whole for name, share in shares.items()}
+
+
+def _confidence(record: Record) -> float | None:
+    """How sure the teacher was of the label, 0 to 1; None where that is not known."""
+    if record.label_probs is None or record.label is None:
+        return record.label_confidence
+    return record.label_probs.get(record.label, 0.0)
 
 
 def _text(text: str | None) -> str | None:

@@ -120,9 +120,9 @@ class TaskTableSettings(Settings):
     rationales: Annotated[int, at_least(1)] = 1
     """Rationales of a row that are learnt from, over all folders."""
     row_weight: Literal["none", "confidence"] = "none"
-    """confidence: rows weigh as much as the teacher's votes agree."""
+    """confidence: rows weigh as much as the teacher is sure, by its logprobs or votes."""
     soft_labels: bool = False
-    """Learn every label that the teacher voted for, by its share."""
+    """Learn every label by how probable the teacher held it, or by its share of the votes."""
     mutual: Annotated[float, at_least(0)] = 0.0
     """Weight of the mutual-information term."""
 
