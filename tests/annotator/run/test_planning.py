@@ -15,6 +15,7 @@ from stepdistill.annotator.run.planning import (
     make_plans,
     prepare_run,
     teacher_spec,
+    unsaid_remarks,
 )
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
@@ -211,3 +212,19 @@ def test_an_effort_is_part_of_what_is_asked_and_refused_where_there_is_none_such
     with pytest.raises(ConfigError, match="--effort lots: OpenAI has none, minimal, low"):
         teacher_spec(settings(teacher="openai:o3", effort="lots"))
     assert teacher_spec(settings(base_url=OWN, effort="lots")).options.body
+
+
+def test_what_a_provider_does_not_take_is_left_out_and_said():
+    config = settings(teacher="anthropic:claude-x", base_url=OWN)
+    teacher = teacher_spec(config)
+    (plan,) = make_plans(config, teacher)
+    options: dict[str, Any] = {"temperature": 0.3, "seed": 7}
+    asked = {"one": plan.templates["label-first"].model_copy(update={"options": options})}
+    plan = replace(plan, templates=asked)
+
+    assert list(unsaid_remarks(teacher, [plan])) == [
+        "temperature of template one is not sent: Anthropic does not take it",
+        "seed of template one is not sent: Anthropic does not take it",
+    ]
+    assert "temperature" not in plan.options.apply(options)
+    assert list(unsaid_remarks(teacher_spec(settings()), [plan])) == []

@@ -36,7 +36,7 @@ from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.limit_name import recall_limit_name, with_other_limit_name
-from stepdistill.annotator.run.planning import PreparedRun
+from stepdistill.annotator.run.planning import PreparedRun, unsaid_remarks
 from stepdistill.annotator.run.run_notes import plans_of
 from stepdistill.annotator.run.structured import (
     FormatWatch,
@@ -124,16 +124,17 @@ async def _ask(
     if run.first_answers is not None:
         run.first_answers.begin(store)
     progress.total = _n_requests(unanswered, progress.cached)
-    settings = run.settings
+    settings, plans = run.settings, [each.plan for each in unanswered]
     async with AsyncExitStack() as stack:
         events = stack.enter_context(EventLog(settings.log))
         events.emit("asking", task=settings.task, splits=settings.splits, teacher=settings.teacher)
         simulator_url = None
         if run.teacher.is_embedded:
-            answers = rehearsed([each.plan for each in unanswered])
+            answers = rehearsed(plans)
             simulator_url = (await stack.enter_async_context(Simulator(answers))).base_url
         spec = run.teacher.ready_to_ask(simulator_url)
-        for line in (*credential_remarks(spec), *route_remarks(spec)):
+        unsaid = unsaid_remarks(spec, plans)
+        for line in (*credential_remarks(spec), *route_remarks(spec), *unsaid):
             console.warn(line)
         context = await stack.enter_async_context(
             _context(run, spec, store, console, progress, events)

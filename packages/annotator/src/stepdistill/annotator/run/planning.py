@@ -227,6 +227,22 @@ def warnings(plans: list[Plan]) -> list[str]:
     return [line for line in told if line is not None]
 
 
+def unsaid_remarks(teacher: TeacherSpec, plans: Iterable[Plan]) -> Iterator[str]:
+    """What templates ask with that is not sent: the provider refuses it, or there are no words for
+    it in its dialect."""
+    provider, found = teacher.provider, dict[str, list[str]]()
+    for plan in plans:
+        for name, template in plan.templates.items():
+            sent = plan.options.apply({**template.options})
+            refused = [each for each in template.options if each in provider.leave_out]
+            for each in (*refused, *teacher.dialect.unsaid(sent)):
+                found.setdefault(each, []).append(name)
+    who = provider.title or provider.name
+    for each, names in found.items():
+        of = f"template {names[0]}" if len(names) == 1 else f"{len(names)} templates"
+        yield f"{each} of {of} is not sent: {who} does not take it"
+
+
 def row_warnings(plans: Iterable[Plan]) -> Iterator[str]:
     """What a person should know of the rows before they are paid for. Raises DatasetError."""
     for plan in plans:

@@ -21,7 +21,9 @@ _ENDINGS: dict[str, Ending] = {
     **dict.fromkeys(("length", "max_tokens", "model_length", "max_output_tokens"), "truncated"),
     **dict.fromkeys(("content_filter", "safety", "recitation", "blocklist", "spii"), "filtered"),
     **dict.fromkeys(("refusal", "refused"), "refused"),
-    **dict.fromkeys(("abort", "aborted", "error", "insufficient_system_resource"), "broken"),
+    **dict.fromkeys(
+        ("abort", "aborted", "error", "insufficient_system_resource", "pause_turn"), "broken"
+    ),
 }
 # MODEL_CONTEXT_WINDOW_EXCEEDED, max_new_tokens / PROHIBITED_CONTENT / network_error, user_cancel
 _TRUNCATED = re.compile(r"length|max|limit|context|truncat|incomplete|not_finished")

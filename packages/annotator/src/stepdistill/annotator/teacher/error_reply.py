@@ -105,7 +105,9 @@ _FLAGGED = re.compile(
 _WHOSE = re.compile(r"\b(your|this) (account|organi[sz]ation|project|team|api key)\b", _I)
 # `'response_format' of type 'json_schema' is not supported`, in the message or as `param`
 _FORMAT = re.compile(
-    rb"response_format|json_schema|structured[ _-]?output|guided[ _](?:json|dec)", re.I
+    rb"response_?format|json_?schema|structured[ _-]?output|guided[ _](?:json|dec)|"
+    rb"output_config\.format|response_?mime_?type|text\.format",
+    re.I,
 )
 _PARAMETER_CODES = (
     *("unsupported_parameter", "unsupported_value", "unknown_parameter", "extra_forbidden"),

@@ -7,7 +7,7 @@ what stands around it may be missing, odd, broken, or an event stream that nobod
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -64,11 +64,15 @@ def read_answer(
     model: str = "",
     mode: Mode = "online",
     headers: Mapping[str, str] = _NONE,
+    as_chat: Callable[[_Fields], _Fields] | None = None,
 ) -> Answer:
-    """The answer in a reply with a good status. limit, model: as it was asked for. Raises
-    TeacherError: what an error in it means by its own code, else Unreadable or BrokenOff."""
+    """The answer in a reply with a good status. limit, model: as it was asked for. as_chat: makes
+    of another dialect's reply what chat would have said. Raises TeacherError: what an error in it
+    means by its own code, else Unreadable or BrokenOff."""
     try:
         reply = _loaded(body, headers)
+        if as_chat is not None and "choices" not in reply:
+            reply = as_chat(reply)
         choice = _usual_choice(reply) or _choice(reply)
         if choice is None:
             raise _no_answer(reply, body, headers)

@@ -115,11 +115,15 @@ class TeacherSpec:
 
     @property
     def _path(self) -> str:
-        return self.dialect.path(urlsplit(self.base_url).path.rstrip("/"), self.model)
+        return self.dialect.path(self._root, self.model)
+
+    @property
+    def _root(self) -> str:
+        return self.dialect.root(urlsplit(self.base_url).path.rstrip("/"))
 
     def url_of(self, path: str) -> str:
         """Where a call goes: its path behind the address's own."""
-        return self._url(urlsplit(self.base_url).path.rstrip("/") + path)
+        return self._url(self._root + path)
 
     def _url(self, path: str) -> str:
         """The address with this path, its query at the end; in ASCII, without user and password."""

@@ -8,11 +8,13 @@ server says into an Answer. Errors with a bad status are read by one reader for 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.settings.teacher import LimitName
 from stepdistill.annotator.store.answer import Answer, Mode
+from stepdistill.annotator.teacher.body import object_in
+from stepdistill.annotator.teacher.reply import read_answer
 
 
 class Limit(NamedTuple):
@@ -37,18 +39,35 @@ class Dialect(ABC):
 
     name: ClassVar[str]
 
+    def root(self, base: str) -> str:
+        """The path that all calls stand behind. base: the path of a base URL, without a slash at
+        its end."""
+        return base
+
     @abstractmethod
-    def path(self, base: str, model: str) -> str:
-        """The path that questions go to, behind the path of a base URL (which ends without a
-        slash). It is part of a request's key."""
+    def path(self, root: str, model: str) -> str:
+        """The path that questions go to. It is part of a request's key."""
 
     @abstractmethod
     def wire(self, request: Request, limit: Limit) -> Mapping[str, object]:
         """The body of a request."""
 
-    @abstractmethod
-    def read(self, body: bytes, asked: ReplyContext) -> Answer:
+    def read(self, body: bytes, context: ReplyContext) -> Answer:
         """The answer in a reply with a good status. Raises TeacherError."""
+        return read_answer(
+            body,
+            limit=context.limit,
+            request_id=context.request_id,
+            model=context.model,
+            mode=context.mode,
+            headers=context.headers,
+            as_chat=lambda reply: self.as_chat(reply, context.headers),
+        )
+
+    def as_chat(self, reply: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
+        """What chat would have said in place of a reply of this dialect; the reply itself where it
+        is none. Raises TeacherError."""
+        return reply
 
     def tier(self, name: str) -> Mapping[str, object]:
         """How a tier of the service is asked for: `flex`, `priority`, or `default`."""
@@ -58,3 +77,34 @@ class Dialect(ABC):
         """Which of a request's fields, by their names in chat, this dialect has no words for: they
         are left out."""
         return []
+
+
+def merged(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:
+    """Both, objects within them too; where they differ, the other."""
+    found = dict(one)
+    for name, value in other.items():
+        before = found.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = merged(cast("dict[str, object]", before), cast("dict[str, object]", value))
+        found[name] = value
+    return found
+
+
+def schema_of(response_format: object) -> Mapping[str, object] | None:
+    """The `json_schema` of a response_format of chat: name, strict and schema; None for another."""
+    if not isinstance(response_format, dict):
+        return None
+    found = cast("dict[str, object]", response_format).get("json_schema")
+    return cast("dict[str, object]", found) if isinstance(found, dict) else None
+
+
+def objects(value: object) -> list[Mapping[str, Any]]:
+    """The items of a list of objects, as a reply has them; none where it is no list."""
+    if not isinstance(value, list):
+        return []
+    return [object_in(each) or {} for each in cast("list[object]", value)]
+
+
+def texts(stop: object) -> list[str]:
+    """The texts of `stop`, which is one or several."""
+    return [stop] if isinstance(stop, str) else list(cast("list[str]", stop))
