@@ -35,7 +35,7 @@ from static_server import completion
 from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.reply import read_answer
+from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 
 NOBODY = "http://127.0.0.1:9/v1"
 PAGE_BAR_S, FILTER_BAR_MS, MEMORY_BAR_MB = 1.0, 1000.0, 200.0
@@ -64,7 +64,7 @@ def fill_store(task: MadeTask) -> None:
         data=str(task.rows),
         base_url=NOBODY,
     )
-    made = read_answer(completion(), limit=MAX_TOKENS, request_id="req_bench")
+    made = read_answer(completion(), ReplyContext(MAX_TOKENS, request_id="req_bench"))
     reasons = "the text says so in its second half, and nothing in it speaks against that."
     answers = [made._replace(text=f"Label: {x}\nRationale: {x}, since {reasons}") for x in LABELS]
     keys = (planned.label.key for planned in make_plans(config)[0].rows())

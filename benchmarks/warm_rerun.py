@@ -26,7 +26,7 @@ from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.reply import read_answer
+from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 
 FLOOR = Path(__file__).with_name("floor.py")
 # Nobody listens here: whatever is asked fails.
@@ -73,7 +73,7 @@ def fill_store(task: MadeTask) -> None:
         data=str(task.rows),
         base_url=NOBODY,
     )
-    answer: Answer = read_answer(completion(), limit=MAX_TOKENS, request_id="req_bench")
+    answer: Answer = read_answer(completion(), ReplyContext(MAX_TOKENS, request_id="req_bench"))
     keys = (request.key for row in make_plans(config)[0].rows() for request in row.requests)
     with ResponseStore.open(annotate.store, write=True) as store:
         while group := list(islice(keys, 20_000)):

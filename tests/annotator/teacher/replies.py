@@ -6,7 +6,7 @@ import orjson
 
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.value import payload_of
-from stepdistill.annotator.teacher.reply import read_answer
+from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 
 USAGE = {
     "prompt_tokens": 12,
@@ -29,6 +29,6 @@ def a_reply(message: dict[str, Any] | None = None, **changes: Any) -> bytes:
 
 def read(body: bytes, **headers: str) -> Answer:
     """The answer, which can always be stored."""
-    answer = read_answer(body, limit=512, request_id="req_1", model="asked", headers=headers)
+    answer = read_answer(body, ReplyContext(512, "asked", "online", "req_1", headers))
     assert payload_of(answer)
     return answer

@@ -2,8 +2,9 @@
 
 from stepdistill.annotator.plan.key import Endpoint, RequestForm
 from stepdistill.annotator.teacher.dialects.chat import ChatDialect
-from stepdistill.annotator.teacher.dialects.dialect import Limit, ReplyContext
+from stepdistill.annotator.teacher.dialects.dialect import Limit
 from stepdistill.annotator.teacher.dialects.registry import DIALECTS
+from stepdistill.annotator.teacher.reply import ReplyContext
 
 HERE = Endpoint(name="localhost", path="/v1/chat/completions")
 

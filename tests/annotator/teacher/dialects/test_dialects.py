@@ -8,8 +8,9 @@ import pytest
 from stepdistill.annotator.errors import ContentRefused, RateLimited, TeacherError, Unreadable
 from stepdistill.annotator.plan.key import Endpoint, RequestForm
 from stepdistill.annotator.store.answer import Answer, Usage
-from stepdistill.annotator.teacher.dialects.dialect import Dialect, Limit, ReplyContext
+from stepdistill.annotator.teacher.dialects.dialect import Dialect, Limit
 from stepdistill.annotator.teacher.dialects.registry import DIALECTS
+from stepdistill.annotator.teacher.reply import ReplyContext
 
 HERE = Endpoint(name="localhost", path="/any")
 SCHEMA = {"type": "object", "properties": {"label": {"type": "string"}}}

@@ -1,4 +1,5 @@
-"""What a request may be billed for: by the fields of its body, and by how it ended.
+"""What a request may be billed for: by the fields of its body, by how it ended, by what its reply
+says of that.
 
 A ceiling promises the worst case of a request before it is sent, so every field that could lift it
 has to be known: most do nothing to the bill, some are counted, and those that nobody here knows are
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from pydantic import JsonValue
+
+from stepdistill.annotator.teacher.body import object_in
 
 
 def _names(text: str) -> frozenset[str]:
@@ -69,6 +72,11 @@ _ORDINARY: dict[str, tuple[JsonValue, ...]] = {
 }
 
 
+_USUAL_TIERS = frozenset(
+    ("", "auto", "default", "standard", "standard_only", "on_demand", "batch", "none")
+)
+_LONGEST_TIER = 40  # characters
+_TICKS_PER_USD, _COST_BOUND = 10_000_000_000, 1e6
 # Not implemented; Cloudflare could not reach the server (521 to 523, 525, 526, 530); overloaded.
 _NOT_BEGUN = frozenset({501, 503, 505, 521, 522, 523, 525, 526, 529, 530})
 _BROKEN_OFF = re.compile(r"reset|disconnect|terminat|time[ d-]*out", re.I)  # Envoy's 503
@@ -124,3 +132,28 @@ def _numbers(fields: Mapping[str, object]) -> Iterator[tuple[str, int]]:
                 # OpenRouter's `reasoning: {max_tokens: 2000}` is thought beside the answer.
                 is_thought = name in ("thinking", "reasoning") and inner in _LIMITS
                 yield ("thinking_budget" if is_thought else inner), n
+
+
+def tier_of(name: object) -> str | None:
+    """The tier that a reply says it was served at; None for the usual one, by whichever name."""
+    if name is None or not isinstance(name, str):
+        return None
+    tier = name.strip().lower()[:_LONGEST_TIER]
+    return None if tier in _USUAL_TIERS else tier
+
+
+def cost_of(used: object) -> float | None:
+    """What a provider says in its usage that an answer cost, in USD: `cost` of OpenRouter and many
+    gateways, an object with a total of Perplexity, ticks of xAI; None where it says nothing that
+    can be believed."""
+    fields = object_in(used) or {}
+    if "cost" not in fields and "cost_in_usd_ticks" not in fields:
+        return None  # as nearly always
+    cost, ticks = fields.get("cost"), fields.get("cost_in_usd_ticks")
+    if (parts := object_in(cost)) is not None:
+        cost = parts.get("total_cost")
+    if cost is None and isinstance(ticks, int):
+        cost = ticks / _TICKS_PER_USD
+    if isinstance(cost, bool) or not isinstance(cost, int | float):
+        return None
+    return float(cost) if 0 <= cost < _COST_BOUND else None

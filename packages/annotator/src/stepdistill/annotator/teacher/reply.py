@@ -20,6 +20,7 @@ from stepdistill.annotator.errors import (
     Unreadable,
 )
 from stepdistill.annotator.store.answer import TOKENS_BOUND, Answer, Mode, Usage, ending_of
+from stepdistill.annotator.teacher.billing import cost_of, tier_of
 from stepdistill.annotator.teacher.body import (
     clean,
     events,
@@ -47,28 +48,27 @@ _USUAL_COUNTS = frozenset(
         *("prompt_tokens_details", "completion_tokens_details"),
     )
 )
-_USUAL_TIERS = frozenset(
-    ("", "auto", "default", "standard", "standard_only", "on_demand", "batch", "none")
-)
-_LONGEST_TIER = 40  # characters
-_TICKS_PER_USD, _COST_BOUND = 10_000_000_000, 1e6
 _CHOICES, _USAGE = (re.compile(rf'(?<!\\)"{name}"\s*:\s*') for name in ("choices", "usage"))
 _DECODER = json.JSONDecoder(strict=False)
 
 
+class ReplyContext(NamedTuple):
+    """What is known of a reply beside its body."""
+
+    limit: int  # the longest answer asked for, in tokens
+    model: str = ""  # as it was asked for
+    mode: Mode = "online"
+    request_id: object = None  # the provider's own, where its headers or its line have one
+    headers: Mapping[str, str] = _NONE  # by their names in lower case
+
+
 def read_answer(
-    body: bytes,
-    *,
-    limit: int,
-    request_id: object,
-    model: str = "",
-    mode: Mode = "online",
-    headers: Mapping[str, str] = _NONE,
-    as_chat: Callable[[_Fields], _Fields] | None = None,
+    body: bytes, context: ReplyContext, as_chat: Callable[[_Fields], _Fields] | None = None
 ) -> Answer:
-    """The answer in a reply with a good status. limit, model: as it was asked for. as_chat: makes
-    of another dialect's reply what chat would have said. Raises TeacherError: what an error in it
-    means by its own code, else Unreadable or BrokenOff."""
+    """The answer in a reply with a good status. as_chat: makes of another dialect's reply what chat
+    would have said. Raises TeacherError: what an error in it means by its own code, else Unreadable
+    or BrokenOff."""
+    headers = context.headers
     try:
         reply = _loaded(body, headers)
         if as_chat is not None and "choices" not in reply:
@@ -85,12 +85,12 @@ def read_answer(
     return Answer(
         text=text,
         finish=choice.finish,
-        model=_name(reply.get("model")) or model,
+        model=_name(reply.get("model")) or context.model,
         usage=usage_of(reply.get("usage")),
-        mode=mode,
+        mode=context.mode,
         asked_at=int(time.time()),
-        limit=limit,
-        request_id=_name(request_id),
+        limit=context.limit,
+        request_id=_name(context.request_id),
         thoughts=clean(thoughts) if thoughts.strip() else None,
         tier=tier_of(reply.get("service_tier")),
         cost_usd=cost_of(reply.get("usage")),
@@ -232,31 +232,6 @@ def _name(value: object) -> str | None:
 @lru_cache(64)  # of a model, nearly always the same
 def _short(text: str) -> str | None:
     return clean(text.strip()[:_LONGEST_NAME]) or None
-
-
-def tier_of(name: object) -> str | None:
-    """The tier that a reply says it was served at; None for the usual one, by whichever name."""
-    if name is None or not isinstance(name, str):
-        return None
-    tier = name.strip().lower()[:_LONGEST_TIER]
-    return None if tier in _USUAL_TIERS else tier
-
-
-def cost_of(used: object) -> float | None:
-    """What a provider says in its usage that an answer cost, in USD: `cost` of OpenRouter and many
-    gateways, an object with a total of Perplexity, ticks of xAI; None where it says nothing that
-    can be believed."""
-    fields = object_in(used) or _NONE
-    if "cost" not in fields and "cost_in_usd_ticks" not in fields:
-        return None  # as nearly always
-    cost, ticks = fields.get("cost"), fields.get("cost_in_usd_ticks")
-    if (parts := object_in(cost)) is not None:
-        cost = parts.get("total_cost")
-    if cost is None and isinstance(ticks, int):
-        cost = ticks / _TICKS_PER_USD
-    if isinstance(cost, bool) or not isinstance(cost, int | float):
-        return None
-    return float(cost) if 0 <= cost < _COST_BOUND else None
 
 
 def usage_of(used: object) -> Usage:

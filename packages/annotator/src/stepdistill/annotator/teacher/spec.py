@@ -19,9 +19,10 @@ from stepdistill.annotator.provider.profiles import UNKNOWN
 from stepdistill.annotator.settings.teacher import LimitName
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.billing import tokens_beyond
-from stepdistill.annotator.teacher.dialects.dialect import Dialect, Limit, ReplyContext
+from stepdistill.annotator.teacher.dialects.dialect import Dialect, Limit
 from stepdistill.annotator.teacher.dialects.registry import dialect_of
 from stepdistill.annotator.teacher.error_reply import error_of
+from stepdistill.annotator.teacher.reply import ReplyContext
 from stepdistill.common.errors import ConfigError
 
 CONNECT_S = 10.0

@@ -40,7 +40,7 @@ from stepdistill.annotator.teacher.error_reply import error_of, error_without_re
 from stepdistill.annotator.teacher.online.retry import RetryPolicy
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.refusals import Refusals
-from stepdistill.annotator.teacher.reply import read_answer
+from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 from stepdistill.annotator.teacher.spec import DISTINCT
 
 TRIES, ANY_TRIES = 3, 255
@@ -80,7 +80,7 @@ def _salvaged(line: bytes, limit: int, model: str) -> LineResult | None:
     """The answer of a line that is no JSON as a whole, where one is whole in it."""
     named = _CUSTOM_ID.search(line)
     with suppress(TeacherError):
-        answer = read_answer(line, limit=limit, request_id=None, model=model, mode="batch")
+        answer = read_answer(line, ReplyContext(limit=limit, model=model, mode="batch"))
         return named and LineResult(key=bytes.fromhex(named[1].decode()), outcome=answer)
     return None
 
@@ -97,8 +97,8 @@ def _answer(line: Mapping[str, Any], limit: int, model: str) -> Answer:
         raise Unreadable("the reply is JSON that is nested too deeply") from None
     if type(status) is int and not 200 <= status < 300:
         raise error_of(status, content, {})
-    request_id = reply.get("request_id")
-    return read_answer(content, limit=limit, request_id=request_id, model=model, mode="batch")
+    context = ReplyContext(limit, model, "batch", reply.get("request_id"))
+    return read_answer(content, context)
 
 
 def problem_of(problem: BatchProblem) -> TeacherError:

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.settings.teacher import LimitName
-from stepdistill.annotator.store.answer import Answer, Mode
+from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import object_in
-from stepdistill.annotator.teacher.reply import read_answer
+from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 
 
 class Limit(NamedTuple):
@@ -22,16 +22,6 @@ class Limit(NamedTuple):
 
     tokens: int
     name: LimitName  # as the dialect chat has it; the others have names of their own
-
-
-class ReplyContext(NamedTuple):
-    """What is known of a reply beside its body."""
-
-    limit: int  # the longest answer asked for, in tokens
-    model: str
-    mode: Mode = "online"
-    request_id: object = None  # the provider's own, where its headers or its line have one
-    headers: Mapping[str, str] = {}  # by their names in lower case
 
 
 class Dialect(ABC):
@@ -54,15 +44,7 @@ class Dialect(ABC):
 
     def read(self, body: bytes, context: ReplyContext) -> Answer:
         """The answer in a reply with a good status. Raises TeacherError."""
-        return read_answer(
-            body,
-            limit=context.limit,
-            request_id=context.request_id,
-            model=context.model,
-            mode=context.mode,
-            headers=context.headers,
-            as_chat=lambda reply: self.as_chat(reply, context.headers),
-        )
+        return read_answer(body, context, lambda reply: self.as_chat(reply, context.headers))
 
     def as_chat(self, reply: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
         """What chat would have said in place of a reply of this dialect; the reply itself where it
