@@ -21,7 +21,14 @@ from stepdistill.annotator.report.report import (
     grouped,
     points,
 )
-from stepdistill.annotator.report.view import paid_by_run, started, summary_of, title_of
+from stepdistill.annotator.report.view import (
+    between,
+    calibration_words,
+    paid_by_run,
+    started,
+    summary_of,
+    title_of,
+)
 from stepdistill.common.example_rows import ExampleRows
 from stepdistill.common.page import rendered, usd_alike
 
@@ -65,6 +72,10 @@ def _of_run(report: RunReport) -> str:
         paid=usd_alike([*(planned or []), account.paid_usd])[-1],
         row_usd=_alike_by_name({name: each.row_usd for name, each in account.judged.items()}),
         explain={place.template for place in account.paid},
+        calibration_words=calibration_words(account.calibration)
+        if account.calibration.rows
+        else "",
+        between=between,
     )
 
 

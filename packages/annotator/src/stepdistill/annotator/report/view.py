@@ -11,6 +11,7 @@ from rich.table import Table
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
+from stepdistill.annotator.report.calibration import Bin, Calibration
 from stepdistill.annotator.report.report import (
     BY,
     Point,
@@ -63,6 +64,7 @@ def _run_facts(report: RunReport) -> dict[str, object]:
             for reason, each in account.rejected.items()
         },
         "labels": dict(account.labels),
+        "calibration": account.calibration.facts,
         "starts": [start.model_dump() for start in note.starts],
     }
 
@@ -125,6 +127,9 @@ def _show_run(report: RunReport, output: ConsoleOutput) -> None:
         output.table(_points_table(best))
         if len(best) < len(known):
             output.show(f"{len(known) - len(best):,} more that are beaten: --html shows them")
+    if account.calibration.rows:
+        output.show(calibration_words(account.calibration))
+        output.table(_calibration_table(account.calibration))
     if account.rejected:
         rows = (
             (reason, f"{each.rows:,}", usd(each.usd))
@@ -228,6 +233,27 @@ def _template_table(account: Account) -> Table:
 
 def _accuracy(judged: Judged) -> str:
     return percent(judged.accuracy) if judged.labels else "none read"
+
+
+def calibration_words(found: Calibration) -> str:
+    """The figures of a calibration in a sentence."""
+    return (
+        f"how sure the teacher was, by {found.source}, of {found.rows:,} labels with gold: ECE "
+        f"{found.ece:.3f}, Brier {found.brier:.3f}, NLL {found.nll:.3f}"
+    )
+
+
+def _calibration_table(found: Calibration) -> Table:
+    table = plain_table(("sure",), ("rows", "said", "right", "from", "to"), min_width=_FIRST_COLUMN)
+    for each in found.bins:
+        shares = (each.said, each.right, *each.bounds)
+        table.add_row(between(each), f"{each.rows:,}", *map(percent, shares))
+    return table
+
+
+def between(each: Bin) -> str:
+    """The bounds of a bin, as `50 to 60 %`."""
+    return f"{100 * each.low:.0f} to {100 * each.high:.0f} %"
 
 
 def _points_table(known: list[Point]) -> Table:

@@ -77,9 +77,10 @@ class SimulatedTeacher:
     same as another vote it wavers now and then, unless at temperature 0. A request with a JSON
     response_format gets {"label", "rationale"} whatever the style.
 
-    doubts: it is of two minds instead: each answer is drawn from chances that the row has, right on
-    a share of accuracy; at temperature 0 it is the likeliest. Either way it tells, when asked, with
-    which chances it would say which label if it were asked once more.
+    doubts: it is of two minds instead: each answer is drawn from chances that the row has. At
+    temperature 0 it is the likeliest, which is right on about a share of accuracy; label by label
+    it is right as often as it is sure. Either way it tells, when asked, with which chances it would
+    say which label if it were asked once more.
     """
 
     book: AnswerBook = field(default_factory=AnswerBook)
@@ -142,11 +143,15 @@ class SimulatedTeacher:
             return {known.label: 1 - errs, **dict.fromkeys(others, errs / len(others))}
         doubt = 4 * uniform_of(self.seed, b"doubt", digest) ** 3
         errs = min((1 - accuracy) * doubt, _MOST_DOUBT)
-        # One of the others is what it takes it for; the rest share what is left.
-        taken = pick(others, uniform_of(self.seed, b"taken", digest))
+        # It holds one label for the likeliest and one for the next; the rest share what is left.
         often = 1.0 if len(others) == 1 else _OFTEN_TAKEN
         rest = errs * (1 - often) / max(1, len(others) - 1)
-        return {known.label: 1 - errs, **dict.fromkeys(others, rest), taken: errs * often}
+        shares = [1 - errs, errs * often, *[rest] * (len(others) - 1)]
+        # The true label takes each place as often as that place's share says: it is as sure as right.
+        place = pick_by_share(enumerate(shares), uniform_of(self.seed, b"place", digest)) or 0
+        first = int(uniform_of(self.seed, b"taken", digest) * len(others))
+        turned = [*others[first:], *others[:first]]
+        return dict(zip((*turned[:place], known.label, *turned[place:]), shares, strict=True))
 
     def _drawn(self, known: KnownAnswer, digest: bytes, vote: int, *, cold: bool) -> str | None:
         chances = self.chances(known, digest)
