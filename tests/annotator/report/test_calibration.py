@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from stepdistill.annotator.report.calibration import Calibration
+from stepdistill.annotator.report.calibration import TeacherCalibration
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.record import PartRef, Record
 from stepdistill.common.task import ClassSpec, LabelSpec
@@ -30,8 +30,8 @@ def a_record(label: str = "a", gold: str | None = "a", **more: dict[str, float])
     )
 
 
-def counted(*records: Record) -> Calibration:
-    found = Calibration()
+def counted(*records: Record) -> TeacherCalibration:
+    found = TeacherCalibration()
     for record in records:
         found.add(record, KIND)
     return found

@@ -20,7 +20,7 @@ from stepdistill.annotator.plan.plan import PlannedRow
 from stepdistill.annotator.reading.examples import example_of
 from stepdistill.annotator.reading.record import NO_ANSWER, RowResult
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.report.calibration import Calibration
+from stepdistill.annotator.report.calibration import TeacherCalibration
 from stepdistill.annotator.run.run_notes import RunNote
 from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.store.answer import Answer, Mode
@@ -130,7 +130,7 @@ class Account:
     right: ExampleRows = field(default_factory=ExampleRows)
     wrong: ExampleRows = field(default_factory=ExampleRows)
     unjudged: ExampleRows = field(default_factory=ExampleRows)
-    calibration: Calibration = field(default_factory=Calibration)
+    calibration: TeacherCalibration = field(default_factory=TeacherCalibration)
     by_second: Counter[int] = field(default_factory=Counter[int])  # when its own answers were asked
     prices: dict[str, None] = field(default_factory=dict[str, None])  # in words, as first used
 

@@ -1,4 +1,4 @@
-"""Calibration: whether the teacher is right as often as it is sure, where gold labels tell.
+"""TeacherCalibration: whether the teacher is right as often as it is sure, where gold labels tell.
 
 How sure it is comes from its log-probabilities, or from the share of its votes where it told none.
 """
@@ -18,7 +18,7 @@ _EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 _LEAST = 1e-4  # a share that log-probabilities are never surer than: ln of it is the worst loss
 
 
-class Bin(NamedTuple):
+class SurenessBin(NamedTuple):
     """Labels that the teacher was about as sure of."""
 
     low: float  # 0..1, the least that it was sure of one
@@ -34,7 +34,7 @@ class Bin(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Calibration:
+class TeacherCalibration:
     """Sums over the records with a gold label of which it is known how sure the teacher was."""
 
     told: int = 0  # rows by log-probabilities; the others by votes
@@ -74,10 +74,10 @@ class Calibration:
         return "logprobs and votes" if self.told else "votes"
 
     @property
-    def bins(self) -> list[Bin]:
+    def bins(self) -> list[SurenessBin]:
         """Those with rows, the least sure first."""
         return [
-            Bin(_EDGES[i], _EDGES[i + 1], int(n), said / n, right / n)
+            SurenessBin(_EDGES[i], _EDGES[i + 1], int(n), said / n, right / n)
             for i, (n, said, right) in enumerate(self._bins)
             if n
         ]

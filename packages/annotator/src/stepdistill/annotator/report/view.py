@@ -11,7 +11,7 @@ from rich.table import Table
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.report.account import Account, CostPlace, Judged, Paid
-from stepdistill.annotator.report.calibration import Bin, Calibration
+from stepdistill.annotator.report.calibration import SurenessBin, TeacherCalibration
 from stepdistill.annotator.report.report import (
     BY,
     Point,
@@ -235,7 +235,7 @@ def _accuracy(judged: Judged) -> str:
     return percent(judged.accuracy) if judged.labels else "none read"
 
 
-def calibration_words(found: Calibration) -> str:
+def calibration_words(found: TeacherCalibration) -> str:
     """The figures of a calibration in a sentence."""
     return (
         f"how sure the teacher was, by {found.source}, of {found.rows:,} labels with gold: ECE "
@@ -243,7 +243,7 @@ def calibration_words(found: Calibration) -> str:
     )
 
 
-def _calibration_table(found: Calibration) -> Table:
+def _calibration_table(found: TeacherCalibration) -> Table:
     table = plain_table(("sure",), ("rows", "said", "right", "from", "to"), min_width=_FIRST_COLUMN)
     for each in found.bins:
         shares = (each.said, each.right, *each.bounds)
@@ -251,7 +251,7 @@ def _calibration_table(found: Calibration) -> Table:
     return table
 
 
-def between(each: Bin) -> str:
+def between(each: SurenessBin) -> str:
     """The bounds of a bin, as `50 to 60 %`."""
     return f"{100 * each.low:.0f} to {100 * each.high:.0f} %"
 

@@ -147,7 +147,7 @@ class SimulatedTeacher:
         often = 1.0 if len(others) == 1 else _OFTEN_TAKEN
         rest = errs * (1 - often) / max(1, len(others) - 1)
         shares = [1 - errs, errs * often, *[rest] * (len(others) - 1)]
-        # The true label takes each place as often as that place's share says: it is as sure as right.
+        # The true label takes each place as often as its share says: as sure as it is right.
         place = pick_by_share(enumerate(shares), uniform_of(self.seed, b"place", digest)) or 0
         first = int(uniform_of(self.seed, b"taken", digest) * len(others))
         turned = [*others[first:], *others[:first]]
