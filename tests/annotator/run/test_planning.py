@@ -20,6 +20,7 @@ from stepdistill.annotator.run.planning import (
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
+from stepdistill.annotator.teacher.token_command import TokenCommand
 from stepdistill.common.errors import ConfigError
 from tests.journeys.conftest import ROOT
 
@@ -228,3 +229,17 @@ def test_what_a_provider_does_not_take_is_left_out_and_said():
     ]
     assert "temperature" not in plan.options.apply(options)
     assert list(unsaid_remarks(teacher_spec(settings()), [plan])) == []
+
+
+def test_a_command_for_tokens_is_for_its_providers_addresses(tmp_path: Path):
+    path = tmp_path / "providers.yaml"
+    path.write_text("providers: {azure: {key_command: print-a-token}}")
+    azure = "https://mine.openai.azure.com/openai/v1"
+
+    def token(**changes: Any) -> TokenCommand | None:
+        return teacher_spec(settings(providers=path, **changes)).token
+
+    found = token(base_url=azure)
+    assert found is not None and found.command == "print-a-token"
+    assert token(teacher="azure:mine", base_url=OWN) is None
+    assert token(base_url=azure, offline=True) is None

@@ -24,6 +24,7 @@ from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY
 from stepdistill.annotator.teacher.credentials import key_for
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
+from stepdistill.annotator.teacher.token_command import TokenCommand
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.urls import without_secrets
@@ -71,10 +72,12 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
         provider=provider,
         api_key=key,
         key_name=key_name,
+        token=_token(provider, url, is_needed=bool(key_name) and key is None),
         options=options,
         max_tokens=config.max_tokens,
         limit_name=options.limit_name or provider.limit_name,
         tier=_tier(config, provider),
+        tier_fallback=config.tier_fallback,
         timeout_s=config.timeout_s,
         concurrency=config.concurrency or AUTO_CONCURRENCY,
         # Who names a number knows the teacher: one round at half of it sees that it is borne.
@@ -107,6 +110,13 @@ def _own_address(config: RunSettings, provider: Provider) -> str:
             f"own for each customer: name yours with --base-url{example}"
         )
     return usable_url(provider.base_url)
+
+
+def _token(provider: Provider, url: str, *, is_needed: bool) -> TokenCommand | None:
+    """The command that prints a token, for the provider's own addresses alone."""
+    command = provider.key_command
+    is_its_own = provider.is_at(url) or not provider.hosts
+    return TokenCommand(command) if command and is_needed and is_its_own else None
 
 
 def _options(config: RunSettings, served: Serving) -> ModelOptions:

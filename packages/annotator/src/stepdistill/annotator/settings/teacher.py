@@ -131,6 +131,8 @@ class AskSettings(AnswerSettings, RateSettings):
     """Seconds to wait for one answer."""
     tier: Tier | None = None
     """flex (cheaper, slower), priority or default, where the provider has such; outside the key."""
+    tier_fallback: bool = False
+    """Where that tier is full, ask at the usual one, at its price; default: wait for room."""
     log: Path | None = None
     """Append what happens to this file, a JSON line each."""
 

@@ -142,6 +142,7 @@ _STATUSES = {
     **dict.fromkeys(("unavailable", "overloaded_error", "server_is_overloaded"), 503),
     **dict.fromkeys(("deadline_exceeded", "timeout", "timeout_error"), 504),
 }
+_FULL = re.compile(r"resource[ _-]?(is )?(currently )?unavailable|capacity", _I)
 _BUSY = re.compile(r"rate.?limit|too many requests|slow down", _I)
 _DOWN = re.compile(
     r"overload|unavailable|temporar|busy|capacity|time[d -]?out|try again|upstream", _I
@@ -173,6 +174,14 @@ def error_without_reply(error: ErrorText) -> TeacherError:
     name = f"{error.names[0]}: " if error.names else ""
     message = one_line(f"{name}{error.words or 'no response'}", SHOWN)
     return _by_words(error, message, body) or Overloaded(message)
+
+
+def is_full(error: TeacherError) -> bool:
+    """Whether a tier of the service has no room, and another may: 429 resource_unavailable of
+    OpenAI's flex, 498 capacity_exceeded of Groq's, 503 of Gemini's."""
+    if isinstance(error, Overloaded):
+        return error.status in (498, 503, 529)
+    return isinstance(error, RateLimited) and _FULL.search(str(error)) is not None
 
 
 def _named_status(error: ErrorText) -> int | None:

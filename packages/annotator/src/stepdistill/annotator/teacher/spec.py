@@ -21,8 +21,9 @@ from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.billing import tokens_beyond
 from stepdistill.annotator.teacher.dialects.dialect import Dialect, Limit
 from stepdistill.annotator.teacher.dialects.registry import dialect_of
-from stepdistill.annotator.teacher.error_reply import error_of
+from stepdistill.annotator.teacher.error_reply import error_of, is_full
 from stepdistill.annotator.teacher.reply import ReplyContext
+from stepdistill.annotator.teacher.token_command import TokenCommand
 from stepdistill.common.errors import ConfigError
 
 CONNECT_S = 10.0
@@ -54,10 +55,12 @@ class TeacherSpec:
     provider: Provider = UNKNOWN  # what is known of who serves it
     api_key: SecretStr | None = None  # None where none is needed
     key_name: str = "OPENAI_API_KEY"  # where it is found, in the environment
+    token: TokenCommand | None = None  # prints what is sent in place of a key, where there is none
     options: ModelOptions = field(default_factory=ModelOptions)  # of models.yaml
     max_tokens: int = 512  # the longest answer asked for
     limit_name: LimitName = "max_tokens"  # the field of a request that says so
     tier: str | None = None  # that is asked for; None: whichever is usual
+    tier_fallback: bool = False  # where that is full, the usual one is asked for
     timeout_s: float = 120.0  # for one answer, > 0
     concurrency: int = 1  # requests in flight at most, >= 1
     first_concurrency: int | None = None  # to begin with; None: `online/window.py` finds it
@@ -76,7 +79,8 @@ class TeacherSpec:
                 f"{self.key_name}: it has a character that no key has (a line break, a typographic "
                 "quote?): copy it again"
             )
-        if self.provider.needs_key and self.provider.is_at(self.base_url) and not key:
+        needs_key = self.provider.needs_key and self.provider.is_at(self.base_url)
+        if needs_key and not key and self.token is None:
             raise ConfigError(
                 f"no teacher can be reached: set {self.key_name} (environment or .env), or name a "
                 "server of your own with --base-url http://..., or try for free with --teacher "
@@ -150,7 +154,7 @@ class TeacherSpec:
             both = f"{unquote(address.username or '')}:{unquote(address.password or '')}"
             return {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
         if key is None:
-            return {}
+            return {} if self.token is None else {"Authorization": f"Bearer {self.token.token}"}
         if self.provider.key_header is not None:
             return {self.provider.key_header: key.get_secret_value()}
         return {"Authorization": f"Bearer {key.get_secret_value()}"}
@@ -206,12 +210,27 @@ class TeacherSpec:
             headers = {"location": self._redacted_text(headers.get("location", ""))}
         return self.with_remedy(error_of(status, self.redacted(body), headers))
 
+    def at_usual_tier(self, error: TeacherError) -> Self | None:
+        """The same at the usual tier, where that is to be asked after this error: the other is
+        full."""
+        if self.tier is None or not self.tier_fallback or not is_full(error):
+            return None
+        return replace(self, tier="default")
+
+    async def renewed(self, headers: Mapping[str, str]) -> bool:
+        """Whether there is another token than the one that was refused with these headers. Raises
+        ConfigError: the command fails."""
+        refused = headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.token is not None and self.api_key is None and await self.token.renew(refused)
+
     def with_remedy(self, error: TeacherError) -> TeacherError:
         """The same error; where the key is refused, with the name of the one that was sent."""
         if not isinstance(error, KeyRefused):
             return error
         if self.headers.get("Authorization", "").startswith("Basic"):
             return NotAuthorised(f"{error}: check user and password of --base-url")
+        if self.api_key is None and self.token is not None:
+            return NotAuthorised(f"{error}: with the token of `{self.token.command}`")
         if self.api_key is None:
             return NotAuthorised(f"{error}: set {self.key_name} (environment or .env)")
         return NotAuthorised(f"{error}: check {self.key_name}")
@@ -219,6 +238,8 @@ class TeacherSpec:
     def redacted(self, content: bytes, shortest: int = _SHORTEST) -> bytes:
         """What the teacher sent, without the key and the password, should it echo them."""
         key = self.api_key.get_secret_value() if self.api_key else ""
+        if self.token is not None and self.api_key is None:
+            key = self.token.token
         for secret in _secrets(key, self.base_url):
             if secret in content and (len(secret) >= shortest or secret.startswith(b"sk-")):
                 content = content.replace(secret, _REDACTED)

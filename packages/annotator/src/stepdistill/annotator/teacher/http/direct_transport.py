@@ -15,7 +15,14 @@ from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from stepdistill.annotator.errors import ConnectionLost, TeacherError, TimedOut, Unreadable
+from stepdistill.annotator.errors import (
+    ConnectionLost,
+    NotAuthorised,
+    TeacherError,
+    TimedOut,
+    Transient,
+    Unreadable,
+)
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
@@ -189,7 +196,9 @@ class DirectTransport:
         self._host, self._port = url.hostname or "", url.port or (443 if self._tls else 80)
         self._where = f"{url.hostname}:{self._port}"
         self._is_known = False  # whether anything has ever come from there
-        self._head = _head(teacher, f"{url.path}?{url.query}" if url.query else url.path)
+        self._target = f"{url.path}?{url.query}" if url.query else url.path
+        self._headers = teacher.headers
+        self._head = _head(teacher, self._target, self._headers)
         self._connections: set[HttpConnection] = set()
         self._idle: list[HttpConnection] = []
         self._sweep_at_s = math.inf
@@ -206,7 +215,26 @@ class DirectTransport:
 
     async def ask(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
         """The answer and the reply's headers. Raises TeacherError."""
-        body = self._teacher.body(request)
+        headers = self._headers
+        try:
+            return await self._ask(request, self._teacher)
+        except NotAuthorised:
+            if self._teacher.token is None or not await self._teacher.renewed(headers):
+                raise
+            self._headers = self._teacher.headers
+            self._head = _head(self._teacher, self._target, self._headers)
+            return await self._ask(request, self._teacher)
+        except Transient as error:
+            usual = self._teacher.at_usual_tier(error)
+            if usual is None:
+                raise
+            return await self._ask(request, usual)
+
+    async def _ask(
+        self, request: Request, teacher: TeacherSpec
+    ) -> tuple[Answer, Mapping[str, str]]:
+        """teacher: this one, or the same at another tier."""
+        body = teacher.body(request)
         due_s = self._loop.time() + self._teacher.timeout_s
         whole = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
         try:
@@ -308,10 +336,10 @@ class DirectTransport:
             self._sweep_at(self._sweep_at_s)
 
 
-def _head(teacher: TeacherSpec, target: str) -> bytes:
-    """All of a request's head but the length of its body."""
+def _head(teacher: TeacherSpec, target: str, own: Mapping[str, str]) -> bytes:
+    """All of a request's head but the length of its body. own: headers of this teacher."""
     lines = [f"POST {target} HTTP/1.1", f"Host: {urlsplit(teacher.url).netloc}"]
-    headers = {"Content-Type": "application/json", **teacher.headers}
+    headers = {"Content-Type": "application/json", **own}
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += ["Accept: application/json", "Accept-Encoding: identity", "Content-Length: "]
     return "\r\n".join(lines).encode("latin-1")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from stepdistill.annotator.errors import TimedOut, Unreadable
+from stepdistill.annotator.errors import NotAuthorised, TimedOut, Transient, Unreadable
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
@@ -31,7 +31,7 @@ class ProxyTransport:
         proxy = self._proxy
         tls = tls_context() if teacher.url.startswith("https:") else True
         self._session = aiohttp.ClientSession(
-            headers={"Content-Type": "application/json", **teacher.headers},
+            headers={"Content-Type": "application/json"},
             connector=aiohttp.TCPConnector(limit=teacher.concurrency, ssl=tls),
             timeout=aiohttp.ClientTimeout(total=teacher.timeout_s, sock_connect=CONNECT_S),
             proxy=proxy and proxy.address,
@@ -43,11 +43,28 @@ class ProxyTransport:
 
     async def ask(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
         """The answer and the reply's headers. Raises TeacherError."""
-        teacher = self._teacher
+        headers = self._teacher.headers
+        try:
+            return await self._ask(request, self._teacher, headers)
+        except NotAuthorised:
+            if self._teacher.token is None or not await self._teacher.renewed(headers):
+                raise
+            return await self._ask(request, self._teacher, self._teacher.headers)
+        except Transient as error:
+            usual = self._teacher.at_usual_tier(error)
+            if usual is None:
+                raise
+            return await self._ask(request, usual, headers)
+
+    async def _ask(
+        self, request: Request, teacher: TeacherSpec, headers: Mapping[str, str]
+    ) -> tuple[Answer, Mapping[str, str]]:
         body = teacher.body(request)
         data = body if len(body) <= _LONG else BytesIO(body)  # aiohttp warns of longer bytes
         try:
-            async with self._session.post(teacher.url, data=data, allow_redirects=False) as reply:
+            async with self._session.post(
+                teacher.url, data=data, headers=headers, allow_redirects=False
+            ) as reply:
                 content = await _whole(reply.content)
         except TimeoutError:
             raise TimedOut(f"no answer within {teacher.timeout_s:g} s") from None
