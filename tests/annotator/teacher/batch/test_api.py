@@ -2,7 +2,8 @@
 
 import asyncio
 
-from stepdistill.annotator.teacher.batch.api import BatchApi
+from stepdistill.annotator.teacher.batch.http import BatchHttp
+from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
 from tests.annotator.teacher.asking import a_spec
 from tests.annotator.teacher.batch.asking import serving
 
@@ -12,7 +13,9 @@ PER_S, CALLS = 20, 70
 async def test_no_second_sees_more_calls_than_two_seconds_worth():
     async with (
         serving() as simulator,
-        BatchApi(a_spec(simulator.base_url, "sk-test"), calls_per_s=PER_S) as api,
+        OpenAiBatches(
+            spec := a_spec(simulator.base_url, "sk-test"), BatchHttp(spec, calls_per_s=PER_S)
+        ) as api,
     ):
         await asyncio.gather(*(_files(api) for _ in range(CALLS)))
 
@@ -22,5 +25,5 @@ async def test_no_second_sees_more_calls_than_two_seconds_worth():
     assert busiest <= 2.5 * PER_S  # two seconds' worth; on a busy machine a few arrive together
 
 
-async def _files(api: BatchApi) -> int:
+async def _files(api: OpenAiBatches) -> int:
     return len([file async for file in api.files()])

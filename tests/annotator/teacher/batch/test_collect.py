@@ -4,9 +4,9 @@ from pathlib import Path
 
 from stepdistill.annotator.errors import QuotaSpent
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.collect import CollectCounts, Collector
 from stepdistill.annotator.teacher.batch.part import RemoteBatch
+from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
 from tests.annotator.teacher.asking import a_spec, several
 from tests.annotator.teacher.batch.asking import BatchRun, a_batch_run, serving
 from tests.annotator.teacher.batch.test_lifecycle import a_part
@@ -25,14 +25,14 @@ def error(key: str, status: int = 500, code: str = "server_error") -> bytes:
 
 
 async def collect(
-    run: BatchRun, api: BatchApi, output: bytes, errors: bytes = b""
+    run: BatchRun, api: OpenAiBatches, output: bytes, errors: bytes = b""
 ) -> CollectCounts:
     """Collect a batch of four requests that ended with these files."""
     ids: list[str | None] = []
     for content in (output, errors):
         path = run.ledger.folder.parent / "file.jsonl"
         path.write_bytes(content)
-        ids.append((await api.upload(path, "file.jsonl")).id if content else None)
+        ids.append((await api.send_file(path, "file.jsonl")).id if content else None)
     batch = RemoteBatch(id="b", status="completed", output_file_id=ids[0], error_file_id=ids[1])
     part = run.ledger.parts()[0] if run.ledger.parts() else a_part(run, ROWS)
     return await Collector(api, run.context).collect(part, batch)
@@ -42,7 +42,7 @@ async def states(tmp_path: Path, output: bytes, errors: bytes = b"") -> tuple[li
     """What became of the four requests, and what was told of it."""
     async with (
         serving() as simulator,
-        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
+        OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url) as run,
     ):
         counts = await collect(run, api, output, errors)
@@ -107,7 +107,7 @@ async def test_an_empty_file_answers_nothing(tmp_path: Path):
 async def test_collected_twice_everything_counts_once(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
+        OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url) as run,
     ):
         output = b"\n".join([answer(A), answer(B)]) + b"\n"
@@ -122,7 +122,7 @@ async def test_collected_twice_everything_counts_once(tmp_path: Path):
 async def test_a_quota_used_up_is_told_to_whoever_goes_on(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
+        OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url) as run,
     ):
         counts = await collect(run, api, answer(A), error(B, 429, "insufficient_quota"))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.part import PART, RUN, SUBMISSION, BatchPart
 from stepdistill.annotator.teacher.batch.part_files import PartWriter
+from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
 from tests.annotator.teacher.asking import a_spec, several
 from tests.annotator.teacher.batch.asking import (
     BatchRun,
@@ -31,11 +31,11 @@ def a_part(run: BatchRun, rows: int = ROWS) -> BatchPart:
 
 
 @asynccontextmanager
-async def in_doubt(tmp_path: Path) -> AsyncGenerator[tuple[BatchApi, BatchRun, BatchPart]]:
+async def in_doubt(tmp_path: Path) -> AsyncGenerator[tuple[OpenAiBatches, BatchRun, BatchPart]]:
     """A part of a run that was killed; in the end all is asked, paid once, and nothing left."""
     async with (
         serving() as simulator,
-        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
+        OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url, run="run-2") as run,
     ):
         yield api, run, a_part(run)
@@ -50,7 +50,7 @@ async def test_a_file_that_was_uploaded_is_used_and_a_second_copy_removed(tmp_pa
     async with in_doubt(tmp_path) as (api, run, part):
         part = run.ledger.move(part, "uploading")
         for _ in range(2):
-            await api.upload(run.ledger.folder / part.file_name, part.remote_name)
+            await api.send_file(run.ledger.folder / part.file_name, part.remote_name)
         await run.teacher.collect()
         assert run.part.state == "uploaded"
         assert [file.id async for file in api.files()] == [run.part.file_id]
@@ -61,17 +61,17 @@ async def test_a_file_of_another_size_is_not_ours(tmp_path: Path):
         run.ledger.move(part, "uploading")
         half = tmp_path / "half.jsonl"
         half.write_bytes((run.ledger.folder / part.file_name).read_bytes()[:1000])
-        await api.upload(half, part.remote_name)
+        await api.send_file(half, part.remote_name)
         await run.teacher.collect()
         assert run.part.state == "prepared"
 
 
 async def test_files_of_others_are_left_alone(tmp_path: Path):
-    async with serving() as simulator, BatchApi(a_spec(simulator.base_url, "sk-test")) as api:
+    async with serving() as simulator, OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api:
         theirs = tmp_path / "theirs.jsonl"
         theirs.write_text("{}\n")
         for name in ("theirs.jsonl", "stepdistill-another-run-0123.jsonl"):
-            await api.upload(theirs, name)
+            await api.send_file(theirs, name)
         async with a_batch_run(tmp_path, simulator.base_url, run="run-2") as run:
             run.ledger.move(a_part(run), "uploading")
             await run.ask(several(ROWS))
@@ -82,9 +82,9 @@ async def test_files_of_others_are_left_alone(tmp_path: Path):
 @pytest.mark.parametrize("keeps_metadata", [True, False])
 async def test_a_batch_that_was_created_is_waited_for(tmp_path: Path, keeps_metadata: bool):
     async with in_doubt(tmp_path) as (api, run, part):
-        file = await api.upload(run.ledger.folder / part.file_name, part.remote_name)
+        file = await api.send_file(run.ledger.folder / part.file_name, part.remote_name)
         part = run.ledger.move(part, "creating", file_id=file.id, submission=1)
-        batch = await api.create(file.id, part.metadata if keeps_metadata else {})
+        batch = await api.create_from(file.id, part.metadata if keeps_metadata else {})
         await run.teacher.collect()
         assert run.part.batch_id == batch.id
 
@@ -92,16 +92,16 @@ async def test_a_batch_that_was_created_is_waited_for(tmp_path: Path, keeps_meta
 async def test_a_batch_of_the_same_content_that_another_store_created_is_not_ours(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
+        OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url, run="run-2") as run,
     ):
         part = a_part(run)
-        file = await api.upload(run.ledger.folder / part.file_name, part.remote_name)
+        file = await api.send_file(run.ledger.folder / part.file_name, part.remote_name)
         part = run.ledger.move(part, "creating", file_id=file.id, submission=2)
         others = {RUN: "run-9", PART: part.sha256, SUBMISSION: "2"}
         earlier = {RUN: part.run, PART: part.sha256, SUBMISSION: "1"}
         for metadata in (others, earlier):
-            await api.create(file.id, metadata)
+            await api.create_from(file.id, metadata)
         await run.ask(several(ROWS))
     assert len(simulator.log.batch.batches) == 3
 
@@ -116,14 +116,14 @@ async def test_a_damaged_part_file_is_never_sent(tmp_path: Path):
 async def test_answers_to_requests_of_another_part_are_named_and_left_alone(tmp_path: Path):
     async with (
         serving() as simulator,
-        BatchApi(a_spec(simulator.base_url, "sk-test")) as api,
+        OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api,
         a_batch_run(tmp_path, simulator.base_url, run="run-2") as run,
     ):
         larger = a_part(run)
-        file = await api.upload(run.ledger.folder / larger.file_name, larger.remote_name)
+        file = await api.send_file(run.ledger.folder / larger.file_name, larger.remote_name)
         run.ledger.settle(larger, "released", {})
         part = a_part(run, 3)
-        batch = await api.create(file.id, part.metadata)
+        batch = await api.create_from(file.id, part.metadata)
         run.ledger.move(part, "submitted", file_id=file.id, batch_id=batch.id)
         await run.teacher.collect()
 

@@ -10,7 +10,7 @@ from stepdistill.annotator.simulator.batch.settings import BatchPlan, BatchTimes
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.teacher.batch.api import BatchApi
+from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
 from tests.annotator.teacher.asking import a_spec, several
 from tests.annotator.teacher.batch.asking import (
     AT_ONCE,
@@ -176,7 +176,7 @@ async def test_files_that_are_gone_are_named_and_their_rows_asked_again(tmp_path
             assert run.progress.waiting == ROWS
         async with a_batch_run(tmp_path, simulator.base_url) as run:
             batch_id = run.part.batch_id
-            async with BatchApi(a_spec(simulator.base_url, "sk-test")) as api:
+            async with OpenAiBatches(a_spec(simulator.base_url, "sk-test")) as api:
                 assert (await api.batch(str(batch_id))).status == "completed"
             clock.now += 31 * 86_400
             await run.ask(missing(run.store, several(ROWS)))

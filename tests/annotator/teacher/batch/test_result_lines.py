@@ -22,8 +22,9 @@ from stepdistill.annotator.errors import (
     Unreadable,
 )
 from stepdistill.annotator.store.answer import Answer, Usage
-from stepdistill.annotator.teacher.batch.collect import problem_of, read_result
+from stepdistill.annotator.teacher.batch.collect import problem_of
 from stepdistill.annotator.teacher.batch.part import BatchProblem, RemoteBatch
+from stepdistill.annotator.teacher.batch.result_lines import read_result
 
 KEY = bytes(range(32))
 REPLY = {

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from stepdistill.annotator.errors import ConnectionLost, TeacherError, Unreachable
-from stepdistill.annotator.teacher.batch.api import BatchApi
+from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
 from stepdistill.annotator.teacher.http.route import route_remarks
 from stepdistill.annotator.teacher.http.transport import open_transport
 from stepdistill.common.errors import ConfigError
@@ -68,7 +68,7 @@ async def test_a_proxy_that_does_not_let_through_is_named_as_that(
         error = await refusal()
         assert type(error) is kind and words in str(error) and address in str(error)
         assert "p@ss" not in str(error) and "p%40ss" not in str(error)
-        async with BatchApi(a_spec(FAR)) as api:
+        async with OpenAiBatches(a_spec(FAR)) as api:
             with pytest.raises(kind) as caught:
                 await api.batch("batch_1")
         assert words in str(caught.value)

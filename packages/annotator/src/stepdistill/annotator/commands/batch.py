@@ -22,11 +22,11 @@ from stepdistill.annotator.settings.run import STORE, StoreSettings
 from stepdistill.annotator.settings.teacher import BatchSettings, ProviderSettings
 from stepdistill.annotator.store.group_commit import GroupCommit
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.context import BatchContext, BatchReporter
 from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
+from stepdistill.annotator.teacher.batch.protocols.registry import batch_api
 from stepdistill.annotator.teacher.credentials import key_for
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
@@ -160,7 +160,7 @@ async def _as_seen(
     """The parts as the teacher sees them now; the ledger stays as it is. Raises TeacherError."""
     seen: list[BatchPart] = []
     for at_one in _by_teacher(parts):
-        async with BatchApi(_teacher_of(at_one[-1], settings)) as api:
+        async with batch_api(_teacher_of(at_one[-1], settings)) as api:
             for part in at_one:
                 try:
                     batch = await api.batch(part.batch_id) if part.batch_id else None

@@ -8,14 +8,10 @@ Lines may come in any order, twice, or about requests that were never sent. A co
 broken off is done again from the start: what is in the store already is passed over.
 """
 
-import json
-import re
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -26,79 +22,22 @@ from stepdistill.annotator.errors import (
     RunStopped,
     TeacherError,
     Transient,
-    Unreadable,
 )
 from stepdistill.annotator.settings.teacher import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.answer import Answer, Failure
-from stepdistill.annotator.store.value import KEY_BYTES
-from stepdistill.annotator.teacher.batch.api import BatchApi, CutOffError, download_lines
 from stepdistill.annotator.teacher.batch.context import BatchContext
+from stepdistill.annotator.teacher.batch.http import CutOffError
 from stepdistill.annotator.teacher.batch.part import BatchPart, BatchProblem, RemoteBatch
-from stepdistill.annotator.teacher.body import clean, loaded, object_in
-from stepdistill.annotator.teacher.error_body import error_in
-from stepdistill.annotator.teacher.error_reply import error_of, error_without_reply
-from stepdistill.annotator.teacher.online.retry import RetryPolicy
+from stepdistill.annotator.teacher.batch.protocols.protocol import BatchApi
+from stepdistill.annotator.teacher.batch.result_lines import ResultForm, read_result
+from stepdistill.annotator.teacher.error_reply import error_of
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.refusals import Refusals
-from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 from stepdistill.annotator.teacher.spec import DISTINCT
 
 TRIES, ANY_TRIES = 3, 255
 # A file that is not found may only be late; one that was not found so often is gone.
 LOOKS = 3
-_RETRY = RetryPolicy(attempts=4, first_s=0.5, cap_s=5.0)
-_CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')  # a key, in hex
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineResult:
-    """What one line of an output or error file says."""
-
-    key: bytes | None  # of the request; None for a line that is about none
-    outcome: Answer | TeacherError
-
-
-def read_result(line: bytes, limit: int, model: str = "") -> LineResult | None:
-    """What a line says; None for one that cannot be read. limit, model: as they were asked for."""
-    try:
-        fields = object_in(loaded(line))
-    except ValueError:
-        return _salvaged(line, limit, model)
-    if fields is None or not isinstance(name := fields.get("custom_id"), str):
-        return None
-    try:
-        key = bytes.fromhex(name) if len(name) == 2 * KEY_BYTES else None
-    except ValueError:
-        key = None
-    try:
-        return LineResult(key=key, outcome=_answer(fields, limit, model))
-    except TeacherError as error:
-        return LineResult(key=key, outcome=error)
-
-
-def _salvaged(line: bytes, limit: int, model: str) -> LineResult | None:
-    """The answer of a line that is no JSON as a whole, where one is whole in it."""
-    named = _CUSTOM_ID.search(line)
-    with suppress(TeacherError):
-        answer = read_answer(line, ReplyContext(limit=limit, model=model, mode="batch"))
-        return named and LineResult(key=bytes.fromhex(named[1].decode()), outcome=answer)
-    return None
-
-
-def _answer(line: Mapping[str, Any], limit: int, model: str) -> Answer:
-    """Raises TeacherError."""
-    reply = object_in(line.get("response"))
-    if reply is None:
-        raise error_without_reply(error_in(line.get("error")))
-    body, status = reply.get("body"), reply.get("status_code")
-    try:
-        content = clean(body).encode() if isinstance(body, str) else json.dumps(body).encode()
-    except RecursionError:
-        raise Unreadable("the reply is JSON that is nested too deeply") from None
-    if type(status) is int and not 200 <= status < 300:
-        raise error_of(status, content, {})
-    context = ReplyContext(limit, model, "batch", reply.get("request_id"))
-    return read_answer(content, context)
 
 
 def problem_of(problem: BatchProblem) -> TeacherError:
@@ -240,7 +179,7 @@ class Collector:
     async def _take_file(self, file_id: str, part: BatchPart, counts: CollectCounts) -> None:
         torn = partial(self._report.oddity, "torn_download")
         try:
-            async with aclosing(download_lines(self._api, file_id, _RETRY, torn)) as lines:
+            async with aclosing(self._api.lines(file_id, torn)) as lines:
                 async for line in lines:
                     await self._take_line(line, part, counts)
         except CutOffError:
@@ -254,9 +193,10 @@ class Collector:
 
     async def _take_line(self, line: bytes, part: BatchPart, counts: CollectCounts) -> None:
         teacher = self._context.teacher
-        result = read_result(teacher.redacted(line, DISTINCT), part.limit, part.model)
+        about = part.limit, part.model, ResultForm(teacher.dialect, self._api.as_openai)
+        result = read_result(teacher.redacted(line, DISTINCT), *about)
         if result is not None and isinstance(result.outcome, TeacherError):
-            result = read_result(teacher.redacted(line), part.limit, part.model)
+            result = read_result(teacher.redacted(line), *about)
         if result is None:
             counts.odd["unreadable lines"] += 1
         elif result.key is None or result.key not in counts.tries:

@@ -19,12 +19,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from stepdistill.annotator.errors import BatchesRunning, BatchLost
-from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.lifecycle import PartLifecycle
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.part_files import remove_strays
 from stepdistill.annotator.teacher.batch.planner import BatchPlanner
+from stepdistill.annotator.teacher.batch.protocols.registry import batch_api
 from stepdistill.annotator.teacher.online.engine import FailurePolicy, OnlineTeacher
 from stepdistill.annotator.teacher.online.queue import Groups
 
@@ -122,7 +122,7 @@ class BatchTeacher:
     async def _at_work(self) -> AsyncGenerator[PartLifecycle]:
         self._task = asyncio.current_task()
         try:
-            async with BatchApi(self._context.teacher) as api:
+            async with batch_api(self._context.teacher) as api:
                 yield PartLifecycle(api, self._context, self._planner)
         except asyncio.CancelledError:
             if not self._stopped or self._task is None:

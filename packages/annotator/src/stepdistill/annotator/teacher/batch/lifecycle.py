@@ -13,7 +13,6 @@ from stepdistill.annotator.errors import (
     TimedOut,
     Transient,
 )
-from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.capacity import Capacity, enqueued
 from stepdistill.annotator.teacher.batch.collect import (
     ANY_TRIES,
@@ -26,6 +25,7 @@ from stepdistill.annotator.teacher.batch.collect import (
 from stepdistill.annotator.teacher.batch.context import BatchContext, Persistence
 from stepdistill.annotator.teacher.batch.part import BatchPart, RemoteBatch
 from stepdistill.annotator.teacher.batch.planner import BatchPlanner
+from stepdistill.annotator.teacher.batch.protocols.protocol import BatchApi
 from stepdistill.annotator.teacher.batch.upload import Uploader
 
 
@@ -198,7 +198,7 @@ class PartLifecycle:
         return False
 
     def _put_back(self, part: BatchPart) -> None:
-        self._ledger.move(part, "uploaded", batch_id=None, remote=None)
+        self.uploader.put_back(part, batch_id=None, remote=None)
 
     def _wait_for_room(self, part: BatchPart, error: BatchQueueFull) -> None:
         self._capacity.refused(error.limit_tokens)

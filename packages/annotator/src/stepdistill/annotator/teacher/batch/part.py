@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+CHAT = "/v1/chat/completions"  # that the requests of batches are for, as OpenAI has it
 # Names in the metadata of a batch, which say whose it is.
 RUN, PART, SUBMISSION = "stepdistill_run", "stepdistill_part", "stepdistill_submission"
 
@@ -61,7 +62,7 @@ _FileId = Annotated[str | None, BeforeValidator(_none_if_empty)]  # "" is met wh
 
 
 class RemoteBatch(RemoteObject):
-    """A batch as the teacher sees it."""
+    """A batch as the teacher sees it, in OpenAI's words."""
 
     id: str
     status: str
@@ -72,6 +73,7 @@ class RemoteBatch(RemoteObject):
     errors: _Problems | None = None
     request_counts: _Counts | None = None
     metadata: dict[str, str] | None = None
+    label: str | None = None  # its name, where it has one of ours
 
     @property
     def ended(self) -> bool:
@@ -122,6 +124,10 @@ class BatchPart(_Entry):
     remote: str | None = None  # the batch's state as last seen
     file_id: str | None = None
     batch_id: str | None = None
+    # Nobody can tell yet that this is its batch; left out where that is clear.
+    is_unsure: bool = Field(default=False, exclude_if=lambda unsure: not unsure)
+    # Batches that turned out to be somebody else's; left out where there are none.
+    others: tuple[str, ...] = Field(default=(), exclude_if=lambda ids: not ids)
     submission: int = 0  # how often a batch was started for it
     done: int = 0  # requests, as last seen
     failed: int = 0  # likewise
@@ -142,6 +148,11 @@ class BatchPart(_Entry):
     def remote_name(self) -> str:
         """Its file's name on the server, by which it is found again."""
         return f"{remote_prefix(self.run)}{self.sha256[:16]}.jsonl"
+
+    @property
+    def label(self) -> str:
+        """The name of its batch, where batches have one, by which it is found again."""
+        return f"{remote_prefix(self.run)}{self.sha256[:16]}-{self.submission}"
 
     @property
     def tags(self) -> dict[str, str]:

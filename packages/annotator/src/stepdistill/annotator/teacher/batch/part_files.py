@@ -19,10 +19,9 @@ from stepdistill.annotator.errors import TooLong
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
 from stepdistill.annotator.settings.teacher import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.lock import sync_folder
-from stepdistill.annotator.teacher.batch.api import CHAT
 from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.ledger import Ledger
-from stepdistill.annotator.teacher.batch.part import BatchPart
+from stepdistill.annotator.teacher.batch.part import CHAT, BatchPart
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.errors import StoreError
 from stepdistill.common.urls import without_secrets
@@ -160,9 +159,16 @@ def _line_of(request: Request, teacher: TeacherSpec) -> bytes:
         "custom_id": request.key.hex(),
         "method": "POST",
         "url": CHAT,
-        "body": orjson.Fragment(teacher.body(request)),
+        "body": orjson.Fragment(_chat_body(request, teacher)),
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _chat_body(request: Request, teacher: TeacherSpec) -> bytes:
+    """What is asked, in the dialect chat: whatever is sent is made of it."""
+    if teacher.dialect.name == "chat":
+        return teacher.body(request)
+    return orjson.dumps({**request.body, teacher.limit_name: teacher.max_tokens})
 
 
 def _tokens_of(request: Request) -> int:
@@ -181,6 +187,14 @@ def read_requests(path: Path, keys: Collection[bytes]) -> Iterator[Request]:
                     yield _request(key, fields["body"])
     except FileNotFoundError:
         return
+
+
+def every_request(path: Path) -> Iterator[Request]:
+    """The requests of a part file, in the order of its lines. Raises OSError."""
+    with path.open("rb") as file:
+        for line in file:
+            fields: dict[str, Any] = orjson.loads(line)
+            yield _request(bytes.fromhex(fields["custom_id"]), fields["body"])
 
 
 def _request(key: bytes, body: dict[str, Any]) -> Request:

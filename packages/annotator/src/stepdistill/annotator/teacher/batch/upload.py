@@ -8,6 +8,7 @@ batch is neither lost nor created twice.
 import asyncio
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 
 from stepdistill.annotator.errors import (
     BadRequest,
@@ -19,15 +20,16 @@ from stepdistill.annotator.errors import (
     RateLimited,
     RunStopped,
 )
-from stepdistill.annotator.teacher.batch.api import BatchApi
 from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.part import (
     BatchPart,
     RemoteBatch,
     RemoteFile,
+    State,
     remote_prefix,
 )
 from stepdistill.annotator.teacher.batch.part_files import is_whole
+from stepdistill.annotator.teacher.batch.protocols.protocol import BatchApi
 
 # A teacher may need a moment until it lists what it has just made: pauses between looks.
 _LOOK_AGAIN_S = (1.0, 5.0)
@@ -65,9 +67,13 @@ class Uploader:
     async def send(self, part: BatchPart) -> BatchPart:
         """Upload a part's file if need be, and create its batch. Raises FileNotFoundError when the
         part's file is not there as it was written."""
-        if part.state == "prepared":
-            part = await self._upload(part)
-        return await self._create(part)
+        path = self._ledger.folder / part.file_name
+        # What went up is enough to make a batch of, whatever became of the file here.
+        if part.state == "prepared" and not is_whole(path, part):
+            raise FileNotFoundError(path)
+        if part.state == "prepared" and self._api.has_files:
+            part = await self._upload(part, path)
+        return await self._create(part, path)
 
     async def resolve(self, part: BatchPart) -> BatchPart:
         """Find out whether the call that was under way has reached the teacher."""
@@ -82,14 +88,11 @@ class Uploader:
         if part.file_id is not None:
             await self._api.delete_file(part.file_id)
 
-    async def _upload(self, part: BatchPart) -> BatchPart:
-        path = self._ledger.folder / part.file_name
-        if not is_whole(path, part):
-            raise FileNotFoundError(path)
+    async def _upload(self, part: BatchPart, path: Path) -> BatchPart:
         part = self._ledger.move(part, "uploading")
         self._report.event("uploading", part)
         try:
-            file = await self._api.upload(path, part.remote_name)
+            file = await self._api.upload(part, path)
         except (BadRequest, NotFound, RateLimited, RunStopped) as error:
             self._ledger.move(part, "prepared")  # these say for sure that it is not there
             if isinstance(error, (RateLimited, RunStopped)):
@@ -97,18 +100,20 @@ class Uploader:
             raise BatchRefused(f"the teacher does not take files for batches ({error})") from None
         return self._ledger.move(part, "uploaded", file_id=file.id)
 
-    async def _create(self, part: BatchPart) -> BatchPart:
-        file_id = part.file_id
-        if file_id is None:
-            raise ValueError(f"part {part.number} has no file on the server")
+    def put_back(self, part: BatchPart, **changes: object) -> BatchPart:
+        """The part as it was before a batch was made of it: to be made again."""
+        state: State = "uploaded" if self._api.has_files else "prepared"
+        return self._ledger.move(part, state, **changes)
+
+    async def _create(self, part: BatchPart, path: Path) -> BatchPart:
         part = self._ledger.move(part, "creating", submission=part.submission + 1)
         self._report.event("creating", part)
         try:
-            batch = await self._api.create(file_id, part.metadata)
+            batch = await self._api.create(part, path)
         except NotFound as error:
             raise self._file_not_seen(part, error) from None
         except (BadRequest, RateLimited, BatchQueueFull, RunStopped) as error:
-            self._ledger.move(part, "uploaded")
+            self.put_back(part)
             if not isinstance(error, BadRequest):
                 raise
             refused = f"the teacher refused the batch of {part.file_name}: {error}"
@@ -126,7 +131,7 @@ class Uploader:
         """Its file is not seen: for a moment, or because it is gone, then it goes up again."""
         self._not_seen[part.number] += 1
         if self._not_seen[part.number] < _FILE_TRIES:
-            self._ledger.move(part, "uploaded")
+            self.put_back(part)
             return ConnectionLost(f"the teacher does not see {part.remote_name} yet ({error})")
         self._not_seen.pop(part.number)
         self._ledger.move(part, "prepared", file_id=None)
@@ -138,7 +143,8 @@ class Uploader:
         """The part's file among those on the server; what else is there of ours and unused goes."""
         found: RemoteFile | None = None
         for file in await self._unused_files():
-            is_whole_there = file.bytes is None or file.bytes == part.bytes
+            as_is = self._api.sends_as_is and file.bytes is not None
+            is_whole_there = not as_is or file.bytes == part.bytes
             if file.filename == part.remote_name and is_whole_there and found is None:
                 found = file
             else:
@@ -168,7 +174,7 @@ class Uploader:
                 await asyncio.sleep(pause_s)
                 found = await self._look_for_batch(part)
         if found is None:
-            return self._ledger.move(part, "uploaded")
+            return self.put_back(part)
         self._report.oddity("found_batch", f"{found.id} had been created: it is waited for")
         return self._submitted(part, found)
 
@@ -177,13 +183,6 @@ class Uploader:
         async for batch in self._api.batches():  # the newest first
             if batch.created_at and batch.created_at < since:
                 break
-            if _is_of(batch, part):
+            if self._api.is_of(batch, part):
                 return batch
         return None
-
-
-def _is_of(batch: RemoteBatch, part: BatchPart) -> bool:
-    """Whether a batch was created for this submission of this part."""
-    if not batch.metadata:  # a server that does not keep it
-        return batch.input_file_id == part.file_id and batch.status != "failed"
-    return part.tags.items() <= batch.metadata.items()

@@ -1,0 +1,1 @@
+"""What providers take batches in: a protocol each in a file of its own."""

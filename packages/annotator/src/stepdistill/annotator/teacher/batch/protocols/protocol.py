@@ -1,0 +1,172 @@
+"""A protocol of batches: the calls that a part's way needs, whatever a provider calls them.
+
+A part's file on the disk is the same for all: lines as OpenAI's Batch API has them, each with a
+request of the dialect chat. A protocol turns them into what a server wants as it sends them, and
+what a server says into a RemoteBatch and into lines of results as OpenAI's.
+"""
+
+import asyncio
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO, Any, ClassVar, Self
+
+import aiohttp
+import orjson
+
+from stepdistill.annotator.errors import Overloaded
+from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.teacher.batch.http import BatchHttp
+from stepdistill.annotator.teacher.batch.part import BatchPart, RemoteBatch, RemoteFile
+from stepdistill.annotator.teacher.batch.part_files import every_request
+from stepdistill.annotator.teacher.body import object_in
+from stepdistill.annotator.teacher.spec import TeacherSpec
+
+Tell = Callable[[str], None]
+
+
+class BatchApi(ABC):
+    """A teacher's batches; an async context manager. Every call raises TeacherError."""
+
+    has_files: ClassVar[bool] = True  # requests go up as a file; else with the creation itself
+    sends_as_is: ClassVar[bool] = False  # a part's file goes up as it is on the disk
+    can_cancel: ClassVar[bool] = True
+
+    def __init__(self, teacher: TeacherSpec, http: BatchHttp | None = None) -> None:
+        self._teacher, self._http = teacher, http or BatchHttp(teacher)
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.__aexit__()
+
+    @abstractmethod
+    async def create(self, part: BatchPart, path: Path) -> RemoteBatch:
+        """Start a batch of a part, whose file is at this path. Raises NotFound while the teacher
+        does not see the file that was sent."""
+
+    @abstractmethod
+    async def batch(self, batch_id: str) -> RemoteBatch:
+        """A batch as it is now."""
+
+    @abstractmethod
+    def batches(self) -> AsyncIterator[RemoteBatch]:
+        """The batches that this key sees, the newest first."""
+
+    @abstractmethod
+    async def cancel(self, batch_id: str) -> None:
+        """Ask for an end; one that has ended already stays as it is."""
+
+    @abstractmethod
+    def lines(self, file_id: str, tell: Tell) -> AsyncGenerator[bytes]:
+        """The lines of results behind an id that a RemoteBatch names, each once. `tell` hears of a
+        torn download that is taken up where it broke."""
+
+    def as_openai(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A line of results as OpenAI has it: custom_id, response with status_code and body, which
+        is of the teacher's dialect, or error."""
+        return line
+
+    def is_of(self, batch: RemoteBatch, part: BatchPart) -> bool | None:
+        """Whether a batch was created for this submission of this part; None: nobody can tell by
+        what is said of it."""
+        if batch.metadata:
+            return part.tags.items() <= batch.metadata.items()
+        # A server that does not keep it.
+        return batch.input_file_id == part.file_id and batch.status != "failed"
+
+    async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
+        """Send a part's file up, under a name that it is found by."""
+        raise NotImplementedError
+
+    async def files(self) -> AsyncIterator[RemoteFile]:
+        """The files for batches that this key sees."""
+        for nothing in ():
+            yield nothing
+
+    async def delete_file(self, file_id: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        raise NotImplementedError
+
+    async def shutdown_date(self, model: str) -> date | None:
+        """The day on which a model goes; None where the server says nothing of it."""
+        return None
+
+    def _sent(self, part: BatchPart, path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """Each request of a part by its name, and its body in the teacher's dialect."""
+        teacher = replace(self._teacher, max_tokens=part.limit)
+        for request in every_request(path):
+            yield request.key.hex(), self._body(teacher, request)
+
+    def _body(self, teacher: TeacherSpec, request: Request) -> Mapping[str, object]:
+        return orjson.loads(teacher.body(request))
+
+    async def _pages(self, path: str, query: dict[str, str], after: str) -> AsyncIterator[Any]:
+        """The items of a list of pages. after: what a page is asked for by, beside the id of the
+        last item before it."""
+        query = {"limit": "100", **query}
+        while True:
+            page = await self._http.json("GET", path, params=query)
+            items: list[Any] = page.get("data") or []
+            for item in items:
+                yield item
+            if not items or not page.get("has_more"):
+                return
+            query[after] = str(items[-1]["id"])
+
+
+@asynccontextmanager
+async def spooled(pieces: Iterator[bytes]) -> AsyncGenerator[IO[bytes]]:
+    """What is to be sent, on the disk, so that its length is known and it never lies in memory."""
+
+    def write() -> None:
+        for piece in pieces:
+            file.write(piece)
+        file.seek(0)
+
+    with tempfile.TemporaryFile(prefix="stepdistill-") as file:
+        await asyncio.to_thread(write)
+        yield file
+
+
+def joined(head: bytes, items: Iterator[bytes], tail: bytes) -> Iterator[bytes]:
+    """Items of a list in JSON, with a comma between each two."""
+    yield head
+    comma = b""
+    for item in items:
+        yield comma + item
+        comma = b","
+    yield tail
+
+
+def form_of(file: IO[bytes], name: str, **fields: str) -> aiohttp.FormData:
+    """A form with a file of lines; its fields stand before it."""
+    form = aiohttp.FormData()
+    for field, value in fields.items():
+        form.add_field(field, value)
+    form.add_field("file", file, filename=name, content_type="application/jsonl")
+    return form
+
+
+def seconds(moment: object) -> int:
+    """A time since 1970, of a number or of RFC 3339; 0 where it is neither."""
+    if isinstance(moment, int | float):
+        return int(moment)
+    try:
+        return int(datetime.fromisoformat(str(moment)).timestamp())
+    except ValueError:
+        return 0
+
+
+def an_object(value: object, what: str) -> Mapping[str, Any]:
+    """What a call returned, if it is an object. Raises Overloaded."""
+    found = object_in(value)
+    if found is None:
+        raise Overloaded(f"{what}: the reply is no object: {value!r:.80}")
+    return found
