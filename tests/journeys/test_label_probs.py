@@ -43,6 +43,18 @@ def test_logprobs_become_label_probs(annotate: Annotate, tmp_path: Path):
     assert (again.code, rows(tmp_path / "again")) == (0, told), again.err
 
 
+def test_labels_that_the_teacher_doubts_can_be_left_out(annotate: Annotate, tmp_path: Path):
+    sure = annotate(*DEMO, "--logprobs", "5", "--min-sureness", "0.8", "--out", "sure", "--json")
+    assert sure.code == 0, sure.err
+    assert sure.json["splits"]["train"]["rejected"].keys() == {"unsure"}
+    assert all(row["label_probs"][row["label"]] >= 0.8 for row in rows(tmp_path / "sure"))
+    told = annotate("report", "sure", "--json")
+    assert told.json["calibration"]["source"] == "logprobs", told.err
+    assert told.json["rejected"].keys() == {"unsure"}
+    refused = annotate(*DEMO, "--min-sureness", "0.8")
+    assert refused.code == 2 and "--logprobs 5" in refused.err
+
+
 def test_a_provider_that_tells_none_is_refused_in_one_line(annotate: Annotate):
     words = ("--samples", "5", "--logprobs")
     said = annotate("run", "demo", "--teacher", "groq:any", *words, "5")

@@ -1,6 +1,7 @@
 """Filters are chosen by name, say what they mind, and leave good reasons alone."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,25 @@ def a_record(rationale: str | None, text: str = PREMISE) -> Record:
 
 def finding(rationale: str | None, *names: str) -> FilterHit | None:
     return filters(filters=frozenset(names)).first(a_record(rationale))
+
+
+@pytest.mark.parametrize(
+    ("known", "is_rejected"),
+    [
+        ({"label_probs": {"neutral": 0.79}}, True),
+        ({"label_probs": {"neutral": 0.81}, "label_confidence": 0.2}, False),
+        ({"label_probs": {"entailment": 0.9}}, True),
+        ({"label_confidence": 0.6}, True),
+        ({}, False),
+    ],
+)
+def test_labels_that_the_teacher_is_not_sure_of_are_rejected(
+    known: dict[str, Any], is_rejected: bool
+):
+    found = filters(min_sureness=0.8).first(replace(a_record(None), **known))
+    assert (found is not None) == is_rejected
+    assert found is None or (found.whole and found.reason == "unsure")
+    assert filters().first(replace(a_record(None), **known)) is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,12 @@ from stepdistill.common.task import ClassSpec, LabelSpec
 KIND = kind_of(LabelSpec(kind="classes", classes={n: ClassSpec() for n in ("a", "b", "c")}))
 
 
-def a_record(label: str = "a", gold: str | None = "a", **more: dict[str, float]) -> Record:
+def a_record(
+    gold: str | None = "a",
+    probs: dict[str, float] | None = None,
+    votes: dict[str, int] | None = None,
+    label: str = "a",
+) -> Record:
     nothing = PartRef(label=None, rationale=None)
     return Record(
         id="1",
@@ -25,8 +30,9 @@ def a_record(label: str = "a", gold: str | None = "a", **more: dict[str, float])
         templates=nothing,
         keys=nothing,
         confidence=0.99,
-        label_probs=more.get("probs"),
-        label_votes=more.get("votes"),  # pyright: ignore[reportArgumentType]  # counts
+        label_probs=probs,
+        label_votes=votes,
+        label_confidence=votes and votes[label] / sum(votes.values()),
     )
 
 

@@ -52,6 +52,14 @@ class Record:
     label_probs: Final[dict[str, float] | None] = None  # label -> 0..1; None where not told
 
     @property
+    def sureness(self) -> float | None:
+        """How sure the teacher was of the label, 0 to 1: as it told, else by its votes; None where
+        neither is known."""
+        if self.label_probs is None or self.label is None:
+            return self.label_confidence
+        return self.label_probs.get(self.label, 0.0)
+
+    @property
     def content(self) -> "Record | dict[str, Any]":
         """What a line says of it: fields that came later only where they say something."""
         if self.label_probs is not None:

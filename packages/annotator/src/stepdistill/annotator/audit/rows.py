@@ -12,7 +12,7 @@ import numpy as np
 from stepdistill.annotator.audit.sampling import Design, Signals, make_design
 from stepdistill.annotator.reading.filters import JUDGED_WRONG
 from stepdistill.annotator.store.snapshot import Snapshot
-from stepdistill.annotator.view.detail import own_keys
+from stepdistill.annotator.view.detail import own_keys, sureness_of
 from stepdistill.annotator.view.entry import RowSource
 from stepdistill.annotator.view.run_lines import Line, ShardLines, fields_of, line_at, row_of
 from stepdistill.annotator.view.run_source import RunSource, template_of
@@ -194,7 +194,7 @@ def _signals(
     names = others.get(line["split"], ())
     said = _others_say(line, names, source, stored) if names and stored else []
     return Signals(
-        votes=line.get("label_confidence"),
+        votes=sureness_of(line),
         templates=sum(map(same, said)) / len(said) if said else None,
         student=None if student is None else same(student),
         reader=line.get("confidence"),

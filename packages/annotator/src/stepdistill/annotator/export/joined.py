@@ -91,11 +91,11 @@ def _outcomes(split: FinishedSplit) -> Iterator[Row]:
 
 def _labelled(split: FinishedSplit) -> Iterator[_Place]:
     for record in read_records(split.folder, split.manifest):
-        votes = record.label_confidence
+        sureness = record.sureness
         cells = _cells(
             label=record.label,
             rationale=record.rationale,
-            confidence=record.confidence if votes is None else votes,
+            confidence=record.confidence if sureness is None else sureness,
             template=_template(record),
         )
         yield _Place(record.index, cells)

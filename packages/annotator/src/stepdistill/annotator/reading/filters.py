@@ -2,6 +2,8 @@
 
     contradiction   the reasons argue for another label: the row is rejected
     repetition      the reasons repeat the row, word for word: they are dropped
+    unsure          the teacher was less sure of the label than `--min-sureness`, by its
+                    log-probabilities or votes: the row is rejected
     judged_wrong    people judged the label wrong (`--judgements`): the row is rejected
     length          more tokens than the student reads (the row is rejected) or should write (the
                     reasons are dropped)
@@ -72,6 +74,8 @@ def make_filters(settings: ShardSettings, task: TaskSpec, readers: Readers) -> F
         each.append(_contradiction(task, readers))
     if "repetition" in settings.filters:
         each.append(_repetition)
+    if settings.min_sureness:
+        each.append(_unsure(settings.min_sureness))
     if JUDGED_WRONG in settings.filters:
         each.append(_judged_wrong(settings, kind_of(task.label)))
     return Filters(each=tuple(each))
@@ -85,7 +89,8 @@ def filters_content(settings: ShardSettings) -> list[object]:
     except OSError as error:
         why = error.strerror
         raise ConfigError(f"--student-tokenizer {path}: cannot be read ({why})") from None
-    return [sorted(settings.filters), settings.max_student_tokens, digest]
+    content: list[object] = [sorted(settings.filters), settings.max_student_tokens, digest]
+    return [*content, settings.min_sureness] if settings.min_sureness else content
 
 
 def _length(most: int, count: Callable[[str], int], task: TaskSpec) -> Filter:
@@ -123,6 +128,17 @@ def _contradiction(task: TaskSpec, readers: Readers) -> Filter:
         return FilterHit(reason="contradiction", detail=detail, whole=True)
 
     return contradicts
+
+
+def _unsure(least: float) -> Filter:
+    def is_unsure(record: Record) -> FilterHit | None:
+        sureness = record.sureness
+        if sureness is None or sureness >= least:
+            return None
+        detail = f"label {record.label}, of which the teacher is sure by {sureness:g}"
+        return FilterHit(reason="unsure", detail=detail, whole=True)
+
+    return is_unsure
 
 
 def _judged_wrong(settings: ShardSettings, kind: Kind) -> Filter:

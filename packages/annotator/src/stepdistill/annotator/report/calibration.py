@@ -1,4 +1,4 @@
-"""TeacherCalibration: whether the teacher is right as often as it is sure, where gold labels tell.
+"""Calibration: whether the teacher is right as often as it is sure, where gold labels tell.
 
 How sure it is comes from its log-probabilities, or from the share of its votes where it told none.
 """
@@ -49,7 +49,8 @@ class TeacherCalibration:
             return
         choices = kind.choices(record.input)
         gold = [share for name, share in shares.items() if kind.same(name, record.gold, choices)]
-        confidence = shares.get(record.label, 0.0)
+        # Of votes, what could not be read counts against the label, as it does elsewhere.
+        confidence = record.sureness or 0.0
         self.told += record.label_probs is not None
         n_labels = len(choices) or len(kind.spec.classes)
         rest = max(0.0, 1 - sum(shares.values())) / max(1, n_labels - len(shares))

@@ -40,7 +40,7 @@ _SETTINGS = (
 )
 _SHARDS = (
     *("reader", "rationale_from", "min_confidence", "rationale_rate"),
-    *("max_student_tokens", "student_tokenizer", "judgements"),
+    *("max_student_tokens", "student_tokenizer", "judgements", "min_sureness"),
 )
 Kind = Literal["run", "probe", "experiment", "search"]
 
@@ -109,6 +109,7 @@ class RunNote(_Note):
     student_tokenizer: Path | None
     rationale_from: Literal["answer", "thinking"] = "answer"
     min_confidence: float = SURE_ENOUGH
+    min_sureness: float = Field(default=0.0, exclude_if=lambda least: not least)
     judgements: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     earlier_outs: tuple[Path, ...] = ()
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix

@@ -93,6 +93,11 @@ class RunSettings(
         if isinstance(self.max_tokens, DefaultTokens):
             room = thinking_room(self.teacher, self.effort)
             self.set_default("max_tokens", self.max_tokens + room)
+        if self.shards.min_sureness and self.votes == 1 and self.logprobs is None:
+            raise ConfigError(
+                "--min-sureness: nothing tells how sure the teacher is: add --logprobs 5, or "
+                "--votes 5"
+            )
         if self.batch != BatchSettings() and not self.batch_api:
             raise ConfigError(
                 "an option about batches, without --batch-api: add it, or leave it out"

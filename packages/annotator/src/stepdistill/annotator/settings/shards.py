@@ -57,6 +57,8 @@ class ShardSettings(JudgementsSettings, RateOfRationalesSettings, ReadingSetting
     )
     """contradiction: reject rows whose reasons argue for another label; repetition: drop reasons
     that repeat the row; judged_wrong: reject labels that people judged wrong. May be repeated."""
+    min_sureness: Annotated[float, between(0, 1)] = 0.0
+    """Reject labels that the teacher is less sure of, by --logprobs or --votes."""
     max_student_tokens: Annotated[int | None, at_least(1)] = None
     """Reject longer inputs, drop longer reasons; in tokens of the student."""
     student_tokenizer: Path | None = None

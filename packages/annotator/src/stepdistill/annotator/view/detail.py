@@ -207,9 +207,15 @@ def _part(line: Line, key: bytes, own: list[bytes]) -> str:
 
 
 def confidence_of(line: Line) -> float | None:
-    """The share of the votes where there are some, else how sure the reader is."""
-    votes = line.get("label_confidence")
-    return line.get("confidence") if votes is None else votes
+    """How sure the teacher was, by its log-probabilities or votes; else how sure the reader is."""
+    known = sureness_of(line)
+    return line.get("confidence") if known is None else known
+
+
+def sureness_of(line: Line) -> float | None:
+    """How sure the teacher was of a record's label; None where that is not known."""
+    probs: Mapping[str, float] | None = line.get("label_probs")
+    return line.get("label_confidence") if probs is None else probs.get(str(line["label"]), 0.0)
 
 
 def is_right(line: Line, kind: Kind) -> bool | None:

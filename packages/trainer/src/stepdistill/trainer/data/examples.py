@@ -253,7 +253,7 @@ def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example 
     # The first that differ, over all folders; together they are as heavy as one.
     told = (_text(each.rationale) for each in records)
     reasons = [reason for reason in dict.fromkeys(told) if reason is not None][:most]
-    confidence = _confidence(record) if config.row_weight == "confidence" else None
+    confidence = record.sureness if config.row_weight == "confidence" else None
     return Example(
         id=record.id,
         input=text,
@@ -276,13 +276,6 @@ def _shares(record: Record) -> dict[str, float]:
         shares = record.label_votes or {}
     whole = sum(shares.values())
     return {name: share / whole for name, share in shares.items()}
-
-
-def _confidence(record: Record) -> float | None:
-    """How sure the teacher was of the label, 0 to 1; None where that is not known."""
-    if record.label_probs is None or record.label is None:
-        return record.label_confidence
-    return record.label_probs.get(record.label, 0.0)
 
 
 def _text(text: str | None) -> str | None:
