@@ -32,7 +32,7 @@ def a_record(
         confidence=0.99,
         label_probs=probs,
         label_votes=votes,
-        label_confidence=votes and votes[label] / sum(votes.values()),
+        label_confidence=votes[label] / sum(votes.values()) if votes else None,
     )
 
 
