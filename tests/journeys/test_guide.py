@@ -69,6 +69,12 @@ def test_the_annotators_half_of_the_guide(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "tickets" / "test" / "manifest.json").exists()
 
 
+def test_the_guide_to_sureness(tmp_path: Path) -> None:
+    done = follow(commands("sureness.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "by logprobs, of 300 labels with gold: ECE" in done.stdout + done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_whole_guide(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_logprobs_become_label_probs(annotate: Annotate, tmp_path: Path):
     assert not {row["keys"]["label"] for row in plain} & {row["keys"]["label"] for row in told}
     again = annotate(*DEMO, "--out", "again", "--logprobs", "5", "--offline")
     assert (again.code, rows(tmp_path / "again")) == (0, told), again.err
+    assert run("batch", "--logprobs", "5", "--batch-api", "--store", "other") == told
 
 
 def test_labels_that_the_teacher_doubts_can_be_left_out(annotate: Annotate, tmp_path: Path):

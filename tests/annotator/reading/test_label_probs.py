@@ -99,7 +99,7 @@ def test_options_go_by_letters_or_by_words(answer: Answer, expected: dict[str, f
     [
         an_answer("yes"),  # nothing was told
         told(("yes", 0.3, {"I": 0.6})),  # more likely something else would have been said
-        an_answer("yes", logprobs=[[0, 3, -1]]),  # of this token nothing is known
+        an_answer("yes", logprobs=[[0, 3]]),  # of this token nothing is known
         an_answer("yes", logprobs=[["x"]]),
     ],
 )

@@ -78,6 +78,24 @@ def test_what_says_nothing_is_none(fields: object):
     assert logprobs_in({"content": [said("no")]}, "") is None
 
 
+def test_between_the_names_of_labels_only_that_there_was_doubt_is_kept():
+    content = [said("Not"), said(" sure", 0.5), said(" at", 0.5), said(" all:"), said(" not", 0.5)]
+    content += [
+        said(" Spam"),
+        said("\n", 0.6, me=0.4),
+        said("As", 0.3),
+        said(" ham", 0.9, spam=0.1),
+    ]
+    text = "".join(token["token"] for token in content)
+    kept = logprobs_in({"content": content}, text, ("not_spam", "ham"))
+    assert kept is not None
+    found = [(text[each.start : each.end], each.probability) for each in doubts_in(kept)]
+    assert [words for words, _ in found] == [" sure at", " not", "\n", "As", " ham"]
+    assert [probability is None for _, probability in found] == [True, False, False, True, False]
+    nowhere = logprobs_in({"content": content}, text, ("other",))
+    assert nowhere == [[3, len(text) - 3]]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),

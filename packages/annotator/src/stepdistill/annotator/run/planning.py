@@ -78,6 +78,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
         limit_name=options.limit_name or provider.limit_name,
         tier=_tier(config, provider),
         tier_fallback=config.tier_fallback,
+        label_names=_label_names(config),
         timeout_s=config.timeout_s,
         concurrency=config.concurrency or AUTO_CONCURRENCY,
         # Who names a number knows the teacher: one round at half of it sees that it is borne.
@@ -138,6 +139,14 @@ def _options(config: RunSettings, served: Serving) -> ModelOptions:
         )
     body = {**options.body, _EFFORT: config.effort}
     return options.model_copy(update={"body": body})
+
+
+def _label_names(config: RunSettings) -> tuple[str, ...]:
+    """What the task's classes are called, where it matters; nothing where rows bring their own."""
+    if config.logprobs is None:
+        return ()
+    classes = load_task(config.prompts, config.task).label.classes
+    return tuple(each for name, spec in classes.items() for each in (name, *spec.aliases))
 
 
 def _check_logprobs(wanted: int, provider: Provider, options: ModelOptions) -> None:

@@ -6,17 +6,18 @@ A place in an answer's text for each token that was not all but certain, as a fl
 
 `own` is how improbable the token was that stands there, `its` the same of another one that could
 have stood there, in thousandths of a nat (-1000 ln p). Of 100 tokens of prose some 30 are in doubt,
-a label's seldom more than one.
+a label's seldom more than one: where labels have known names, all that lies between places that
+name one is kept as a stretch, [characters since the place before, characters], that was in doubt
+somehow.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import exp, log
 from typing import NamedTuple
 
 KeptLogprobs = list[list[int | str]]
 # A token as probable as this needs no place of its own; an alternative below the least none either.
 CERTAIN, LEAST = 0.9995, 0.001
-_UNKNOWN = -1
 _PER_NAT = 1000
 
 
@@ -40,7 +41,8 @@ def kept_logprobs(doubts: Iterable[TokenDoubt]) -> KeptLogprobs:
         if each.probability is not None and each.probability >= CERTAIN:
             continue
         place: list[int | str] = [each.start - end, each.end - each.start]
-        place.append(_UNKNOWN if each.probability is None else _improbable(each.probability))
+        if each.probability is not None:
+            place.append(_improbable(each.probability))
         for text, probability in each.others:
             if probability >= LEAST:
                 place += [text, _improbable(probability)]
@@ -52,16 +54,35 @@ def kept_logprobs(doubts: Iterable[TokenDoubt]) -> KeptLogprobs:
 def doubts_in(kept: KeptLogprobs) -> Iterator[TokenDoubt]:
     """The tokens that were in doubt. Raises ValueError or TypeError: these are none."""
     end = 0
-    for gap, length, own, *others in kept:
+    for gap, length, *told in kept:
         start = end + int(gap)
         end = start + int(length)
-        told = zip(others[::2], others[1::2], strict=True)
+        others = zip(told[1::2], told[2::2], strict=True)
         yield TokenDoubt(
             start,
             end,
-            None if own == _UNKNOWN else exp(-int(own) / _PER_NAT),
-            tuple((str(text), exp(-int(each) / _PER_NAT)) for text, each in told),
+            _probable(told[0]) if told else None,
+            tuple((str(text), _probable(each)) for text, each in others),
         )
+
+
+def near(places: Sequence[tuple[int, int]], kept: KeptLogprobs) -> KeptLogprobs:
+    """The same with no more than what stands in these places of the text, or touches them."""
+    found = list[TokenDoubt]()
+    for each in doubts_in(kept):
+        if any(start <= each.end and each.start <= end for start, end in places):
+            found.append(each)
+            continue
+        last = found[-1] if found and found[-1].probability is None else None
+        if last and not any(last.end < start < each.start for start, _ in places):
+            found[-1] = TokenDoubt(last.start, each.end, None)
+        else:
+            found.append(TokenDoubt(each.start, each.end, None))
+    return kept_logprobs(found)
+
+
+def _probable(improbable: int | str) -> float:
+    return exp(-int(improbable) / _PER_NAT)
 
 
 def _improbable(probability: float) -> int:

@@ -6,13 +6,21 @@ bytes: a character may be parted between two. They are joined and looked for in 
 servers list tokens that are no part of it: thoughts, `<|im_end|>`, a blank that was stripped.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from math import exp, isfinite
 from typing import Any, NamedTuple, cast
 
-from stepdistill.annotator.store.logprobs import KeptLogprobs, TokenDoubt, kept_logprobs
+from stepdistill.annotator.store.logprobs import (
+    KeptLogprobs,
+    TokenDoubt,
+    kept_logprobs,
+    near,
+)
 from stepdistill.annotator.teacher.body import object_in
 
+_JOINTS = re.compile(r"[\s_-]+")
 _ROUNDING = 1e-3  # what a logarithm may be above 0
 
 
@@ -25,13 +33,24 @@ class Token(NamedTuple):
     others: tuple[tuple[bytes, object], ...] = ()
 
 
-def logprobs_in(fields: object, text: str) -> KeptLogprobs | None:
+def logprobs_in(fields: object, text: str, names: tuple[str, ...] = ()) -> KeptLogprobs | None:
     """What a choice's `logprobs` says of its text, as it is kept; None where it says nothing that
-    can be told from it."""
+    can be told from it. names: those of labels; where there are some, only these are of use."""
     if (found := object_in(fields)) is None:
         return None
     content = _list(found.get("content"))
-    return kept_of(_tokens(content) if content else _parallel(found), text)
+    kept = kept_of(_tokens(content) if content else _parallel(found), text)
+    if not kept or not names:
+        return kept
+    return near([match.span() for match in _any_of(names).finditer(text)], kept)
+
+
+@lru_cache(maxsize=8)
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds names, their words joined in whatever way; the longest first: one may begin another."""
+    words = [[re.escape(word) for word in _JOINTS.split(name) if word] for name in names]
+    each = sorted((r"[\s_-]+".join(parts) for parts in words if parts), key=len, reverse=True)
+    return re.compile("|".join(each) or r"(?!)", re.IGNORECASE)
 
 
 def kept_of(tokens: Iterable[Token], text: str) -> KeptLogprobs | None:

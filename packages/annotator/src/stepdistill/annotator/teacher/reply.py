@@ -60,6 +60,7 @@ class ReplyContext(NamedTuple):
     mode: Mode = "online"
     request_id: object = None  # the provider's own, where its headers or its line have one
     headers: Mapping[str, str] = _NONE  # by their names in lower case
+    label_names: tuple[str, ...] = ()  # by which labels are known, where they have names
 
 
 def read_answer(
@@ -94,7 +95,7 @@ def read_answer(
         thoughts=clean(thoughts) if thoughts.strip() else None,
         tier=tier_of(reply.get("service_tier")),
         cost_usd=cost_of(reply.get("usage")),
-        logprobs=choice.logprobs and logprobs_in(choice.logprobs, text),
+        logprobs=choice.logprobs and logprobs_in(choice.logprobs, text, context.label_names),
     )
 
 

@@ -61,6 +61,7 @@ class TeacherSpec:
     limit_name: LimitName = "max_tokens"  # the field of a request that says so
     tier: str | None = None  # that is asked for; None: whichever is usual
     tier_fallback: bool = False  # where that is full, the usual one is asked for
+    label_names: tuple[str, ...] = ()  # near which the log-probabilities of an answer are kept
     timeout_s: float = 120.0  # for one answer, > 0
     concurrency: int = 1  # requests in flight at most, >= 1
     first_concurrency: int | None = None  # to begin with; None: `online/window.py` finds it
@@ -199,6 +200,7 @@ class TeacherSpec:
                 request_id=self._redacted_text(request_id),
                 model=self.model,
                 headers=headers,
+                label_names=self.label_names,
             )
             return self.dialect.read(body, asked)
         except KeyRefused as error:

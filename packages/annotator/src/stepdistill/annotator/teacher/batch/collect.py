@@ -193,7 +193,11 @@ class Collector:
 
     async def _take_line(self, line: bytes, part: BatchPart, counts: CollectCounts) -> None:
         teacher = self._context.teacher
-        about = part.limit, part.model, ResultForm(teacher.dialect, self._api.as_openai)
+        about = (
+            part.limit,
+            part.model,
+            ResultForm(teacher.dialect, self._api.as_openai, teacher.label_names),
+        )
         result = read_result(teacher.redacted(line, DISTINCT), *about)
         if result is not None and isinstance(result.outcome, TeacherError):
             result = read_result(teacher.redacted(line), *about)

@@ -33,6 +33,7 @@ class ResultForm(NamedTuple):
 
     dialect: Dialect  # of the replies in them
     as_openai: Callable[[Mapping[str, Any]], Mapping[str, Any]]  # of the protocol
+    label_names: tuple[str, ...] = ()  # near which log-probabilities are kept
 
 
 def _as_it_is(line: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -46,7 +47,7 @@ def read_result(
     line: bytes, limit: int, model: str = "", form: ResultForm = OPENAI
 ) -> LineResult | None:
     """What a line says; None for one that cannot be read. limit, model: as they were asked for."""
-    context = ReplyContext(limit=limit, model=model, mode="batch")
+    context = ReplyContext(limit, model, mode="batch", label_names=form.label_names)
     try:
         read = object_in(loaded(line))
         fields = read and form.as_openai(read)
