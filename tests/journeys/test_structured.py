@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,25 @@ async def test_an_experiment_goes_on_without_the_format(
     assert done.code == 0, done.err
     assert statuses.count(400) == 1
     assert "structured" in done.out
+
+
+@dataclass(frozen=True)
+class Untelling:
+    """A teacher that takes the fields of log-probabilities and tells none, as some gateways do."""
+
+    teacher: AnswerSource
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        return self.teacher.answer(body)
+
+
+async def test_log_probabilities_that_do_not_come_are_missed_once(
+    annotate: Annotate, task: RunSettings, tmp_path: Path
+) -> None:
+    teacher = Untelling(rehearse(make_plans(task), accuracy=1.0))
+    said, _ = await asked(annotate, teacher, "--logprobs", "5")
+    assert said.count("tell no log-probabilities") == 1 and "--votes 5" in said
+    assert all("label_probs" not in record for record in records(tmp_path))
+    said, _ = await asked(annotate, teacher.teacher, "--logprobs", "6")
+    assert "tell no" not in said
+    assert all("label_probs" in record for record in records(tmp_path))

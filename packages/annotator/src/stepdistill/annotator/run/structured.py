@@ -3,7 +3,8 @@
 A structured template asks with a `response_format`. A teacher that refuses it says so on the first
 request: that is remembered in the store, by teacher and format, and its requests are planned anew
 without the format, under the keys of what is then sent. A teacher that takes the format and answers
-in plain text is read as all others are; it is said once.
+in plain text is read as all others are; it is said once. So it is of one that tells no
+log-probabilities: a gateway may hand a request on to a server that leaves them out.
 
     format-DIGEST   a format that a teacher refused, among the `accounts` of the store
 """
@@ -16,6 +17,7 @@ import orjson
 
 from stepdistill.annotator.errors import FormatRefused
 from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.plan.model_options import LOGPROBS
 from stepdistill.annotator.plan.plan import Plan, key_of
 from stepdistill.annotator.prompt.render import response_format
 from stepdistill.annotator.store.answer import Answer
@@ -23,7 +25,7 @@ from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 
 _ENTRY = "format-"
-_FIRST = 10  # structured answers that are looked at: as many in plain text are no accident
+_FIRST = 10  # answers that are looked at: as many in plain text are no accident
 _SHOWN = 200  # characters of a refusal
 
 
@@ -72,14 +74,19 @@ def _entry(plan: Plan, wanted: str) -> bytes:
 
 @dataclass(slots=True, kw_only=True)
 class FormatWatch:
-    """Looks at the first structured answers of a run; says once where none of them is JSON."""
+    """Looks at the first answers of a run that were to be more than text; says once where none of
+    them is JSON, or none tells how probable its words are."""
 
     say: Callable[[str], None]
     _seen: int = field(default=0, init=False)
     _as_json: int = field(default=0, init=False)
+    _to_tell: int = field(default=0, init=False)  # asked for log-probabilities
+    _told: int = field(default=0, init=False)
 
     def heard(self, request: Request, answer: Answer) -> None:
         """Look at an answer as it comes."""
+        if self._to_tell < _FIRST and LOGPROBS[0] in request.form.fields:
+            self._hear_logprobs(answer)
         if self._seen >= _FIRST or not request.form.is_structured:
             return
         self._seen += 1
@@ -89,4 +96,13 @@ class FormatWatch:
             self.say(
                 f"the first {_FIRST} answers of {answer.model} are no JSON, which response_format "
                 "asks for: they are read as text"
+            )
+
+    def _hear_logprobs(self, answer: Answer) -> None:
+        self._to_tell += 1
+        self._told += answer.logprobs is not None
+        if self._to_tell == _FIRST and not self._told:
+            self.say(
+                f"the first {_FIRST} answers of {answer.model} tell no log-probabilities, which "
+                "--logprobs asks for: their records have no label_probs; --votes 5 needs none"
             )

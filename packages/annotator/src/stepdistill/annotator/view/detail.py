@@ -53,6 +53,7 @@ def detail_of(
         **{name: line.get(name) for name in ("label", "rationale")},
         "confidence": confidence_of(line),
         "votes": line.get("label_votes"),
+        "probabilities": line.get("label_probs"),
         "input": [[name, text] for name, text in fields_of(line).items()],
         "rejected": line.get("reason"),
         "why": line.get("detail"),

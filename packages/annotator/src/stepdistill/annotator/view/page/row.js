@@ -44,10 +44,11 @@ function input(fields) {
 
 function facts(row) {
   const votes = row.votes ? Object.entries(row.votes).map(([label, count]) => `${label}: ${count}`).join(", ") : null;
+  const told = row.probabilities ? Object.entries(row.probabilities).map(([label, share]) => `${label}: ${(100 * share).toFixed(1)} %`).join(", ") : null;
   return [
     ["label", verdict({ ...row, rejected: null })],
     ["rejected", row.rejected && `${row.rejected}${row.why ? `: ${row.why}` : ""}`],
-    ["gold", row.gold], ["student", row.student], ["confidence", sure(row.confidence)], ["votes", votes],
+    ["gold", row.gold], ["student", row.student], ["confidence", sure(row.confidence)], ["votes", votes], ["probable", told],
     ["template", row.template],
     ["place", row.split && `${row.split}, row ${n(row.index)}`],
     ["rationale", row.rationale],
