@@ -107,6 +107,14 @@ def test_what_is_not_known_is_none(answer: Answer):
     assert probs(answer) is None
 
 
+def test_what_is_quoted_of_the_row_names_no_label():
+    claim = "Nobody says yes or no here"
+    quoted = (f'The answer to "{claim[:12]}', ("yes", 0.5, {"no": 0.5}), f'{claim[15:]}" is')
+    answer = told(*quoted, (" yes", 0.8, {" no": 0.2}), ".")
+    assert claim in answer.text
+    assert probs(answer, fields={"claim": claim}) == near(entailment=0.8, not_entailment=0.2)
+
+
 def test_numbers_and_lists_have_none():
     number = LabelSpec(kind="number", minimum=1, maximum=5)
     assert probs(told(("4", 0.6, {"5": 0.4})), number) is None

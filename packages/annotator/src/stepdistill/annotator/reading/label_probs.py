@@ -21,6 +21,7 @@ from stepdistill.common.kinds.kind import Kind
 _SURE = 0.9998
 _LEAST_NAMED, _MOST_BROKEN = 0.5, 0.05
 _DECIMALS = 4
+_SHORTEST_QUOTE = 12  # characters
 _JOINTS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _LEADING = re.compile(r"[\W_]+")
 # A letter or number that stands for an option: `B`, `(b)`, `b.`, `B because`; not `A dog`.
@@ -50,7 +51,7 @@ def label_probs(
         return None
     families = _families(kind, fields)
     spans = reader.stated(answer.text, fields) if families else ()
-    place = _place(answer.text, label, spans, families)
+    place = _place(_unquoted(answer.text, kind, fields), label, spans, families)
     if place is None:
         return None
     try:
@@ -66,6 +67,15 @@ def mean_probs(each: Iterable[Mapping[str, float] | None]) -> dict[str, float] |
         return None
     names = dict.fromkeys(name for probs in known for name in probs)
     return _rounded({name: sum(p.get(name, 0.0) for p in known) / len(known) for name in names})
+
+
+def _unquoted(text: str, kind: Kind, fields: Mapping[str, str]) -> str:
+    """The text with what it repeats of the row blanked out, at its length: a label's name in there
+    is not the teacher's."""
+    for name, value in fields.items():
+        if len(value) >= _SHORTEST_QUOTE and name not in kind.spec.options:
+            text = text.replace(value, " " * len(value))
+    return text
 
 
 def _families(kind: Kind, fields: Mapping[str, str]) -> list[dict[str, str]]:
