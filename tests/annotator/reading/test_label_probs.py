@@ -108,11 +108,11 @@ def test_what_is_not_known_is_none(answer: Answer):
 
 
 def test_what_is_quoted_of_the_row_names_no_label():
-    claim = "Nobody says yes or no here"
-    quoted = (f'The answer to "{claim[:12]}', ("yes", 0.5, {"no": 0.5}), f'{claim[15:]}" is')
-    answer = told(*quoted, (" yes", 0.8, {" no": 0.2}), ".")
+    claim = "It is entailment that counts here"
+    quoted = (f'The claim "{claim[:6]}', ("entailment", 0.5, {"neutral": 0.5}), f'{claim[16:]}" is')
+    answer = told(*quoted, (" entailment", 0.8, {" neutral": 0.2}), ".")
     assert claim in answer.text
-    assert probs(answer, fields={"claim": claim}) == near(entailment=0.8, not_entailment=0.2)
+    assert probs(answer, fields={"claim": claim}) == near(entailment=0.8, neutral=0.2)
 
 
 def test_numbers_and_lists_have_none():
