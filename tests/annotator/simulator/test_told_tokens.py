@@ -14,7 +14,7 @@ from stepdistill.annotator.simulator.phrasing import PLAIN_STYLES, Style
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.annotator.simulator.told_tokens import told_tokens
 from stepdistill.annotator.simulator.wire import prompt_digest
-from stepdistill.annotator.teacher.reply import read_answer
+from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.task import ClassSpec, LabelSpec
 from tests.annotator.simulator.asking import a_teacher, ask, chat_body, messages
@@ -37,7 +37,7 @@ async def told(teacher: SimulatedTeacher, prompt: str, **more: object) -> dict[s
     """The chances as they are read from a reply."""
     async with Simulator(teacher) as simulator:
         reply = await ask(simulator, chat_body(prompt, **ASKED, **more))
-    answer = read_answer(reply.raw, limit=512, request_id="r")
+    answer = read_answer(reply.raw, ReplyContext(limit=512))
     reader = VerdictReader(LABEL)
     label = reader.read(answer.text, {}).label
     assert label is not None

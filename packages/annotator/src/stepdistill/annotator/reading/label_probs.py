@@ -8,8 +8,9 @@ all, such as a line break, is left out of account, unless it is half of what cou
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import lru_cache
+from typing import NamedTuple, Self
 
 from stepdistill.annotator.reading.readers import Reader
 from stepdistill.annotator.reading.verdict.names import goes_on
@@ -28,17 +29,30 @@ _LEADING = re.compile(r"[\W_]+")
 _MARK = r"(?<![^\W_])(?:{0}|{1})(?=\s*(?:[).:,;*\"']|\n|\Z|because\b|since\b|as\b))"
 
 
-class _Form(NamedTuple):
-    name: str  # as it is compared
-    label: str
+class _Family(NamedTuple):
+    """Names of one sort. is_bare: all begin with a letter or digit, so that what stands before one
+    is no part of it."""
+
+    names: Mapping[str, str]  # as they are written -> label
+    by_first: Mapping[str, Sequence[tuple[str, str]]]  # first character -> (name compared, label)
+    labels: Set[str]
+    is_bare: bool
+
+    @classmethod
+    def of(cls, names: Mapping[str, str]) -> Self:
+        """Of names, none of them empty."""
+        by_first: dict[str, list[tuple[str, str]]] = {}
+        for name, label in names.items():
+            by_first.setdefault(_tidy(name)[0], []).append((_tidy(name), label))
+        is_bare = all(name[0].isalnum() for name in names)
+        return cls(names, by_first, frozenset(names.values()), is_bare)
 
 
 class _Place(NamedTuple):
-    """Where an answer first names its label, and all names of the sort that it names it by."""
+    """Where an answer first names its label, and by which sort of names."""
 
     start: int
-    forms: tuple[_Form, ...]
-    is_bare: bool  # names begin with a letter or digit: what stands before them is no part of one
+    family: _Family
 
 
 def label_probs(
@@ -78,33 +92,37 @@ def _unquoted(text: str, kind: Kind, fields: Mapping[str, str]) -> str:
     return text
 
 
-def _families(kind: Kind, fields: Mapping[str, str]) -> list[dict[str, str]]:
-    """Name -> label, for each sort of names: the labels' own, letters, numbers. A label that is
-    given by its letter competes with letters only."""
+def _families(kind: Kind, fields: Mapping[str, str]) -> list[_Family]:
+    """Each sort of names: the labels' own, letters, numbers. A label that is given by its letter
+    competes with letters only."""
     spec = kind.spec
     if spec.kind == "classes":
-        named = {alias: name for name, each in spec.classes.items() for alias in each.aliases}
-        return [named | {name: name for name in spec.classes}]
+        return [_class_names(kind)]
     if spec.kind != "options":
         return []
     texts = [fields.get(name, "") for name in spec.options]
     marks = [{chr(ord("a") + i): text for i, text in enumerate(texts)}]
     marks.append({str(i): text for i, text in enumerate(texts, start=1)})
-    return [{text: text for text in texts if text}, *marks]
+    return [_Family.of(each) for each in ({text: text for text in texts if text}, *marks) if each]
+
+
+@lru_cache(maxsize=8)
+def _class_names(kind: Kind) -> _Family:
+    spec = kind.spec
+    named = {alias: name for name, each in spec.classes.items() for alias in each.aliases}
+    return _Family.of(named | {name: name for name in spec.classes})
 
 
 def _place(
-    text: str, label: str, spans: Sequence[tuple[int, int]], families: list[dict[str, str]]
+    text: str, label: str, spans: Sequence[tuple[int, int]], families: list[_Family]
 ) -> _Place | None:
     for start, end in spans:
         found: list[_Place] = []
-        for number, names in enumerate(families):
-            own = [name for name, each in names.items() if each == label]
+        for number, family in enumerate(families):
+            own = [name for name, each in family.names.items() if each == label]
             starts = [at for name in own for at in _starts(text, name, start, end, number > 0)]
             if starts:
-                forms = tuple(_Form(_tidy(name), each) for name, each in names.items())
-                is_bare = all(name[:1].isalnum() for name in names)
-                found.append(_Place(min(starts), forms, is_bare))
+                found.append(_Place(min(starts), family))
         if found:
             return min(found, key=lambda place: place.start)
     return None
@@ -137,10 +155,10 @@ def _walk(text: str, label: str, place: _Place, kept: KeptLogprobs) -> dict[str,
             continue
         begin = min(begin, doubt.start)
         before = text[begin : doubt.start]
-        if doubt.start > place.start and _labels(before, place) == {label}:
+        if doubt.start > place.start and _labels(before, place.family) == {label}:
             break
-        named_so = _labels(text[begin : doubt.end], place)
-        shares = _shares(doubt, before, place, named_so) if label in named_so else None
+        named_so = _labels(text[begin : doubt.end], place.family)
+        shares = _shares(doubt, before, place.family, named_so) if label in named_so else None
         if shares is None:
             return None
         own, others = shares
@@ -154,7 +172,7 @@ def _walk(text: str, label: str, place: _Place, kept: KeptLogprobs) -> dict[str,
 
 
 def _shares(
-    doubt: TokenDoubt, before: str, place: _Place, named_so: set[str]
+    doubt: TokenDoubt, before: str, family: _Family, named_so: set[str]
 ) -> tuple[float, dict[str, float]] | None:
     """What of a place's weight goes on with the token that stands there, and what falls on labels
     by the others. named_so: the labels that may be named with this token. None where too little of
@@ -162,12 +180,11 @@ def _shares(
     if doubt.probability is None:
         return None
     own, found, nameless, broken = doubt.probability, dict[str, float](), 0.0, 0.0
-    n_labels = len({form.label for form in place.forms})
     for other, probability in doubt.others:
-        labels = set[str]() if "\ufffd" in other else _labels(before + other, place)
+        labels = set[str]() if "\ufffd" in other else _labels(before + other, family)
         if labels == named_so:  # the same in other letters, or cut elsewhere
             own += probability
-        elif not labels or len(labels) == n_labels:
+        elif not labels or labels == family.labels:
             nameless += probability
             broken += probability if "\ufffd" in other else 0.0
         else:
@@ -181,16 +198,16 @@ def _shares(
     return own / whole, {name: share / whole for name, share in found.items()}
 
 
-def _labels(begun: str, place: _Place) -> set[str]:
+def _labels(begun: str, family: _Family) -> set[str]:
     """The labels that an answer may be naming which has begun so; all of them where it has not
     begun. Of names that are whole the longest counts."""
-    opening = _LEADING.match(begun) if place.is_bare else None
+    opening = _LEADING.match(begun) if family.is_bare else None
     text = _tidy(begun[opening.end() :] if opening else begun.lstrip())
     if not text:
-        return {form.label for form in place.forms}
+        return {*family.labels}
     cut = text[:-1].rstrip(" _-") if text[-1] in "_-" or text[-1].isspace() else None
     found, whole, longest = set[str](), set[str](), 0
-    for name, label in place.forms:
+    for name, label in family.by_first.get(text[0], ()):
         if name.startswith(text) or (cut and name.startswith(f"{cut} ")):
             found.add(label)
         elif text.startswith(name) and not goes_on(text, len(name)) and len(name) >= longest:
