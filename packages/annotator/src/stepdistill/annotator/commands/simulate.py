@@ -57,6 +57,10 @@ def simulate_command(settings: SimulateSettings) -> None:
         annotate simulate demo --accuracy 0.6 --taste 7 &
 
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
+
+        annotate simulate demo --dialect anthropic --port 8902 &
+
+        annotate run demo --teacher anthropic:any-name --base-url http://127.0.0.1:8902/v1
     """
     config = settings.run()
     planted = _template_accuracies(settings.template_accuracy)
@@ -80,6 +84,7 @@ def simulator_settings(settings: SimulateSettings) -> SimulatorSettings:
     """How it serves. Raises ConfigError: a word means nothing."""
     return SimulatorSettings(
         port=settings.port,
+        dialect=settings.dialect,
         log_file=settings.log,
         latency=Latency(median_ms=settings.latency_ms, sigma=0.3, seed=settings.seed),
         limits=SimulatedLimits(

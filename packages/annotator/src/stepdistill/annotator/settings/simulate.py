@@ -26,6 +26,8 @@ class SimulateSettings(SplitsSettings, DataSettings, TemplateSettings, TaskSetti
     _: KW_ONLY
     port: Annotated[int, between(0, 65535)] = 8901
     """0 takes a free one."""
+    dialect: Literal["openai", "responses", "anthropic", "gemini", "openrouter"] = "openai"
+    """Whose address it names, and whose chat it speaks; each is served at its own route."""
     accuracy: Annotated[float, between(0, 1)] = 0.9
     """Share of rows that are answered as the gold says."""
     template_accuracy: Annotated[tuple[str, ...], REPEATED] = ()

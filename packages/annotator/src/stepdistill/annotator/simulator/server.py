@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +16,11 @@ from aiohttp import web
 
 from stepdistill.annotator.simulator.batch.routes import SimulatedBatchApi
 from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
+from stepdistill.annotator.simulator.dialects.registry import OPENROUTER, OTHERS, SpokenName
+from stepdistill.annotator.simulator.dialects.spoken import SpokenDialect, key_of
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan, Latency
 from stepdistill.annotator.simulator.limits import Limiter, SimulatedLimits
-from stepdistill.annotator.simulator.log import LogEntry, RequestLog, RequestOutcome, fingerprint
+from stepdistill.annotator.simulator.log import LogEntry, RequestLog, RequestOutcome
 from stepdistill.annotator.simulator.reply import (
     NO_KEY,
     NO_SUCH_URL,
@@ -61,6 +64,7 @@ class SimulatorSettings:
     host: str = "127.0.0.1"
     port: int = 0  # 0 takes a free one
     prefix: str = "/v1"
+    dialect: SpokenName = "openai"  # whose chat it is, and which address it names
     allow_anonymous: bool = True
     models: tuple[SimulatedModel, ...] = ()  # empty serves any; else others get 404
     faults: FaultPlan = field(default_factory=FaultPlan)
@@ -102,11 +106,13 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """`http://127.0.0.1:PORT/v1`; raises RuntimeError unless the simulator is running."""
+        """`http://127.0.0.1:PORT/v1`, or as the dialect's own clients have it; raises RuntimeError
+        unless the simulator is running."""
         if not self._runner.addresses:
             raise RuntimeError("the simulator is not running: use it in `async with`")
         host, port, *_ = self._runner.addresses[0]
-        return f"http://{host}:{port}{self.settings.prefix}"
+        version = "/v1beta" if self.settings.dialect == "gemini" else self.settings.prefix
+        return f"http://{host}:{port}{version}"
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
@@ -127,6 +133,7 @@ class Simulator:
         application.add_routes(
             [
                 web.post(f"{prefix}/chat/completions", self._chat),
+                *(web.post(each.path(prefix), partial(self._speak, each)) for each in OTHERS),
                 web.get(f"{prefix}/models", self._list_models),
                 web.get(f"{prefix}/models/{{id:.+}}", self._get_model),
                 *self._batch_api.routes(prefix),
@@ -136,13 +143,20 @@ class Simulator:
         return application
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
+        return await self._speak(
+            OPENROUTER if self.settings.dialect == "openrouter" else None, request
+        )
+
+    async def _speak(
+        self, spoken: SpokenDialect | None, request: web.Request
+    ) -> web.StreamResponse:
+        """Answer a request. spoken: how, None for OpenAI's chat."""
         arrival_s = self.log.now()
         raw = await request.read()
-        key = fingerprint(request.headers.get("Authorization", ""))
-        entry = self.log.arrive(body_digest(raw), key, arrival_s)
+        entry = self.log.arrive(body_digest(raw), key_of(request), arrival_s)
         outcome = RequestOutcome()
         try:
-            reply = self._reply(entry, raw)
+            reply = self._spoken_reply(spoken, entry, raw, request)
             if reply.outcome.fault is Fault.NEVER:
                 await wait_until_gone(request, self._closing)
             elif delay_s := self.settings.latency.seconds(entry.digest, entry.attempt):
@@ -150,14 +164,26 @@ class Simulator:
             outcome = reply.outcome
         finally:
             self.log.leave(entry, outcome)
-        reply.headers["x-request-id"] = f"req_{entry.ordinal:016x}"
         return await deliver(request, reply, outcome.fault, self.settings.drip_s)
 
-    def _reply(self, entry: LogEntry, raw: bytes) -> SimulatedReply:
+    def _spoken_reply(
+        self, spoken: SpokenDialect | None, entry: LogEntry, raw: bytes, request: web.Request
+    ) -> SimulatedReply:
+        body: dict[str, object] = {}
+        try:
+            body = read_object(raw)
+            body = body if spoken is None else spoken.as_chat(body, request)
+            reply = self._reply(entry, body)
+        except RefusedRequest as refused:
+            reply = refuse(refused.error)
+        reply.headers["x-request-id"] = f"req_{entry.ordinal:016x}"
+        return reply if spoken is None else spoken.said(reply, body)
+
+    def _reply(self, entry: LogEntry, body: dict[str, object]) -> SimulatedReply:
         if not entry.key and not self.settings.allow_anonymous:
             return refuse(NO_KEY)
         try:
-            chat = read_chat(read_object(raw))
+            chat = read_chat(body)
             if self._served_models and chat.model not in self._served_models:
                 raise model_gone(chat.model)
         except RefusedRequest as refused:

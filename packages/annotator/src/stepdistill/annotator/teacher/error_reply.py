@@ -142,6 +142,8 @@ _STATUSES = {
     **dict.fromkeys(("unavailable", "overloaded_error", "server_is_overloaded"), 503),
     **dict.fromkeys(("deadline_exceeded", "timeout", "timeout_error"), 504),
 }
+# Gemini calls every limit a quota; that of a day is none to wait for, whatever retryDelay says.
+_DAILY = re.compile(rb'"quotaId"\s*:\s*"[^"]*PerDay', re.I)
 _FULL = re.compile(r"resource[ _-]?(is )?(currently )?unavailable|capacity", _I)
 _BUSY = re.compile(r"rate.?limit|too many requests|slow down", _I)
 _DOWN = re.compile(
@@ -210,6 +212,8 @@ def _error(status: int, error: ErrorText, headers: Mapping[str, str], body: byte
         return BatchQueueFull(message, int(named[1].replace(",", "")) if named else None)
     if status == 402 and wait_s is not None:
         return RateLimited(message, wait_s)
+    if status == 429 and _DAILY.search(body):
+        return QuotaSpent(f"no more is answered today ({message}): run this again tomorrow")
     found = _of_the_run(status, error, message)
     if found is None and status != 429:
         found = _of_the_request(status, error, message, body)

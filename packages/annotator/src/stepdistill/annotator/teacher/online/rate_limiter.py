@@ -104,8 +104,10 @@ class RateLimiter:
         """Take the limits that the teacher names, where they are tighter than the user's own. True
         when that changed something."""
         named = (
-            headers.get("x-ratelimit-limit-requests"),
-            headers.get("x-ratelimit-limit-tokens"),
+            headers.get("x-ratelimit-limit-requests")
+            or headers.get("anthropic-ratelimit-requests-limit"),
+            headers.get("x-ratelimit-limit-tokens")
+            or headers.get("anthropic-ratelimit-tokens-limit"),
         )
         if named == self._heard:
             return False

@@ -1,0 +1,1 @@
+"""The simulator in other tongues: what each dialect's server is asked, and what it says."""
