@@ -50,10 +50,6 @@ def simulate_command(settings: SimulateSettings) -> None:
 
         annotate simulate demo --batch-seconds 60 --call-fault batches.create:lost=0.3 &
 
-        annotate simulate demo --batch-window 120 --batch-fault finished=0.8 &
-
-        annotate simulate demo --template-accuracy label-first=0.9 &
-
         annotate simulate demo --accuracy 0.6 --taste 7 &
 
         annotate run demo --teacher any-name --base-url http://127.0.0.1:8901/v1
