@@ -171,3 +171,23 @@ async def test_limits_that_anthropic_names_are_kept(annotate: Annotate, tmp_path
         done = await asyncio.to_thread(annotate, *words("anthropic", teacher.base_url, 60))
         assert done.code == 0, done.err
         assert teacher.log.statuses()[429] <= 6
+
+
+async def test_a_cost_that_the_provider_names_is_set_against_the_lists(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    prices = tmp_path / "prices.yaml"
+    async with simulator(tmp_path, SimulatorSettings(dialect="openrouter")) as teacher:
+        command = words("openrouter", teacher.base_url, 20)
+        unlisted = await asyncio.to_thread(annotate, *command)
+        assert "(as the provider says)" in unlisted.out
+        for usd, says in ((0.1, False), (0.2, True)):
+            entry = f"{{valid_from: 2026-01-01, source: mine, input: {usd}, output: {4 * usd}}}"
+            prices.write_text(f"models: {{any: [{entry}]}}")
+            out = ("--prices", str(prices), "--out", f"out-{usd}")
+            done = await asyncio.to_thread(annotate, *command, *out)
+            assert ("The provider says that they cost" in done.out) is says, done.out
+            asked = ("report", f"out-{usd}", "--store", "store-openrouter", "--json")
+            told = await asyncio.to_thread(annotate, *asked, "--prices", str(prices))
+            assert ("The provider says that they cost" in told.err) is says, told.err
+            assert told.json["total"]["reported"] == 20

@@ -11,6 +11,7 @@ from stepdistill.annotator.teacher.progress import Progress, TokenCounts
 from stepdistill.common.manifest import CostEntry, CutOff, TokenTotals
 
 _DAY_S = 86_400
+_SAME_COST = 0.02  # a difference that is no more than this share is none
 # Days since 1970, how it was asked, and at which tier: answers of one price.
 _At = tuple[int, Mode, str | None]
 
@@ -100,6 +101,18 @@ def _with(before: CutOff | None, answer: Answer) -> CutOff:
         limit=min(limits, default=None),
         completion=before.completion + answer.usage.completion,
         reasoning=before.reasoning + answer.thinking,
+    )
+
+
+def reported_remark(usd: float, reported_usd: float) -> str | None:
+    """What is to be said where a provider names another cost than its prices come to; None where
+    both are the same, or nearly."""
+    if abs(reported_usd - usd) <= _SAME_COST * max(reported_usd, usd):
+        return None
+    more = f" ({reported_usd / usd - 1:+.0%})" if usd else ""
+    return (
+        f"The provider says that they cost {reported_usd:.4f} USD{more}: who served them may have "
+        "another price, which prices.yaml can state"
     )
 
 

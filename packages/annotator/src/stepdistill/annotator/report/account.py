@@ -64,6 +64,8 @@ class Paid(_Sums):
     completion: int = 0
     reasoning: int = 0  # of completion
     uncounted: int = 0  # answers without the teacher's count
+    reported: int = 0  # answers with what the provider says that they cost
+    reported_usd: float = 0.0  # what it says, together
     usd: Decimal = ZERO
 
     def add(self, answer: Answer, usd: Decimal) -> None:
@@ -76,6 +78,9 @@ class Paid(_Sums):
         self.completion += usage.completion
         self.reasoning += usage.reasoning
         self.uncounted += not answer.is_counted
+        if answer.cost_usd is not None:
+            self.reported += 1
+            self.reported_usd += answer.cost_usd
         self.usd += usd
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from stepdistill.annotator.estimate.estimate import PlannedCost, kept_estimate
 from stepdistill.annotator.estimate.three_points import ThreePoints
+from stepdistill.annotator.money.bill import reported_remark
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import name_of
@@ -74,7 +75,12 @@ class RunReport:
     @property
     def warnings(self) -> list[str]:
         """What a person should know."""
-        return [] if self.changed is None else [f"{self.note.name}: {self.changed}"]
+        found = [] if self.changed is None else [f"{self.note.name}: {self.changed}"]
+        total = self.account.total
+        if total.answers and total.reported == total.answers:
+            remark = reported_remark(float(total.usd), total.reported_usd)
+            found += [remark] if remark else []
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

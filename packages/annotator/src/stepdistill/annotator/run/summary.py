@@ -9,6 +9,7 @@ from rich.table import Table
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
+from stepdistill.annotator.money.bill import reported_remark
 from stepdistill.annotator.reading.rejection import shortened
 from stepdistill.annotator.run.next_commands import train_command, view_command
 from stepdistill.annotator.run.pipeline import RunResult
@@ -19,7 +20,6 @@ from stepdistill.common.manifest import REJECTS_NAME, Manifest
 
 _NAMED_ROWS = 5
 _SHOWN_ANSWER = 80  # characters
-_SAME_COST = 0.02  # a difference that is no more than this share is none
 _MOST_DETAILS = 1_000  # of different gist that are counted: what comes after is rare
 
 
@@ -221,14 +221,8 @@ def _reported(manifests: dict[str, Manifest]) -> list[str]:
     costs = [manifest.cost for manifest in manifests.values() if manifest.answers]
     ours = sum(cost.usd or 0.0 for cost in costs)
     theirs = [cost.reported_usd for cost in costs if cost.reported_usd is not None]
-    said = sum(theirs)
-    if len(theirs) < len(costs) or abs(said - ours) <= _SAME_COST * max(said, ours):
-        return []
-    more = f", {said / ours - 1:+.0%}" if ours else ""
-    return [
-        f"The provider says that they cost {_usd(said)}{more}: its price may differ by who served "
-        "them; `tiers` and prices of your own go into prices.yaml"
-    ]
+    remark = reported_remark(ours, sum(theirs)) if len(theirs) == len(costs) else None
+    return [remark] if remark else []
 
 
 def _uncounted(n: int) -> str:
