@@ -19,6 +19,7 @@ BENCHMARKS = (
     "read_answers",
     "serve",
     "soak",
+    "soft_labels",
     "train_step",
     "warm_rerun",
 )
