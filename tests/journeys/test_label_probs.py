@@ -63,3 +63,11 @@ def test_a_provider_that_tells_none_is_refused_in_one_line(annotate: Annotate):
     assert "--votes 5" in said.err and "Groq" in said.err and "\n" not in said.err.strip()
     many = annotate("run", "demo", "--teacher", "xai:any", *words, "20")
     assert many.code == 2 and "8 at most" in many.err
+
+
+def test_kinds_whose_labels_have_no_probability_are_refused(annotate: Annotate, tmp_path: Path):
+    lines = "".join(f"thing {n} is so,{n % 5 + 1}\n" for n in range(40))
+    (tmp_path / "own.csv").write_text(f"text,stars\n{lines}", encoding="utf-8")
+    assert annotate("new", "own", "own.csv", "--label", "stars", "--kind", "number").code == 0
+    said = annotate("run", "own", "--data", "data/own", "--teacher", "simulated", "--logprobs", "5")
+    assert said.code == 2 and "kind number" in said.err and "--votes 5" in said.err

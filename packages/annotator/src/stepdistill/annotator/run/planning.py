@@ -29,6 +29,7 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.urls import without_secrets
 
+_TOLD = ("classes", "options")  # kinds of label whose probabilities are read
 _EFFORT = "reasoning_effort"  # as OpenAI's chat has it; other dialects say it in their way
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
 _SIMULATOR_URL = "http://localhost/v1"
@@ -142,11 +143,17 @@ def _options(config: RunSettings, served: Serving) -> ModelOptions:
 
 
 def _label_names(config: RunSettings) -> tuple[str, ...]:
-    """What the task's classes are called, where it matters; nothing where rows bring their own."""
+    """What the task's classes are called, where it matters; nothing where rows bring their own.
+    Raises ConfigError: labels of such a kind have no probabilities that could be told."""
     if config.logprobs is None:
         return ()
-    classes = load_task(config.prompts, config.task).label.classes
-    return tuple(each for name, spec in classes.items() for each in (name, *spec.aliases))
+    label = load_task(config.prompts, config.task).label
+    if label.kind not in _TOLD:
+        raise ConfigError(
+            f"--logprobs: labels of {config.task} are of kind {label.kind}, and only of classes "
+            "and options is it known how probable each is: ask several times instead, by --votes 5"
+        )
+    return tuple(each for name, spec in label.classes.items() for each in (name, *spec.aliases))
 
 
 def _check_logprobs(wanted: int, provider: Provider, options: ModelOptions) -> None:
