@@ -61,6 +61,11 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     named = usable_url(config.base_url) if config.base_url else None
     served = serving(config.teacher, named, config.providers)
     provider = served.provider
+    if config.batch_api and provider.name and provider.batch is None:
+        raise ConfigError(
+            f"--batch-api: {provider.title or provider.name} takes no batches: leave it out, or "
+            "say in providers.yaml how it takes them (`batch`)"
+        )
     url = named or (_SIMULATOR_URL if is_embedded else _own_address(config, provider))
     # Where nobody else is asked no key is needed, and none is read.
     key_name, key = "", None

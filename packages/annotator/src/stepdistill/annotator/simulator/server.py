@@ -14,7 +14,7 @@ from typing import Self
 
 from aiohttp import web
 
-from stepdistill.annotator.simulator.batch.routes import SimulatedBatchApi
+from stepdistill.annotator.simulator.batch.protocols.registry import BATCHES
 from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
 from stepdistill.annotator.simulator.dialects.registry import OPENROUTER, OTHERS, SpokenName
 from stepdistill.annotator.simulator.dialects.spoken import SpokenDialect, key_of
@@ -92,7 +92,7 @@ class Simulator:
         self._limiter = Limiter(self.settings.limits, clock)
         self._closing = asyncio.Event()
         self._served_models = frozenset(model.id for model in self.settings.models)
-        self._batch_api = SimulatedBatchApi(
+        self._batch_api = BATCHES[self.settings.batch.protocol](
             teacher=teacher,
             settings=self.settings.batch,
             models=self._served_models,

@@ -114,6 +114,7 @@ class BatchOrder:
     metadata: Mapping[str, str] | None
     kept_s: float  # how long its files will be kept
     found: bool = True  # its input can be found by now; else it will fail
+    one_file: bool = False  # errors stand among its answers; else in a file of their own
 
 
 @dataclass(slots=True, kw_only=True)
@@ -302,6 +303,7 @@ class BatchJobs:
             failed_before=self._failed_before,
             log_paid=self.log.batch.record,
             new_file=self.files.writer,
+            one_file=batch.order.one_file,
         )
         return await asyncio.to_thread(answerer.run)
 

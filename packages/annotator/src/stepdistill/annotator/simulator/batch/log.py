@@ -22,6 +22,7 @@ class CallKind(StrEnum):
     """The calls of the Files and Batches endpoints."""
 
     UPLOAD = "files.create"
+    START = "files.start"  # where a file is to be sent; Gemini
     FILES = "files.list"
     FILE = "files.get"
     DELETE = "files.delete"

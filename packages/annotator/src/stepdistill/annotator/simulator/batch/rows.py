@@ -167,6 +167,7 @@ class RowAnswerer:
     failed_before: Counter[bytes]  # body digest -> faults that such a row has met; is written to
     log_paid: Callable[[PaidRow], object]  # is told of every answered row, from the thread
     new_file: Callable[[], FileWriter]
+    one_file: bool = False  # errors stand among the answers
     _done: AnsweredRows = field(default_factory=AnsweredRows)
     _repeats: deque[tuple[int, Fault | None]] = field(
         default_factory=deque[tuple[int, Fault | None]]
@@ -255,12 +256,16 @@ class RowAnswerer:
     def _fail(self, name: str, failure: ErrorReply | dict[str, str]) -> None:
         """Write a row to the error file: the refusal that it got, or why it has no response."""
         self._done.failed += 1
-        self._done.errors = self._done.errors or self.new_file()
         if isinstance(failure, ErrorReply):
             line = _line(name, response=(failure.status, failure.body()))
         else:
             line = _line(name, error=failure)
-        self._done.errors.write(line)
+        if self.one_file:
+            self._done.output = self._done.output or self.new_file()
+            self._done.output.write(line)
+        else:
+            self._done.errors = self._done.errors or self.new_file()
+            self._done.errors.write(line)
 
     def _drawn(self, what: bytes, row: _Row, share: float) -> bool:
         where = f"{self.ordinal} {row.line}".encode()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stepdistill.annotator.provider.profile import BatchProtocol
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.faults import Fault, FaultPlan
 from stepdistill.annotator.simulator.reply import PAGES, REFUSALS
@@ -88,6 +89,7 @@ class SimulatedBatchSettings:
         cuts a download in the middle of a line.
     """
 
+    protocol: BatchProtocol = "openai"  # whose calls are served
     plan: BatchPlan = field(default_factory=BatchPlan)  # what becomes of a batch
     script: tuple[BatchPlan | None, ...] = ()  # and of the first ones created (None: plan)
     limits: BatchLimits = field(default_factory=BatchLimits)

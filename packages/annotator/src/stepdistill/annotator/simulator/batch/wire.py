@@ -136,7 +136,7 @@ def read_creation(raw: bytes) -> AskedBatch:
             raise invalid(message, name, "invalid_value")
     return AskedBatch(
         input_file_id=_text(fields, "input_file_id"),
-        metadata=_metadata(fields.get("metadata")),
+        metadata=read_metadata(fields.get("metadata")),
         output_kept_s=read_kept_s(fields.get("output_expires_after"), "output_expires_after"),
     )
 
@@ -163,7 +163,8 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _metadata(value: object) -> Mapping[str, str] | None:
+def read_metadata(value: object) -> Mapping[str, str] | None:
+    """The metadata of a creation, None for none."""
     if value is None:
         return None
     if not isinstance(value, dict):

@@ -1,16 +1,44 @@
-"""How much may be enqueued on the server: prompt tokens, and batches created in an hour.
+"""How much a provider takes: in a batch, and enqueued, by prompt tokens and by batches in an hour.
 
 Prompt tokens of batches that have not ended count toward a pool of each model. Deciding is here,
 waiting is for the engine.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
+from stepdistill.annotator.provider.profile import BatchProtocol
+from stepdistill.annotator.settings.teacher import BatchSettings
 from stepdistill.annotator.teacher.batch.part import ENDED, BatchPart
 
 CREATIONS_PER_HOUR = 2_000
 _HOUR_S = 3600.0
 _FIRST_S, _CAP_S = 2.0, 600.0  # waits after refusals: they double
+
+
+class BatchBounds(NamedTuple):
+    """What one batch may hold."""
+
+    requests: int
+    bytes: int
+
+
+# As their documents have it, with a margin of the bytes for what a protocol puts around requests.
+# OpenAI's, 50,000 and 200 MB, are those of the options.
+_BOUNDS: Mapping[BatchProtocol, BatchBounds] = {
+    "anthropic": BatchBounds(100_000, 240_000_000),
+    "gemini": BatchBounds(1_000_000, 1_900_000_000),  # a file; requests in the creation: 20 MB
+    "openrouter": BatchBounds(5_000, 95_000_000),
+    "together": BatchBounds(50_000, 95_000_000),
+    "mistral": BatchBounds(1_000_000, 480_000_000),
+}
+
+
+def bounds_of(settings: BatchSettings, protocol: BatchProtocol | None) -> BatchBounds:
+    """What a batch of a run may hold: as it asks for, and no more than the protocol takes."""
+    wanted = BatchBounds(settings.max_requests, settings.max_bytes)
+    most = _BOUNDS.get(protocol or "openai", wanted)
+    return BatchBounds(min(wanted.requests, most.requests), min(wanted.bytes, most.bytes))
 
 
 class Capacity:

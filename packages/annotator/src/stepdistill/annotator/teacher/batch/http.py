@@ -2,8 +2,9 @@
 one of 200 MB never lies in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -43,7 +44,6 @@ class BatchHttp:
         teacher, proxy = self.teacher, self._proxy
         tls = tls_context() if teacher.url.startswith("https:") else True
         self._session = aiohttp.ClientSession(
-            headers=teacher.headers,
             connector=aiohttp.TCPConnector(ssl=tls),
             # No limit for the whole: a large file takes its time, as long as it moves.
             timeout=aiohttp.ClientTimeout(
@@ -57,10 +57,12 @@ class BatchHttp:
         await self._session.close()
 
     @asynccontextmanager
-    async def content(self, path: str, offset: int) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async def content(
+        self, path: str, offset: int, query: Mapping[str, str]
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
         """The bytes behind a path from an offset to the end, in chunks."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        async with self.reply("GET", path, headers=headers) as reply:
+        async with self.reply("GET", path, headers=headers, params=query) as reply:
             # A server that knows no ranges sends all of it again; 416: there is no more.
             yield _chunks(reply, skip=0 if reply.status in (206, 416) else offset)
 
@@ -86,10 +88,13 @@ class BatchHttp:
         """The reply to a call whose status is good. path: behind the teacher's address, or an
         address that it gave."""
         await self._rate.acquire()
-        url = self._url(path)
+        url, ours = self._url(path), self.teacher.headers  # a token may be another by now
+        how["headers"] = {**ours, **how.get("headers", {})}
         try:
             async with self._session.request(method, url, allow_redirects=False, **how) as reply:
                 self._is_known = True
+                if reply.status == 401 and await self.teacher.renewed(ours):
+                    raise ConnectionLost("the token was over: there is a new one")
                 if reply.status not in _GOOD:
                     error = self.teacher.error(reply.status, reply.headers, await reply.read())
                     raise NotFound(f"{path}: {error}") if reply.status == 404 else error
@@ -120,7 +125,12 @@ _RETRY = RetryPolicy(attempts=4, first_s=0.5, cap_s=5.0)
 
 
 async def download_lines(
-    http: BatchHttp, path: str, name: str, size: int | None, tell: Callable[[str], None]
+    http: BatchHttp,
+    path: str,
+    name: str,
+    size: int | None,
+    tell: Callable[[str], None],
+    query: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncGenerator[bytes]:
     """Each line of a file once; a torn download is taken up where it broke, of which `tell` hears.
     Raises TeacherError when it stays broken: CutOffError where it has no end, however often. name:
@@ -129,7 +139,7 @@ async def download_lines(
     while True:
         rest = b""
         try:
-            async with http.content(path, offset) as chunks:
+            async with http.content(path, offset, query) as chunks:
                 async for chunk in chunks:
                     *whole, rest = (rest + chunk).split(b"\n")
                     for line in whole:

@@ -150,6 +150,9 @@ class PartLifecycle:
             return part.remote != before.remote
         self._capacity.freed()
         self._report.over("queue_full")
+        if (sure := await self.uploader.make_sure(part, batch)) is None:
+            return True
+        part = sure
         if batch.status != "failed" or not self._is_put_back(part, batch):
             await self._take_in(part, batch)
         return True
@@ -221,6 +224,10 @@ class PartLifecycle:
         return part.number not in self.lost and await self._look(part)
 
     async def _cancel(self, part: BatchPart) -> BatchPart:
+        if part.is_unsure or not self._api.can_cancel:
+            why = "it may be somebody else's" if part.is_unsure else "there is no way to cancel it"
+            self._report.once(f"kept {part.number}", f"{part.batch_id} is waited for: {why}")
+            return part
         try:
             await self._api.cancel(part.batch_id or "")
         except NotFound:

@@ -73,6 +73,7 @@ class RemoteBatch(RemoteObject):
     errors: _Problems | None = None
     request_counts: _Counts | None = None
     metadata: dict[str, str] | None = None
+    model: str | None = None  # that it asks, where that is said
     label: str | None = None  # its name, where it has one of ours
 
     @property

@@ -19,6 +19,7 @@ from stepdistill.annotator.errors import TooLong
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
 from stepdistill.annotator.settings.teacher import LIMIT_NAMES, LimitName
 from stepdistill.annotator.store.lock import sync_folder
+from stepdistill.annotator.teacher.batch.capacity import bounds_of
 from stepdistill.annotator.teacher.batch.context import BatchContext
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import CHAT, BatchPart
@@ -45,6 +46,7 @@ class PartWriter:
     def __init__(self, context: BatchContext, limit_tokens: int | None = None) -> None:
         self._context, self._limit_tokens = context, limit_tokens
         self._path = context.ledger.folder / _WRITING
+        self._bounds = bounds_of(context.settings, context.teacher.provider.batch)
         self._begin()
 
     def _begin(self) -> None:
@@ -124,18 +126,18 @@ class PartWriter:
     def _is_full_for(self, n_bytes: int, tokens: int, longest: int) -> bool:
         if self._file is None:
             return False
-        settings, reservations = self._context.settings, self._context.reservations
+        reservations = self._context.reservations
         n_bytes, n = self._bytes + n_bytes, len(self._keys) + 1
         longest = max(self._longest, longest)
         return (
-            n > settings.max_requests
-            or n_bytes > settings.max_bytes
+            n > self._bounds.requests
+            or n_bytes > self._bounds.bytes
             or (self._limit_tokens is not None and self._tokens + tokens > self._limit_tokens)
             or (reservations is not None and not reservations.fits(n, n_bytes, longest))
         )
 
     def _check(self, n_bytes: int, tokens: int) -> None:
-        most = self._context.settings.max_bytes
+        most = self._bounds.bytes
         if n_bytes > most:
             raise TooLong(
                 f"its request has {n_bytes:,} bytes, and the file of a batch may have {most:,} "

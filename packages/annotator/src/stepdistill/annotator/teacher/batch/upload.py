@@ -6,7 +6,9 @@ batch is neither lost nor created twice.
 """
 
 import asyncio
+import re
 from collections import Counter
+from contextlib import aclosing, suppress
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -37,6 +39,8 @@ _LOOK_AGAIN_S = (1.0, 5.0)
 _SLACK_S = 86_400.0
 _FILE_TRIES = 8
 _LONGEST_BATCH = timedelta(hours=24)
+_KEY = re.compile(rb'"([0-9a-f]{64})"')  # the name of a request, in a line of results
+_LINES_READ = 20  # of results, to see whose they are
 
 
 class Uploader:
@@ -120,10 +124,12 @@ class Uploader:
             raise BatchRefused(refused) from None
         return self._submitted(part, batch)
 
-    def _submitted(self, part: BatchPart, batch: RemoteBatch) -> BatchPart:
+    def _submitted(
+        self, part: BatchPart, batch: RemoteBatch, *, is_unsure: bool = False
+    ) -> BatchPart:
         self._not_seen.pop(part.number, None)
-        at = self._ledger.now()
-        part = self._ledger.save(part.moved("submitted", at, batch_id=batch.id).seen(batch, at))
+        at, found = self._ledger.now(), {"batch_id": batch.id, "is_unsure": is_unsure}
+        part = self._ledger.save(part.moved("submitted", at, **found).seen(batch, at))
         self._report.event("submitted", part, batch=batch.id)
         return part
 
@@ -175,14 +181,64 @@ class Uploader:
                 found = await self._look_for_batch(part)
         if found is None:
             return self.put_back(part)
-        self._report.oddity("found_batch", f"{found.id} had been created: it is waited for")
-        return self._submitted(part, found)
+        unsure = await self._is_of(found, part) is None
+        told = "may be of this run, which its results will tell" if unsure else "had been created"
+        self._report.oddity("found_batch", f"{found.id} {told}: it is waited for")
+        return self._submitted(part, found, is_unsure=unsure)
 
     async def _look_for_batch(self, part: BatchPart) -> RemoteBatch | None:
-        since = part.history[-1].at - _SLACK_S
+        """The batch that is this part's; else one of which nobody can tell before it ends."""
+        created = next(stamp for stamp in part.history[::-1] if stamp.state == "creating")
+        since, others = created.at - _SLACK_S, self._ledger.parts()
+        # What another part is not sure of may well be this one's.
+        known = {other.batch_id for other in others if not other.is_unsure} | {*part.others}
+        unsure: RemoteBatch | None = None
         async for batch in self._api.batches():  # the newest first
             if batch.created_at and batch.created_at < since:
                 break
-            if self._api.is_of(batch, part):
+            is_ours = batch.id not in known and await self._is_of(batch, part)
+            if is_ours:
                 return batch
+            unsure = batch if is_ours is None else unsure
+        return unsure
+
+    async def _is_of(self, batch: RemoteBatch, part: BatchPart) -> bool | None:
+        """Whether it was created for this submission; None: it has to end before one can tell."""
+        told = self._api.is_of(batch, part)
+        if told is not None or not batch.ended:
+            return told
+        keys = {key.hex().encode() for key in self._ledger.keys(part.number)}
+        return await self._asks_one_of(batch, keys)
+
+    async def _asks_one_of(self, batch: RemoteBatch, keys: set[bytes]) -> bool:
+        """Whether the first results of a batch are about some of these; it is somebody else's where
+        there are none: then nothing can be had of it, whose ever it is."""
+        if batch.output_file_id is None:
+            return False
+        n = 0
+        async with aclosing(self._api.lines(batch.output_file_id, _tell_nobody)) as lines:
+            with suppress(NotFound):
+                async for line in lines:
+                    if not keys.isdisjoint(_KEY.findall(line)):
+                        return True
+                    n += 1
+                    if n == _LINES_READ:
+                        break
+        return False
+
+    async def make_sure(self, part: BatchPart, batch: RemoteBatch) -> BatchPart | None:
+        """The part of a batch that has ended; None where that turns out to be of others: then its
+        own is looked for once more, and made if there is none."""
+        sure: dict[str, object] = {"is_unsure": False}
+        if not part.is_unsure:
+            return part
+        if await self._is_of(batch, part):
+            return self._ledger.save(part.model_copy(update=sure))
+        self._report.oddity("foreign_batch", f"{batch.id} is not of this run: it is let alone")
+        sure |= {"state": "creating", "batch_id": None, "remote": None}
+        self._ledger.save(part.model_copy(update={**sure, "others": (*part.others, batch.id)}))
         return None
+
+
+def _tell_nobody(line: str) -> None:
+    """A torn download that is only looked into is no news."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import IO
 
 from stepdistill.annotator.errors import BadRequest, ModelGone, NotFound
 from stepdistill.annotator.teacher.batch.http import download_lines, valid
@@ -15,8 +15,9 @@ from stepdistill.annotator.teacher.batch.part import (
     RemoteFile,
     RemoteObject,
 )
-from stepdistill.annotator.teacher.batch.protocols.protocol import BatchApi, Tell, form_of
+from stepdistill.annotator.teacher.batch.protocols.protocol import BatchApi, Tell, form_of, spooled
 
+_RESPONSES = "/v1/responses"
 _UNKNOWN = (BadRequest, NotFound, ModelGone)  # how servers refuse a call that they do not know
 # How servers say in a 400 that they do not see a file yet.
 _NO_FILE = ("file_not_found", "no such file", "cannot find file", "file not found")
@@ -34,16 +35,30 @@ class _RemoteModels(RemoteObject):
 class OpenAiBatches(BatchApi):
     """A file goes up as it is, a batch is made of it, and its results come as files."""
 
-    sends_as_is: ClassVar[bool] = True
+    @property
+    def sends_as_is(self) -> bool:
+        return self._endpoint == CHAT
+
+    @property
+    def _endpoint(self) -> str:
+        return _RESPONSES if self._teacher.dialect.name == "responses" else CHAT
 
     async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
-        return await self.send_file(path, part.remote_name)
+        if self.sends_as_is:
+            return await self.send_file(path, part.remote_name)
+        about = {"method": "POST", "url": self._endpoint}
+        lines = self._lines(part, path, lambda key, body: {"custom_id": key, **about, "body": body})
+        async with spooled(lines) as file:
+            return await self._send(file, part.remote_name)
 
     async def send_file(self, path: Path, name: str) -> RemoteFile:
         """Send a file up for a batch."""
         with path.open("rb") as file:
-            form = form_of(file, name, purpose="batch")
-            return await self._http.read(RemoteFile, "POST", "/files", data=form)
+            return await self._send(file, name)
+
+    async def _send(self, file: IO[bytes], name: str) -> RemoteFile:
+        form = form_of(file, name, purpose="batch")
+        return await self._http.read(RemoteFile, "POST", "/files", data=form)
 
     async def files(self) -> AsyncIterator[RemoteFile]:
         async for item in self._pages("/files", {"purpose": "batch"}, "after"):
@@ -60,7 +75,7 @@ class OpenAiBatches(BatchApi):
         """Start a batch of a file. Raises NotFound while the teacher does not see it yet."""
         body = {
             "input_file_id": file_id,
-            "endpoint": CHAT,
+            "endpoint": self._endpoint,
             "completion_window": "24h",
             "metadata": dict(metadata),
         }
@@ -79,8 +94,7 @@ class OpenAiBatches(BatchApi):
             yield valid(RemoteBatch, item)
 
     async def cancel(self, batch_id: str) -> None:
-        with suppress(BadRequest):
-            await self._http.json("POST", f"/batches/{batch_id}/cancel")
+        await self._ask_to_cancel(f"/batches/{batch_id}/cancel")
 
     async def lines(self, file_id: str, tell: Tell) -> AsyncGenerator[bytes]:
         size, path = await self._size_of(file_id), f"/files/{file_id}/content"

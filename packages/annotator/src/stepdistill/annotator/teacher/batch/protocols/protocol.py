@@ -9,17 +9,16 @@ import asyncio
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, ClassVar, Self
+from typing import IO, Any, ClassVar, Self, cast
 
 import aiohttp
 import orjson
 
-from stepdistill.annotator.errors import Overloaded
-from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.errors import BadRequest, Overloaded
 from stepdistill.annotator.teacher.batch.http import BatchHttp
 from stepdistill.annotator.teacher.batch.part import BatchPart, RemoteBatch, RemoteFile
 from stepdistill.annotator.teacher.batch.part_files import every_request
@@ -27,17 +26,22 @@ from stepdistill.annotator.teacher.body import object_in
 from stepdistill.annotator.teacher.spec import TeacherSpec
 
 Tell = Callable[[str], None]
+JSON = {"Content-Type": "application/json"}  # of a body that is streamed
 
 
 class BatchApi(ABC):
     """A teacher's batches; an async context manager. Every call raises TeacherError."""
 
     has_files: ClassVar[bool] = True  # requests go up as a file; else with the creation itself
-    sends_as_is: ClassVar[bool] = False  # a part's file goes up as it is on the disk
     can_cancel: ClassVar[bool] = True
 
     def __init__(self, teacher: TeacherSpec, http: BatchHttp | None = None) -> None:
         self._teacher, self._http = teacher, http or BatchHttp(teacher)
+
+    @property
+    def sends_as_is(self) -> bool:
+        """Whether a part's file goes up as it is on the disk."""
+        return False
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -102,10 +106,18 @@ class BatchApi(ABC):
         """Each request of a part by its name, and its body in the teacher's dialect."""
         teacher = replace(self._teacher, max_tokens=part.limit)
         for request in every_request(path):
-            yield request.key.hex(), self._body(teacher, request)
+            yield request.key.hex(), orjson.loads(teacher.body(request))
 
-    def _body(self, teacher: TeacherSpec, request: Request) -> Mapping[str, object]:
-        return orjson.loads(teacher.body(request))
+    def _lines(
+        self, part: BatchPart, path: Path, line: Callable[[str, Mapping[str, object]], object]
+    ) -> Iterator[bytes]:
+        """A file's lines, one for each request of a part. line: of its name and its body."""
+        for name, body in self._sent(part, path):
+            yield orjson.dumps(line(name, body), option=orjson.OPT_APPEND_NEWLINE)
+
+    async def _ask_to_cancel(self, path: str) -> None:
+        with suppress(BadRequest):  # it has ended already
+            await self._http.json("POST", path)
 
     async def _pages(self, path: str, query: dict[str, str], after: str) -> AsyncIterator[Any]:
         """The items of a list of pages. after: what a page is asked for by, beside the id of the
@@ -113,7 +125,7 @@ class BatchApi(ABC):
         query = {"limit": "100", **query}
         while True:
             page = await self._http.json("GET", path, params=query)
-            items: list[Any] = page.get("data") or []
+            items = objects_of(page)
             for item in items:
                 yield item
             if not items or not page.get("has_more"):
@@ -162,6 +174,18 @@ def seconds(moment: object) -> int:
         return int(datetime.fromisoformat(str(moment)).timestamp())
     except ValueError:
         return 0
+
+
+def state_of(word: object, states: Mapping[str, str]) -> str:
+    """OpenAI's word for a state; one that nobody knows is no end."""
+    return states.get(str(word), "in_progress")
+
+
+def objects_of(value: object) -> list[Mapping[str, Any]]:
+    """The objects in a list, or in `data` of a page."""
+    items = (object_in(value) or {}).get("data", value)
+    found = cast("list[object]", items) if isinstance(items, list) else []
+    return [each for item in found if (each := object_in(item))]
 
 
 def an_object(value: object, what: str) -> Mapping[str, Any]:

@@ -1,0 +1,283 @@
+"""Gemini's batches: operations over requests in the creation or in a file, and files of its own."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+from aiohttp import web
+
+from stepdistill.annotator.simulator.batch.calls import CallReply, IncomingCall
+from stepdistill.annotator.simulator.batch.desk import BatchDesk, lines_in
+from stepdistill.annotator.simulator.batch.files import CHUNK_BYTES, StoredFile, range_of
+from stepdistill.annotator.simulator.batch.jobs import BatchOrder, SimulatedBatch, Status
+from stepdistill.annotator.simulator.batch.log import CallKind, Uploaded
+from stepdistill.annotator.simulator.reply import SimulatedReply, json_reply
+from stepdistill.annotator.simulator.wire import invalid, missing, read_object
+
+_PER_PAGE = 50
+_STATES: Mapping[Status, str] = {"validating": "PENDING", "completed": "SUCCEEDED"}
+_RUNNING = frozenset(("in_progress", "finalizing", "cancelling"))
+_STOPS = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 500: 13, 503: 14}
+_CONFIG = {"topP": "top_p", "topK": "top_k", "maxOutputTokens": "max_tokens"}
+
+
+class SimulatedGemini(BatchDesk):
+    """A file goes up in two calls; results stand in a file where the requests did."""
+
+    def routes(self, prefix: str) -> list[web.RouteDef]:
+        wrap = self._calls.wrap
+        batches, files = f"{prefix}/batches", f"{prefix}/files"
+        create = wrap(CallKind.CREATE, self._create)
+        return [
+            web.post(f"/upload{files}", wrap(CallKind.START, self._start)),
+            web.post(f"/upload{files}/{{name}}", wrap(CallKind.UPLOAD, self._upload)),
+            web.get(files, wrap(CallKind.FILES, self._list_files)),
+            web.get(f"{files}/{{name}}:download", wrap(CallKind.DOWNLOAD, self._download)),
+            web.get(f"{files}/{{name}}", wrap(CallKind.FILE, self._get_file)),
+            web.delete(f"{files}/{{name}}", wrap(CallKind.DELETE, self._delete)),
+            web.post(f"{prefix}/models/{{model}}:batchGenerateContent", create),
+            web.get(batches, wrap(CallKind.BATCHES, self._list_batches)),
+            web.get(f"{batches}/{{name}}", wrap(CallKind.BATCH, self._get_batch)),
+            web.post(f"{batches}/{{name}}:cancel", wrap(CallKind.CANCEL, self._cancel)),
+        ]
+
+    async def _start(self, call: IncomingCall) -> SimulatedReply:
+        file = read_object(await call.request.read()).get("file")
+        fields = cast("dict[str, Any]", file) if isinstance(file, dict) else {}
+        name = fields.get("displayName") or fields.get("display_name") or "file"
+        url = call.request.url.with_query(None)
+        reply = json_reply({})
+        reply.headers["X-Goog-Upload-URL"] = str(url / str(name))
+        reply.headers["X-Goog-Upload-Status"] = "active"
+        return reply
+
+    async def _upload(self, call: IncomingCall) -> SimulatedReply:
+        command = call.request.headers.get("X-Goog-Upload-Command", "")
+        if "finalize" not in command:
+            raise invalid(f"The simulator takes a file in one call, not by '{command}'.")
+        writer = self._files.writer()
+        try:
+            async for chunk in call.request.content.iter_chunked(CHUNK_BYTES):
+                writer.write(chunk)
+        except BaseException:
+            writer.drop()
+            raise
+        file = self._files.keep(
+            writer,
+            owner=call.owner,
+            purpose="batch",
+            filename=call.request.match_info["name"],
+            created_s=self._log.now(),
+            kept_s=self._settings.kept_s,
+        )
+        call.target = file.id
+        self._log.batch.record(
+            Uploaded(file_id=file.id, key=call.key, sha256=file.sha256, size=file.size)
+        )
+        reply = json_reply({"file": self._file_object(file)})
+        reply.headers["X-Goog-Upload-Status"] = "final"
+        return reply
+
+    async def _list_files(self, call: IncomingCall) -> SimulatedReply:
+        found, more = _page(self._files.all(call.owner)[::-1], call)
+        return json_reply({"files": [self._file_object(file) for file in found], **more})
+
+    async def _get_file(self, call: IncomingCall) -> SimulatedReply:
+        return json_reply(self._file_object(self._named_file(call)))
+
+    async def _delete(self, call: IncomingCall) -> SimulatedReply:
+        self._files.remove(self._named_file(call))
+        return json_reply({})
+
+    async def _download(self, call: IncomingCall) -> CallReply:
+        file = self._named_file(call)
+        path = _results_of(file) if file.purpose == "batch_output" else file.path
+        return range_of(call.request, path, ranges=self._settings.ranges)
+
+    def _named_file(self, call: IncomingCall) -> StoredFile:
+        call.target = call.request.match_info["name"]
+        file = self._files.find(call.target, call.owner)
+        if file is None:
+            message = (
+                f"You do not have permission to access the File {call.target} or it may not exist."
+            )
+            raise invalid(message, status=403)
+        return file
+
+    async def _create(self, call: IncomingCall) -> SimulatedReply:
+        model = call.request.match_info["model"]
+        batch = read_object(await call.request.content.read()).get("batch")
+        fields = cast("dict[str, Any]", batch) if isinstance(batch, dict) else {}
+        config: dict[str, Any] = fields.get("inputConfig") or {}
+        requests: dict[str, Any] = config.get("requests") or {}
+        name, inline = config.get("fileName"), requests.get("requests")
+        if isinstance(name, str):
+            call.request.match_info["name"] = name.removeprefix("files/")
+            file = self._named_file(call)
+            asked = self._translated(_lines(lines_in(file), model), file)
+        elif inline:
+            asked = self._translated(_lines(inline, model))
+        else:
+            raise missing("batch.inputConfig")
+        about = {"displayName": str(fields.get("displayName", "")), "inline": str(not name)}
+        order = BatchOrder(input=asked, metadata=about, kept_s=self._settings.kept_s, one_file=True)
+        return json_reply(await self._operation(await self._order(order, call)))
+
+    async def _list_batches(self, call: IncomingCall) -> SimulatedReply:
+        found, more = _page(self._jobs.all(call.owner)[::-1], call)
+        shown = [await self._operation(batch) for batch in found]
+        return json_reply({"operations": shown, **more})
+
+    async def _get_batch(self, call: IncomingCall) -> SimulatedReply:
+        batch = self._named_batch(call)
+        shown = await self._operation(batch)
+        call.to_end = _is_inline(batch) and "response" in shown
+        if call.to_end:
+            self._results(batch, call)
+        return json_reply(shown)
+
+    async def _cancel(self, call: IncomingCall) -> SimulatedReply:
+        if await self._jobs.cancel(self._named_batch(call)) is None:
+            raise invalid("The batch has ended and cannot be cancelled.")
+        return json_reply({})
+
+    def _named_batch(self, call: IncomingCall) -> SimulatedBatch:
+        call.target = call.request.match_info["name"]
+        return self._find_batch(call)
+
+    def _file_object(self, file: StoredFile) -> Mapping[str, object]:
+        return {
+            "name": f"files/{file.id}",
+            "displayName": file.filename,
+            "mimeType": "application/jsonl",
+            "sizeBytes": str(file.size),
+            "createTime": self._time(file.created_s),
+            "expirationTime": self._time(file.expires_s),
+            "state": "ACTIVE",
+            "source": "UPLOADED" if file.purpose == "batch" else "GENERATED",
+        }
+
+    async def _operation(self, batch: SimulatedBatch) -> Mapping[str, object]:
+        state, rows = await self._jobs.state(batch), batch.rows
+        n = sum(1 for _ in lines_in(batch.order.input))
+        done, failed = (rows.completed, rows.failed) if rows else (0, 0)
+        word = "RUNNING" if state.status in _RUNNING else _STATES.get(state.status)
+        metadata: dict[str, object] = {
+            "model": f"models/{next(lines_in(batch.order.input))['body']['model']}",
+            "displayName": (batch.order.metadata or {})["displayName"],
+            "state": f"BATCH_STATE_{word or state.status.upper()}",
+            "createTime": self._time(batch.timeline.created_s),
+            "batchStats": {
+                "requestCount": str(n),
+                **({"successfulRequestCount": str(done)} if done else {}),
+                **({"failedRequestCount": str(failed)} if failed else {}),
+                **({"pendingRequestCount": str(n - done - failed)} if not state.over else {}),
+            },
+        }
+        shown: dict[str, object] = {"name": f"batches/{batch.id}", "metadata": metadata}
+        if state.over:
+            shown["done"] = True
+        if state.status == "failed":
+            message = "; ".join(error.message for error in batch.errors or ())
+            shown["error"] = {"code": 3, "message": message}
+        elif state.over and batch.output:
+            shown["response"] = metadata["output"] = _output(batch, batch.output)
+        return shown
+
+
+def _is_inline(batch: SimulatedBatch) -> bool:
+    return (batch.order.metadata or {}).get("inline") == "True"
+
+
+def _output(batch: SimulatedBatch, file: StoredFile) -> Mapping[str, object]:
+    if not _is_inline(batch):
+        return {"responsesFile": f"files/{file.id}"}
+    lines = [_result(line, is_inline=True) for line in lines_in(file)]
+    return {"inlinedResponses": {"inlinedResponses": lines}}
+
+
+def _lines(items: Iterator[Any] | list[Any], model: str) -> Iterator[Mapping[str, object]]:
+    for item in items:
+        metadata: dict[str, Any] = item.get("metadata") or {}
+        key = item.get("key") or metadata.get("key")
+        if not isinstance(item.get("request"), dict):
+            raise invalid("Each line needs a 'request'.", "request")
+        yield {"custom_id": key, "body": chat_of(item["request"], model)}
+
+
+def chat_of(request: Mapping[str, Any], model: str) -> Mapping[str, object]:
+    """A generateContent request as a request of the dialect chat."""
+    config: dict[str, Any] = dict(request.get("generationConfig") or {})
+    schema = config.pop("responseJsonSchema", None) or config.pop("responseSchema", None)
+    fields: dict[str, object] = {_CONFIG.get(name, name): each for name, each in config.items()}
+    if fields.pop("responseMimeType", None) and schema:
+        json_schema = {"name": "answer", "strict": True, "schema": schema}
+        fields["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+    system = request.get("systemInstruction") or request.get("system_instruction")
+    messages = [{"role": "system", "content": _text(system)}] if system else []
+    contents: list[dict[str, Any]] = request.get("contents") or []
+    for content in contents:
+        role = "assistant" if content.get("role") == "model" else "user"
+        messages.append({"role": role, "content": _text(content)})
+    return {"model": model, **fields, "messages": messages}
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    parts: list[dict[str, Any]] = content.get("parts") or []
+    return "".join(part.get("text", "") for part in parts)
+
+
+def content_of(reply: Mapping[str, Any]) -> Mapping[str, object]:
+    """An answer of the dialect chat as generateContent has it."""
+    choice, usage = reply["choices"][0], reply.get("usage")
+    parts = [{"text": choice["message"]["content"]}]
+    return {
+        "candidates": [
+            {
+                "content": {"parts": parts, "role": "model"},
+                "finishReason": _STOPS.get(choice["finish_reason"], "OTHER"),
+                "index": 0,
+            }
+        ],
+        "usageMetadata": usage
+        and {
+            "promptTokenCount": usage["prompt_tokens"],
+            "candidatesTokenCount": usage["completion_tokens"],
+            "totalTokenCount": usage["total_tokens"],
+        },
+        "modelVersion": reply["model"],
+        "responseId": reply["id"],
+    }
+
+
+def _results_of(file: StoredFile) -> Path:
+    """A file of results as it is sent; made once."""
+    path = file.path.with_suffix(".results")
+    if not path.exists():
+        lines = (
+            orjson.dumps(_result(line), option=orjson.OPT_APPEND_NEWLINE) for line in lines_in(file)
+        )
+        path.write_bytes(b"".join(lines))
+    return path
+
+
+def _result(line: Mapping[str, Any], *, is_inline: bool = False) -> Mapping[str, object]:
+    key, response = line["custom_id"], line["response"]
+    name: dict[str, object] = {"metadata": {"key": key}} if is_inline else {"key": key}
+    if response is None:
+        code = {"batch_expired": 4, "batch_cancelled": 1}.get(line["error"]["code"], 13)
+        return {**name, "error": {"code": code, "message": line["error"]["message"]}}
+    if response["status_code"] == 200:
+        return {**name, "response": content_of(response["body"])}
+    message, code = response["body"]["error"]["message"], _CODES.get(response["status_code"], 13)
+    return {**name, "error": {"code": code, "message": message}}
+
+
+def _page(items: list[Any], call: IncomingCall) -> tuple[list[Any], Mapping[str, object]]:
+    """A page of items, and what says where the next one begins."""
+    query = call.request.query
+    start = int(query.get("pageToken") or 0)
+    end = start + int(query.get("pageSize") or _PER_PAGE)
+    return items[start:end], {"nextPageToken": str(end)} if end < len(items) else {}
