@@ -61,11 +61,8 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     named = usable_url(config.base_url) if config.base_url else None
     served = serving(config.teacher, named, config.providers)
     provider = served.provider
-    if config.batch_api and provider.name and provider.batch is None:
-        raise ConfigError(
-            f"--batch-api: {provider.title or provider.name} takes no batches: leave it out, or "
-            "say in providers.yaml how it takes them (`batch`)"
-        )
+    if config.batch_api:
+        _check_batches(provider)
     url = named or (_SIMULATOR_URL if is_embedded else _own_address(config, provider))
     # Where nobody else is asked no key is needed, and none is read.
     key_name, key = "", None
@@ -106,6 +103,15 @@ def at_its_own_address(config: RunSettings, beside: str) -> RunSettings:
     if named.is_named and (not other.is_named or named.provider.name != other.provider.name):
         return replace(config, base_url=None)
     return config
+
+
+def _check_batches(provider: Provider) -> None:
+    """Raises ConfigError: it takes none. A server that nobody knows is taken to take OpenAI's."""
+    if provider.name and provider.batch is None:
+        raise ConfigError(
+            f"--batch-api: {provider.title or provider.name} takes no batches: leave it out, or "
+            "say in providers.yaml how it takes them (`batch`)"
+        )
 
 
 def _own_address(config: RunSettings, provider: Provider) -> str:

@@ -6,7 +6,7 @@ async with Simulator(SimulatedTeacher(book=book)) as simulator:
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,14 @@ from typing import Self
 
 from aiohttp import web
 
-from stepdistill.annotator.simulator.batch.protocols.registry import BATCHES
+from stepdistill.annotator.provider.profile import BatchProtocol
+from stepdistill.annotator.simulator.batch.desk import BatchDesk
+from stepdistill.annotator.simulator.batch.protocols.anthropic import SimulatedAnthropic
+from stepdistill.annotator.simulator.batch.protocols.gemini import SimulatedGemini
+from stepdistill.annotator.simulator.batch.protocols.mistral import SimulatedMistral
+from stepdistill.annotator.simulator.batch.protocols.openrouter import SimulatedOpenRouter
+from stepdistill.annotator.simulator.batch.protocols.together import SimulatedTogether
+from stepdistill.annotator.simulator.batch.routes import SimulatedBatchApi
 from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
 from stepdistill.annotator.simulator.dialects.registry import OPENROUTER, OTHERS, SpokenName
 from stepdistill.annotator.simulator.dialects.spoken import SpokenDialect, key_of
@@ -44,6 +51,14 @@ from stepdistill.annotator.simulator.wire import (
     read_object,
 )
 
+_BATCHES: Mapping[BatchProtocol, type[BatchDesk]] = {
+    "openai": SimulatedBatchApi,
+    "anthropic": SimulatedAnthropic,
+    "gemini": SimulatedGemini,
+    "openrouter": SimulatedOpenRouter,
+    "together": SimulatedTogether,
+    "mistral": SimulatedMistral,
+}
 _LARGEST_BODY = 16 * 2**20  # bytes
 _BACKLOG = 4096  # connections that may wait to be accepted: hundreds are opened at once
 _CLOSING_S = 0.5  # how long answers on their way may take once the simulator closes
@@ -92,7 +107,7 @@ class Simulator:
         self._limiter = Limiter(self.settings.limits, clock)
         self._closing = asyncio.Event()
         self._served_models = frozenset(model.id for model in self.settings.models)
-        self._batch_api = BATCHES[self.settings.batch.protocol](
+        self._batch_api = _BATCHES[self.settings.batch.protocol](
             teacher=teacher,
             settings=self.settings.batch,
             models=self._served_models,
