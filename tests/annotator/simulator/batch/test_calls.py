@@ -51,7 +51,7 @@ async def call(harness: BatchHarness, kind: CallKind, file_id: str, batch_id: st
             return await batches.list()
         case CallKind.BATCH:
             return await batches.retrieve(batch_id)
-        case CallKind.CANCEL:
+        case CallKind.CANCEL | CallKind.START:
             return await batches.cancel(batch_id)
 
 
