@@ -248,6 +248,18 @@ async def test_a_server_that_takes_neither_name_is_left(annotate: Annotate) -> N
     assert len(teacher.requests) <= 10
 
 
+async def test_a_model_that_tells_no_log_probabilities_is_left_at_once(annotate: Annotate) -> None:
+    words = "You are not allowed to request logprobs from this model"
+    no = refusal("403 Forbidden", an_error(words))
+    async with teacher_of(lambda _, request: no if "logprobs" in request else JOYFUL) as teacher:
+        done = await run(annotate, teacher, "--logprobs", "5", rows=40)
+        plain = await run(annotate, teacher, rows=5)
+    assert done.code == 2
+    assert words in last_line(done) and "--votes 5" in last_line(done)
+    assert len(teacher.requests) <= 16 + 5
+    assert plain.code == 0, plain.err
+
+
 async def test_in_batches_a_part_that_is_refused_alike_is_the_last(
     annotate: Annotate, tmp_path: Path
 ) -> None:

@@ -184,6 +184,24 @@ def test_a_field_that_is_not_taken_is_named(body: object, name: str):
 
 
 @pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, "You are not allowed to request logprobs from this model"),
+        (400, "Logprobs is not enabled for models/gemini-2.5-flash-lite"),
+        (400, "Unable to submit request because Logprobs is not supported for this model."),
+        (400, "`logprobs` is not supported with this model"),
+        (400, "Requested sample logprobs of 20, which is greater than max allowed: 5"),
+        (422, "top_logprobs: Input should be less than or equal to 5"),
+        (400, "response_logprobs is not available in this region"),
+    ],
+)
+def test_log_probabilities_that_are_not_told_are_named(status: int, words: str):
+    error = error_of(status, orjson.dumps({"error": {"message": words}}), {})
+    assert isinstance(error, ParameterRefused)
+    assert error.name == "logprobs"
+
+
+@pytest.mark.parametrize(
     ("body", "names_key"),
     [
         (b"<!DOCTYPE html><title>Request refused: permission denied</title>", False),

@@ -120,6 +120,8 @@ _UNSUPPORTED = re.compile(
     r"cannot (both )?be (specified|used|set)|deprecated|additional propert|does not (accept|allow)",
     _I,
 )
+# You are not allowed to request logprobs from this model / Logprobs is not enabled for models/m-2
+_LOGPROBS, _LOGPROBS_FIELD = re.compile(r"\b(?:top|response)?_?log_?prob", _I), "logprobs"
 # Names that are no words of the language stand for themselves; others in quotes or after a colon.
 _PARAMETER = re.compile(
     r"\b(max_completion_tokens|max_tokens|max_output_tokens|temperature|top_p|top_k|min_p|typical_p|"
@@ -287,6 +289,9 @@ def _of_the_request(
         is_ours and not error.is_page and _FLAGGED.search(words) and not _WHOSE.search(words)
     ):
         return ContentRefused(message)
+    # Models that think tell none, and some say so by 403; no other field has the word.
+    if status in (400, 403, 422) and _LOGPROBS.search(words):
+        return ParameterRefused(message, _LOGPROBS_FIELD)
     if status in (403, 451):
         names_key = error.has(*_KEY_CODES) or bool(_KEY.search(words) or _ACCESS.search(words))
         return Forbidden(message, names_key=names_key and not error.is_page)
