@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from stepdistill.annotator.errors import Transient
+from stepdistill.annotator.errors import TeacherError
 from stepdistill.annotator.plan.key import RequestForm
 from stepdistill.annotator.teacher.http.direct_transport import DirectTransport
 from stepdistill.annotator.teacher.http.proxy_transport import ProxyTransport
@@ -13,6 +13,16 @@ from tests.annotator.teacher.asking import a_spec
 FULL = [
     (429, {"error": {"message": "Resource unavailable", "code": "resource_unavailable"}}),
     (498, {"error": {"message": "Flex tier capacity exceeded", "code": "capacity_exceeded"}}),
+    (
+        400,
+        {
+            "error": {
+                "message": "Invalid service_tier argument",
+                "param": "service_tier",
+                "code": "unsupported_value",
+            }
+        },
+    ),
     (503, {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}),
 ]
 OTHER = [
@@ -50,7 +60,10 @@ async def test_a_full_tier_is_left_where_that_is_wanted(
             if falls_back and (status, error) in FULL:
                 answer, _ = await opened.ask(request)
                 assert (answer.text, answer.tier, tiers) == ("yes", None, ["flex", "default"])
+                if status == 400:  # the model has no such tier: it is not asked for again
+                    await opened.ask(request)
+                    assert tiers == ["flex", "default", "default"]
             else:
-                with pytest.raises(Transient):
+                with pytest.raises(TeacherError):
                     await opened.ask(request)
                 assert tiers == ["flex"]

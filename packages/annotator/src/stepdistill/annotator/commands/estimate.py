@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.estimate.cheapest import find_ways, ways_facts, ways_table
 from stepdistill.annotator.estimate.estimate import keep_estimate
 from stepdistill.annotator.estimate.few_shot import compare_few_shot, shots_of
 from stepdistill.annotator.estimate.run_estimate import (
@@ -55,10 +56,16 @@ def estimate_command(settings: EstimateSettings, console: ConsoleSettings = CONS
         keep_estimate(config.out, name_of(plans), known.day.isoformat(), estimates.run)
     if estimates.few_shot is not None:
         keep_few_shot_cost(config.out, estimates.few_shot.summed(config.task, known.day))
+    by_s = settings.cheapest_by_s
+    ways = None if by_s is None else find_ways(config, known, by_s)
     if console.as_json:
-        output.json(facts_of(estimates))
-    else:
-        show_estimate(estimates, output)
+        more = {"cheapest_by": ways_facts(ways)} if ways is not None else {}
+        output.json({**facts_of(estimates), **more})
+        return
+    show_estimate(estimates, output)
+    if ways is not None:
+        output.table(ways_table(ways))
+        output.show(ways.basis)
 
 
 def _estimates(

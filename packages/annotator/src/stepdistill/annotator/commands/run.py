@@ -19,8 +19,15 @@ def run_command(settings: RunSettings, console: ConsoleSettings = CONSOLE) -> No
         annotate run cqa --data data/cqa --teacher my-model --base-url http://localhost:8000/v1
 
         annotate run esnli --data data/esnli --teacher gpt-6-luna --batch-api --no-wait
+
+        annotate run esnli --data data/esnli --teacher gpt-6-luna --cheapest-by 18h
     """
     output = ConsoleOutput(quiet=console.is_quiet)
+    if settings.cheapest_by_s is not None:
+        # Estimates are loaded where one is wanted: they are a tenth of a run's start.
+        from stepdistill.annotator.estimate.cheapest import choose_cheapest
+
+        settings = choose_cheapest(settings, output)
     result = run(settings, output)
     if console.as_json:
         output.json(summary_of(settings, result))

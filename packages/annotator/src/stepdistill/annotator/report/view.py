@@ -94,13 +94,17 @@ def _group_facts(paid: Mapping[CostPlace, Paid], kinds: tuple[str, ...]) -> dict
 
 
 def _paid_facts(paid: Paid) -> dict[str, float]:
-    return {**asdict(paid), "usd": float(paid.usd)}
+    facts = {**asdict(paid), "usd": float(paid.usd)}
+    if not paid.reported:  # as nearly always: the provider says nothing of what it costs
+        del facts["reported"], facts["reported_usd"]
+    return facts
 
 
 def as_csv(report: Report) -> str:
     """A line for every run, split, template, part and mode."""
     out = StringIO()
-    writer = csv.DictWriter(out, ["run", *BY, *_paid_facts(Paid())], lineterminator="\n")
+    columns = ["run", *BY, *_paid_facts(Paid())]
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for place, each in report.paid.items():
         writer.writerow({**place._asdict(), **_paid_facts(each)})

@@ -10,10 +10,15 @@ from cyclopts import Parameter, Token
 from stepdistill.annotator.settings.console import CsvSettings, HtmlSettings
 from stepdistill.annotator.settings.money import PriceSettings
 from stepdistill.annotator.settings.rows import OUT
-from stepdistill.annotator.settings.run import PlanSettings, RunSettings, StoreSettings
+from stepdistill.annotator.settings.run import (
+    CheapestSettings,
+    PlanSettings,
+    RunSettings,
+    StoreSettings,
+)
 from stepdistill.annotator.settings.shards import RateOfRationalesSettings, ShardSettings
 from stepdistill.annotator.settings.study import METADATA_NAME, MetadataSettings
-from stepdistill.annotator.settings.teacher import AnswerSettings, RateSettings
+from stepdistill.annotator.settings.teacher import AnswerSettings, RateSettings, TierSettings
 from stepdistill.common.command_line import (
     NAMES,
     at_least,
@@ -38,7 +43,9 @@ def _shares(kind: object, tokens: Sequence[Token]) -> tuple[float, ...]:
 @options("Compare", 3, kw_only=False)
 class EstimateSettings(
     RateOfRationalesSettings,
+    CheapestSettings,
     PriceSettings,
+    TierSettings,
     AnswerSettings,
     RateSettings,
     PlanSettings,

@@ -4,6 +4,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
 from stepdistill.annotator.settings.rows import (
     OUT,
@@ -21,9 +23,17 @@ from stepdistill.annotator.settings.teacher import (
     DefaultTokens,
     OfflineSettings,
     TeacherSettings,
+    duration_of,
     thinking_room,
 )
-from stepdistill.common.command_line import Settings, at_least, between, options, taken_from
+from stepdistill.common.command_line import (
+    Settings,
+    at_least,
+    between,
+    options,
+    read_by,
+    taken_from,
+)
 from stepdistill.common.errors import ConfigError
 
 _OUT_OF_TASK = OUT / "TASK"
@@ -79,9 +89,28 @@ class PlanSettings(  # which requests there are: what `run` asks, and `estimate`
             self.set_default("out", OUT / self.task)
 
 
+_CHEAPEST = "--cheapest-by"
+
+
+@options("Money", 5)
+class CheapestSettings(Settings):
+    """By when it has to be done."""
+
+    cheapest_by_s: Annotated[
+        float | None, read_by(duration_of(_CHEAPEST)), Parameter(name=_CHEAPEST)
+    ] = None
+    """As 18h: online, flex, batches or another host, whichever is done by then at least cost."""
+
+
 @options(kw_only=False)
 class RunSettings(
-    BatchApiSettings, CeilingSettings, PriceSettings, OfflineSettings, AskSettings, PlanSettings
+    CheapestSettings,
+    BatchApiSettings,
+    CeilingSettings,
+    PriceSettings,
+    OfflineSettings,
+    AskSettings,
+    PlanSettings,
 ):
     """One `annotate run`."""
 
@@ -97,6 +126,10 @@ class RunSettings(
             raise ConfigError(
                 "--min-sureness: nothing tells how sure the teacher is: add --logprobs 5, or "
                 "--votes 5"
+            )
+        if self.cheapest_by_s is not None and (self.batch_api or self.tier or self.offline):
+            raise ConfigError(
+                "--cheapest-by chooses mode and tier: leave out --batch-api, --tier and --offline"
             )
         if self.batch != BatchSettings() and not self.batch_api:
             raise ConfigError(

@@ -4,6 +4,7 @@ Keys come from the environment or the `.env` file where one stands, never from f
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -122,24 +123,30 @@ class RateSettings(Settings):
 
 
 @options("Teacher", 3)
-class AskSettings(AnswerSettings, RateSettings):
+class TierSettings(Settings):
+    """Which of a provider's services is asked."""
+
+    tier: Tier | None = None
+    """flex (cheaper, slower), priority or default, where the provider has such; outside the key."""
+    tier_fallback: bool = False
+    """Where that tier is full, ask at the usual one, at its price; default: wait for room."""
+
+    @property
+    def served_tier(self) -> str | None:
+        """The tier as a reply names it, None for the usual one."""
+        return None if self.tier == "default" else self.tier
+
+
+@options("Teacher", 3)
+class AskSettings(TierSettings, AnswerSettings, RateSettings):
     """How the teacher is asked."""
 
     concurrency: Annotated[int | None, read_by(_connections), Parameter(show_default="auto")] = None
     """Requests in flight at most, or auto: found by itself."""
     timeout_s: Annotated[float, at_least(0.1), Parameter(name="--timeout")] = 120.0
     """Seconds to wait for one answer."""
-    tier: Tier | None = None
-    """flex (cheaper, slower), priority or default, where the provider has such; outside the key."""
-    tier_fallback: bool = False
-    """Where that tier is full, ask at the usual one, at its price; default: wait for room."""
     log: Path | None = None
     """Append what happens to this file, a JSON line each."""
-
-    @property
-    def served_tier(self) -> str | None:
-        """The tier as a reply names it, None for the usual one."""
-        return None if self.tier == "default" else self.tier
 
 
 @options("Teacher", 3)
@@ -175,13 +182,19 @@ def seconds_of(text: str) -> float | None:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def _fallback_s(text: str) -> float:
-    seconds = seconds_of(text)
-    if seconds is None:
-        raise ConfigError(
-            f"--fallback-online-after {text}: a duration such as 20h, 90m, 1h30m or 45s"
-        )
-    return seconds
+def duration_of(option: str) -> Callable[[str], float]:
+    """What reads an option's duration. It raises ConfigError: the text is none."""
+
+    def read(text: str) -> float:
+        seconds = seconds_of(text)
+        if seconds is None:
+            raise ConfigError(f"{option} {text}: a duration such as 20h, 90m, 1h30m or 45s")
+        return seconds
+
+    return read
+
+
+_FALLBACK = "--fallback-online-after"
 
 
 @options("Batch API", 4)
@@ -206,7 +219,7 @@ class BatchSettings(Settings):
     enqueued_tokens: Annotated[int | None, at_least(1)] = None
     """Prompt tokens in batches at a time: your tier's limit; default: what the teacher takes."""
     fallback_online_after_s: Annotated[
-        float | None, read_by(_fallback_s), Parameter(name="--fallback-online-after")
+        float | None, read_by(duration_of(_FALLBACK)), Parameter(name=_FALLBACK)
     ] = None
     """As 20h: then cancel, collect what is done, and ask the rest online."""
 

@@ -180,9 +180,16 @@ def error_without_reply(error: ErrorText) -> TeacherError:
     return _by_words(error, message, body) or Overloaded(message)
 
 
+def is_without_tier(error: TeacherError) -> bool:
+    """Whether the model is not served at the tier that was asked for."""
+    return isinstance(error, ParameterRefused) and error.name in ("service_tier", "serviceTier")
+
+
 def is_full(error: TeacherError) -> bool:
     """Whether a tier of the service has no room, and another may: 429 resource_unavailable of
-    OpenAI's flex, 498 capacity_exceeded of Groq's, 503 of Gemini's."""
+    OpenAI's flex, 498 capacity_exceeded of Groq's, 503 of Gemini's; or the model has no such."""
+    if is_without_tier(error):
+        return True
     if isinstance(error, Overloaded):
         return error.status in (498, 503, 529)
     return isinstance(error, RateLimited) and _FULL.search(str(error)) is not None

@@ -20,12 +20,12 @@ from stepdistill.annotator.errors import (
     NotAuthorised,
     TeacherError,
     TimedOut,
-    Transient,
     Unreadable,
 )
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
+from stepdistill.annotator.teacher.error_reply import is_without_tier
 from stepdistill.annotator.teacher.http.route import tls_context
 from stepdistill.annotator.teacher.http.unreachable import (
     connect_error,
@@ -224,10 +224,12 @@ class DirectTransport:
             self._headers = self._teacher.headers
             self._head = _head(self._teacher, self._target, self._headers)
             return await self._ask(request, self._teacher)
-        except Transient as error:
+        except TeacherError as error:
             usual = self._teacher.at_usual_tier(error)
             if usual is None:
                 raise
+            if is_without_tier(error):
+                self._teacher = usual
             return await self._ask(request, usual)
 
     async def _ask(

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from stepdistill.annotator.errors import NotAuthorised, TimedOut, Transient, Unreadable
+from stepdistill.annotator.errors import NotAuthorised, TeacherError, TimedOut, Unreadable
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
+from stepdistill.annotator.teacher.error_reply import is_without_tier
 from stepdistill.annotator.teacher.http.route import proxy_of, tls_context
 from stepdistill.annotator.teacher.http.unreachable import aiohttp_error
 from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
@@ -50,10 +51,12 @@ class ProxyTransport:
             if self._teacher.token is None or not await self._teacher.renewed(headers):
                 raise
             return await self._ask(request, self._teacher, self._teacher.headers)
-        except Transient as error:
+        except TeacherError as error:
             usual = self._teacher.at_usual_tier(error)
             if usual is None:
                 raise
+            if is_without_tier(error):
+                self._teacher = usual
             return await self._ask(request, usual, headers)
 
     async def _ask(
