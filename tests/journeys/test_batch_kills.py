@@ -36,7 +36,7 @@ PROTOCOLS: tuple[BatchProtocol, ...] = get_args(BatchProtocol)
 def settings_of(protocol: BatchProtocol) -> SimulatorSettings:
     """A simulator that takes batches as a provider does."""
     batch = SimulatedBatchSettings(protocol=protocol, plan=BatchPlan(times=PACE))
-    return SimulatorSettings(prefix="/v1beta" if protocol == "gemini" else "/v1", batch=batch)
+    return SimulatorSettings(dialect="gemini" if protocol == "gemini" else "openai", batch=batch)
 
 
 def words(teacher: Simulator) -> list[str]:

@@ -243,3 +243,8 @@ def test_a_command_for_tokens_is_for_its_providers_addresses(tmp_path: Path):
     assert found is not None and found.command == "print-a-token"
     assert token(teacher="azure:mine", base_url=OWN) is None
     assert token(base_url=azure, offline=True) is None
+
+
+def test_batches_are_asked_only_of_whom_takes_them():
+    with pytest.raises(ConfigError, match="DeepSeek takes no batches: leave it out"):
+        teacher_spec(settings(teacher="deepseek:chat", batch_api=True))

@@ -10,6 +10,8 @@ from typing import Any
 
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.provider.profile import BatchProtocol, Provider
+from stepdistill.annotator.provider.profiles import UNKNOWN, load_providers
 from stepdistill.annotator.settings.teacher import BatchSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.settings import (
@@ -97,13 +99,15 @@ def serving(
     plan: BatchPlan | None = None,
     *script: BatchPlan | None,
     clock: Callable[[], float] | None = None,
+    protocol: BatchProtocol = "openai",
     **batches: Any,
 ) -> Simulator:
     """A simulator whose batches follow a plan, the first ones a script; as quick as can be."""
     settings = SimulatorSettings(
+        dialect="gemini" if protocol == "gemini" else "openai",
         batch=SimulatedBatchSettings(
-            plan=plan or BatchPlan(times=AT_ONCE), script=script, **batches
-        )
+            protocol=protocol, plan=plan or BatchPlan(times=AT_ONCE), script=script, **batches
+        ),
     )
     how = {} if clock is None else {"clock": clock}
     return Simulator(SimulatedTeacher(), settings, **how)
@@ -133,6 +137,11 @@ def a_batch_context(
     )
 
 
+def provider_of(protocol: BatchProtocol) -> Provider:
+    """Who takes batches so."""
+    return UNKNOWN if protocol == "openai" else load_providers()[protocol]
+
+
 @asynccontextmanager
 async def a_batch_run(
     folder: Path,
@@ -144,8 +153,9 @@ async def a_batch_run(
     is_embedded: bool = False,
     **settings: Any,
 ) -> AsyncGenerator[BatchRun]:
-    """settings: what differs from the usual BatchSettings."""
-    spec = a_spec(base_url, key, concurrency=4, is_embedded=is_embedded)
+    """settings: what differs from the usual BatchSettings, and the protocol."""
+    provider = provider_of(settings.pop("protocol", "openai"))
+    spec = a_spec(base_url, key, concurrency=4, is_embedded=is_embedded, provider=provider)
     told: list[str] = []
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 25) as store:
         async with GroupCommit(store) as group_commit:

@@ -1,6 +1,12 @@
 """What may lie at the teacher's: tokens of a model, creations in an hour, and waits that grow."""
 
-from stepdistill.annotator.teacher.batch.capacity import CREATIONS_PER_HOUR, Capacity, enqueued
+from stepdistill.annotator.settings.teacher import BatchSettings
+from stepdistill.annotator.teacher.batch.capacity import (
+    CREATIONS_PER_HOUR,
+    Capacity,
+    bounds_of,
+    enqueued,
+)
 from stepdistill.annotator.teacher.batch.part import BatchPart, Stamp, State
 from tests.annotator.teacher.batch.asking import Clock
 
@@ -95,3 +101,12 @@ def test_creations_of_the_last_hour_are_counted_whatever_process_made_them():
 
 def test_a_part_does_not_stand_in_its_own_way():
     assert enqueued(a_part(1, "submitted"), [a_part(1, "submitted")]) == 0
+
+
+def test_a_batch_holds_no_more_than_its_provider_takes():
+    usual = BatchSettings()
+    assert bounds_of(usual, "openai") == bounds_of(usual, None) == (50_000, 190_000_000)
+    assert bounds_of(usual, "openrouter") == (5_000, 95_000_000)
+    large = BatchSettings(max_requests=10**7, max_mb=10_000)
+    assert bounds_of(large, "anthropic") == (100_000, 240_000_000)
+    assert bounds_of(BatchSettings(max_requests=7), "mistral").requests == 7

@@ -95,7 +95,9 @@ def simulator_settings(settings: SimulateSettings) -> SimulatorSettings:
 
 def batch_settings(settings: SimulateSettings) -> SimulatedBatchSettings:
     """How its Batch API behaves. Raises ConfigError: a word means nothing."""
+    spoken = settings.dialect
     return SimulatedBatchSettings(
+        protocol="openai" if spoken == "responses" else spoken,
         plan=_batch_plan(settings),
         limits=BatchLimits(enqueued_tokens=settings.batch_tokens),
         calls=_calls(settings.call_faults, settings.seed),

@@ -11,8 +11,9 @@ from aiohttp import web
 from stepdistill.annotator.simulator.batch.files import FileRange, deliver_range
 from stepdistill.annotator.simulator.batch.log import BatchCall, CallKind
 from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
+from stepdistill.annotator.simulator.dialects.spoken import key_of
 from stepdistill.annotator.simulator.faults import Fault
-from stepdistill.annotator.simulator.log import RequestLog, fingerprint
+from stepdistill.annotator.simulator.log import RequestLog
 from stepdistill.annotator.simulator.reply import (
     NO_KEY,
     SimulatedReply,
@@ -23,7 +24,6 @@ from stepdistill.annotator.simulator.reply import (
 )
 from stepdistill.annotator.simulator.wire import RefusedRequest
 
-_KEY_HEADERS = ("Authorization", "x-api-key", "x-goog-api-key")
 _LATE = (Fault.LOST, Fault.TORN)  # the work is done, and then something happens
 
 
@@ -64,7 +64,7 @@ class CallHandler:
         ordinal, start_s = self._arrived[kind], self.log.now()
         self._arrived[kind] += 1
         fault = self.settings.fault(kind, ordinal)
-        key = fingerprint(_key_in(request))
+        key = key_of(request)
         owner = "" if self.settings.one_project else key
         target = request.match_info.get("id", "")
         call = IncomingCall(request=request, key=key, owner=owner, target=target)
@@ -105,9 +105,3 @@ class CallHandler:
             return await serve(call)
         except RefusedRequest as refused:
             return refuse(refused.error, refused.retry_after_s)
-
-
-def _key_in(request: web.Request) -> str:
-    """The key as whoever calls sends it; empty for none."""
-    found = (request.headers.get(name) for name in _KEY_HEADERS)
-    return next(filter(None, found), "") or request.query.get("key", "")

@@ -13,21 +13,14 @@ from stepdistill.annotator.simulator.batch.files import StoredFile, range_of
 from stepdistill.annotator.simulator.batch.jobs import BatchOrder, SimulatedBatch
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.wire import list_object, read_page
+from stepdistill.annotator.simulator.dialects.anthropic import SpokenAnthropic
 from stepdistill.annotator.simulator.reply import SimulatedReply, json_reply
 from stepdistill.annotator.simulator.wire import invalid, missing, read_object
 
 _LISTED, _MOST_LISTED, _MOST_REQUESTS = 20, 1_000, 100_000
 _COUNTED = ("processing", "succeeded", "errored", "canceled", "expired")
-_STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
-_KINDS = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    503: "overloaded_error",
-}
+_SPOKEN = SpokenAnthropic()
+_UNASKED = {"batch_expired": "expired", "batch_cancelled": "canceled"}
 
 
 class SimulatedAnthropic(BatchDesk):
@@ -81,7 +74,7 @@ class SimulatedAnthropic(BatchDesk):
         batch = self._find_batch(call)
         if not (await self._jobs.state(batch)).over:
             raise invalid("The results are not ready yet.", status=404)
-        path = _results_of(self._results(batch, call))
+        path = _results_of(batch, self._results(batch, call))
         return range_of(call.request, path, ranges=self._settings.ranges)
 
     async def _object(self, batch: SimulatedBatch, call: IncomingCall) -> Mapping[str, object]:
@@ -121,69 +114,32 @@ def _line(request: object) -> Mapping[str, object]:
     name, params = fields.get("custom_id"), fields.get("params")
     if not isinstance(name, str) or not 0 < len(name) <= 64 or not isinstance(params, dict):
         raise invalid("requests: each needs a custom_id of 1 to 64 characters, and params")
-    return {"custom_id": name, "body": chat_of(cast("dict[str, Any]", params))}
+    return {"custom_id": name, "body": _SPOKEN.chat_of(cast("dict[str, Any]", params))}
 
 
-def chat_of(params: Mapping[str, Any]) -> Mapping[str, object]:
-    """A request for a message as a request of the dialect chat."""
-    params = dict(params)
-    system: Any = params.pop("system", None)
-    config: dict[str, Any] = params.pop("output_config", None) or {}
-    messages: list[Any] = params.pop("messages", None) or []
-    if format_ := config.get("format"):
-        schema = {"name": "answer", "strict": True, "schema": format_.get("schema")}
-        params["response_format"] = {"type": "json_schema", "json_schema": schema}
-    first = [{"role": "system", "content": system}] if system else []
-    return {**params, "messages": [*first, *messages]}
-
-
-def message_of(reply: Mapping[str, Any]) -> Mapping[str, object]:
-    """An answer of the dialect chat as a message."""
-    choice, usage = reply["choices"][0], reply.get("usage")
-    counted = usage and {
-        "input_tokens": usage["prompt_tokens"],
-        "output_tokens": usage["completion_tokens"],
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "service_tier": "batch",
-    }
-    return {
-        "id": f"msg_{reply['id']}",
-        "type": "message",
-        "role": "assistant",
-        "model": reply["model"],
-        "content": [{"type": "text", "text": choice["message"]["content"]}],
-        "stop_reason": _STOPS.get(choice["finish_reason"], choice["finish_reason"]),
-        "stop_sequence": None,
-        "usage": counted,
-    }
-
-
-def _results_of(file: StoredFile | None) -> Path:
+def _results_of(batch: SimulatedBatch, file: StoredFile | None) -> Path:
     """A file of results as it is sent; made once."""
     if file is None:
         return Path("/dev/null")
     path = file.path.with_suffix(".results")
     if not path.exists():
-        path.write_bytes(b"".join(map(_result, lines_in(file))))
+        asked = {line["custom_id"]: line["body"] for line in lines_in(batch.order.input)}
+        lines = (_result(line, asked.get(line["custom_id"], {})) for line in lines_in(file))
+        path.write_bytes(b"".join(lines))
     return path
 
 
-def _result(line: Mapping[str, Any]) -> bytes:
+def _result(line: Mapping[str, Any], chat: Mapping[str, Any]) -> bytes:
     response, error = line["response"], line["error"]
-    result: dict[str, object]
-    if response is None:
-        code = error["code"]
-        kinds = {"batch_expired": "expired", "batch_cancelled": "canceled"}
-        failure = {"type": "api_error", "message": error["message"]}
-        result = {"type": kinds.get(code, "errored")}
-        if code not in kinds:
-            result["error"] = {"type": "error", "error": failure}
+    if response is None and error["code"] in _UNASKED:
+        result = {"type": _UNASKED[error["code"]]}
+    elif response is None:
+        result = {"type": "errored", "error": _SPOKEN.error(500, error)[1]}
     elif response["status_code"] == 200:
-        result = {"type": "succeeded", "message": message_of(response["body"])}
+        message = _SPOKEN.answer(response["body"], chat)
+        result = {"type": "succeeded", "message": message}
     else:
-        kind = _KINDS.get(response["status_code"], "invalid_request_error")
-        failure = {"type": kind, "message": response["body"]["error"]["message"]}
-        result = {"type": "errored", "error": {"type": "error", "error": failure}}
+        failure = _SPOKEN.error(response["status_code"], response["body"]["error"])[1]
+        result = {"type": "errored", "error": failure}
     row = {"custom_id": line["custom_id"], "result": result}
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)

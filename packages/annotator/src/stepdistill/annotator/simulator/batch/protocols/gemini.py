@@ -12,15 +12,15 @@ from stepdistill.annotator.simulator.batch.desk import BatchDesk, lines_in
 from stepdistill.annotator.simulator.batch.files import CHUNK_BYTES, StoredFile, range_of
 from stepdistill.annotator.simulator.batch.jobs import BatchOrder, SimulatedBatch, Status
 from stepdistill.annotator.simulator.batch.log import CallKind, Uploaded
+from stepdistill.annotator.simulator.dialects.gemini import SpokenGemini
 from stepdistill.annotator.simulator.reply import SimulatedReply, json_reply
 from stepdistill.annotator.simulator.wire import invalid, missing, read_object
 
-_PER_PAGE = 50
+_ROOT, _PER_PAGE = "/v1beta", 50
 _STATES: Mapping[Status, str] = {"validating": "PENDING", "completed": "SUCCEEDED"}
 _RUNNING = frozenset(("in_progress", "finalizing", "cancelling"))
-_STOPS = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+_SPOKEN = SpokenGemini()
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 500: 13, 503: 14}
-_CONFIG = {"topP": "top_p", "topK": "top_k", "maxOutputTokens": "max_tokens"}
 
 
 class SimulatedGemini(BatchDesk):
@@ -28,7 +28,7 @@ class SimulatedGemini(BatchDesk):
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         wrap = self._calls.wrap
-        batches, files = f"{prefix}/batches", f"{prefix}/files"
+        batches, files, models = f"{_ROOT}/batches", f"{_ROOT}/files", f"{_ROOT}/models"
         create = wrap(CallKind.CREATE, self._create)
         return [
             web.post(f"/upload{files}", wrap(CallKind.START, self._start)),
@@ -37,7 +37,7 @@ class SimulatedGemini(BatchDesk):
             web.get(f"{files}/{{name}}:download", wrap(CallKind.DOWNLOAD, self._download)),
             web.get(f"{files}/{{name}}", wrap(CallKind.FILE, self._get_file)),
             web.delete(f"{files}/{{name}}", wrap(CallKind.DELETE, self._delete)),
-            web.post(f"{prefix}/models/{{model}}:batchGenerateContent", create),
+            web.post(f"{models}/{{model}}:batchGenerateContent", create),
             web.get(batches, wrap(CallKind.BATCHES, self._list_batches)),
             web.get(f"{batches}/{{name}}", wrap(CallKind.BATCH, self._get_batch)),
             web.post(f"{batches}/{{name}}:cancel", wrap(CallKind.CANCEL, self._cancel)),
@@ -204,52 +204,7 @@ def _lines(items: Iterator[Any] | list[Any], model: str) -> Iterator[Mapping[str
         key = item.get("key") or metadata.get("key")
         if not isinstance(item.get("request"), dict):
             raise invalid("Each line needs a 'request'.", "request")
-        yield {"custom_id": key, "body": chat_of(item["request"], model)}
-
-
-def chat_of(request: Mapping[str, Any], model: str) -> Mapping[str, object]:
-    """A generateContent request as a request of the dialect chat."""
-    config: dict[str, Any] = dict(request.get("generationConfig") or {})
-    schema = config.pop("responseJsonSchema", None) or config.pop("responseSchema", None)
-    fields: dict[str, object] = {_CONFIG.get(name, name): each for name, each in config.items()}
-    if fields.pop("responseMimeType", None) and schema:
-        json_schema = {"name": "answer", "strict": True, "schema": schema}
-        fields["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-    system = request.get("systemInstruction") or request.get("system_instruction")
-    messages = [{"role": "system", "content": _text(system)}] if system else []
-    contents: list[dict[str, Any]] = request.get("contents") or []
-    for content in contents:
-        role = "assistant" if content.get("role") == "model" else "user"
-        messages.append({"role": role, "content": _text(content)})
-    return {"model": model, **fields, "messages": messages}
-
-
-def _text(content: Mapping[str, Any]) -> str:
-    parts: list[dict[str, Any]] = content.get("parts") or []
-    return "".join(part.get("text", "") for part in parts)
-
-
-def content_of(reply: Mapping[str, Any]) -> Mapping[str, object]:
-    """An answer of the dialect chat as generateContent has it."""
-    choice, usage = reply["choices"][0], reply.get("usage")
-    parts = [{"text": choice["message"]["content"]}]
-    return {
-        "candidates": [
-            {
-                "content": {"parts": parts, "role": "model"},
-                "finishReason": _STOPS.get(choice["finish_reason"], "OTHER"),
-                "index": 0,
-            }
-        ],
-        "usageMetadata": usage
-        and {
-            "promptTokenCount": usage["prompt_tokens"],
-            "candidatesTokenCount": usage["completion_tokens"],
-            "totalTokenCount": usage["total_tokens"],
-        },
-        "modelVersion": reply["model"],
-        "responseId": reply["id"],
-    }
+        yield {"custom_id": key, "body": _SPOKEN.chat_of(item["request"], model)}
 
 
 def _results_of(file: StoredFile) -> Path:
@@ -270,7 +225,7 @@ def _result(line: Mapping[str, Any], *, is_inline: bool = False) -> Mapping[str,
         code = {"batch_expired": 4, "batch_cancelled": 1}.get(line["error"]["code"], 13)
         return {**name, "error": {"code": code, "message": line["error"]["message"]}}
     if response["status_code"] == 200:
-        return {**name, "response": content_of(response["body"])}
+        return {**name, "response": _SPOKEN.answer(response["body"], {})}
     message, code = response["body"]["error"]["message"], _CODES.get(response["status_code"], 13)
     return {**name, "error": {"code": code, "message": message}}
 
