@@ -1,6 +1,9 @@
 """Gemini's batches: operations over requests in the creation or in a file, and files of its own."""
 
+import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +29,11 @@ _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 500: 13, 503: 14}
 class SimulatedGemini(BatchDesk):
     """A file goes up in two calls; results stand in a file where the requests did."""
 
+    @cached_property
+    def _begun(self) -> dict[str, IncomingCall]:
+        """Uploads that were begun, by what their addresses end with."""
+        return {}
+
     def routes(self, prefix: str) -> list[web.RouteDef]:
         wrap = self._calls.wrap
         batches, files, models = f"{_ROOT}/batches", f"{_ROOT}/files", f"{_ROOT}/models"
@@ -47,13 +55,19 @@ class SimulatedGemini(BatchDesk):
         file = read_object(await call.request.read()).get("file")
         fields = cast("dict[str, Any]", file) if isinstance(file, dict) else {}
         name = fields.get("displayName") or fields.get("display_name") or "file"
-        url = call.request.url.with_query(None)
+        # Whoever has the address needs no key for it.
+        ticket = uuid.uuid4().hex
+        self._begun[ticket] = replace(call, target=str(name))
         reply = json_reply({})
-        reply.headers["X-Goog-Upload-URL"] = str(url / str(name))
+        reply.headers["X-Goog-Upload-URL"] = str(call.request.url.with_query(None) / ticket)
         reply.headers["X-Goog-Upload-Status"] = "active"
         return reply
 
     async def _upload(self, call: IncomingCall) -> SimulatedReply:
+        begun = self._begun.get(call.request.match_info["name"])
+        if begun is None:
+            raise invalid("Upload not found.", status=404)
+        call.key, call.owner = begun.key, begun.owner
         command = call.request.headers.get("X-Goog-Upload-Command", "")
         if "finalize" not in command:
             raise invalid(f"The simulator takes a file in one call, not by '{command}'.")
@@ -68,7 +82,7 @@ class SimulatedGemini(BatchDesk):
             writer,
             owner=call.owner,
             purpose="batch",
-            filename=call.request.match_info["name"],
+            filename=begun.target,
             created_s=self._log.now(),
             kept_s=self._settings.kept_s,
         )
@@ -194,14 +208,17 @@ def _is_inline(batch: SimulatedBatch) -> bool:
 def _output(batch: SimulatedBatch, file: StoredFile) -> Mapping[str, object]:
     if not _is_inline(batch):
         return {"responsesFile": f"files/{file.id}"}
-    lines = [_result(line, is_inline=True) for line in lines_in(file)]
+    turn = {line["custom_id"]: n for n, line in enumerate(lines_in(batch.order.input))}
+    # Within a batch they come in the order of the requests, which need no names.
+    found = sorted(lines_in(file), key=lambda line: turn.get(line["custom_id"], len(turn)))
+    lines = [_result(line, is_inline=True) for line in found]
     return {"inlinedResponses": {"inlinedResponses": lines}}
 
 
 def _lines(items: Iterator[Any] | list[Any], model: str) -> Iterator[Mapping[str, object]]:
-    for item in items:
+    for number, item in enumerate(items):
         metadata: dict[str, Any] = item.get("metadata") or {}
-        key = item.get("key") or metadata.get("key")
+        key = item.get("key") or metadata.get("key") or str(number)
         if not isinstance(item.get("request"), dict):
             raise invalid("Each line needs a 'request'.", "request")
         yield {"custom_id": key, "body": _SPOKEN.chat_of(item["request"], model)}
