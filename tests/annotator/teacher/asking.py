@@ -48,6 +48,7 @@ class Run:
     teacher: OnlineTeacher
     store: ResponseStore
     progress: Progress
+    warned: list[str]
 
     async def ask(self, requests: Iterable[Request]) -> None:
         await self.teacher.ask_all(each(requests))
@@ -82,9 +83,15 @@ def a_spec(base_url: str, key: str | None = None, **changes: Any) -> TeacherSpec
     return TeacherSpec(**{**parts, **changes})
 
 
-def a_context(spec: TeacherSpec, store: ResponseStore, group_commit: GroupCommit) -> AskContext:
+def a_context(
+    spec: TeacherSpec,
+    store: ResponseStore,
+    group_commit: GroupCommit,
+    warn: Callable[[str], None] = print,
+) -> AskContext:
     """What a run without a log and without a ceiling asks with."""
     return AskContext(
+        warn=warn,
         teacher=spec,
         store=store,
         group_commit=group_commit,
@@ -107,9 +114,12 @@ async def a_run(
     failures = FailurePolicy(retry=retry, breaker=breaker)
     with ResponseStore.open(folder / "store", write=True, map_bytes=1 << 24) as store:
         async with GroupCommit(store) as group_commit:
-            context = a_context(a_spec(base_url, **spec), store, group_commit)
+            warned: list[str] = []
+            context = a_context(a_spec(base_url, **spec), store, group_commit, warned.append)
             async with OnlineTeacher(context, failures=failures, transport=transport) as teacher:
-                yield Run(teacher=teacher, store=store, progress=context.progress)
+                yield Run(
+                    teacher=teacher, store=store, progress=context.progress, warned=warned
+                )
 
 
 async def each(requests: Iterable[Request]) -> AsyncIterator[list[Request]]:

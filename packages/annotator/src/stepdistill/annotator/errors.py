@@ -260,6 +260,10 @@ class AgainLater(RunStopped):
 
     exit_code = 3
 
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
 
 class AnswersUnread(RunStopped):
     """None of the first answers can be read: more of them would be paid for in vain."""

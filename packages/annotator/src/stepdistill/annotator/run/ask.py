@@ -134,8 +134,12 @@ async def _ask(
             simulator_url = (await stack.enter_async_context(Simulator(answers))).base_url
         spec = run.teacher.ready_to_ask(simulator_url)
         unsaid = unsaid_remarks(spec, plans)
-        for line in (*credential_remarks(spec), *route_remarks(spec), *unsaid):
+        each = spec.each_address
+        told = chain.from_iterable((*credential_remarks(one), *route_remarks(one)) for one in each)
+        for line in dict.fromkeys((*told, *unsaid)):
             console.warn(line)
+        if spec.others and settings.batch_api:
+            console.warn(f"batches go to {each[0].url_of('')} alone: the first --base-url")
         context = await stack.enter_async_context(
             _context(run, spec, store, console, progress, events)
         )
@@ -169,7 +173,9 @@ async def _context(
     budget = settings.budget or settings.task
     earlier = () if settings.budget else plans_of(store, settings.task)
     # What is on its way to the disk is lost by a kill, as what is in flight is: no more than that.
-    async with GroupCommit(store, backlog=teacher.concurrency) as group_commit:
+    async with GroupCommit(
+        store, backlog=teacher.concurrency * (1 + len(teacher.others))
+    ) as group_commit:
         with reservations_under(
             settings.max_cost_usd, budget, teacher, run.tariff, store, earlier
         ) as reservations:
@@ -185,6 +191,7 @@ async def _context(
                 settings=settings.batch,
                 ledger=Ledger(store),
                 report=BatchReporter(events, console.say),
+                warn=console.warn,
                 heard=FormatWatch(say=console.warn).heard,
                 answered_before=lambda: progress.cached > 0,
             )

@@ -21,9 +21,9 @@ from stepdistill.annotator.provider.profile import Provider
 from stepdistill.annotator.provider.profiles import Serving, serving
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY
+from stepdistill.annotator.settings.teacher import AUTO_CONCURRENCY, Addresses, addresses_in
 from stepdistill.annotator.teacher.credentials import key_for
-from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec
+from stepdistill.annotator.teacher.spec import RateLimits, ServerAddress, TeacherSpec
 from stepdistill.annotator.teacher.token_command import TokenCommand
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import TaskSpec
@@ -58,7 +58,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     Raises ConfigError: the address is none; PromptError: `models.yaml` cannot be read.
     """
     is_embedded = config.uses_simulator
-    named = usable_url(config.base_url) if config.base_url else None
+    named, *others = [usable_url(each) for each in addresses_in(config.base_url)] or [None]
     served = serving(config.teacher, named, config.providers)
     provider = served.provider
     if config.batch_api:
@@ -91,6 +91,26 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
             tokens_per_minute=config.tokens_per_minute,
         ),
         is_embedded=is_embedded,
+        others=tuple(_other_address(config, url, served) for url in filter(None, others)),
+        kept_as=config.base_url.kept_as if isinstance(config.base_url, Addresses) else None,
+    )
+
+
+def _other_address(config: RunSettings, url: str, first: Serving) -> ServerAddress:
+    """A further address of the same model. Raises ConfigError: it is spoken to in another way."""
+    served = serving(config.teacher, url, config.providers)
+    mine, its = first.provider.dialect, served.provider.dialect
+    if mine != its:
+        raise ConfigError(
+            f"--base-url {without_secrets(url)}: it speaks {its}, and the first address {mine}: "
+            "several addresses have to serve the same model in the same way"
+        )
+    name, key = ("", None)
+    if not config.offline:
+        name, key = key_for(url, served.provider, is_named=served.is_named)
+    token = _token(served.provider, url, is_needed=bool(name) and key is None)
+    return ServerAddress(
+        base_url=url, provider=served.provider, api_key=key, key_name=name, token=token
     )
 
 

@@ -4,12 +4,12 @@ Keys come from the environment or the `.env` file where one stands, never from f
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -71,6 +71,33 @@ def _connections(text: str) -> int | None:
     return int(text)
 
 
+class Addresses(str):
+    """The first of the addresses at which a model is asked, and what is known of the others."""
+
+    others: tuple[str, ...] = ()  # further servers of the same model
+    kept_as: str | None = None  # the address that answers are kept under; None: this one
+
+    @classmethod
+    def of(cls, each: Iterable[str], kept_as: str | None = None) -> "Addresses | None":
+        """Several addresses, or one; None of none."""
+        first, *others = dict.fromkeys(each) or (None,)
+        if first is None:
+            return None
+        made = cls(first)
+        made.others, made.kept_as = tuple(others), kept_as
+        return made
+
+
+def addresses_in(base_url: str | None) -> tuple[str, ...]:
+    """All addresses that are named by --base-url."""
+    others = base_url.others if isinstance(base_url, Addresses) else ()
+    return (str(base_url), *others) if base_url else ()
+
+
+def _addresses(_: object, tokens: Sequence[Token]) -> str | None:
+    return Addresses.of(token.value.strip() for token in tokens)
+
+
 @options("Teacher", 3)
 class ProviderSettings(Settings):
     """What is known of who serves teachers."""
@@ -83,8 +110,11 @@ class ProviderSettings(Settings):
 class ServerSettings(ProviderSettings):
     """Where the teacher is, and what differs from model to model."""
 
-    base_url: str | None = None
-    """A server, as http://localhost:8000/v1; default: the provider's own, OpenAI's without one."""
+    base_url: Annotated[
+        str | None, Parameter(converter=_addresses, n_tokens=-1, consume_multiple=False)
+    ] = None
+    """A server, as http://localhost:8000/v1, or once for each of several that serve the same model;
+    default: the provider's own, OpenAI's without one."""
     models: Path | None = field(default_factory=_models_file)
     """YAML of options by model; default: ./models.yaml where one stands."""
 

@@ -42,6 +42,7 @@ class AskContext:
     progress: Progress  # is told, and never asked
     events: EventLog
     reservations: Reservations | None = None  # None where no ceiling is set
+    warn: Callable[[str], None] = lambda line: None  # is told what a person should know meanwhile
     heard: Callable[[Request, Answer], None] | None = None  # is told every answer as it comes
     # Whether the store has answers to what is asked: so the teacher takes such requests.
     answered_before: Callable[[], bool] = lambda: False

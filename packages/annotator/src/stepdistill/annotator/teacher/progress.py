@@ -37,6 +37,20 @@ class TokenCounts:
 
 
 @dataclass(slots=True, kw_only=True)
+class AddressProgress:
+    """How one of several addresses fares."""
+
+    address: str  # host and port
+    answers: int = 0
+    answers_s: float = 0.0  # that they took, together
+    refused: int = 0  # replies that said: too much
+    failed: int = 0  # other tries without an answer
+    outages: int = 0  # times that it was out of service
+    out_s: float = 0.0  # seconds out of service, together
+    last_error: str = ""  # why, the last time
+
+
+@dataclass(slots=True, kw_only=True)
 class Progress:
     """The progress of a run, in requests, not rows: a row whose label and rationale come from two
     templates has two."""
@@ -61,6 +75,7 @@ class Progress:
     tokens_limit: float | None = None  # in a minute
     pause: Pause | None = None
     retries: dict[str, int] = field(default_factory=dict[str, int])  # made again, by cause
+    addresses: list[AddressProgress] = field(default_factory=list[AddressProgress])  # if several
 
     @property
     def settled(self) -> int:

@@ -120,5 +120,6 @@ def again_later(error: Transient, wait_s: float) -> AgainLater:
     clock = at.strftime("%H:%M" if at.date() == now.date() else "%H:%M on %d %b")
     return AgainLater(
         f"the teacher takes no more for now ({error}): again in {' '.join(filter(None, parts))} "
-        f"(at {clock}): run this again then"
+        f"(at {clock}): run this again then",
+        wait_s,
     )

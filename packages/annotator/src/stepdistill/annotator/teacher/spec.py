@@ -3,7 +3,7 @@
 import base64
 import resource
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -46,6 +46,17 @@ class RateLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAddress:
+    """One of several addresses at which the same model is asked."""
+
+    base_url: str  # without a slash at its end
+    provider: Provider = UNKNOWN
+    api_key: SecretStr | None = None  # this and the others as in TeacherSpec
+    key_name: str = "OPENAI_API_KEY"
+    token: TokenCommand | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherSpec:
     """Who the teacher is, how it is reached, and how much it is asked at once. Of all this only
     model, endpoint and options are part of a request's key."""
@@ -67,6 +78,8 @@ class TeacherSpec:
     first_concurrency: int | None = None  # to begin with; None: `online/window.py` finds it
     rate_limits: RateLimits = field(default_factory=RateLimits)
     is_embedded: bool = False  # the simulator within this process, which ends with it
+    others: tuple[ServerAddress, ...] = ()  # further servers of the same model
+    kept_as: str | None = None  # the address that keys are made of, where it is not base_url
 
     def ready_to_ask(self, simulator_url: str | None = None) -> Self:
         """The same as this process can ask it: at the embedded simulator's address if it is that,
@@ -74,12 +87,10 @@ class TeacherSpec:
 
         Raises ConfigError when there is neither key nor server.
         """
-        key = self.api_key.get_secret_value().strip() if self.api_key else ""
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError(
-                f"{self.key_name}: it has a character that no key has (a line break, a typographic "
-                "quote?): copy it again"
-            )
+        key = _clean(self.api_key, self.key_name)
+        others = tuple(
+            replace(each, api_key=_clean(each.api_key, each.key_name)) for each in self.others
+        )
         needs_key = self.provider.needs_key and self.provider.is_at(self.base_url)
         if needs_key and not key and self.token is None:
             raise ConfigError(
@@ -90,14 +101,17 @@ class TeacherSpec:
         return replace(
             self,
             base_url=simulator_url or self.base_url,
-            api_key=SecretStr(key) if key else None,
+            api_key=key,
+            others=others,
             concurrency=connections_allowed(self.concurrency),
         )
 
     @property
     def endpoint(self) -> Endpoint:
         """Who serves it, as a request's key has it."""
-        return endpoint_of(self.base_url, self._path)
+        address = self.kept_as or self.base_url
+        root = self.dialect.root(urlsplit(address).path.rstrip("/"))
+        return endpoint_of(address, self.dialect.path(root, self.model))
 
     @property
     def endpoint_name(self) -> str:
@@ -107,7 +121,24 @@ class TeacherSpec:
     @property
     def may_use_proxy(self) -> bool:
         """Whether a proxy could reach it: not where it is on this machine."""
-        return self.endpoint.name != "localhost"
+        return endpoint_of(self.base_url).name != "localhost"
+
+    @property
+    def each_address(self) -> "tuple[TeacherSpec, ...]":
+        """The same teacher at each of its addresses, the first one before the others."""
+        if not self.others:
+            return (self,)
+        # What may be open at once is shared between them.
+        allowed = connections_allowed(self.concurrency * (1 + len(self.others)))
+        first = replace(
+            self,
+            others=(),
+            kept_as=self.kept_as or self.base_url,
+            concurrency=max(1, allowed // (1 + len(self.others))),
+        )
+        names = [each.name for each in fields(ServerAddress)]
+        others = ({name: getattr(other, name) for name in names} for other in self.others)
+        return (first, *(replace(first, **other) for other in others))
 
     @property
     def url(self) -> str:
@@ -252,6 +283,17 @@ class TeacherSpec:
             return text
         content = text.encode("utf-8", "surrogateescape")
         return self.redacted(content).decode("utf-8", "surrogateescape")
+
+
+def _clean(key: SecretStr | None, name: str) -> SecretStr | None:
+    """A key without what does not belong to it. Raises ConfigError: it is none."""
+    text = key.get_secret_value().strip() if key else ""
+    if not (text.isascii() and text.isprintable()):
+        raise ConfigError(
+            f"{name}: it has a character that no key has (a line break, a typographic quote?): "
+            "copy it again"
+        )
+    return SecretStr(text) if text else None
 
 
 @lru_cache(maxsize=16)

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 
 from stepdistill.annotator.errors import TeacherDown, Transient, Trouble
 
-_OF_SILENCE = 0.125  # where nobody is let in, the pause: an eighth of the time it took already
+# Where nobody is let in, or others are there, the pause: an eighth of the time it took already.
+_OF_SILENCE = 0.125
+_FAILED_BESIDE_OTHERS = 10  # in a row
 _USUAL = 0.1  # weight of one answer in how long answers usually take
 
 
@@ -46,12 +48,19 @@ class CircuitBreakerPolicy:
 
 
 class CircuitBreaker:
-    """Whether the teacher is there. where: its URL, for the error. clock: seconds, monotonic."""
+    """Whether the teacher is there. where: its URL, for the error. clock: seconds, monotonic.
+    has_others: a probe costs little, as others do the work meanwhile."""
 
     def __init__(
-        self, policy: CircuitBreakerPolicy, where: str, clock: Callable[[], float]
+        self,
+        policy: CircuitBreakerPolicy,
+        where: str,
+        clock: Callable[[], float],
+        *,
+        has_others: bool = False,
     ) -> None:
         self._policy, self._where, self._clock = policy, where, clock
+        self._has_others = has_others
         self._ever_answered = False
         self.answered_at_s = clock()  # the last time, or when it was made
         self._usual_s = 0.0  # how long answers take
@@ -102,6 +111,16 @@ class CircuitBreaker:
         self._open(error)
         return True
 
+    def leave_open(self, started_s: float, least_s: float, *, for_good: bool) -> None:
+        """What would end a run came of a request that was sent at started_s, and others are there:
+        probes go on, after least_s, or not where it is for_good."""
+        if self._open_until_s is not None and started_s < self._open_until_s:
+            return  # sent before the pause began
+        self._in_a_row += 1
+        self.probes += 1
+        pause_s = math.inf if for_good else max(self._pause_of_silence_s, least_s)
+        self._open_until_s, self._is_probing = self._clock() + pause_s, False
+
     def _is_outage(self, trouble: Trouble, width: int) -> bool:
         if not self._ever_answered:
             return True
@@ -111,6 +130,8 @@ class CircuitBreaker:
             return self._in_a_row >= few
         if trouble is Trouble.LATE:
             return self._in_a_row >= width
+        if self._has_others and trouble is Trouble.FAILED:
+            return self._in_a_row >= _FAILED_BESIDE_OTHERS  # who fails quickly would get all rows
         many = few if trouble is Trouble.REFUSED else max(policy.opens_after, width)
         # Answers that take long are not missed for as long.
         return self._in_a_row >= many and self._silent_s >= max(
@@ -127,11 +148,16 @@ class CircuitBreaker:
         if not self._ever_answered:
             first_s = min(first_s, policy.early_first_s)
             cap_s = min(cap_s, policy.early_refused_cap_s if is_refused else policy.early_cap_s)
-        pause_s = min(cap_s, first_s * 2**self.probes)
-        if is_refused and self._ever_answered:
-            pause_s = min(cap_s, max(first_s, _OF_SILENCE * self._silent_s))
+        pause_s = min(cap_s, first_s * 2 ** min(self.probes, 32))
+        if self._has_others or (is_refused and self._ever_answered):
+            pause_s = self._pause_of_silence_s
         pause_s = max(pause_s * random.uniform(0.75, 1.0), error.retry_after_s or 0.0)
         self._open_until_s, self._is_probing = self._clock() + pause_s, False
+
+    @property
+    def _pause_of_silence_s(self) -> float:
+        policy = self._policy
+        return min(policy.cap_s, max(policy.first_s, _OF_SILENCE * self._silent_s))
 
     def _check_budgets(self, error: Transient) -> None:
         policy, silent_s = self._policy, self._silent_s
