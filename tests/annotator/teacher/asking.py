@@ -117,9 +117,7 @@ async def a_run(
             warned: list[str] = []
             context = a_context(a_spec(base_url, **spec), store, group_commit, warned.append)
             async with OnlineTeacher(context, failures=failures, transport=transport) as teacher:
-                yield Run(
-                    teacher=teacher, store=store, progress=context.progress, warned=warned
-                )
+                yield Run(teacher=teacher, store=store, progress=context.progress, warned=warned)
 
 
 async def each(requests: Iterable[Request]) -> AsyncIterator[list[Request]]:
