@@ -147,10 +147,13 @@ async def test_a_model_that_one_of_them_does_not_have(a_run: Asking, tmp_path: P
 
 async def test_the_run_stops_where_none_is_left(a_run: Asking, tmp_path: Path):
     model = SimulatedModel(id="another-model")
-    async with simulator(models=(model,)) as one, simulator(models=(model,)) as two:
-        async with a_run(tmp_path, one.base_url, others=others(two.base_url)) as run:
-            with pytest.raises(ModelGone):
-                await run.ask(several(20))
+    async with (
+        simulator(models=(model,)) as one,
+        simulator(models=(model,)) as two,
+        a_run(tmp_path, one.base_url, others=others(two.base_url)) as run,
+    ):
+        with pytest.raises(ModelGone):
+            await run.ask(several(20))
     async with a_run(tmp_path, NOBODY, others=others("http://127.0.0.1:11/v1")) as run:
         with pytest.raises(TeacherDown):
             await run.ask(several(20))
