@@ -133,13 +133,8 @@ async def _ask(
             answers = rehearsed(plans)
             simulator_url = (await stack.enter_async_context(Simulator(answers))).base_url
         spec = run.teacher.ready_to_ask(simulator_url)
-        unsaid = unsaid_remarks(spec, plans)
-        each = spec.each_address
-        told = chain.from_iterable((*credential_remarks(one), *route_remarks(one)) for one in each)
-        for line in dict.fromkeys((*told, *unsaid)):
+        for line in _remarks(spec, plans, is_batch=settings.batch_api):
             console.warn(line)
-        if spec.others and settings.batch_api:
-            console.warn(f"batches go to {each[0].url_of('')} alone: the first --base-url")
         context = await stack.enter_async_context(
             _context(run, spec, store, console, progress, events)
         )
@@ -156,6 +151,16 @@ async def _ask(
             _listen(run.first_answers, context.group_commit, teacher.stop)
         groups = missing(progress)
         await _settle(teacher, groups, progress, run.first_answers, console)
+
+
+def _remarks(teacher: TeacherSpec, plans: list[Plan], *, is_batch: bool) -> list[str]:
+    """What a person should know of who is asked, and how, a line each."""
+    each = teacher.each_address
+    told = [(*credential_remarks(one), *route_remarks(one)) for one in each]
+    lines = [*chain.from_iterable(told), *unsaid_remarks(teacher, plans)]
+    if teacher.others and is_batch:
+        lines.append(f"batches go to the first --base-url alone: {each[0].address}")
+    return list(dict.fromkeys(lines))
 
 
 @asynccontextmanager

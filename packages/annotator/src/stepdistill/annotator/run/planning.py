@@ -64,18 +64,14 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     if config.batch_api:
         _check_batches(provider)
     url = named or (_SIMULATOR_URL if is_embedded else _own_address(config, provider))
-    # Where nobody else is asked no key is needed, and none is read.
-    key_name, key = "", None
-    if not (config.offline or is_embedded):
-        key_name, key = key_for(url, provider, is_named=served.is_named)
-    options = _options(config, served)
+    first, options = _address(config, url, served), _options(config, served)
     return TeacherSpec(
         model=served.model,
         base_url=url,
         provider=provider,
-        api_key=key,
-        key_name=key_name,
-        token=_token(provider, url, is_needed=bool(key_name) and key is None),
+        api_key=first.api_key,
+        key_name=first.key_name,
+        token=first.token,
         options=options,
         max_tokens=config.max_tokens,
         limit_name=options.limit_name or provider.limit_name,
@@ -96,6 +92,15 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     )
 
 
+def _address(config: RunSettings, url: str, served: Serving) -> ServerAddress:
+    """An address, with its key: where nobody else is asked none is needed, and none is read."""
+    name, key, provider = "", None, served.provider
+    if not (config.offline or config.uses_simulator):
+        name, key = key_for(url, provider, is_named=served.is_named)
+    token = _token(provider, url, is_needed=bool(name) and key is None)
+    return ServerAddress(base_url=url, provider=provider, api_key=key, key_name=name, token=token)
+
+
 def _other_address(config: RunSettings, url: str, first: Serving) -> ServerAddress:
     """A further address of the same model. Raises ConfigError: it is spoken to in another way."""
     served = serving(config.teacher, url, config.providers)
@@ -105,13 +110,7 @@ def _other_address(config: RunSettings, url: str, first: Serving) -> ServerAddre
             f"--base-url {without_secrets(url)}: it speaks {its}, and the first address {mine}: "
             "several addresses have to serve the same model in the same way"
         )
-    name, key = ("", None)
-    if not config.offline:
-        name, key = key_for(url, served.provider, is_named=served.is_named)
-    token = _token(served.provider, url, is_needed=bool(name) and key is None)
-    return ServerAddress(
-        base_url=url, provider=served.provider, api_key=key, key_name=name, token=token
-    )
+    return _address(config, url, served)
 
 
 def at_its_own_address(config: RunSettings, beside: str) -> RunSettings:

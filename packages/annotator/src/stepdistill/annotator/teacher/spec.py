@@ -141,6 +141,11 @@ class TeacherSpec:
         return (first, *(replace(first, **other) for other in others))
 
     @property
+    def address(self) -> str:
+        """Host and port, for a person."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
+    @property
     def url(self) -> str:
         """Where requests go."""
         return self._url(self._path)

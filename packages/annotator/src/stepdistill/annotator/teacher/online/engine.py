@@ -69,7 +69,8 @@ class OnlineTeacher:
         self._told, self._warn, self._open = context.heard, context.warn, transport
         each = teacher.each_address
         self._upstreams = Upstreams(
-            Upstream(one, context, failures.breaker, has_others=len(each) > 1) for one in each
+            Upstream(one, context, failures.breaker, place=place, has_others=len(each) > 1)
+            for place, one in enumerate(each)
         )
         self._progress.addresses = [up.told for up in self._upstreams.all if up.told is not None]
         self._opened = AsyncExitStack()
@@ -124,8 +125,8 @@ class OnlineTeacher:
                     break
                 if pending.failure is not None:
                     await self._keep(pending, pending.failure)
-                elif pending.upstream is not None:
-                    await self._try(pending, pending.upstream)
+                else:
+                    await self._try(pending, self._upstreams.all[pending.goes_to])
         except Exception as error:  # noqa: BLE001  # raised by ask_all, once what is in flight has landed
             self._fail(error)
         finally:
@@ -167,7 +168,7 @@ class OnlineTeacher:
 
     def _let_go(self, pending: PendingRequest, upstream: Upstream) -> None:
         upstream.let_go(pending)
-        pending.upstream = upstream
+        pending.goes_to = upstream.place
         self._in_flight += 1
         progress = self._progress
         progress.in_flight = self._in_flight
@@ -293,7 +294,7 @@ class OnlineTeacher:
             pending.spared += 1
         # Whoever else is there is asked at once, but once: where all of them fail, all wait.
         at_once = is_first and self._upstreams.has_others(upstream)
-        pending.failed_at = upstream
+        pending.failed_at = upstream.place
         self._again(pending, upstream, error, 0.0 if at_once or wait_s is None else wait_s)
         return None
 

@@ -9,13 +9,9 @@ import heapq
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
 
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Failure
-
-if TYPE_CHECKING:
-    from stepdistill.annotator.teacher.online.upstream import Upstream
 
 Groups = AsyncIterator[Iterable[Request]]
 _MOST_WAITING = 2048
@@ -34,8 +30,8 @@ class PendingRequest:
     failed_at_s: float = 0.0  # the last time
     no_answers: int = 0  # whole replies so far in which there was no answer
     failure: Failure | None = None  # why it is not even sent
-    upstream: "Upstream | None" = None  # where it is sent
-    failed_at: "Upstream | None" = None  # the last time; it goes elsewhere, if it can
+    goes_to: int = 0  # of the teacher's addresses, by its place among them
+    failed_at: int | None = None  # likewise, the last time; it goes elsewhere, if it can
 
 
 class RequestQueue:

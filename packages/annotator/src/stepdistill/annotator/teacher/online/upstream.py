@@ -9,7 +9,6 @@ run at the only address takes one of several out of service, too; the run ends w
 import asyncio
 import time
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from stepdistill.annotator.errors import (
     AgainLater,
@@ -58,9 +57,12 @@ class Upstream:
         context: AskContext,
         policy: CircuitBreakerPolicy,
         *,
+        place: int = 0,
         has_others: bool = False,
     ) -> None:
+        """place: among all of them."""
         clock = time.monotonic
+        self.place = place
         self.teacher, self._clock = teacher, clock
         self._events: EventLog = context.events
         self.window = ConcurrencyWindow(
@@ -85,7 +87,7 @@ class Upstream:
     @property
     def name(self) -> str:
         """Host and port, for a person."""
-        return urlsplit(self.teacher.url).netloc
+        return self.teacher.address
 
     @property
     def where(self) -> dict[str, str]:

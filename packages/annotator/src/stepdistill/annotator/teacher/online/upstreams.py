@@ -44,7 +44,8 @@ class Upstreams:
             return None if self._only.wait_s(pending.tokens) else self._only
         free = [each for each in self._open_to(pending) if not each.wait_s(pending.tokens)]
         # Rather not where it has failed: but where nobody else has room, others would wait for it.
-        return min(free, key=lambda each: (each is pending.failed_at, each.load), default=None)
+        failed_at = pending.failed_at
+        return min(free, key=lambda each: (each.place == failed_at, each.load), default=None)
 
     def wait_s(self, pending: PendingRequest) -> float:
         """Seconds until it may, infinite until a reply comes."""
@@ -56,7 +57,8 @@ class Upstreams:
     def _open_to(self, pending: PendingRequest) -> list[Upstream]:
         """Those with room for it; not where it has failed, if that is out of service or has never
         answered, as long as another is in service."""
-        failed_at, tokens, largest = pending.failed_at, pending.tokens, self.tokens_limit
+        tokens, largest = pending.tokens, self.tokens_limit
+        failed_at = None if pending.failed_at is None else self.all[pending.failed_at]
         shunned = None
         if failed_at is not None and (failed_at.is_out or not failed_at.has_answered):
             shunned = failed_at if self.has_others(failed_at) else None
