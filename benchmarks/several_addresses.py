@@ -89,9 +89,7 @@ class Address:
     async def open(self) -> None:
         """Listen; at the same port, if it did so before."""
         self._slots = asyncio.Semaphore(SLOTS)
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, backlog=4096
-        )
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=4096)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def die(self) -> None:
