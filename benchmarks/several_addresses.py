@@ -79,6 +79,7 @@ class Address:
     away_s: list[float] = field(default_factory=list[float])  # died, came back
     _writers: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
     _server: asyncio.Server | None = None
+    _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOTS))
 
     @property
@@ -101,8 +102,7 @@ class Address:
 
     async def die_and_come_back(self, scene: Scene) -> None:
         """What happens to the third one."""
-        while not self.first_s:
-            await asyncio.sleep(0.01)
+        await self._asked.wait()
         await asyncio.sleep(scene.dies_s)
         await self.die()
         self.away_s.append(time.monotonic())
@@ -119,6 +119,7 @@ class Address:
                 length = _LENGTH.search(head)
                 body = await reader.readexactly(int(length[1]) if length else 0)
                 self.first_s = self.first_s or time.monotonic()
+                self._asked.set()
                 async with slots:
                     await asyncio.sleep(self.answer_s)
                 if writer.is_closing():
