@@ -29,6 +29,7 @@ from stepdistill.annotator.teacher.spec import CONNECT_S, TeacherSpec
 # A run of hundreds of parts looks after each of them, but not at the same moment.
 _CALLS_PER_S = 20
 _CHUNK_BYTES = 1 << 17
+_GONE = (404, 410)
 _GOOD = (200, 201, 202, 204, 206, 416)
 Wire = TypeVar("Wire", bound=BaseModel)
 
@@ -97,7 +98,7 @@ class BatchHttp:
                     raise ConnectionLost("the token was over: there is a new one")
                 if reply.status not in _GOOD:
                     error = self.teacher.error(reply.status, reply.headers, await reply.read())
-                    raise NotFound(f"{path}: {error}") if reply.status == 404 else error
+                    raise NotFound(f"{path}: {error}") if reply.status in _GONE else error
                 if reply.status == 416:
                     await reply.read()
                 yield reply

@@ -48,7 +48,7 @@ class AnthropicBatches(BatchApi):
             orjson.dumps({"custom_id": name, "params": body})
             for name, body in self._sent(part, path)
         )
-        async with spooled(joined(b'{"requests":[', requests, b"]}")) as body:
+        async with spooled(joined(b'{"requests":[', requests, b"]}"), path.parent) as body:
             return _read(await self._http.json("POST", _BATCHES, data=body, headers=JSON))
 
     async def batch(self, batch_id: str) -> RemoteBatch:

@@ -50,7 +50,7 @@ class GeminiBatches(BatchApi):
 
     async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
         lines = self._lines(part, path, lambda key, body: {"key": key, "request": body})
-        async with spooled(lines) as file:
+        async with spooled(lines, path.parent) as file:
             size = file.seek(0, 2)
             file.seek(0)
             address = await self._begin(part.remote_name, size)

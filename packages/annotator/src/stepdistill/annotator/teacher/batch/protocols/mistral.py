@@ -39,7 +39,7 @@ class MistralBatches(OpenAiBatches):
 
     async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
         lines = self._lines(part, path, _line)
-        async with spooled(lines) as file:
+        async with spooled(lines, path.parent) as file:
             form = form_of(file, part.remote_name, purpose="batch")
             return _file(await self._http.json("POST", "/files", data=form))
 

@@ -48,7 +48,7 @@ class OpenAiBatches(BatchApi):
             return await self.send_file(path, part.remote_name)
         about = {"method": "POST", "url": self._endpoint}
         lines = self._lines(part, path, lambda key, body: {"custom_id": key, **about, "body": body})
-        async with spooled(lines) as file:
+        async with spooled(lines, path.parent) as file:
             return await self._send(file, part.remote_name)
 
     async def send_file(self, path: Path, name: str) -> RemoteFile:

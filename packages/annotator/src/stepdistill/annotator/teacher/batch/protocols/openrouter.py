@@ -39,7 +39,7 @@ class OpenRouterBatches(BatchApi):
         # It reads the body as it comes, and has to know these before the requests.
         about = {"endpoint": CHAT, "model": part.model, "completion_window": "24h"}
         head = orjson.dumps(about)[:-1] + b',"requests":['
-        async with spooled(joined(head, requests, b"]}")) as body:
+        async with spooled(joined(head, requests, b"]}"), path.parent) as body:
             return _read(await self._http.json("POST", _BATCHES, data=body, headers=JSON))
 
     async def batch(self, batch_id: str) -> RemoteBatch:

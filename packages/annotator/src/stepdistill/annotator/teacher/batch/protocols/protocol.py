@@ -24,6 +24,7 @@ from stepdistill.annotator.teacher.batch.part import BatchPart, RemoteBatch, Rem
 from stepdistill.annotator.teacher.batch.part_files import every_request
 from stepdistill.annotator.teacher.body import object_in
 from stepdistill.annotator.teacher.spec import TeacherSpec
+from stepdistill.common.errors import StoreError
 
 Tell = Callable[[str], None]
 JSON = {"Content-Type": "application/json"}  # of a body that is streamed
@@ -134,16 +135,30 @@ class BatchApi(ABC):
 
 
 @asynccontextmanager
-async def spooled(pieces: Iterator[bytes]) -> AsyncGenerator[IO[bytes]]:
-    """What is to be sent, on the disk, so that its length is known and it never lies in memory."""
+async def spooled(pieces: Iterator[bytes], folder: Path) -> AsyncGenerator[IO[bytes]]:
+    """What is to be sent, on the disk, so that its length is known and it never lies in memory.
+    folder: where there is room for that. Raises StoreError: there is none."""
 
     def write() -> None:
         for piece in pieces:
             file.write(piece)
         file.seek(0)
 
-    with tempfile.TemporaryFile(prefix="stepdistill-") as file:
-        await asyncio.to_thread(write)
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed below
+        try:
+            await asyncio.to_thread(write)
+        except BaseException:
+            file.close()
+            raise
+    except FileNotFoundError:  # the part's own file is gone: it is written again
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: no copy of a batch's file can be written ({error.strerror}): make room and "
+            "run this again; the parts that are whole are kept"
+        ) from None
+    with file:
         yield file
 
 

@@ -28,7 +28,7 @@ class TogetherBatches(OpenAiBatches):
     async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
         name = part.remote_name
         lines = self._lines(part, path, lambda key, body: {"custom_id": key, "body": body})
-        async with spooled(lines) as file:
+        async with spooled(lines, path.parent) as file:
             form = form_of(file, name, purpose="batch-api", file_name=name, file_type="jsonl")
             return await self._http.read(RemoteFile, "POST", "/files/upload", data=form)
 
