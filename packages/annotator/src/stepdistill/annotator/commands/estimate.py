@@ -19,6 +19,7 @@ from stepdistill.annotator.estimate.view import Estimates, facts_of, show_estima
 from stepdistill.annotator.money.prices import load_own_prices
 from stepdistill.annotator.plan.plan import name_of
 from stepdistill.annotator.prompt.template import load_templates
+from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.run.planning import make_plans, row_warnings
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.estimate import EstimateSettings
@@ -40,7 +41,7 @@ def estimate_command(settings: EstimateSettings, console: ConsoleSettings = CONS
         annotate estimate cqa --data data/cqa --teacher gpt-6-luna --few-shot
         --compare gpt-5-mini,gpt-4o-mini --templates all
     """
-    config, output = settings.run(), ConsoleOutput(quiet=console.is_quiet)
+    config, output = with_known_addresses(settings.run()), ConsoleOutput(quiet=console.is_quiet)
     known = Knowledge(
         own=load_own_prices(config.prices),
         metadata=load_metadata(settings.metadata, config.task),

@@ -2,6 +2,7 @@
 
 from stepdistill.annotator.commands.ranking import show_report, write_reports
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.study import EvaluateSettings
 from stepdistill.annotator.study.experiment import run_experiment
@@ -23,7 +24,10 @@ def evaluate_command(settings: EvaluateSettings, console: JsonSettings = JSON) -
 
         annotate evaluate cqa --data data/cqa --teacher gpt-3.5-turbo --reader original --csv -
     """
-    config, choice = settings.asking(), taken_from(settings, Choice, allow_leak=None)
+    config, choice = (
+        with_known_addresses(settings.asking()),
+        taken_from(settings, Choice, allow_leak=None),
+    )
     asked = (
         [(config, choice)]
         if settings.teacher

@@ -2,6 +2,7 @@
 
 from stepdistill.annotator.commands.ranking import show_report, write_reports
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.study import ExperimentSettings
 from stepdistill.annotator.study.experiment import run_experiment
@@ -26,7 +27,7 @@ def experiment_command(settings: ExperimentSettings, console: ConsoleSettings = 
         annotate experiment cqa --data data/cqa --teacher gpt-6-luna --test-size 75 --race
     """
     output = ConsoleOutput(quiet=console.is_quiet)
-    config = settings.asking()
+    config = with_known_addresses(settings.asking())
     trial = make_trial(config, taken_from(settings, Choice))
     rules = RaceRules(error=settings.race_error, share=settings.race_share)
     report = run_experiment(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from stepdistill.annotator.commands.ranking import ranking_table, show_measures
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.template import append_template, as_yaml
+from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.run.planning import at_its_own_address
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.run import RunSettings
@@ -31,9 +32,10 @@ def optimize_command(settings: OptimizeSettings, console: ConsoleSettings = CONS
         annotate optimize svamp --data data/svamp --teacher my-model --base-url
         http://localhost:8000/v1 --optimizer openai:gpt-6
     """
-    config, optimizer = settings.asking(), settings.optimizing()
+    config, optimizer = with_known_addresses(settings.asking()), settings.optimizing()
     if settings.optimizer_base_url is None:
         optimizer = at_its_own_address(optimizer, settings.teacher)
+    optimizer = with_known_addresses(optimizer)
     output = ConsoleOutput(quiet=console.is_quiet)
     outcome = run_search(config, optimizer, settings, settings.out, output)
     outcome = _written(outcome, config, settings.write_templates)

@@ -10,6 +10,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.rejection import ANSWER, shortened
+from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.run.limit_name import recall_limit_name
 from stepdistill.annotator.run.planning import make_plans, teacher_spec, warnings
 from stepdistill.annotator.run.structured import recall_formats
@@ -42,7 +43,7 @@ def render_command(settings: RenderSettings, console: JsonSettings = JSON) -> No
 
         annotate prompts render demo --row 3 --body | jq .messages
     """
-    config = settings.asking()
+    config = with_known_addresses(settings.asking())
     spec = teacher_spec(config)
     (plan,) = make_plans(config, spec)
     output = ConsoleOutput(quiet=console.is_quiet or settings.body)

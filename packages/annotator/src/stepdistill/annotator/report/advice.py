@@ -71,7 +71,8 @@ def advice(report: RunReport) -> Iterator[Advice]:
         yield Advice(why, view_command(out, store))
     if note.kind in ("experiment", "search") and (best := _best(report)):
         why = f"Label all rows with {best}, which had the most right labels."
-        yield Advice(why, run_command(note.task, note.teacher, best, note.data, note.base_url))
+        addresses = note.addresses or filter(None, [note.base_url])
+        yield Advice(why, run_command(note.task, note.teacher, best, note.data, addresses))
     elif note.kind == "run" and account.rows:
         if not whole.gold:
             why = "No label is known to be right: judge a hundred to know how good they are."

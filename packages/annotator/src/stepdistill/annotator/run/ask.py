@@ -158,6 +158,8 @@ def _remarks(teacher: TeacherSpec, plans: list[Plan], *, is_batch: bool) -> list
     each = teacher.each_address
     told = [(*credential_remarks(one), *route_remarks(one)) for one in each]
     lines = [*chain.from_iterable(told), *unsaid_remarks(teacher, plans)]
+    if teacher.kept_as is not None:
+        lines.append(f"answers are kept under {teacher.endpoint.name}, as earlier ones are")
     if teacher.others and is_batch:
         lines.append(f"batches go to the first --base-url alone: {each[0].address}")
     return list(dict.fromkeys(lines))

@@ -1,7 +1,7 @@
 """The commands that come after a run or an experiment, as they can be pasted: to look at rows, to
 judge some, to label all, to train a student."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from shlex import join
 
@@ -21,11 +21,11 @@ def audit_command(out: Path, store: Path) -> str:
 
 
 def run_command(
-    task: str, teacher: str, template: str, data: str | None = None, base_url: str | None = None
+    task: str, teacher: str, template: str, data: str | None = None, addresses: Iterable[str] = ()
 ) -> str:
     """All rows, asked of one template."""
-    given = {"--data": data, "--base-url": base_url}
-    more = [word for name, value in given.items() if value for word in (name, value)]
+    given = [("--data", data or ""), *(("--base-url", each) for each in addresses)]
+    more = [word for name, value in given if value for word in (name, value)]
     return join(["annotate", "run", task, "--teacher", teacher, "--template", template, *more])
 
 

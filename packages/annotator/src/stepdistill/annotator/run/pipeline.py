@@ -21,6 +21,7 @@ from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.reading.record import UNREACHED
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.forgetting import is_forgotten
+from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.run.planning import (
     PreparedRun,
     make_plans,
@@ -35,7 +36,7 @@ from stepdistill.annotator.run.unread import Unread, why_unread
 from stepdistill.annotator.run.write import SplitWriter, finished, refuse_rows_within
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.teacher.progress import Progress
+from stepdistill.annotator.teacher.progress import AddressProgress, Progress
 from stepdistill.common.errors import DistillError
 from stepdistill.common.manifest import Manifest
 
@@ -54,11 +55,12 @@ class RunResult:
     unanswered: int = 0  # rows that the teacher was asked for in vain: the same command asks again
     error: DistillError | None = None  # why it is no success, though its shards are written
     waiting: int = 0  # requests that are in batches, so that no shards were written yet
+    addresses: tuple[AddressProgress, ...] = ()  # how each fared, where several were asked
 
 
 def run(config: RunSettings, output: ConsoleOutput) -> RunResult:
     """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
-    progress, prepared = Progress(), prepare_run(config)
+    progress, prepared = Progress(), prepare_run(with_known_addresses(config))
     try:
         return _run(prepared, output, progress)
     except BatchesLeft:
@@ -125,6 +127,7 @@ def _result(
         uncounted=progress.uncounted,
         already_done=already_done,
         failed=progress.failed,
+        addresses=tuple(progress.addresses),
         unanswered=unanswered,
         error=(
             _missed(unanswered) if n_records else _no_records(rejected, first, prepared.settings)

@@ -26,6 +26,7 @@ from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
+from stepdistill.annotator.settings.teacher import addresses_in, kept_under
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
@@ -96,7 +97,9 @@ class RunNote(_Note):
     samples: int | None
     template: str | None
     mix: str | None
-    base_url: str | None  # without what may be a secret
+    base_url: str | None  # that answers are kept under, without what may be a secret
+    # Likewise, all that were asked, where these are several, or others.
+    addresses: tuple[str, ...] = Field(default=(), exclude_if=lambda each: not each)
     models: Path | None
     providers: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     votes: int
@@ -127,8 +130,10 @@ class RunNote(_Note):
 
     def after(self, before: "RunNote") -> "RunNote":
         """The same, with what it did before."""
-        kept = {"starts": before.starts, "studies": before.studies}
+        kept: dict[str, object] = {"starts": before.starts, "studies": before.studies}
         outs = {"out": before.out, "earlier_outs": before.earlier_outs}
+        # Whoever was asked with these at any time is one teacher with them.
+        kept["addresses"] = tuple(dict.fromkeys((*self.addresses, *before.addresses)))
         return self.model_copy(update={**kept, **outs}).written_to(self.out)
 
     def config(self, store: Path, prices: Path | None) -> RunSettings:
@@ -147,6 +152,7 @@ class RunNote(_Note):
 
 def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
     """The note of a run with these settings that was not started yet."""
+    named, kept_as = addresses_in(config.base_url), kept_under(config.base_url)
     return RunNote(
         name=name,
         kind=kind,
@@ -154,7 +160,8 @@ def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
         **{each: getattr(config.shards, each) for each in _SHARDS},
         out=config.out.absolute(),
         data=None if config.data is None else shown(config.data),
-        base_url=None if config.base_url is None else without_secrets(config.base_url),
+        base_url=None if kept_as is None else without_secrets(kept_as),
+        addresses=tuple(map(without_secrets, named)) if named and named != (kept_as,) else (),
         filters=tuple(sorted(config.shards.filters)),
     )
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import orjson
 from rich.table import Table
@@ -43,6 +43,7 @@ def summary_of(config: RunSettings, result: RunResult) -> dict[str, object]:
         "splits": {split: manifest.counts.model_dump() for split, manifest in manifests.items()},
         "already_done": result.already_done,
         "waiting": result.waiting,
+        **({"addresses": _address_facts(result)} if result.addresses else {}),
         **({"judged_golds": _judged(manifests)} if config.shards.judgements else {}),
     }
 
@@ -72,6 +73,8 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
     vain = f", {result.failed:,} of them in vain" if result.failed else ""
     asked = f"{result.asked + result.failed:,} requests asked{vain}"
     output.show(f"{asked}, {result.cached:,} answered by the store")
+    if result.addresses:
+        output.table(_addresses_table(result))
     output.show(f"Cost of this run: {_usd(result.spent_usd)}{_uncounted(result.uncounted)}")
     output.show(f"Cost of all answers in these shards: {_total(result)}")
     for line in _reported(result.manifests):
@@ -96,6 +99,28 @@ def _counts_table(manifests: dict[str, Manifest]) -> Table:
         numbers = (counts.rows, counts.records, _with_reasons(manifest), rejected)
         more = (len(manifest.shards), tokens.prompt, tokens.completion)
         table.add_row(split, *(f"{n:,}" for n in (*numbers, *more)))
+    return table
+
+
+def _address_facts(result: RunResult) -> list[dict[str, object]]:
+    """How each of several addresses fared."""
+    return [
+        {
+            **asdict(each),
+            "answers_per_s": each.per_s,
+            "latency_s": each.latency_s,
+        }
+        for each in result.addresses
+    ]
+
+
+def _addresses_table(result: RunResult) -> Table:
+    columns = ("answers", "per s", "mean s", "refused", "failed", "out, s")
+    table = plain_table(["address"], columns)
+    for each in result.addresses:
+        rates = (f"{each.per_s:.1f}", "" if each.latency_s is None else f"{each.latency_s:.2f}")
+        counts = (f"{each.refused:,}", f"{each.failed:,}", f"{each.out_s:,.0f}")
+        table.add_row(each.address, f"{each.answers:,}", *rates, *counts)
     return table
 
 

@@ -94,6 +94,12 @@ def addresses_in(base_url: str | None) -> tuple[str, ...]:
     return (str(base_url), *others) if base_url else ()
 
 
+def kept_under(base_url: str | None) -> str | None:
+    """The address that answers are kept under."""
+    other = base_url.kept_as if isinstance(base_url, Addresses) else None
+    return other or base_url
+
+
 def _addresses(_: object, tokens: Sequence[Token]) -> str | None:
     return Addresses.of(token.value.strip() for token in tokens)
 

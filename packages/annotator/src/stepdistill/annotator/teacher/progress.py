@@ -47,7 +47,18 @@ class AddressProgress:
     failed: int = 0  # other tries without an answer
     outages: int = 0  # times that it was out of service
     out_s: float = 0.0  # seconds out of service, together
-    last_error: str = ""  # why, the last time
+    asked_s: float = 0.0  # seconds that the run asked for
+    last_error: str = ""  # why it was out, the last time
+
+    @property
+    def per_s(self) -> float:
+        """Answers a second, over all of the run."""
+        return self.answers / self.asked_s if self.asked_s else 0.0
+
+    @property
+    def latency_s(self) -> float | None:
+        """How long an answer took, on average; None without one."""
+        return self.answers_s / self.answers if self.answers else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -89,7 +89,7 @@ class OnlineTeacher:
 
     async def __aexit__(self, *_: object) -> None:
         for each in self._upstreams.all:
-            each.count_out()
+            each.count_time()
         await self._opened.aclose()
 
     def stop(self) -> None:

@@ -82,6 +82,7 @@ class Upstream:
         self._doubted = 0  # refusals that another was asked after
         self._usual_s = 0.0  # how long answers take
         self._was_refused = False  # the last failure was a 429
+        self._since_s = clock()
         self._out_since_s: float | None = None
 
     @property
@@ -207,15 +208,18 @@ class Upstream:
             n = f"its first {self._doubted} requests"
             raise RequestsRefused(f"{n} were refused, and none was answered ({error})")
 
-    def count_out(self) -> None:
-        """Count the time out of service so far."""
-        if self.told is not None and self._out_since_s is not None:
+    def count_time(self) -> None:
+        """Count the time of the run, and the time out of service, so far."""
+        if self.told is not None:
             now = self._clock()
-            self.told.out_s += now - self._out_since_s
-            self._out_since_s = now
+            self.told.asked_s += now - self._since_s
+            if self._out_since_s is not None:
+                self.told.out_s += now - self._out_since_s
+                self._out_since_s = now
+            self._since_s = now
 
     def _came_back(self) -> None:
-        self.count_out()
+        self.count_time()
         self._out_since_s = None
 
     def _refused(self, pending: PendingRequest, error: Transient, started_s: float) -> None:
