@@ -25,8 +25,8 @@ def test_a_student_needs_rows_to_learn_from_and_rows_to_be_tried_on() -> None:
 
 
 def test_the_same_teacher_and_rows_are_asked_again() -> None:
-    asked = run_command("t", "a model", "one", "rows.csv", "http://localhost/v1")
+    asked = run_command("t", "a model", "one", "rows.csv", ["http://gpu-1/v1", "http://gpu-2/v1"])
     assert asked == (
         "annotate run t --teacher 'a model' --template one --data rows.csv "
-        "--base-url http://localhost/v1"
+        "--base-url http://gpu-1/v1 --base-url http://gpu-2/v1"
     )
