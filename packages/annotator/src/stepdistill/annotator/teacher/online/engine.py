@@ -88,8 +88,6 @@ class OnlineTeacher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for each in self._upstreams.all:
-            each.count_time()
         await self._opened.aclose()
 
     def stop(self) -> None:
@@ -107,6 +105,8 @@ class OnlineTeacher:
             loop, probe_s = asyncio.get_running_loop(), self._upstreams.all[0].window.probe_s
             without_probe = loop.call_later(probe_s + 0.001, self._hire)
         without_probe.cancel()
+        for each in self._upstreams.all:
+            each.count_time()
         await self._group_commit.flush()
         if self._error is not None:
             raise self._error
