@@ -1,6 +1,7 @@
 """Several servers of one model, as a person meets them: each is asked, and nothing anew."""
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -60,7 +61,11 @@ async def test_each_has_a_line_in_the_summary(annotate: Annotate, tmp_path: Path
     hosts = [url.removeprefix("http://").removesuffix("/v1") for url in urls]
     assert sum(int(lines[host][1]) for host in hosts) == 40
     assert max(len(line) for line in done.out.splitlines() if "127.0.0" in line) <= 80
-    assert '"event":"left_out"' in (tmp_path / "log.jsonl").read_text()
+    events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert "left_out" in [event["event"] for event in events]
+    told = {each["address"]: each for each in events[-1]["addresses"]}
+    assert told["127.0.0.4:9"]["out_s"] > 0
+    assert all(each["asked_s"] > 0 for each in told.values())
 
 
 def test_servers_that_speak_in_different_ways_are_refused(annotate: Annotate) -> None:
