@@ -6,7 +6,7 @@ from typing import Any
 
 from stepdistill.annotator.teacher.batch.http import valid
 from stepdistill.annotator.teacher.batch.part import CHAT, BatchPart, RemoteBatch, RemoteFile
-from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
+from stepdistill.annotator.teacher.batch.protocols.openai import FileBatches
 from stepdistill.annotator.teacher.batch.protocols.protocol import (
     an_object,
     form_of,
@@ -30,12 +30,8 @@ _STATES = {
 }
 
 
-class MistralBatches(OpenAiBatches):
+class MistralBatches(FileBatches):
     """The model is the job's, and no line names it."""
-
-    @property
-    def sends_as_is(self) -> bool:
-        return False
 
     async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
         lines = self._lines(part, path, _line)

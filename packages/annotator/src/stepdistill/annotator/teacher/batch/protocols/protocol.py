@@ -27,6 +27,7 @@ from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.errors import StoreError
 
 Tell = Callable[[str], None]
+PER_PAGE = 100  # of a list
 JSON = {"Content-Type": "application/json"}  # of a body that is streamed
 
 
@@ -123,7 +124,7 @@ class BatchApi(ABC):
     async def _pages(self, path: str, query: dict[str, str], after: str) -> AsyncIterator[Any]:
         """The items of a list of pages. after: what a page is asked for by, beside the id of the
         last item before it."""
-        query = {"limit": "100", **query}
+        query = {"limit": str(PER_PAGE), **query}
         while True:
             page = await self._http.json("GET", path, params=query)
             items = objects_of(page)

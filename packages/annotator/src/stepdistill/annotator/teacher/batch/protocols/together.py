@@ -6,7 +6,7 @@ from pathlib import Path
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.teacher.batch.http import valid
 from stepdistill.annotator.teacher.batch.part import CHAT, BatchPart, RemoteBatch, RemoteFile
-from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
+from stepdistill.annotator.teacher.batch.protocols.openai import FileBatches
 from stepdistill.annotator.teacher.batch.protocols.protocol import (
     an_object,
     form_of,
@@ -18,12 +18,8 @@ from stepdistill.annotator.teacher.batch.protocols.protocol import (
 _STATES = {"canceling": "cancelling", "canceled": "cancelled"}
 
 
-class TogetherBatches(OpenAiBatches):
+class TogetherBatches(FileBatches):
     """A batch is found again by its file, of which no other is made."""
-
-    @property
-    def sends_as_is(self) -> bool:
-        return False
 
     async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
         name = part.remote_name
@@ -48,6 +44,9 @@ class TogetherBatches(OpenAiBatches):
         found = map(_read, objects_of(await self._http.json("GET", "/batches")))
         for batch in sorted(found, key=lambda batch: -batch.created_at):
             yield batch
+
+    async def cancel(self, batch_id: str) -> None:
+        await self._ask_to_cancel(f"/batches/{batch_id}/cancel")
 
 
 def _read(reply: object) -> RemoteBatch:
