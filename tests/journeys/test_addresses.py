@@ -75,3 +75,32 @@ def test_servers_that_speak_in_different_ways_are_refused(annotate: Annotate) ->
     )
     assert done.code == 2
     assert done.err.count("\n") == 1 and "speaks anthropic" in done.err
+
+
+async def test_a_provider_of_ones_own_may_have_several(annotate: Annotate, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(
+                simulator(tmp_path / "book", SimulatorSettings(host=host))
+            )
+            for host in HOSTS[:2]
+        ]
+        one, two = (each.base_url for each in servers)
+        asked = ("run", "demo", "--samples", "40", "--split", "train", "--json", "--teacher")
+        for n, urls in enumerate(([one, two], [two, one], two)):
+            profile = {"ours": {"base_url": urls, "needs_key": False}}
+            (tmp_path / "providers.yaml").write_text(json.dumps({"providers": profile}))
+            done = await asyncio.to_thread(annotate, *asked, "ours:any", "--out", f"out-{n}")
+            assert done.code == 0, done.err
+            assert done.json["asked"] == (0 if n else 40)
+        alone = await asyncio.to_thread(annotate, *asked, "any", "--base-url", one)
+        assert alone.json["asked"] == 0
+    assert all(each.log.served_count() for each in servers)
+
+
+def test_two_addresses_in_one_are_refused(annotate: Annotate) -> None:
+    both = "http://127.0.0.2:9/v1,http://127.0.0.3:9/v1"
+    done = annotate("run", "demo", "--teacher", "any", "--base-url", both)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "--base-url once for each" in done.err

@@ -54,8 +54,7 @@ async def test_each_is_asked_as_its_windows_bear_and_none_twice(a_run: Asking, t
         shares = [len(each.log.served()) for each in servers]
         assert set(served(*servers).values()) == {1}
         assert sum(shares) == 220
-        assert min(shares[:2]) > 73
-        assert 10 <= shares[2] <= 60  # less than its third, on a busy machine too
+        assert 5 <= shares[2] < min(shares[:2])  # on a busy machine too
         assert [each.answers for each in run.progress.addresses] == shares
 
 
@@ -132,7 +131,8 @@ async def test_who_refuses_all_is_left_out_and_no_row_is_lost_by_it(
             await run.ask(several(150))
             assert all_answered(run, 150)
         assert len(run.warned) == 1
-        assert "is left out until it answers" in run.warned[0]
+        until = "of this run" if fault is Fault.UNAUTHORIZED else "until it answers"
+        assert f"is left out {until}: " in run.warned[0]
     assert len(refuses.log.entries) <= 60
 
 

@@ -12,10 +12,10 @@ providers:
 
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stepdistill.annotator.settings.teacher import LimitName
 
@@ -34,6 +34,7 @@ class Provider(BaseModel):
     title: str = ""  # as people write it
     aliases: tuple[str, ...] = ()  # other names of the same
     base_url: str | None = None  # None: each customer has an address of their own
+    others: tuple[str, ...] = ()  # further servers of its models: what a list in base_url goes on with
     hosts: tuple[str, ...] = ()  # by which it is known; `*` stands for any text
     dialect: DialectName = "chat"
     # How it is known who asks.
@@ -56,6 +57,21 @@ class Provider(BaseModel):
     tiers: dict[str, Share | None] = {}  # --tier -> share of the usual price; None: in no list
     reports_cost: bool = False  # says in each reply what it cost
     docs: str = ""  # where its API is described
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_several(cls, fields: dict[str, object]) -> dict[str, object]:
+        """A list of addresses may stand where one does."""
+        given = fields.get("base_url")
+        if not isinstance(given, list) or not given:
+            return fields
+        first, *others = cast("list[object]", given)
+        return {**fields, "base_url": first, "others": others}
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All of its own, the first one before the others."""
+        return () if self.base_url is None else (self.base_url, *self.others)
 
     def is_at(self, base_url: str) -> bool:
         """Whether an address is one of its own."""

@@ -11,18 +11,22 @@ from collections import Counter
 from dataclasses import replace
 
 from stepdistill.annotator.plan.key import Endpoint, endpoint_of
-from stepdistill.annotator.run.planning import usable_url
+from stepdistill.annotator.run.planning import addresses_named, usable_url
 from stepdistill.annotator.run.run_notes import RunNote, notes_in
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.settings.teacher import Addresses, addresses_in
+from stepdistill.annotator.settings.teacher import Addresses
 from stepdistill.annotator.store.response_store import ResponseStore
 
 
 def with_known_addresses(config: RunSettings) -> RunSettings:
     """The settings with the address that the answers are kept under. Raises ConfigError: one of
     them is none; StoreError. Not to be called while the store is open."""
-    named = [usable_url(each) for each in addresses_in(config.base_url)]
-    if not named or not (config.store / "data.mdb").exists():
+    named = [usable_url(each) for each in addresses_named(config)]
+    if not named:
+        return config
+    if config.base_url is None and len(named) > 1:  # a provider's, that the notes are to know
+        config = replace(config, base_url=Addresses.of(named))
+    if not (config.store / "data.mdb").exists():
         return config
     with ResponseStore.open(config.store, write=False) as store:
         notes = [each for each in notes_in(store) if each.teacher == config.teacher]

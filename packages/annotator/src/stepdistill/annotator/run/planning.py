@@ -3,6 +3,7 @@
 What can be wrong with task, prompts, rows or address is found here, before a request is sent.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ _TOLD = ("classes", "options")  # kinds of label whose probabilities are read
 _EFFORT = "reasoning_effort"  # as OpenAI's chat has it; other dialects say it in their way
 # The embedded simulator takes any free port; the port is not part of an endpoint's identity.
 _SIMULATOR_URL = "http://localhost/v1"
+_SEVERAL = re.compile(r"[,;\s]https?://")
 # All that may be user and password, in whatever stands where a URL should: someone:word@
 
 
@@ -58,7 +60,7 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
     Raises ConfigError: the address is none; PromptError: `models.yaml` cannot be read.
     """
     is_embedded = config.uses_simulator
-    named, *others = [usable_url(each) for each in addresses_in(config.base_url)] or [None]
+    named, *others = [usable_url(each) for each in addresses_named(config)] or [None]
     served = serving(config.teacher, named, config.providers)
     provider = served.provider
     if config.batch_api:
@@ -111,6 +113,15 @@ def _other_address(config: RunSettings, url: str, first: Serving) -> ServerAddre
             "several addresses have to serve the same model in the same way"
         )
     return _address(config, url, served)
+
+
+def addresses_named(config: RunSettings) -> tuple[str, ...]:
+    """The addresses that --base-url names, or else the provider that is named. Raises PromptError:
+    what is wrong with the providers."""
+    if config.base_url is not None or config.uses_simulator:
+        return addresses_in(config.base_url)
+    served = serving(config.teacher, None, config.providers)
+    return served.provider.addresses if served.is_named else ()
 
 
 def at_its_own_address(config: RunSettings, beside: str) -> RunSettings:
@@ -315,6 +326,8 @@ def usable_url(url: str) -> str:
         host, _ = (address.hostname or "").encode("idna"), address.port
     except ValueError:  # its text may quote a password
         raise ConfigError(f"{shown}: not a URL: a bracket, a port or a name is wrong") from None
+    if _SEVERAL.search(url):
+        raise ConfigError(f"{shown}: more than one address: --base-url once for each of them")
     if address.scheme not in ("http", "https") or not host or not url.isprintable():
         raise ConfigError(f"{shown}: not a URL such as http://localhost:8000/v1")
     return url if address.query else url.rstrip("/")

@@ -370,7 +370,8 @@ class OnlineTeacher:
         if upstream.leave_out(error, started_s) and upstream.told is not None:
             self._events.emit("left_out", message=str(error), **upstream.where)
             if upstream.told.outages == 1:
-                self._warn(f"{upstream.name} is left out until it answers: {error}")
+                until = "of this run" if upstream.is_out_for_good else "until it answers"
+                self._warn(f"{upstream.name} is left out {until}: {error}")
 
     def _show_limits(self) -> None:
         limiters = [each.limiter for each in self._upstreams.all]

@@ -101,6 +101,11 @@ class Upstream:
         return self.breaker.is_open
 
     @property
+    def is_out_for_good(self) -> bool:
+        """Whether nobody looks again: the key is refused, or there is no money left."""
+        return isinstance(self.stop, NotAuthorised | QuotaSpent)
+
+    @property
     def has_room(self) -> bool:
         """Whether its window has room for another."""
         return self.in_flight < self.window.level
@@ -190,9 +195,8 @@ class Upstream:
         is_new = self._out_since_s is None
         if isinstance(error, RunStopped):
             self.stop = error
-            for_good = isinstance(error, NotAuthorised | QuotaSpent)
             wait_s = error.wait_s if isinstance(error, AgainLater) else 0.0
-            self.breaker.leave_open(started_s, wait_s, for_good=for_good)
+            self.breaker.leave_open(started_s, wait_s, for_good=self.is_out_for_good)
         if is_new:
             self._out_since_s = self._clock()
         if self.told is not None:
