@@ -34,7 +34,9 @@ class Provider(BaseModel):
     title: str = ""  # as people write it
     aliases: tuple[str, ...] = ()  # other names of the same
     base_url: str | None = None  # None: each customer has an address of their own
-    others: tuple[str, ...] = ()  # further servers of its models: what a list in base_url goes on with
+    others: tuple[
+        str, ...
+    ] = ()  # further servers of its models: what a list in base_url goes on with
     hosts: tuple[str, ...] = ()  # by which it is known; `*` stands for any text
     dialect: DialectName = "chat"
     # How it is known who asks.
