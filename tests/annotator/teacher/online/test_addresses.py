@@ -167,3 +167,22 @@ async def test_what_all_of_them_refuse_is_the_rows_trouble(a_run: Asking, tmp_pa
         assert run.progress.asked + run.progress.failed == 30
         assert 1 <= run.progress.failed <= 2
     assert run.warned == []
+
+
+@pytest.mark.parametrize("after", [0, 30])
+async def test_who_takes_requests_and_says_nothing_is_not_waited_for(
+    a_run: Asking, tmp_path: Path, after: int
+):
+    """As where a machine has lost its power: no connection is closed."""
+    script = [*[None] * after, *[Fault.NEVER] * 300]
+    async with (
+        simulator(*script, latency=Latency(median_ms=10)) as hangs,
+        simulator(latency=Latency(median_ms=10)) as stays,
+    ):
+        spec = {"others": others(stays.base_url), "concurrency": 4, "timeout_s": 4.0}
+        async with a_run(tmp_path, hangs.base_url, **spec) as run:
+            began_s = time.monotonic()
+            await run.ask(several(200))
+            assert time.monotonic() - began_s < 3.5  # and not the time-out
+            assert all_answered(run, 200)
+        assert "nothing has come from there for" in run.warned[0]

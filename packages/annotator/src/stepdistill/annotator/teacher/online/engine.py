@@ -104,7 +104,9 @@ class OnlineTeacher:
             # Where the first probe is not answered by then, the others go without it.
             loop, probe_s = asyncio.get_running_loop(), self._upstreams.all[0].window.probe_s
             without_probe = loop.call_later(probe_s + 0.001, self._hire)
+            watch = loop.create_task(self._upstreams.watch(self._leave_out))
         without_probe.cancel()
+        watch.cancel()
         for each in self._upstreams.all:
             each.count_time()
         await self._group_commit.flush()

@@ -7,6 +7,7 @@ run at the only address takes one of several out of service, too; the run ends w
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 
@@ -44,6 +45,9 @@ _USUAL = 0.1  # weight of one answer in how long answers take
 # A look whether one of several is back takes no longer than this, or a few usual answers; each
 # that was in vain lets the next take twice as long.
 _LOOK_S, _LOOK_ANSWERS = 5.0, 4.0
+# One of several from which nothing has come for this part of the time-out, and as many usual
+# answers, is gone: a machine that loses its power closes no connection.
+_SILENT, _SILENT_ANSWERS = 0.25, 10.0
 
 
 class Upstream:
@@ -79,8 +83,9 @@ class Upstream:
         self.stop: RunStopped | None = None  # what would have ended the run, were it the only one
         self.has_answered = False  # in this run
         self.told = AddressProgress(address=self.name) if has_others else None
+        self._under_way: dict[asyncio.Timeout, float] = {}  # when each was sent
         self._doubted = 0  # refusals that another was asked after
-        self._usual_s = 0.0  # how long answers take
+        self.usual_s = 0.0  # how long answers take
         self._was_refused = False  # the last failure was a 429
         self._since_s = clock()
         self._out_since_s: float | None = None
@@ -116,7 +121,7 @@ class Upstream:
         Whether one that is out is back is looked at before all else."""
         if self.is_out:
             return -1.0
-        return (self.in_flight + 1) / self.window.level * self._usual_s
+        return (self.in_flight + 1) / self.window.level * self.usual_s
 
     def wait_s(self, tokens: int) -> float:
         """Seconds until a request of this many tokens may go, infinite until a reply comes. Raises
@@ -138,15 +143,41 @@ class Upstream:
 
     async def ask(self, pending: PendingRequest) -> tuple[Answer, Mapping[str, str]]:
         """The answer and the reply's headers. Raises TeacherError."""
-        if self.told is None or not self.is_out:
+        if self.told is None:
             return await self.transport.ask(pending.request)
-        look_s = max(_LOOK_S, _LOOK_ANSWERS * self._usual_s) * 2 ** min(self.breaker.probes, 8)
-        longest_s = min(self.teacher.timeout_s, look_s)
-        try:  # the row has others to go to, and does not wait for long
-            async with asyncio.timeout(longest_s):
+        # Whether one is back is seen soon or not at all: the row has others to go to.
+        look_s = max(_LOOK_S, _LOOK_ANSWERS * self.usual_s) * 2 ** min(self.breaker.probes, 8)
+        sent_s, limit = self._clock(), asyncio.timeout(look_s if self.is_out else None)
+        self._under_way[limit] = sent_s
+        try:
+            async with limit:
                 return await self.transport.ask(pending.request)
         except TimeoutError:
-            raise TimedOut(f"no answer from {self.name} within {longest_s:g} s") from None
+            waited_s = self._clock() - sent_s
+            raise TimedOut(f"no answer from {self.name} within {waited_s:.0f} s") from None
+        finally:
+            del self._under_way[limit]
+
+    def silence(self, usual_s: float) -> TimedOut | None:
+        """That nothing has come from there for so long that it is taken for gone, as others are
+        there. usual_s: how long answers take elsewhere."""
+        since_s = max(self.breaker.answered_at_s, min(self._under_way.values(), default=math.inf))
+        silent_s, usual_s = self._clock() - since_s, self.usual_s or usual_s
+        if silent_s < max(_SILENT * self.teacher.timeout_s, _SILENT_ANSWERS * usual_s):
+            return None
+        return TimedOut(f"nothing has come from there for {silent_s:.0f} s")
+
+    def end_look(self) -> None:
+        """The others have nothing else to do than to wait for a look: the row goes to them."""
+        if self._clock() - min(self._under_way.values(), default=math.inf) > _LOOK_S:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """What is under way there goes to another."""
+        self.breaker.leave_open(self._clock(), 0.0, for_good=False)
+        now = asyncio.get_running_loop().time()
+        for each in self._under_way:
+            each.reschedule(now)
 
     def answered(self, pending: PendingRequest, started_s: float) -> None:
         """An answer has come."""
@@ -154,7 +185,7 @@ class Upstream:
         self.window.answered(started_s, pending.in_flight, was_full=was_full)
         took_s = self._clock() - started_s
         weight = _USUAL if self.has_answered else 1.0
-        self._usual_s += weight * (took_s - self._usual_s)
+        self.usual_s += weight * (took_s - self.usual_s)
         self.has_answered = True
         if self.told is not None:
             self.told.answers += 1

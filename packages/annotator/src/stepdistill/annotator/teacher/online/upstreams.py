@@ -1,10 +1,15 @@
 """All upstreams of a teacher: which one a request goes to, and whether any is left."""
 
+import asyncio
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
+from stepdistill.annotator.errors import TeacherError
 from stepdistill.annotator.teacher.online.queue import PendingRequest
 from stepdistill.annotator.teacher.online.upstream import Upstream
+
+_LOOK_EVERY_S = 0.5
 
 
 class Upstreams:
@@ -36,6 +41,20 @@ class Upstreams:
     def are_all_out(self) -> bool:
         """Whether none is in service."""
         return all(each.is_out for each in self.all)
+
+    async def watch(self, leave_out: Callable[[Upstream, TeacherError, float], None]) -> None:
+        """Take those out of service from which nothing comes any more, while others are there."""
+        while self._only is None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            usual_s = max(each.usual_s for each in self.all)
+            is_last = not any(each.in_flight for each in self.all if not each.is_out)
+            for each in self.all:
+                if each.is_out and is_last and self.has_others(each):
+                    each.end_look()
+                error = None if each.is_out else each.silence(usual_s)
+                if error is not None and self.has_others(each):
+                    each.give_up()
+                    leave_out(each, error, time.monotonic())
 
     def free_for(self, pending: PendingRequest) -> Upstream | None:
         """Where this request may go now, None if it has to wait. Raises ConfigError if it never
