@@ -1,6 +1,7 @@
 """Gemini's generateContent, from the server's side."""
 
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -33,6 +34,10 @@ _NAMES = {  # of generationConfig -> of chat
     "responseLogprobs": "logprobs",
     "logprobs": "top_logprobs",
 }
+_NO_KEY = (
+    "Method doesn't allow unregistered callers (callers without established identity). Please use "
+    "API Key or other form of API consumer identity to call this API."
+)
 _STATUSES = {
     400: "INVALID_ARGUMENT",
     403: "PERMISSION_DENIED",
@@ -53,7 +58,8 @@ class SpokenGemini(SpokenDialect):
     name: ClassVar[str] = "gemini"
 
     def path(self, prefix: str) -> str:
-        return "/v1beta/models/{model:.+}:generateContent"
+        # google-genai asks v1 where nothing else is said.
+        return "/{version:v1|v1beta|v1alpha}/models/{model:.+}:generateContent"
 
     def as_chat(self, body: Fields, request: web.BaseRequest) -> dict[str, object]:
         assert isinstance(request, web.Request)
@@ -61,6 +67,7 @@ class SpokenGemini(SpokenDialect):
 
     def chat_of(self, body: Fields, model: str) -> dict[str, object]:
         """A GenerateContentRequest, also of one in a batch. Raises RefusedRequest."""
+        body = _camel(body)
         says = 'Invalid JSON payload received. Unknown name "{}": Cannot find field.'
         refuse_unknown(body, _KNOWN, says)
         system = object_at(body, "systemInstruction").get("parts") or ""
@@ -71,13 +78,15 @@ class SpokenGemini(SpokenDialect):
         for each in objects(body["contents"], "contents"):
             role = "assistant" if each.get("role") == "model" else "user"
             messages.append({"role": role, "content": text_in(each.get("parts"), "parts")})
-        config = object_at(body, "generationConfig")
+        config = _camel(object_at(body, "generationConfig"))
         chat: dict[str, object] = {
             _NAMES[name]: value for name, value in config.items() if name in _NAMES
         }
         if schema := config.get("responseJsonSchema") or config.get("responseSchema"):
             chat["response_format"] = as_format(schema)
-        thinking = object_at(config, "thinkingConfig")
+        elif config.get("responseMimeType") == "application/json":
+            chat["response_format"] = {"type": "json_object"}
+        thinking = _camel(object_at(config, "thinkingConfig"))
         if thinking.get("thinkingLevel") or thinking.get("thinkingBudget"):
             chat["reasoning_effort"] = str(thinking.get("thinkingLevel", "high")).lower()
         return {**chat, "model": model, "messages": messages}
@@ -113,7 +122,9 @@ class SpokenGemini(SpokenDialect):
     def error(self, status: int, error: Fields) -> tuple[int, Fields]:
         message, code = error["message"], error.get("code")
         details: list[dict[str, object]] = []
-        if status == 401:
+        if status == 401 and code is None:
+            status, message = 403, _NO_KEY
+        elif status == 401:
             status, message = 400, "API key not valid. Please pass a valid API key."
             details = [{"@type": _INFO.format("ErrorInfo"), "reason": "API_KEY_INVALID"}]
         elif code == "content_policy_violation":
@@ -127,6 +138,12 @@ class SpokenGemini(SpokenDialect):
         name = _STATUSES.get(status, "UNKNOWN")
         found = {"code": status, "message": message, "status": name, "details": details}
         return status, {"error": found}
+
+
+def _camel(fields: Fields) -> dict[str, Any]:
+    """Its fields' names in camel case: it takes those in snake case as well, and its own client
+    mixes them."""
+    return {re.sub("_([a-z])", lambda found: found[1].upper(), k): v for k, v in fields.items()}
 
 
 def _logprobs(logprobs: Fields) -> dict[str, object]:
