@@ -208,3 +208,22 @@ async def test_a_file_goes_to_no_other_host(tmp_path: Path):
                 await api.upload(part, run.ledger.folder / part.file_name)
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("running_s", [0, 0.3])
+async def test_parts_of_one_size_whose_creations_went_unheard_find_their_own(
+    tmp_path: Path, protocol: BatchProtocol, running_s: float
+):
+    calls = {CallKind.CREATE: FaultPlan(script=(Fault.LOST,) * 4)}
+    brief = BatchPlan(times=BatchTimes(validating_s=0, running_s=running_s, finalizing_s=0))
+    async with (
+        serving(brief, protocol=protocol, calls=calls) as simulator,
+        a_batch_run(tmp_path, simulator.base_url, protocol=protocol, max_requests=ROWS // 4) as run,
+    ):
+        await run.ask(several(ROWS))
+        assert run.answered(several(ROWS)) == ROWS
+        assert len({part.batch_id for part in run.ledger.parts()}) == 4
+    assert len(simulator.log.batch.batches) == 4
+    assert paid_once(simulator)
+    assert is_tidy(simulator)

@@ -21,6 +21,7 @@ from stepdistill.annotator.simulator.batch.rows import (
     RowAnswerer,
 )
 from stepdistill.annotator.simulator.batch.settings import BatchPlan, SimulatedBatchSettings
+from stepdistill.annotator.simulator.dialects.responses import SpokenResponses
 from stepdistill.annotator.simulator.log import RequestLog
 from stepdistill.annotator.simulator.reply import AnswerSource
 
@@ -114,6 +115,7 @@ class BatchOrder:
     metadata: Mapping[str, str] | None
     kept_s: float  # how long its files will be kept
     found: bool = True  # its input can be found by now; else it will fail
+    spoken: SpokenResponses | None = None  # what answers are said in; None: chat
     one_file: bool = False  # errors stand among its answers; else in a file of their own
 
 
@@ -304,6 +306,7 @@ class BatchJobs:
             log_paid=self.log.batch.record,
             new_file=self.files.writer,
             one_file=batch.order.one_file,
+            spoken=batch.order.spoken,
         )
         return await asyncio.to_thread(answerer.run)
 

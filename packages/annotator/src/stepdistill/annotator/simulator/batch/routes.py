@@ -1,12 +1,13 @@
 """The Files and Batches endpoints of OpenAI: what each URL does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from aiohttp import BodyPartReader, web
 
 from stepdistill.annotator.simulator.batch.calls import IncomingCall
-from stepdistill.annotator.simulator.batch.desk import BatchDesk
+from stepdistill.annotator.simulator.batch.desk import BatchDesk, lines_in
 from stepdistill.annotator.simulator.batch.files import (
     CHUNK_BYTES,
     FileRange,
@@ -20,6 +21,7 @@ from stepdistill.annotator.simulator.batch.jobs import (
     SimulatedBatch,
 )
 from stepdistill.annotator.simulator.batch.log import CallKind, Uploaded
+from stepdistill.annotator.simulator.batch.rows import ENDPOINT, RESPONSES
 from stepdistill.annotator.simulator.batch.wire import (
     AskedBatch,
     batch_object,
@@ -29,6 +31,7 @@ from stepdistill.annotator.simulator.batch.wire import (
     read_kept_s,
     read_page,
 )
+from stepdistill.annotator.simulator.dialects.responses import SpokenResponses
 from stepdistill.annotator.simulator.reply import (
     SimulatedReply,
     json_reply,
@@ -139,7 +142,11 @@ class SimulatedBatchApi(BatchDesk):
     def _read_order(self, asked: AskedBatch, owner: str) -> BatchOrder:
         file, found = self._input(asked.input_file_id, owner)
         kept_s = asked.output_kept_s or self._settings.kept_s
-        return BatchOrder(input=file, metadata=asked.metadata, kept_s=kept_s, found=found)
+        order = BatchOrder(input=file, metadata=asked.metadata, kept_s=kept_s, found=found)
+        if asked.endpoint != RESPONSES:
+            return order
+        spoken = SpokenResponses()
+        return replace(order, input=self._translated(_in_chat(file, spoken), file), spoken=spoken)
 
     async def _list_batches(self, call: IncomingCall) -> SimulatedReply:
         newest_first = self._jobs.all(call.owner)[::-1]
@@ -167,6 +174,14 @@ class SimulatedBatchApi(BatchDesk):
 
     def _shown(self, batch: SimulatedBatch, state: BatchState) -> SimulatedReply:
         return json_reply(batch_object(batch, state, self._epoch_s))
+
+
+def _in_chat(file: StoredFile, spoken: SpokenResponses) -> Iterator[Mapping[str, object]]:
+    """Lines for Responses as those of chat; raises RefusedRequest."""
+    for line in lines_in(file):
+        if line.get("url") != RESPONSES or not isinstance(line.get("body"), dict):
+            raise invalid("The URL provided does not match the batch's endpoint.", "url")
+        yield {**line, "url": ENDPOINT, "body": spoken.chat_of(line["body"])}
 
 
 def _check_form(fields: dict[str, str], filename: str, wanted: str) -> None:

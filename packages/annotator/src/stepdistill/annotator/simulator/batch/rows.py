@@ -19,6 +19,7 @@ import orjson
 from stepdistill.annotator.simulator.batch.files import FileWriter
 from stepdistill.annotator.simulator.batch.log import PaidRow
 from stepdistill.annotator.simulator.batch.settings import BatchPlan
+from stepdistill.annotator.simulator.dialects.responses import SpokenResponses
 from stepdistill.annotator.simulator.faults import Fault
 from stepdistill.annotator.simulator.log import RequestOutcome
 from stepdistill.annotator.simulator.reply import REFUSALS, AnswerSource, reply_with_answer
@@ -31,7 +32,7 @@ from stepdistill.annotator.simulator.wire import (
 )
 from stepdistill.common.uniform import uniform_of
 
-ENDPOINT = "/v1/chat/completions"
+ENDPOINT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 _MOST_ERRORS = 50  # that are told of one file
 # The errors of rows that were never got to, by how their batch ended.
 _EXPIRED = {
@@ -168,6 +169,7 @@ class RowAnswerer:
     log_paid: Callable[[PaidRow], object]  # is told of every answered row, from the thread
     new_file: Callable[[], FileWriter]
     one_file: bool = False  # errors stand among the answers
+    spoken: SpokenResponses | None = None  # what answers are said in; None: chat
     _done: AnsweredRows = field(default_factory=AnsweredRows)
     _repeats: deque[tuple[int, Fault | None]] = field(
         default_factory=deque[tuple[int, Fault | None]]
@@ -250,7 +252,10 @@ class RowAnswerer:
     ) -> RequestOutcome:
         reply = reply_with_answer(chat, self.teacher, digest.hex(), fault)
         self._done.output = self._done.output or self.new_file()
-        self._done.output.write(_line(name, response=(200, reply.body)))
+        body = reply.body
+        if self.spoken is not None:
+            body = orjson.dumps(self.spoken.answer(orjson.loads(body), chat.body))
+        self._done.output.write(_line(name, response=(200, body)))
         return reply.outcome
 
     def _fail(self, name: str, failure: ErrorReply | dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar, cast, get_args
 
 from stepdistill.annotator.simulator.batch.files import StoredFile
 from stepdistill.annotator.simulator.batch.jobs import BatchState, SimulatedBatch, Status
-from stepdistill.annotator.simulator.batch.rows import ENDPOINT
+from stepdistill.annotator.simulator.batch.rows import ENDPOINT, RESPONSES
 from stepdistill.annotator.simulator.wire import invalid, missing, read_object
 
 _STAMPED: tuple[Status, ...] = get_args(Status)[1:]  # validating is stamped as created_at
@@ -23,6 +23,7 @@ class AskedBatch:
     """The body of a creation, found in order."""
 
     input_file_id: str
+    endpoint: str
     metadata: Mapping[str, str] | None
     output_kept_s: float | None  # None: as long as usual
 
@@ -50,7 +51,7 @@ def batch_object(batch: SimulatedBatch, state: BatchState, epoch_s: float) -> di
     return {
         "id": batch.id,
         "object": "batch",
-        "endpoint": ENDPOINT,
+        "endpoint": RESPONSES if batch.order.spoken else ENDPOINT,
         "model": batch.scan.model if batch.scan and batch.scan.model else None,
         "errors": {"object": "list", "data": errors} if state.status == "failed" else None,
         "input_file_id": batch.order.input.id,
@@ -129,13 +130,16 @@ def list_object(objects: Sequence[Mapping[str, object]], *, more: bool) -> dict[
 def read_creation(raw: bytes) -> AskedBatch:
     """The creation in these bytes."""
     fields = read_object(raw)
-    for name, supported in (("endpoint", ENDPOINT), ("completion_window", "24h")):
+    taken = {"endpoint": (ENDPOINT, RESPONSES), "completion_window": ("24h",)}
+    for name, supported in taken.items():
         value = _text(fields, name)
-        if value != supported:
-            message = f"Invalid value: '{value}'. Supported values are: '{supported}'."
+        if value not in supported:
+            listed = " and ".join(f"'{each}'" for each in supported)
+            message = f"Invalid value: '{value}'. Supported values are: {listed}."
             raise invalid(message, name, "invalid_value")
     return AskedBatch(
         input_file_id=_text(fields, "input_file_id"),
+        endpoint=_text(fields, "endpoint"),
         metadata=read_metadata(fields.get("metadata")),
         output_kept_s=read_kept_s(fields.get("output_expires_after"), "output_expires_after"),
     )
