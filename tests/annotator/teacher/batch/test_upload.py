@@ -1,12 +1,16 @@
 """What stands between a part and its batch: limits, refusals, files not seen, answers lost."""
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from stepdistill.annotator.errors import BatchRefused, ModelGone, NotAuthorised, QuotaSpent
+from stepdistill.annotator.provider.profile import BatchProtocol
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.settings import BatchLimits, BatchPlan, BatchTimes
@@ -158,6 +162,83 @@ async def test_a_file_that_is_not_seen_at_once_is_waited_for(tmp_path: Path, fai
 
         assert len(simulator.log.batch.uploads) == 1
     assert paid_once(simulator)
+
+
+@asynccontextmanager
+async def answering(reply: Callable[[web.Request], web.Response]) -> AsyncGenerator[str]:
+    """The address of a server that has nothing of its own, and makes no batch."""
+
+    async def handle(request: web.Request) -> web.Response:
+        await request.read()
+        return reply(request)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [*("anthropic", "openrouter", "gemini"), pytest.param("together", marks=pytest.mark.slow)],
+)
+async def test_a_model_that_is_not_there_is_no_file_that_is_not_seen(
+    tmp_path: Path, protocol: BatchProtocol
+):
+    made: list[str] = []
+
+    def reply(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response({"data": []})
+        if request.method == "DELETE":
+            return web.json_response({})
+        if "/files" in request.path:
+            address = {"X-Goog-Upload-URL": str(request.url)}
+            file = {"id": "file-1", "name": "files/1"}
+            return web.json_response({**file, "file": file}, headers=address)
+        made.append(request.path)
+        error = {"code": 404, "type": "not_found_error", "message": "model gpt-9 is not there"}
+        return web.json_response({"type": "error", "error": error}, status=404)
+
+    async with (
+        answering(reply) as address,
+        a_batch_run(tmp_path, f"{address}/v1", protocol=protocol) as run,
+    ):
+        with pytest.raises(BatchRefused, match="model gpt-9 is not there"):
+            await run.ask(several(3))
+
+        assert run.part.is_unsent
+    assert len(made) == 1 or protocol == "together", "its file may be meant"
+
+
+async def test_a_creation_without_a_name_in_its_reply_is_looked_for_and_not_made_again(
+    tmp_path: Path,
+):
+    made: list[str] = []
+    job = {"id": "batch-1", "input_file_id": "file-1", "status": "IN_PROGRESS"}
+
+    def reply(request: web.Request) -> web.Response:
+        if "/files" in request.path:
+            return web.json_response({"id": "file-1", "data": []})
+        if request.method == "POST":
+            made.append(request.path)
+            return web.json_response({"job": {}, "warning": "busy"})
+        return web.json_response([job] if request.path.endswith("/batches") else job)
+
+    async with (
+        answering(reply) as address,
+        a_batch_run(tmp_path, f"{address}/v1", protocol="together", wait=False) as run,
+    ):
+        await run.ask(several(3))
+
+        assert run.part.batch_id == "batch-1"
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.SERVER_ERROR])

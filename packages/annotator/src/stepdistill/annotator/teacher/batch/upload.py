@@ -50,6 +50,7 @@ class Uploader:
         self._api, self._model = api, context.teacher.model
         self._ledger, self._report = context.ledger, context.report
         self._not_seen: Counter[int] = Counter()  # how often a part's file was not seen
+        self._sent_again: set[int] = set()  # numbers of parts whose file went up twice, as if lost
         self._knows_shutdown = False
         self._shutdown: date | None = None  # the day on which the model goes
 
@@ -115,14 +116,20 @@ class Uploader:
         try:
             batch = await self._api.create(part, path)
         except NotFound as error:
-            raise self._file_not_seen(part, error) from None
-        except (BadRequest, RateLimited, BatchQueueFull, RunStopped) as error:
+            if self._api.has_files and part.number not in self._sent_again:
+                raise self._file_not_seen(part, error) from None
+            # Not its file is missing, but what it was to be made of: a model, an address.
+            raise self._refused(part, error) from None
+        except BadRequest as error:
+            raise self._refused(part, error) from None
+        except (RateLimited, BatchQueueFull, RunStopped):
             self.put_back(part)
-            if not isinstance(error, BadRequest):
-                raise
-            refused = f"the teacher refused the batch of {part.file_name}: {error}"
-            raise BatchRefused(refused) from None
+            raise
         return self._submitted(part, batch)
+
+    def _refused(self, part: BatchPart, error: Exception) -> BatchRefused:
+        self.put_back(part)
+        return BatchRefused(f"the teacher refused the batch of {part.file_name}: {error}")
 
     def _submitted(
         self, part: BatchPart, batch: RemoteBatch, *, is_unsure: bool = False
@@ -140,6 +147,7 @@ class Uploader:
             self.put_back(part)
             return ConnectionLost(f"the teacher does not see {part.remote_name} yet ({error})")
         self._not_seen.pop(part.number)
+        self._sent_again.add(part.number)
         self._ledger.move(part, "prepared", file_id=None)
         return ConnectionLost(
             f"the teacher has lost {part.remote_name}: it is sent again ({error})"

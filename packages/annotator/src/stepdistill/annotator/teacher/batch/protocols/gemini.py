@@ -1,13 +1,14 @@
 """Gemini's batches: an operation over a file of requests, found again by its display name."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from stepdistill.annotator.errors import NotAuthorised, NotFound, Overloaded
+from stepdistill.annotator.errors import BadRequest, NotAuthorised, NotFound, Overloaded
 from stepdistill.annotator.teacher.batch.http import download_lines, valid
 from stepdistill.annotator.teacher.batch.part import BatchPart, RemoteBatch, RemoteFile
 from stepdistill.annotator.teacher.batch.protocols.protocol import (
@@ -42,6 +43,7 @@ _STATUSES = {
     **{11: 400, 12: 501, 13: 500, 14: 503, 15: 500, 16: 401},
 }
 _CANCELLED = 1
+_FILE = re.compile(r"\bfiles?\b", re.IGNORECASE)
 _INLINE = "batches/"  # an id of results that come with their batch
 
 
@@ -88,8 +90,13 @@ class GeminiBatches(BatchApi):
         batch = {"displayName": part.label, "inputConfig": {"fileName": part.file_id}}
         model = part.model.removeprefix("models/")
         call = f"/models/{model}:batchGenerateContent"
-        with _gone_is_not_found():
-            return _read(await self._http.json("POST", call, json={"batch": batch}))
+        try:
+            with _gone_is_not_found():
+                return _read(await self._http.json("POST", call, json={"batch": batch}))
+        except NotFound as error:
+            if _FILE.search(str(error)):
+                raise
+            raise BadRequest(str(error)) from None  # the model is not there, or takes no batches
 
     async def batch(self, batch_id: str) -> RemoteBatch:
         return _read(await self._http.json("GET", f"/{batch_id}"))

@@ -83,12 +83,14 @@ def _read(reply: object) -> RemoteBatch:
     problem = batch.get("error")
     words = (object_in(problem) or {}).get("message", problem)
     failed = batch.get("status") == "failed"
+    # Whatever it came to, what it holds is paid.
+    has_results = batch.get("status") == "completed" or batch.get("results")
     return valid(
         RemoteBatch,
         {
             **{name: batch.get(name) for name in ("id", "status", "request_counts", "model")},
             "created_at": seconds(batch.get("created_at")),
-            "output_file_id": batch.get("id") if batch.get("status") == "completed" else None,
+            "output_file_id": batch.get("id") if has_results else None,
             "errors": {"data": [{"message": str(words or "it failed")}]} if failed else None,
         },
     )

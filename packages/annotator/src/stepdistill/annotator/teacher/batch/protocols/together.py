@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from stepdistill.annotator.errors import NotFound
+from stepdistill.annotator.errors import NotFound, Overloaded
 from stepdistill.annotator.teacher.batch.http import valid
 from stepdistill.annotator.teacher.batch.part import CHAT, BatchPart, RemoteBatch, RemoteFile
 from stepdistill.annotator.teacher.batch.protocols.openai import FileBatches
@@ -35,7 +35,11 @@ class TogetherBatches(FileBatches):
 
     async def create(self, part: BatchPart, path: Path) -> RemoteBatch:
         body = {"input_file_id": part.file_id, "endpoint": CHAT, "completion_window": "24h"}
-        return _read(await self._http.json("POST", "/batches", json=body))
+        made = await self._http.json("POST", "/batches", json=body)
+        try:
+            return _read(made)
+        except NotFound as error:  # it may be there all the same: it is looked for
+            raise Overloaded(str(error)) from None
 
     async def batch(self, batch_id: str) -> RemoteBatch:
         return _read(await self._http.json("GET", f"/batches/{batch_id}"))
