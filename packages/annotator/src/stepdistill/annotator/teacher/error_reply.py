@@ -43,7 +43,8 @@ _QUOTA_CODES = (
 _QUOTA = re.compile(
     r"insufficient[ _](quota|balance|credit|fund)|credit balance|(out of|enough|any) credits|"
     r"no (remaining |more )?credits|credits? (are |is |have been )?(exhausted|depleted|used up)|"
-    r"(billing|spend(ing)?) (hard )?limit|budget (has been )?exceeded|exceeded .{0,20}budget|"
+    r"(billing|spend(ing)?|api usage) (hard )?(limit|cap)|budget (has been )?exceeded|"
+    r"exceeded .{0,20}budget|"
     r"key limit exceeded|monthly .{0,20}limit|payment required|billing (is )?(not active|disabled)|"
     r"in good standing|arrear|余额不足|欠费",
     _I,
@@ -68,6 +69,13 @@ _KEY = re.compile(
 _ACCESS = re.compile(
     r"permission|access (is )?(denied|forbidden)|not (authori[sz]ed|allowed|permitted|entitled)|"
     r"api[ _-]?key|subscription|country|region|territory|your (account|organi[sz]ation|project)",
+    _I,
+)
+# This organization has been disabled / User location is not supported for the API use
+_BARRED = re.compile(
+    r"\b(account|organi[sz]ation|project|workspace|team)\b.{0,30}\b(disabled|suspended|blocked|denied|"
+    r"deactivated|banned|closed)\b|\b(location|country|region|territory)\b.{0,30}\bnot (supported|"
+    r"available|allowed)|not (supported|available) in your (location|country|region|territory)",
     _I,
 )
 _MODEL_CODES = (
@@ -106,7 +114,8 @@ _WHOSE = re.compile(r"\b(your|this) (account|organi[sz]ation|project|team|api ke
 # `'response_format' of type 'json_schema' is not supported`, in the message or as `param`
 _FORMAT = re.compile(
     rb"response_?format|json_?schema|structured[ _-]?output|guided[ _](?:json|dec)|"
-    rb"output_config\.format|response_?mime_?type|text\.format",
+    rb"output_config\.format|response_?mime_?type|text\.format|output format|json mode|"
+    rb"(?:specified|output|response) schema",
     re.I,
 )
 _PARAMETER_CODES = (
@@ -117,9 +126,17 @@ _PARAMETER_CODES = (
 _UNSUPPORTED = re.compile(
     r"unsupported|not support|unrecogni[sz]ed|unknown (parameter|field|name|argument|key)|"
     r"unexpected (keyword|field|argument|parameter|propert)|not (permitted|allowed)|"
-    r"cannot (both )?be (specified|used|set)|deprecated|additional propert|does not (accept|allow)",
+    r"cannot (both )?be (specified|used|set)|deprecated|additional propert|does not (accept|allow)|"
+    r"\bmay only be\b|not enabled|only works in",
     _I,
 )
+# Thinking level is not supported for this model / does not support the effort parameter
+_EFFORT_FIELD = "reasoning_effort"
+_EFFORT = re.compile(
+    r"\bthinking (level|budget|mode)|\b(adaptive|extended) thinking|\beffort\b", _I
+)
+# seed: Extra inputs are not permitted / Unknown name "seed" at 'generation_config'
+_UNKNOWN = re.compile(r"^([a-z]\w*)[\w.]*: extra |unknown name \W*(\w+)", _I)
 # You are not allowed to request logprobs from this model / Logprobs is not enabled for models/m-2
 _LOGPROBS, _LOGPROBS_FIELD = re.compile(r"\b(?:top|response)?_?log_?prob", _I), "logprobs"
 # Names that are no words of the language stand for themselves; others in quotes or after a colon.
@@ -145,7 +162,9 @@ _STATUSES = {
     **dict.fromkeys(("deadline_exceeded", "timeout", "timeout_error"), 504),
 }
 # Gemini calls every limit a quota; that of a day is none to wait for, whatever retryDelay says.
+# Others' is one where they name no time themselves: exceeded your daily rate limit, models-per-day.
 _DAILY = re.compile(rb'"quotaId"\s*:\s*"[^"]*PerDay', re.I)
+_OF_A_DAY = re.compile(r"\bdaily\b|\bper[ -]day\b", _I)
 _FULL = re.compile(r"resource[ _-]?(is )?(currently )?unavailable|capacity", _I)
 _BUSY = re.compile(r"rate.?limit|too many requests|slow down", _I)
 _DOWN = re.compile(
@@ -221,7 +240,10 @@ def _error(status: int, error: ErrorText, headers: Mapping[str, str], body: byte
         return BatchQueueFull(message, int(named[1].replace(",", "")) if named else None)
     if status == 402 and wait_s is not None:
         return RateLimited(message, wait_s)
-    if status == 429 and _DAILY.search(body):
+    is_daily = _DAILY.search(body) is not None
+    if wait_s is None and error.wait_s is None:
+        is_daily = is_daily or _OF_A_DAY.search(error.words) is not None
+    if status == 429 and is_daily:
         return QuotaSpent(f"no more is answered today ({message}): run this again tomorrow")
     found = _of_the_run(status, error, message)
     if found is None and status != 429:
@@ -302,6 +324,8 @@ def _of_the_request(
     if status in (403, 451):
         names_key = error.has(*_KEY_CODES) or bool(_KEY.search(words) or _ACCESS.search(words))
         return Forbidden(message, names_key=names_key and not error.is_page)
+    if status == 400 and _BARRED.search(words):
+        return Forbidden(message, names_key=not error.is_page)
     if status in (400, 422) or status == 200:
         if _FORMAT.search(body):
             return FormatRefused(message)
@@ -316,9 +340,13 @@ def _refused_parameter(error: ErrorText) -> str | None:
     if not by_code and not _UNSUPPORTED.search(error.words):
         return None
     if error.param and (by_code or _PARAMETER.fullmatch(error.param)):
-        return error.param
+        return _EFFORT_FIELD if error.param == "reasoning.effort" else error.param
+    if unknown := _UNKNOWN.search(error.words):
+        return unknown[1] or unknown[2]
     named = _PARAMETER.search(error.words)
-    return (named[1] or named[2]) if named else None
+    if named is None:
+        return _EFFORT_FIELD if _EFFORT.search(error.words) else None
+    return named[1] or named[2]
 
 
 def _never_fits(error: ErrorText) -> bool:

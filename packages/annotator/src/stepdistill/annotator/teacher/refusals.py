@@ -25,6 +25,7 @@ from stepdistill.annotator.teacher.spec import TeacherSpec
 
 _ALIKE = 20  # in a row, in the same words
 _ANY = 60  # in a row, whatever their words: some servers repeat the text in theirs
+_EFFORT = "reasoning_effort"
 # What differs between refusals of one kind: 'what is quoted', and words with a digit in them, such
 # as numbers, dates, and the server's own name for a request (req_8fK2).
 _QUOTED = re.compile(r"""(?<!\w)'[^']*'(?!\w)|"[^"]*"|`[^`]*`|[“„«‘][^”“»’]*[”“»’]""")
@@ -102,6 +103,11 @@ class Refusals:
             return RequestsRefused(
                 f"the teacher does not take {name} ({error}): ask without --logprobs, several "
                 "times instead by --votes 5"
+            )
+        if name == _EFFORT and name in teacher.options.body:
+            return RequestsRefused(
+                f"the teacher does not take this effort ({error}): run with another --effort, or "
+                "with none"
             )
         where = "take it out of body" if name in teacher.options.body else "add it to leave_out"
         return RequestsRefused(
