@@ -104,3 +104,10 @@ def test_two_addresses_in_one_are_refused(annotate: Annotate) -> None:
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert "--base-url once for each" in done.err
+
+
+def test_one_server_is_checked_at_a_time(annotate: Annotate) -> None:
+    named = ("--base-url", "http://127.0.0.2:9/v1", "--base-url", "http://127.0.0.3:9/v1")
+    done = annotate("providers", "check", "vllm:any", *named)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "one server is checked at a time" in done.err

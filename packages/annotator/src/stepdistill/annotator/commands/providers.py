@@ -17,7 +17,12 @@ from stepdistill.annotator.run.planning import teacher_spec
 from stepdistill.annotator.run.provider_check import ProviderCheck, check_provider
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.settings.teacher import ProviderSettings, ServerSettings, read_key
+from stepdistill.annotator.settings.teacher import (
+    ProviderSettings,
+    ServerSettings,
+    addresses_in,
+    read_key,
+)
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.command_line import add_command, at_least, make_app, options
 from stepdistill.common.errors import ConfigError
@@ -66,6 +71,8 @@ def check_command(settings: CheckSettings, console: JsonSettings = JSON) -> None
         annotate providers check vllm --base-url http://gpu-3:8000/v1
     """
     output = ConsoleOutput(quiet=console.is_quiet)
+    if len(addresses_in(settings.base_url)) > 1:
+        raise ConfigError("--base-url: one server is checked at a time: name one")
     model = _model_of(settings)
 
     def spec_of(name: str) -> TeacherSpec:

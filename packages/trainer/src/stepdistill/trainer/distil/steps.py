@@ -189,7 +189,7 @@ class Steps:
     def _annotate(self, command: str) -> Iterator[str]:
         s = self._settings
         yield from ("annotate", command, self.layout.task, "--teacher", s.teacher)
-        yield from _given("--base-url", s.base_url)
+        yield from _repeated("--base-url", s.base_url)
         yield from ("--prompts", str(self.layout.prompts), "--data", str(self.layout.data))
         yield from _given("--store", s.store)
 

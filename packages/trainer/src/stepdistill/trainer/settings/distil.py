@@ -48,8 +48,8 @@ class PaidSettings(Settings):
 
     teacher: str
     """The model that is asked; simulated: on this machine, no key, no cost."""
-    base_url: str | None = None
-    """Where it is served; default: OpenAI."""
+    base_url: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """Where it is served, once for each of several servers; default: OpenAI."""
     max_cost: Annotated[str | None, read_by(_usd)] = None
     """US dollars that all of it may cost together."""
     store: Path | None = None
