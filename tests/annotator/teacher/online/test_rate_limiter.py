@@ -90,6 +90,24 @@ def test_headers_lower_a_limit_and_set_one_where_there_was_none():
     assert limits.requests.per_minute == 600
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"anthropic-ratelimit-requests-limit": "60", "anthropic-ratelimit-tokens-limit": "9000"},
+        {
+            "anthropic-ratelimit-requests-limit": "60",
+            "anthropic-ratelimit-input-tokens-limit": "9000",
+            "anthropic-ratelimit-output-tokens-limit": "2000",
+        },
+        {"x-ratelimit-limit-req-minute": "60", "x-ratelimit-limit-tokens-minute": "9000"},
+    ],
+)
+def test_limits_are_taken_by_each_vendors_names(named: dict[str, str]):
+    limits = limited(Clock())
+    assert limits.heed(named)
+    assert (limits.requests.per_minute, limits.tokens.per_minute) == (60, 9000)
+
+
 def test_what_an_answer_used_beyond_its_reserve_is_paid_back():
     clock = Clock()
     limits = limited(clock, tpm=6_000)

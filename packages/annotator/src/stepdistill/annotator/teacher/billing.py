@@ -22,7 +22,8 @@ def _names(text: str) -> frozenset[str]:
 # They say how many tokens an answer may have. Where two are sent, who knows which one is heeded?
 _LIMITS = _names(
     "max_tokens max_completion_tokens max_output_tokens max_new_tokens max_gen_len max_length "
-    "max_tokens_to_sample n_predict num_predict min_tokens min_length min_new_tokens"
+    "maxOutputTokens max_tokens_to_sample n_predict num_predict min_tokens min_length "
+    "min_new_tokens"
 )
 # What may be thought beside the answer: some count it against the limit, some do not.
 _BUDGETS = _names(
@@ -37,7 +38,7 @@ _FACTORS = _names(
 # Objects whose own fields are looked at as those of the body are.
 _OBJECTS = _names(
     "extra_body options google generation_config generationConfig thinking reasoning "
-    "thinking_config thinkingConfig"
+    "thinking_config thinkingConfig output_config text"
 )
 # How an answer is drawn, sent and kept: it costs by the token whatever they are.
 _HARMLESS = _names(
@@ -47,28 +48,31 @@ _HARMLESS = _names(
     "dry_sequence_breakers dynatemp_range dynatemp_exponent mirostat mirostat_tau mirostat_eta "
     "repeat_penalty repeat_last_n repetition_penalty presence_penalty frequency_penalty "
     "no_repeat_ngram_size length_penalty do_sample logit_bias logprobs top_logprobs n_probs "
-    "prompt_logprobs early_stopping "
+    "prompt_logprobs early_stopping topP topK presencePenalty frequencyPenalty responseLogprobs "
     # where it ends, and its form
     "stop stop_sequences stop_token_ids stop_regex bad_words allowed_token_ids ignore_eos "
     "include_stop_str_in_output no_stop_trim skip_special_tokens spaces_between_special_tokens "
     "response_format format structured_outputs structural_tag guided_json guided_regex "
     "guided_choice guided_grammar guided_decoding_backend guided_whitespace_pattern grammar "
     "json_schema regex ebnf chat_template chat_template_kwargs add_generation_prompt "
+    "stopSequences responseMimeType responseSchema responseJsonSchema "
     "continue_final_message add_special_tokens echo detokenize truncate_prompt_tokens transforms "
     # how it is thought about; the limit covers that, or a budget does
     "reasoning_effort verbosity effort enabled exclude type enable_thinking include_reasoning "
     "include_thoughts includeThoughts reasoning_format separate_reasoning stream_reasoning "
-    "thinking_level thinkingLevel prompt_mode think summary "
+    "thinking_level thinkingLevel prompt_mode think summary display "
     # how it is carried and kept
     "stream stream_options user metadata store safety_identifier prompt_cache_key "
     "prompt_cache_retention cache_prompt id_slot slot_id keep_alive num_ctx request_id "
     "parallel_tool_calls tool_choice function_call safe_prompt safety_settings "
-    "return_token_ids return_hidden_states"
+    "return_token_ids return_hidden_states safetySettings labels mediaResolution include truncation"
 )
 # Values with which other fields cost nothing more; None and false are such for every field.
 _ORDINARY: dict[str, tuple[JsonValue, ...]] = {
     "service_tier": ("auto", "default", "standard", "standard_only", "on_demand", "flex"),
+    "serviceTier": ("standard", "flex"),
     "modalities": (["text"], []),
+    "responseModalities": (["TEXT"], []),
 }
 
 
@@ -95,7 +99,7 @@ def tokens_beyond(fields: Mapping[str, object], limit: int) -> int:
     and what may be thought beside it."""
     numbers = list(_numbers(fields))
     highest = max((n for name, n in numbers if name in _LIMITS), default=limit)
-    thought = sum(n for name, n in numbers if name in _BUDGETS)
+    thought = sum(max(0, n) for name, n in numbers if name in _BUDGETS)
     return max(0, highest - limit) + thought
 
 

@@ -7,7 +7,7 @@ it never starves behind short ones. Deciding is here, waiting is the engine's.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from stepdistill.annotator.teacher.spec import RateLimits
 from stepdistill.common.errors import ConfigError
@@ -15,6 +15,19 @@ from stepdistill.common.errors import ConfigError
 _BURST_S = 0.5
 # A little below the limit: two clocks never agree, and a 429 costs more than a hundredth.
 _SHARE = 0.99
+# As OpenAI, Anthropic and Mistral name them. Anthropic's of all tokens is that of prompts and that
+# of answers together; where only the one of prompts is told, it bounds what one request counts.
+_REQUESTS = (
+    "x-ratelimit-limit-requests",
+    "anthropic-ratelimit-requests-limit",
+    "x-ratelimit-limit-req-minute",
+)
+_TOKENS = (
+    "x-ratelimit-limit-tokens",
+    "anthropic-ratelimit-tokens-limit",
+    "anthropic-ratelimit-input-tokens-limit",
+    "x-ratelimit-limit-tokens-minute",
+)
 Clock = Callable[[], float]
 
 
@@ -103,18 +116,17 @@ class RateLimiter:
     def heed(self, headers: Mapping[str, str]) -> bool:
         """Take the limits that the teacher names, where they are tighter than the user's own. True
         when that changed something."""
-        named = (
-            headers.get("x-ratelimit-limit-requests")
-            or headers.get("anthropic-ratelimit-requests-limit"),
-            headers.get("x-ratelimit-limit-tokens")
-            or headers.get("anthropic-ratelimit-tokens-limit"),
-        )
+        named = (_first(headers, _REQUESTS), _first(headers, _TOKENS))
         if named == self._heard:
             return False
         self._heard = named
         _tighten(self.requests, named[0], self._own.requests_per_minute)
         _tighten(self.tokens, named[1], self._own.tokens_per_minute)
         return True
+
+
+def _first(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
+    return next(filter(None, map(headers.get, names)), None)
 
 
 def _tighten(bucket: TokenBucket, named: str | None, own: float | None) -> None:
