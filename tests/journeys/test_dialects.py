@@ -105,7 +105,7 @@ async def test_killed_and_run_again_nothing_is_lost_or_doubled(
     )
 
 
-@pytest.mark.parametrize("dialect", ["responses", "anthropic", "gemini"])
+@pytest.mark.parametrize("dialect", ["responses", "anthropic", "gemini", "openrouter"])
 async def test_thoughts_are_kept_apart_and_paid(
     annotate: Annotate, tmp_path: Path, dialect: SpokenName
 ) -> None:

@@ -2,6 +2,7 @@
 expect: the same answer to the same question, typed usage, and the errors that they know."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import openai
@@ -268,3 +269,58 @@ async def test_thoughts_come_apart_from_the_answer_and_are_counted():
         response.usage.output_tokens,
     ]
     assert response.usage.output_tokens_details.reasoning_tokens == used.thoughts_token_count > 0
+
+
+async def test_anthropic_names_the_request_the_stop_and_when_a_limit_is_over():
+    sdk: Any = pytest.importorskip("anthropic")
+    asked: dict[str, Any] = {
+        "model": MODEL,
+        "max_tokens": 2000,
+        "messages": [{"role": "user", "content": "one"}],
+    }
+    limits = SimulatedLimits(requests_per_minute=3, refused_count=False)
+    async with (
+        simulator("anthropic", limits=limits) as teacher,
+        sdk.AsyncAnthropic(api_key=KEY, base_url=root(teacher), max_retries=0) as client,
+    ):
+        raw = await client.messages.with_raw_response.create(**asked)
+        stopped = await client.messages.create(**asked, stop_sequences=["Label:"])
+        for wrong, says in (
+            ({"budget_tokens": 2000}, "max_tokens"),
+            ({"budget_tokens": 10}, "at least 1024"),
+        ):
+            thinking = {"type": "enabled", **wrong}
+            with pytest.raises(sdk.BadRequestError, match=says):
+                await client.messages.create(**asked, thinking=thinking)
+        await client.messages.create(**asked)
+        with pytest.raises(sdk.RateLimitError) as limited:
+            await client.messages.create(**asked)
+    headers = raw.headers
+    reset = datetime.fromisoformat(headers["anthropic-ratelimit-requests-reset"])
+    assert timedelta(0) < reset - datetime.now(UTC) < timedelta(seconds=61)
+    assert headers["anthropic-ratelimit-requests-limit"] == "3"
+    assert (stopped.stop_reason, stopped.stop_sequence) == ("stop_sequence", "Label:")
+    assert "Label:" not in stopped.content[0].text
+    assert limited.value.body["request_id"] == limited.value.response.headers["request-id"]
+    assert float(limited.value.response.headers["retry-after"]) > 0
+
+
+async def test_openrouter_tells_thoughts_and_says_in_a_reply_that_began_well_what_failed():
+    faults = FaultPlan(script=(None, None, Fault.SERVER_ERROR))
+    async with (
+        simulator("openrouter", faults=faults) as teacher,
+        openai.AsyncOpenAI(base_url=teacher.base_url, api_key=KEY, max_retries=0) as client,
+    ):
+        replies: list[Any] = [
+            await client.chat.completions.create(
+                model=MODEL, messages=[{"role": "user", "content": "one"}], extra_body=extra
+            )
+            for extra in ({"reasoning": {"effort": "low"}}, {}, {})
+        ]
+        billed = [entry.outcome.completion_tokens for entry in teacher.log.entries]
+    thinking, plain, failed = replies
+    assert thinking.choices[0].message.reasoning and not plain.choices[0].message.reasoning
+    assert thinking.choices[0].message.content == plain.choices[0].message.content
+    assert [thinking.usage.completion_tokens, plain.usage.completion_tokens, 0] == billed
+    assert thinking.usage.cost > plain.usage.cost
+    assert failed.error["code"] == 502 and not failed.choices

@@ -12,6 +12,7 @@ from stepdistill.annotator.simulator.wire import (
     read_chat,
     read_messages,
     read_object,
+    stopped_at,
     token_count,
 )
 from tests.annotator.simulator.asking import chat_body
@@ -83,6 +84,19 @@ def test_what_is_no_request_is_refused_by_name(raw: bytes, message: str, param: 
 def test_any_bytes_that_are_no_request_are_refused(raw: bytes):
     with pytest.raises(RefusedRequest):
         read_chat(read_object(raw))
+
+
+@pytest.mark.parametrize(
+    ("stops", "text", "stop"),
+    [
+        (" three", "one two", " three"),
+        (["three", "two"], "one ", "two"),
+        (["four", "", 3], "one two three", None),
+        (None, "one two three", None),
+    ],
+)
+def test_an_answer_ends_at_the_first_stop(stops: object, text: str, stop: str | None):
+    assert stopped_at("one two three", stops) == (text, stop)
 
 
 @given(text=st.text(max_size=200), limit=st.integers(1, 60))

@@ -25,6 +25,7 @@ from stepdistill.annotator.simulator.wire import (
     completion,
     cut_answer,
     invalid,
+    stopped_at,
 )
 
 _GONE_CHECK_S = 0.05  # how often it is looked whether a client has gone
@@ -156,7 +157,9 @@ def reply_with_answer(
     """The teacher's answer, spoiled by the fault if there is one; billed all the same. Raises
     RefusedRequest: the teacher does not answer such."""
     most, text = alternatives_wanted(request.body), teacher.answer(request.body)
-    answer = _spoiled(cut_answer(text, request.max_tokens), fault)
+    said, stop = stopped_at(text, request.body.get("stop"))
+    answer = cut_answer(said, request.max_tokens)
+    answer = _spoiled(replace(answer, stop=stop) if answer.text == said else answer, fault)
     logprobs = None
     if most is not None and isinstance(teacher, TellsTokens):
         logprobs = chat_logprobs(teacher.tokens(request.body, text), answer.text, most)

@@ -61,6 +61,7 @@ class ChatAnswer:
     text: str
     tokens: int
     finish_reason: Literal["stop", "length", "content_filter"]
+    stop: str | None = None  # the text that ended it, of those that it was to end at
 
 
 def read_object(raw: bytes) -> dict[str, object]:
@@ -156,6 +157,15 @@ def cut_answer(text: str, limit: int | None) -> ChatAnswer:
     return ChatAnswer(text=text[: limit * _CHARS_PER_TOKEN], tokens=limit, finish_reason="length")
 
 
+def stopped_at(text: str, stops: object) -> tuple[str, str | None]:
+    """The text up to the first of these, a text or a list of them, and which that is."""
+    listed = cast("list[object]", stops) if isinstance(stops, list) else [stops]
+    wanted = [each for each in listed if isinstance(each, str) and each]
+    found = [(text.index(each), each) for each in wanted if each in text]
+    place, stop = min(found, default=(len(text), None))
+    return text[:place], stop
+
+
 def completion(
     request: ChatRequest,
     answer: ChatAnswer,
@@ -169,6 +179,8 @@ def completion(
         "message": message,
         "logprobs": logprobs,
         "finish_reason": answer.finish_reason,
+        # As vLLM tells it; OpenAI does not.
+        **({"stop_reason": answer.stop} if answer.stop else {}),
     }
     return {
         "id": f"chatcmpl-{ident}",

@@ -1,6 +1,8 @@
 """Anthropic's Messages, from the server's side."""
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from aiohttp import web
@@ -37,6 +39,8 @@ _TYPES = {
     500: "api_error",
     529: "overloaded_error",
 }
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60}
+_LEAST_BUDGET = 1024  # of thoughts
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
 _NO_CREDIT = (
     "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to "
@@ -69,18 +73,24 @@ class SpokenAnthropic(SpokenDialect):
             {"role": each.get("role"), "content": text_in(each.get("content"), "messages")}
             for each in objects(body["messages"], "messages")
         ]
+        thinks = object_at(body, "thinking").get("type") in ("enabled", "adaptive")
+        if thinks:
+            _check_thinking(body)
         kept = ("model", "max_tokens", "temperature", "top_p")
         chat: dict[str, object] = {name: body[name] for name in kept if name in body}
         chat["messages"] = messages
+        if body.get("stop_sequences"):
+            chat["stop"] = body["stop_sequences"]
         config = object_at(body, "output_config")
         if config.get("format"):
             chat["response_format"] = as_format(object_at(config, "format").get("schema"))
-        if object_at(body, "thinking").get("type") in ("enabled", "adaptive"):
+        if thinks:
             chat["reasoning_effort"] = config.get("effort", "high")
         return chat
 
     def answer(self, completion: Fields, chat: Fields) -> Fields:
         text, finish, _ = first_choice(completion)
+        stop = completion["choices"][0].get("stop_reason")
         content: list[dict[str, object]] = [{"type": "text", "text": text}]
         if self.thinks(chat):
             content.insert(0, {"type": "thinking", "thinking": THOUGHT, "signature": "c2ln"})
@@ -90,8 +100,8 @@ class SpokenAnthropic(SpokenDialect):
             "role": "assistant",
             "model": completion["model"],
             "content": [] if finish == "content_filter" else content,
-            "stop_reason": _STOPS[finish],
-            "stop_sequence": None,
+            "stop_reason": "stop_sequence" if stop else _STOPS[finish],
+            "stop_sequence": stop,
             **self._usage(completion.get("usage"), chat),
         }
 
@@ -109,18 +119,18 @@ class SpokenAnthropic(SpokenDialect):
         }
         return {"usage": usage}
 
-    def error(self, status: int, error: Fields) -> tuple[int, Fields]:
+    def error(self, status: int, error: Fields, ident: str = "req_0") -> tuple[int, Fields]:
         message = error["message"]
         if error.get("code") == "insufficient_quota":
             status, message = 400, _NO_CREDIT
         elif status == 401:
-            message = "invalid x-api-key"
+            message = "invalid x-api-key" if error.get("code") else "x-api-key header is required"
         elif status == 404:
             message = f"model: {message}"
         elif status == 503:
             status, message = 529, "Overloaded"
         body = {"type": _TYPES.get(status, "api_error"), "message": message}
-        return status, {"type": "error", "error": body, "request_id": "req_simulated"}
+        return status, {"type": "error", "error": body, "request_id": ident}
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -130,8 +140,32 @@ class SpokenAnthropic(SpokenDialect):
                 found[name] = value
             else:
                 kind, _, of = what.partition("-")  # limit, requests
-                if kind != "reset":
-                    found[f"anthropic-ratelimit-{of}-{kind}"] = value
+                found[f"anthropic-ratelimit-{of}-{kind}"] = (
+                    _moment(value) if kind == "reset" else value
+                )
         if "x-request-id" in found:
             found["request-id"] = found.pop("x-request-id")
         return found
+
+
+def _check_thinking(body: Fields) -> None:
+    """Raises RefusedRequest: what cannot go with thoughts."""
+    thinking = object_at(body, "thinking")
+    if body.get("temperature", 1) != 1:
+        raise invalid("`temperature` may only be set to 1 when thinking is enabled.", "temperature")
+    if thinking["type"] != "enabled":
+        return
+    budget, most = thinking.get("budget_tokens"), body["max_tokens"]
+    if not isinstance(budget, int) or budget < _LEAST_BUDGET:
+        message = f"thinking.budget_tokens: Input should be at least {_LEAST_BUDGET}"
+        raise invalid(message, "thinking")
+    if isinstance(most, int) and most <= budget:
+        raise invalid("`max_tokens` must be greater than `thinking.budget_tokens`.", "max_tokens")
+
+
+def _moment(wait: str) -> str:
+    """When a wait as OpenAI tells it, 6m0s, is over."""
+    parts = re.findall(r"([\d.]+)(ms|m|s)", wait)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -119,7 +119,7 @@ class SpokenGemini(SpokenDialect):
         }
         return {"usageMetadata": {**counts, "thoughtsTokenCount": thought} if thought else counts}
 
-    def error(self, status: int, error: Fields) -> tuple[int, Fields]:
+    def error(self, status: int, error: Fields, ident: str = "req_0") -> tuple[int, Fields]:
         message, code = error["message"], error.get("code")
         details: list[dict[str, object]] = []
         if status == 401 and code is None:

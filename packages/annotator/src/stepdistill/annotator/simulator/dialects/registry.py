@@ -8,7 +8,14 @@ from aiohttp import web
 from stepdistill.annotator.simulator.dialects.anthropic import SpokenAnthropic
 from stepdistill.annotator.simulator.dialects.gemini import SpokenGemini
 from stepdistill.annotator.simulator.dialects.responses import SpokenResponses
-from stepdistill.annotator.simulator.dialects.spoken import Fields, SpokenDialect
+from stepdistill.annotator.simulator.dialects.spoken import (
+    THOUGHT,
+    THOUGHT_TOKENS,
+    Fields,
+    SpokenDialect,
+    first_choice,
+    object_at,
+)
 
 _USD_PER_TOKEN = (1e-7, 4e-7)  # of prompts, of answers
 
@@ -22,20 +29,33 @@ class SpokenOpenRouter(SpokenDialect):
         return f"{prefix}/chat/completions"
 
     def as_chat(self, body: Fields, request: web.BaseRequest) -> dict[str, object]:
+        wanted = object_at(body, "reasoning")
+        if any(wanted.get(name) for name in ("effort", "max_tokens", "enabled")):
+            return {**body, "reasoning_effort": wanted.get("effort", "medium")}
         return dict(body)
 
-    def thinks(self, chat: Fields) -> bool:
-        return False
-
     def answer(self, completion: Fields, chat: Fields) -> Fields:
-        reply = {**completion, "provider": "Simulated"}
+        thinks = self.thinks(chat)
+        text, _, _ = first_choice(completion)
+        thought = None if object_at(chat, "reasoning").get("exclude") or not thinks else THOUGHT
+        message = {"role": "assistant", "content": text, "refusal": None, "reasoning": thought}
+        choice = {**completion["choices"][0], "message": message}
+        reply = {**completion, "provider": "Simulated", "choices": [choice]}
         if used := completion.get("usage"):
-            tokens = (used["prompt_tokens"], used["completion_tokens"])
-            cost = sum(n * usd for n, usd in zip(tokens, _USD_PER_TOKEN, strict=True))
-            reply["usage"] = {**used, "cost": round(cost, 10), "is_byok": False}
+            thoughts = THOUGHT_TOKENS if thinks else 0
+            said = used["completion_tokens"] + thoughts
+            prices = zip((used["prompt_tokens"], said), _USD_PER_TOKEN, strict=True)
+            reply["usage"] = {
+                **used,
+                "completion_tokens": said,
+                "total_tokens": used["total_tokens"] + thoughts,
+                "completion_tokens_details": {"reasoning_tokens": thoughts},
+                "cost": round(sum(n * usd for n, usd in prices), 10),
+                "is_byok": False,
+            }
         return reply
 
-    def error(self, status: int, error: Fields) -> tuple[int, Fields]:
+    def error(self, status: int, error: Fields, ident: str = "req_0") -> tuple[int, Fields]:
         code, message = error.get("code"), error["message"]
         body: dict[str, object] = {"code": status, "message": message}
         if code == "insufficient_quota":
@@ -48,7 +68,12 @@ class SpokenOpenRouter(SpokenDialect):
                 "message": "The model requires moderation and your input was flagged.",
                 "metadata": flagged,
             }
-        elif status >= 500:
+        elif status == 500:
+            # What fails once the model is at work comes with the status that had gone out by then.
+            status, raw = 200, {"error": {"message": message}}
+            body = {"code": 502, "message": "Provider returned error"}
+            body["metadata"] = {"raw": str(raw), "provider_name": "Simulated"}
+        elif status > 500:
             raw = {"error": {"message": message}}
             body["metadata"] = {"raw": str(raw), "provider_name": "Simulated"}
         return status, {"error": body, "user_id": "user_simulated"}

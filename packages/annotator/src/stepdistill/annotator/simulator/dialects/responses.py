@@ -122,5 +122,5 @@ class SpokenResponses(SpokenDialect):
         }
         return {"usage": usage}
 
-    def error(self, status: int, error: Fields) -> tuple[int, Fields]:
+    def error(self, status: int, error: Fields, ident: str = "req_0") -> tuple[int, Fields]:
         return status, {"error": error}

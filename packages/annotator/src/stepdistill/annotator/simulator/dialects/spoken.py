@@ -40,8 +40,9 @@ class SpokenDialect(ABC):
         """What it says in place of a completion of chat. chat: the request as chat has it."""
 
     @abstractmethod
-    def error(self, status: int, error: Fields) -> tuple[int, Fields]:
-        """The status and the body of an error, in its words. error: message, type, code, param."""
+    def error(self, status: int, error: Fields, ident: str = "req_0") -> tuple[int, Fields]:
+        """The status and the body of an error, in its words. error: message, type, code, param.
+        ident: the request's."""
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Headers in its words."""
@@ -59,7 +60,8 @@ class SpokenDialect(ABC):
         content: Any = orjson.loads(reply.body)
         outcome = reply.outcome
         if "error" in content:
-            status, body = self.error(reply.status, content["error"])
+            ident = reply.headers.get("x-request-id", "")
+            status, body = self.error(reply.status, content["error"], ident)
             outcome = replace(outcome, status=status)
         else:
             body = self.answer(content, chat)
