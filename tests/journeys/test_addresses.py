@@ -10,6 +10,7 @@ from tests.journeys.conftest import Annotate, Done
 from tests.journeys.test_row_to_shard import simulator
 
 # Names of this machine that are hosts of their own: none of them is `localhost`.
+PRICES = "models: {any: [{valid_from: 2026-01-01, source: made up, input: 1, output: 1}]}"
 HOSTS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 
 

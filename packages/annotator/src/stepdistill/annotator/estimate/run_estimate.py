@@ -24,7 +24,7 @@ from stepdistill.annotator.money.tokens import encoding_of
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.provider.profiles import serving
 from stepdistill.annotator.run.ask import ask
-from stepdistill.annotator.run.planning import make_plans, prepare_run
+from stepdistill.annotator.run.planning import addresses_named, make_plans, prepare_run
 from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.run.unread import why_unanswered
@@ -89,13 +89,15 @@ def terms_of(config: RunSettings, plan: Plan, known: Knowledge) -> Terms:
     provider = serving(config.teacher, config.base_url, config.providers).provider
     host = plan.endpoint.name
     tariff = Tariff(model=plan.model, host=host, own=known.own, provider=provider)
+    n = max(1, len(addresses_named(config)))  # each with limits of its own
+    requests, tokens = config.requests_per_minute, config.tokens_per_minute
     return Terms(
         model=plan.model,
         online=tariff.known_price(known.day, tier=config.served_tier),
         batch=tariff.known_price(known.day, mode="batch"),
         limits=RateLimits(
-            requests_per_minute=config.requests_per_minute,
-            tokens_per_minute=config.tokens_per_minute,
+            requests_per_minute=None if requests is None else n * requests,
+            tokens_per_minute=None if tokens is None else n * tokens,
         ),
         max_tokens=config.max_tokens,
         scores=known_scores(known.metadata, plan, config.teacher),

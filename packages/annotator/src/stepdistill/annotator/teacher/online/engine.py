@@ -291,6 +291,8 @@ class OnlineTeacher:
                 return failure
         except RunStopped as stop:
             if not self._upstreams.can_do_without(upstream):
+                if (n := len(self._upstreams.all)) > 1:
+                    stop.args = (f"none of {n} addresses is left; the last one: {stop}",)
                 raise
             self._leave_out(upstream, stop, started_s)
             pending.spared += 1
