@@ -2,6 +2,10 @@
 
 import asyncio
 
+import pytest
+from aiohttp import web
+
+from stepdistill.annotator.errors import Overloaded
 from stepdistill.annotator.teacher.batch.http import BatchHttp
 from stepdistill.annotator.teacher.batch.protocols.openai import OpenAiBatches
 from tests.annotator.teacher.asking import a_spec
@@ -27,3 +31,21 @@ async def test_no_second_sees_more_calls_than_two_seconds_worth():
 
 async def _files(api: OpenAiBatches) -> int:
     return len([file async for file in api.files()])
+
+
+async def test_a_batch_without_a_name_is_none():
+    async def nameless(request: web.Request) -> web.Response:
+        return web.json_response({"id": "", "status": "validating"})
+
+    application = web.Application()
+    application.router.add_post("/v1/batches", nameless)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        async with OpenAiBatches(a_spec(f"http://{host}:{port}/v1")) as api:
+            with pytest.raises(Overloaded, match=r"not a RemoteBatch \(id\)"):
+                await api.create_from("file-1", {})
+    finally:
+        await runner.cleanup()

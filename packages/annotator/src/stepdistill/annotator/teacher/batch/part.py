@@ -28,10 +28,13 @@ class RemoteObject(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+_Id = Annotated[str, Field(min_length=1)]
+
+
 class RemoteFile(RemoteObject):
     """A file on the server."""
 
-    id: str
+    id: _Id
     filename: str = ""
     bytes: int | None = None
 
@@ -64,7 +67,7 @@ _FileId = Annotated[str | None, BeforeValidator(_none_if_empty)]  # "" is met wh
 class RemoteBatch(RemoteObject):
     """A batch as the teacher sees it, in OpenAI's words."""
 
-    id: str
+    id: _Id
     status: str
     created_at: int = 0  # seconds since 1970
     input_file_id: _FileId = None
