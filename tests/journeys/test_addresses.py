@@ -112,3 +112,13 @@ def test_one_server_is_checked_at_a_time(annotate: Annotate) -> None:
     done = annotate("providers", "check", "vllm:any", *named)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "one server is checked at a time" in done.err
+
+
+def test_an_estimate_counts_with_the_limits_of_each(annotate: Annotate, tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    asked = ("estimate", "demo", "--samples", "40", "--teacher", "any", "--json")
+    first = ("--requests-per-minute", "10", "--base-url", "http://127.0.0.2:9/v1")
+    one = annotate(*asked, *first)
+    two = annotate(*asked, *first, "--base-url", "http://127.0.0.3:9/v1")
+    assert (one.code, two.code) == (0, 0), one.err + two.err
+    assert two.json["online_s"] == one.json["online_s"] / 2

@@ -155,7 +155,7 @@ async def test_the_run_stops_where_none_is_left(a_run: Asking, tmp_path: Path):
         with pytest.raises(ModelGone):
             await run.ask(several(20))
     async with a_run(tmp_path, NOBODY, others=others("http://127.0.0.1:11/v1")) as run:
-        with pytest.raises(TeacherDown):
+        with pytest.raises(TeacherDown, match="none of 2 addresses is left"):
             await run.ask(several(20))
 
 
