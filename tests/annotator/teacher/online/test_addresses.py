@@ -12,6 +12,7 @@ import pytest
 from stepdistill.annotator.errors import ModelGone, TeacherDown
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.faults import Fault, Latency
+from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.server import SimulatedModel, Simulator, SimulatorSettings
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.spec import ServerAddress
@@ -186,3 +187,29 @@ async def test_who_takes_requests_and_says_nothing_is_not_waited_for(
             assert time.monotonic() - began_s < 3.5  # and not the time-out
             assert all_answered(run, 200)
         assert "nothing has come from there for" in run.warned[0]
+
+
+async def test_a_limit_that_one_of_them_names_binds_that_one_alone(a_run: Asking, tmp_path: Path):
+    limits = SimulatedLimits(requests_per_minute=600)
+    async with simulator(limits=limits) as bound, simulator(latency=Latency(median_ms=5)) as free:
+        async with a_run(tmp_path, bound.base_url, others=others(free.base_url)) as run:
+            began_s = time.monotonic()
+            await run.ask(several(300))
+            took_s = time.monotonic() - began_s
+            assert all_answered(run, 300)
+        assert len(bound.log.served()) <= 5 + 10 * took_s
+        assert set(bound.log.statuses()) == {200}
+    assert took_s < 15  # by the limit alone it were half a minute
+
+
+async def test_ctrl_c_waits_for_what_is_under_way_at_each(a_run: Asking, tmp_path: Path):
+    slow = Latency(median_ms=150)
+    async with simulator(latency=slow) as one, simulator(latency=slow) as two:
+        spec = {"others": others(two.base_url), "concurrency": 3}
+        async with a_run(tmp_path, one.base_url, **spec) as run:
+            asking = asyncio.create_task(run.ask(several(100)))
+            await until(lambda: one.log.in_flight and two.log.in_flight)
+            run.teacher.stop()
+            await asking
+            n = run.progress.asked
+        assert n == len(one.log.entries) + len(two.log.entries) < 100
