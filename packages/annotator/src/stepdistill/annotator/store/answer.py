@@ -27,7 +27,9 @@ _ENDINGS: dict[str, Ending] = {
 }
 # MODEL_CONTEXT_WINDOW_EXCEEDED, max_new_tokens / PROHIBITED_CONTENT / network_error, user_cancel
 _TRUNCATED = re.compile(r"length|max|limit|context|truncat|incomplete|not_finished")
-_FILTERED = re.compile(r"safety|filter|prohibit|block|guardrail|sensitive|toxic|moderat|policy")
+_FILTERED = re.compile(
+    r"safety|filter|prohibit|block|guardrail|armor|sensitive|toxic|moderat|policy"
+)
 _BROKEN = re.compile(
     r"error|abort|cancel|time_?out|interrupt|fail|malform|unavailable|resource|rate_limit"
 )

@@ -35,6 +35,7 @@ from stepdistill.annotator.teacher.body import (
 )
 from stepdistill.annotator.teacher.error_body import error_in
 from stepdistill.annotator.teacher.error_reply import error_within
+from stepdistill.annotator.teacher.event_stream import joined
 from stepdistill.annotator.teacher.logprobs import logprobs_in
 
 _Fields = Mapping[str, Any]
@@ -107,6 +108,8 @@ def _loaded(body: bytes, headers: Mapping[str, str]) -> _Fields:
     except ValueError:
         reply = _salvaged(body, headers.get("content-encoding", ""))
     fields = object_in(reply)
+    if isinstance(reply, list) and len(items := cast("list[Any]", reply)) > 1:
+        fields = joined([each for item in items if (each := object_in(item))])
     if fields is not None or (fields := _first(reply)) is not None:
         return fields
     return {"a list" if isinstance(reply, list) else str(reply)[:40]: None}
@@ -369,7 +372,7 @@ def _put_together(pieces: list[Any], *, is_ended: bool) -> _Fields:
         thoughts.append(_thoughts(message) or content.thoughts)
         finish = choice.get("finish_reason") or finish
     if not n:
-        return cast(_Fields, pieces[0])
+        return joined(pieces) or cast(_Fields, pieces[0])
     if finish is None and not is_ended:
         raise Unreadable("the reply is an event stream that nobody asked for, and it breaks off")
     message = {"content": "".join(texts), "reasoning_content": "".join(thoughts)}
