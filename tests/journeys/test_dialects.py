@@ -98,11 +98,15 @@ async def test_killed_and_run_again_nothing_is_lost_or_doubled(
         last = await start([str(ANNOTATE), *command], tmp_path)
         assert await last.wait() == 0
         served_often = teacher.log.served()
+        chat = words("openai", f"{teacher.base_url.rpartition('/')[0]}/v1", ROWS)
+        whole = await start([str(ANNOTATE), *chat], tmp_path)
+        assert await whole.wait() == 0
     assert len(served_often) == ROWS
     assert sum(served_often.values()) - ROWS <= 2 * in_flight
-    assert len(records_of(tmp_path / f"out-{dialect}")) == len(
-        {record["id"] for record in records_of(tmp_path / f"out-{dialect}")}
-    )
+    assert len(records_of(tmp_path / f"out-{dialect}")) == ROWS
+    # Whatever was cut off, what comes out is what one run by chat makes of these rows.
+    assert digest_of(tmp_path / f"out-{dialect}") == digest_of(tmp_path / "out-openai")
+    assert tokens_of(tmp_path / f"out-{dialect}") == tokens_of(tmp_path / "out-openai")
 
 
 @pytest.mark.parametrize("dialect", ["responses", "anthropic", "gemini", "openrouter"])

@@ -324,3 +324,16 @@ async def test_openrouter_tells_thoughts_and_says_in_a_reply_that_began_well_wha
     assert [thinking.usage.completion_tokens, plain.usage.completion_tokens, 0] == billed
     assert thinking.usage.cost > plain.usage.cost
     assert failed.error["code"] == 502 and not failed.choices
+
+
+async def test_who_asks_for_a_stream_is_told_that_there_is_none():
+    sdk: Any = pytest.importorskip("anthropic")
+    async with simulator("anthropic") as teacher:
+        async with sdk.AsyncAnthropic(api_key=KEY, base_url=root(teacher)) as client:
+            said = [{"role": "user", "content": "one"}]
+            with pytest.raises(sdk.BadRequestError, match="does not stream"):
+                await client.messages.create(model=MODEL, max_tokens=9, messages=said, stream=True)
+        async with openai.AsyncOpenAI(base_url=teacher.base_url, api_key=KEY) as client:
+            with pytest.raises(openai.BadRequestError, match="does not stream"):
+                await client.responses.create(model=MODEL, input="one", stream=True)
+    assert not teacher.log.billed_count()

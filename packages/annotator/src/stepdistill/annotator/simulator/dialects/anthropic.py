@@ -76,7 +76,7 @@ class SpokenAnthropic(SpokenDialect):
         thinks = object_at(body, "thinking").get("type") in ("enabled", "adaptive")
         if thinks:
             _check_thinking(body)
-        kept = ("model", "max_tokens", "temperature", "top_p")
+        kept = ("model", "max_tokens", "temperature", "top_p", "stream")
         chat: dict[str, object] = {name: body[name] for name in kept if name in body}
         chat["messages"] = messages
         if body.get("stop_sequences"):

@@ -57,7 +57,7 @@ class SpokenResponses(SpokenDialect):
         for each in objects(items, "input"):
             content = text_in(each.get("content"), "input")
             messages.append({"role": each.get("role"), "content": content})
-        kept = ("model", "temperature", "top_p", "top_logprobs")
+        kept = ("model", "temperature", "top_p", "top_logprobs", "stream")
         chat: dict[str, object] = {name: body[name] for name in kept if name in body}
         if "max_output_tokens" in body:
             chat["max_tokens"] = body["max_output_tokens"]
