@@ -135,6 +135,14 @@ def test_geminis_own_settings_are_joined_with_those_of_the_template():
     assert (config["temperature"], config["maxOutputTokens"]) == (1, 7)
 
 
+def test_a_budget_of_thoughts_leaves_the_answer_its_room():
+    own = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    assert wire("anthropic", own)["max_tokens"] == 7 + 1024
+    for budget, room in ((512, 512), (0, 0), (-1, 0)):
+        own = {"generationConfig": {"thinkingConfig": {"thinkingBudget": budget}}}
+        assert wire("gemini", own)["generationConfig"]["maxOutputTokens"] == 7 + room
+
+
 @pytest.mark.parametrize(
     ("name", "base", "path"),
     [

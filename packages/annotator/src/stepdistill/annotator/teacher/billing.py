@@ -97,10 +97,14 @@ def may_be_billed(status: int, words: str) -> bool:
 def tokens_beyond(fields: Mapping[str, object], limit: int) -> int:
     """How many tokens an answer may be billed for beyond its limit: another limit that is higher,
     and what may be thought beside it."""
-    numbers = list(_numbers(fields))
-    highest = max((n for name, n in numbers if name in _LIMITS), default=limit)
-    thought = sum(max(0, n) for name, n in numbers if name in _BUDGETS)
-    return max(0, highest - limit) + thought
+    highest = max((n for name, n in _numbers(fields) if name in _LIMITS), default=limit)
+    return max(0, highest - limit) + thought_tokens(fields)
+
+
+def thought_tokens(fields: Mapping[str, object]) -> int:
+    """How many tokens its fields let it think for, beside what it answers; 0 where they name none,
+    or -1, which bounds nothing."""
+    return sum(max(0, n) for name, n in _numbers(fields) if name in _BUDGETS)
 
 
 def why_unbounded(fields: Mapping[str, object], model: str) -> str | None:

@@ -11,6 +11,7 @@ from stepdistill.annotator.teacher.dialects.dialect import (
     Dialect,
     Limit,
     merged,
+    room_to_think,
     schema_of,
     texts,
 )
@@ -40,7 +41,7 @@ class AnthropicDialect(Dialect):
     def wire(self, request: Request, limit: Limit) -> Mapping[str, object]:
         body: dict[str, object] = {
             **_fields(request.form),
-            "max_tokens": limit.tokens,
+            "max_tokens": limit.tokens + room_to_think(request.form),
             "messages": [{"role": "user", "content": request.user}],
         }
         return {**body, "system": request.system} if request.system else body

@@ -8,11 +8,13 @@ server says into an Answer. Errors with a bad status are read by one reader for 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, cast
 
-from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.plan.key import Request, RequestForm
 from stepdistill.annotator.settings.teacher import LimitName
 from stepdistill.annotator.store.answer import Answer
+from stepdistill.annotator.teacher.billing import thought_tokens
 from stepdistill.annotator.teacher.body import object_in
 from stepdistill.annotator.teacher.reply import ReplyContext, read_answer
 
@@ -59,6 +61,13 @@ class Dialect(ABC):
         """Which of a request's fields, by their names in chat, this dialect has no words for: they
         are left out."""
         return []
+
+
+@lru_cache(256)
+def room_to_think(form: RequestForm) -> int:
+    """Tokens that a budget of the user's own lets it think for. Anthropic and Gemini count them
+    within the limit of an answer, which has to be so much longer."""
+    return thought_tokens(form.fields)
 
 
 def merged(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:

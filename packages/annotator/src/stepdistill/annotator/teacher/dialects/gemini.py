@@ -13,6 +13,7 @@ from stepdistill.annotator.teacher.dialects.dialect import (
     Limit,
     merged,
     objects,
+    room_to_think,
     schema_of,
     texts,
 )
@@ -61,7 +62,7 @@ class GeminiDialect(Dialect):
     def wire(self, request: Request, limit: Limit) -> Mapping[str, object]:
         own = _fields(request.form)
         config = {**cast("dict[str, object]", own["generationConfig"])}
-        config["maxOutputTokens"] = limit.tokens
+        config["maxOutputTokens"] = limit.tokens + room_to_think(request.form)
         contents = [{"role": "user", "parts": [{"text": request.user}]}]
         body: dict[str, object] = {**own, "contents": contents, "generationConfig": config}
         if request.system:
