@@ -182,7 +182,9 @@ def completion(
         # As vLLM tells it; OpenAI does not.
         **({"stop_reason": answer.stop} if answer.stop else {}),
     }
+    tier = request.body.get("service_tier")
     return {
+        **({"service_tier": tier} if isinstance(tier, str) else {}),
         "id": f"chatcmpl-{ident}",
         "object": "chat.completion",
         "created": CREATED_S,

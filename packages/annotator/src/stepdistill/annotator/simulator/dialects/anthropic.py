@@ -42,6 +42,7 @@ _TYPES = {
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60}
 _LEAST_BUDGET = 1024  # of thoughts
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+_TIERS = {"auto": "priority"}  # as if there were a commitment to that
 _NO_CREDIT = (
     "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to "
     "upgrade or purchase credits."
@@ -76,7 +77,7 @@ class SpokenAnthropic(SpokenDialect):
         thinks = object_at(body, "thinking").get("type") in ("enabled", "adaptive")
         if thinks:
             _check_thinking(body)
-        kept = ("model", "max_tokens", "temperature", "top_p", "stream")
+        kept = ("model", "max_tokens", "temperature", "top_p", "stream", "service_tier")
         chat: dict[str, object] = {name: body[name] for name in kept if name in body}
         chat["messages"] = messages
         if body.get("stop_sequences"):
@@ -102,20 +103,21 @@ class SpokenAnthropic(SpokenDialect):
             "content": [] if finish == "content_filter" else content,
             "stop_reason": "stop_sequence" if stop else _STOPS[finish],
             "stop_sequence": stop,
-            **self._usage(completion.get("usage"), chat),
+            **self._usage(completion, chat),
         }
 
-    def _usage(self, used: Fields | None, chat: Fields) -> dict[str, object]:
+    def _usage(self, completion: Fields, chat: Fields) -> dict[str, object]:
+        used = completion.get("usage")
         if used is None:
             return {}
         thought = THOUGHT_TOKENS if self.thinks(chat) else 0
-        usage = {
+        usage: dict[str, object] = {
             "input_tokens": used["prompt_tokens"],
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
             "output_tokens": used["completion_tokens"] + thought,
             "output_tokens_details": {"thinking_tokens": thought},
-            "service_tier": "standard",
+            "service_tier": _TIERS.get(str(completion.get("service_tier")), "standard"),
         }
         return {"usage": usage}
 

@@ -89,6 +89,8 @@ class SpokenGemini(SpokenDialect):
         thinking = _camel(object_at(config, "thinkingConfig"))
         if thinking.get("thinkingLevel") or thinking.get("thinkingBudget"):
             chat["reasoning_effort"] = str(thinking.get("thinkingLevel", "high")).lower()
+        if tier := body.get("serviceTier"):
+            chat["service_tier"] = tier
         return {**chat, "model": model, "messages": messages}
 
     def answer(self, completion: Fields, chat: Fields) -> Fields:
@@ -105,10 +107,11 @@ class SpokenGemini(SpokenDialect):
             "candidates": [candidate],
             "modelVersion": completion["model"],
             "responseId": completion["id"],
-            **self._usage(completion.get("usage"), chat),
+            **self._usage(completion, chat),
         }
 
-    def _usage(self, used: Fields | None, chat: Fields) -> dict[str, object]:
+    def _usage(self, completion: Fields, chat: Fields) -> dict[str, object]:
+        used = completion.get("usage")
         if used is None:
             return {}
         thought = THOUGHT_TOKENS if self.thinks(chat) else 0
@@ -116,6 +119,7 @@ class SpokenGemini(SpokenDialect):
             "promptTokenCount": used["prompt_tokens"],
             "candidatesTokenCount": used["completion_tokens"],
             "totalTokenCount": used["total_tokens"] + thought,
+            "serviceTier": completion.get("service_tier", "standard"),
         }
         return {"usageMetadata": {**counts, "thoughtsTokenCount": thought} if thought else counts}
 

@@ -57,7 +57,7 @@ class SpokenResponses(SpokenDialect):
         for each in objects(items, "input"):
             content = text_in(each.get("content"), "input")
             messages.append({"role": each.get("role"), "content": content})
-        kept = ("model", "temperature", "top_p", "top_logprobs", "stream")
+        kept = ("model", "temperature", "top_p", "top_logprobs", "stream", "service_tier")
         chat: dict[str, object] = {name: body[name] for name in kept if name in body}
         if "max_output_tokens" in body:
             chat["max_tokens"] = body["max_output_tokens"]
@@ -101,7 +101,7 @@ class SpokenResponses(SpokenDialect):
             "model": completion["model"],
             "output": [thought, message] if self.thinks(chat) else [message],
             "parallel_tool_calls": True,
-            "service_tier": "default",
+            "service_tier": completion.get("service_tier", "default"),
             "temperature": 1.0,
             "tool_choice": "auto",
             "tools": [],
