@@ -15,6 +15,7 @@ from stepdistill.annotator.provider.profiles import load_providers
 from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher
+from stepdistill.annotator.simulator.batch.settings import SimulatedBatchSettings
 from stepdistill.annotator.simulator.dialects.registry import SpokenName
 from stepdistill.annotator.simulator.log import fingerprint
 from stepdistill.annotator.simulator.rehearsal import rehearse_templates
@@ -71,7 +72,11 @@ class Table:
         )
         teacher = SimulatedTeacher()
         rehearsed = rehearse_templates([make_template_plan(config, ())], teacher, {})
-        settings = SimulatorSettings(dialect=spoken(self.provider), allow_anonymous=False)
+        settings = SimulatorSettings(
+            dialect=spoken(self.provider),
+            allow_anonymous=False,
+            batch=SimulatedBatchSettings(protocol=self.provider.batch or "openai"),
+        )
         return Simulator(rehearsed, settings)
 
     async def run(self, url: str, *words: str) -> tuple[Done, list[Answer]]:
