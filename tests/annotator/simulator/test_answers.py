@@ -110,6 +110,22 @@ def test_letters_need_options():
     assert all(text.startswith("Label: addition\n") for text in answers(teacher_of("letter")))
 
 
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ({"type": "string", "enum": ["yes", "no"]}, "yes"),
+        ({"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}, []),
+        ({"type": "number"}, 0),
+        ({"type": "string"}, "unknown"),
+    ],
+)
+def test_a_schema_binds_it_where_it_knows_nothing_too(label: dict[str, object], said: object):
+    schema = {"type": "object", "properties": {"label": label}}
+    asked = {"type": "json_schema", "json_schema": {"schema": schema}}
+    body = chat_body("never heard of", response_format=asked)
+    assert orjson.loads(a_teacher().answer(body))["label"] == said
+
+
 def test_a_response_format_gets_nothing_but_json():
     teacher = teacher_of("sentence")
     body = chat_body(PROMPTS[0], response_format={"type": "json_object"})

@@ -18,6 +18,7 @@ from stepdistill.annotator.simulator.pick import pick, pick_by_share
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.told_tokens import TellsTokens, ToldToken, told_tokens
 from stepdistill.annotator.simulator.wire import invalid, prompt_digest, read_messages
+from stepdistill.common.task import NO_CLASS
 from stepdistill.common.uniform import uniform_of
 
 # Reasons that would go with any label: what a teacher gives who has guessed.
@@ -110,7 +111,12 @@ class SimulatedTeacher:
         """The text for a request of which this is known. digest: of its prompt."""
         # Each draw has a part of its own, so that none of them tells anything about another.
         if known is None:
-            return pick(_KNOWS_NOTHING, uniform_of(self.seed, b"words", digest))
+            words = pick(_KNOWS_NOTHING, uniform_of(self.seed, b"words", digest))
+            if not _wants_json(body):
+                return words
+            # Held to a schema, it cannot but name a label.
+            nothing = Phrased(label=_any_label(body), rationale=words)
+            return json_only(nothing, _of_label(body, "type"))
         vote, cold = self._vote(body, digest), body.get("temperature") == 0
         label = self._drawn(known, digest, vote, cold=cold) if self.doubts else None
         label = label or self._judge(known, digest, vote)
@@ -174,7 +180,7 @@ class SimulatedTeacher:
         rationale = " ".join((*known.facts, known.rationale if is_right else excuse))
         answer = Phrased(label=label, rationale=rationale, options=known.options)
         if _wants_json(body):
-            return json_only(answer, _label_type(body))
+            return json_only(answer, _of_label(body, "type"))
         return phrase(self._style(digest), answer, uniform_of(self.seed, b"words", digest))
 
     def _judge(self, known: KnownAnswer, digest: bytes, vote: int) -> str:
@@ -220,12 +226,24 @@ def _without_format(body: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in body.items() if name != "response_format"}
 
 
-def _label_type(body: Mapping[str, object]) -> object:
-    """The JSON type that a request's schema gives the label: `array`, `number`, `string`."""
+def _of_label(body: Mapping[str, object], field: str) -> object:
+    """What a request's schema says of the label; its `type` is `array`, `number` or `string`."""
     value: Any = body
-    for name in ("response_format", "json_schema", "schema", "properties", "label", "type"):
+    for name in ("response_format", "json_schema", "schema", "properties", "label", field):
         value = cast(Any, value).get(name) if isinstance(value, Mapping) else None
     return value
+
+
+def _any_label(body: Mapping[str, object]) -> str:
+    """The first of the labels that a request's schema lets through."""
+    match _of_label(body, "type"):
+        case "array":
+            return NO_CLASS
+        case "number":
+            return "0"
+        case _:
+            labels = _of_label(body, "enum")
+            return str(cast("list[object]", labels)[0]) if isinstance(labels, list) else "unknown"
 
 
 def _wants_json(body: Mapping[str, object]) -> bool:
