@@ -117,6 +117,22 @@ def test_an_error_is_what_its_vendor_means(found: Found):
     assert type(error) is kind, str(error)
 
 
+@pytest.mark.parametrize(
+    ("found", "is_barred"),
+    [
+        (anthropic(400, INVALID, "This organization has been disabled.", Forbidden), True),
+        (gemini(400, "FAILED_PRECONDITION", "User location is not supported.", Forbidden), True),
+        (gemini(403, "PERMISSION_DENIED", "Your project has been denied access.", Forbidden), True),
+        (openai(403, "unsupported", "Country or region not supported", Forbidden), True),
+        (gemini(403, "PERMISSION_DENIED", "Your API key was reported.", Forbidden), False),
+    ],
+)
+def test_an_account_that_is_barred_is_told_from_a_key(found: Found, is_barred: bool):
+    error, _ = found
+    assert isinstance(error, Forbidden)
+    assert (error.names_key, error.is_barred) == (True, is_barred)
+
+
 def test_gemini_says_in_its_details_how_long_to_wait():
     error, _ = gemini(429, "RESOURCE_EXHAUSTED", OVER, RateLimited, *quota("PerMinute"))
     assert isinstance(error, RateLimited)

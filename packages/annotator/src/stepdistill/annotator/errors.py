@@ -198,13 +198,13 @@ class ContentRefused(Final):
 class Forbidden(Final):
     """403: a text that a firewall did not let through, or a key that may not do this. Who has had
     an answer with the key knows that it is the former. names_key: whether it speaks of key, account
-    or permission."""
+    or permission. is_barred: whether of the account, or of where one is, whatever the key."""
 
     reason = "content_refused"
 
-    def __init__(self, message: str, *, names_key: bool = False) -> None:
+    def __init__(self, message: str, *, names_key: bool = False, is_barred: bool = False) -> None:
         super().__init__(message)
-        self.names_key = names_key
+        self.names_key, self.is_barred = names_key, is_barred
 
 
 class NotFound(Final):

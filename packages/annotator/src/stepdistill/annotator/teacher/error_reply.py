@@ -321,11 +321,11 @@ def _of_the_request(
     # Models that think tell none, and some say so by 403; no other field has the word.
     if status in (400, 403, 422) and _LOGPROBS.search(words):
         return ParameterRefused(message, _LOGPROBS_FIELD)
-    if status in (403, 451):
-        names_key = error.has(*_KEY_CODES) or bool(_KEY.search(words) or _ACCESS.search(words))
-        return Forbidden(message, names_key=names_key and not error.is_page)
-    if status == 400 and _BARRED.search(words):
-        return Forbidden(message, names_key=not error.is_page)
+    is_barred = _BARRED.search(words) is not None and not error.is_page
+    if status in (403, 451) or (status == 400 and is_barred):
+        of_key = error.has(*_KEY_CODES) or bool(_KEY.search(words) or _ACCESS.search(words))
+        names_key = is_barred or (of_key and not error.is_page)
+        return Forbidden(message, names_key=names_key, is_barred=is_barred)
     if status in (400, 422) or status == 200:
         if _FORMAT.search(body):
             return FormatRefused(message)

@@ -14,6 +14,7 @@ from stepdistill.annotator.errors import (
     AgainLater,
     Forbidden,
     KeyRefused,
+    NotAuthorised,
     ParameterRefused,
     RequestsRefused,
     TeacherError,
@@ -79,6 +80,10 @@ class Refusals:
         alike = self._in_a_row[kind]
         # A key can be withdrawn while a run goes on: then nothing gets through any more.
         if about_key and (alike >= _ALIKE or not self.knows_us):
+            if isinstance(error, Forbidden) and error.is_barred:
+                return NotAuthorised(
+                    f"the teacher does not serve this account, or not from here ({error})"
+                )
             return self._teacher.with_remedy(KeyRefused(f"the teacher refused the key ({error})"))
         if alike >= _ALIKE or self._in_a_row.total() >= _ANY:
             n, how = (alike, " alike") if alike >= _ALIKE else (self._in_a_row.total(), "")
