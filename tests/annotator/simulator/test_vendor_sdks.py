@@ -233,6 +233,17 @@ async def test_gemini_blocks_a_prompt_without_an_error():
     assert filtered.candidates[0].finish_reason.name == "SAFETY" and not filtered.text
 
 
+async def test_gemini_lists_its_models():
+    sdk: Any = pytest.importorskip("google.genai")
+    async with simulator("gemini", models=(SimulatedModel(id="one"),)) as teacher:
+        options = {"base_url": root(teacher), "api_version": "v1beta"}
+        client = sdk.Client(api_key=KEY, http_options=options).aio
+        listed = [model async for model in await client.models.list()]
+        await client.aclose()
+    assert [model.name for model in listed] == ["models/one"]
+    assert listed[0].supported_actions == ["generateContent"]
+
+
 async def test_thoughts_come_apart_from_the_answer_and_are_counted():
     sdk: Any = pytest.importorskip("anthropic")
     google: Any = pytest.importorskip("google.genai")

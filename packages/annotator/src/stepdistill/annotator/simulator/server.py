@@ -150,6 +150,7 @@ class Simulator:
                 web.post(f"{prefix}/chat/completions", self._chat),
                 *(web.post(each.path(prefix), partial(self._speak, each)) for each in OTHERS),
                 web.get(f"{prefix}/models", self._list_models),
+                web.get("/v1beta/models", self._list_geminis),
                 web.get(f"{prefix}/models/{{id:.+}}", self._get_model),
                 *self._batch_api.routes(prefix),
                 web.route("*", "/{rest:.*}", _no_such_url),
@@ -228,6 +229,12 @@ class Simulator:
         models = self.settings.models or (SimulatedModel(id="simulated-teacher"),)
         listed = {"object": "list", "data": [_model_object(model) for model in models]}
         return await deliver(request, json_reply(listed))
+
+    async def _list_geminis(self, request: web.Request) -> web.StreamResponse:
+        models = self.settings.models or (SimulatedModel(id="simulated-teacher"),)
+        speaks = {"supportedGenerationMethods": ["generateContent"]}
+        listed = [{"name": f"models/{model.id}", **speaks} for model in models]
+        return await deliver(request, json_reply({"models": listed}))
 
     async def _get_model(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["id"]
