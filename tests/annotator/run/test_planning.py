@@ -228,6 +228,10 @@ def test_what_a_provider_does_not_take_is_left_out_and_said():
         "seed of template one is not sent: Anthropic does not take it",
     ]
     assert "temperature" not in plan.options.apply(options)
+    own = replace(plan, templates={"one": asked["one"].model_copy(update={"options": {}})})
+    own = replace(own, options=plan.options.model_copy(update={"body": {"seed": 7}}))
+    told = list(unsaid_remarks(teacher, [own, own]))
+    assert told == ["seed of models.yaml is not sent: Anthropic does not take it"]
     assert list(unsaid_remarks(teacher_spec(settings()), [plan])) == []
 
 

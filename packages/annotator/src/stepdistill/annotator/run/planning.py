@@ -295,18 +295,19 @@ def warnings(plans: list[Plan]) -> list[str]:
 
 
 def unsaid_remarks(teacher: TeacherSpec, plans: Iterable[Plan]) -> Iterator[str]:
-    """What templates ask with that is not sent: the provider refuses it, or there are no words for
-    it in its dialect."""
+    """What templates or models.yaml ask with that is not sent: the provider refuses it, or there
+    are no words for it in its dialect."""
     provider, found = teacher.provider, dict[str, list[str]]()
     for plan in plans:
         for name, template in plan.templates.items():
             sent = plan.options.apply({**template.options})
             refused = [each for each in template.options if each in provider.leave_out]
             for each in (*refused, *teacher.dialect.unsaid(sent)):
-                found.setdefault(each, []).append(name)
+                where = f"template {name}" if each in template.options else "models.yaml"
+                found.setdefault(each, []).append(where)
     who = provider.title or provider.name
-    for each, names in found.items():
-        of = f"template {names[0]}" if len(names) == 1 else f"{len(names)} templates"
+    for each, places in found.items():
+        of = f"{len(places)} templates" if len(set(places)) > 1 else places[0]
         yield f"{each} of {of} is not sent: {who} does not take it"
 
 
