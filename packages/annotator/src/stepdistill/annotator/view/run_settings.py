@@ -11,6 +11,7 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.check import fit_templates
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.provider.profiles import serving
 from stepdistill.annotator.run.planning import make_tariff, teacher_spec
 from stepdistill.annotator.run.run_notes import RunNote, choose_run, find_runs, notes_in
 from stepdistill.annotator.run.structured import recall_formats
@@ -36,11 +37,12 @@ def config_of_run(settings: ViewSettings, manifest: Manifest, note: RunNote | No
     host = manifest.teacher.endpoint
     embedded = host == "localhost" and manifest.teacher.model == SIMULATED
     scheme = "http" if host == "localhost" else "https"
+    own = serving(manifest.teacher.model, f"{scheme}://{host}").provider.base_url
     config = RunSettings(
         task=manifest.task,
         teacher=settings.teacher or manifest.teacher.model,
         prompts=prompts_of(settings, manifest.task, None),
-        base_url=None if embedded else f"{scheme}://{host}{_ENDPOINT_PATH}",
+        base_url=None if embedded else own or f"{scheme}://{host}{_ENDPOINT_PATH}",
         store=settings.store,
         offline=True,
         prices=settings.prices,
