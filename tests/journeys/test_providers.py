@@ -36,6 +36,7 @@ async def test_one_short_request_shows_what_works(annotate: Annotate) -> None:
         assert done.code == 0, done.err
         lines = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
         assert "small at localhost" in lines["vLLM,"]
+        assert "works" in lines["logprobs"] and "works" in lines["structured"]
         assert "works" in lines["answer"] and "none" in lines["batches"]
         assert simulator.log.served_count() == 1
 

@@ -1,4 +1,4 @@
-"""A row: the task's fields as text, the gold label in the task's own words, and where it stood."""
+"""A row: its fields as text, its gold label in the task's words, its place; the first N of them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

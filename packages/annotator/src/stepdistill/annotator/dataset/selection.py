@@ -1,4 +1,4 @@
-"""Choosing rows by a seed, so that every larger choice holds the smaller ones.
+"""The rows of `--test-size`: drawn by a seed, so that every larger choice holds the smaller ones.
 
 Each row has a uniform number, by the seed and its id alone; the rows with the lowest are taken. So
 the 50 of a seed are among its 100, and rows that come or go move no others.

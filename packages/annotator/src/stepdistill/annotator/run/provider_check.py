@@ -155,6 +155,10 @@ def _judge(
         is_json = is_object(answer.words)
         words = "JSON as it was asked for" if is_json else "it is taken, and the answer is text"
         found.add("structured", "works" if is_json else "ignored", words)
+    if "logprobs" in fields:
+        is_told = answer.logprobs is not None
+        words = "how probable each token is" if is_told else "they are taken, and none are told"
+        found.add("logprobs", "works" if is_told else "ignored", words)
     if usage.reasoning or answer.thoughts:
         thought = f"{answer.thinking:,} tokens of it are thoughts"
         found.add("reasoning", "works", thought)
