@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepdistill.annotator.provider.profiles import load_providers, serving
-from stepdistill.common.errors import PromptError
+from stepdistill.common.errors import ConfigError, PromptError
 
 OWN = "http://gpu-3:8000/v1"
 
@@ -39,6 +39,13 @@ def test_a_teacher_is_found_by_its_name_or_its_address(
 ):
     found = serving(teacher, base_url)
     assert (found.provider.name, found.model) == (provider, model)
+
+
+@pytest.mark.parametrize("teacher", ["antropic:claude-x", "open-router:a/b", "mistral:7b"])
+def test_a_name_that_is_nearly_a_providers_is_asked_about(teacher: str):
+    with pytest.raises(ConfigError, match="a server of yours"):
+        serving(teacher, None)
+    assert serving(teacher, OWN).model == teacher
 
 
 def test_an_address_of_openais_dialect_is_spoken_to_in_that():

@@ -8,6 +8,7 @@ llama3:8b with http://gpu-3:11434/v1           nobody that is known: a name with
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +19,12 @@ from pydantic import ValidationError
 from stepdistill.annotator.prompt.yaml_file import read_yaml
 from stepdistill.annotator.provider.profile import Provider, ProvidersFile
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
-from stepdistill.common.errors import PromptError
+from stepdistill.common.errors import ConfigError, PromptError
 
 _SHIPPED = Path(__file__).parent / "providers.yaml"
 _OPENAI = "openai"
 UNKNOWN = Provider(title="an OpenAI-compatible server", needs_key=False, structured="json_schema")
+_ALIKE = 0.8  # of a name and a mistyped one
 # What Ollama has behind a model's name: mistral:7b, mistral:latest, mistral:7b-instruct-q4_0
 _TAG = re.compile(r"latest|\d+(\.\d+)?[bm]\b.*|instruct.*|text.*", re.I)
 # Gemini's and others' address of OpenAI's dialect ends so: .../v1beta/openai
@@ -65,7 +67,7 @@ def _shipped() -> Mapping[str, Provider]:
 
 def serving(teacher: str, base_url: str | None, path: Path | None = None) -> Serving:
     """Who serves a teacher, as --teacher and --base-url name it. path: of providers of one's own.
-    Raises PromptError."""
+    Raises PromptError; ConfigError: a provider's name is mistyped."""
     providers = load_providers(path)
     if teacher == SIMULATED and base_url is None:
         return Serving(UNKNOWN, teacher, is_named=False)
@@ -73,7 +75,21 @@ def serving(teacher: str, base_url: str | None, path: Path | None = None) -> Ser
     named = _by_name(providers, prefix) if colon and model and not _TAG.fullmatch(model) else None
     if named is not None:
         return Serving(named, model, is_named=True)
+    if base_url is None and colon:
+        _check_prefix(providers, teacher, prefix)
     return Serving(_at(providers, base_url or OPENAI_BASE_URL), teacher, is_named=False)
+
+
+def _check_prefix(providers: Mapping[str, Provider], teacher: str, prefix: str) -> None:
+    """Raises ConfigError: what stands before the colon is meant for a provider, and is none. Others
+    have colons in their names, too: OpenAI's ft:gpt-x:mine."""
+    names = [*providers, *(name for each in providers.values() for name in each.aliases)]
+    near = get_close_matches(prefix.lower(), names, 1, _ALIKE)
+    if near:
+        raise ConfigError(
+            f"--teacher {teacher}: is it {near[0]}:MODEL (`annotate providers list`), or a model "
+            "of a server of yours? Then name that with --base-url"
+        )
 
 
 def _by_name(providers: Mapping[str, Provider], name: str) -> Provider | None:
