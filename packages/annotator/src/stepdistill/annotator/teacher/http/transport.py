@@ -4,9 +4,9 @@ Over connections of our own, with TLS or without; over aiohttp, at five times th
 environment names a proxy that has to be spoken to (decision 31).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
@@ -19,7 +19,7 @@ from stepdistill.annotator.teacher.spec import TeacherSpec
 class Transport(Protocol):
     """What both can do."""
 
-    async def ask(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
+    def ask(self, request: Request) -> Coroutine[Any, Any, tuple[Answer, Mapping[str, str]]]:
         """The answer and the reply's headers. Raises TeacherError."""
         ...
 

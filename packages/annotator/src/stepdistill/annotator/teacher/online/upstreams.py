@@ -29,6 +29,8 @@ class Upstreams:
     @property
     def tokens_limit(self) -> float | None:
         """The most tokens that may be sent in a minute to one of them; None: no limit."""
+        if self._only is not None:
+            return self._only.limiter.tokens.per_minute
         limits = [each.limiter.tokens.per_minute for each in self.all]
         return None if None in limits else max(filter(None, limits))
 
