@@ -3,12 +3,12 @@
 import asyncio
 import json
 import random
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from stepdistill.annotator.simulator.answers import SimulatedTeacher
 from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.limits import SimulatedLimits
 from stepdistill.annotator.simulator.log import LogEntry
@@ -38,6 +38,13 @@ def least_s(entries: list[LogEntry]) -> float:
     return 60 * max(len(entries) / RPM, tokens / TPM)
 
 
+class SameAnswer:
+    """A teacher that knows no row and can be read: one that cannot be ends a run at once."""
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        return "The answer is addition because more of them came to what was there."
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_both_limits_bind_in_turn_and_each_is_used_to_97_percent(
@@ -48,7 +55,7 @@ async def test_both_limits_bind_in_turn_and_each_is_used_to_97_percent(
         latency=Latency(median_ms=300, sigma=0.6),
     )
     write_rows(tmp_path / "rows.jsonl")
-    async with Simulator(SimulatedTeacher(), settings) as teacher:
+    async with Simulator(SameAnswer(), settings) as teacher:
         done = await asyncio.to_thread(
             annotate,
             *("run", "demo", "--data", "rows.jsonl", "--template", "plain-sentence"),
