@@ -224,14 +224,14 @@ class PartLifecycle:
         return part.number not in self.lost and await self._look(part)
 
     async def _cancel(self, part: BatchPart) -> BatchPart:
-        if part.is_unsure or not self._api.can_cancel:
-            why = "it may be somebody else's" if part.is_unsure else "there is no way to cancel it"
-            self._report.once(f"kept {part.number}", f"{part.batch_id} is waited for: {why}")
-            return part
         try:
-            await self._api.cancel(part.batch_id or "")
+            is_asked = not part.is_unsure and await self._api.cancel(part.batch_id or "")
         except NotFound:
             self._lose(part)
+            return part
+        if not is_asked:
+            why = "it may be somebody else's" if part.is_unsure else "there is no way to cancel it"
+            self._report.once(f"kept {part.number}", f"{part.batch_id} is waited for: {why}")
             return part
         self._report.tell(f"{part.batch_id}: an end was asked for")
         return self._ledger.save(part.model_copy(update={"cancelled": True}))

@@ -31,7 +31,7 @@ from stepdistill.annotator.teacher.batch.part import (
     remote_prefix,
 )
 from stepdistill.annotator.teacher.batch.part_files import is_whole
-from stepdistill.annotator.teacher.batch.protocols.protocol import BatchApi
+from stepdistill.annotator.teacher.batch.protocols.protocol import BatchApi, BatchFileApi
 
 # A teacher may need a moment until it lists what it has just made: pauses between looks.
 _LOOK_AGAIN_S = (1.0, 5.0)
@@ -48,6 +48,7 @@ class Uploader:
 
     def __init__(self, api: BatchApi, context: BatchContext) -> None:
         self._api, self._model = api, context.teacher.model
+        self._files = api if isinstance(api, BatchFileApi) else None
         self._ledger, self._report = context.ledger, context.report
         self._not_seen: Counter[int] = Counter()  # how often a part's file was not seen
         self._sent_again: set[int] = set()  # numbers of parts whose file went up twice, as if lost
@@ -76,28 +77,30 @@ class Uploader:
         # What went up is enough to make a batch of, whatever became of the file here.
         if part.state == "prepared" and not is_whole(path, part):
             raise FileNotFoundError(path)
-        if part.state == "prepared" and self._api.has_files:
-            part = await self._upload(part, path)
+        if part.state == "prepared" and self._files is not None:
+            part = await self._upload(self._files, part, path)
         return await self._create(part, path)
 
     async def resolve(self, part: BatchPart) -> BatchPart:
         """Find out whether the call that was under way has reached the teacher."""
-        if part.state == "uploading":
-            return await self._find_file(part)
+        if part.state == "uploading" and self._files is not None:
+            return await self._find_file(self._files, part)
+        if part.state == "uploading":  # to a provider that took files then
+            return self._ledger.move(part, "prepared")
         if part.state == "creating":
             return await self._find_batch(part)
         return part
 
     async def withdraw(self, part: BatchPart) -> None:
         """Remove the file of a part that no batch was created for."""
-        if part.file_id is not None:
-            await self._api.delete_file(part.file_id)
+        if self._files is not None and part.file_id is not None:
+            await self._files.delete_file(part.file_id)
 
-    async def _upload(self, part: BatchPart, path: Path) -> BatchPart:
+    async def _upload(self, files: BatchFileApi, part: BatchPart, path: Path) -> BatchPart:
         part = self._ledger.move(part, "uploading")
         self._report.event("uploading", part)
         try:
-            file = await self._api.upload(part, path)
+            file = await files.upload(part, path)
         except (BadRequest, NotFound, RateLimited, RunStopped) as error:
             self._ledger.move(part, "prepared")  # these say for sure that it is not there
             if isinstance(error, (RateLimited, RunStopped)):
@@ -107,7 +110,7 @@ class Uploader:
 
     def put_back(self, part: BatchPart, **changes: object) -> BatchPart:
         """The part as it was before a batch was made of it: to be made again."""
-        state: State = "uploaded" if self._api.has_files else "prepared"
+        state: State = "prepared" if self._files is None else "uploaded"
         return self._ledger.move(part, state, **changes)
 
     async def _create(self, part: BatchPart, path: Path) -> BatchPart:
@@ -116,7 +119,7 @@ class Uploader:
         try:
             batch = await self._api.create(part, path)
         except NotFound as error:
-            if self._api.has_files and part.number not in self._sent_again:
+            if self._files is not None and part.number not in self._sent_again:
                 raise self._file_not_seen(part, error) from None
             # Not its file is missing, but what it was to be made of: a model, an address.
             raise self._refused(part, error) from None
@@ -153,30 +156,30 @@ class Uploader:
             f"the teacher has lost {part.remote_name}: it is sent again ({error})"
         )
 
-    async def _find_file(self, part: BatchPart) -> BatchPart:
+    async def _find_file(self, files: BatchFileApi, part: BatchPart) -> BatchPart:
         """The part's file among those on the server; what else is there of ours and unused goes."""
         found: RemoteFile | None = None
-        for file in await self._unused_files():
-            as_is = self._api.sends_as_is and file.bytes is not None
+        for file in await self._unused_files(files):
+            as_is = files.sends_as_is and file.bytes is not None
             is_whole_there = not as_is or file.bytes == part.bytes
             if file.filename == part.remote_name and is_whole_there and found is None:
                 found = file
             else:
-                await self._api.delete_file(file.id)
+                await files.delete_file(file.id)
                 self._report.oddity("stray_file", f"removed {file.filename}: uploaded, never used")
         if found is None:
             return self._ledger.move(part, "prepared")
         self._report.oddity("found_file", f"{part.remote_name} had been uploaded: it is used")
         return self._ledger.move(part, "uploaded", file_id=found.id)
 
-    async def _unused_files(self) -> list[RemoteFile]:
+    async def _unused_files(self, files: BatchFileApi) -> list[RemoteFile]:
         """Files that runs of this ledger put there and that no part uses."""
         parts = self._ledger.parts()
         prefixes = tuple({remote_prefix(part.run) for part in parts})
         used = {part.file_id for part in parts}
         return [
             file
-            async for file in self._api.files()
+            async for file in files.files()
             if file.filename.startswith(prefixes) and file.id not in used
         ]
 

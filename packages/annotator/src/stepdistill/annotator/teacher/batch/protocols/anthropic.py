@@ -3,7 +3,7 @@ the names of its requests, which only its results tell."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
@@ -41,8 +41,6 @@ _STATUSES = {
 class AnthropicBatches(BatchApi):
     """A batch holds requests and results until 29 days after its creation."""
 
-    has_files: ClassVar[bool] = False
-
     async def create(self, part: BatchPart, path: Path) -> RemoteBatch:
         requests = (
             orjson.dumps({"custom_id": name, "params": body})
@@ -58,8 +56,8 @@ class AnthropicBatches(BatchApi):
         async for item in self._pages(_BATCHES, {}, "after_id"):
             yield _read(item)
 
-    async def cancel(self, batch_id: str) -> None:
-        await self._ask_to_cancel(f"{_BATCHES}/{batch_id}/cancel")
+    async def cancel(self, batch_id: str) -> bool:
+        return await self._ask_to_cancel(f"{_BATCHES}/{batch_id}/cancel")
 
     async def lines(self, file_id: str, tell: Tell) -> AsyncGenerator[bytes]:
         path = f"{_BATCHES}/{file_id}/results"

@@ -12,7 +12,7 @@ from stepdistill.annotator.errors import BadRequest, NotAuthorised, NotFound, Ov
 from stepdistill.annotator.teacher.batch.http import download_lines, valid
 from stepdistill.annotator.teacher.batch.part import BatchPart, RemoteBatch, RemoteFile
 from stepdistill.annotator.teacher.batch.protocols.protocol import (
-    BatchApi,
+    BatchFileApi,
     Tell,
     an_object,
     objects_of,
@@ -47,7 +47,7 @@ _FILE = re.compile(r"\bfiles?\b", re.IGNORECASE)
 _INLINE = "batches/"  # an id of results that come with their batch
 
 
-class GeminiBatches(BatchApi):
+class GeminiBatches(BatchFileApi):
     """Files are kept for 48 hours, and so are results."""
 
     async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
@@ -105,8 +105,8 @@ class GeminiBatches(BatchApi):
         async for item in self._tokened("/batches", "operations"):
             yield _read(item)
 
-    async def cancel(self, batch_id: str) -> None:
-        await self._ask_to_cancel(f"/{batch_id}:cancel")
+    async def cancel(self, batch_id: str) -> bool:
+        return await self._ask_to_cancel(f"/{batch_id}:cancel")
 
     async def lines(self, file_id: str, tell: Tell) -> AsyncGenerator[bytes]:
         if file_id.startswith(_INLINE):

@@ -60,8 +60,8 @@ class MistralBatches(FileBatches):
         async for item in self._numbered(_JOBS, {"order_by": "-created"}):
             yield _read(item)
 
-    async def cancel(self, batch_id: str) -> None:
-        await self._ask_to_cancel(f"{_JOBS}/{batch_id}/cancel")
+    async def cancel(self, batch_id: str) -> bool:
+        return await self._ask_to_cancel(f"{_JOBS}/{batch_id}/cancel")
 
     async def _numbered(self, path: str, query: dict[str, str]) -> AsyncIterator[Any]:
         """The items of a list whose pages are numbered from 0."""

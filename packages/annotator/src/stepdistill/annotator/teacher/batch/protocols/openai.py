@@ -18,7 +18,7 @@ from stepdistill.annotator.teacher.batch.part import (
 )
 from stepdistill.annotator.teacher.batch.protocols.protocol import (
     PER_PAGE,
-    BatchApi,
+    BatchFileApi,
     Tell,
     an_object,
     form_of,
@@ -46,7 +46,7 @@ class _RemoteModels(RemoteObject):
     data: tuple[_RemoteModel, ...] = ()
 
 
-class FileBatches(BatchApi):
+class FileBatches(BatchFileApi):
     """Whoever keeps files as OpenAI does: results are among them."""
 
     async def delete_file(self, file_id: str) -> None:
@@ -134,9 +134,10 @@ class OpenAiBatches(FileBatches):
         async for item in self._listed(self._client.batches.list):
             yield valid(RemoteBatch, item)
 
-    async def cancel(self, batch_id: str) -> None:
+    async def cancel(self, batch_id: str) -> bool:
         with suppress(BadRequest):  # it has ended already
             await self._client.told(self._client.batches.cancel, batch_id)
+        return True
 
     async def shutdown_date(self, model: str) -> date | None:
         with suppress(*_UNKNOWN, ValueError):  # no such call, or no such day

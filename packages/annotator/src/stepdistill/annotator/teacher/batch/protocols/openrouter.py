@@ -4,7 +4,7 @@ metadata, and has no way to cancel."""
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
@@ -29,9 +29,6 @@ _BATCHES = "/batches"
 class OpenRouterBatches(BatchApi):
     """A batch is made of one call, and whoever holds a key of the same workspace sees it."""
 
-    has_files: ClassVar[bool] = False
-    can_cancel: ClassVar[bool] = False
-
     async def create(self, part: BatchPart, path: Path) -> RemoteBatch:
         requests = (
             orjson.dumps({"custom_id": name, "body": body}) for name, body in self._sent(part, path)
@@ -49,8 +46,8 @@ class OpenRouterBatches(BatchApi):
         async for item in self._pages(_BATCHES, {}, "after"):
             yield _read(item)
 
-    async def cancel(self, batch_id: str) -> None:
-        raise NotImplementedError
+    async def cancel(self, batch_id: str) -> bool:
+        return False
 
     async def lines(self, file_id: str, tell: Tell) -> AsyncGenerator[bytes]:
         cursor: str | None = None

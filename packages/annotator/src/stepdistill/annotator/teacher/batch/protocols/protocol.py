@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, ClassVar, Self, cast
+from typing import IO, Any, Self, cast
 
 import aiohttp
 import orjson
@@ -32,18 +32,11 @@ JSON = {"Content-Type": "application/json"}  # of a body that is streamed
 
 
 class BatchApi(ABC):
-    """A teacher's batches; an async context manager. Every call raises TeacherError."""
-
-    has_files: ClassVar[bool] = True  # requests go up as a file; else with the creation itself
-    can_cancel: ClassVar[bool] = True
+    """A teacher's batches, whose requests go with the creation; an async context manager. Every
+    call raises TeacherError."""
 
     def __init__(self, teacher: TeacherSpec, http: BatchHttp | None = None) -> None:
         self._teacher, self._http = teacher, http or BatchHttp(teacher)
-
-    @property
-    def sends_as_is(self) -> bool:
-        """Whether a part's file goes up as it is on the disk."""
-        return False
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -66,8 +59,9 @@ class BatchApi(ABC):
         """The batches that this key sees, the newest first."""
 
     @abstractmethod
-    async def cancel(self, batch_id: str) -> None:
-        """Ask for an end; one that has ended already stays as it is."""
+    async def cancel(self, batch_id: str) -> bool:
+        """Ask for an end, and say whether that can be asked for there; a batch that has ended
+        already stays as it is."""
 
     @abstractmethod
     def lines(self, file_id: str, tell: Tell) -> AsyncGenerator[bytes]:
@@ -87,19 +81,6 @@ class BatchApi(ABC):
         # A server that does not keep it.
         return batch.input_file_id == part.file_id and batch.status != "failed"
 
-    async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
-        """Send a part's file up, under a name that it is found by."""
-        raise NotImplementedError
-
-    async def files(self) -> AsyncIterator[RemoteFile]:
-        """The files for batches that this key sees."""
-        for nothing in ():
-            yield nothing
-
-    async def delete_file(self, file_id: str) -> None:
-        """Remove a file; one that is not there is no error."""
-        raise NotImplementedError
-
     async def shutdown_date(self, model: str) -> date | None:
         """The day on which a model goes; None where the server says nothing of it."""
         return None
@@ -117,9 +98,10 @@ class BatchApi(ABC):
         for name, body in self._sent(part, path):
             yield orjson.dumps(line(name, body), option=orjson.OPT_APPEND_NEWLINE)
 
-    async def _ask_to_cancel(self, path: str) -> None:
+    async def _ask_to_cancel(self, path: str) -> bool:
         with suppress(BadRequest):  # it has ended already
             await self._http.json("POST", path)
+        return True
 
     async def _pages(self, path: str, query: dict[str, str], after: str) -> AsyncIterator[Any]:
         """The items of a list of pages. after: what a page is asked for by, beside the id of the
@@ -133,6 +115,27 @@ class BatchApi(ABC):
             if not items or not page.get("has_more"):
                 return
             query[after] = str(items[-1]["id"])
+
+
+class BatchFileApi(BatchApi):
+    """A teacher's batches, whose requests go up as a file before one is created."""
+
+    @property
+    def sends_as_is(self) -> bool:
+        """Whether a part's file goes up as it is on the disk."""
+        return False
+
+    @abstractmethod
+    async def upload(self, part: BatchPart, path: Path) -> RemoteFile:
+        """Send a part's file up, under a name that it is found by."""
+
+    @abstractmethod
+    def files(self) -> AsyncIterator[RemoteFile]:
+        """The files for batches that this key sees."""
+
+    @abstractmethod
+    async def delete_file(self, file_id: str) -> None:
+        """Remove a file; one that is not there is no error."""
 
 
 @asynccontextmanager

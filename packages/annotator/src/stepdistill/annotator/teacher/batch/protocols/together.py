@@ -49,8 +49,8 @@ class TogetherBatches(FileBatches):
         for batch in sorted(found, key=lambda batch: -batch.created_at):
             yield batch
 
-    async def cancel(self, batch_id: str) -> None:
-        await self._ask_to_cancel(f"/batches/{batch_id}/cancel")
+    async def cancel(self, batch_id: str) -> bool:
+        return await self._ask_to_cancel(f"/batches/{batch_id}/cancel")
 
 
 def _read(reply: object) -> RemoteBatch:
