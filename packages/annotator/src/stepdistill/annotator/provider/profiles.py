@@ -21,6 +21,7 @@ from stepdistill.annotator.provider.profile import Provider, ProvidersFile
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
 from stepdistill.common.errors import ConfigError, PromptError
 
+_OWN = Path("providers.yaml")
 _SHIPPED = Path(__file__).parent / "providers.yaml"
 _OPENAI = "openai"
 UNKNOWN = Provider(title="an OpenAI-compatible server", needs_key=False, structured="json_schema")
@@ -40,12 +41,12 @@ class Serving(NamedTuple):
 
 
 def load_providers(path: Path | None = None) -> Mapping[str, Provider]:
-    """The providers by name: the shipped ones, and those of a file of one's own over them. Raises
-    PromptError: what is wrong with that file."""
+    """The providers by name: the shipped ones, and those of a file of one's own over them. path:
+    ./providers.yaml, where one stands, if None. Raises PromptError: what is wrong with it."""
     shipped = _shipped()
-    if path is None:
+    if path is None and not _OWN.is_file():
         return shipped
-    own: dict[str, Provider] = {}
+    own, path = dict[str, Provider](), path or _OWN
     for name, fields in read_yaml(path, ProvidersFile).providers.items():
         before = shipped[name].model_dump() if name in shipped else {}
         try:

@@ -23,15 +23,11 @@ LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
 Tier = Literal["flex", "priority", "default"]
 # The widest that the window grows by itself; most teachers stop it long before.
 AUTO_CONCURRENCY = 1024
-_MODELS, _PROVIDERS = Path("models.yaml"), Path("providers.yaml")
+_MODELS = Path("models.yaml")
 
 
 def _models_file() -> Path | None:
     return _MODELS if _MODELS.is_file() else None
-
-
-def _providers_file() -> Path | None:
-    return _PROVIDERS if _PROVIDERS.is_file() else None
 
 
 class DefaultTokens(int):
@@ -108,7 +104,7 @@ def _addresses(_: object, tokens: Sequence[Token]) -> str | None:
 class ProviderSettings(Settings):
     """What is known of who serves teachers."""
 
-    providers: Path | None = field(default_factory=_providers_file)
+    providers: Path | None = None
     """YAML of providers of your own, or otherwise; default: ./providers.yaml where one stands."""
 
 
