@@ -12,9 +12,10 @@ from stepdistill.annotator.prompt.check import fit_templates
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.provider.profiles import serving
-from stepdistill.annotator.run.planning import make_tariff, teacher_spec
+from stepdistill.annotator.run.planning import make_tariff
 from stepdistill.annotator.run.run_notes import RunNote, choose_run, find_runs, notes_in
 from stepdistill.annotator.run.structured import recall_formats
+from stepdistill.annotator.run.teacher import teacher_spec
 from stepdistill.annotator.settings.rows import shipped_tasks
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.shards import ShardSettings
@@ -23,6 +24,7 @@ from stepdistill.annotator.settings.view import ViewSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.rereading import teachers_of
 from stepdistill.annotator.view.asked import Asked, make_asked
+from stepdistill.common.command_line import taken_from
 from stepdistill.common.errors import ConfigError, DatasetError, DistillError
 from stepdistill.common.manifest import Manifest
 
@@ -128,19 +130,14 @@ def _config_of_answers(settings: ViewSettings, task: str, store: ResponseStore) 
     splits = settings.splits or tuple(spec.data.splits) or ("train",)
     teachers = [settings.teacher] if settings.teacher else teachers_of(store, lambda n: None)
     for teacher in teachers:
-        config = RunSettings(
+        config = taken_from(
+            settings,
+            RunSettings,
             task=task,
             teacher=teacher,
             splits=splits,
             prompts=prompts,
-            data=settings.data,
-            base_url=settings.base_url,
-            models=settings.models,
-            template=settings.template,
-            mix=settings.mix,
-            store=settings.store,
             offline=True,
-            prices=settings.prices,
         )
         if any(_has_answers(replace(config, splits=(split,)), store) for split in splits):
             return config
