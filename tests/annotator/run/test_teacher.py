@@ -1,4 +1,4 @@
-"""Settings become one teacher: what it is called, where it is, and what is never shown."""
+"""From settings to the teacher: address, key, options, tier; a wrong one is found here."""
 
 import re
 from base64 import b64encode
@@ -10,13 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from stepdistill.annotator.plan.key import endpoint_of
-from stepdistill.annotator.run.planning import (
-    at_its_own_address,
-    make_plans,
-    prepare_run,
-    teacher_spec,
-    unsaid_remarks,
-)
+from stepdistill.annotator.run.planning import make_plans, prepare_run
+from stepdistill.annotator.run.teacher import at_its_own_address, teacher_spec, unsaid_remarks
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import OPENAI_BASE_URL, SIMULATED
 from stepdistill.annotator.teacher.spec import RateLimits, TeacherSpec

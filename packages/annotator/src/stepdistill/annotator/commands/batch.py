@@ -16,7 +16,7 @@ from stepdistill.annotator.console.tables import batch_fields, batch_table
 from stepdistill.annotator.errors import NotFound
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.provider.profiles import serving
-from stepdistill.annotator.run.planning import usable_url
+from stepdistill.annotator.run.teacher import server_address, usable_url
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
 from stepdistill.annotator.settings.teacher import BatchSettings, ProviderSettings
@@ -27,7 +27,6 @@ from stepdistill.annotator.teacher.batch.engine import BatchTeacher
 from stepdistill.annotator.teacher.batch.ledger import Ledger
 from stepdistill.annotator.teacher.batch.part import BatchPart
 from stepdistill.annotator.teacher.batch.protocols.registry import batch_api
-from stepdistill.annotator.teacher.credentials import key_for
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.command_line import add_command, make_app, options
@@ -194,15 +193,15 @@ def _teacher_of(part: BatchPart, settings: AddressSettings) -> TeacherSpec:
     """The teacher that a part is at. Raises ConfigError: no key, or another address."""
     url = usable_url(settings.base_url or part.base_url)
     named = f"{part.provider}:{part.model}" if part.provider else part.model
-    provider, _, is_named = serving(named, url, settings.providers)
-    key_name, key = key_for(url, provider, is_named=is_named)
+    at = server_address(url, serving(named, url, settings.providers))
     teacher = TeacherSpec(
         model=part.model,
         base_url=url,
-        provider=provider,
-        api_key=key,
-        key_name=key_name,
-        limit_name=provider.limit_name,
+        provider=at.provider,
+        api_key=at.api_key,
+        key_name=at.key_name,
+        token=at.token,
+        limit_name=at.provider.limit_name,
         max_tokens=part.limit,
     )
     if settings.base_url is not None and teacher.endpoint_name != part.endpoint:

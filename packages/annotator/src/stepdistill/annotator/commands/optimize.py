@@ -6,7 +6,7 @@ from stepdistill.annotator.commands.ranking import ranking_table, show_measures
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.prompt.template import append_template, as_yaml
 from stepdistill.annotator.run.known_addresses import with_known_addresses
-from stepdistill.annotator.run.planning import at_its_own_address
+from stepdistill.annotator.run.teacher import at_its_own_address
 from stepdistill.annotator.settings.console import CONSOLE, ConsoleSettings
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import OptimizeSettings

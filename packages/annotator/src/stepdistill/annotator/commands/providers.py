@@ -13,8 +13,8 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.provider.profile import Provider
 from stepdistill.annotator.provider.profiles import load_providers, serving
-from stepdistill.annotator.run.planning import teacher_spec
 from stepdistill.annotator.run.provider_check import ProviderCheck, check_provider
+from stepdistill.annotator.run.teacher import teacher_spec
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import (
@@ -93,7 +93,7 @@ def check_command(settings: CheckSettings, console: JsonSettings = JSON) -> None
         output.json(_checked(found))
         return
     teacher = found.teacher
-    name = teacher.provider.title or teacher.provider.name
+    name = teacher.provider.full_name
     key = teacher.key_name if teacher.api_key is not None else "no key"
     output.show(f"{name}, {teacher.model} at {teacher.endpoint.name} ({key})")
     output.table(plain_table(["", "", ""], [], [(r.what, r.state, r.words) for r in found.results]))

@@ -12,8 +12,9 @@ from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.rejection import ANSWER, shortened
 from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.run.limit_name import recall_limit_name
-from stepdistill.annotator.run.planning import make_plans, teacher_spec, warnings
+from stepdistill.annotator.run.planning import make_plans, warnings
 from stepdistill.annotator.run.structured import recall_formats
+from stepdistill.annotator.run.teacher import teacher_spec
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.prompts import RenderSettings
 from stepdistill.annotator.settings.run import RunSettings

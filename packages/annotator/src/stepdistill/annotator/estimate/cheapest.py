@@ -141,7 +141,7 @@ def _ways(config: RunSettings, known: Knowledge, by_s: float) -> Iterator[Way]:
     found = estimate_run(config, known)
     online_s = found.work.to_ask / _pace(config, found).per_s * _SLACK
     provider = serving(config.teacher, config.base_url, config.providers).provider
-    who = provider.title or "the server"
+    who = provider.full_name or "the server"
     yield Way(name=f"online at {who}", config=config, usd=found.online_usd, done_s=online_s)
     if "flex" in provider.tiers:
         flex = replace(config, tier="flex", tier_fallback=True)
@@ -173,7 +173,7 @@ def _batches(
     batch = replace(config.batch, fallback_online_after_s=wait_s)
     high = max(found.batch_usd.high, found.online_usd.high)
     yield Way(
-        name=f"batches, then online at {provider.title or provider.name}",
+        name=f"batches, then online at {provider.full_name}",
         config=replace(config, batch_api=True, batch=batch),
         usd=found.batch_usd._replace(high=high),
         done_s=wait_s + online_s,

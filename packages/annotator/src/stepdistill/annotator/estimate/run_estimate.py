@@ -24,9 +24,10 @@ from stepdistill.annotator.money.tokens import encoding_of
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.provider.profiles import serving
 from stepdistill.annotator.run.ask import ask
-from stepdistill.annotator.run.planning import addresses_named, make_plans, prepare_run
+from stepdistill.annotator.run.planning import make_plans, prepare_run
 from stepdistill.annotator.run.run_notes import Spender, noted
 from stepdistill.annotator.run.structured import recall_formats
+from stepdistill.annotator.run.teacher import addresses_named
 from stepdistill.annotator.run.unread import why_unanswered
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import thinking_room

@@ -75,6 +75,11 @@ class Provider(BaseModel):
         """All of its own, the first one before the others."""
         return () if self.base_url is None else (self.base_url, *self.others)
 
+    @property
+    def full_name(self) -> str:
+        """As people write it; empty for a server that nobody knows."""
+        return self.title or self.name
+
     def is_at(self, base_url: str) -> bool:
         """Whether an address is one of its own."""
         host = urlsplit(base_url).hostname or ""

@@ -36,7 +36,7 @@ from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan, RequestSource
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.limit_name import recall_limit_name, with_other_limit_name
-from stepdistill.annotator.run.planning import PreparedRun, unsaid_remarks
+from stepdistill.annotator.run.planning import PreparedRun
 from stepdistill.annotator.run.run_notes import plans_of
 from stepdistill.annotator.run.structured import (
     FormatWatch,
@@ -44,6 +44,7 @@ from stepdistill.annotator.run.structured import (
     refused_in_batch,
     remember_refusal,
 )
+from stepdistill.annotator.run.teacher import unsaid_remarks
 from stepdistill.annotator.simulator.rehearsal import rehearse
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.simulator.server import Simulator

@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import replace
 
 from stepdistill.annotator.plan.key import Endpoint, endpoint_of
-from stepdistill.annotator.run.planning import addresses_named, usable_url
 from stepdistill.annotator.run.run_notes import RunNote, notes_in
+from stepdistill.annotator.run.teacher import addresses_named, usable_url
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import Addresses
 from stepdistill.annotator.store.response_store import ResponseStore
