@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from stepdistill.annotator.errors import Overloaded
 from stepdistill.annotator.teacher.batch.http import BatchHttp
@@ -39,13 +40,9 @@ async def test_a_batch_without_a_name_is_none():
 
     application = web.Application()
     application.router.add_post("/v1/batches", nameless)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        async with OpenAiBatches(a_spec(f"http://{host}:{port}/v1")) as api:
-            with pytest.raises(Overloaded, match=r"not a RemoteBatch \(id\)"):
-                await api.create_from("file-1", {})
-    finally:
-        await runner.cleanup()
+    async with (
+        TestServer(application) as server,
+        OpenAiBatches(a_spec(str(server.make_url("/v1")))) as api,
+    ):
+        with pytest.raises(Overloaded, match=r"not a RemoteBatch \(id\)"):
+            await api.create_from("file-1", {})

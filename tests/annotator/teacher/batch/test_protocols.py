@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from stepdistill.annotator.errors import Overloaded
 from stepdistill.annotator.plan.key import Request
@@ -193,12 +194,8 @@ async def test_a_file_goes_to_no_other_host(tmp_path: Path):
 
     application = web.Application()
     application.router.add_post("/upload/v1beta/files", elsewhere)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        spec = a_spec(f"http://{host}:{port}/v1beta", "sk-test", provider=provider_of("gemini"))
+    async with TestServer(application) as server:
+        spec = a_spec(str(server.make_url("/v1beta")), "sk-test", provider=provider_of("gemini"))
         async with (
             a_batch_run(tmp_path, spec.base_url, protocol="gemini") as run,
             GeminiBatches(spec) as api,
@@ -206,8 +203,6 @@ async def test_a_file_goes_to_no_other_host(tmp_path: Path):
             part = a_part(run)
             with pytest.raises(Overloaded, match="at another host"):
                 await api.upload(part, run.ledger.folder / part.file_name)
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

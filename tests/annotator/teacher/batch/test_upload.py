@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from stepdistill.annotator.errors import BatchRefused, ModelGone, NotAuthorised, QuotaSpent
 from stepdistill.annotator.provider.profile import BatchProtocol
@@ -174,14 +175,8 @@ async def answering(reply: Callable[[web.Request], web.Response]) -> AsyncGenera
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        await runner.cleanup()
+    async with TestServer(application) as server:
+        yield str(server.make_url("")).rstrip("/")
 
 
 @pytest.mark.parametrize(

@@ -248,9 +248,12 @@ class TeacherSpec:
             headers = {"location": self._redacted_text(headers.get("location", ""))}
         return self.with_remedy(error_of(status, self.redacted(body), headers))
 
-    def at_usual_tier(self, error: TeacherError) -> Self | None:
-        """The same at the usual tier, where that is to be asked after this error: the other is
-        full."""
+    async def as_asked_again(self, error: TeacherError, sent: Mapping[str, str]) -> Self | None:
+        """The teacher as a request is put to it once more after this error: with another token, or
+        at the usual tier, as the other is full; None where nothing would differ. sent: the headers
+        that the request had. Raises ConfigError: the command for tokens fails."""
+        if isinstance(error, NotAuthorised):
+            return self if await self.renewed(sent) else None
         if self.tier is None or not self.tier_fallback or not is_full(error):
             return None
         return replace(self, tier="default")

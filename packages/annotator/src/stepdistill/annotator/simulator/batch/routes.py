@@ -46,10 +46,11 @@ class SimulatedBatchApi(BatchDesk):
     """Files and batches as OpenAI has them."""
 
     _purpose: ClassVar[str] = "batch"  # that files are sent for
+    _name: ClassVar[str] = "batches"  # of what is created, in its address
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """What is served below this prefix."""
-        files, batches, wrap = f"{prefix}/files", f"{prefix}/batches", self._calls.wrap
+        files, batches, wrap = f"{prefix}/files", f"{prefix}/{self._name}", self._calls.wrap
         return [
             web.post(files, wrap(CallKind.UPLOAD, self._upload)),
             web.get(files, wrap(CallKind.FILES, self._list_files)),

@@ -17,7 +17,6 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from stepdistill.annotator.errors import (
     ConnectionLost,
-    NotAuthorised,
     TeacherError,
     TimedOut,
     Unreadable,
@@ -222,22 +221,19 @@ class DirectTransport:
 
     async def _ask_again(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
         """Likewise, with another token or at another tier where those are refused."""
-        headers = self._headers
+        sent = self._headers
         try:
             return await self._ask(request, self._teacher)
-        except NotAuthorised:
-            if self._teacher.token is None or not await self._teacher.renewed(headers):
-                raise
-            self._headers = self._teacher.headers
-            self._head = _head(self._teacher, self._target, self._headers)
-            return await self._ask(request, self._teacher)
         except TeacherError as error:
-            usual = self._teacher.at_usual_tier(error)
-            if usual is None:
+            again = await self._teacher.as_asked_again(error, sent)
+            if again is None:
                 raise
             if is_without_tier(error):
-                self._teacher = usual
-            return await self._ask(request, usual)
+                self._teacher = again
+            if again.headers != self._headers:
+                self._headers = again.headers
+                self._head = _head(again, self._target, self._headers)
+            return await self._ask(request, again)
 
     async def _ask(
         self, request: Request, teacher: TeacherSpec

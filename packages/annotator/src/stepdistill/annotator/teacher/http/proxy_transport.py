@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from stepdistill.annotator.errors import NotAuthorised, TeacherError, TimedOut, Unreadable
+from stepdistill.annotator.errors import TeacherError, TimedOut, Unreadable
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
@@ -44,20 +44,16 @@ class ProxyTransport:
 
     async def ask(self, request: Request) -> tuple[Answer, Mapping[str, str]]:
         """The answer and the reply's headers. Raises TeacherError."""
-        headers = self._teacher.headers
+        sent = self._teacher.headers
         try:
-            return await self._ask(request, self._teacher, headers)
-        except NotAuthorised:
-            if self._teacher.token is None or not await self._teacher.renewed(headers):
-                raise
-            return await self._ask(request, self._teacher, self._teacher.headers)
+            return await self._ask(request, self._teacher, sent)
         except TeacherError as error:
-            usual = self._teacher.at_usual_tier(error)
-            if usual is None:
+            again = await self._teacher.as_asked_again(error, sent)
+            if again is None:
                 raise
             if is_without_tier(error):
-                self._teacher = usual
-            return await self._ask(request, usual, headers)
+                self._teacher = again
+            return await self._ask(request, again, again.headers)
 
     async def _ask(
         self, request: Request, teacher: TeacherSpec, headers: Mapping[str, str]

@@ -1,9 +1,7 @@
 """Mistral's files and batch jobs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar, cast
-
-from aiohttp import web
+from typing import ClassVar, TypeVar, cast
 
 from stepdistill.annotator.simulator.batch.calls import IncomingCall
 from stepdistill.annotator.simulator.batch.desk import lines_in
@@ -14,7 +12,6 @@ from stepdistill.annotator.simulator.batch.jobs import (
     SimulatedBatch,
     Status,
 )
-from stepdistill.annotator.simulator.batch.log import CallKind
 from stepdistill.annotator.simulator.batch.routes import SimulatedBatchApi
 from stepdistill.annotator.simulator.batch.rows import ENDPOINT
 from stepdistill.annotator.simulator.batch.wire import read_metadata
@@ -38,19 +35,7 @@ T = TypeVar("T")
 class SimulatedMistral(SimulatedBatchApi):
     """Pages by number, the model in the job."""
 
-    def routes(self, prefix: str) -> list[web.RouteDef]:
-        files, jobs, wrap = f"{prefix}/files", f"{prefix}/batch/jobs", self._calls.wrap
-        return [
-            web.post(files, wrap(CallKind.UPLOAD, self._upload)),
-            web.get(files, wrap(CallKind.FILES, self._list_files)),
-            web.get(f"{files}/{{id}}", wrap(CallKind.FILE, self._get_file)),
-            web.delete(f"{files}/{{id}}", wrap(CallKind.DELETE, self._delete)),
-            web.get(f"{files}/{{id}}/content", wrap(CallKind.DOWNLOAD, self._download)),
-            web.post(jobs, wrap(CallKind.CREATE, self._create)),
-            web.get(jobs, wrap(CallKind.BATCHES, self._list_batches)),
-            web.get(f"{jobs}/{{id}}", wrap(CallKind.BATCH, self._get_batch)),
-            web.post(f"{jobs}/{{id}}/cancel", wrap(CallKind.CANCEL, self._cancel)),
-        ]
+    _name: ClassVar[str] = "batch/jobs"
 
     def _file_object(self, file: StoredFile) -> Mapping[str, object]:
         shown = super()._file_object(file)
