@@ -56,6 +56,23 @@ ALONE = (
     "<|channel|>analysis<|message|>{other}<|end|><|start|>assistant<|channel|>final<|message|>{name}",
 )  # fmt: skip
 
+# Reasons with braces that a JSON repair makes an object of: sets, code, formulas.
+BRACED = (
+    "The set {a: 1} has it.", "{ says: so } is what the text has.",
+    "It holds {x : x > 0} for all of them.", "As in f(x) = {x: 1, -x: 2} above.",
+    "CSS such as p {color: red} says so.",
+    "An open {brace: and no closing one.", "It has {{user: name}} in it.",
+)  # fmt: skip
+BESIDE = (
+    "Label: {name}\nRationale: {reason}",
+    "Rationale: {reason}\nLabel: {name}",
+    "**Category:** {name}\n\n**Reason:** {reason}",
+    "<reason>{reason}</reason>\n<answer>{name}</answer>",
+    "<answer>{name}</answer>\n<reason>{reason}</reason>",
+    "| Label | Rationale |\n|---|---|\n| {name} | {reason} |",
+    "## Label\n{name}\n\n## Rationale\n{reason}",
+)
+
 WORDS = [*"so it is not the text, says: label answer 3".split(), *"*|<>{}`\\[("]  # noqa: SIM905
 
 
@@ -82,6 +99,52 @@ def test_every_name_is_read_in_every_form(kind: str) -> None:
             reading = reader(*names).read(answer, ROW)
             assert reading.label == name, answer
             assert reading.rationale == (REASON if form in WITH_REASONS else None), answer
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_braces_in_the_reasons_are_no_object(kind: str) -> None:
+    names = SETS[kind]
+    for number, form in enumerate(BESIDE):
+        for reason in BRACED:
+            name = names[number % len(names)]
+            answer = form.format(name=name, reason=reason)
+            reading = reader(*names).read(answer, ROW)
+            assert (reading.label, reading.rationale) == (name, reason), answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I would say 2, as the set {a: 1} has it.",
+        "2\n\nThe set {a: 1} has it.",
+        'The set {a: 1} has it, so the label is "2".',
+        'The text has {"lang": "en"} in it. So I say 2.',
+        "**2**: p {color: red} says so.",
+    ],
+)
+def test_braces_within_a_sentence_give_no_label(answer: str) -> None:
+    assert reader("1", "2").read(answer, ROW).label == "2"
+    assert reader("yes", "no").read(answer.replace("2", "no"), ROW).label == "no"
+
+
+@pytest.mark.parametrize("form", BESIDE)
+def test_an_object_in_the_reasons_leaves_the_label_and_the_prose(form: str) -> None:
+    answer = form.format(name="no", reason='The text is {"lang": "en"} in its own words.')
+    reading = reader("yes", "no").read(answer, ROW)
+    assert reading[:2] == ("no", "The text is in its own words.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'Answer: {"verdict_of_mine": "no", "explanation": "The text says so itself."}',
+        'Label:\n```json\n{"mine": "no", "reason": "The text says so itself."}\n```',
+        'Answer: here it is in JSON:\n{"mine": "no", "reason": "The text says so itself."}',
+        '{"mine": "no", "reason": "It says so.\\nLabel: yes is what others say."}',
+    ],
+)
+def test_an_object_behind_a_heading_is_the_answer(answer: str) -> None:
+    assert reader("yes", "no").read(answer, ROW).label == "no"
 
 
 @given(

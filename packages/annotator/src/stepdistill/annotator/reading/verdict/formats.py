@@ -77,8 +77,17 @@ def named_parts(answer: str, *, takes_lists: bool = False) -> Parts:
         label, reason = plain.span("label"), plain.span("reason")
         headings = ((0, label[0]), (plain.start("next"), reason[0]))
         return Parts(label, plain["label"], reason, plain["reason"], headings, (label,))
-    if "{" in answer and (found := json_parts(answer)):
+    found = json_parts(answer) if "{" in answer else None
+    if found is not None and found.is_named:
         return _of_json(answer, found)
+    parts = _marked_parts(answer, takes_lists)
+    if found is not None and not _names_a_label_outside(parts, answer, found.span):
+        return _of_json(answer, found)
+    return parts
+
+
+def _marked_parts(answer: str, takes_lists: bool) -> Parts:
+    """The parts behind tags, the heads of a table, or headings."""
     if "<" in answer and (parts := _tagged_parts(answer, takes_lists)):
         return parts
     if "|" in answer and (parts := _table_parts(answer)):
@@ -86,6 +95,21 @@ def named_parts(answer: str, *, takes_lists: bool = False) -> Parts:
     if ":" not in answer and "\n" not in answer and answer.isascii():
         return NO_PARTS
     return _line_parts(answer, _headings(answer), takes_lists) or NO_PARTS
+
+
+def _names_a_label_outside(parts: Parts, answer: str, span: Span) -> bool:
+    """Whether a heading, tag or table has a label of its own beside what looks like an object.
+
+    Then the object is part of the reasons: `Label: yes`, `Rationale: The set {a: 1} has it.` What
+    only leads to the object, as `Answer: here it is:`, is no label.
+    """
+    if parts.label is None:
+        return False
+    start, end = parts.label
+    if start < span[1]:
+        end = min(end, span[0])
+    label = answer[start:end].rstrip(" \t\n*_")
+    return bool(label) and label[-1] not in ":\uff1a"
 
 
 def _headings(answer: str) -> list[re.Match[str]]:

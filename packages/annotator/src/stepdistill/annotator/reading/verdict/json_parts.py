@@ -26,6 +26,7 @@ _SURE_KEY = re.compile(
 _YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _FENCE_BEFORE = re.compile(r"```[\w-]*\s*\Z")
 _FENCE_BEHIND = re.compile(r"\s*```")
+_WORDS_BEHIND = re.compile(r"[^\n\w`]*\w")  # on the same line
 _MOST_OBJECTS = 8
 _LONGEST_REPAIRED = 4_000
 _DEEPEST = 4
@@ -41,11 +42,16 @@ class _Pair(NamedTuple):
 
 
 class JsonParts(NamedTuple):
-    """The label and reasons in an answer's JSON. span: its characters, with fences around it."""
+    """The label and reasons in an answer's JSON. span: its characters, with fences around it.
+
+    is_named: whether a key says that this is the label; otherwise it is the only value that could
+    be, as in `{sentiment: good}`, and a set such as `{a: 1}` looks the same.
+    """
 
     span: Span
     label: str
     reason: str | None
+    is_named: bool
 
 
 def json_parts(answer: str) -> JsonParts | None:
@@ -53,13 +59,14 @@ def json_parts(answer: str) -> JsonParts | None:
     found = None
     for value, span in _objects(answer):
         pairs = list(_pairs(value, 0))
-        label = next((each.text for each in pairs if _is_label(each.key)), None)
-        if label is None:
-            label = _beside_reasons(pairs)
+        named = next((each.text for each in pairs if _is_label(each.key)), None)
+        label = named if named is not None else _beside_reasons(pairs)
         if label is None:
             continue
         reason = next((each.text for each in pairs if _REASON_KEY.fullmatch(each.key)), None)
-        found = JsonParts(_with_fences(answer, span), label, reason)
+        if named is None and reason is None and _WORDS_BEHIND.match(answer, span[1]):
+            continue  # `The set {a: 1} has it`
+        found = JsonParts(_with_fences(answer, span), label, reason, named is not None)
     return found
 
 
