@@ -10,10 +10,10 @@ import pytest
 
 from stepdistill.annotator.errors import BadRequest, CeilingReached, ConnectionLost, ContentRefused
 from stepdistill.annotator.money.budget import BudgetState
+from stepdistill.annotator.money.ceiling import Ceiling, budget_key
 from stepdistill.annotator.money.prices import OwnPrice, OwnPrices, Tariff
 from stepdistill.annotator.money.reservations import (
     BudgetReservations,
-    budget_key,
     reservations_under,
 )
 from stepdistill.annotator.store.answer import Usage
@@ -35,7 +35,8 @@ WORST = Decimal(len(SPEC.body(REQUEST)) + 16 + 4 * 100) / MILLION
 
 @contextmanager
 def opened(store: ResponseStore, ceiling: str, tariff: Tariff = TARIFF) -> Generator[Any]:
-    with reservations_under(Decimal(ceiling), "spring", SPEC, tariff, store) as reservations:
+    under = Ceiling(usd=Decimal(ceiling), name="spring")
+    with reservations_under(under, SPEC, tariff, store) as reservations:
         yield reservations
 
 
@@ -51,7 +52,7 @@ async def reserved(reservations: BudgetReservations) -> bool:
 
 
 def test_without_a_ceiling_nobody_reserves_and_nothing_is_written(store: ResponseStore):
-    with reservations_under(None, "spring", SPEC, TARIFF, store) as reservations:
+    with reservations_under(Ceiling(usd=None, name="spring"), SPEC, TARIFF, store) as reservations:
         assert reservations is None
     assert written(store) is None
 
@@ -215,7 +216,8 @@ def test_a_budget_takes_over_what_was_spent_of_earlier_ones(store: ResponseStore
 
     for _ in range(2):
         earlier = ("plan-1", "plan-2", "plan-3", "demo")
-        with reservations_under(Decimal(1), "demo", SPEC, TARIFF, store, earlier):
+        ceiling = Ceiling(usd=Decimal(1), name="demo", earlier=earlier)
+        with reservations_under(ceiling, SPEC, TARIFF, store):
             pass
         (body,) = entries.starting_with(b"budget-")
         state = BudgetState.of(body)

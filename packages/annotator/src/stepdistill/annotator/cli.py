@@ -23,6 +23,10 @@ COMMANDS = {
         "stepdistill.annotator.commands.run:run_command",
         "Annotate a task's rows. Running the same command again goes on where it stopped.",
     ),
+    "gather": (
+        "stepdistill.annotator.commands.gather:gather_command",
+        "Join what `annotate run --shard` made on several machines: one run's shards.",
+    ),
     "view": (
         "stepdistill.annotator.commands.view:view_command",
         "Look at rows in a browser: what became of each, and what the teacher was asked for it.",

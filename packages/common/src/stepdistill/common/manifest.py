@@ -99,6 +99,23 @@ class CostEntry(_Part):
     reported_usd: float | None = Field(default=None, ge=0, exclude_if=lambda usd: usd is None)
 
 
+class RowShardEntry(_Part):
+    """Which of the rows these are, where several runs shared them, and what joining takes: all that
+    cannot be added up from the other fields."""
+
+    number: int  # from 0, in the order of the rows
+    of: int  # how many there are
+    whole: str  # the fingerprint of the shards of all rows
+    rows_per_shard: int
+    # Reasons are kept by rate once all rows are there: until then none is taken from a record. The
+    # lowest numbers between 0 and 1 keep theirs, drawn by this seed and the row's id.
+    seed: int
+    asked_below: float  # reasons with a template of their own: of rows below this number
+    usd: str | None  # as `CostEntry.usd`, not rounded
+    reported: int  # of the answers, with what the provider says that they cost
+    reported_usd: float  # what it says of these, together
+
+
 class Manifest(_Part):
     """The content of `manifest.json`. Its existence proves that the folder is complete."""
 
@@ -120,5 +137,7 @@ class Manifest(_Part):
     student: StudentSpec  # so that it does without the prompts folder
     # Left out where rows have what the student reads under the placeholders' own names.
     columns: ColumnSpec | None = Field(default=None, exclude_if=lambda found: found is None)
+    # Left out where these are all rows.
+    row_shard: RowShardEntry | None = Field(default=None, exclude_if=lambda found: found is None)
     # Left out where none were asked for.
     judgements: JudgementsEntry | None = Field(default=None, exclude_if=lambda found: found is None)

@@ -63,6 +63,13 @@ def verify(folder: Path, manifest: Manifest) -> None:
         )
 
 
+def read_lines(folder: Path, manifest: Manifest) -> Iterator[bytes]:
+    """Every record's line in row order."""
+    for shard in manifest.shards:
+        with _open(folder / shard.file) as file:
+            yield from file
+
+
 def read_records(folder: Path, manifest: Manifest) -> Iterator[Record]:
     """Every record in row order. Raises ShardError on a line that is no record."""
     for shard in manifest.shards:

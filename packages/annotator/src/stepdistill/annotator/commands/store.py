@@ -7,7 +7,9 @@ from rich.table import Table
 
 from stepdistill.annotator.commands.forget import forget_command
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.run.merge_stores import merge_stores
 from stepdistill.annotator.settings.console import JSON, JsonSettings
+from stepdistill.annotator.settings.gather import MergeSettings
 from stepdistill.annotator.settings.run import STORE, StoreSettings
 from stepdistill.annotator.store.check import Contents, Verified, contents_of, verify_store
 from stepdistill.annotator.store.compact import compact_store
@@ -107,6 +109,23 @@ def import_command(settings: FileSettings, console: JsonSettings = JSON) -> None
     _result(output, {"new": new, "kept": kept}, text, as_json=console.as_json)
 
 
+def merge_command(settings: MergeSettings, console: JsonSettings = JSON) -> None:
+    """Put the answers of several stores into one, with what their runs have spent.
+
+    Of two answers to one request the first stays; the other still counts as paid.
+    A store may be merged again once it has grown. What is merged stays as it is.
+
+    Example:
+
+        annotate store merge part-0/store part-1/store --store runs/store
+    """
+    output = ConsoleOutput(quiet=console.is_quiet)
+    with ResponseStore.open(settings.store, write=True) as opened:
+        done = merge_stores(settings.stores, opened, output.progress_line("answers read"))
+    text = f"{done.new:,} answers were new, {done.kept:,} already there and kept"
+    _result(output, {"new": done.new, "kept": done.kept}, text, as_json=console.as_json)
+
+
 def compact_command(settings: StoreSettings = STORE, console: JsonSettings = JSON) -> None:
     """Write a store anew, as small as it goes. Nobody may write to it meanwhile; readers may read.
 
@@ -183,5 +202,6 @@ add_command(store_app, info_command, "info")
 add_command(store_app, verify_command, "verify")
 add_command(store_app, export_command, "export")
 add_command(store_app, import_command, "import")
+add_command(store_app, merge_command, "merge")
 add_command(store_app, compact_command, "compact")
 add_command(store_app, forget_command, "forget")

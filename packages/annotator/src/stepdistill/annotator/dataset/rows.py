@@ -27,11 +27,15 @@ class Row:
     gold_rationale: Final[str | None]
 
 
-def read_rows(task: TaskSpec, source: Source, split: str, samples: int | None) -> Iterator[Row]:
-    """The first `samples` rows (all if None), in the source's order. Raises DatasetError."""
+def read_rows(
+    task: TaskSpec, source: Source, split: str, samples: int | None, start: int = 0
+) -> Iterator[Row]:
+    """The first `samples` rows (all if None) from number `start` on, in the source's order. Raises
+    DatasetError."""
     make = _row_maker(task, split)
     numbers = count() if source.indices is None else source.indices
-    for index, raw in zip(numbers, islice(source.rows(), samples), strict=False):
+    pairs = zip(numbers, islice(source.rows(), samples), strict=False)
+    for index, raw in islice(pairs, start, None):
         try:
             row = make(raw, index)
         except NOT_THERE:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stepdistill.annotator.errors import CeilingReached, TeacherError
 from stepdistill.annotator.money.budget import Budget, BudgetState, Grant
+from stepdistill.annotator.money.ceiling import Ceiling, budget_key
 from stepdistill.annotator.money.prices import ZERO, Tariff
 from stepdistill.annotator.plan.key import Request
 from stepdistill.annotator.plan.plan import Plan
@@ -224,22 +225,16 @@ def _reported(answer: Answer) -> Decimal:
 
 @contextmanager
 def reservations_under(
-    ceiling_usd: Decimal | None,
-    name: str,
-    teacher: TeacherSpec,
-    tariff: Tariff,
-    store: ResponseStore,
-    earlier: Iterable[str] = (),
+    ceiling: Ceiling, teacher: TeacherSpec, tariff: Tariff, store: ResponseStore
 ) -> Generator[BudgetReservations | None]:
-    """Reservations under a ceiling in USD; None where there is none. Raises ConfigError: no price.
-    Opened and closed while nothing is in flight. A kill in between leaves what was granted.
-    earlier: names of budgets that this one takes over, with all that was spent of them."""
-    if ceiling_usd is None:
+    """Reservations under a ceiling; None where there is none. Raises ConfigError: no price.
+    Opened and closed while nothing is in flight. A kill in between leaves what was granted."""
+    if ceiling.usd is None:
         yield None
         return
-    entries = SealedEntries(store, "accounts")
-    _take_over(store, entries, budget_key(name), [budget_key(each) for each in earlier])
-    budget = Budget(ceiling_usd, BudgetState.of(entries.get(budget_key(name))))
+    name, entries = ceiling.name, SealedEntries(store, "accounts")
+    _take_over(store, entries, budget_key(name), [budget_key(each) for each in ceiling.earlier])
+    budget = Budget(ceiling.usd, BudgetState.of(entries.get(budget_key(name))))
     reservations = BudgetReservations(budget, name, teacher, tariff, entries)
     reservations.forget_all_but(Ledger(store).open_parts())
     try:
@@ -279,8 +274,3 @@ def check_bodies(plans: Iterable[Plan], tariff: Tariff) -> None:
                     f"--max-cost cannot be kept, {why}: take it out of template {name} (or "
                     "models.yaml), or run without --max-cost"
                 )
-
-
-def budget_key(name: str) -> bytes:
-    """The key of a budget's entry in `accounts`."""
-    return b"budget-" + name.encode()

@@ -1,6 +1,7 @@
 """The plan of a run: for every row, what is asked of whom. Asking and writing both walk over it."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from stepdistill.annotator.plan.model_options import LOGPROBS, ModelOptions
 from stepdistill.annotator.prompt.mix import Assignment, Mix, assign
 from stepdistill.annotator.prompt.render import response_format, values_for
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.settings.rows import RowShard
 from stepdistill.common.placeholders import filler
 from stepdistill.common.task import TaskSpec
 from stepdistill.common.uniform import uniform_of_text
@@ -50,6 +52,7 @@ class Plan:
     split: str
     source: Source
     samples: int | None  # the first rows of the source; None for all
+    row_shard: RowShard | None = None  # which of these rows, where others do the rest; None: all
     mix: Mix
     templates: dict[str, Template]
     model: str
@@ -69,10 +72,23 @@ class Plan:
 
         All of a local source is read, so that what is wrong in it is found before it is asked.
         """
+        return self._count_all() if self.row_shard is None else len(self._shard_rows)
+
+    def _count_all(self) -> int | None:
+        """Likewise, of all shards of rows."""
         n = self.source.count()
         if n is None or self.samples is None:
             return self.samples if n is None else n
         return min(n, self.samples)
+
+    @cached_property
+    def _shard_rows(self) -> range:
+        """The places of this shard's rows among all. A source that cannot say how many there are
+        is read once for it."""
+        if self.row_shard is None:
+            return range(sys.maxsize)
+        n = self._count_all()
+        return self.row_shard.rows(sum(1 for _ in self.source.rows()) if n is None else n)
 
     @property
     def asks_twice(self) -> bool:
@@ -85,12 +101,14 @@ class Plan:
         return bool(self.mix.rationale) and self.mix.label != self.mix.rationale
 
     def rows(self, start: int = 0) -> Iterator[PlannedRow]:
-        """A fresh pass over the rows from number `start` on, in the source's order."""
+        """A fresh pass over the rows to do from number `start` on, in the source's order."""
         makers, *votes = [self.request_makers(sample) for sample in range(self.votes)]
-        rows = read_rows(self.task, self.source, self.split, self.samples)
-        n_rows = self.count_rows() if self.mix.assignment == "original" else None
-        pairs = zip(rows, assign(self.mix, n_rows), strict=False)
-        for row, assignment in islice(pairs, start, None):
+        own = self._shard_rows
+        first, n = own.start + start, max(0, len(own) - start)
+        rows = read_rows(self.task, self.source, self.split, self.samples, first)
+        n_rows = self._count_all() if self.mix.assignment == "original" else None
+        pairs = zip(rows, islice(assign(self.mix, n_rows), first, None), strict=False)
+        for row, assignment in islice(pairs, n):
             label = makers[assignment.label](row)
             rationale = label if assignment.rationale == assignment.label else None
             if assignment.rationale is not None and rationale is None and self._explained(row):
@@ -210,6 +228,7 @@ def name_of(plans: Iterable[Plan]) -> str:
         [
             *(plan.task_hash, plan.prompts_hash, plan.source.digest, plan.split, plan.samples),
             *(plan.model, plan.endpoint.name, plan.endpoint.path, plan.votes),
+            *([] if plan.row_shard is None else [str(plan.row_shard)]),
         ]
         for plan in plans
     ]

@@ -30,6 +30,7 @@ from stepdistill.annotator.errors import (
 )
 from stepdistill.annotator.events import EventLog
 from stepdistill.annotator.money.bill import spent_usd
+from stepdistill.annotator.money.ceiling import ceiling_of
 from stepdistill.annotator.money.prices import Tariff
 from stepdistill.annotator.money.reservations import check_bodies, reservations_under
 from stepdistill.annotator.plan.key import Request
@@ -177,16 +178,12 @@ async def _context(
 ) -> AsyncGenerator[BatchContext]:
     """What either teacher works with: an online one looks after earlier batches, too."""
     settings = run.settings
-    # Of the task, unless it is named: another choice of rows or templates is no new money.
-    budget = settings.budget or settings.task
-    earlier = () if settings.budget else plans_of(store, settings.task)
+    ceiling = ceiling_of(settings, store, plans_of(store, settings.task))
     # What is on its way to the disk is lost by a kill, as what is in flight is: no more than that.
     async with GroupCommit(
         store, backlog=teacher.concurrency * (1 + len(teacher.others))
     ) as group_commit:
-        with reservations_under(
-            settings.max_cost_usd, budget, teacher, run.tariff, store, earlier
-        ) as reservations:
+        with reservations_under(ceiling, teacher, run.tariff, store) as reservations:
             yield BatchContext(
                 teacher=teacher,
                 store=store,

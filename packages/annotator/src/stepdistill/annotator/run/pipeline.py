@@ -30,7 +30,7 @@ from stepdistill.annotator.run.planning import (
     warnings,
 )
 from stepdistill.annotator.run.rationale_rate import ration
-from stepdistill.annotator.run.run_notes import Spender, noted
+from stepdistill.annotator.run.run_notes import Spender, noted, notes_in
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.run.unread import Unread, why_unread
 from stepdistill.annotator.run.write import SplitWriter, finished, refuse_rows_within
@@ -85,6 +85,7 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
         output.say(remark)
     done = _already_done(config, plans)
     if done:
+        _remember(prepared, plans)
         return _result(prepared, done, Progress(), already_done=True)
     with ResponseStore.open(config.store, write=not config.offline) as store, ExitStack() as stack:
         recall_formats(store, plans)
@@ -130,7 +131,9 @@ def _result(
         addresses=tuple(progress.addresses),
         unanswered=unanswered,
         error=(
-            _missed(unanswered) if n_records else _no_records(rejected, first, prepared.settings)
+            _missed(unanswered)
+            if n_records or (prepared.settings.row_shard and not rejected)  # fewer rows than shards
+            else _no_records(rejected, first, prepared.settings)
         ),
     )
 
@@ -208,6 +211,20 @@ def _already_done(config: RunSettings, plans: list[Plan]) -> dict[str, Manifest]
     if len(complete) < len(plans) or _has_forgotten(config, plans, complete):
         return {}
     return complete
+
+
+def _remember(prepared: PreparedRun, plans: list[Plan]) -> None:
+    """Leave a note of a run whose shards came from elsewhere (`annotate gather`): reports and pages
+    find a folder's run by it."""
+    config, name = prepared.settings, name_of(plans)
+    if config.offline or not (config.store / "data.mdb").exists():
+        return
+    with ResponseStore.open(config.store, write=False) as store:
+        if any(note.name == name for note in notes_in(store)):
+            return
+    spender = Spender(plan=name, config=config, tariff=prepared.tariff)
+    with ResponseStore.open(config.store, write=True) as store, noted(store, spender):
+        return
 
 
 def _has_forgotten(config: RunSettings, plans: list[Plan], manifests: dict[str, Manifest]) -> bool:

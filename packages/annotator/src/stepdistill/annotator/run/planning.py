@@ -91,6 +91,7 @@ def _plan(
         split=split,
         source=open_source(task, config.data, split),
         samples=config.samples,
+        row_shard=config.row_shard,
         mix=mix,
         templates=templates,
         model=teacher.model,

@@ -73,13 +73,21 @@ def ration(
     told: list[str] = []
     for split, plan, each in zip(splits, plans, stand, strict=True):
         below = each.below(rate)
+        if plan.row_shard is not None:  # which rows keep theirs is known once all are joined
+            split.ration(plan, 1.0)
+            continue
         split.ration(plan, 1.0 if below is None else below)
         if below is None:
-            told.append(
-                f"split {plan.split}: --rationale-rate {rate:g} is out of reach: "
-                f"{len(each.uniform):,} of {each.records:,} records have reasons; all are kept"
-            )
+            told.append(out_of_reach(plan.split, rate, each))
     return told
+
+
+def out_of_reach(split: str, rate: float, found: Explained) -> str:
+    """What a person should know where fewer records have reasons than the rate wants."""
+    return (
+        f"split {split}: --rationale-rate {rate:g} is out of reach: {len(found.uniform):,} of "
+        f"{found.records:,} records have reasons; all are kept"
+    )
 
 
 def explained(plan: Plan, store: ResponseStore, rules: Rules) -> Explained:

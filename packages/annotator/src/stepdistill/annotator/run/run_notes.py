@@ -33,7 +33,7 @@ from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.common.errors import ConfigError, StoreError
 from stepdistill.common.urls import shown, without_secrets
 
-_RUN = b"run-"
+RUN = b"run-"
 # What a note takes over from the settings as it is.
 _SETTINGS = (
     *("task", "splits", "teacher", "prompts", "data", "samples", "template", "mix"),
@@ -168,7 +168,7 @@ def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
 
 def notes_in(store: ResponseStore) -> list[RunNote]:
     """Every run that a store remembers, the latest start last."""
-    bodies = SealedEntries(store, "accounts").starting_with(_RUN)
+    bodies = SealedEntries(store, "accounts").starting_with(RUN)
     found = [RunNote.model_validate_json(body) for body in bodies]
     return sorted(found, key=lambda note: note.starts[-1].at if note.starts else 0.0)
 
@@ -232,7 +232,7 @@ class Spending:
     def __init__(self, store: ResponseStore, spender: Spender) -> None:
         config, self._tariff = spender.config, spender.tariff
         self._entries = None if config.offline else SealedEntries(store, "accounts")
-        self._key = _RUN + spender.name.encode()
+        self._key = RUN + spender.name.encode()
         self._start = Start(at=time.time(), mode="batch" if config.batch_api else "online")
         self._note = note_of(config, spender.name, spender.kind)
         self._asked: list[tuple[Progress, Tariff]] = []

@@ -62,7 +62,7 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
         output.show(
             "Already complete: same rows, prompts and teacher; nothing was asked or written."
         )
-    output.table(_counts_table(result.manifests))
+    output.table(counts_table(result.manifests))
     files = ", ".join(str(config.out / split / REJECTS_NAME) for split in result.manifests)
     for each in _rejected(config, result.manifests):
         output.show(f"  {each.reason}: {each.in_words(files)}")
@@ -85,12 +85,17 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
         )
     output.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
     output.show(f"Look at the rows: {view_command(config.out, config.store)}")
+    if config.row_shard is not None:
+        all_shards = f"once all {config.row_shard.of} shards are done"
+        output.show(f"Next, {all_shards}: annotate gather {config.out} ... --out OUT")
+        return
     command = train_command(config.out, result.manifests)
     if command is not None and not result.unanswered:
         output.show(f"Next: {command}")
 
 
-def _counts_table(manifests: dict[str, Manifest]) -> Table:
+def counts_table(manifests: dict[str, Manifest]) -> Table:
+    """Rows, records, rejects and tokens of each split."""
     columns = ("rows", "records", "reasons", "rejected", "shards")  # in 80 columns, with the rest
     table = plain_table(["split"], [*columns, "prompt tokens", "answer tokens"])
     for split, manifest in manifests.items():

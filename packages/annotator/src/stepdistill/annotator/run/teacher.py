@@ -55,12 +55,15 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
         tier_fallback=config.tier_fallback,
         label_names=_label_names(config),
         timeout_s=config.timeout_s,
-        concurrency=config.concurrency or AUTO_CONCURRENCY,
+        concurrency=max(1, (config.concurrency or AUTO_CONCURRENCY) // config.share),
         # Who names a number knows the teacher: one round at half of it sees that it is borne.
-        first_concurrency=-(-config.concurrency // 2) if config.concurrency else None,
+        first_concurrency=(
+            -(-config.concurrency // (2 * config.share)) if config.concurrency else None
+        ),
         rate_limits=RateLimits(
             requests_per_minute=config.requests_per_minute,
             tokens_per_minute=config.tokens_per_minute,
+            share=1 / config.share,
         ),
         is_embedded=is_embedded,
         others=tuple(_other_address(config, url, served) for url in filter(None, others)),

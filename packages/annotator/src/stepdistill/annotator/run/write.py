@@ -39,13 +39,14 @@ from stepdistill.common.manifest import (
     Manifest,
     Rationales,
     ReaderEntry,
+    RowShardEntry,
     TeacherEntry,
 )
 from stepdistill.common.record import Record
 from stepdistill.common.shards import read_manifest, verify
 
 _TELL_EVERY = 10_000
-_OVER_THE_RATE = "over_the_rate"
+OVER_THE_RATE = "over_the_rate"
 Tell = Callable[[int], None]
 
 
@@ -106,7 +107,7 @@ class SplitWriter:
             return row
         if self.plan.uniform(planned.row) < self._below:
             return row
-        return row._replace(result=replace(record, rationale=None), dropped=_OVER_THE_RATE)
+        return row._replace(result=replace(record, rationale=None), dropped=OVER_THE_RATE)
 
     def _told(self, record: Record) -> str | None:
         """The label that people say its row should have; None where nobody says."""
@@ -153,9 +154,27 @@ class SplitWriter:
             columns=plan.task.columns(),
             judgements=self._judgements
             and JudgementsEntry(sha256=self._judgements.sha256, golds=self._golds),
+            row_shard=self._row_shard(),
         )
         self._writer.publish(manifest)
         return manifest
+
+    def _row_shard(self) -> RowShardEntry | None:
+        plan, bill = self.plan, self.bill
+        if plan.row_shard is None:
+            return None
+        usd = bill.usd
+        return RowShardEntry(
+            number=plan.row_shard.number,
+            of=plan.row_shard.of,
+            whole=fingerprint(replace(plan, row_shard=None), self._settings),
+            rows_per_shard=self._settings.rows_per_shard,
+            seed=plan.mix.seed,
+            asked_below=plan.rationales_below,
+            usd=None if usd is None else str(usd),
+            reported=bill.reported,
+            reported_usd=bill.reported_usd,
+        )
 
     def _write(
         self, store: ResponseStore, tell: Tell, *, stop_unanswered: bool, max_tokens: int = 0
@@ -213,6 +232,7 @@ def fingerprint(plan: Plan, settings: ShardSettings) -> str:
         settings.rows_per_shard,
         [plan.votes, settings.rationale_rate],
         filters_content(settings),
+        *([] if plan.row_shard is None else [str(plan.row_shard)]),
     ]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 

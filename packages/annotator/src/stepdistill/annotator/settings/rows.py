@@ -1,8 +1,9 @@
 """Settings: which task, which of its templates, which rows."""
 
+import re
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
@@ -12,6 +13,7 @@ from stepdistill.common.command_line import (
     Settings,
     at_least,
     options,
+    read_by,
 )
 from stepdistill.common.errors import ConfigError
 
@@ -76,6 +78,54 @@ class SamplesSettings(Settings):
 
     samples: Annotated[int | None, at_least(1)] = None
     """Only the first N rows of each split."""
+
+
+class RowShard(NamedTuple):
+    """One of several parts of all rows, by place: each is a run of its own, on any machine."""
+
+    number: int  # from 0
+    of: int  # how many there are, >= 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def rows(self, n: int) -> range:
+        """Its rows of n, by place: as many as of any other, or one more."""
+        return range(n * self.number // self.of, n * (self.number + 1) // self.of)
+
+
+_ROW_SHARD = re.compile(r"(\d{1,7})/(\d{1,7})")  # 0/4
+
+
+def _row_shard(text: str) -> RowShard:
+    found = _ROW_SHARD.fullmatch(text.strip())
+    shard = RowShard(*map(int, found.groups())) if found else RowShard(0, 0)
+    if shard.number >= shard.of:
+        raise ConfigError(
+            f"--shard {text}: i/N, the rows of the i-th of N shards, i from 0: 0/4, 1/4, 2/4, 3/4"
+        )
+    return shard
+
+
+@options("Rows", 2)
+class RowShardSettings(Settings):
+    """Which of the rows are this run's, where several machines share them."""
+
+    row_shard: Annotated[RowShard | None, read_by(_row_shard), Parameter(name="--shard")] = None
+    """As 0/4: only the first quarter of the rows, by place; `annotate gather` joins all four. Each
+    has a --store and an --out of its own, and a quarter of --max-cost and of all limits."""
+    whole_limits: bool = False
+    """With --shard: money and limits are this shard's alone, and not shared with the others."""
+
+    def check(self) -> None:
+        super().check()
+        if self.whole_limits and self.row_shard is None:
+            raise ConfigError("--whole-limits is about --shard: leave it out, there is one run")
+
+    @property
+    def share(self) -> int:
+        """Limits and money are divided by this number."""
+        return 1 if self.row_shard is None or self.whole_limits else self.row_shard.of
 
 
 def shipped_tasks() -> Path:

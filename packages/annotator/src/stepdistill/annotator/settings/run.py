@@ -10,6 +10,7 @@ from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
 from stepdistill.annotator.settings.rows import (
     OUT,
     DataSettings,
+    RowShardSettings,
     SamplesSettings,
     SplitsSettings,
     TaskSettings,
@@ -110,6 +111,7 @@ class RunSettings(
     PriceSettings,
     OfflineSettings,
     AskSettings,
+    RowShardSettings,
     PlanSettings,
 ):
     """One `annotate run`."""

@@ -39,8 +39,7 @@ class _File:
         self._waiting = self._written = self.rows = 0
         self._is_published = False
 
-    def write(self, value: Record | dict[str, object]) -> None:
-        line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    def write(self, line: bytes) -> None:
         self._lines.append(line)
         self.rows += 1
         self._waiting += len(line)
@@ -127,16 +126,25 @@ class JsonlWriter:
 
     def record(self, record: Record) -> None:
         """Add a record to the current shard, or to the next one when that is full."""
+        self.record_line(line_of(record))
+
+    def record_line(self, line: bytes) -> None:
+        """The same, of a record's line."""
         if self._shard is None:
             self._shard = self._open(f"shard-{len(self._entries):05d}.jsonl")
-        self._shard.write(record.content)
+        self._shard.write(line)
         if self._shard.rows == self._rows_per_shard:
             self._close_shard()
 
     def reject(self, rejection: Rejection) -> None:
         """Add a line to the rejects."""
-        self._rejects.write(rejection.line)
-        self._rejected[rejection.reason] = self._rejected.get(rejection.reason, 0) + 1
+        line = orjson.dumps(rejection.line, option=orjson.OPT_APPEND_NEWLINE)
+        self.reject_line(line, rejection.reason)
+
+    def reject_line(self, line: bytes, reason: str) -> None:
+        """The same, of a rejection's line."""
+        self._rejects.write(line)
+        self._rejected[reason] = self._rejected.get(reason, 0) + 1
 
     def close_files(self) -> tuple[Counts, list[ShardEntry]]:
         """Finish shards and rejects; what they hold goes into the manifest."""
@@ -206,6 +214,11 @@ class JsonlWriter:
 
     def _unwritable(self, error: OSError) -> ShardError:
         return ShardError(f"{self._folder}: shards cannot be written here ({error.strerror})")
+
+
+def line_of(record: Record) -> bytes:
+    """A record as a line of a shard."""
+    return orjson.dumps(record.content, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _is_ours(name: str) -> bool:

@@ -4,6 +4,7 @@ batches    parts of the Batch API, and their keys; `claims`: who asks which requ
 accounts   budgets, and notes of runs
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lmdb import Transaction
@@ -37,8 +38,12 @@ class SealedEntries:
 
     def starting_with(self, prefix: bytes) -> list[bytes]:
         """The bodies of all entries whose keys begin so, in the order of the keys."""
+        return list(self.items_starting_with(prefix).values())
+
+    def items_starting_with(self, prefix: bytes) -> dict[bytes, bytes]:
+        """The same, by their keys."""
         if self._found is None:
-            return []
+            return {}
         database = self._found
 
         def work(txn: Transaction) -> list[tuple[bytes, bytes]]:
@@ -50,11 +55,20 @@ class SealedEntries:
                     is_there = cursor.next()
             return found
 
-        return [self._body(key, value) for key, value in self._store.read(work)]
+        return {key: self._body(key, value) for key, value in self._store.read(work)}
 
     def write(self, key: bytes, body: bytes) -> None:
         """Replace one entry; it is on the disk when this returns. Raises StoreError."""
         self._store.write(lambda txn: self.put(txn, key, body))
+
+    def write_all(self, bodies: Mapping[bytes, bytes]) -> None:
+        """Replace several entries, all or none. Raises StoreError."""
+
+        def work(txn: Transaction) -> None:
+            for key, body in bodies.items():
+                self.put(txn, key, body)
+
+        self._store.write(work)
 
     def put(self, txn: Transaction, key: bytes, body: bytes) -> None:
         """Replace one entry within a transaction that changes more than this."""

@@ -196,6 +196,28 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
         if self._packer.number == 0 and len(self) >= self._train_at:
             self._learn()
 
+    def add(self, answers: Iterable[tuple[bytes, Answer]]) -> int:
+        """Commit answers that were paid for elsewhere; how many requests had none here. What is
+        there stays, and another answer to the same request is kept aside. Raises StoreError."""
+        new = sorted(answers, key=itemgetter(0))
+        values = self._packer.answers(new)
+        added: list[bytes] = []
+
+        def commit(txn: lmdb.Transaction) -> None:
+            stored = Snapshot(txn, self._databases, self.path)
+            added.clear()
+            for (key, answer), value in zip(new, values, strict=True):
+                if txn.put(key, value, db=self._responses, overwrite=False):
+                    added.append(key)
+                    txn.delete(key, db=self._failures)
+                elif answer.mode != "import" and stored.answer(key) != answer:
+                    self._put_aside(txn, key, answer)
+
+        self.write(commit)
+        if self._packer.number == 0 and len(self) >= self._train_at:
+            self._learn()
+        return len(added)
+
     def _set_aside(
         self, txn: lmdb.Transaction, key: bytes, replacing: Answer | None = None
     ) -> None:
@@ -205,8 +227,11 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
         with suppress(StoreError):
             answer = stored.answer(key)
             if answer is not None and answer != replacing and answer.mode != "import":
-                aside = sha256(b"set aside" + key + payload_of(answer)).digest()
-                txn.put(aside, self._packer.answer(aside, answer), db=self._responses)
+                self._put_aside(txn, key, answer)
+
+    def _put_aside(self, txn: lmdb.Transaction, key: bytes, answer: Answer) -> None:
+        aside = sha256(b"set aside" + key + payload_of(answer)).digest()
+        txn.put(aside, self._packer.answer(aside, answer), db=self._responses)
 
     def forget(self, keys: Iterable[bytes], why: Failure | None = None) -> None:
         """Have these requests asked again; their answers still count where money is counted. why:

@@ -39,10 +39,16 @@ _OTHER_FILES = 64  # open files that are no connections: the store, logs, the te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """What may be sent in a minute; None for no limit of our own."""
+    """What may be sent in a minute; None for no limit of our own. share: of these, and of what the
+    teacher names, where others ask it under the same limits."""
 
     requests_per_minute: float | None = None  # > 0
     tokens_per_minute: float | None = None  # > 0
+    share: float = 1.0  # > 0, <= 1
+
+    def shared(self, limit: float | None) -> float | None:
+        """This run's part of a limit."""
+        return None if limit is None else limit * self.share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

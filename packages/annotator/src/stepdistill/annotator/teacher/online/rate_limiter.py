@@ -85,8 +85,8 @@ class RateLimiter:
     def __init__(self, limits: RateLimits, clock: Clock) -> None:
         self._own = limits
         self._heard: tuple[str | None, str | None] = (None, None)
-        self.requests = TokenBucket(limits.requests_per_minute, clock)
-        self.tokens = TokenBucket(limits.tokens_per_minute, clock)
+        self.requests = TokenBucket(limits.shared(limits.requests_per_minute), clock)
+        self.tokens = TokenBucket(limits.shared(limits.tokens_per_minute), clock)
 
     def wait_s(self, tokens: int) -> float:
         """Seconds until a request of this many tokens may go. Raises ConfigError: it never may."""
@@ -120,8 +120,12 @@ class RateLimiter:
         if named == self._heard:
             return False
         self._heard = named
-        _tighten(self.requests, named[0], self._own.requests_per_minute)
-        _tighten(self.tokens, named[1], self._own.tokens_per_minute)
+        own = self._own
+        for bucket, name, limit in (
+            (self.requests, named[0], own.requests_per_minute),
+            (self.tokens, named[1], own.tokens_per_minute),
+        ):
+            _tighten(bucket, own.shared(_tighter(name, limit)))
         return True
 
 
@@ -129,10 +133,14 @@ def _first(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
     return next(filter(None, map(headers.get, names)), None)
 
 
-def _tighten(bucket: TokenBucket, named: str | None, own: float | None) -> None:
+def _tighter(named: str | None, own: float | None) -> float | None:
+    """Of what the teacher names and the user's own; None where it names none."""
     try:
-        limit = min(float(named or ""), own or math.inf)
+        return min(float(named or ""), own or math.inf)
     except ValueError:  # none is named, or nothing that is a number
-        return
-    if limit > 0 and limit != bucket.per_minute:
+        return None
+
+
+def _tighten(bucket: TokenBucket, limit: float | None) -> None:
+    if limit is not None and limit > 0 and limit != bucket.per_minute:
         bucket.resize(limit)
