@@ -85,6 +85,10 @@ def show_run(config: RunSettings, result: RunResult, output: ConsoleOutput) -> N
         )
     output.show(f"Shards, rejects and manifests: {config.out}/{{{','.join(result.manifests)}}}/")
     output.show(f"Look at the rows: {view_command(config.out, config.store)}")
+    _show_next(config, result, output)
+
+
+def _show_next(config: RunSettings, result: RunResult, output: ConsoleOutput) -> None:
     if config.row_shard is not None:
         all_shards = f"once all {config.row_shard.of} shards are done"
         output.show(f"Next, {all_shards}: annotate gather {config.out} ... --out OUT")

@@ -60,14 +60,18 @@ def teacher_spec(config: RunSettings) -> TeacherSpec:
         first_concurrency=(
             -(-config.concurrency // (2 * config.share)) if config.concurrency else None
         ),
-        rate_limits=RateLimits(
-            requests_per_minute=config.requests_per_minute,
-            tokens_per_minute=config.tokens_per_minute,
-            share=1 / config.share,
-        ),
+        rate_limits=_rate_limits(config),
         is_embedded=is_embedded,
         others=tuple(_other_address(config, url, served) for url in filter(None, others)),
         kept_as=config.base_url.kept_as if isinstance(config.base_url, Addresses) else None,
+    )
+
+
+def _rate_limits(config: RunSettings) -> RateLimits:
+    return RateLimits(
+        requests_per_minute=config.requests_per_minute,
+        tokens_per_minute=config.tokens_per_minute,
+        share=1 / config.share,
     )
 
 
