@@ -8,6 +8,7 @@ import pytest
 
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import ANNOTATE, Annotate, digests
+from tests.object_store import ObjectStore
 
 ROWS = ("--samples", "120")
 RUN = ("run", "demo", "--teacher", "simulated", *ROWS, "--store", "store", "--quiet")
@@ -124,3 +125,24 @@ def test_without_a_store_or_a_file_each_command_is_refused(
 @pytest.mark.parametrize("name", ["info", "verify", "export", "import", "compact", "forget"])
 def test_each_command_shows_how_it_is_called(annotate: Annotate, name: str) -> None:
     assert f"annotate store {name}" in annotate("store", name, "--help").out
+
+
+def test_a_store_is_carried_through_a_bucket_and_stays_on_the_disk_itself(
+    annotate: Annotate, bucket: ObjectStore, tmp_path: Path
+) -> None:
+    annotate(*RUN, "--out", "first")
+    away = f"{bucket.url}/team/a.jsonl.zst"
+    bucket.fault = lambda asked: "503 SlowDown" if asked.n < 2 else None
+    exported = annotate("store", "export", away, "--store", "store", "--json")
+    assert exported.json == {"answers": 120}
+    assert annotate("store", "export", "a.jsonl.zst", "--store", "store").code == 0
+    assert bucket.files == {"team/a.jsonl.zst": (tmp_path / "a.jsonl.zst").read_bytes()}
+    imported = annotate("store", "import", away, "--store", "other", "--json")
+    assert imported.json == {"new": 120, "kept": 0}
+    missing = annotate("store", "import", f"{bucket.url}/b.jsonl", "--store", "other")
+    assert (missing.code, missing.err) == (2, f"annotate: {bucket.url}/b.jsonl: no such file\n")
+    refused = annotate("store", "info", "--store", bucket.url)
+    assert refused.code == 2
+    assert "a store stays on this machine's disk" in refused.err
+    assert "store export" in refused.err
+    assert not [*tmp_path.glob("s3*")]

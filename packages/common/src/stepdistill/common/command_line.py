@@ -11,6 +11,7 @@ and, as the docstring below the field, its help with the unit. A command takes s
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
@@ -27,10 +28,12 @@ from cyclopts.validators import Number
 
 from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.common.terminal import one_line, write_any_letter
+from stepdistill.common.urls import Place, Url, is_url, place_of
 
 _PIPE_CLOSED = 141  # as of a process that SIGPIPE ended
 
 _CONFIG = "--config"
+_URL_AS_PATH = re.compile(r"[a-zA-Z][\w+.-]+:/")  # `s3:/bucket/run`: a path has no second slash
 _UNREADABLE = (OSError, UnicodeError, ValueError, RecursionError)
 PATH_OR_NAME = "path or name"
 """Marks an option whose text may be a path: in a settings file it is one where that is there."""
@@ -92,23 +95,30 @@ def option_group(title: str, place: int) -> Callable[[Class], Class]:
         own = settings.__annotations__
         for name, hint in own.items():
             if name != "_":  # dataclasses.KW_ONLY
-                own[name] = Annotated[hint, group]
+                # What comes later goes before: a field's own word about URLs.
+                own[name] = Annotated[_no_url(hint), group]
         return settings
 
     return titled
 
 
+def _no_url(hint: Any) -> Any:
+    """The hint, where it is of paths alone as one that refuses URLs: they would be made folders."""
+    parts = _parts_of(hint)
+    has_word = any(isinstance(each, Parameter) and each.validator for each in parts)
+    is_of_paths = Path in parts and Url not in parts
+    return Annotated[hint, local_only()] if is_of_paths and not has_word else hint
+
+
+def _parts_of(hint: Any) -> list[object]:
+    """The types and Parameters that a hint is made of."""
+    inner = get_args(hint)
+    return [part for each in inner for part in _parts_of(each)] if inner else [hint]
+
+
 @cache
 def _group(title: str, place: int) -> Group:
     return Group(title, sort_key=place)
-
-
-@options("Settings file", 99)
-class ConfigFileSettings(Settings):
-    """A file of options; `call` reads it."""
-
-    config: Path | None = None
-    """YAML file of any of these options by name; the command line goes before it."""
 
 
 def at_least(least: float) -> Parameter:
@@ -119,6 +129,18 @@ def at_least(least: float) -> Parameter:
 def between(least: float, most: float) -> Parameter:
     """A number from least to most, both included."""
     return Parameter(validator=Number(gte=least, lte=most))
+
+
+def local_only(hint: str = "name a path of this machine") -> Parameter:
+    """A path that is no URL. hint: what helps whoever names one."""
+
+    def check(_: object, value: object) -> None:
+        given = cast(tuple[object, ...], value) if isinstance(value, tuple) else (value,)
+        for each in given:
+            if isinstance(each, Path) and _URL_AS_PATH.match(str(each)) and not each.exists():
+                raise ValueError(f"That is a URL: {hint}")
+
+    return Parameter(validator=check)
 
 
 def read_by(read: Callable[[str], object]) -> Parameter:
@@ -156,14 +178,36 @@ def _last_given(kind: Any, tokens: Sequence[Token]) -> object:
     return cast(object, convert(kind, tokens[start:]))
 
 
+def _place(_: object, tokens: Sequence[Token]) -> Place:
+    return place_of(tokens[-1].value)
+
+
+def _places(_: object, tokens: Sequence[Token]) -> tuple[Place, ...]:
+    # Arguments are all numbered 0; of an option, the words of one occurrence from 0.
+    starts = [n for n, token in enumerate(tokens) if token.keyword and token.index == 0]
+    return tuple(place_of(token.value) for token in tokens[max(starts, default=0) :])
+
+
 FILE_OR_SCREEN = Parameter(converter=_file_or_screen, n_tokens=1, allow_leading_hyphen=True)
 """An option that names a file, or - for the screen."""
 FILE_OR_INPUT = Parameter(converter=_file_or_input, n_tokens=1, allow_leading_hyphen=True)
 """An argument that names a file, or - for standard input."""
 LIST = Parameter(converter=_last_given, consume_multiple=True)
 """An option of several words, as `--train A B`."""
+PLACE = Parameter(converter=_place, n_tokens=1, accepts_keys=False)
+"""An option that names a path or a URL."""
+PLACES = Parameter(converter=_places, consume_multiple=True, accepts_keys=False)
+"""An option of several of them, as LIST, or the arguments."""
 NAMES = Parameter(converter=comma_separated, consume_multiple=False)
 """An option of names, given several times or with commas."""
+
+
+@options("Settings file", 99)
+class ConfigFileSettings(Settings):
+    """A file of options; `call` reads it."""
+
+    config: Path | None = None
+    """YAML file of any of these options by name; the command line goes before it."""
 
 
 def make_app(name: str, about: str, version: str | None = None) -> App:
@@ -285,10 +329,12 @@ def _config_file(words: Sequence[str]) -> Path | None:
 def _kind_of_path(argument: Argument) -> str | None:
     if PATH_OR_NAME in get_args(argument.field_info.annotation):
         return PATH_OR_NAME
-    return "path" if argument.hint is Path or Path in get_args(argument.hint) else None
+    return "path" if Path in _parts_of(argument.hint) else None
 
 
 def _placed(folder: Path, value: object, kind: str) -> object:
+    if isinstance(value, str) and is_url(value):
+        return value
     there = folder / value if isinstance(value, str) else folder
     return str(there) if isinstance(value, str) and (kind == "path" or there.exists()) else value
 

@@ -6,6 +6,10 @@
       PromptError               a task, template or mix is wrong
       StoreError                the response store cannot be used
       ShardError                a shard or manifest is missing, damaged or unwritable
+      StorageError              what is at a URL cannot be read or written
+        NothingThere            there is no such file
+        StorageRefused          somebody may not do that there, or nobody can
+        StorageUnreachable      exit code 3: it may go well another time
 
 Every message says what is wrong, where, and what to do about it.
 """
@@ -35,3 +39,21 @@ class StoreError(DistillError):
 
 class ShardError(DistillError):
     """A shard or its manifest is missing, damaged or cannot be written."""
+
+
+class StorageError(DistillError):
+    """What is at a URL cannot be read or written."""
+
+
+class NothingThere(StorageError):
+    """There is no file at a URL, as far as one may know."""
+
+
+class StorageRefused(StorageError):
+    """What holds a URL does not let this be done, or cannot."""
+
+
+class StorageUnreachable(StorageError):
+    """What holds a URL did not answer, or failed, again and again."""
+
+    exit_code = 3

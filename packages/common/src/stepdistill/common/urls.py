@@ -1,6 +1,12 @@
-"""URLs: which names are one, and what of one may be shown to people and written down."""
+"""URLs: which names are one, and what of one may be shown to people and written down.
+
+What an option names is a place: a path of this machine, or a URL. What is done with one elsewhere
+is in `files/storage.py`.
+"""
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 # `https:`, `s3:`, and chains as fsspec has them: `zip://rows.csv::https:`, `simplecache::s3:`
 _URL = re.compile(r"(?:[a-zA-Z][\w+.-]*::)*[a-zA-Z][\w+.-]*://")
@@ -10,6 +16,61 @@ _CHAIN = re.compile(r"::(?=[a-zA-Z][\w+.-]*(?:::|://))")  # not that of `http://
 _USER = re.compile(r"(?<=://)(?:[^/?#]*@(?:[^?#]*@)?|[^/?#@\[]*:(?!\d*(?:[/?#]|$)).*@)", re.DOTALL)
 _WEB = re.compile(r"(?i)https?:")
 _IN_TEXT = re.compile(_URL.pattern + r"\S*")
+_LOCAL = re.compile(r"(?:file|local)://")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Url:
+    """The place of a file or a folder elsewhere. As text it is without what may be secret.
+
+    address: the whole of it, user, password and query included, which nobody is shown.
+    """
+
+    address: str
+
+    def __truediv__(self, name: str | Path) -> "Url":
+        """A file or folder within this folder: of a chain, within the innermost."""
+        first, *others = links(self.address)
+        start, mark, query = first.partition("?") if _WEB.match(first) else (first, "", "")
+        return Url("::".join([f"{start.rstrip('/')}/{name}{mark}{query}", *others]))
+
+    def __str__(self) -> str:
+        return without_secrets(self.address)
+
+    def __repr__(self) -> str:  # which tracebacks and logs show
+        return f"Url({str(self)!r})"
+
+    @property
+    def scheme(self) -> str:
+        """What stands before `://`, of a chain's first: `s3`."""
+        return self.address.partition("://")[0].rpartition("::")[2].lower()
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return links(str(self))[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def parent(self) -> "Url":
+        """The folder that it lies in; a bucket is its own."""
+        first, *others = links(self.address)
+        start, slashes, path = first.partition("://")
+        above = path.rstrip("/").rpartition("/")[0] or path
+        return Url("::".join([f"{start}{slashes}{above}", *others]))
+
+
+Place = Path | Url
+"""Where a file or folder is: on this machine or elsewhere."""
+
+
+def place_of(name: str | Path) -> Place:
+    """The place that a word names; `file://` is this machine, too."""
+    text = str(name)
+    if isinstance(name, Path) or not is_url(text):
+        return Path(name)
+    if "::" not in text and (local := _LOCAL.match(text)):
+        return Path(text[local.end() :])
+    return Url(text.rstrip("/") if not text.endswith("://") else text)
 
 
 def is_url(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 from rich.table import Table
 
@@ -15,8 +16,10 @@ from stepdistill.annotator.store.check import Contents, Verified, contents_of, v
 from stepdistill.annotator.store.compact import compact_store
 from stepdistill.annotator.store.lines import export_answers, import_answers
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.common.command_line import add_command, make_app, options
+from stepdistill.common.command_line import PLACE, add_command, make_app, options
 from stepdistill.common.errors import StoreError
+from stepdistill.common.files.storage import read_here, written_here
+from stepdistill.common.urls import Place
 
 
 @options()
@@ -31,8 +34,8 @@ class VerifySettings(StoreSettings):
 class FileSettings(StoreSettings):
     """A file of answers."""
 
-    file: Path
-    """FILE.jsonl, FILE.jsonl.gz or FILE.jsonl.zst."""
+    file: Annotated[Place, PLACE]
+    """FILE.jsonl, FILE.jsonl.gz or FILE.jsonl.zst, or its URL, as s3://bucket/FILE.jsonl.zst."""
 
 
 VERIFY = VerifySettings()
@@ -82,13 +85,18 @@ def verify_command(settings: VerifySettings = VERIFY, console: JsonSettings = JS
 def export_command(settings: FileSettings, console: JsonSettings = JSON) -> None:
     """Write every answer to a file, a JSON line each, sorted by key.
 
-    Example:
+    Examples:
 
         annotate store export answers.jsonl.zst --store runs/store
+
+        annotate store export s3://bucket/answers.jsonl.zst
     """
     output = ConsoleOutput(quiet=console.is_quiet)
-    with ResponseStore.open(settings.store, write=False) as opened:
-        n = export_answers(opened, settings.file, output.progress_line("exported"))
+    with (
+        ResponseStore.open(settings.store, write=False) as opened,
+        written_here(settings.file) as path,
+    ):
+        n = export_answers(opened, path, output.progress_line("exported"))
     text = f"{n:,} answers in {settings.file}"
     _result(output, {"answers": n}, text, as_json=console.as_json)
 
@@ -101,10 +109,11 @@ def import_command(settings: FileSettings, console: JsonSettings = JSON) -> None
         annotate store import answers.jsonl.zst --store runs/store
     """
     output = ConsoleOutput(quiet=console.is_quiet)
-    if not settings.file.is_file():
-        raise StoreError(f"{settings.file}: no such file: `annotate store export` writes them")
-    with ResponseStore.open(settings.store, write=True) as opened:
-        new, kept = import_answers(opened, settings.file, output.progress_line("read"))
+    with read_here(settings.file) as path:
+        if not path.is_file():
+            raise StoreError(f"{settings.file}: no such file: `annotate store export` writes them")
+        with ResponseStore.open(settings.store, write=True) as opened:
+            new, kept = import_answers(opened, path, output.progress_line("read"))
     text = f"{new:,} answers were new, {kept:,} already there and kept"
     _result(output, {"new": new, "kept": kept}, text, as_json=console.as_json)
 

@@ -31,6 +31,7 @@ from stepdistill.common.command_line import (
     Settings,
     at_least,
     between,
+    local_only,
     options,
     read_by,
     taken_from,
@@ -44,7 +45,13 @@ _OUT_OF_TASK = OUT / "TASK"
 class StoreSettings(Settings):
     """The response store."""
 
-    store: Path = OUT / "store"
+    store: Annotated[
+        Path,
+        local_only(
+            "a store stays on this machine's disk, and `annotate store export URL` and `annotate "
+            "store import URL` carry its answers"
+        ),
+    ] = OUT / "store"
     """Folder of the response store: nothing is paid for twice."""
 
 

@@ -7,6 +7,7 @@ encoding, its digest and its rows. The copies go when the command ends.
 import atexit
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -14,13 +15,16 @@ from urllib.parse import unquote, urlsplit
 
 from stepdistill.common.errors import DatasetError
 from stepdistill.common.files.row_file import suffix_of
-from stepdistill.common.urls import is_url, links, shown, text_without_secrets
+from stepdistill.common.files.storage import lacks_client
+from stepdistill.common.urls import Place, Url, is_url, links, shown, text_without_secrets
 
 _DEEPEST = 2  # folders below the one that is named: `data/train/rows.csv`
 
 
-def local_path(name: str | Path) -> Path:
+def local_path(name: str | Place) -> Path:
     """The path of a file or folder; of a URL, that of its copy here. Raises DatasetError."""
+    if isinstance(name, Url):
+        return _copied(name.address)
     return _copied(str(name)) if is_url(str(name)) else Path(name).expanduser()
 
 
@@ -42,7 +46,7 @@ def _copied(url: str) -> Path:
     except DatasetError:
         raise
     except ImportError as error:  # fsspec names the package
-        raise DatasetError(f"{what}: {error}: pip install what it names") from None
+        raise DatasetError(lacks_client(url, error)) from None
     except FileNotFoundError:
         raise DatasetError(f"{what}: no such file") from None
     except Exception as error:  # noqa: BLE001 - of whichever client is below: aiohttp, botocore
@@ -61,6 +65,8 @@ def _copied_folder(system: Any, path: str, name: str, what: str) -> Path:
     """A folder of this machine with the files of rows that are in one elsewhere."""
     found = [each for each in system.find(path, maxdepth=_DEEPEST) if suffix_of(Path(each))]
     if not found:
+        with suppress(FileNotFoundError):
+            system.ls(path)  # which says why, where `find` takes an error for nothing
         raise DatasetError(f"{what}: no file of rows there, such as train.csv or train.parquet")
     folder = _folder() / (name or "rows")
     for each in found:
