@@ -42,7 +42,11 @@ def test_a_file_is_put_read_listed_and_removed(bucket: ObjectStore, tmp_path: Pa
     assert files_in(folder) == {"a.txt": 6}
     assert files_in(folder, None) == {"a.txt": 6, "deeper/b.txt": 0}
     assert files_in(folder / "none") == {}
-    assert (size_of(folder / "a.txt"), size_of(folder / "b.txt"), size_of(folder)) == (6, None, None)
+    assert (size_of(folder / "a.txt"), size_of(folder / "b.txt"), size_of(folder)) == (
+        6,
+        None,
+        None,
+    )
     for _ in range(2):
         delete(folder / "a.txt")
     assert [*bucket.files] == [f"{_ODD}/", f"{_ODD}/deeper/b.txt"]
@@ -82,9 +86,7 @@ def test_a_put_that_arrived_in_part_is_put_again(bucket: ObjectStore) -> None:
     assert bucket.files == {"a": b"12345"}
 
 
-def test_a_fetch_that_breaks_off_leaves_what_was_there(
-    bucket: ObjectStore, tmp_path: Path
-) -> None:
+def test_a_fetch_that_breaks_off_leaves_what_was_there(bucket: ObjectStore, tmp_path: Path) -> None:
     bucket.put("a", b"new")
     (tmp_path / "a").write_bytes(b"old")
     bucket.fault = lambda asked: "403 AccessDenied"
@@ -199,7 +201,10 @@ def test_a_url_shows_no_secrets_and_names_what_lies_in_it() -> None:
     assert url.address == "https://someone:word@host/runs/train?token=word"
     assert (str(url), repr(url)) == ("https://host/runs/train", "Url('https://host/runs/train')")
     assert str(Url("zip://runs::s3://b/all.zip") / "train") == "zip://runs/train::s3://b/all.zip"
-    assert (Url("s3://b/runs/a").parent, Url("s3://b").parent) == (Url("s3://b/runs"), Url("s3://b"))
+    assert (Url("s3://b/runs/a").parent, Url("s3://b").parent) == (
+        Url("s3://b/runs"),
+        Url("s3://b"),
+    )
     assert (Url("s3://b/runs/a").name, Url("s3://b").name) == ("a", "b")
     assert place_of("s3://b/run/") == Url("s3://b/run")
     assert place_of("file:///tmp/a") == Path("/tmp/a")
