@@ -1,4 +1,4 @@
-"""An object store on this machine: moto's S3 behind a door at which requests can be made to fail."""
+"""An object store on this machine: moto's S3 behind a door where requests can be made to fail."""
 
 import itertools
 import socket
