@@ -1,5 +1,6 @@
 """A command of ours as a process of its own, as a shell would run it: `annotate`, `deepspeed`."""
 
+import asyncio
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from stepdistill.common.errors import DistillError
 _OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _LOOK_EVERY_S = 0.2
 _CHUNK_BYTES = 1 << 16
+_LAST_S = 10.0  # seconds
 _LAST_LINES = 50  # among which the one is that says what went wrong
 Tell = Callable[[str], None]
 
@@ -78,6 +80,35 @@ def run_command(
     return Finished(words=tuple(words), code=code, output=output, last_words=last)
 
 
+async def run_in_background(words: Sequence[str]) -> Finished:
+    """Run a command to its end while others are served. Cancelled, it is terminated, and waited
+    for some seconds: what it has paid for is to be kept."""
+    with TemporaryFile() as out, TemporaryFile() as err:
+        child = await asyncio.create_subprocess_exec(
+            _program(words),
+            *words[1:],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=_environment(),
+        )
+        try:
+            code = await child.wait()
+        except asyncio.CancelledError:
+            with suppress(ProcessLookupError):
+                child.terminate()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), _LAST_S)
+            with suppress(ProcessLookupError):
+                child.kill()
+            raise
+        out.seek(0)
+        err.seek(0)
+        output, told = (file.read().decode(errors="replace") for file in (out, err))
+    lines = [line.strip() for line in told.splitlines() if line.strip()][-_LAST_LINES:]
+    return Finished(words=tuple(words), code=code, output=output, last_words=failure_in(lines))
+
+
 def run_to_end(
     words: Sequence[str],
     files: tuple[IO[bytes], IO[bytes]],
@@ -115,18 +146,28 @@ def _started(
     cwd: Path | None,
     fds: Sequence[int],
 ) -> subprocess.Popen[bytes]:
-    beside = Path(sys.executable).parent  # our own commands are installed there
-    program = beside / words[0]
-    world = {name: value for name, value in os.environ.items() if name not in _OF_A_RANK}
     return subprocess.Popen(
-        [program if program.exists() else words[0], *words[1:]],
+        [_program(words), *words[1:]],
         stdin=subprocess.DEVNULL,
         stdout=files[0],
         stderr=files[1],
-        env={**world, "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"},
+        env=_environment(),
         cwd=cwd,
         pass_fds=fds,
     )
+
+
+_BESIDE = Path(sys.executable).parent  # our own commands are installed there
+
+
+def _program(words: Sequence[str]) -> str:
+    program = _BESIDE / words[0]
+    return str(program) if program.exists() else words[0]
+
+
+def _environment() -> dict[str, str]:
+    world = {name: value for name, value in os.environ.items() if name not in _OF_A_RANK}
+    return {**world, "PATH": f"{_BESIDE}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 @contextmanager

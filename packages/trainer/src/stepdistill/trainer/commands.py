@@ -14,13 +14,13 @@ from stepdistill.trainer.data.corrections import read_judged_data
 from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint
 from stepdistill.trainer.locks import claim
-from stepdistill.trainer.settings.distil import DistilSettings
-from stepdistill.trainer.settings.inference import (
-    CompareSettings,
-    PredictSettings,
-    ServeSettings,
-    StudentExportSettings,
+from stepdistill.trainer.settings.cascade import (
+    CascadeSettings,
+    DeferringPredictSettings,
+    DeferringServeSettings,
 )
+from stepdistill.trainer.settings.distil import DistilSettings
+from stepdistill.trainer.settings.inference import CompareSettings, StudentExportSettings
 from stepdistill.trainer.settings.train import (
     MODEL_NAME,
     NO_FILE,
@@ -98,7 +98,7 @@ def _train(settings: TrainSettings) -> None:
     run(inputs)
 
 
-def predict_command(settings: PredictSettings, _: ConfigFileSettings = NO_FILE) -> None:
+def predict_command(settings: DeferringPredictSettings, _: ConfigFileSettings = NO_FILE) -> None:
     """Label rows with a trained student; each label has its probability.
 
     A row has the fields of the task as columns: by their own names, by those of the
@@ -116,6 +116,8 @@ def predict_command(settings: PredictSettings, _: ConfigFileSettings = NO_FILE) 
         stepdistill predict runs/student/model rows.jsonl --explain --abstain-below 0.8
 
         cat my.csv | stepdistill predict runs/student/model - --to labelled.parquet
+
+        stepdistill predict runs/student/model my.csv --to labelled.csv --defer --max-cost 5
     """
     from stepdistill.trainer.inference.predict import predict
 
@@ -141,7 +143,7 @@ def evaluate_command(settings: CompareSettings, _: ConfigFileSettings = NO_FILE)
     evaluate(settings)
 
 
-def serve_command(settings: ServeSettings, _: ConfigFileSettings = NO_FILE) -> None:
+def serve_command(settings: DeferringServeSettings, _: ConfigFileSettings = NO_FILE) -> None:
     """Serve a trained student: POST /predict, rows in, labels out.
 
     A call may say "explain": true, for the student's reasons, and "abstain_below":
@@ -153,10 +155,34 @@ def serve_command(settings: ServeSettings, _: ConfigFileSettings = NO_FILE) -> N
         stepdistill serve runs/student/model --port 8080
 
         curl localhost:8080/predict --json '{"rows": [{"input": {"text": "..."}}]}'
+
+        stepdistill serve runs/student/model --defer --max-cost 5
     """
     from stepdistill.trainer.inference.serve import serve
 
     serve(settings)
+
+
+def cascade_command(settings: CascadeSettings, _: ConfigFileSettings = NO_FILE) -> None:
+    """Find out when the student is to ask its teacher, so that a promise is kept.
+
+    The promise: of all answers to rows like the validation rows, at least --target are
+    right, but for a chance of --risk. The student answers what it is sure enough of,
+    the teacher the rest. What counts is the gold label; without any, what the teacher
+    says. Where no threshold will do, it says what would be within reach.
+
+    `predict --defer` and `serve --defer` then ask by it.
+
+    Examples:
+
+        stepdistill cascade runs/student/model --teacher gpt-6-luna --target 0.95
+
+        stepdistill cascade runs/student/model --teacher gpt-6-luna --target 0.98 \
+            --risk 0.01 --promise student --valid runs/more/valid --json
+    """
+    from stepdistill.trainer.inference.cascade import cascade
+
+    cascade(settings)
 
 
 def export_command(settings: StudentExportSettings, _: ConfigFileSettings = NO_FILE) -> None:
@@ -204,6 +230,7 @@ COMMANDS = {
     "train": train_command,
     "predict": predict_command,
     "evaluate": evaluate_command,
+    "cascade": cascade_command,
     "serve": serve_command,
     "export": export_command,
     "sweep": sweep_command,

@@ -3,6 +3,7 @@
 DistillError             common/errors.py, exit code 2
   StudentError           the model or its tokenizer cannot be had or used
   TrainingError          training went wrong: the loss is not finite, the device is too small
+  Unfinished             not all is done; the same command does the rest, exit code 3
   Stopped                somebody asked the run to stop; it goes on from there, exit code 130
 """
 
@@ -23,6 +24,12 @@ class StudentError(DistillError):
 
 class TrainingError(DistillError):
     """Training cannot go on."""
+
+
+class Unfinished(DistillError):
+    """Not all is done, and what is done is kept."""
+
+    exit_code = 3
 
 
 class Stopped(DistillError):

@@ -29,6 +29,14 @@ def load_task(prompts: Path, name: str) -> TaskSpec:
     return _from_here(task, path.parent)
 
 
+def plain(task: TaskSpec) -> TaskSpec:
+    """The same task for rows that have its fields by their own names, and neither id nor label: as
+    those that a student is asked. A row is named by split and number."""
+    names = {name: name for name in task.fields}
+    nothing: dict[str, None] = dict.fromkeys(("id", "gold", "gold_rationale"))
+    return task.model_copy(update={"fields": names, **nothing})
+
+
 def _from_here(task: TaskSpec, folder: Path) -> TaskSpec:
     """The task with the paths of its data as they are from where one stands."""
     stated = {"path": task.data.path, "file": task.data.file}

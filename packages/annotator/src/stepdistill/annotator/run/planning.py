@@ -13,7 +13,7 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.prompt.check import check_words, fit_templates
 from stepdistill.annotator.prompt.mix import Mix, chosen_mix, single
 from stepdistill.annotator.prompt.render import leak_warning
-from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.prompt.task import load_task, plain
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.teacher import teacher_spec
@@ -52,6 +52,8 @@ def make_plans(config: RunSettings, teacher: TeacherSpec | None = None) -> list[
     teacher: as `teacher_spec` has made it, where it has; so do the functions below.
     """
     task, teacher = load_task(config.prompts, config.task), teacher or teacher_spec(config)
+    if config.plain_rows:
+        task = plain(task)
     mix = chosen_mix(config.prompts, config.task, config.mix, config.template)
     used = fit_templates(config.prompts, task, sorted(mix.templates))
     splits = dict.fromkeys(config.splits)

@@ -65,6 +65,15 @@ class DataSettings(Settings):
 
 
 @options("Rows", 2)
+class PlainRowsSettings(Settings):
+    """How the rows are laid out."""
+
+    plain_rows: bool = False
+    """Rows have the task's fields by their own names, and no labels: as `predict --defer` keeps
+    them."""
+
+
+@options("Rows", 2)
 class SplitsSettings(Settings):
     """The splits of a run."""
 

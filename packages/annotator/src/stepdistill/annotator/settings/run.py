@@ -10,6 +10,7 @@ from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
 from stepdistill.annotator.settings.rows import (
     OUT,
     DataSettings,
+    PlainRowsSettings,
     RowShardSettings,
     SamplesSettings,
     SplitsSettings,
@@ -118,6 +119,7 @@ class RunSettings(
     PriceSettings,
     OfflineSettings,
     AskSettings,
+    PlainRowsSettings,
     RowShardSettings,
     PlanSettings,
 ):

@@ -197,6 +197,11 @@ def data_fingerprint(data: Data) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
+def held_out(split: DataSplit, share: float) -> DataSplit:
+    """The rows that a run without --valid puts aside of its training rows. Raises ShardError."""
+    return _put_aside(split, share)[1]
+
+
 def _put_aside(split: DataSplit, share: float) -> tuple[DataSplit, DataSplit]:
     """(the rows that stay, those put aside). A row's own id decides: no other choice moves it.
     Where none would be put aside, the first by that order is. Raises ShardError: one row alone."""

@@ -28,10 +28,14 @@ class Waiting:
 
 
 class Batcher:
-    """batch_size: rows at once at most."""
+    """batch_size: rows at once at most. temperature: of the student's confidence, where it has
+    one (`answer_lines`)."""
 
-    def __init__(self, predictor: Predictor, batch_size: int) -> None:
+    def __init__(
+        self, predictor: Predictor, batch_size: int, temperature: float | None = None
+    ) -> None:
         self._predictor, self._batch_size = predictor, batch_size
+        self._temperature = temperature
         # Its own, or it would wait until others' rows are read.
         self._thread = ThreadPoolExecutor(1, "student")
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(batch_size * _BATCHES_WAITING)
@@ -69,7 +73,9 @@ class Batcher:
             return
         rows = [each.row for each in batch]
         try:
-            ask = functools.partial(answer_lines, self._predictor, rows, explain=explain)
+            ask = functools.partial(
+                answer_lines, self._predictor, rows, explain=explain, temperature=self._temperature
+            )
             lines = await asyncio.get_running_loop().run_in_executor(self._thread, ask)
         except Exception as error:  # noqa: BLE001  # a row may be odd in ways that nobody thought of
             await self._one_by_one(batch, explain, error)

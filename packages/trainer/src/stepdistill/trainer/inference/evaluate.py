@@ -109,7 +109,7 @@ def _evaluation(
         calibration=calibration([answer.probability for answer in answers], hits),
         rows_per_s=rate,
         student_cost_usd=settings.usd_per_hour and settings.usd_per_hour / 3600 / rate * 1000,
-        teacher_cost_usd=_teacher_cost(split),
+        teacher_cost_usd=teacher_cost(split),
     )
 
 
@@ -149,7 +149,7 @@ def _answers(
     return [found[place] for place in range(len(rows))]
 
 
-def _teacher_cost(split: DataSplit) -> float | None:
+def teacher_cost(split: DataSplit) -> float | None:
     """USD for 1,000 rows, None where a folder's cost is not known."""
     costs = [part.manifest.cost.usd for part in split.parts]
     rows = sum(part.manifest.counts.rows for part in split.parts)

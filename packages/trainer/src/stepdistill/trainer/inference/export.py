@@ -40,6 +40,7 @@ from stepdistill.trainer.model.answers import StudentAnswer
 from stepdistill.trainer.model.encoder import trained
 from stepdistill.trainer.model.engines.engine import ExportNote, size_of
 from stepdistill.trainer.model.student import InferenceSettings, Student, read_inference_settings
+from stepdistill.trainer.settings.cascade import CASCADE_NAME
 from stepdistill.trainer.settings.inference import StudentExportSettings
 from stepdistill.trainer.settings.train import RESULTS_NAME
 from stepdistill.trainer.training.seals import seal, unsealed
@@ -161,7 +162,7 @@ def _check_output(settings: StudentExportSettings, output: Path) -> None:
         elif not settings.force:
             why = "holds an export: --force replaces it"
         elif (
-            other := unsealed(output)
+            other := unsealed(output, but=CASCADE_NAME)
         ) is not None:  # folders of others may have such names in them
             why = f"has {other} in it, which no export wrote: take another folder"
         else:

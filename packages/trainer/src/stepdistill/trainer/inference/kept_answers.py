@@ -21,8 +21,10 @@ from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import refused
 from stepdistill.trainer.locks import take
+from stepdistill.trainer.settings.cascade import CASCADE_NAME
 
-_CARD = "README.md"  # of a model: words that it is not asked with
+# Of a model: words that it is not asked with, and when its teacher is asked.
+_BESIDE = ("README.md", CASCADE_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +38,11 @@ class Identity:
     columns: tuple[str, ...]  # as given to --column
     escape_formulas: bool
     whole_rows: bool  # whether rows are written with them
+    cascade: str | None = None  # sha256 of the rule by which the teacher is asked; None: it is not
 
     def differences(self, noted: dict[str, Any]) -> list[str]:
         """How what is noted differs from this, in words."""
-        own: dict[str, Any] = orjson.loads(orjson.dumps(asdict(self)))
+        own = self.note()
         words = {
             "model": "of another model, or of this one before it was trained again",
             "rows": "to other rows",
@@ -48,8 +51,16 @@ class Identity:
             "columns": "with other --column",
             "escape_formulas": "with another --escape-formulas",
             "whole_rows": "by --output" if self.whole_rows else "by --to",
+            "cascade": "without --defer, or by another cascade",
         }
-        return [words[name] for name, value in own.items() if noted.get(name) != value]
+        found = [words[name] for name, value in own.items() if noted.get(name) != value]
+        return [*found, "with --defer"] if "cascade" in noted.keys() - own.keys() else found
+
+    def note(self) -> dict[str, Any]:
+        """What is noted of it: no cascade where there is none, as in notes of earlier versions."""
+        told = {name: value for name, value in asdict(self).items() if name != "cascade"}
+        told |= {} if self.cascade is None else {"cascade": self.cascade}
+        return orjson.loads(orjson.dumps(told))
 
 
 def digest_of_model(folder: Path) -> str:
@@ -57,7 +68,7 @@ def digest_of_model(folder: Path) -> str:
     digest = hashlib.sha256()
     with refused(folder, "read"):
         for file in sorted(folder.iterdir()):
-            if file.is_file() and file.name != _CARD:
+            if file.is_file() and file.name not in _BESIDE:
                 digest.update(f"{file.name} {_sha256(file)}\n".encode())
     return digest.hexdigest()
 
@@ -142,7 +153,7 @@ class KeptAnswers:
         return noted if isinstance(noted, dict) else None
 
     def _write_note(self, sha256: str | None) -> None:
-        note = {**asdict(self._identity), "sha256": sha256}
+        note = {**self._identity.note(), "sha256": sha256}
         write_whole(self._note, orjson.dumps(note, option=orjson.OPT_INDENT_2))
 
 

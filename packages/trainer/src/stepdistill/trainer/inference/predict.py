@@ -5,6 +5,7 @@ they stream through: some hundreds are in memory, sorted by length among themsel
 their order. Answers to a file are kept on the way: started again, the command goes on behind them.
 """
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,9 @@ import orjson
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.free_name import free_name
 from stepdistill.common.tables.table_file import table_file
-from stepdistill.trainer.errors import Stopped, refused
+from stepdistill.trainer.cascade.rule import CascadeRule, read_rule
+from stepdistill.trainer.errors import Stopped, Unfinished, refused
+from stepdistill.trainer.inference.deferral import Deferral, lines_of, rule_for
 from stepdistill.trainer.inference.kept_answers import Identity, KeptAnswers, digest_of_model
 from stepdistill.trainer.inference.predictor import (
     Line,
@@ -31,26 +34,42 @@ from stepdistill.trainer.inference.predictor import (
 from stepdistill.trainer.inference.row_input import RowInput, open_input
 from stepdistill.trainer.inference.rows import AskedRow, RowReader
 from stepdistill.trainer.model.student import InferenceSettings, read_inference_settings
-from stepdistill.trainer.settings.inference import PredictSettings
+from stepdistill.trainer.settings.cascade import DeferringPredictSettings
 
 _BATCHES_AT_ONCE = 8
+_MORE = {"rationale": "explain", "answered_by": "defer"}  # columns, by the option that adds them
 _HINT = "; --column {}=COLUMN says which one it is"
 
 
-def predict(settings: PredictSettings) -> None:
+def predict(settings: DeferringPredictSettings) -> None:
     """The command. Raises DistillError."""
-    student = read_inference_settings(settings.model)
+    student, deferral = read_inference_settings(settings.model), _deferral(settings)
     with open_input(settings.input) as rows:
         reader = _reader(student, rows, settings)
         for number, row in rows.rows():
             reader.asked(row, rows.where(number), str(number))
+            if deferral is not None:
+                reader.fields(row, rows.where(number))
         if settings.target is None:
             _to_screen(reader, rows, settings)
         else:
-            _to_file(reader, rows, settings, settings.target)
+            _to_file(reader, rows, settings, (settings.target, deferral))
 
 
-def _reader(student: InferenceSettings, rows: RowInput, settings: PredictSettings) -> RowReader:
+def _deferral(settings: DeferringPredictSettings) -> Deferral | None:
+    """What becomes of deferred rows; None where none are deferred. Raises ConfigError."""
+    if not settings.defer:
+        return None
+    if settings.target is None:
+        raise ConfigError(
+            "--defer needs --to or --output: the student answers all rows before its teacher does"
+        )
+    return Deferral(rule=rule_for(settings.model), settings=settings, target=settings.target)
+
+
+def _reader(
+    student: InferenceSettings, rows: RowInput, settings: DeferringPredictSettings
+) -> RowReader:
     given = settings.given_columns
     reader = RowReader(student, given, rows.paths, _HINT)
     for name in given:
@@ -60,7 +79,7 @@ def _reader(student: InferenceSettings, rows: RowInput, settings: PredictSetting
     return reader
 
 
-def _to_screen(reader: RowReader, rows: RowInput, settings: PredictSettings) -> None:
+def _to_screen(reader: RowReader, rows: RowInput, settings: DeferringPredictSettings) -> None:
     try:
         for lines in _answered(reader, 0, rows, settings):
             sys.stdout.buffer.write(lines)
@@ -69,11 +88,17 @@ def _to_screen(reader: RowReader, rows: RowInput, settings: PredictSettings) -> 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _to_file(reader: RowReader, rows: RowInput, settings: PredictSettings, target: Path) -> None:
+def _to_file(
+    reader: RowReader,
+    rows: RowInput,
+    settings: DeferringPredictSettings,
+    goal: tuple[Path, Deferral | None],
+) -> None:
+    target, deferral = goal
     option = "--output" if settings.to is None else "--to"
     if target.exists() and rows.file.exists() and target.samefile(rows.file):
         raise ConfigError(f"{option} {target}: these are your rows: name another file")
-    kept = KeptAnswers(target, _identity(rows, settings), option)
+    kept = KeptAnswers(target, _identity(rows, settings, deferral), option)
     if not settings.force and kept.is_done():
         _say(f"nothing to do: {target} holds these very answers", settings)
         return
@@ -85,8 +110,10 @@ def _to_file(reader: RowReader, rows: RowInput, settings: PredictSettings, targe
                 file.flush()
                 done += lines.count(b"\n")
             kept.through(file)
-            if settings.to is not None:
-                _join(rows, kept, settings)
+            if deferral is not None:
+                _with_teacher(deferral, reader, rows, kept)
+            elif settings.to is not None:
+                _join(rows, kept, settings, lines_of(kept.part))
             kept.done()
     except KeyboardInterrupt:
         raise Stopped(
@@ -94,7 +121,31 @@ def _to_file(reader: RowReader, rows: RowInput, settings: PredictSettings, targe
         ) from None
 
 
-def _identity(rows: RowInput, settings: PredictSettings) -> Identity:
+def _with_teacher(deferral: Deferral, reader: RowReader, rows: RowInput, kept: KeptAnswers) -> None:
+    """Have the teacher answer the rest, and write all of it. Raises Unfinished: it did not, and the
+    student's own answers stand in the file as such."""
+    settings, found = deferral.settings, deferral.asked(reader, rows, kept.part)
+    lines = deferral.whole(kept.part, found)
+    if settings.to is not None:
+        _join(rows, kept, settings, lines)
+    else:
+        draft = kept.target.with_name(f"{kept.target.name}.draft")
+        with refused(kept.target):
+            with draft.open("wb") as file:
+                for line in lines:
+                    file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            draft.replace(kept.target)
+    deferral.report(found, rows.n, kept.part)
+    if found.failure is not None and found.is_incomplete:
+        raise Unfinished(
+            f"{kept.target}: where the teacher was not asked ({found.failure}), the student's own "
+            "answers stand (student_unsure): the same command asks for these"
+        )
+
+
+def _identity(
+    rows: RowInput, settings: DeferringPredictSettings, deferral: Deferral | None
+) -> Identity:
     return Identity(
         model=digest_of_model(settings.model),
         rows=rows.sha256,
@@ -102,12 +153,19 @@ def _identity(rows: RowInput, settings: PredictSettings) -> Identity:
         abstain_below=settings.abstain_below,
         columns=tuple(sorted(settings.column)),
         escape_formulas=settings.escape_formulas,
-        whole_rows=settings.to is not None,
+        # What comes of the teacher is put to the student's answers when all are there.
+        whole_rows=settings.to is not None or deferral is not None,
+        cascade=None if deferral is None else _digest(deferral.rule, settings),
     )
 
 
+def _digest(rule: CascadeRule, settings: DeferringPredictSettings) -> str:
+    how = f"{rule.model_dump_json()} {'lines' if settings.to is None else 'rows'}"
+    return hashlib.sha256(how.encode()).hexdigest()
+
+
 def _answered(
-    reader: RowReader, done: int, rows: RowInput, settings: PredictSettings
+    reader: RowReader, done: int, rows: RowInput, settings: DeferringPredictSettings
 ) -> Iterator[bytes]:
     """The lines of the rows behind the first `done`, some hundreds at a time."""
     if done >= rows.n > 0:
@@ -119,8 +177,10 @@ def _answered(
         where = rows.where(number)
         predictor.check_options(reader.asked(row, where, ""), where)
 
+    temperature = read_rule(settings.model).temperature if settings.defer else None
+
     def answer(batch: Sequence[AskedRow]) -> list[bytes]:
-        lines = answer_lines(predictor, batch, explain=settings.explain)
+        lines = answer_lines(predictor, batch, explain=settings.explain, temperature=temperature)
         kept = (abstained(line, settings.abstain_below) for line in lines)
         return [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in kept]
 
@@ -132,19 +192,20 @@ def _answered(
             tick(len(chunk))
 
 
-def _join(rows: RowInput, kept: KeptAnswers, settings: PredictSettings) -> None:
+def _join(
+    rows: RowInput, kept: KeptAnswers, settings: DeferringPredictSettings, lines: Iterator[Line]
+) -> None:
     """Write the rows with their answers beside them, in their order."""
-    wanted = ("label", "probability", *(("rationale",) if settings.explain else ()))
+    more = [name for name, told in _MORE.items() if getattr(settings, told)]
+    wanted = ("label", "probability", *more)
     own = {name: free_name(name, rows.columns) for name in wanted}
     with (
         refused(kept.part, "read"),
-        kept.part.open("rb") as answers,
         table_file(
             kept.target, [*rows.columns, *own.values()], tames=settings.escape_formulas
         ) as table,
     ):
-        for (_, row), answer in zip(rows.rows(), answers, strict=True):
-            line: Line = orjson.loads(answer)
+        for (_, row), line in zip(rows.rows(), lines, strict=True):
             table.write({**row, **{own[name]: line[name] for name in wanted}})
     renamed = ", ".join(f"`{name}`" for name in wanted if own[name] != name)
     aside = f" (you have {renamed} yourself)" if renamed else ""
@@ -155,6 +216,6 @@ def _join(rows: RowInput, kept: KeptAnswers, settings: PredictSettings) -> None:
         _say(table.warning, settings)
 
 
-def _say(line: str, settings: PredictSettings) -> None:
+def _say(line: str, settings: DeferringPredictSettings) -> None:
     if not settings.quiet:
         sys.stderr.write(f"{line}\n")

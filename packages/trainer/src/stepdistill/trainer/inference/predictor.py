@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from stepdistill.common.errors import ConfigError, DatasetError
 from stepdistill.common.kinds.registry import kind_of
+from stepdistill.trainer.cascade.temperature import DIGITS, confidence
 from stepdistill.trainer.data.tokens import Ints
 from stepdistill.trainer.inference.exported import is_export, open_export
 from stepdistill.trainer.inference.rows import AskedRow
@@ -101,11 +103,15 @@ class Predictor:
 
     def label(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The rows' labels, each with its probability."""
+        return [replace(each, logs=()) for each in self.label_with_logs(rows)]
+
+    def label_with_logs(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
+        """The same, with the log probabilities that each comes from."""
         return self._label(rows, [row.choices for row in rows])
 
     def label_freely(self, rows: Sequence[AskedRow]) -> list[StudentAnswer]:
         """The same where what the student says counts, whatever labels a row can have."""
-        return self._label(rows, [()] * len(rows))
+        return [replace(each, logs=()) for each in self._label(rows, [()] * len(rows))]
 
     def _label(
         self, rows: Sequence[AskedRow], choices: Sequence[tuple[str, ...]]
@@ -118,10 +124,7 @@ class Predictor:
             settings.max_label_tokens or settings.max_target_tokens,
             whole=not settings.with_label,
         )
-        return [
-            StudentAnswer(label=self.kind.label_of(each.label), probability=each.probability)
-            for each in answers
-        ]
+        return [replace(each, label=self.kind.label_of(each.label)) for each in answers]
 
     def explain(self, rows: Sequence[AskedRow]) -> list[str]:
         """The rows' rationales, greedily. The student must have learnt to give them."""
@@ -141,20 +144,26 @@ class Predictor:
 Line = dict[str, object]
 
 
-def answer_lines(predictor: Predictor, rows: Sequence[AskedRow], *, explain: bool) -> list[Line]:
+def answer_lines(
+    predictor: Predictor,
+    rows: Sequence[AskedRow],
+    *,
+    explain: bool,
+    temperature: float | None = None,
+) -> list[Line]:
     """id, label and probability of each row, and with `explain` its rationale; one batch.
 
     label: None where what the student says is none, such as a number out of the task's bounds.
+    temperature: makes the probability that of a cascade (`cascade/temperature.py`).
     """
-    answers = predictor.label(rows)
-    lines: list[Line] = [
-        {
-            "id": row.id,
-            "label": predictor.kind.said(answer.label),
-            "probability": round(answer.probability, 6),
-        }
-        for row, answer in zip(rows, answers, strict=True)
-    ]
+    asked = predictor.label if temperature is None else predictor.label_with_logs
+    lines: list[Line] = []
+    for row, answer in zip(rows, asked(rows), strict=True):
+        said = predictor.kind.said(answer.label)
+        probability = round(answer.probability, DIGITS)
+        if temperature is not None:
+            probability = confidence(answer, temperature) if said is not None else 0.0
+        lines.append({"id": row.id, "label": said, "probability": probability})
     if explain:
         for line, rationale in zip(lines, predictor.explain(rows), strict=True):
             line["rationale"] = rationale

@@ -9,7 +9,7 @@ A row has what a student reads under one of these names, the first of which it h
     {"input": "the text itself"}
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -18,7 +18,7 @@ from stepdistill.common.errors import DatasetError
 from stepdistill.common.kinds.kind import text_of
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.paths import NOT_THERE, RawRow, getter, paths_in
-from stepdistill.common.placeholders import filler, named, placeholders
+from stepdistill.common.placeholders import filler, is_name, named, placeholders
 from stepdistill.common.terminal import one_line
 from stepdistill.trainer.model.student import InferenceSettings
 
@@ -54,9 +54,13 @@ class RowReader:
         needed = [*placeholders(settings.student.input), *settings.label.options]
         self.needed = tuple(dict.fromkeys(needed))
         self._given, self._known, self._hint = given or {}, known, hint
-        plain = {name: name for name in self.needed}
         own = settings.columns.fields if settings.columns else {}
+        # All fields of the task, as far as they are known: its teacher may read more of them.
+        self._all = tuple(dict.fromkeys((*self.needed, *own)))
+        plain = {name: name for name in self._all}
         self._ways = ({**plain, **own}, plain)
+        self._is_open = settings.columns is None
+        self._lone = settings.student.input == f"{{{self.needed[0]}}}" if self.needed else False
         self._id = settings.columns.id if settings.columns else None
 
     def asked(self, content: object, where: str, name: str) -> AskedRow:
@@ -65,12 +69,11 @@ class RowReader:
             raise DatasetError(f'{where}: a row must be an object, like {{"input": ...}}')
         row = cast(RawRow, content)
         name, given = self._name(row) or name, row.get("input")
-        values = self._whole(cast(RawRow, given)) if isinstance(given, dict) else None
-        values = self._whole(row) if values is None else values
+        values = self._values(row, self.needed)
         if values is None and isinstance(given, str):
             return AskedRow(id=name, input=given, choices=self._kind.choices({}))
         if values is None:
-            values = self._with_gaps(row)
+            values = self._with_gaps(row, self.needed)
         if values is None and "input" in row and not isinstance(given, dict):
             raise DatasetError(f"{where}: input must be a text or an object of the task's fields")
         if values is None:
@@ -78,6 +81,24 @@ class RowReader:
             raise DatasetError(f"{where}: {self._missing(inner)}")
         options = {option: values[option] for option in self._label.options}
         return AskedRow(id=name, input=self._fill(values), choices=self._kind.choices(options))
+
+    def fields(self, row: RawRow, where: str) -> dict[str, str]:
+        """What the teacher is asked with: the task's fields of a row that `asked` took, by their
+        own names. Raises DatasetError: the student can do with less."""
+        found = self._values(row, self._all) or self._with_gaps(row, self._all)
+        given = row.get("input")
+        if found is None and isinstance(given, str) and self._lone and len(self._all) == 1:
+            return {self.needed[0]: given}
+        if found is None:
+            names = ", ".join(self._all)
+            raise DatasetError(f"{where}: the teacher is asked with the fields {names}: give all")
+        # Where nobody has said which fields the task has, whatever stands there may be one.
+        inner = cast(RawRow, given) if isinstance(given, dict) else row
+        more = inner if self._is_open else {}
+        others = {
+            name: text_of(value) for name, value in more.items() if _may_be_field(name, value)
+        }
+        return {**others, **found}
 
     def _name(self, row: RawRow) -> str:
         for path in filter(None, (self._id, "id")):
@@ -87,11 +108,17 @@ class RowReader:
                 continue
         return ""
 
-    def _whole(self, row: RawRow) -> dict[str, str] | None:
+    def _values(self, row: RawRow, names: Sequence[str]) -> dict[str, str] | None:
+        """The values of these fields, in the row's `input` or in itself; None: some are missing."""
+        given = row.get("input")
+        values = self._whole(cast(RawRow, given), names) if isinstance(given, dict) else None
+        return self._whole(row, names) if values is None else values
+
+    def _whole(self, row: RawRow, names: Sequence[str]) -> dict[str, str] | None:
         """The values of a row that has all under the names of one kind."""
         for way in self._ways_of(row):
             try:
-                return {name: text_of(_getter(way[name])(row)) for name in self.needed}
+                return {name: text_of(_getter(way[name])(row)) for name in names}
             except NOT_THERE:
                 continue
         return None
@@ -102,11 +129,11 @@ class RowReader:
             yield {**way, **self._given}
         yield {**named(paths_in(row)), **self._given}
 
-    def _with_gaps(self, row: RawRow) -> dict[str, str] | None:
+    def _with_gaps(self, row: RawRow, names: Sequence[str]) -> dict[str, str] | None:
         for way in (*self._ways, named(self._known)):
             paths = {**way, **self._given}
-            if all(paths.get(name) in self._known for name in self.needed):
-                return {name: _text_or_nothing(row, paths[name]) for name in self.needed}
+            if all(paths.get(name) in self._known for name in names):
+                return {name: _text_or_nothing(row, paths[name]) for name in names}
         return None
 
     def _missing(self, row: RawRow) -> str:
@@ -126,6 +153,10 @@ class RowReader:
         names = ", ".join(lacks)
         what = f"the field {names} is" if len(lacks) == 1 else f"the fields {names} are"
         return f"{what} missing (has: {has}){self._hint.format(lacks[0])}"
+
+
+def _may_be_field(name: str, value: object) -> bool:
+    return is_name(name) and isinstance(value, str | int | float)
 
 
 def _text_or_nothing(row: RawRow, path: str) -> str:

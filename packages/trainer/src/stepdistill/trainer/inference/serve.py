@@ -24,7 +24,9 @@ from stepdistill.trainer.errors import TrainingError, first_problem, refused
 from stepdistill.trainer.inference.batcher import Batcher, RowFailed
 from stepdistill.trainer.inference.predictor import Predictor, abstained, check_explains
 from stepdistill.trainer.inference.rows import AskedRow, RowReader
-from stepdistill.trainer.settings.inference import ServeSettings
+from stepdistill.trainer.inference.served_cascade import ServedCascade
+from stepdistill.trainer.inference.teacher_run import Fields
+from stepdistill.trainer.settings.cascade import DeferringServeSettings
 
 _LONGEST_BODY = 1 << 24  # bytes
 # Seconds: for a whole body, for a connection without a whole request, at the end; between looks.
@@ -44,9 +46,10 @@ class ServeCall(BaseModel):
     abstain_below: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
 
 
-def serve(settings: ServeSettings) -> None:
+def serve(settings: DeferringServeSettings) -> None:
     """The command; ends with Ctrl-C or SIGTERM. Raises DistillError."""
-    handler = PredictHandler(Predictor(settings.model), settings.batch_size)
+    cascade = ServedCascade(settings) if settings.defer else None
+    handler = PredictHandler(Predictor(settings.model), settings.batch_size, cascade)
     asyncio.run(_listen(handler, settings.host, settings.port))
 
 
@@ -54,7 +57,7 @@ class ServeMetrics:
     """Of one server. waiting: rows that nobody has begun with."""
 
     def __init__(self, waiting: Callable[[], int]) -> None:
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.calls = Counter("stepdistill_calls", "Calls.", ["path", "status"], registry=registry)
         self.rows = Counter("stepdistill_rows", "Rows answered.", registry=registry)
         self.failed = Counter(
@@ -71,15 +74,22 @@ class ServeMetrics:
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
 
 class PredictHandler:
-    """What callers can ask of one student. failed: set where nobody answers any more."""
+    """What callers can ask of one student, with its teacher behind it where there is a cascade.
+    failed: set where nobody answers any more."""
 
-    def __init__(self, predictor: Predictor, batch_size: int) -> None:
-        self._predictor, self._batcher = predictor, Batcher(predictor, batch_size)
+    def __init__(
+        self, predictor: Predictor, batch_size: int, cascade: ServedCascade | None = None
+    ) -> None:
+        self._predictor, self._cascade = predictor, cascade
+        temperature = None if cascade is None else cascade.rule.temperature
+        self._batcher = Batcher(predictor, batch_size, temperature)
         self._metrics = ServeMetrics(lambda: self._batcher.waiting)
+        if cascade is not None:
+            cascade.register(self._metrics.registry)
         self._reader = RowReader(predictor.settings)
         self.failed = asyncio.Event()
         self.idlers = Idlers()
@@ -101,13 +111,18 @@ class PredictHandler:
         return application
 
     async def _working(self, _: web.Application) -> AsyncIterator[None]:
-        work = asyncio.create_task(self._batcher.work())
-        # It answers every fault; should it end all the same, nobody is left waiting for it.
-        work.add_done_callback(lambda _: self.failed.set())
+        works = [asyncio.create_task(self._batcher.work())]
+        if self._cascade is not None:
+            works.append(asyncio.create_task(self._cascade.queue.work()))
+        for work in works:
+            # They answer every fault; should one end all the same, nobody is left waiting for it.
+            work.add_done_callback(lambda _: self.failed.set())
         yield
-        work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
+        for work in works:
+            work.cancel()
+        for work in works:
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
 
     @web.middleware
     async def _counted(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -147,6 +162,8 @@ class PredictHandler:
             "input": settings.student.input,
             "explains": self._predictor.explains,
         }
+        if self._cascade is not None:
+            about["cascade"] = self._cascade.facts()
         if "text/html" not in request.headers.get("accept", ""):
             return _json(about)
         page = rendered(_PAGE, fields=self._reader.needed, **about)
@@ -167,7 +184,7 @@ class PredictHandler:
             async with asyncio.timeout(_BODY_S):
                 body = await request.read()
             # Megabytes take seconds, in which others are answered.
-            call, rows = await asyncio.to_thread(self._read, body)
+            call, rows, fields = await asyncio.to_thread(self._read, body)
         except ValidationError as error:
             return _refusal(first_problem(error, "body"))
         except (ConfigError, DatasetError) as error:
@@ -178,19 +195,26 @@ class PredictHandler:
             self._metrics.failed.inc()
             return _refusal(f"the student failed: {error}", 500)
         self._metrics.rows.inc(len(lines))
+        if self._cascade is not None:
+            return _json({"answers": await self._cascade.finished(lines, fields)})
         return _json({"answers": [abstained(line, call.abstain_below) for line in lines]})
 
-    def _read(self, body: bytes) -> tuple[ServeCall, list[AskedRow]]:
+    def _read(self, body: bytes) -> tuple[ServeCall, list[AskedRow], list[Fields]]:
+        """(the call, its rows as the student is asked, and as its teacher is)."""
         call = ServeCall.model_validate_json(body)
         if call.explain:
             check_explains(self._predictor, "explain")
+        if call.abstain_below and self._cascade is not None:
+            raise ConfigError("abstain_below: this server defers what the student is unsure of")
         rows = [
             self._reader.asked(row, f"rows[{place}]", str(place))
             for place, row in enumerate(call.rows)
         ]
         for place, row in enumerate(rows):
             self._predictor.check_options(row, f"rows[{place}]")
-        return call, rows
+        asked = call.rows if self._cascade is not None else ()
+        fields = [self._reader.fields(row, f"rows[{place}]") for place, row in enumerate(asked)]
+        return call, rows, fields
 
 
 def _is_from_elsewhere(request: web.Request) -> bool:

@@ -23,6 +23,11 @@ class StudentAnswer:
 
     label: str
     probability: float
+    # What that comes from: the log of the probability of each of the row's choices, and which of
+    # them the label is. Of words of its own theirs alone, and no place; nothing where it is not
+    # kept, as there may be a thousand choices.
+    logs: tuple[float, ...] = ()
+    place: int | None = None
 
 
 def generate(
@@ -110,7 +115,14 @@ def choose(
         probabilities = torch.tensor(row_scores).softmax(0)
         highest = max(row_scores)
         best = next(i for i, score in enumerate(row_scores) if score >= highest - _TIE)
-        answers.append(StudentAnswer(label=names[best], probability=float(probabilities[best])))
+        answers.append(
+            StudentAnswer(
+                label=names[best],
+                probability=float(probabilities[best]),
+                logs=tuple(row_scores),
+                place=best,
+            )
+        )
     return answers
 
 
@@ -124,7 +136,7 @@ def say(
         student, rows, [[label] for label in labels], whole=whole, synced=synced
     )
     return [
-        StudentAnswer(label=label, probability=exp(log))
+        StudentAnswer(label=label, probability=exp(log), logs=(log,))
         for label, [log] in zip(labels, logs, strict=True)
     ]
 

@@ -1,7 +1,7 @@
 """Evaluation that all ranks share."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -165,7 +165,10 @@ def evaluate(student: Student, rows: EvalBatches, world: World, *, lockstep: boo
                 whole=rows.whole,
                 synced=synced,
             )
-            mine |= {index: answer for (index, _), answer in zip(batch, answers, strict=True)}
+            mine |= {
+                index: replace(answer, logs=())
+                for (index, _), answer in zip(batch, answers, strict=True)
+            }
     every: dict[int, StudentAnswer] = {}
     for share in world.gather(mine):
         every |= share

@@ -39,12 +39,13 @@ def damage(folder: Path) -> str | None:
     return None
 
 
-def unsealed(folder: Path) -> str | None:
-    """A file in a folder that is none of those sealed; None: all are, and nothing else is there."""
+def unsealed(folder: Path, *, but: str) -> str | None:
+    """A file in a folder that is none of those sealed; None: all are, and nothing else is there
+    `but` a file of this name."""
     try:
-        known = {SEALS_NAME, *orjson.loads((folder / SEALS_NAME).read_bytes())}
+        known = {SEALS_NAME, but, *orjson.loads((folder / SEALS_NAME).read_bytes())}
     except (OSError, ValueError, TypeError):
-        known = {SEALS_NAME}
+        known = {SEALS_NAME, but}
     there = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = (str(path.relative_to(folder)) for path in there)
     return next((name for name in names if name not in known), None)
