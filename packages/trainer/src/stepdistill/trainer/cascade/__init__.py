@@ -1,1 +1,1 @@
-"""The cascade: the student answers what it is sure of, its teacher the rest, and a promise holds."""
+"""The cascade: a student that asks its teacher when it is unsure, and what may be promised."""
