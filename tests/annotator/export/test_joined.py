@@ -11,7 +11,7 @@ from stepdistill.annotator.export.card import card_of, write_card
 from stepdistill.annotator.export.joined import Joined, join
 from stepdistill.annotator.export.run_rows import FinishedRun, FinishedSplit, RunRows, find_run
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.shard.jsonl import JsonlWriter
+from stepdistill.annotator.shard.jsonl import JsonlWriter, line_of, line_of_rejection
 from stepdistill.common.errors import ShardError
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.manifest import (
@@ -52,7 +52,10 @@ def a_record(split: str, index: int, **changes: Any) -> Record:
 def write_run(folder: Path, split: str, outcomes: list[Record | Rejection]) -> FinishedSplit:
     with JsonlWriter(folder / split, 3) as writer:
         for each in outcomes:
-            writer.record(each) if isinstance(each, Record) else writer.reject(each)
+            if isinstance(each, Record):
+                writer.record_line(line_of(each))
+            else:
+                writer.reject_line(line_of_rejection(each), each.reason)
         counts, shards = writer.close_files()
         manifest = Manifest(
             task="mood",

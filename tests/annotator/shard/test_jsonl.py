@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.shard.jsonl import JsonlWriter
+from stepdistill.annotator.shard.jsonl import JsonlWriter, line_of, line_of_rejection
 from stepdistill.common.errors import ShardError
 from stepdistill.common.manifest import (
     MANIFEST_NAME,
@@ -33,14 +33,14 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from stepdistill.annotator.reading.rejection import Rejection
-from stepdistill.annotator.shard.jsonl import JsonlWriter
+from stepdistill.annotator.shard.jsonl import JsonlWriter, line_of_rejection
 from stepdistill.common.errors import ShardError
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 rejection = Rejection(id="x" * 200, split="train", index=0, stage="request", reason="no_answer")
 try:
     with JsonlWriter(Path(sys.argv[1]), 100) as writer:
         for _ in range(50):
-            writer.reject(rejection)
+            writer.reject_line(line_of_rejection(rejection), rejection.reason)
         writer.close_files()
 except ShardError as error:
     print(error)
@@ -93,9 +93,9 @@ def a_manifest(counts: Counts, shards: list[ShardEntry]) -> Manifest:
 def write(folder: Path, n: int, rows_per_shard: int, *rejects: Rejection) -> Manifest:
     with JsonlWriter(folder, rows_per_shard) as writer:
         for index in range(n):
-            writer.record(a_record(index))
+            writer.record_line(line_of(a_record(index)))
         for rejection in rejects:
-            writer.reject(rejection)
+            writer.reject_line(line_of_rejection(rejection), rejection.reason)
         manifest = a_manifest(*writer.close_files())
         writer.publish(manifest)
     return manifest
@@ -154,7 +154,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path):
 def test_until_the_last_moment_nothing_is_there_under_its_name(tmp_path: Path):
     with JsonlWriter(tmp_path, 2) as writer:
         for index in range(5):
-            writer.record(a_record(index))
+            writer.record_line(line_of(a_record(index)))
         counts, shards = writer.close_files()
         assert all(name.endswith(".part") for name in names(tmp_path))
         writer.publish(a_manifest(counts, shards))
@@ -167,8 +167,8 @@ def test_an_exception_leaves_what_was_there_and_nothing_half_written(tmp_path: P
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(Trouble), JsonlWriter(tmp_path, 2) as writer:
         for index in range(3):
-            writer.record(a_record(index + 1))
-        writer.reject(a_rejection(3))
+            writer.record_line(line_of(a_record(index + 1)))
+        writer.reject_line(line_of_rejection(a_rejection(3)), a_rejection(3).reason)
         if closed:
             writer.close_files()
         raise Trouble
@@ -178,7 +178,7 @@ def test_an_exception_leaves_what_was_there_and_nothing_half_written(tmp_path: P
 
 def test_a_second_writer_is_told_that_there_is_a_first(tmp_path: Path):
     with JsonlWriter(tmp_path, 2) as writer:
-        writer.record(a_record(0))
+        writer.record_line(line_of(a_record(0)))
         with pytest.raises(ShardError, match="another run is writing"):
             write(tmp_path, 1, 1)
         manifest = a_manifest(*writer.close_files())
@@ -242,7 +242,7 @@ def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path: Path, inside: st
 
 def test_a_folder_in_the_place_of_a_shard_is_said_so_and_leaves_no_manifest(tmp_path: Path):
     with pytest.raises(ShardError, match="cannot be written here"), JsonlWriter(tmp_path, 1) as out:
-        out.record(a_record(0))
+        out.record_line(line_of(a_record(0)))
         (tmp_path / "shard-00000.jsonl" / "inside").mkdir(parents=True)
         out.publish(a_manifest(*out.close_files()))
 
@@ -273,8 +273,8 @@ def test_a_record_is_one_line_whatever_it_says(tmp_path: Path, value: str):
     changes: dict[str, Any] = {"input": {"text": value}, "rationale": value, "label": value}
     odd = replace(record, **changes)
     with JsonlWriter(tmp_path, 5) as writer:
-        writer.record(odd)
-        writer.record(record)
+        writer.record_line(line_of(odd))
+        writer.record_line(line_of(record))
         manifest = a_manifest(*writer.close_files())
         writer.publish(manifest)
 

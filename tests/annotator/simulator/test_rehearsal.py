@@ -12,8 +12,8 @@ import yaml
 from stepdistill.annotator.plan.key import SAMPLE, Request
 from stepdistill.annotator.plan.plan import Plan, PlannedRow
 from stepdistill.annotator.reading.verdict.refusal import gives_no_reasons
+from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.simulator.answers import SimulatedTeacher

@@ -32,18 +32,37 @@ def read_rows(
 ) -> Iterator[Row]:
     """The first `samples` rows (all if None) from number `start` on, in the source's order. Raises
     DatasetError."""
-    make = _row_maker(task, split)
-    numbers = count() if source.indices is None else source.indices
-    pairs = zip(numbers, islice(source.rows(), samples), strict=False)
-    for index, raw in islice(pairs, start, None):
-        try:
-            row = make(raw, index)
-        except NOT_THERE:
-            where, has = f"{source.name} row {index}", ", ".join(raw)
-            raise DatasetError(
-                f"{where}: task {task.task} wants {_missing(task, raw)}; the row has: {has}"
-            ) from None
-        yield row
+    reader = RowPass(task, source, split, samples)
+    reader.skip(start)
+    return iter(reader)
+
+
+class RowPass:
+    """A pass over the first `samples` rows (all if None), in the source's order, of which some may
+    be left out. Raises DatasetError."""
+
+    def __init__(self, task: TaskSpec, source: Source, split: str, samples: int | None) -> None:
+        self._task, self._source = task, source
+        self._make = _row_maker(task, split)
+        numbers = count() if source.indices is None else source.indices
+        self._left = zip(numbers, islice(source.rows(), samples), strict=False)
+
+    def skip(self, n: int) -> None:
+        """Leave out the next n rows: nothing is made of them."""
+        next(islice(self._left, n, n), None)
+
+    def __iter__(self) -> Iterator[Row]:
+        make = self._make
+        for index, raw in self._left:
+            try:
+                row = make(raw, index)
+            except NOT_THERE:
+                where, has = f"{self._source.name} row {index}", ", ".join(raw)
+                raise DatasetError(
+                    f"{where}: task {self._task.task} wants {_missing(self._task, raw)}; the row "
+                    f"has: {has}"
+                ) from None
+            yield row
 
 
 def _row_maker(task: TaskSpec, split: str) -> Callable[[RawRow, int], Row]:

@@ -2,13 +2,15 @@
 
 Every source yields plain dicts in the order of the file and knows what it was made of (`digest`),
 so that shards can say which data they came from. Local files can be counted, and are before
-anything is asked: a broken line is found before a cent is spent.
+anything is asked: a broken line is found before a cent is spent. Those of this machine may be
+pickled: another process then reads the same rows.
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -161,37 +163,49 @@ def _split_of(file: Path) -> str:
     return stem.replace("-", "_").rsplit("_", 1)[-1]
 
 
-def _local(paths: list[Path]) -> Source:
-    """A source of files. Where they are small, the first who reads all rows spares the others the
-    reading: a run looks at them, asks about them and writes them."""
-    counted: list[int] = []  # by whoever read all rows first
-    kept: list[RawRow] = []  # all of them, or none
+class _FileRows:
+    """The rows of files. Where they are small, the first who reads all rows spares the others the
+    reading: a run looks at them, asks about them and writes them. A copy in another process reads
+    for itself, and keeps none."""
 
-    def rows() -> Iterator[RawRow]:
-        if kept:
-            yield from kept
+    def __init__(
+        self, paths: list[Path], counted: int | None = None, most_kept: int = _KEPT_BYTES
+    ) -> None:
+        self._paths, self._counted = paths, counted  # by whoever read all rows first
+        self._is_small = sum(path.stat().st_size for path in paths) <= most_kept
+        self._kept: list[RawRow] = []  # all of them, or none
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _FileRows, (self._paths, self._counted, 0)
+
+    def rows(self) -> Iterator[RawRow]:
+        """A fresh pass."""
+        if self._kept:
+            yield from self._kept
             return
         read: list[RawRow] = []
         n = 0
-        for row in chain.from_iterable(map(read_file, paths)):
+        for row in chain.from_iterable(map(read_file, self._paths)):
             n += 1
-            if is_small and n <= _KEPT_ROWS:
+            if self._is_small and n <= _KEPT_ROWS:
                 read.append(row)
             yield row
-        counted[:] = [n]
+        self._counted = n
         if n == len(read):
-            kept[:] = read
+            self._kept = read
 
-    def count() -> int:
-        return counted[0] if counted else sum(1 for _ in rows())
+    def count(self) -> int:
+        """How many there are."""
+        return sum(1 for _ in self.rows()) if self._counted is None else self._counted
 
-    digests = [file_digest(path) for path in paths]
-    is_small = sum(path.stat().st_size for path in paths) <= _KEPT_BYTES
+
+def _local(paths: list[Path]) -> Source:
+    digests, files = [file_digest(path) for path in paths], _FileRows(paths)
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return Source(
         name=f"{paths[0]}{more}",
-        rows=rows,
-        count=count,
+        rows=files.rows,
+        count=files.count,
         digest=digests[0]
         if len(digests) == 1
         else hashlib.sha256("\n".join(digests).encode()).hexdigest(),
@@ -216,11 +230,10 @@ def _unreadable(path: Path, error: OSError) -> DatasetError:
 def _generated(split: str) -> Source:
     n = demo.size_of(split)
     digest = hashlib.sha256(f"demo {demo.VERSION} {split} {n}".encode()).hexdigest()
-
-    def rows() -> Iterator[RawRow]:
-        return demo.demo_rows(split, n)
-
-    return Source(name=f"generated split {split}", rows=rows, count=lambda: n, digest=digest)
+    name = f"generated split {split}"
+    return Source(
+        name=name, rows=partial(demo.demo_rows, split, n), count=partial(int, n), digest=digest
+    )
 
 
 def _hub(name: str, task: TaskSpec, split: str) -> Source:

@@ -1,6 +1,7 @@
 """A bill: tokens and money of a set of answers, each counted once."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,35 +18,75 @@ _At = tuple[int, Mode, str | None]
 
 
 @dataclass(slots=True, kw_only=True)
-class Bill:
-    """Add answers, then read tokens and cost."""
+class AnswerSums:
+    """What a set of answers comes to, each counted once; without prices."""
 
-    tariff: Tariff
     answers: int = 0  # how many were counted
     uncounted: int = (
         0  # of these, whose tokens the teacher did not say: they cost what nobody knows
     )
     cut_off: CutOff | None = None  # of these, where some were
     reported: int = 0  # of these, with what the provider says that they cost
-    reported_usd: float = 0.0  # what it says, together
+    reported_sum: Decimal = ZERO  # what it says in USD, the same in whichever order it is added
     # A price holds for a day and a mode, so tokens are summed by these and priced at the end.
-    _used: defaultdict[_At, TokenCounts] = field(default_factory=lambda: defaultdict(TokenCounts))
+    used: defaultdict[_At, TokenCounts] = field(default_factory=lambda: defaultdict(TokenCounts))
 
     def add(self, answer: Answer) -> None:
         """Count one answer."""
         self.answers += 1
         self.uncounted += not answer.is_counted
-        self._used[answer.asked_at // _DAY_S, answer.mode, answer.tier].add(answer.usage)
+        self.used[answer.asked_at // _DAY_S, answer.mode, answer.tier].add(answer.usage)
         if answer.cost_usd is not None:
             self.reported += 1
-            self.reported_usd += answer.cost_usd
+            self.reported_sum += Decimal(repr(answer.cost_usd))
         if answer.finish != "stop" and answer.is_cut_off:
-            self.cut_off = _with(self.cut_off, answer)
+            cut_off = CutOff(
+                answers=1,
+                limit=answer.limit,
+                completion=answer.usage.completion,
+                reasoning=answer.thinking,
+            )
+            self.cut_off = cut_off_of([self.cut_off, cut_off])
+
+    @property
+    def reported_usd(self) -> float:
+        """What the provider says of all, in USD."""
+        return float(self.reported_sum)
+
+    def include(self, others: "AnswerSums") -> None:
+        """Count all of these, too."""
+        self.answers += others.answers
+        self.uncounted += others.uncounted
+        self.reported += others.reported
+        self.reported_sum += others.reported_sum
+        self.cut_off = cut_off_of([self.cut_off, others.cut_off])
+        for at, used in others.used.items():
+            self.used[at].add(used.usage)
+
+
+def cut_off_of(sets: Iterable[CutOff | None]) -> CutOff | None:
+    """What was cut off of several sets of answers; None where nothing was in any."""
+    found = [each for each in sets if each is not None]
+    if not found:
+        return None
+    return CutOff(
+        answers=sum(each.answers for each in found),
+        limit=min((each.limit for each in found if each.limit is not None), default=None),
+        completion=sum(each.completion for each in found),
+        reasoning=sum(each.reasoning for each in found),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Bill(AnswerSums):
+    """Add answers, then read tokens and cost."""
+
+    tariff: Tariff
 
     @property
     def tokens(self) -> TokenTotals:
         """Of all answers."""
-        each = self._used.values()
+        each = self.used.values()
         return TokenTotals(
             prompt=sum(used.prompt for used in each),
             completion=sum(used.completion for used in each),
@@ -57,7 +98,7 @@ class Bill:
     def usd(self) -> Decimal | None:
         """What they cost; None when some answer's model has no known price."""
         total = ZERO
-        for at, used in self._used.items():
+        for at, used in self.used.items():
             price = self._price(at)
             if price is None:
                 return None
@@ -73,7 +114,7 @@ class Bill:
             # Where no list has the model, the provider's own word is better than none.
             why = "as the provider says" if is_reported else f"no known price for {self._whose}"
             return CostEntry(usd=said, price=why, reported_usd=said)
-        prices = (self._price(at) for at in self._used)
+        prices = (self._price(at) for at in self.used)
         sources = {price.source for price in prices if price is not None}
         return CostEntry(
             usd=float(round(usd, 6)),
@@ -84,24 +125,13 @@ class Bill:
     @property
     def _whose(self) -> str:
         """Whose price is not known: the model's, or that of a tier of it."""
-        day, mode, tier = next(at for at in self._used if self._price(at) is None)
+        day, mode, tier = next(at for at in self.used if self._price(at) is None)
         is_listed = tier is not None and self._price((day, mode, None)) is not None
         return f"{self.tariff.model} at tier {tier}" if is_listed else self.tariff.model
 
     def _price(self, at: _At) -> Price | None:
         day, mode, tier = at
         return self.tariff.price(day_of(day * _DAY_S), mode=mode, tier=tier)
-
-
-def _with(before: CutOff | None, answer: Answer) -> CutOff:
-    before = before or CutOff(answers=0, limit=None, completion=0, reasoning=0)
-    limits = [limit for limit in (before.limit, answer.limit) if limit is not None]
-    return CutOff(
-        answers=before.answers + 1,
-        limit=min(limits, default=None),
-        completion=before.completion + answer.usage.completion,
-        reasoning=before.reasoning + answer.thinking,
-    )
 
 
 def reported_remark(usd: float, reported_usd: float) -> str | None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import orjson
 from pydantic import JsonValue
 
-from stepdistill.annotator.dataset.rows import Row, read_rows
+from stepdistill.annotator.dataset.rows import Row, RowPass
 from stepdistill.annotator.dataset.sources import Source
 from stepdistill.annotator.plan.key import Endpoint, Request, RequestForm
 from stepdistill.annotator.plan.model_options import LOGPROBS, ModelOptions
@@ -72,9 +72,9 @@ class Plan:
 
         All of a local source is read, so that what is wrong in it is found before it is asked.
         """
-        return self._count_all() if self.row_shard is None else len(self._shard_rows)
+        return self.count_all() if self.row_shard is None else len(self.own_places)
 
-    def _count_all(self) -> int | None:
+    def count_all(self) -> int | None:
         """Likewise, of all shards of rows."""
         n = self.source.count()
         if n is None or self.samples is None:
@@ -82,12 +82,12 @@ class Plan:
         return min(n, self.samples)
 
     @cached_property
-    def _shard_rows(self) -> range:
+    def own_places(self) -> range:
         """The places of this shard's rows among all. A source that cannot say how many there are
         is read once for it."""
         if self.row_shard is None:
             return range(sys.maxsize)
-        n = self._count_all()
+        n = self.count_all()
         return self.row_shard.rows(sum(1 for _ in self.source.rows()) if n is None else n)
 
     @property
@@ -102,25 +102,14 @@ class Plan:
 
     def rows(self, start: int = 0) -> Iterator[PlannedRow]:
         """A fresh pass over the rows to do from number `start` on, in the source's order."""
-        makers, *votes = [self.request_makers(sample) for sample in range(self.votes)]
-        own = self._shard_rows
-        first, n = own.start + start, max(0, len(own) - start)
-        rows = read_rows(self.task, self.source, self.split, self.samples, first)
-        n_rows = self._count_all() if self.mix.assignment == "original" else None
-        pairs = zip(rows, islice(assign(self.mix, n_rows), first, None), strict=False)
-        for row, assignment in islice(pairs, n):
-            label = makers[assignment.label](row)
-            rationale = label if assignment.rationale == assignment.label else None
-            if assignment.rationale is not None and rationale is None and self._explained(row):
-                rationale = makers[assignment.rationale](row)
-            again = tuple([vote[assignment.label](row) for vote in votes]) if votes else ()
-            yield PlannedRow(row, assignment, label, rationale, again)
+        yield from RowCursor(self).rows(start)
 
     def uniform(self, row: Row) -> float:
         """A row's number in [0, 1), seeded by the mix: the same whatever other rows there are."""
         return uniform_of_text(f"{self.mix.seed} {row.id}")
 
-    def _explained(self, row: Row) -> bool:
+    def explains(self, row: Row) -> bool:
+        """Whether a row is asked for a rationale of its own, where its template is another."""
         return self.rationales_below >= 1 or self.uniform(row) < self.rationales_below
 
     def request_makers(self, sample: int = 0) -> dict[str, RequestMaker]:
@@ -170,6 +159,59 @@ class Plan:
     def task_hash(self) -> str:
         """sha256 of the task."""
         return _sha256(self.task.model_dump())
+
+
+class RowCursor:
+    """The rows of a plan by their numbers. To go on is quick, and so is to have the last row once
+    more; what lies further back is read anew."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._formats = {*plan.refused_formats}
+        self._rows: RowPass | None = None
+        self._place = 0  # of the row that comes next
+        self._last: PlannedRow | None = None  # the one before it
+
+    def rows(self, start: int = 0, stop: int = sys.maxsize) -> Iterator[PlannedRow]:
+        """From number `start` on, up to `stop`, of which as many as there are. Another pass may
+        begin once this one is left. Raises DatasetError."""
+        if self._formats != self._plan.refused_formats:  # rows were planned before they were known
+            self._rows, self._formats = None, {*self._plan.refused_formats}
+        last = self._last
+        if self._rows is not None and last is not None and self._place == start + 1:
+            yield last
+            start += 1
+        if self._rows is None or self._place > start:
+            self._open()
+        yield from self._on(start, stop)
+
+    def _open(self) -> None:
+        plan = self._plan
+        self._makers, *self._votes = [plan.request_makers(n) for n in range(plan.votes)]
+        self._own = plan.own_places
+        n_rows = plan.count_all() if plan.mix.assignment == "original" else None
+        self._assigned = islice(assign(plan.mix, n_rows), self._own.start, None)
+        self._rows = RowPass(plan.task, plan.source, plan.split, plan.samples)
+        self._rows.skip(self._own.start)
+        self._place, self._last = 0, None
+
+    def _on(self, start: int, stop: int) -> Iterator[PlannedRow]:
+        assert self._rows is not None
+        left_out = start - self._place
+        self._rows.skip(left_out)
+        next(islice(self._assigned, left_out, left_out), None)
+        self._place = start
+        makers, votes, explains = self._makers, self._votes, self._plan.explains
+        n = max(0, min(stop, len(self._own)) - start)
+        for row, assignment in zip(islice(self._rows, n), self._assigned, strict=False):
+            label = makers[assignment.label](row)
+            rationale = label if assignment.rationale == assignment.label else None
+            if assignment.rationale is not None and rationale is None and explains(row):
+                rationale = makers[assignment.rationale](row)
+            again = tuple([vote[assignment.label](row) for vote in votes]) if votes else ()
+            self._last = PlannedRow(row, assignment, label, rationale, again)
+            self._place += 1
+            yield self._last
 
 
 def key_of(response_format: object) -> str:

@@ -10,9 +10,9 @@ from decimal import Decimal
 from stepdistill.annotator.money.prices import ZERO, Tariff
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.reading.record import NO_ANSWER, Rules, unusable
+from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.structured import recall_formats
-from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.store.answer import Answer, Failure, Mode
 from stepdistill.annotator.store.response_store import ResponseStore

@@ -15,9 +15,10 @@ from pathlib import Path
 import orjson
 
 from stepdistill.annotator.errors import RowsUnanswered
+from stepdistill.annotator.money.bill import cut_off_of
 from stepdistill.annotator.reading.record import UNREACHED
+from stepdistill.annotator.run.conclusions import OVER_THE_RATE
 from stepdistill.annotator.run.rationale_rate import Explained, out_of_reach
-from stepdistill.annotator.run.write import OVER_THE_RATE
 from stepdistill.annotator.shard.jsonl import JsonlWriter, line_of
 from stepdistill.common.errors import ConfigError, ShardError
 from stepdistill.common.manifest import (
@@ -25,7 +26,6 @@ from stepdistill.common.manifest import (
     REJECTS_NAME,
     CostEntry,
     Counts,
-    CutOff,
     JudgementsEntry,
     Manifest,
     Rationales,
@@ -240,7 +240,7 @@ class _Joined:
                 "rationales": self._rationales(manifests),
                 "answers": sum(each.answers for each in manifests),
                 "tokens": TokenTotals(**_summed(each.tokens.model_dump() for each in manifests)),
-                "cut_off": _cut_off([each.cut_off for each in manifests if each.cut_off]),
+                "cut_off": cut_off_of(each.cut_off for each in manifests),
                 "cost": self._cost(manifests),
                 "judgements": judged and JudgementsEntry(sha256=judged.sha256, golds=sum(golds)),
                 "row_shard": None,
@@ -285,17 +285,6 @@ def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     for each in counts:
         total.update(each)
     return dict(total)
-
-
-def _cut_off(found: list[CutOff]) -> CutOff | None:
-    if not found:
-        return None
-    return CutOff(
-        answers=sum(each.answers for each in found),
-        limit=min((each.limit for each in found if each.limit is not None), default=None),
-        completion=sum(each.completion for each in found),
-        reasoning=sum(each.reasoning for each in found),
-    )
 
 
 def _unanswered(splits: list[list[Part]]) -> RowsUnanswered | None:

@@ -19,6 +19,7 @@ from stepdistill.annotator.errors import BatchesLeft, NoRecords, RowsUnanswered
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.plan.plan import Plan, Unanswered, name_of
 from stepdistill.annotator.reading.record import UNREACHED
+from stepdistill.annotator.run.chunks import Cores, all_cores
 from stepdistill.annotator.run.first_answers import FirstAnswers
 from stepdistill.annotator.run.forgetting import is_forgotten
 from stepdistill.annotator.run.known_addresses import with_known_addresses
@@ -58,11 +59,13 @@ class RunResult:
     addresses: tuple[AddressProgress, ...] = ()  # how each fared, where several were asked
 
 
-def run(config: RunSettings, output: ConsoleOutput) -> RunResult:
-    """Carry out a run. Raises DistillError; whatever was answered until then is stored."""
+def run(config: RunSettings, output: ConsoleOutput, cores: Cores | None = None) -> RunResult:
+    """Carry out a run. cores: as the settings say where it is None. Raises DistillError; whatever
+    was answered until then is stored."""
     progress, prepared = Progress(), prepare_run(with_known_addresses(config))
+    cores = cores or all_cores(config.processes)
     try:
-        return _run(prepared, output, progress)
+        return _run(prepared, output, progress, cores)
     except BatchesLeft:
         return RunResult(
             manifests={},
@@ -74,7 +77,9 @@ def run(config: RunSettings, output: ConsoleOutput) -> RunResult:
         )
 
 
-def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> RunResult:
+def _run(
+    prepared: PreparedRun, output: ConsoleOutput, progress: Progress, cores: Cores
+) -> RunResult:
     _spare_the_collector()
     tariff, plans = prepared.tariff, make_plans(prepared.settings, prepared.teacher)
     config = prepared.settings
@@ -92,7 +97,9 @@ def _run(prepared: PreparedRun, output: ConsoleOutput, progress: Progress) -> Ru
         spender = Spender(plan=name_of(plans), config=config, tariff=tariff)
         stack.enter_context(noted(store, spender)).count(progress)
         splits = [
-            stack.enter_context(SplitWriter(plan, config.out / plan.split, config.shards, tariff))
+            stack.enter_context(
+                SplitWriter(plan, config.out / plan.split, config.shards, tariff, cores)
+            )
             for plan in plans
         ]
         _settle(prepared, splits, store, output, progress)

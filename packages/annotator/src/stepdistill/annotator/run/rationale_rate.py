@@ -9,13 +9,17 @@ use for.
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
-from stepdistill.annotator.plan.plan import Plan, Unanswered
-from stepdistill.annotator.reading.record import Rules, conclude
+from stepdistill.annotator.plan.plan import Plan, PlannedRow, RowCursor, Unanswered
+from stepdistill.annotator.reading.record import conclude
+from stepdistill.annotator.run.chunks import in_chunks
+from stepdistill.annotator.run.conclusions import Concluder
 from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.record import Record
 
 # What is asked for beyond the estimate, so that a second round is seldom followed by a third.
@@ -57,7 +61,7 @@ def ration(
     unanswered = [Unanswered(plan=plan) for plan in plans]
     while True:
         ask(unanswered)
-        stand = [explained(plan, store, s.rules) for plan, s in zip(plans, splits, strict=True)]
+        stand = [explained(plan, store, s) for plan, s in zip(plans, splits, strict=True)]
         more = [
             each.next_round(plan, rate) if each.below(rate) is None else plan
             for plan, each in zip(plans, stand, strict=True)
@@ -90,14 +94,34 @@ def out_of_reach(split: str, rate: float, found: Explained) -> str:
     )
 
 
-def explained(plan: Plan, store: ResponseStore, rules: Rules) -> Explained:
-    """How many records the answers give, and which of them have reasons."""
+def explained(plan: Plan, store: ResponseStore, split: SplitWriter) -> Explained:
+    """How many records the answers give, and which of them have reasons. plan: of this split."""
+    work = _ExplainedRows(concluder=split.concluder_of(plan))
     records, uniform = 0, array("d")
-    with store.reading() as stored:
-        for planned in plan.rows():
+    with closing(in_chunks(work, RowCursor(plan), 0, store, split.cores)) as chunks:
+        for n, numbers in chunks:
+            records += n
+            uniform += numbers
+    return Explained(records=records, uniform=array("d", sorted(uniform)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ExplainedRows:
+    """Of a chunk of rows: how many give a record, and the numbers of those with reasons."""
+
+    concluder: Concluder
+
+    @property
+    def plan(self) -> Plan:
+        return self.concluder.plan
+
+    def __call__(self, rows: Iterator[PlannedRow], stored: Snapshot) -> "tuple[int, array[float]]":
+        records, uniform = 0, array("d")
+        rules = self.concluder.rules
+        for planned in rows:
             result = conclude(planned, stored, rules).result
             if isinstance(result, Record):
                 records += 1
                 if result.rationale is not None:
-                    uniform.append(plan.uniform(planned.row))
-    return Explained(records=records, uniform=array("d", sorted(uniform)))
+                    uniform.append(self.plan.uniform(planned.row))
+        return records, uniform

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -12,25 +12,19 @@ import orjson
 
 from stepdistill.annotator.money.bill import Bill
 from stepdistill.annotator.money.prices import Tariff
-from stepdistill.annotator.plan.plan import Plan, PlannedRow
-from stepdistill.annotator.reading.filters import filters_content, make_filters
-from stepdistill.annotator.reading.readers import VERSIONS, make_readers
-from stepdistill.annotator.reading.record import (
-    TRUNCATED,
-    UNANSWERED,
-    RowResult,
-    Rules,
-    conclude,
-)
-from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.annotator.plan.plan import Plan, PlannedRow, RowCursor
+from stepdistill.annotator.reading.filters import filters_content
+from stepdistill.annotator.reading.readers import VERSIONS
+from stepdistill.annotator.reading.record import TRUNCATED, UNANSWERED, RowResult
+from stepdistill.annotator.run.chunks import ONE_CORE, Cores, in_chunks
+from stepdistill.annotator.run.conclusions import ConcludeChunk, ConcludedChunk, Concluder
 from stepdistill.annotator.run.unread import Unread
 from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.shard.jsonl import JsonlWriter
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.errors import ConfigError, ShardError
-from stepdistill.common.judgements import Judgements, read_judgements, row_digest
-from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.judgements import read_judgements
 from stepdistill.common.manifest import (
     REJECTS_NAME,
     SCHEMA_VERSION,
@@ -42,25 +36,10 @@ from stepdistill.common.manifest import (
     RowShardEntry,
     TeacherEntry,
 )
-from stepdistill.common.record import Record
 from stepdistill.common.shards import read_manifest, verify
 
 _TELL_EVERY = 10_000
-OVER_THE_RATE = "over_the_rate"
 Tell = Callable[[int], None]
-
-
-def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
-    """The rules by which this plan's answers become records. Raises ConfigError."""
-    readers = make_readers(settings.reader, plan.task.label, plan.templates)
-    filters = make_filters(settings, plan.task, readers)
-    return Rules(
-        kind=kind_of(plan.task.label),
-        readers=readers,
-        filters=filters,
-        rationale_from=settings.rationale_from,
-        min_confidence=settings.min_confidence,
-    )
 
 
 class SplitWriter:
@@ -72,22 +51,23 @@ class SplitWriter:
     """
 
     def __init__(
-        self, plan: Plan, folder: Path, settings: ShardSettings, tariff: Tariff | None = None
+        self,
+        plan: Plan,
+        folder: Path,
+        settings: ShardSettings,
+        tariff: Tariff | None = None,
+        cores: Cores = ONE_CORE,
     ) -> None:
         """tariff: list prices where it is None. Raises ConfigError."""
-        self.plan, self.folder = plan, folder
-        self.rules = make_rules(plan, settings)
-        self._judgements = _judgements_of(settings)
-        self._golds = 0
+        self.folder, self.cores = folder, cores
+        self._settings, self._concluder = settings, Concluder(plan=plan, settings=settings)
+        self.rules, self._judgements = self._concluder.rules, self._concluder.judgements
         self.bill = Bill(tariff=tariff or Tariff(model=plan.model, host=plan.endpoint.name))
-        self.written = self.records = self._explained = 0
+        self.written = self.records = self._explained = self._golds = 0
         self.first_unread: Unread | None = None
-        self._settings = settings
         self._writer = JsonlWriter(folder, settings.rows_per_shard)
-        self._rows: Iterator[PlannedRow] = plan.rows()
-        self._refused = {*plan.refused_formats}
+        self._rows = RowCursor(plan)
         self._dropped: Counter[str] = Counter()
-        self._below = 1.0
 
     def __enter__(self) -> Self:
         self._writer.__enter__()
@@ -96,24 +76,18 @@ class SplitWriter:
     def __exit__(self, *error: object) -> None:
         self._writer.__exit__(*error)  # pyright: ignore[reportArgumentType]  # handed on as it came
 
+    @property
+    def plan(self) -> Plan:
+        """Whose rows these are."""
+        return self._concluder.plan
+
     def conclude(self, planned: PlannedRow, stored: Snapshot) -> RowResult:
         """What becomes of one row by the rules and, once `ration` has set it, by the rate."""
-        row = conclude(planned, stored, self.rules)
-        record = row.result
-        if isinstance(record, Record) and (told := self._told(record)) is not None:
-            record = replace(record, gold=told)
-            row = row._replace(result=record)
-        if self._below >= 1 or not isinstance(record, Record) or record.rationale is None:
-            return row
-        if self.plan.uniform(planned.row) < self._below:
-            return row
-        return row._replace(result=replace(record, rationale=None), dropped=OVER_THE_RATE)
+        return self._concluder.conclude(planned, stored)
 
-    def _told(self, record: Record) -> str | None:
-        """The label that people say its row should have; None where nobody says."""
-        if self._judgements is None:
-            return None
-        return self._judgements.right_label(row_digest(record.id, record.input))
+    def concluder_of(self, plan: Plan) -> Concluder:
+        """What becomes of the rows of another plan of this split, before the rate is known."""
+        return replace(self._concluder, plan=plan, below=1.0)
 
     def write_answered(
         self, store: ResponseStore, tell: Tell, max_tokens: int | None = None
@@ -124,7 +98,8 @@ class SplitWriter:
 
     def ration(self, plan: Plan, below: float) -> None:
         """Before anything is written: who is asked for reasons, and which rows keep them."""
-        self.plan, self._rows, self._below = plan, plan.rows(), below
+        self._concluder = replace(self._concluder, plan=plan, below=below)
+        self._rows = RowCursor(plan)
 
     def write_rest(self, store: ResponseStore, tell: Tell) -> Manifest:
         """Write what is left, and put everything in its place."""
@@ -179,43 +154,28 @@ class SplitWriter:
     def _write(
         self, store: ResponseStore, tell: Tell, *, stop_unanswered: bool, max_tokens: int = 0
     ) -> bool:
-        writer, bill, plan = self._writer, self.bill, self.plan
-        if self._refused != plan.refused_formats:
-            # The row that stands first was planned before the teacher refused its format.
-            self._rows, self._refused = plan.rows(self.written), {*plan.refused_formats}
-        with store.reading() as stored:
-            for planned in self._rows:
-                row = self.conclude(planned, stored)
-                result = row.result
-                if stop_unanswered and not _is_settled(row, max_tokens):
-                    self._rows = chain((planned,), self._rows)
+        work = ConcludeChunk(
+            concluder=self._concluder, stop_unanswered=stop_unanswered, max_tokens=max_tokens
+        )
+        with closing(in_chunks(work, self._rows, self.written, store, self.cores)) as chunks:
+            for chunk in chunks:
+                self._take(chunk, tell)
+                if not chunk.is_settled:
                     return False
-                if isinstance(result, Rejection):
-                    writer.reject(result)
-                    if self.first_unread is None:
-                        text = row.answers[0].text if row.answers else None
-                        self.first_unread = Unread(planned, self.plan.task.label, result, text)
-                else:
-                    writer.record(result)
-                    self.records += 1
-                    self._golds += self._told(result) is not None
-                    self._explained += result.rationale is not None
-                    if row.dropped is not None:
-                        self._dropped[row.dropped] += 1
-                for answer in row.answers:
-                    bill.add(answer)
-                self.written += 1
-                if self.written % _TELL_EVERY == 0:
-                    tell(self.written)
         return True
 
-
-def _judgements_of(settings: ShardSettings) -> Judgements | None:
-    """Raises ConfigError: there is no such file, or it cannot be read."""
-    path = settings.judgements
-    if path is not None and not path.is_file():
-        raise ConfigError(f"--judgements {path}: no such file: annotate audit --judge makes one")
-    return None if path is None else read_judgements(path)
+    def _take(self, chunk: ConcludedChunk, tell: Tell) -> None:
+        self._writer.record_lines(chunk.records)
+        self._writer.reject_lines(chunk.rejects, chunk.rejected)
+        self.bill.include(chunk.answers)
+        self.records += chunk.records.n
+        self._golds += chunk.golds
+        self._explained += chunk.explained
+        self._dropped.update(chunk.dropped)
+        self.first_unread = self.first_unread or chunk.first_unread
+        told, self.written = self.written // _TELL_EVERY, self.written + chunk.rows
+        if self.written // _TELL_EVERY > told:
+            tell(self.written)
 
 
 def fingerprint(plan: Plan, settings: ShardSettings) -> str:
@@ -247,13 +207,6 @@ def _unusual(settings: ShardSettings) -> list[object]:
     if settings.judgements is not None:
         content.append(["judgements", read_judgements(settings.judgements).sha256])
     return content
-
-
-def _is_settled(row: RowResult, max_tokens: int) -> bool:
-    """Whether all of a row's requests have answers that a limit of max_tokens would not change."""
-    if isinstance(row.result, Rejection) and row.result.reason in UNANSWERED:
-        return False
-    return not any([answer.may_go_on(max_tokens) for answer in row.answers])
 
 
 def refuse_rows_within(out: Path, data: str | None) -> None:

@@ -67,6 +67,14 @@ class OutSettings(Settings):
     """Folder for the shards, one for each split in it."""
 
 
+@options("Store and output", 7)
+class ProcessesSettings(Settings):
+    """How much of this machine is used."""
+
+    processes: Annotated[int | None, at_least(1)] = None
+    """So many read stored answers and write shards, once there are many; default: one a core."""
+
+
 @options("Task", 1)
 class VotesSettings(Settings):
     """How often each label is asked for."""
@@ -113,6 +121,7 @@ class CheapestSettings(Settings):
 
 @options(kw_only=False)
 class RunSettings(
+    ProcessesSettings,
     CheapestSettings,
     BatchApiSettings,
     CeilingSettings,

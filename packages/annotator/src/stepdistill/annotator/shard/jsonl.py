@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import re
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -25,6 +26,37 @@ from stepdistill.common.record import Record
 _CHUNK_BYTES = 1 << 16
 _BEFORE = f"{MANIFEST_NAME}.before"  # the old manifest, while the new files take their places
 _SHARD = re.compile(r"shard-\d{5,}\.jsonl")  # shard-00000.jsonl
+
+
+class LineBlocks:
+    """LineBlocks on their way into a file, joined into blocks of what it takes at a time."""
+
+    __slots__ = ("_blocks", "_bytes", "_waiting", "n")
+
+    def __init__(self) -> None:
+        self.n = 0  # lines
+        self._blocks: list[tuple[bytes, int]] = []
+        self._waiting: list[bytes] = []
+        self._bytes = 0  # of these
+
+    def add(self, line: bytes) -> None:
+        """One line, with its end."""
+        self._waiting.append(line)
+        self.n += 1
+        self._bytes += len(line)
+        if self._bytes >= _CHUNK_BYTES:
+            self._join()
+
+    def blocks(self) -> list[tuple[bytes, int]]:
+        """All of them: blocks, and how many lines are in each."""
+        if self._waiting:
+            self._join()
+        return self._blocks
+
+    def _join(self) -> None:
+        self._blocks.append((b"".join(self._waiting), len(self._waiting)))
+        self._waiting.clear()
+        self._bytes = 0
 
 
 class _File:
@@ -45,6 +77,13 @@ class _File:
         self._waiting += len(line)
         if self._waiting >= _CHUNK_BYTES:
             self._flush()
+
+    def write_block(self, block: bytes, n: int) -> None:
+        """So many lines at once."""
+        if self._lines:
+            self._flush()
+        self._put(block)
+        self.rows += n
 
     def finish(self) -> ShardEntry:
         """All of it is on the disk, still under its temporary name."""
@@ -70,14 +109,16 @@ class _File:
             self._path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        chunk = b"".join(self._lines)
-        self._digest.update(chunk)
-        left = memoryview(chunk)
-        while left:  # a raw file may take less than it is given
-            left = left[self._file.write(left) :]
-        self._written += len(chunk)
+        self._put(b"".join(self._lines))
         self._lines.clear()
         self._waiting = 0
+
+    def _put(self, block: bytes) -> None:
+        self._digest.update(block)
+        left = memoryview(block)
+        while left:  # a raw file may take less than it is given
+            left = left[self._file.write(left) :]
+        self._written += len(block)
 
 
 class JsonlWriter:
@@ -89,7 +130,7 @@ class JsonlWriter:
     def __init__(self, folder: Path, rows_per_shard: int) -> None:
         self._folder, self._rows_per_shard = folder, rows_per_shard
         self._entries: list[ShardEntry] = []
-        self._rejected: dict[str, int] = {}
+        self._rejected: Counter[str] = Counter()
         self._files: list[_File] = []
         self._shard: _File | None = None
 
@@ -124,27 +165,36 @@ class JsonlWriter:
         if isinstance(error, OSError):
             raise self._unwritable(error) from None
 
-    def record(self, record: Record) -> None:
-        """Add a record to the current shard, or to the next one when that is full."""
-        self.record_line(line_of(record))
-
     def record_line(self, line: bytes) -> None:
-        """The same, of a record's line."""
-        if self._shard is None:
-            self._shard = self._open(f"shard-{len(self._entries):05d}.jsonl")
-        self._shard.write(line)
-        if self._shard.rows == self._rows_per_shard:
+        """Add a record's line to the current shard, or to the next one when that is full."""
+        shard = self._open_shard()
+        shard.write(line)
+        if shard.rows == self._rows_per_shard:
             self._close_shard()
 
-    def reject(self, rejection: Rejection) -> None:
-        """Add a line to the rejects."""
-        line = orjson.dumps(rejection.line, option=orjson.OPT_APPEND_NEWLINE)
-        self.reject_line(line, rejection.reason)
+    def record_lines(self, lines: LineBlocks) -> None:
+        """The same, of many."""
+        for each, n in lines.blocks():
+            block, left = each, n
+            while left:
+                shard = self._open_shard()
+                taken = min(left, self._rows_per_shard - shard.rows)
+                cut = len(block) if taken == left else _end_of(block, taken)
+                shard.write_block(block[:cut], taken)
+                block, left = block[cut:], left - taken
+                if shard.rows == self._rows_per_shard:
+                    self._close_shard()
 
     def reject_line(self, line: bytes, reason: str) -> None:
-        """The same, of a rejection's line."""
+        """Add a rejection's line to the rejects."""
         self._rejects.write(line)
-        self._rejected[reason] = self._rejected.get(reason, 0) + 1
+        self._rejected[reason] += 1
+
+    def reject_lines(self, lines: LineBlocks, reasons: Counter[str]) -> None:
+        """The same, of many."""
+        for block, n in lines.blocks():
+            self._rejects.write_block(block, n)
+        self._rejected.update(reasons)
 
     def close_files(self) -> tuple[Counts, list[ShardEntry]]:
         """Finish shards and rejects; what they hold goes into the manifest."""
@@ -185,6 +235,11 @@ class JsonlWriter:
         self._files.append(file)
         return file
 
+    def _open_shard(self) -> _File:
+        if self._shard is None:
+            self._shard = self._open(f"shard-{len(self._entries):05d}.jsonl")
+        return self._shard
+
     def _close_shard(self) -> None:
         if self._shard is not None:
             self._entries.append(self._shard.finish())
@@ -216,9 +271,22 @@ class JsonlWriter:
         return ShardError(f"{self._folder}: shards cannot be written here ({error.strerror})")
 
 
+def _end_of(block: bytes, n: int) -> int:
+    """Where the first n lines end."""
+    end = 0
+    for _ in range(n):
+        end = block.index(b"\n", end) + 1
+    return end
+
+
 def line_of(record: Record) -> bytes:
     """A record as a line of a shard."""
     return orjson.dumps(record.content, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def line_of_rejection(rejection: Rejection) -> bytes:
+    """A rejection as a line of the rejects."""
+    return orjson.dumps(rejection.line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _is_ours(name: str) -> bool:

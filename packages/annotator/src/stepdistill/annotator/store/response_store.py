@@ -82,9 +82,10 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
         write: bool,
         map_bytes: int = MAP_BYTES,
         damaged_entries: bool = False,
+        examined: bool = False,
     ) -> Self:
-        """The store in a folder, made if write. damaged_entries: it may have some. Raises
-        StoreError: locked, unusable, damaged, too old."""
+        """The store in a folder, made if write. damaged_entries: it may have some. examined: who
+        started this process has it open. Raises StoreError: locked, unusable, damaged, too old."""
         with ExitStack() as undo:
             last = last_state(path)  # before the lock says that it is ours
             lock = take_lock(path) if write else None
@@ -92,9 +93,14 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
             if not write and not (path / "data.mdb").exists():
                 raise StoreError(f"--store {path}: no store here")
             try:
-                examine(
-                    path, last, max_dbs=N_DATABASES, write=write, damaged_entries=damaged_entries
-                )
+                if not examined:
+                    examine(
+                        path,
+                        last,
+                        max_dbs=N_DATABASES,
+                        write=write,
+                        damaged_entries=damaged_entries,
+                    )
                 reserve_readers(path)
                 with folder_lock(path):
                     env = lmdb.open(

@@ -11,6 +11,7 @@ from stepdistill.annotator.prompt.render import leak_warning
 from stepdistill.annotator.prompt.template import load_templates
 from stepdistill.annotator.reading.readers import ORIGINAL
 from stepdistill.annotator.reading.record import Rules
+from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.planning import (
     PreparedRun,
     make_template_plan,
@@ -18,7 +19,6 @@ from stepdistill.annotator.run.planning import (
     prepare_run,
 )
 from stepdistill.annotator.run.run_notes import Study
-from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.study.metadata import Metadata, Setting

@@ -7,10 +7,10 @@ from pathlib import Path
 from stepdistill.annotator.export.run_rows import FinishedRun, FinishedSplit, find_run, note_of_run
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.prompt.task import load_task
+from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.planning import make_plans
 from stepdistill.annotator.run.run_notes import notes_in
 from stepdistill.annotator.run.structured import recall_formats
-from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.rows import OUT
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.view import ViewSettings

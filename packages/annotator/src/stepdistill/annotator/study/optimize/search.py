@@ -20,10 +20,10 @@ from stepdistill.annotator.money.bill import Bill, spent_usd
 from stepdistill.annotator.plan.plan import Plan, RequestSource, Unanswered
 from stepdistill.annotator.prompt.mix import single
 from stepdistill.annotator.prompt.template import Template
+from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.planning import prepare_run
 from stepdistill.annotator.run.run_notes import Spending, Study
 from stepdistill.annotator.run.unread import why_unanswered
-from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.reply import AnswerSource
 from stepdistill.annotator.store.response_store import ResponseStore
