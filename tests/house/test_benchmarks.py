@@ -22,6 +22,7 @@ BENCHMARKS = (
     "soft_labels",
     "train_step",
     "warm_rerun",
+    "what_if_coverage",
 )
 QUICK = ("read_answers",)  # of every test run
 SCRIPTS = (*BENCHMARKS, "collapse", "export_speed", "floor", "static_server")

@@ -47,6 +47,10 @@ COMMANDS = {
         "stepdistill.annotator.commands.report:report_command",
         "Say what a run did cost: by mode, template, part and split; planned against actual.",
     ),
+    "what-if": (
+        "stepdistill.annotator.commands.what_if:what_if_command",
+        "Say what other votes, templates, mixes, rates or sizes would have come to, and cost.",
+    ),
     "experiment": (
         "stepdistill.annotator.commands.experiment:experiment_command",
         "Ask the same rows of every template, and rank the templates by what comes of it.",

@@ -233,6 +233,13 @@ class Tariff:
         """The price of an answer, on the day on which it was asked; None when nobody knows it."""
         return self.price(day_of(answer.asked_at), mode=answer.mode, tier=answer.tier)
 
+    def answer_usd(self, answer: Answer) -> Decimal | None:
+        """What an answer cost: by its price, else as the provider says; None when nobody knows."""
+        price = self.answer_price(answer)
+        if price is not None:
+            return price.cost_usd(answer.usage)
+        return None if answer.cost_usd is None else Decimal(str(answer.cost_usd))
+
     def known_price(self, day: date, *, mode: Mode = "online", tier: str | None = None) -> Price:
         """The price on a day. Raises ConfigError, which says how to add one."""
         price = self.price(day, mode=mode, tier=tier)

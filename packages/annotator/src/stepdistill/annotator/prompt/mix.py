@@ -136,9 +136,7 @@ def _stable(mix: Mix) -> Iterator[Assignment]:
     within one row of its shares; ties are drawn by the seed, so that equal shares do not fall into
     step with a rhythm in the dataset.
     """
-    coupled = _couple(mix.label, mix.rationale)
-    total = sum(coupled.values())  # a little less or more than one, where shares were rounded
-    pairs = {pair: share / total for pair, share in coupled.items()}
+    pairs = pairs_of(mix)
     if len(pairs) == 1:
         yield from repeat(*pairs)
     taken = dict.fromkeys(pairs, 0)
@@ -153,6 +151,13 @@ def _stable(mix: Mix) -> Iterator[Assignment]:
         chosen = draw.choice([pair for pair in due if due[pair] == first])
         taken[chosen] += 1
         yield chosen
+
+
+def pairs_of(mix: Mix) -> dict[Assignment, float]:
+    """Each pair of templates that some row is asked with, and its share of the rows."""
+    coupled = _couple(mix.label, mix.rationale)
+    total = sum(coupled.values())  # a little less or more than one, where shares were rounded
+    return {pair: share / total for pair, share in coupled.items()}
 
 
 def _couple(label: Shares, rationale: Shares) -> dict[Assignment, float]:

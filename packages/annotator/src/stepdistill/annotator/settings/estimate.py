@@ -29,7 +29,8 @@ from stepdistill.common.command_line import (
 from stepdistill.common.errors import ConfigError
 
 
-def _shares(kind: object, tokens: Sequence[Token]) -> tuple[float, ...]:
+def rates_of(kind: object, tokens: Sequence[Token]) -> tuple[float, ...]:
+    """What --rationale-rates says, as 0,0.5,1. Raises ConfigError."""
     words = comma_separated(kind, tokens)
     try:
         rates = tuple(float(word) for word in words)
@@ -60,7 +61,7 @@ class EstimateSettings(
     """The same run by other models, as a,b,c."""
     templates: Annotated[tuple[str, ...], NAMES] = ()
     """The same rows by each of these templates, as a,b, or all."""
-    rationale_rates: Annotated[tuple[float, ...], Parameter(converter=_shares)] = ()
+    rationale_rates: Annotated[tuple[float, ...], Parameter(converter=rates_of)] = ()
     """The same run at each of these rates, as 0,0.5,1."""
     few_shot: bool = False
     """Compare with the task's few-shot.yaml."""

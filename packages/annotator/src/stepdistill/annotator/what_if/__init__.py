@@ -1,0 +1,1 @@
+"""What if: what other votes, templates, mixes, rates and sizes would have come to"""
