@@ -22,8 +22,8 @@ from stepdistill.annotator.plan.key import SAMPLE
 from stepdistill.annotator.prompt.mix import Mix, single
 from stepdistill.annotator.prompt.task import load_task
 from stepdistill.annotator.reading.readers import make_readers
+from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.planning import make_template_plan
-from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.simulator.rehearsal import rehearse, rehearse_templates
 from stepdistill.annotator.store.answer import Answer, Usage

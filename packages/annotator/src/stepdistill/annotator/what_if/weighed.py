@@ -12,11 +12,11 @@ from stepdistill.annotator.prompt.mix import (
     chosen_mix,
     mix_files,
 )
+from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.run.planning import make_tariff, make_template_plan
 from stepdistill.annotator.run.run_notes import RunNote, choose_run, find_runs, notes_in
 from stepdistill.annotator.run.structured import recall_formats
-from stepdistill.annotator.run.write import make_rules
 from stepdistill.annotator.settings.rows import PROMPTS, shipped_tasks
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.what_if import WhatIfSettings
