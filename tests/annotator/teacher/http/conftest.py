@@ -16,7 +16,7 @@ from tests.annotator.tls import Authority, TlsRelay
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], uvloop.Loop]]:
-    """A run's loop is uvloop's; it has a TLS of its own."""
+    """A run's loop is uvloop's."""
     return {"uvloop": uvloop.new_event_loop}
 
 

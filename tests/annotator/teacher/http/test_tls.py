@@ -18,7 +18,7 @@ from stepdistill.annotator.teacher.http.transport import Transport
 from stepdistill.annotator.teacher.http.unreachable import connect_error
 from stepdistill.common.errors import ConfigError
 from tests.annotator.made import a_request
-from tests.annotator.teacher.asking import Echo, a_spec
+from tests.annotator.teacher.asking import Echo, a_spec, until
 from tests.annotator.teacher.raw_teacher import (
     FINE,
     RawTeacher,
@@ -178,6 +178,28 @@ async def test_https_at_a_plain_port_and_http_at_a_tls_port_name_the_scheme(trus
 async def test_a_tls_port_that_says_so_to_a_plain_request_is_understood(words: bytes):
     async with asked(DirectTransport, say(reply(words, status="400 Bad Request"))) as (_, opened):
         assert "speaks TLS alone" in await refused(opened)
+
+
+async def test_who_gives_up_in_the_middle_of_a_handshake_hangs_up(trusted: Authority):
+    async with RawTeacher([]) as silent:
+        address = silent.base_url.replace("http:", "https:")
+        async with DirectTransport(a_spec(address)) as opened:
+            asking = asyncio.ensure_future(opened.ask(a_request()))
+            await until(lambda: silent.is_visited)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await until(lambda: not silent.is_visited)
+
+
+async def test_an_answer_of_many_records_and_the_end_of_the_stream_are_read_in_order(
+    trusted: Authority,
+):
+    long = "because " * 50_000
+    unframed = b"HTTP/1.1 200 OK\r\n\r\n" + completion(long)
+    async with behind(trusted.context(), say(unframed, close=True), FINE) as (_, opened):
+        assert await text_of(opened) == long
+        assert await text_of(opened) == "yes"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A teacher reached without a proxy, with TLS or without: keep-alive connections of our own.
 
 A request costs a write, a read and one future; connecting and waiting for a reply are timed apart,
-the latter by one timer for all connections. TLS is the loop's: its bytes are not seen here.
+the latter by one timer for all connections. TLS is below it, in `tls_transport.py`.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.teacher.body import LARGEST_REPLY
 from stepdistill.annotator.teacher.error_reply import is_without_tier
 from stepdistill.annotator.teacher.http.route import tls_context
+from stepdistill.annotator.teacher.http.tls_transport import connect_tls
 from stepdistill.annotator.teacher.http.unreachable import (
     connect_error,
     tls_spoken,
@@ -78,10 +79,11 @@ class HttpConnection(asyncio.Protocol):
         return not self._transport.is_closing()
 
     @property
-    def tls_session(self) -> ssl.SSLSession | None:
-        """What another connection to the same teacher may begin with."""
-        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
-        return tls and tls.session
+    def new_session(self) -> ssl.SSLSession | None:
+        """What other connections to the same teacher may begin with, where this one has agreed on
+        it; None where it began with an earlier one's, which is as good, or speaks no TLS."""
+        tls: ssl.SSLSocket | None = self._transport.get_extra_info("ssl_object")
+        return None if tls is None or tls.session_reused else tls.session
 
     def send(self, request: bytes, due_s: float) -> asyncio.Future[HttpReply]:
         """Send a whole request; its reply, or the TeacherError that came instead."""
@@ -192,8 +194,9 @@ class DirectTransport:
         self._handshake_s = handshake_s
         url = urlsplit(teacher.url)
         self._tls = tls_context() if url.scheme == "https" else None
-        self._host, self._port = url.hostname or "", url.port or (443 if self._tls else 80)
-        self._where = f"{url.hostname}:{self._port}"
+        self._session: ssl.SSLSession | None = None  # the last one's, for the next handshake
+        self._address = url.hostname or "", url.port or (443 if self._tls else 80)
+        self._where = f"{url.hostname}:{self._address[1]}"
         self._is_known = False  # whether anything has ever come from there
         self._target = f"{url.path}?{url.query}" if url.query else url.path
         self._headers = teacher.headers
@@ -276,8 +279,8 @@ class DirectTransport:
                 break
         connection = await self._connect(due_s)
         reply = await self._over(connection, request, due_s)
-        if self._tls is not None:  # TLS 1.3 gives a session with the first reply, not before
-            self._tls.session = connection.tls_session
+        # TLS 1.3 gives a session with the first reply, not before.
+        self._session = connection.new_session or self._session
         return reply
 
     async def _over(self, connection: HttpConnection, request: bytes, due_s: float) -> HttpReply:
@@ -296,13 +299,13 @@ class DirectTransport:
     async def _connect(self, due_s: float) -> HttpConnection:
         try:
             async with asyncio.timeout_at(min(due_s, self._loop.time() + CONNECT_S)):
-                _, connection = await self._loop.create_connection(
-                    lambda: HttpConnection(self._connections.discard),
-                    self._host,
-                    self._port,
-                    ssl=self._tls,
-                    ssl_handshake_timeout=self._handshake_s if self._tls else None,
-                )
+                connection = HttpConnection(self._connections.discard)
+                if self._tls is None:
+                    await self._loop.create_connection(lambda: connection, *self._address)
+                else:
+                    await connect_tls(
+                        connection, self._address, self._tls, self._session, self._handshake_s
+                    )
         except TimeoutError:
             longest_s = min(CONNECT_S, self._teacher.timeout_s)
             message = f"no connection to {self._where} within {longest_s:g} s"
@@ -317,12 +320,11 @@ class DirectTransport:
         anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
         try:
-            transport, _ = await self._loop.create_connection(
-                asyncio.Protocol, self._host, self._port, ssl=anybody, ssl_handshake_timeout=2.0
-            )
+            connection = HttpConnection(self._connections.discard)
+            await connect_tls(connection, self._address, anybody, handshake_s=2.0)
         except OSError:
             return False
-        transport.abort()
+        connection.close()
         return True
 
     def _sweep_at(self, at_s: float) -> None:

@@ -15,32 +15,10 @@ from stepdistill.common.errors import ConfigError
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class ResumingContext(ssl.SSLContext):
-    """TLS to one host: what a handshake has agreed upon shortens the next one.
-
-    session: of an earlier connection. Certificate and host name were checked when it began, and are
-    not again: a context is for one host.
-    """
-
-    session: ssl.SSLSession | None = None
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """As any context does; asyncio and uvloop, which call it, know of no session."""
-        known = session or self.session
-        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, known)
-
-
-def tls_context() -> ResumingContext:
+def tls_context() -> ssl.SSLContext:
     """Checks certificate and host name against what this machine trusts, or SSL_CERT_FILE, and
     against REQUESTS_CA_BUNDLE. Raises ConfigError: such a file cannot be read."""
-    context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     # A certificate that is named is trusted, whether or not it is at the root of a chain.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
