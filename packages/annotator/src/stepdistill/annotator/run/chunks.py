@@ -7,19 +7,18 @@ the rows or in the store is raised here, where it would have been.
 """
 
 import os
-import queue
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from stepdistill.annotator.plan.plan import RowCursor
-from stepdistill.annotator.run.workers import ChunkWork, Worker, done, started
+from stepdistill.annotator.run.workers import AHEAD, ChunkWork, Worker, done, started
 from stepdistill.annotator.store.response_store import ResponseStore
 
 T = TypeVar("T")
-_AHEAD = 2  # chunks that a process has been given and not brought back: it never waits for the next
 # With so many processes, this one has enough to do with what they bring.
 _BUSY_WITH = 4
 _MOST = 16  # what more would bring, one writer could not take
@@ -78,13 +77,13 @@ def in_chunks(
             others = min(cores.processes - 1, len(store) // max(1, cores.from_answers))
             if others > 0 and work.plan.source.is_local:
                 job = work, store.path
-                walk.workers = stack.enter_context(started(others, job, walk.arrived))
+                walk.workers = stack.enter_context(started(others, job))
 
         walk = _Walk(do, start, cores.chunk_rows)
         if cores.at_once:
             start_others()
-            for worker in walk.workers:
-                worker.begun.wait()
+            while not all(worker.is_ready for worker in walk.workers):
+                walk.receive(wait=True)
         for number, (n, result) in enumerate(walk):
             yield result
             if n < cores.chunk_rows:
@@ -102,19 +101,17 @@ class _Walk(Generic[T]):
         """do: a chunk by itself, in this process."""
         self._do, self._start, self._size = do, start, chunk_rows
         self.workers: list[Worker] = []
-        # What they bring; None where one of them is no more.
-        self.arrived: queue.SimpleQueue[tuple[Worker, tuple[int, T] | None]] = queue.SimpleQueue()
         self._done: dict[int, tuple[int, T]] = {}
         self._given: dict[int, Worker] = {}
         self._place = self._next = 0  # the chunk to be had next, and the first that nobody has
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
         while True:
-            self._receive(wait=False)
+            self.receive(wait=False)
             if self._place not in self._done:
                 number = self._own()
                 if number is None:
-                    self._receive(wait=True)
+                    self.receive(wait=True)
                     continue
                 self._done[number] = self._do(*self._range(number))
                 continue
@@ -139,22 +136,24 @@ class _Walk(Generic[T]):
     @property
     def _window(self) -> int:
         """How far ahead of what is had anybody works: so much is kept in memory at most."""
-        return 2 * _AHEAD * (len(self.workers) + 1)
+        return 2 * AHEAD * (len(self.workers) + 1)
 
-    def _receive(self, *, wait: bool) -> None:
-        """Take what has arrived, and give out what comes next."""
-        while wait or not self.arrived.empty():
-            worker, brought = self.arrived.get()
-            wait = False
-            if brought is None:
+    def receive(self, *, wait: bool) -> None:
+        """Take what others bring, and give out what comes next. wait: until one has something."""
+        by_end = {worker.connection: worker for worker in self.workers}
+        for each in connection.wait(list(by_end), None if wait else 0) if by_end else ():
+            worker = by_end[each]  # pyright: ignore[reportArgumentType]  # one of these
+            try:
+                brought = worker.receive()
+            except EOFError:
                 self.workers.remove(worker)
-                self._given = {n: each for n, each in self._given.items() if each is not worker}
-            elif worker.chunks:
-                number = worker.chunks.popleft()
+                self._given = {n: by for n, by in self._given.items() if by is not worker}
+                continue
+            if brought is not None:
+                number, self._done[number] = brought
                 del self._given[number]
-                self._done[number] = brought
         for worker in self.workers:
-            while worker.is_ready and len(worker.chunks) < _AHEAD:
+            while worker.is_ready and len(worker.chunks) < AHEAD:
                 if self._next >= self._place + self._window:
                     return
                 number = self._claim()

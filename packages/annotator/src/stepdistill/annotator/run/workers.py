@@ -1,22 +1,27 @@
-"""Processes that work on chunks of rows: a copy of the work, the store for reading, and a pipe each
-way. They are started anew and not forked: LMDB bears no fork, and no thread of ours survives one.
+"""Processes that work on chunks of rows, each with a copy of the work and the store for reading.
 
-A process ends when its pipes do, so none is left behind by whatever happens to the one that started
-it; and it is no member of its group, so that Ctrl-C is for that one alone.
+What comes of a chunk lies in memory of both, since a pipe holds less, and who writes to it would
+wait for a reader who is at work himself. They are started anew and not forked: LMDB bears no fork,
+and no thread of ours survives one.
+
+A process ends when its connection does, so none is left behind by whatever happens to the one that
+started it; and it has a group of its own, so that Ctrl-C is for that one alone.
 """
 
 import gc
 import os
 import pickle
-import queue
 import signal
 import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import cycle
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
 from typing import IO, Any, Protocol, TypeVar
 
@@ -24,10 +29,9 @@ from stepdistill.annotator.plan.plan import Plan, PlannedRow, RowCursor
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
 
+AHEAD = 2  # chunks that a process has been given and not brought back: it never waits for the next
 _MAIN = "from stepdistill.annotator.run.workers import main; main()"
 _END_S = 5.0  # a process that was told to end is killed after these
-_READY = "ready"
-Arrived = queue.SimpleQueue[Any]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -62,35 +66,50 @@ def done(work: ChunkWork[T], rows: Iterator[PlannedRow], stored: Snapshot) -> tu
 class Worker:
     """One of these processes, seen from the one that started it."""
 
-    def __init__(self, work: bytes, arrived: Arrived) -> None:
-        """work: pickled, with the path of the store. arrived: gets (worker, what comes of a chunk),
-        and (worker, None) at its end. Raises OSError: it cannot be started."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _MAIN],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # what is wrong is found and said by who started it
-            process_group=0,
-        )
+    def __init__(self, work: bytes) -> None:
+        """work: pickled, with the path of the store. Raises OSError: it cannot be started."""
+        self.connection, its_own = Pipe()
+        self._files = [_memory_file() for _ in range(AHEAD)]
         self.chunks: deque[int] = deque()  # that it was given, and has not brought back
+        self._n_brought = 0
         self.is_ready = False
-        self.begun = threading.Event()  # it is ready, or has ended before
-        self._thread = threading.Thread(target=self._read, args=(work, arrived), daemon=True)
-        self._thread.start()
+        with its_own, _memory_file() as job:
+            _write(job.fileno(), work)
+            fds = [its_own.fileno(), job.fileno(), *(file.fileno() for file in self._files)]
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _MAIN, *map(str, fds)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # what is wrong is found and said by who started it
+                pass_fds=fds,
+                process_group=0,
+            )
 
     def give(self, number: int, first: int, end: int) -> None:
-        """The rows of a chunk to be worked on."""
+        """The rows of a chunk to be worked on; no more than AHEAD of them are out at a time."""
         self.chunks.append(number)
-        with suppress(OSError):  # it is no more, as `arrived` is about to say
-            pickle.dump((first, end), self._stdin, pickle.HIGHEST_PROTOCOL)
-            self._stdin.flush()
+        with suppress(OSError):  # it is no more, as `receive` is about to say
+            self.connection.send((first, end))
+
+    def receive(self) -> tuple[int, Any] | None:
+        """Once it has something to say: the number of a chunk, and what comes of it; None: it is
+        ready. Raises EOFError: it has ended."""
+        try:
+            told: int | None = self.connection.recv()
+            if told is None:
+                self.is_ready = True
+                return None
+            file = self._files[self._n_brought % AHEAD]
+            self._n_brought += 1
+            return self.chunks.popleft(), pickle.loads(os.pread(file.fileno(), told, 0))
+        except (OSError, pickle.UnpicklingError, LookupError):
+            raise EOFError from None
 
     def end(self) -> None:
         """Tell it to end."""
         # One that has not opened the store yet has nothing to close, and may take long to listen.
         self._process.send_signal(signal.SIGTERM if self.is_ready else signal.SIGKILL)
-        with suppress(OSError):
-            self._stdin.close()
+        self.connection.close()
 
     def wait(self) -> None:
         """Until it has ended."""
@@ -99,89 +118,69 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._thread.join()
-        self._stdout.close()
+        for file in self._files:
+            file.close()
 
-    @property
-    def _stdin(self) -> IO[bytes]:
-        assert self._process.stdin is not None
-        return self._process.stdin
 
-    @property
-    def _stdout(self) -> IO[bytes]:
-        assert self._process.stdout is not None
-        return self._process.stdout
+def _memory_file() -> IO[bytes]:
+    """A file without a name, for what is too long for a pipe: nobody waits for its reader."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("chunk"), "r+b", buffering=0)
+    return TemporaryFile(buffering=0)
 
-    def _read(self, work: bytes, arrived: Arrived) -> None:
-        """In a thread of its own, as pipes hold less than a chunk."""
-        try:
-            self._stdin.write(work)
-            self._stdin.flush()
-            self.is_ready = pickle.load(self._stdout) == _READY
-            self.begun.set()
-            while True:
-                arrived.put((self, pickle.load(self._stdout)))
-        except (OSError, EOFError, pickle.UnpicklingError, ValueError):
-            return  # it has ended, be it in the middle of a chunk
-        finally:
-            self.begun.set()
-            arrived.put((self, None))
+
+def _write(file: int, content: bytes) -> None:
+    left, place = memoryview(content), 0
+    while left:
+        n = os.pwrite(file, left, place)
+        left, place = left[n:], place + n
 
 
 @contextmanager
-def started(n: int, work: object, arrived: Arrived) -> Generator[list[Worker]]:
+def started(n: int, work: object) -> Generator[list[Worker]]:
     """So many of them, or none where the work cannot be pickled; they have ended when this does."""
     workers: list[Worker] = []
     try:
         with suppress(pickle.PicklingError, AttributeError, TypeError, OSError):
             pickled = pickle.dumps(work)
             for _ in range(n):
-                workers.append(Worker(pickled, arrived))
+                workers.append(Worker(pickled))
         yield workers.copy()
     finally:
-        _end(workers)
-
-
-def _end(workers: Sequence[Worker]) -> None:
-    for worker in workers:
-        worker.end()
-    for worker in workers:
-        worker.wait()
+        for worker in workers:
+            worker.end()
+        for worker in workers:
+            worker.wait()
 
 
 def main() -> None:
     """In such a process: what comes of each chunk that it is given, until there is no more."""
     signal.signal(signal.SIGTERM, _stop)
-    given, brought = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing else comes between
-    work, path = _sent(given)
+    starter, job, *files = map(int, sys.argv[1:])
+    work, path = _sent(job)
     gc.freeze()  # what is loaded stays
     gc.set_threshold(50_000, 20, 50)
-    with suppress(EOFError, BrokenPipeError):
-        _bring(_READY, brought)
-        _bring_chunks(work, path, given, brought)
-    os._exit(0)  # the pipe has nobody at its end: nothing is left to be flushed
+    with suppress(EOFError, ConnectionError), Connection(starter) as connection:
+        connection.send(None)
+        _bring_chunks(work, path, connection, files)
 
 
-def _sent(given: IO[bytes]) -> tuple[ChunkWork[object], Path]:
-    return pickle.load(given)
+def _sent(job: int) -> tuple[ChunkWork[object], Path]:
+    return pickle.loads(os.pread(job, os.fstat(job).st_size, 0))
 
 
 def _bring_chunks(
-    work: ChunkWork[object], path: Path, given: IO[bytes], brought: IO[bytes]
+    work: ChunkWork[object], path: Path, connection: "Connection[Any, Any]", files: Sequence[int]
 ) -> None:
-    chunk: tuple[int, int] = pickle.load(given)
+    chunk: tuple[int, int] = connection.recv()
     rows = RowCursor(work.plan)
     with ResponseStore.open(path, write=False, examined=True) as store, store.reading() as stored:
-        while True:
-            _bring(done(work, rows.rows(*chunk), stored), brought)
-            chunk = pickle.load(given)
-
-
-def _bring(what: object, brought: IO[bytes]) -> None:
-    pickle.dump(what, brought, pickle.HIGHEST_PROTOCOL)
-    brought.flush()
+        for file in cycle(files):
+            made = pickle.dumps(done(work, rows.rows(*chunk), stored), pickle.HIGHEST_PROTOCOL)
+            _write(file, made)
+            connection.send(len(made))
+            chunk = connection.recv()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise EOFError  # as if the pipe had ended
+    raise EOFError  # as if the other end were closed
