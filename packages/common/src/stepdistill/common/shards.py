@@ -9,29 +9,40 @@ from typing import cast
 import orjson
 from pydantic import ValidationError
 
-from stepdistill.common.errors import ShardError
+from stepdistill.common.errors import NothingThere, ShardError
+from stepdistill.common.files.storage import read_place
 from stepdistill.common.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest
 from stepdistill.common.record import Record, read_record
+from stepdistill.common.urls import Place
 
 _CHUNK_BYTES = 1 << 18
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a folder of shards, e.g. `runs/demo/train`. Raises ShardError."""
+def read_manifest(folder: Place) -> Manifest:
+    """The manifest of a folder of shards, e.g. `runs/demo/train`. Raises ShardError, StorageError:
+    nobody can say whether there is one."""
     path = folder / MANIFEST_NAME
     try:
-        content: object = orjson.loads(path.read_bytes())
-        _check_version(path, content)
-        return Manifest.model_validate(content)
-    except FileNotFoundError:
+        return parse_manifest(path, read_place(path))
+    except (FileNotFoundError, NothingThere):
         raise ShardError(
             f"{path}: no manifest, so these shards are not complete: finish `annotate run` first"
         ) from None
-    except (OSError, orjson.JSONDecodeError, ValidationError) as error:
+    except OSError as error:
         raise ShardError(f"{path}: not a readable manifest ({_first_line(error)})") from None
 
 
-def _check_version(path: Path, content: object) -> None:
+def parse_manifest(path: Place, text: bytes) -> Manifest:
+    """What a manifest says. path: of it, for errors. Raises ShardError."""
+    try:
+        content: object = orjson.loads(text)
+        _check_version(path, content)
+        return Manifest.model_validate(content)
+    except (orjson.JSONDecodeError, ValidationError) as error:
+        raise ShardError(f"{path}: not a readable manifest ({_first_line(error)})") from None
+
+
+def _check_version(path: Place, content: object) -> None:
     """Before anything else is read: another version may have other fields."""
     fields = cast(dict[str, object], content) if isinstance(content, dict) else {}
     version = fields.get("schema_version", SCHEMA_VERSION)

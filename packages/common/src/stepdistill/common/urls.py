@@ -63,14 +63,20 @@ Place = Path | Url
 """Where a file or folder is: on this machine or elsewhere."""
 
 
-def place_of(name: str | Path) -> Place:
+def place_of(name: "str | Place") -> "Place":
     """The place that a word names; `file://` is this machine, too."""
-    text = str(name)
-    if isinstance(name, Path) or not is_url(text):
+    if isinstance(name, Path | Url):
+        return name
+    if not is_url(name):
         return Path(name)
-    if "::" not in text and (local := _LOCAL.match(text)):
-        return Path(text[local.end() :])
-    return Url(text.rstrip("/") if not text.endswith("://") else text)
+    if "::" not in name and (local := _LOCAL.match(name)):
+        return Path(name[local.end() :])
+    return Url(name.rstrip("/") if not name.endswith("://") else name)
+
+
+def kept_place(place: Place) -> Place:
+    """A place as it is written down: from any folder, and without what may be secret."""
+    return Url(str(place)) if isinstance(place, Url) else place.absolute()
 
 
 def is_url(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from stepdistill.annotator.audit.findings import find_out
@@ -16,8 +17,10 @@ from stepdistill.annotator.view.entry import RowSource
 from stepdistill.annotator.view.run_source import RunSource
 from stepdistill.annotator.view.server import bound, serve_page
 from stepdistill.annotator.view.target import open_rows
-from stepdistill.common.errors import ConfigError
+from stepdistill.common.errors import ConfigError, NothingThere, StorageRefused
+from stepdistill.common.files.storage import fetch
 from stepdistill.common.judgements import JUDGEMENTS_NAME, read_judgements
+from stepdistill.common.urls import Url, place_of
 
 _USUAL = AuditSettings()
 
@@ -78,7 +81,15 @@ def _judge(
 
 
 def _place(title: str) -> Path:
-    """Beside the shards; of a run that has none yet, where they will be."""
+    """Beside the shards; of a run that has none yet, where they will be; of one elsewhere, in a
+    folder of its own, with what people judged so far if that is beside its shards."""
+    place = place_of(title)
+    if isinstance(place, Url):
+        path = OUT / place.address.partition("://")[2] / JUDGEMENTS_NAME
+        with suppress(NothingThere, StorageRefused):
+            if not path.exists():
+                fetch(place / JUDGEMENTS_NAME, path)
+        return path
     folder = Path(title)
     return (folder if folder.is_dir() else OUT / title) / JUDGEMENTS_NAME
 

@@ -1,6 +1,7 @@
 """`annotate report`."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.report.html import as_html
@@ -34,8 +35,10 @@ def report_command(settings: ReportSettings, console: JsonSettings = JSON) -> No
         annotate report runs/store --run experiment-3f
 
         annotate report runs/demo --html cost.html
+
+        annotate report s3://bucket/demo --html s3://bucket/demo/cost.html
     """
-    if not settings.target.exists():
+    if isinstance(settings.target, Path) and not settings.target.exists():
         raise ShardError(
             f"{settings.target}: not there: name the folder of a run's shards, or a store"
         )
@@ -54,8 +57,9 @@ def report_command(settings: ReportSettings, console: JsonSettings = JSON) -> No
 
 def _report(settings: ReportSettings) -> Report:
     target, run, prices = settings.target, settings.run, settings.prices
-    is_store = (target / "data.mdb").is_file()
-    with ResponseStore.open(target if is_store else settings.store, write=False) as opened:
+    is_store = isinstance(target, Path) and (target / "data.mdb").is_file()
+    path = target if is_store and isinstance(target, Path) else settings.store
+    with ResponseStore.open(path, write=False) as opened:
         if is_store and run is None:
             return report_store(opened, prices)
         report = report_run(choose_run(find_runs(target, opened), run), opened, prices)

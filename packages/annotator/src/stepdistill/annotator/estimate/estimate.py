@@ -6,7 +6,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,9 +16,10 @@ from stepdistill.annotator.money.prices import Price
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.study.metadata import Metadata, TemplateScore
 from stepdistill.annotator.teacher.spec import RateLimits
-from stepdistill.common.errors import ShardError
+from stepdistill.common.errors import ShardError, StorageError
 from stepdistill.common.intervals import Z_95
-from stepdistill.common.whole_file import write_whole
+from stepdistill.common.files.storage import read_place, write_place
+from stepdistill.common.urls import Place
 
 # Of gpt-3.5-turbo's recorded answers to 180 zero-shot templates of four tasks, tokens by template:
 # 5 % below, the mean, 5 % above. Within a template answers vary by about their mean.
@@ -197,7 +197,7 @@ class PlannedCost(BaseModel):
     batch_usd: ThreePoints
 
 
-def keep_estimate(folder: Path, run: str, price_date: str, found: Estimate) -> None:
+def keep_estimate(folder: Place, run: str, price_date: str, found: Estimate) -> None:
     """Write it down. Raises ShardError: the folder cannot be written."""
     planned = PlannedCost(
         run=run,
@@ -210,15 +210,15 @@ def keep_estimate(folder: Path, run: str, price_date: str, found: Estimate) -> N
         batch_usd=found.batch_usd,
     )
     try:
-        write_whole(folder / PLANNED_NAME, f"{planned.model_dump_json(indent=1)}\n".encode())
+        write_place(folder / PLANNED_NAME, f"{planned.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
         raise ShardError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
-def kept_estimate(folder: Path, run: str) -> PlannedCost | None:
+def kept_estimate(folder: Place, run: str) -> PlannedCost | None:
     """What was written down for this very run, None where nothing was."""
     try:
-        planned = PlannedCost.model_validate_json((folder / PLANNED_NAME).read_bytes())
-    except (OSError, ValidationError):
+        planned = PlannedCost.model_validate_json(read_place(folder / PLANNED_NAME))
+    except (OSError, StorageError, ValidationError):
         return None
     return planned if planned.run == run else None

@@ -11,6 +11,7 @@ from stepdistill.annotator.settings.teacher import SIMULATED
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.page import rendered
 from stepdistill.common.terminal import one_line
+from stepdistill.common.urls import Place
 from stepdistill.common.whole_file import write_whole
 
 CARD = "README.md"
@@ -72,11 +73,16 @@ def write_card(table: Joined, file: Path) -> str:
     path = file.with_name(CARD)
     try:
         if path.exists() and not _is_of(path, file):
-            path = file.with_name(f"{file.name.partition('.')[0]}.{CARD}")
+            path = file.with_name(card_name(file))
         write_whole(path, card_of(table, file.name).encode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None
     return str(path)
+
+
+def card_name(file: Place) -> str:
+    """What the card of a file is called where README.md may be somebody else's."""
+    return f"{file.name.partition('.')[0]}.{CARD}"
 
 
 def _is_of(path: Path, file: Path) -> bool:

@@ -21,16 +21,17 @@ from stepdistill.common.errors import DatasetError, PromptError, ShardError, Sto
 from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.files.row_file import read_file
 from stepdistill.common.manifest import MANIFEST_NAME, REJECTS_NAME, Manifest
+from stepdistill.common.shard_copies import local_shards, split_folders
 from stepdistill.common.shards import read_manifest
 from stepdistill.common.task import TaskSpec
-from stepdistill.common.urls import is_url
+from stepdistill.common.urls import Place, Url, is_url, place_of, shown
 
 _USUAL = ("train", "valid", "test")  # the order of splits where no file has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedSplit:
-    """One folder of shards."""
+    """One folder of shards, or a copy of one that is elsewhere."""
 
     folder: Path
     manifest: Manifest
@@ -40,7 +41,7 @@ class FinishedSplit:
 class FinishedRun:
     """A folder with the shards of a run."""
 
-    folder: Path
+    folder: Place
     splits: dict[str, FinishedSplit]
 
     @property
@@ -61,8 +62,9 @@ class RunRows:
 
 
 def find_run(name: str) -> FinishedRun:
-    """The run in this folder, or that of the task of this name. Raises ShardError."""
-    tried = [Path(name), OUT / name]
+    """The run in this folder, here or elsewhere, or that of the task of this name. Raises
+    ShardError, StorageError."""
+    tried = [place_of(name)] if is_url(name) else [Path(name), OUT / name]
     for folder in tried:
         found = _splits_in(folder)
         if len({split.manifest.task for split in found.values()}) > 1:
@@ -71,24 +73,26 @@ def find_run(name: str) -> FinishedRun:
             return FinishedRun(folder=folder, splits=found)
     places = " nor ".join(map(str, dict.fromkeys(tried)))
     raise ShardError(
-        f"{name}: no finished run in {places}: `annotate run` makes one; to end one that was "
+        f"{shown(name)}: no finished run in {places}: `annotate run` makes one; to end one that was "
         "stopped, run it again"
     )
 
 
-def _splits_in(folder: Path) -> dict[str, FinishedSplit]:
-    folders = [folder, *sorted(folder.glob("*/"), key=_place)]
+def _splits_in(folder: Place) -> dict[str, FinishedSplit]:
+    if isinstance(folder, Url):
+        folders = [local_shards(each, with_rejects=True) for each in split_folders(folder)]
+    else:
+        folders = [folder, *folder.glob("*/")]
     found: dict[str, FinishedSplit] = {}
     for each in folders:
         if (each / MANIFEST_NAME).is_file():
             manifest = read_manifest(each)
             found[manifest.split] = FinishedSplit(folder=each, manifest=manifest)
-    return found
+    return dict(sorted(found.items(), key=lambda each: _place(each[0])))
 
 
-def _place(folder: Path) -> tuple[int, str]:
-    place = _USUAL.index(folder.name) if folder.name in _USUAL else len(_USUAL)
-    return place, folder.name
+def _place(split: str) -> tuple[int, str]:
+    return _USUAL.index(split) if split in _USUAL else len(_USUAL), split
 
 
 def rows_of(run: FinishedRun, settings: ExportSettings) -> RunRows:

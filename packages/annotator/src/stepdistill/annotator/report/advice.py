@@ -12,6 +12,7 @@ from stepdistill.annotator.run.next_commands import (
     train_command,
     view_command,
 )
+from stepdistill.common.files.storage import is_there
 from stepdistill.common.intervals import wilson
 from stepdistill.common.manifest import MANIFEST_NAME
 from stepdistill.common.page import percent, usd
@@ -62,7 +63,8 @@ def advice(report: RunReport) -> Iterator[Advice]:
     )
     if again:
         yield Advice(f"{again:,} rows have no answer yet: run the same command again.")
-    out, store = _from_here(note.out), _from_here(report.store)
+    out = _from_here(note.out) if isinstance(note.out, Path) else note.out
+    store = _from_here(report.store)
     unread = {name: n.rows for name, n in account.rejected.items() if name not in UNANSWERED}
     most = max(unread, key=lambda name: unread[name], default="")
     is_much = bool(unread) and unread[most] > _MANY * account.rows
@@ -77,7 +79,7 @@ def advice(report: RunReport) -> Iterator[Advice]:
         if not whole.gold:
             why = "No label is known to be right: judge a hundred to know how good they are."
             yield Advice(why, audit_command(out, store))
-        written = [split for split in note.splits if (out / split / MANIFEST_NAME).is_file()]
+        written = [split for split in note.splits if is_there(out / split / MANIFEST_NAME)]
         if command := train_command(out, written):
             yield Advice("Train a student.", command)
         if not is_much:

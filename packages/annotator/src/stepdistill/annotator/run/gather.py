@@ -19,6 +19,7 @@ from stepdistill.annotator.money.bill import cut_off_of
 from stepdistill.annotator.reading.record import UNREACHED
 from stepdistill.annotator.run.conclusions import OVER_THE_RATE
 from stepdistill.annotator.run.rationale_rate import Explained, out_of_reach
+from stepdistill.annotator.shard.elsewhere import shard_writer
 from stepdistill.annotator.shard.jsonl import JsonlWriter, line_of
 from stepdistill.common.errors import ConfigError, ShardError
 from stepdistill.common.manifest import (
@@ -34,8 +35,10 @@ from stepdistill.common.manifest import (
     TokenTotals,
 )
 from stepdistill.common.record import read_record
+from stepdistill.common.shard_copies import local_shards, split_folders
 from stepdistill.common.shards import read_lines, read_manifest, verify
 from stepdistill.common.uniform import uniform_of_text
+from stepdistill.common.urls import Place, Url
 
 Tell = Callable[[str], Callable[[int], None]]
 _TELL_EVERY = 10_000
@@ -45,7 +48,8 @@ _TELL_EVERY = 10_000
 class Part:
     """One shard of the rows of a split."""
 
-    folder: Path
+    place: Place
+    folder: Path  # the same, or a copy of what is elsewhere
     manifest: Manifest
     shard: RowShardEntry
 
@@ -59,10 +63,10 @@ class Gathered:
     error: RowsUnanswered | None
 
 
-def gather(folders: Sequence[Path], out: Path, tell: Tell) -> Gathered:
+def gather(folders: Sequence[Place], out: Place, tell: Tell) -> Gathered:
     """Join the shards that runs with --shard have written to these folders. Raises ShardError,
     ConfigError: they do not make up one run; then nothing is written."""
-    if any(folder.resolve() == out.resolve() for folder in folders):
+    if _whole_place(out) in map(_whole_place, folders):
         raise ConfigError(f"--out {out}: this is one of the parts: name another folder")
     splits = _splits_of(folders)
     parts = {split: _parts_of([folder / split for folder in folders]) for split in splits}
@@ -71,7 +75,7 @@ def gather(folders: Sequence[Path], out: Path, tell: Tell) -> Gathered:
         for split, found in parts.items():
             joined = _Joined(found)
             rows_per_shard = found[0].shard.rows_per_shard
-            writer = stack.enter_context(JsonlWriter(out / split, rows_per_shard))
+            writer = stack.enter_context(shard_writer(out / split, rows_per_shard))
             manifests[split] = joined.write(writer, tell(f"rows of {split} joined"))
             warnings += joined.warnings
             joined.publish(writer, manifests[split])
@@ -82,7 +86,7 @@ def gather(folders: Sequence[Path], out: Path, tell: Tell) -> Gathered:
     )
 
 
-def _splits_of(folders: Sequence[Path]) -> list[str]:
+def _splits_of(folders: Sequence[Place]) -> list[str]:
     """The splits that all folders have. Raises ShardError: they have not the same, or none."""
     found = {folder: _splits_in(folder) for folder in folders}
     first = found[folders[0]]
@@ -100,14 +104,20 @@ def _splits_of(folders: Sequence[Path]) -> list[str]:
     return first
 
 
-def _splits_in(folder: Path) -> list[str]:
+def _whole_place(place: Place) -> Place:
+    return place.resolve() if isinstance(place, Path) else place
+
+
+def _splits_in(folder: Place) -> list[str]:
+    if isinstance(folder, Url):
+        return sorted(each.name for each in split_folders(folder) if each != folder)
     try:
         return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST_NAME}"))
     except OSError as error:
         raise ShardError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
-def _parts_of(folders: Sequence[Path]) -> list[Part]:
+def _parts_of(folders: Sequence[Place]) -> list[Part]:
     """The parts in these folders, in the order of their rows. Raises ShardError: they are not all
     parts of one run, and each of them once."""
     parts = sorted(map(_part_in, folders), key=lambda part: part.shard.number)
@@ -115,7 +125,7 @@ def _parts_of(folders: Sequence[Path]) -> list[Part]:
     for part in parts[1:]:
         if part.shard.of != first.shard.of or part.shard.whole != first.shard.whole:
             raise ShardError(
-                f"{part.folder} and {first.folder} are not of one run: {_difference(first, part)}"
+                f"{part.place} and {first.place} are not of one run: {_difference(first, part)}"
             )
     numbers = Counter(part.shard.number for part in parts)
     twice = [str(number) for number, n in numbers.items() if n > 1]
@@ -123,19 +133,21 @@ def _parts_of(folders: Sequence[Path]) -> list[Part]:
     if twice or missing:
         which = [f"shard {', '.join(twice)} is there twice"] if twice else []
         which += [f"shard {', '.join(missing[:9])} is missing"] if missing else []
-        raise ShardError(f"{first.folder.name}: of {first.shard.of} shards {' and '.join(which)}")
+        raise ShardError(f"{first.place.name}: of {first.shard.of} shards {' and '.join(which)}")
     return parts
 
 
-def _part_in(folder: Path) -> Part:
+def _part_in(place: Place) -> Part:
+    folder = local_shards(place, with_rejects=True)
     manifest = read_manifest(folder)
     if manifest.row_shard is None:
         raise ShardError(
-            f"{folder}: these are all rows of their split, not a shard of them (annotate run "
+            f"{place}: these are all rows of their split, not a shard of them (annotate run "
             "--shard i/N)"
         )
-    verify(folder, manifest)
-    return Part(folder=folder, manifest=manifest, shard=manifest.row_shard)
+    if isinstance(place, Path):  # a copy was looked through as it was made
+        verify(folder, manifest)
+    return Part(place=place, folder=folder, manifest=manifest, shard=manifest.row_shard)
 
 
 def _difference(one: Part, other: Part) -> str:
@@ -189,7 +201,7 @@ class _Joined:
         rows = sum(part.manifest.counts.rows for part in self._parts)
         if manifest.counts.rows != rows:
             raise ShardError(
-                f"{self._parts[0].folder.parent}: {REJECTS_NAME} has other rows than its manifest "
+                f"{self._parts[0].place.parent}: {REJECTS_NAME} has other rows than its manifest "
                 "says: run that shard again"
             )
         writer.publish(manifest)
@@ -294,7 +306,7 @@ def _unanswered(splits: list[list[Part]]) -> RowsUnanswered | None:
         rejected = part.manifest.counts.rejected
         if missing := sum(rejected.get(reason, 0) for reason in UNREACHED):
             n += missing
-            where.append(str(part.folder.parent))
+            where.append(str(part.place.parent))
     if not n:
         return None
     rows = "1 row was" if n == 1 else f"{n:,} rows were"

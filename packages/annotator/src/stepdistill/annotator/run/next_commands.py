@@ -6,16 +6,17 @@ from pathlib import Path
 from shlex import join
 
 from stepdistill.annotator.settings.run import STORE
+from stepdistill.common.urls import Place
 
 _SPLITS = ("train", "valid", "test")
 
 
-def view_command(out: Path, store: Path) -> str:
+def view_command(out: Place, store: Path) -> str:
     """The page of a run's rows."""
     return join(["annotate", "view", str(out), *_store(store)])
 
 
-def audit_command(out: Path, store: Path) -> str:
+def audit_command(out: Place, store: Path) -> str:
     """Which hundred rows people should judge."""
     return join(["annotate", "audit", str(out), "--human", "100", *_store(store)])
 
@@ -29,7 +30,7 @@ def run_command(
     return join(["annotate", "run", task, "--teacher", teacher, "--template", template, *more])
 
 
-def train_command(out: Path, splits: Collection[str]) -> str | None:
+def train_command(out: Place, splits: Collection[str]) -> str | None:
     """A first student of these splits; None where there is nothing to learn from, or to try on."""
     if not {"train", "test"} <= set(splits):
         return None

@@ -16,10 +16,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.prices import Tariff
@@ -31,7 +31,7 @@ from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.progress import Progress
 from stepdistill.common.errors import ConfigError, StoreError
-from stepdistill.common.urls import shown, without_secrets
+from stepdistill.common.urls import Place, kept_place, place_of, shown, without_secrets
 
 RUN = b"run-"
 # What a note takes over from the settings as it is.
@@ -44,6 +44,7 @@ _SHARDS = (
     *("max_student_tokens", "student_tokenizer", "judgements", "min_sureness"),
 )
 Kind = Literal["run", "probe", "experiment", "search"]
+_Place = Annotated[Place, PlainValidator(place_of), PlainSerializer(str)]
 
 
 class _Note(BaseModel):
@@ -92,7 +93,7 @@ class RunNote(_Note):
     splits: tuple[str, ...]
     teacher: str
     prompts: Path
-    out: Path
+    out: _Place
     data: str | None  # without what may be a secret
     samples: int | None
     template: str | None
@@ -114,16 +115,16 @@ class RunNote(_Note):
     min_confidence: float = SURE_ENOUGH
     min_sureness: float = Field(default=0.0, exclude_if=lambda least: not least)
     judgements: Path | None = Field(default=None, exclude_if=lambda path: path is None)
-    earlier_outs: tuple[Path, ...] = ()
+    earlier_outs: tuple[_Place, ...] = ()
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix
     starts: tuple[Start, ...] = ()
 
     @property
-    def outs(self) -> tuple[Path, ...]:
+    def outs(self) -> tuple[Place, ...]:
         """Every folder that it wrote to, the latest first."""
         return (self.out, *self.earlier_outs)
 
-    def written_to(self, out: Path) -> "RunNote":
+    def written_to(self, out: Place) -> "RunNote":
         """The same, as it wrote to this folder of its."""
         others = tuple(path for path in self.outs if path != out)
         return self.model_copy(update={"out": out, "earlier_outs": others})
@@ -158,7 +159,7 @@ def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
         kind=kind,
         **{each: getattr(config, each) for each in _SETTINGS if each != "data"},
         **{each: getattr(config.shards, each) for each in _SHARDS},
-        out=config.out.absolute(),
+        out=kept_place(config.out),
         data=None if config.data is None else shown(config.data),
         base_url=None if kept_as is None else without_secrets(kept_as),
         addresses=tuple(map(without_secrets, named)) if named and named != (kept_as,) else (),
@@ -173,15 +174,15 @@ def notes_in(store: ResponseStore) -> list[RunNote]:
     return sorted(found, key=lambda note: note.starts[-1].at if note.starts else 0.0)
 
 
-def find_runs(target: Path, store: ResponseStore) -> list[RunNote]:
+def find_runs(target: Place, store: ResponseStore) -> list[RunNote]:
     """The runs that wrote into a folder, or all of the store; the latest last. Raises StoreError:
     there is none."""
     notes = notes_in(store)
     if not notes:
         raise StoreError(f"--store {store.path}: it remembers no run: annotate run makes one")
-    if target.resolve() == store.path.resolve():
+    if isinstance(target, Path) and target.resolve() == store.path.resolve():
         return notes
-    folder = target.absolute()
+    folder = kept_place(target)
     found: list[RunNote] = []
     for note in notes:
         written = next((out for out in note.outs if out in (folder, folder.parent)), None)

@@ -16,6 +16,7 @@ from stepdistill.annotator.run.pipeline import RunResult
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.teacher import SIMULATED
 from stepdistill.annotator.teacher.refusals import gist
+from stepdistill.common.files.storage import read_here
 from stepdistill.common.manifest import REJECTS_NAME, Manifest
 
 _NAMED_ROWS = 5
@@ -226,7 +227,7 @@ def _rejected(config: RunSettings, manifests: dict[str, Manifest]) -> list[Rejec
     """What was rejected, a reason after the other."""
     found = {reason: RejectedRows(reason=reason) for reason in _by_reason(manifests)}
     for split in manifests:
-        with (config.out / split / REJECTS_NAME).open("rb") as file:
+        with read_here(config.out / split / REJECTS_NAME) as path, path.open("rb") as file:
             for text in file:
                 line = orjson.loads(text)
                 found[line["reason"]].add(line)

@@ -20,10 +20,11 @@ from stepdistill.annotator.run.chunks import ONE_CORE, Cores, in_chunks
 from stepdistill.annotator.run.conclusions import ConcludeChunk, ConcludedChunk, Concluder
 from stepdistill.annotator.run.unread import Unread
 from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
-from stepdistill.annotator.shard.jsonl import JsonlWriter
+from stepdistill.annotator.shard.elsewhere import shard_writer
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.store.snapshot import Snapshot
-from stepdistill.common.errors import ConfigError, ShardError
+from stepdistill.common.errors import ConfigError, NothingThere, ShardError, StorageRefused
+from stepdistill.common.files.storage import read_place
 from stepdistill.common.judgements import read_judgements
 from stepdistill.common.manifest import (
     REJECTS_NAME,
@@ -36,7 +37,9 @@ from stepdistill.common.manifest import (
     RowShardEntry,
     TeacherEntry,
 )
+from stepdistill.common.shard_copies import are_there
 from stepdistill.common.shards import read_manifest, verify
+from stepdistill.common.urls import Place, Url, is_url
 
 _TELL_EVERY = 10_000
 Tell = Callable[[int], None]
@@ -53,7 +56,7 @@ class SplitWriter:
     def __init__(
         self,
         plan: Plan,
-        folder: Path,
+        folder: Place,
         settings: ShardSettings,
         tariff: Tariff | None = None,
         cores: Cores = ONE_CORE,
@@ -65,7 +68,7 @@ class SplitWriter:
         self.bill = Bill(tariff=tariff or Tariff(model=plan.model, host=plan.endpoint.name))
         self.written = self.records = self._explained = self._golds = 0
         self.first_unread: Unread | None = None
-        self._writer = JsonlWriter(folder, settings.rows_per_shard)
+        self._writer = shard_writer(folder, settings.rows_per_shard)
         self._rows = RowCursor(plan)
         self._dropped: Counter[str] = Counter()
 
@@ -209,9 +212,9 @@ def _unusual(settings: ShardSettings) -> list[object]:
     return content
 
 
-def refuse_rows_within(out: Path, data: str | None) -> None:
+def refuse_rows_within(out: Place, data: str | None) -> None:
     """Raises ConfigError: the shards' folder holds the rows that they are to be made of."""
-    if data is None or data.startswith("hub:"):
+    if data is None or data.startswith("hub:") or isinstance(out, Url) or is_url(data):
         return
     if Path(data).resolve().is_relative_to(out.resolve()):
         raise ConfigError(
@@ -220,7 +223,7 @@ def refuse_rows_within(out: Path, data: str | None) -> None:
 
 
 def finished(
-    plan: Plan, folder: Path, settings: ShardSettings, max_tokens: int = 0
+    plan: Plan, folder: Place, settings: ShardSettings, max_tokens: int = 0
 ) -> Manifest | None:
     """The manifest of a folder that already holds all that this plan would write with answers of
     so many tokens, else None."""
@@ -228,8 +231,11 @@ def finished(
         manifest = read_manifest(folder)
         if manifest.fingerprint != fingerprint(plan, settings):
             return None
-        verify(folder, manifest)
-    except ShardError:
+        if isinstance(folder, Path):
+            verify(folder, manifest)
+        elif not are_there(folder, manifest):  # whoever reads them looks at every byte
+            return None
+    except (ShardError, StorageRefused):  # what is not there is refused to who may not list
         return None
     if _rejected_in(folder) != manifest.counts.rejected:
         return None
@@ -238,12 +244,12 @@ def finished(
     return None if _is_cut_off_below(max_tokens, manifest) else manifest
 
 
-def _rejected_in(folder: Path) -> dict[str, int] | None:
+def _rejected_in(folder: Place) -> dict[str, int] | None:
     """Reason -> lines of the rejects file; None where it is not one."""
     try:
-        lines = (folder / REJECTS_NAME).read_bytes().splitlines()
+        lines = read_place(folder / REJECTS_NAME).splitlines()
         return dict(Counter(str(orjson.loads(line)["reason"]) for line in lines))
-    except (OSError, ValueError, TypeError, LookupError):
+    except (OSError, NothingThere, StorageRefused, ValueError, TypeError, LookupError):
         return None
 
 

@@ -28,7 +28,7 @@ class CsvSettings(Settings):
     """Whether the result is written as CSV, too."""
 
     csv: Annotated[str | None, FILE_OR_SCREEN] = None
-    """Write the table to this file, as CSV; - is the screen."""
+    """Write the table to this file or URL, as CSV; - is the screen."""
 
 
 @options("Output", 8)

@@ -21,12 +21,14 @@ from stepdistill.annotator.settings.study import METADATA_NAME, MetadataSettings
 from stepdistill.annotator.settings.teacher import AnswerSettings, RateSettings, TierSettings
 from stepdistill.common.command_line import (
     NAMES,
+    PLACE,
     at_least,
     comma_separated,
     options,
     taken_from,
 )
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.urls import Place
 
 
 def rates_of(kind: object, tokens: Sequence[Token]) -> tuple[float, ...]:
@@ -78,8 +80,8 @@ class EstimateSettings(
 class ReportSettings(CsvSettings, HtmlSettings, PriceSettings, StoreSettings):
     """One `annotate report`."""
 
-    target: Path
-    """The folder of a run's shards, or a store."""
+    target: Annotated[Place, PLACE]
+    """The folder of a run's shards, also as a URL, or a store."""
     _: KW_ONLY
     run: str | None = None
     """One of several runs, by the start of its name."""

@@ -2,20 +2,22 @@
 
 from dataclasses import KW_ONLY
 from pathlib import Path
+from typing import Annotated
 
 from stepdistill.annotator.settings.run import StoreSettings
-from stepdistill.common.command_line import Settings, options
+from stepdistill.common.command_line import PLACE, PLACES, Settings, options
+from stepdistill.common.urls import Place
 
 
 @options("Store and output", 7, kw_only=False)
 class GatherSettings(Settings):
     """One `annotate gather`."""
 
-    parts: tuple[Path, ...]
-    """What --out of each `annotate run --shard i/N` was, in any order."""
+    parts: Annotated[tuple[Place, ...], PLACES]
+    """What --out of each `annotate run --shard i/N` was, here or at a URL, in any order."""
     _: KW_ONLY
-    out: Path
-    """Folder for the shards of all rows, one for each split in it."""
+    out: Annotated[Place, PLACE]
+    """Folder for the shards of all rows, one for each split in it; also a URL."""
 
 
 @options("Store and output", 7, kw_only=False)

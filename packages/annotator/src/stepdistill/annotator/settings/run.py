@@ -29,6 +29,7 @@ from stepdistill.annotator.settings.teacher import (
     thinking_room,
 )
 from stepdistill.common.command_line import (
+    PLACE,
     Settings,
     at_least,
     between,
@@ -38,6 +39,7 @@ from stepdistill.common.command_line import (
     taken_from,
 )
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.urls import Place
 
 _OUT_OF_TASK = OUT / "TASK"
 
@@ -63,8 +65,8 @@ STORE = StoreSettings()
 class OutSettings(Settings):
     """Where a run's shards go."""
 
-    out: Path = _OUT_OF_TASK
-    """Folder for the shards, one for each split in it."""
+    out: Annotated[Place, PLACE] = _OUT_OF_TASK
+    """Folder for the shards, one for each split in it; also a URL, as s3://bucket/run."""
 
 
 @options("Store and output", 7)

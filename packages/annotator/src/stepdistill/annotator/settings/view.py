@@ -23,7 +23,8 @@ class ViewSettings(PriceSettings, StoreSettings, ServerSettings, DataSettings, T
     """One `annotate view`."""
 
     target: str | None = None
-    """The folder of a run, a task, or a store; default: the run in ./runs that was written last."""
+    """The folder of a run, also as a URL, a task, or a store; default: the run in ./runs that was
+    written last."""
     _: KW_ONLY
     port: Annotated[int, between(0, 65535)] = 0
     """Of 127.0.0.1, where the page is served; 0 takes a free one."""

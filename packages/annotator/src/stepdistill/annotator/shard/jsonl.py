@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -140,10 +141,10 @@ class JsonlWriter:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(self._folder, os.O_RDONLY)
             self._keep_others_out()
-            self._own = _own_files(self._folder)
+            self._own = own_files(lambda name: (self._folder / name).read_bytes())
             self._refuse_others_files()
             for old in self._folder.glob("*.part"):  # of a run that was killed
-                if _is_ours(old.stem):
+                if is_ours(old.stem):
                     old.unlink()
             self._rejects = self._open(REJECTS_NAME)
         except OSError as error:
@@ -248,7 +249,7 @@ class JsonlWriter:
     def _refuse_others_files(self) -> None:
         """Raises ShardError: a file of a name that this writes is there, and no manifest has it."""
         for path in sorted(self._folder.iterdir()):
-            if _is_ours(path.name) and path.name not in self._own:
+            if is_ours(path.name) and path.name not in self._own:
                 os.close(self._handle)
                 raise ShardError(
                     f"{path}: no run wrote this, by the manifests here, so it is not replaced: "
@@ -289,22 +290,24 @@ def line_of_rejection(rejection: Rejection) -> bytes:
     return orjson.dumps(rejection.line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
+    """Whether a file of this name is one that a run writes."""
     return name in (MANIFEST_NAME, REJECTS_NAME) or _SHARD.fullmatch(name) is not None
 
 
-def _own_files(folder: Path) -> set[str]:
-    """The files that the folder's manifests list, and its manifest where it is one. A run that was
-    killed at its end leaves the old and the new manifest under their other names."""
+def own_files(read: Callable[[str], bytes]) -> set[str]:
+    """The files that a folder's manifests list, and its manifest where it is one. A run that was
+    killed at its end leaves the old and the new manifest under their other names. read: a file of
+    the folder; it raises OSError where there is none."""
     own: set[str] = set()
     for name in (MANIFEST_NAME, _BEFORE, f"{MANIFEST_NAME}.part"):
         try:
-            content: Any = orjson.loads((folder / name).read_bytes())
+            content: Any = orjson.loads(read(name))
             listed = [shard["file"] for shard in content["shards"]]
-            is_ours = bool(content["fingerprint"])
+            is_manifest = bool(content["fingerprint"])
         except (OSError, ValueError, TypeError, LookupError):
             continue
-        if not is_ours:
+        if not is_manifest:
             continue
         own |= {REJECTS_NAME, *(file for file in listed if _SHARD.fullmatch(str(file)))}
         if name == MANIFEST_NAME:

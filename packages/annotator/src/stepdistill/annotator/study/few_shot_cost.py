@@ -1,12 +1,12 @@
 """What the same rows would cost with solved examples in the prompt: `OUT/few-shot.json`, which
 `annotate estimate --few-shot` writes and `annotate plots` reads, so it stands below both."""
 
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from stepdistill.common.errors import ShardError
-from stepdistill.common.whole_file import write_whole
+from stepdistill.common.files.storage import write_place
+from stepdistill.common.urls import Place
 
 FEW_SHOT_COST_NAME = "few-shot.json"
 Usd = tuple[float, float, float]  # low, likely, high; for all rows
@@ -27,9 +27,9 @@ class FewShotCost(BaseModel):
     alike: Usd  # behind the examples, with answers as long as without them
 
 
-def keep_few_shot_cost(folder: Path, cost: FewShotCost) -> None:
+def keep_few_shot_cost(folder: Place, cost: FewShotCost) -> None:
     """Write it down. Raises ShardError: the folder cannot be written."""
     try:
-        write_whole(folder / FEW_SHOT_COST_NAME, f"{cost.model_dump_json(indent=1)}\n".encode())
+        write_place(folder / FEW_SHOT_COST_NAME, f"{cost.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
         raise ShardError(f"{folder}: cannot be written ({error.strerror})") from None

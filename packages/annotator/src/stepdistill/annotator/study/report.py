@@ -12,7 +12,9 @@ from stepdistill.annotator.study.metadata import Setting, Style, TemplateScore
 from stepdistill.annotator.study.race import SLACK, Race
 from stepdistill.annotator.study.ranking import PairedComparison, Rank
 from stepdistill.common.errors import ConfigError, DistillError
+from stepdistill.common.files.storage import write_place
 from stepdistill.common.page import rendered
+from stepdistill.common.urls import place_of
 
 Value = str | int | float | None
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -122,13 +124,13 @@ def as_html(report: Report) -> str:
 
 
 def write_report(path: str, content: str) -> None:
-    """Into a file, or to standard output where the path is `-`. Raises ConfigError."""
+    """Into a file, here or at a URL, or to standard output where the path is `-`. Raises
+    ConfigError, StorageError."""
     if path == "-":
         sys.stdout.write(content)
         return
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(content, encoding="utf-8")
+        write_place(place_of(path), content.encode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 

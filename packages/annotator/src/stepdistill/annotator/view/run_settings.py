@@ -27,6 +27,7 @@ from stepdistill.annotator.view.asked import Asked, make_asked
 from stepdistill.common.command_line import taken_from
 from stepdistill.common.errors import ConfigError, DatasetError, DistillError
 from stepdistill.common.manifest import Manifest
+from stepdistill.common.urls import is_url, place_of
 
 _ENDPOINT_PATH = "/v1"
 _LOOKED_AT = 5_000  # rows of a split, to see whose answers the store has of them
@@ -107,9 +108,9 @@ def config_of_task(settings: ViewSettings, target: str, store: ResponseStore) ->
     """Of the run that wrote into this folder, or asked about this task, last; else whoever the
     store has answers of. None: the target is neither."""
     notes: list[RunNote] = []
-    if Path(target).is_dir():
+    if is_url(target) or Path(target).is_dir():
         with suppress(DistillError):
-            notes = find_runs(Path(target), store)
+            notes = find_runs(place_of(target), store)
     task = target if not notes else notes[-1].task
     if not (prompts_of(settings, task, None) / task).is_dir():
         return None

@@ -54,6 +54,7 @@ _HINTS = (
 )
 _FINAL = (ValueError, TypeError, NotImplementedError, AttributeError)
 _FINAL_NAMES = ("Credentials", "ParamValidation", "InvalidRegion", "Unauthorized", "GatedRepo")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FINAL_NUMBERS = (errno.EPERM, errno.ENOSYS, errno.EROFS, errno.ENAMETOOLONG)
 T = TypeVar("T")
 Act = Callable[[Any, str], T]
@@ -62,6 +63,11 @@ Act = Callable[[Any, str], T]
 def read_bytes(url: Url) -> bytes:
     """A small file. Raises StorageError."""
     return _done(url, "read", lambda system, path: cast(bytes, system.cat_file(path)))
+
+
+def read_place(place: Place) -> bytes:
+    """A small file, wherever it is. Raises StorageError, OSError."""
+    return read_bytes(place) if isinstance(place, Url) else place.read_bytes()
 
 
 def fetch(url: Url, path: Path) -> None:
@@ -131,6 +137,15 @@ def size_of(url: Url) -> int | None:
         return _done(url, "read", act)
     except NothingThere:
         return None
+
+
+def is_there(place: Place) -> bool:
+    """Whether there is such a file, as far as one may know. Raises StorageUnreachable."""
+    if isinstance(place, Path):
+        return place.is_file()
+    with suppress(StorageRefused):  # as many buckets answer for what is not there
+        return size_of(place) is not None
+    return False
 
 
 def files_in(url: Url, depth: int | None = 1) -> dict[str, int | None]:
@@ -252,6 +267,8 @@ def _done(url: Url, doing: str, act: Act[T]) -> T:
         try:
             return act(*_opened(url))
         except Exception as error:  # noqa: BLE001 - of whichever client is below: botocore, aiohttp
+            if doing == "read" and getattr(error, "errno", 0) in _FULL:  # this machine's disk
+                raise
             found = _refused(url, doing, error)
             if wait is None or not isinstance(found, StorageUnreachable):
                 raise found from None
