@@ -17,8 +17,8 @@ from stepdistill.annotator.plan.plan import Plan
 from stepdistill.annotator.study.metadata import Metadata, TemplateScore
 from stepdistill.annotator.teacher.spec import RateLimits
 from stepdistill.common.errors import ShardError, StorageError
-from stepdistill.common.intervals import Z_95
 from stepdistill.common.files.storage import read_place, write_place
+from stepdistill.common.intervals import Z_95
 from stepdistill.common.urls import Place
 
 # Of gpt-3.5-turbo's recorded answers to 180 zero-shot templates of four tasks, tokens by template:

@@ -37,7 +37,9 @@ class ExportSettings(StoreSettings, DataSettings):
         if self.hub_name is None:
             ending = ending_of(Path(place_of(self.to).name))
             if self.escape_formulas and not ending.startswith(CELLS):
-                raise ConfigError(f"--escape-formulas: --to {shown(self.to)} is no CSV, and has none")
+                raise ConfigError(
+                    f"--escape-formulas: --to {shown(self.to)} is no CSV, and has none"
+                )
         elif not _HUB_NAME.fullmatch(self.hub_name):
             raise ConfigError(f"--to {self.to}: not a name on the hub, as hub:my-team/reviews")
         if self.public and self.hub_name is None:

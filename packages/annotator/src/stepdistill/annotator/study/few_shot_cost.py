@@ -1,7 +1,6 @@
 """What the same rows would cost with solved examples in the prompt: `OUT/few-shot.json`, which
 `annotate estimate --few-shot` writes and `annotate plots` reads, so it stands below both."""
 
-
 from pydantic import BaseModel, ConfigDict
 
 from stepdistill.common.errors import ShardError

@@ -266,7 +266,7 @@ def _done(url: Url, doing: str, act: Act[T]) -> T:
     for wait in (*_WAITS_S, None):
         try:
             return act(*_opened(url))
-        except Exception as error:  # noqa: BLE001 - of whichever client is below: botocore, aiohttp
+        except Exception as error:
             if doing == "read" and getattr(error, "errno", 0) in _FULL:  # this machine's disk
                 raise
             found = _refused(url, doing, error)
