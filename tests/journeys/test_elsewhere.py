@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -233,7 +232,7 @@ def test_a_finished_run_is_read_from_a_bucket(
     assert (tmp_path / "again.csv").read_bytes() == bucket.files["tables/away.csv"]
     bucket.put("run/train/shard-00001.jsonl", b"{}")
     for each in (caches / "stepdistill" / "shards").glob("*/manifest.json"):
-        os.unlink(each.parent / "shard-00001.jsonl")
+        (each.parent / "shard-00001.jsonl").unlink()
     refused = annotate("export", url, "--to", "c.csv", "--store", "store")
     assert refused.code == 2
     assert f"{url}/train/shard-00001.jsonl: sha256 differs" in refused.err

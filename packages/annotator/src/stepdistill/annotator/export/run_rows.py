@@ -73,8 +73,8 @@ def find_run(name: str) -> FinishedRun:
             return FinishedRun(folder=folder, splits=found)
     places = " nor ".join(map(str, dict.fromkeys(tried)))
     raise ShardError(
-        f"{shown(name)}: no finished run in {places}: `annotate run` makes one; to end one that was "
-        "stopped, run it again"
+        f"{shown(name)}: no finished run in {places}: `annotate run` makes one; to end one that "
+        "was stopped, run it again"
     )
 
 
