@@ -1,7 +1,6 @@
 """What is written to a bucket is what a run here writes, byte for byte, and never half of it."""
 
 import hashlib
-import json
 import signal
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ import pytest
 
 from tests.journeys.conftest import Annotate, digests
 from tests.object_store import Asked, ObjectStore
-from tests.warm import WarmProcess, plain_environment
+from tests.warm import Call, WarmProcess, plain_environment
 
 ROWS = ("--samples", "90", "--rows-per-shard", "20", "--split", "train,test")
 RUN = ("run", "demo", "--teacher", "simulated", *ROWS, "--store", "store", "--quiet")
@@ -97,6 +96,34 @@ def test_a_bucket_that_stays_away_is_said_and_the_same_command_goes_on(
     assert digests_in(bucket, "run") == digests(tmp_path / "here")
 
 
+def kill_at(is_moment: Callable[[Asked], bool], call: Call, bucket: ObjectStore) -> None:
+    """kill -9 of a call, as the first request of this sort has come in."""
+    reached: list[Asked] = []
+
+    def fault(asked: Asked) -> str | None:
+        if not is_moment(asked):
+            return None
+        reached.append(asked)
+        return "503 SlowDown"
+
+    bucket.fault = fault
+    until = time.monotonic() + 60
+    while not reached and time.monotonic() < until:
+        time.sleep(0.01)
+    call.kill()
+    assert call.wait().returncode == -signal.SIGKILL
+    bucket.fault = lambda asked: None
+
+
+def assert_not_half_believed(bucket: ObjectStore, split: str, folder: Path) -> None:
+    """Where a manifest is, all that it names is there: of the run as it is, or as it was before."""
+    files = digests_in(bucket, f"run/{split}")
+    if "manifest.json" in files:
+        old, new = (digests(folder / run / split) for run in ("before", "here"))
+        whole = new if files["manifest.json"] == new["manifest.json"] else old
+        assert whole.items() <= files.items()
+
+
 def test_a_run_that_is_killed_as_it_puts_is_never_believed_and_goes_on(
     warm_annotate: WarmProcess, annotate: Annotate, bucket: ObjectStore, tmp_path: Path
 ) -> None:
@@ -112,34 +139,10 @@ def test_a_run_that_is_killed_as_it_puts_is_never_believed_and_goes_on(
         lambda asked: asked.method == "DELETE" and asked.path.endswith("test/manifest.json.part"),
     ]
     for is_moment in moments:
-        reached: list[Asked] = []
-
-        def fault(
-            asked: Asked,
-            is_moment: Callable[[Asked], bool] = is_moment,
-            reached: list[Asked] = reached,
-        ) -> str | None:
-            if is_moment(asked):
-                reached.append(asked)
-                return "503 SlowDown"
-            return None
-
-        bucket.fault = fault
         call = warm_annotate.start(*RUN, "--out", url, cwd=tmp_path, env=plain_environment())
-        until = time.monotonic() + 60
-        while not reached and time.monotonic() < until:
-            time.sleep(0.01)
-        call.kill()
-        assert call.wait().returncode == -signal.SIGKILL
-        bucket.fault = lambda asked: None
+        kill_at(is_moment, call, bucket)
         for split in ("train", "test"):
-            files = digests_in(bucket, f"run/{split}")
-            if "manifest.json" in files:  # then it is whole: the old or the new
-                files.pop("manifest.json.part", None)
-                both = [digests(tmp_path / run / split) for run in ("here", "before")]
-                listed = json.loads(bucket.files[f"run/{split}/manifest.json"])["shards"]
-                whole = both[0] if len(listed) == len(both[0]) - 2 else both[1]
-                assert whole.items() <= files.items()
+            assert_not_half_believed(bucket, split, tmp_path)
     assert annotate(*RUN, "--out", url).code == 0
     bucket.remove("run/test/manifest.json.part")  # of the last kill: nothing was left to be done
     assert digests_in(bucket, "run") == digests(tmp_path / "here")
