@@ -114,7 +114,7 @@ class _UrlWriter(JsonlWriter):
         """What a run that was killed left here goes: nobody else is at work in this folder."""
         for path in self._folder.iterdir():
             path.unlink()
-        self._own = set()
+        self._own = set[str]()
 
     def _refuse_others_files_there(self) -> None:
         """Raises ShardError: a file of a name that this writes is there, and no manifest has it."""
