@@ -22,7 +22,7 @@ import orjson
 from stepdistill.annotator.money.prices import ZERO
 
 # What a kill may write off at most, but for a little headroom and for a single request's worst.
-_FLIGHT_SHARE = Decimal("0.1")
+FLIGHT_SHARE = Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +86,15 @@ class Grant(Enum):
 class Budget:
     """What was spent of a ceiling, and what is promised. Amounts are USD, at least 0."""
 
-    def __init__(self, ceiling_usd: Decimal, state: BudgetState | None = None) -> None:
-        self.ceiling_usd = ceiling_usd
+    def __init__(
+        self,
+        ceiling_usd: Decimal,
+        state: BudgetState | None = None,
+        *,
+        flight_share: Decimal = FLIGHT_SHARE,
+    ) -> None:
+        """flight_share: of the ceiling, that may be promised to requests in flight."""
+        self.ceiling_usd, self._flight_share = ceiling_usd, flight_share
         before = state or BudgetState()
         # After a kill: what was granted and is not accounted for may have been spent.
         missing = max(ZERO, before.granted_usd - before.bound_usd)
@@ -119,7 +126,7 @@ class Budget:
     def is_crowded(self, worst_usd: Decimal) -> bool:
         """Whether with this, too much of the ceiling would be in flight: a kill loses all of it."""
         in_flight = self.reserved_usd + worst_usd
-        return bool(self.reserved_usd) and in_flight > self.ceiling_usd * _FLIGHT_SHARE
+        return bool(self.reserved_usd) and in_flight > self.ceiling_usd * self._flight_share
 
     def reserve(self, worst_usd: Decimal) -> None:
         """Promise an amount that was judged YES."""

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from stepdistill.annotator.errors import CeilingReached, TeacherError
-from stepdistill.annotator.money.budget import Budget, BudgetState, Grant
+from stepdistill.annotator.money.budget import FLIGHT_SHARE, Budget, BudgetState, Grant
 from stepdistill.annotator.money.ceiling import Ceiling, budget_key
 from stepdistill.annotator.money.prices import ZERO, Tariff
 from stepdistill.annotator.plan.key import Request
@@ -170,6 +170,38 @@ class BudgetReservations:
     def release(self, part: BatchPart) -> None:
         """A part was given back unasked."""
         self._budget.settle_held(str(part.number))
+        self._write()
+
+    @property
+    def name(self) -> str:
+        """Of the budget."""
+        return self._name
+
+    @property
+    def left_usd(self) -> Decimal:
+        """What may still be promised."""
+        return max(ZERO, self._budget.ceiling_usd - self._budget.used_usd)
+
+    @property
+    def in_flight_usd(self) -> Decimal:
+        """What all that is in flight may be worth: a kill loses it."""
+        return self._budget.ceiling_usd * FLIGHT_SHARE
+
+    def lease(self, worker: str, usd: Decimal) -> bool:
+        """Promise a worker so much, in all that it is given; False where that cannot be."""
+        before = self._budget.held.get(worker, ZERO)
+        if usd - before > self.left_usd:
+            return False
+        if usd != before:
+            self._budget.hold(worker, usd)
+            self._write()
+        return True
+
+    def settle_lease(self, worker: str, spent: tuple[Decimal, Decimal] | None) -> None:
+        """A worker has ended. spent: what it has paid, and what it has lost; None: nobody knows,
+        and all that it was promised may be gone."""
+        paid, lost = spent or (ZERO, self._budget.held.get(worker, ZERO))
+        self._budget.settle_held(worker, paid_usd=paid, lost_usd=lost)
         self._write()
 
     def forget_all_but(self, open_parts: Iterable[BatchPart]) -> None:

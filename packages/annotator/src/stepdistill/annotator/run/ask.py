@@ -29,6 +29,8 @@ from stepdistill.annotator.errors import (
     RunStopped,
 )
 from stepdistill.annotator.events import EventLog
+from stepdistill.annotator.fleet.register import Register
+from stepdistill.annotator.fleet.teacher import FleetTeacher
 from stepdistill.annotator.money.bill import spent_usd
 from stepdistill.annotator.money.ceiling import ceiling_of
 from stepdistill.annotator.money.prices import Tariff
@@ -145,7 +147,7 @@ async def _ask(
             return _missing(unanswered, store, settings.max_tokens, progress)
 
         teacher = await stack.enter_async_context(
-            _teacher(context, lambda: missing(Progress()), settings.batch_api)
+            _teacher(run, context, lambda: missing(Progress()))
         )
         await stack.enter_async_context(_shown(teacher, console, progress, run.tariff))
         await stack.enter_async_context(_noted(events, progress))
@@ -178,6 +180,7 @@ async def _context(
 ) -> AsyncGenerator[BatchContext]:
     """What either teacher works with: an online one looks after earlier batches, too."""
     settings = run.settings
+    Register(store).recover(console.say)
     ceiling = ceiling_of(settings, store, plans_of(store, settings.task))
     # What is on its way to the disk is lost by a kill, as what is in flight is: no more than that.
     async with GroupCommit(
@@ -196,6 +199,7 @@ async def _context(
                 settings=settings.batch,
                 ledger=Ledger(store),
                 report=BatchReporter(events, console.say),
+                say=console.say,
                 warn=console.warn,
                 heard=FormatWatch(say=console.warn).heard,
                 answered_before=lambda: progress.cached > 0,
@@ -204,24 +208,37 @@ async def _context(
 
 @asynccontextmanager
 async def _teacher(
-    context: BatchContext, missing: Callable[[], Groups], is_batch: bool
+    run: PreparedRun, context: BatchContext, missing: Callable[[], Groups]
 ) -> AsyncGenerator[Teacher]:
     """The teacher that the settings name. missing: a fresh pass over what the store lacks."""
-    if is_batch:
+    if run.settings.batch_api:
         yield BatchTeacher(context)
         return
-    async with OnlineTeacher(context) as online:
+    async with _online(run, context) as online:
         if context.ledger.open_parts():
             yield _AroundBatches(BatchTeacher(context), online, missing)
         else:
             yield online
 
 
+def _online(
+    run: PreparedRun, context: BatchContext
+) -> AbstractAsyncContextManager[OnlineTeacher | FleetTeacher]:
+    """Who asks online: this process, or workers of an engine."""
+    settings = run.settings
+    if settings.engine is None:
+        return OnlineTeacher(context)
+    from stepdistill.annotator.fleet.ray_engine import RayEngine
+
+    is_here = context.teacher.is_embedded  # the simulated teacher serves this machine alone
+    return FleetTeacher(context, RayEngine(settings, context.say, is_here), run.tariff)
+
+
 class _AroundBatches:
     """Asks online, but nothing that a batch of an earlier run already asks."""
 
     def __init__(
-        self, batches: BatchTeacher, online: OnlineTeacher, missing: Callable[[], Groups]
+        self, batches: BatchTeacher, online: Teacher, missing: Callable[[], Groups]
     ) -> None:
         self._batches, self._online, self._missing = batches, online, missing
         self._stopped = False

@@ -169,8 +169,25 @@ class TierSettings(Settings):
         return None if self.tier == "default" else self.tier
 
 
+@options("Several machines", 6)
+class FleetSettings(Settings):
+    """Who asks: this process, or workers of an engine."""
+
+    engine: Literal["ray"] | None = None
+    """ray: workers of a Ray cluster ask, under one limit and one ceiling; default: this process."""
+    address: str | None = None
+    """With --engine: the cluster, as auto or HOST:6379; default: one on this machine."""
+    workers: Annotated[int | None, at_least(1)] = None
+    """With --engine: how many ask; default: one for each CPU of the cluster, 16 at most."""
+
+    def check(self) -> None:
+        super().check()
+        if self.engine is None and (self.address or self.workers):
+            raise ConfigError("--address and --workers are about an engine: add --engine ray")
+
+
 @options("Teacher", 3)
-class AskSettings(TierSettings, AnswerSettings, RateSettings):
+class AskSettings(FleetSettings, TierSettings, AnswerSettings, RateSettings):
     """How the teacher is asked."""
 
     concurrency: Annotated[int | None, read_by(_connections), Parameter(show_default="auto")] = None

@@ -42,6 +42,7 @@ class AskContext:
     progress: Progress  # is told, and never asked
     events: EventLog
     reservations: Reservations | None = None  # None where no ceiling is set
+    say: Callable[[str], None] = lambda line: None  # is told what a person may want to know
     warn: Callable[[str], None] = lambda line: None  # is told what a person should know meanwhile
     heard: Callable[[Request, Answer], None] | None = None  # is told every answer as it comes
     # Whether the store has answers to what is asked: so the teacher takes such requests.

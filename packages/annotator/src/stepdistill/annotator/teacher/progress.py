@@ -57,8 +57,8 @@ class AddressProgress:
 
     @property
     def latency_s(self) -> float | None:
-        """How long an answer took, on average; None without one."""
-        return self.answers_s / self.answers if self.answers else None
+        """How long an answer took, on average; None where nobody has measured one."""
+        return self.answers_s / self.answers if self.answers_s else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -25,6 +25,10 @@ class TokenCommand:
         self._timeout_s, self._turn = timeout_s, asyncio.Lock()
         self._token: str | None = None
 
+    def __reduce__(self) -> tuple[type["TokenCommand"], tuple[str, float]]:
+        """Another process asks for a token of its own."""
+        return TokenCommand, (self.command, self._timeout_s)
+
     @property
     def token(self) -> str:
         """The token; the command is run where there is none yet. Raises ConfigError."""

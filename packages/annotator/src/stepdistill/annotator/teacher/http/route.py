@@ -13,6 +13,13 @@ from stepdistill.common.errors import ConfigError
 
 # What programs name further certificates with; SSL_CERT_FILE is OpenSSL's own.
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def route_variables() -> dict[str, str]:
+    """What the environment says of the way, for another process that is to go it."""
+    names = {*_BUNDLES, "SSL_CERT_DIR", *_PROXIES, *(name.upper() for name in _PROXIES)}
+    return {name: os.environ[name] for name in sorted(names) if name in os.environ}
 
 
 def tls_context() -> ssl.SSLContext:

@@ -95,6 +95,13 @@ class OnlineTeacher:
         self._stopped = True
         self._changed.set()
 
+    def take_share(self, share: float) -> None:
+        """Ask under another part of the limits from now on: > 0, and 1 for all of them."""
+        for each in self._upstreams.all:
+            each.limiter.take_share(share)
+        self._show_limits()
+        self._changed.set()
+
     async def ask_all(self, groups: Groups) -> None:
         """Ask each request and store what comes of it. Raises RunStopped, StoreError, ..."""
         self._queue = RequestQueue(groups, self._teacher.weigh, self._clock)

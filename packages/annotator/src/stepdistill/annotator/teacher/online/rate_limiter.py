@@ -8,6 +8,7 @@ it never starves behind short ones. Deciding is here, waiting is the engine's.
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from stepdistill.annotator.teacher.spec import RateLimits
 from stepdistill.common.errors import ConfigError
@@ -107,6 +108,13 @@ class RateLimiter:
         """The prompt was longer than estimated: the teacher counted all of it, so do we."""
         if used > reserved:
             self.tokens.take(used - reserved)
+
+    def take_share(self, share: float) -> None:
+        """Have another part of the limits from now on, as others come and go."""
+        before, self._own = self._own.share, replace(self._own, share=share)
+        for bucket in (self.requests, self.tokens):
+            if bucket.per_minute is not None:
+                bucket.resize(bucket.per_minute * share / before)
 
     @property
     def is_named(self) -> bool:
