@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stepdistill.annotator.store.answer import Usage
 from stepdistill.annotator.store.response_store import ResponseStore
 from tests.journeys.conftest import Annotate, write_mood
 from tests.journeys.money import with_prices
@@ -176,3 +177,27 @@ def test_what_is_wrong_is_one_line(annotate: Annotate, tmp_path: Path) -> None:
         assert "Traceback" not in done.err
     free = annotate("what-if", "mood", "--plot", "w.png")  # a free teacher: tokens stand for money
     assert free.code == 0, free.err
+
+
+def test_odd_answers_are_taken_as_a_run_takes_them(annotate: Annotate, tmp_path: Path) -> None:
+    with_prices(tmp_path)
+    annotate(*RUN, "--samples", "60", "--votes", "2")
+    with ResponseStore.open(tmp_path / "runs" / "store", write=True) as store:
+        with store.reading() as stored:
+            answers = list(stored.answers())
+        store.forget([key for key, _ in answers[:6]])
+        lacking = Usage(is_whole=False)
+        store.put([(key, each._replace(usage=lacking)) for key, each in answers[6:16]], [])
+        store.put([(key, each._replace(text="Hm.")) for key, each in answers[16:26]], [])
+    found = what_if(annotate, "--votes", "1,2,3")
+    once, twice = (named(found, f"label-first, {n}") for n in ("1 vote", "2 votes"))
+    annotate(*RUN, "--samples", "60", "--votes", "2", "--offline", "--out", "runs/again")
+    right, _ = came_to(tmp_path / "runs" / "again")
+    assert twice["known_rows"] == twice["judged_rows"] < once["judged_rows"] <= 60
+    assert twice["accuracy"]["value"] == pytest.approx(right / twice["judged_rows"])
+    assert once["kept"]["value"] < twice["kept"]["value"] <= 1
+    assert named(found, "label-first, 3 votes")["kept"]["value"] >= twice["kept"]["value"] - 0.02
+    assert any("without token counts" in each for each in found["remarks"])
+    assert twice["usd_a_row"]["low"] > 0
+    # Its first rows are not all known: there is no smaller size than all.
+    assert [each["rows"] for each in found["sizes"]] == [1_200]

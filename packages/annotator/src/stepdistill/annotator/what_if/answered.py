@@ -254,11 +254,13 @@ class AnswersReader:
         makers = {name: _makers(plan, name) for name in plan.templates}
         explain = {name: each.request_makers()[name] for name, each in reasons.items()}
         kind, start = self._reads.rules.kind, len(self._has_gold)
+        # Where a label may name several classes, nobody has counted the labels.
+        n_classes = len(kind.spec.classes) if kind.is_one_class else 0
         for row in read_rows(plan.task, plan.source, plan.split, None):
             number, gold = len(self._has_gold), self._reads.gold(row)
             self._has_gold.append(gold is not None)
             self._uniform.append(plan.uniform(row))
-            self._n_labels.add(len(kind.spec.classes) or len(kind.choices(row.fields)))
+            self._n_labels.add(len(kind.choices(row.fields)) or n_classes)
             found = {name: _answers(row, each, stored) for name, each in makers.items()}
             self._add_labels(row, gold, number, {k: v for k, v in found.items() if v}, stored)
             for name, maker in explain.items():

@@ -173,7 +173,9 @@ def _marks(each: Outcome) -> str:
 def _points(interval: Interval | None, *, signed: bool = False) -> tuple[str, str, str]:
     if interval is None:
         return "-", "-", "-"
-    value, low, high = (f"{100 * each:{'+' if signed else ''}.1f}" for each in interval)
+    # + 0.0: what rounds to nothing is not below it.
+    rounded = (round(100 * each, 1) + 0.0 for each in interval)
+    value, low, high = (f"{each:{'+' if signed else ''}.1f}" for each in rounded)
     return value, low, high
 
 
@@ -210,9 +212,14 @@ def _untold_lines(found: WhatIf) -> Iterator[str]:
         lambda: defaultdict(list)
     )
     for each in found.untold:
-        by_reason[each.why][each.choice.name].append(str(each.choice.votes))
+        votes = by_reason[each.why][each.choice.name]
+        if str(each.choice.votes) not in votes:
+            votes.append(str(each.choice.votes))
     for why, names in by_reason.items():
-        parts = [f"{name} ({', '.join(votes)})" for name, votes in names.items()]
+        parts = [
+            f"{name} with {', '.join(votes)} votes" if why == ONE_VOTE else name
+            for name, votes in names.items()
+        ]
         more = f" and {len(parts) - _NAMED:,} more" if len(parts) > _NAMED else ""
         yield f"cannot be told, as {why}: {', '.join(parts[:_NAMED])}{more}"
     base = found.base

@@ -10,8 +10,10 @@ from stepdistill.annotator.prompt.mix import (
     DEFAULT_MIX,
     check_templates,
     chosen_mix,
+    load_mix,
     mix_files,
 )
+from stepdistill.annotator.reading.readers import ORIGINAL
 from stepdistill.annotator.run.conclusions import make_rules
 from stepdistill.annotator.run.known_addresses import with_known_addresses
 from stepdistill.annotator.run.planning import make_tariff, make_template_plan
@@ -23,7 +25,7 @@ from stepdistill.annotator.settings.what_if import WhatIfSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.what_if.answered import Answered, AnswersReader, Reads
 from stepdistill.annotator.what_if.choices import RunChoice, choice_of_run, of_mix, of_template
-from stepdistill.annotator.what_if.known import plans_with
+from stepdistill.annotator.what_if.known import known_of, plans_with
 from stepdistill.annotator.what_if.outcome import (
     FEWEST,
     Outcome,
@@ -71,9 +73,7 @@ def what_if(settings: WhatIfSettings, output: ConsoleOutput) -> WhatIf:
     with ResponseStore.open(settings.store, write=False) as store:
         run = _run(settings, store) if asked is None else _of_teacher(asked, store)
         config = run.config
-        plans = [
-            make_template_plan(replace(config, splits=(split,)), ()) for split in config.splits
-        ]
+        plans = [_plan(config, split) for split in config.splits]
         base = _own(config, plans[0])
         choices = [base, *_others(settings, config, plans[0], base)]
         answered = _read(run, plans, choices, store, output)
@@ -128,14 +128,29 @@ def _of_teacher(config: RunSettings, store: ResponseStore) -> WeighedRun:
     return WeighedRun(config=config, name=None, batch=False, others=tuple(sorted(others)))
 
 
+def _plan(config: RunSettings, split: str) -> Plan:
+    """A split's rows, and all templates whose answers can be read."""
+    plan = make_template_plan(replace(config, splits=(split,)), ())
+    if config.shards.reader != ORIGINAL:
+        return plan
+    templates = {name: each for name, each in plan.templates.items() if each.original}
+    return replace(plan, templates=templates) if templates else plan
+
+
 def _own(config: RunSettings, plan: Plan) -> RunChoice:
     """What the run itself is; of an experiment, or without a run, the task's mix or first
     template."""
-    is_named = config.template is not None or config.mix is not None
-    if not is_named and DEFAULT_MIX not in mix_files(config.prompts, config.task):
-        return of_template(next(iter(plan.templates)))
+    if config.template is None and config.mix is None:
+        mixes = mix_files(config.prompts, config.task)
+        if DEFAULT_MIX not in mixes or not _is_known(config, DEFAULT_MIX, plan):
+            return of_template(next(iter(plan.templates)))
     mix = chosen_mix(config.prompts, config.task, config.mix, config.template)
     return choice_of_run(config, mix)
+
+
+def _is_known(config: RunSettings, mix: str, plan: Plan) -> bool:
+    """Whether all templates of a mix can be read."""
+    return load_mix(config.prompts, config.task, mix).templates <= plan.templates.keys()
 
 
 def _others(
@@ -145,7 +160,10 @@ def _others(
     known, is_named = set(plan.templates), bool(settings.templates or settings.mixes)
     check_templates({*settings.templates}, known, config.task)
     templates = settings.templates if is_named else tuple(plan.templates)
-    mixes = settings.mixes if is_named else tuple(mix_files(config.prompts, config.task))
+    mixes = settings.mixes
+    if not is_named:
+        files = mix_files(config.prompts, config.task)
+        mixes = tuple(name for name in files if _is_known(config, name, plan))
     found = [of_template(name) for name in templates]
     found += [of_mix(config, text, known) for text in mixes]
     seen = [base.pairs]
@@ -214,7 +232,7 @@ def _weighed(
         rates=marked[len(outcomes) :],
         sizes=sizes,
         untold=[each for each in (*weighed, *rated) if isinstance(each, Untold)],
-        remarks=list(_remarks(run, answered, choices)),
+        remarks=[*_about_base(own, base), *_remarks(run, answered, choices)],
     )
 
 
@@ -227,22 +245,30 @@ def _most_asked(told: Sequence[Weighing]) -> Weighing | None:
     return max(told, key=answers, default=None)
 
 
+def _about_base(own: RunChoice, base: Weighing | None) -> Iterator[str]:
+    if base is not None and base.choice != own:
+        yield (
+            f"{own.title}, as the run has it, cannot be told: the others are held against "
+            f"{base.choice.title}, which was asked most"
+        )
+
+
 def _rates(settings: WhatIfSettings, choice: RunChoice) -> Iterator[RunChoice]:
     """Where one answer brings label and reasons, only as asked for: a lower rate saves nothing."""
     rates = settings.rationale_rates or (_RATES if choice.reasons else ())
     return (replace(choice, rate=rate) for rate in rates)
 
 
-def _sizes(settings: WhatIfSettings, base: Weighing) -> Iterator[int]:
-    """As asked for; else as many as are known, and all. Where there are several splits, of each."""
+def _sizes(settings: WhatIfSettings, base: Weighing) -> Iterator[int | None]:
+    """As asked for; else as many of the first rows as are known, and all."""
     if settings.rows:
         yield from settings.rows
         return
-    most = max(base.answered.splits.values())
-    known = outcome_of(base).known
-    if len(base.answered.splits) == 1 and FEWEST <= known < most:
-        yield known
-    yield most
+    is_known = known_of(base.answered, base.choice, base.below).is_known
+    first = int(is_known.argmin()) if not is_known.all() else 0
+    if len(base.answered.splits) == 1 and first >= FEWEST:
+        yield first
+    yield None
 
 
 def _remarks(run: WeighedRun, answered: Answered, choices: Sequence[RunChoice]) -> Iterator[str]:
