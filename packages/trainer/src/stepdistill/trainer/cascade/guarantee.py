@@ -110,6 +110,8 @@ def rows_needed(tuning: Outcomes, test: Outcomes, promised: Promised) -> int | N
     """How many rows the tests would take about, if the shares that were seen are the true ones;
     None where even then no number would do: a better student or teacher would."""
     both = _joined(tuning, test)
+    if not both.n:
+        return None
     n, wrong = _counts(both, _candidates(both, promised.promise), promised.promise)
     shares = n / both.n
     worth = shares >= _LEAST_COVERAGE
@@ -158,12 +160,24 @@ def _safest(tuning: Outcomes, n_test: int, thresholds: Floats, promised: Promise
     """The place of the threshold whose test is the likeliest to pass, as the tuning rows have it;
     of equals the one that defers most."""
     n, wrong = _counts(tuning, thresholds, promised.promise)
+    if promised.promise == "system":
+        return int(np.argmin(wrong + _expected(tuning, thresholds)))
     scale = n_test / max(tuning.n, 1)
     # One more wrong: a few rows without an error say less than many.
     expected = np.ceil((wrong + 1) * scale)
-    chances = binom.logcdf(expected, np.floor(n * scale), 1 - promised.target)
-    chances[n == 0] = 0.0 if promised.promise == "student" else chances[n == 0]
-    return int(np.argmin(chances))
+    chances = binom.cdf(expected, np.floor(n * scale), 1 - promised.target)
+    return int(np.argmin(np.where(n > 0, chances, 1.0)))
+
+
+def _expected(rows: Outcomes, thresholds: Floats) -> Floats:
+    """The share of wrong answers by threshold, below 1, where of either's rows one more of two is
+    taken for wrong: which of thresholds without an error is the safest."""
+    answered = rows.confidence[None, :] >= thresholds[:, None]  # (thresholds, rows)
+    expected = np.zeros(len(thresholds))
+    for those, right in ((answered, rows.student), (~answered, rows.teacher)):
+        n = those.sum(1)
+        expected += n * ((those & ~right).sum(1) + 1) / (n + 2)
+    return expected / (rows.n + 1)
 
 
 def _counts(rows: Outcomes, thresholds: Floats, promise: Promise) -> tuple[Ints, Ints]:
