@@ -41,7 +41,7 @@ def fitted_temperature(answers: Sequence[StudentAnswer], right: Sequence[bool]) 
 
 
 def _padded(answers: Sequence[StudentAnswer]) -> NDArray[np.float64]:
-    """(answers, choices): what `_choices` says of each, and -inf where one has fewer than others."""
+    """(answers, choices): what `_choices` says of each, -inf where one has fewer."""
     found = list(map(_choices, answers))
     logs = np.full((len(found), max(map(len, found), default=1)), -np.inf)
     for row, each in zip(logs, found, strict=True):
@@ -50,7 +50,7 @@ def _padded(answers: Sequence[StudentAnswer]) -> NDArray[np.float64]:
 
 
 def _choices(answer: StudentAnswer) -> NDArray[np.float64]:
-    """Log probabilities of all that could have been said, the label first; the likeliest is at 0."""
+    """Log probabilities of all that could have been said, the label first; the highest is 0."""
     if answer.place is None:  # words of its own, or any others
         own = min(answer.logs[0], -_EDGE)
         logs = np.array([own, np.log1p(-np.exp(own))])
