@@ -310,11 +310,9 @@ def measure_promises(results: Results, draws: int) -> None:
             deferred = float(np.mean([share for _, share in given])) if given else float("nan")
             name = f"{pool.name}, {promise} {target:.2f}"
             results.figures += [
-                Figure(
-                    name=f"{name}: missed", unit="%", samples=[100 * missed], at_most=100 * slack
-                ),
-                Figure(name=f"{name}: given", unit="%", samples=[100 * len(given) / draws]),
-                Figure(name=f"{name}: deferred", unit="%", samples=[100 * deferred]),
+                percent(f"{name}: missed", missed, slack),
+                percent(f"{name}: given", len(given) / draws),
+                percent(f"{name}: deferred", deferred),
             ]
 
 
@@ -359,10 +357,7 @@ def measure_alarms(results: Results, draws: int) -> None:
     golds = np.array(own.golds)
     slack = most_missed(draws, ALARM_RISK)
     false = sum(alarm_row(own, own, seed, None) > 0 for seed in range(draws)) / draws
-    figure = Figure(
-        name="alarm, rows as before: false", unit="%", samples=[100 * false], at_most=100 * slack
-    )
-    results.figures.append(figure)
+    results.figures.append(percent("alarm, rows as before: false", false, slack))
     labels = np.array([each.label for each in own.answers])
     both = joined(own, other)
     halves = np.repeat(
@@ -377,18 +372,10 @@ def measure_alarms(results: Results, draws: int) -> None:
     for name, stream, weights in shifts:
         rows = [alarm_row(own, stream, 10_000 + seed, weights) for seed in range(draws // 5)]
         seen = sum(0 < row <= SHIFT_SEEN_BY for row in rows) / len(rows)
-        results.figures.append(
-            Figure(
-                name=f"alarm, {name}: raised within {SHIFT_SEEN_BY} rows",
-                unit="%",
-                samples=[100 * seen],
-            )
-        )
-        raised = [row for row in rows if row]
-        median = float(np.median(raised)) if raised else float("nan")
-        results.figures.append(
-            Figure(name=f"alarm, {name}: median row", unit="rows", samples=[median])
-        )
+        results.figures.append(percent(f"alarm, {name}: raised within {SHIFT_SEEN_BY} rows", seen))
+        median = float(np.median([row for row in rows if row] or [float("nan")]))
+        figure = Figure(name=f"alarm, {name}: median row", unit="rows", samples=[median])
+        results.figures.append(figure)
 
 
 def main() -> int:
