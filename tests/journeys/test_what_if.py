@@ -169,7 +169,7 @@ def test_what_is_wrong_is_one_line(annotate: Annotate, tmp_path: Path) -> None:
         (("mood", "--mixes", "one:x"), "is no share"),
         (("mood", "--votes", "9"), "whole numbers from 1 to 5"),
         (("mood", "--teacher", "nobody", "--data", "rows.jsonl"), "has no answer to these rows"),
-        (("mood", "--run", "x", "--teacher", "simulated"), "exclude each other"),
+        (("mood", "--run", "x", "--teacher", "simulated"), "none of"),
     ):
         done = annotate("what-if", *wrong)
         assert (done.code, done.err.count("\n")) == (2, 1), done.err

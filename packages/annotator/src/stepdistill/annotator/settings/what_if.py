@@ -55,7 +55,7 @@ class WhatIfSettings(PriceSettings, ServerSettings, DataSettings, StoreSettings,
     run: str | None = None
     """One of several runs, by the start of its name."""
     teacher: str = ""
-    """Whose answers, whatever runs there were; default: the run's."""
+    """Whose answers, of this teacher's latest run or without any; default: the latest run's."""
     splits: Annotated[tuple[str, ...], NAMES, Parameter(name=("--split", "--splits"))] = ()
     """The rows' splits, with commas; default: the run's, else train."""
     reader: str | None = None
@@ -65,8 +65,6 @@ class WhatIfSettings(PriceSettings, ServerSettings, DataSettings, StoreSettings,
 
     def check(self) -> None:
         super().check()
-        if self.run is not None and self.teacher:
-            raise ConfigError("--run and --teacher exclude each other: a run has its teacher")
         if self.plot is not None and self.plot.suffix not in ("", ".png", ".svg"):
             raise ConfigError(f"--plot {self.plot}: a name for a PNG and an SVG, as what-if.png")
 

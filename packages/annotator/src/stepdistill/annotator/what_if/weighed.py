@@ -47,9 +47,9 @@ class WeighedRun:
     of the task on the store."""
 
     config: RunSettings
-    name: str | None  # as the store remembers it; None: by --teacher
-    batch: bool
-    others: tuple[str, ...]  # teachers that were asked about the task besides
+    name: str | None  # as the store remembers it; None: of a teacher without a run
+    batch: bool = False
+    others: tuple[str, ...] = ()  # teachers that were asked about the task besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,12 @@ class WhatIf:
 def what_if(settings: WhatIfSettings, output: ConsoleOutput) -> WhatIf:
     """Weigh all choices. Raises DistillError: there is no such run, none of its answers, or
     something is wrong with what is named."""
-    asked = with_known_addresses(settings.asking()) if settings.teacher else None
     with ResponseStore.open(settings.store, write=False) as store:
-        run = _run(settings, store) if asked is None else _of_teacher(asked, store)
-        config = run.config
+        run = _run(settings, store)
+    if run is None:
+        run = WeighedRun(config=with_known_addresses(settings.asking()), name=None)
+    config = run.config
+    with ResponseStore.open(settings.store, write=False) as store:
         plans = [_plan(config, split) for split in config.splits]
         base = _own(config, plans[0])
         choices = [base, *_others(settings, config, plans[0], base)]
@@ -85,9 +87,17 @@ def what_if(settings: WhatIfSettings, output: ConsoleOutput) -> WhatIf:
     return _weighed(settings, run, answered, choices)
 
 
-def _run(settings: WhatIfSettings, store: ResponseStore) -> WeighedRun:
-    """As the store remembers it."""
-    notes = notes_in(store) if settings.out is None else find_runs(settings.out, store)
+def _run(settings: WhatIfSettings, store: ResponseStore) -> WeighedRun | None:
+    """As the store remembers it; None of a --teacher of whom it remembers none. Raises StoreError:
+    nobody is named, and there is no run."""
+    known = [note for note in notes_in(store) if note.task == settings.task]
+    if teacher := settings.teacher:
+        out = None if settings.out is None else settings.out.absolute()
+        notes = [each for each in known if each.teacher == teacher and out in (None, *each.outs)]
+        if not notes:
+            return None
+    else:
+        notes = notes_in(store) if settings.out is None else find_runs(settings.out, store)
     own = [note for note in notes if note.task == settings.task]
     if not own:
         where = f"--store {store.path}" if settings.out is None else f"--out {settings.out}"
@@ -98,10 +108,13 @@ def _run(settings: WhatIfSettings, store: ResponseStore) -> WeighedRun:
             "of a teacher without a run"
         )
     note = choose_run(own, settings.run)
-    config = _over(note, settings)
-    others = {each.teacher for each in own} - {note.teacher}
-    batch = bool(note.starts) and note.starts[-1].mode == "batch"
-    return WeighedRun(config=config, name=note.name, batch=batch, others=tuple(sorted(others)))
+    others = {each.teacher for each in known} - {note.teacher}
+    return WeighedRun(
+        config=_over(note, settings),
+        name=note.name,
+        batch=bool(note.starts) and note.starts[-1].mode == "batch",
+        others=tuple(sorted(others)),
+    )
 
 
 def _over(note: RunNote, settings: WhatIfSettings) -> RunSettings:
@@ -120,12 +133,6 @@ def _over(note: RunNote, settings: WhatIfSettings) -> RunSettings:
         splits=settings.splits or config.splits,
         shards=replace(config.shards, reader=reader),
     )
-
-
-def _of_teacher(config: RunSettings, store: ResponseStore) -> WeighedRun:
-    notes = [note for note in notes_in(store) if note.task == config.task]
-    others = {note.teacher for note in notes} - {config.teacher}
-    return WeighedRun(config=config, name=None, batch=False, others=tuple(sorted(others)))
 
 
 def _plan(config: RunSettings, split: str) -> Plan:
