@@ -15,9 +15,9 @@ from stepdistill.trainer.data.batches import Layout
 from stepdistill.trainer.data.examples import Example, TaskText
 from stepdistill.trainer.data.plan import StepPlan, StepSettings
 from stepdistill.trainer.data.tokens import LengthLimits, tokenise
-from stepdistill.trainer.main import stand_alone
 from stepdistill.trainer.model.families.t5 import T5Family
 from stepdistill.trainer.model.student import Student, compile_student, flops, known_peak
+from stepdistill.trainer.ranks.place import stand_alone
 from stepdistill.trainer.settings.tasks import table_of
 from stepdistill.trainer.training.engine import Engine, EngineSettings, start, stop
 from two_passes import TwoPasses

@@ -10,9 +10,10 @@ import torch
 
 from stepdistill.trainer.data.examples import Example, train_set
 from stepdistill.trainer.data.shards import read_data
-from stepdistill.trainer.main import main, stand_alone
+from stepdistill.trainer.main import main
 from stepdistill.trainer.model.student import Student, from_scratch
 from stepdistill.trainer.model.tokenizer import train_pieces
+from stepdistill.trainer.ranks.place import stand_alone
 from stepdistill.trainer.settings.train import SIZES, TrainSettings, parse
 from stepdistill.trainer.training.engine import World, start, stop
 from tests.trainer.made_rows import arguments, word_problems, write_split

@@ -66,14 +66,38 @@ def test_one_rank_goes_on_where_two_were_killed(
     run.communicate(timeout=BOUND_S)
     is_sharded = zero > 0 or precision == "bf16"  # which is ZeRO 1
     if is_sharded:
-        assert main([*line, "--quiet"]) == 2  # another number of ranks, and nobody asked for it
-    assert main([*line, "--quiet", *(["--universal"] if is_sharded else [])]) == 0
+        assert main([*line, "--quiet", "--no-universal"]) == 2
+    assert main([*line, "--quiet"]) == 0
     found = _results(tmp_path)
     assert found["steps"] == RUN["steps"]
     close = 1e-5 if precision == "fp32" else 0.02
     for one, two in zip(alone["history"]["train"], found["history"]["train"], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=close)
     assert precision == "bf16" or found["test"] == alone["test"]
+
+
+@pytest.mark.parametrize("zero", [0, 2, 3])
+def test_two_ranks_go_on_where_one_was_stopped(
+    data: Path, alone: Any, tmp_path: Path, zero: int
+) -> None:
+    line = [*arguments(data, tmp_path, **STEADY, zero=zero, save_every=1), "--quiet"]
+    one = launch(*line, options=("--num_gpus", "1"))
+    end = time.monotonic() + BOUND_S
+    while not any((tmp_path / "checkpoints").glob("step-*")):
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    os.kill(one.pid, signal.SIGTERM)  # the launcher alone: its rank notices that it is gone
+    _, said = one.communicate(timeout=BOUND_S)
+    assert "the launcher is gone" in said and "the same command goes on there" in said
+    with launch(*line) as two:
+        _, said = two.communicate(timeout=BOUND_S)
+    assert two.returncode == 0, said
+    assert "written by 1 ranks, gone on from by 2" in said
+    found = _results(tmp_path)
+    assert found["cost"]["ranks"] == 2
+    for before, after in zip(alone["history"]["train"], found["history"]["train"], strict=True):
+        assert after["loss"] == pytest.approx(before["loss"], rel=1e-5)
+    assert found["test"] == alone["test"]
 
 
 def test_two_hosts_are_two_ranks(data: Path, tmp_path: Path) -> None:

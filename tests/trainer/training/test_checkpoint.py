@@ -9,6 +9,7 @@ from stepdistill.trainer.errors import TrainingError
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.training.checkpoint import (
     Checkpoints,
+    Shares,
     TrainingProgress,
     write_whole,
     writing,
@@ -43,7 +44,7 @@ def test_a_lack_of_memory_is_not_said_of_a_folder(
     student: Student, world: World, tmp_path: Path
 ) -> None:
     engine = Cramped(student, EngineSettings(), world)
-    kept = Checkpoints(tmp_path, "a fingerprint", engine, student)
+    kept = Checkpoints(tmp_path, "a fingerprint", engine, student, Shares(accumulate=1, count=1))
     kept.save(TrainingProgress(step=1))
     with pytest.raises(RuntimeError, match="can't allocate memory"):
         kept.restore(tmp_path / "checkpoints" / "step-1", universal=False)
@@ -51,3 +52,14 @@ def test_a_lack_of_memory_is_not_said_of_a_folder(
         torch.empty(1 << 60)
     with pytest.raises(TrainingError, match="cannot be written"), writing(tmp_path):
         torch.save({}, tmp_path / "nowhere" / "x")
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "began", "now", "micro"),
+    [(1, 2, 2, 1), (1, 2, 1, 2), (1, 1, 2, 1), (2, 4, 1, 8), (1, 3, 2, 2)],
+)
+def test_fewer_ranks_read_no_more_at_once(
+    accumulate: int, began: int, now: int, micro: int
+) -> None:
+    shares = Shares(accumulate=accumulate, count=accumulate * began)
+    assert shares.micro_batches(now) == micro

@@ -12,7 +12,8 @@ import pytest
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.locks import claim
-from stepdistill.trainer.main import main, stand_alone
+from stepdistill.trainer.main import main
+from stepdistill.trainer.ranks.place import stand_alone
 from stepdistill.trainer.training.checkpoint import TrainPoint
 from stepdistill.trainer.training.progress import MetricsLogger
 from tests.trainer.launching import TRAIN, environment

@@ -14,6 +14,9 @@ from stepdistill.trainer.data.corrections import read_judged_data
 from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint
 from stepdistill.trainer.locks import claim
+from stepdistill.trainer.ranks.launcher import watch_launcher
+from stepdistill.trainer.ranks.meeting import meet
+from stepdistill.trainer.ranks.place import place
 from stepdistill.trainer.settings.cascade import (
     CascadeSettings,
     DeferringPredictSettings,
@@ -59,7 +62,10 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
 
     `stepdistill --help` names the other commands.
     """
-    if os.environ["RANK"] != "0":
+    here = place()
+    watch_launcher(speaks=here.speaks)
+    if here.rank > 0:
+        meet(here, settings.output)
         _train(settings)
         return
     with claim(settings.output) as lock:
@@ -68,6 +74,7 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
                 f"--output {settings.output}: another training is at work there: wait for it, or "
                 "take another folder"
             )
+        meet(here, settings.output)
         _train(settings)
 
 

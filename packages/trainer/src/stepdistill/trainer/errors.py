@@ -4,6 +4,7 @@ DistillError             common/errors.py, exit code 2
   StudentError           the model or its tokenizer cannot be had or used
   TrainingError          training went wrong: the loss is not finite, the device is too small
   Unfinished             not all is done; the same command does the rest, exit code 3
+  RankLost               another rank is gone, or its host; it goes on without, exit code 3
   Stopped                somebody asked the run to stop; it goes on from there, exit code 130
 """
 
@@ -30,6 +31,19 @@ class Unfinished(DistillError):
     """Not all is done, and what is done is kept."""
 
     exit_code = 3
+
+
+class RankLost(DistillError):
+    """Another rank has gone, or its host, or it cannot go on: then the exit code is that rank's.
+
+    of_first: that rank is the one that speaks for all.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, exit_code: int = 3, *, of_first: bool = False) -> None:
+        super().__init__(message)
+        self.exit_code, self.of_first = exit_code, of_first
 
 
 class Stopped(DistillError):

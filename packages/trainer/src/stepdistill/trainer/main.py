@@ -13,12 +13,14 @@ from importlib.metadata import version
 from cyclopts import App
 
 from stepdistill.common import command_line
-from stepdistill.common.errors import ConfigError, DistillError
+from stepdistill.common.errors import DistillError
 from stepdistill.common.terminal import visible
 from stepdistill.trainer.commands import COMMANDS
 from stepdistill.trainer.errors import Stopped
+from stepdistill.trainer.ranks.meeting import leave
+from stepdistill.trainer.ranks.peers import says
+from stepdistill.trainer.ranks.place import RankPlace, place, stand_alone
 from stepdistill.trainer.settings.train import preset_below
-from stepdistill.trainer.study.launching import free_port
 
 _ABOUT = "Train a small student on a teacher's labels and rationales, use it, and compare students."
 _LOCAL_RANK = ("--local_rank", "--local-rank")
@@ -27,7 +29,6 @@ _SILENCE_S = 10.0
 # How often one of torch's threads looks for work before it sleeps. By default it looks for as long
 # as the others work, and where another process had a core, most of a step was spent on that.
 _SPINS = ("GOMP_SPINCOUNT", "5000")
-_OF_LAUNCHERS = ("WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,21 +48,24 @@ def console_script() -> None:
 def _run(words: list[str]) -> int:
     if "OMP_WAIT_POLICY" not in os.environ:  # read once, as torch is loaded
         os.environ.setdefault(*_SPINS)
+    # What torch logs of the ranks' connections is said in one line here.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
+    here: RankPlace | None = None
     try:
         # Only training has ranks: another command may be called where a scheduler has set some.
         stand_alone(alone=words[:1] != ["train"])
-        if os.environ["RANK"] != "0" and not set(_HELP).isdisjoint(words):
+        here = place()
+        if here.rank > 0 and not set(_HELP).isdisjoint(words):
             return 0
         command_line.call(make_app(), words, preset_below)
         sys.stdout.flush()
     except BrokenPipeError:
         return command_line.leave_pipe()
-    except Stopped as stopped:
-        _say_once(str(stopped))
-        return stopped.exit_code
     except DistillError as error:
-        _say_once(f"error: {error}")
+        line = str(error) if isinstance(error, Stopped) else f"error: {error}"
+        _say_once(line, here, error)
         return error.exit_code
+    leave(here)
     return 0
 
 
@@ -90,45 +94,17 @@ def _own_words(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def stand_alone(*, alone: bool = False) -> None:
-    """Without a launcher this process is the only rank: say so where DeepSpeed looks. alone: with
-    one, too. Raises ConfigError: what a launcher has set is not enough, or wrong."""
-    if alone or "RANK" not in os.environ:
-        os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-        return
-    if missing := [name for name in _OF_LAUNCHERS if name not in os.environ]:
-        raise ConfigError(
-            f"RANK is set and {', '.join(missing)} not: start by `deepspeed` or `torchrun`, or "
-            "unset RANK"
-        )
-    if "LOCAL_RANK" not in os.environ:
-        os.environ["LOCAL_RANK"] = _local_rank()
-    for name, most in (("RANK", 1 << 20), ("WORLD_SIZE", 1 << 20), ("MASTER_PORT", 65535)):
-        value = os.environ[name]
-        if not value.isdecimal() or int(value) > most:
-            raise ConfigError(f"{name}={value}: not a number from 0 to {most}")
-
-
-def _local_rank() -> str:
-    """This process's place on its host, by whoever started it."""
-    for name in ("SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"):
-        if name in os.environ:
-            return os.environ[name]
-    if os.environ["WORLD_SIZE"] == "1":
-        return "0"
-    raise ConfigError(
-        "RANK is set and LOCAL_RANK not, so nobody knows which of its host's devices is whose: "
-        "start by `deepspeed` or `torchrun`, or set LOCAL_RANK (0 where each host has one rank)"
-    )
-
-
-def _say_once(line: str) -> None:
-    """Rank 0 speaks. The launcher ends all ranks when one exits, so the others wait for that.
+def _say_once(line: str, here: RankPlace | None, error: DistillError) -> None:
+    """One rank speaks, or one of each host. The launcher ends all ranks when one exits, so the
+    others wait for that.
 
     A rank that failed alone is not ended in that time, and then speaks for itself.
     """
-    if os.environ["RANK"] not in ("0", ""):
+    if here is not None and not says(here, error):
+        leave(here, str(error), error.exit_code)
+        if isinstance(error, Stopped):  # as all are, at the same step
+            return
         time.sleep(_SILENCE_S)
     sys.stderr.write(f"{visible(line)}\n")
     sys.stderr.flush()
+    leave(here, str(error), error.exit_code)  # after the line, for it may wait for the others

@@ -5,13 +5,16 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import current_thread, main_thread
 from types import FrameType
 
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
-from stepdistill.common.errors import ConfigError
+from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.trainer.errors import TrainingError, is_out_of_memory
+from stepdistill.trainer.ranks import launcher
+from stepdistill.trainer.ranks.meeting import lost_by
 from stepdistill.trainer.scores import (
     against_majority,
     calibration,
@@ -36,9 +39,9 @@ def run(inputs: RunInputs) -> None:
     world = start()
     try:
         _run(replace(inputs, config=_resolved(inputs.config, world)), world)
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, DistillError) as error:
         if not is_out_of_memory(error):
-            raise
+            raise lost_by(error) or error from None
         raise TrainingError(
             f"{world.device}: out of memory: lower --batch-tokens (a step stays what it is), "
             "or add --activation-checkpointing or --zero 2"
@@ -166,8 +169,12 @@ def _listening() -> Generator[Callable[[], bool]]:
         for one, handler in before.items():
             signal.signal(one, handler)
 
-    before = {one: signal.signal(one, hear) for one in (signal.SIGTERM, signal.SIGINT)}
+    # A thread, such as Ray's, gets no signals.
+    signals = (signal.SIGTERM, signal.SIGINT) if current_thread() is main_thread() else ()
+    before = {one: signal.signal(one, hear) for one in signals}
+    launcher.saving.set()
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(came) or launcher.gone.is_set()
     finally:
+        launcher.saving.clear()
         listen_no_more()

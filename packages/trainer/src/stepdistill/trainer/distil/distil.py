@@ -29,9 +29,9 @@ from stepdistill.trainer.distil.journal import Entry, Journal, claimed, digest_o
 from stepdistill.trainer.distil.page import StepReport, write_page
 from stepdistill.trainer.distil.steps import SPLITS, OutLayout, Step, Steps
 from stepdistill.trainer.errors import Stopped, refused
+from stepdistill.trainer.ranks.place import free_port
 from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, SIZES
-from stepdistill.trainer.study.launching import free_port
 
 _WRAPPER = textwrap.TextWrapper(
     80, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False

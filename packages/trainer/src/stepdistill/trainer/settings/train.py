@@ -189,8 +189,8 @@ class MachineSettings(Settings):
     """Compute activations again instead of keeping them."""
     save_every: Annotated[int | None, at_least(1)] = None
     """Steps between checkpoints; default: as --eval-every."""
-    universal: bool = False
-    """Go on from a checkpoint of another number of ranks."""
+    universal: bool = True
+    """Go on from a checkpoint of another number of ranks, too; --no-universal refuses it."""
     peak: Annotated[float | None, _POSITIVE] = None
     """The device's peak in TFLOP/s, where it is not known."""
     track: Annotated[tuple[Literal["wandb", "mlflow"], ...], LIST] = ()

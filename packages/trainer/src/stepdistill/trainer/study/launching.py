@@ -1,7 +1,6 @@
 """A run as a command of the `deepspeed` launcher: at work here, or written down for a cluster."""
 
 import shlex
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +22,6 @@ class Launcher:
         own = ["--master_port", port, "--log_level", "error", *self.options]
         trainer = ["--module", "stepdistill.trainer", *words_of(run.options)]
         return ["deepspeed", *own, *trainer, "--output", str(run.folder)]
-
-
-def free_port() -> str:
-    """A port that nobody listens on: DeepSpeed's own default is often taken."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def launch(words: Sequence[str], log: Path, lock: int, meanwhile: Callable[[], None]) -> int:

@@ -13,8 +13,9 @@ from stepdistill.common.errors import DistillError
 from stepdistill.common.own_command import failure_in
 from stepdistill.trainer.errors import Stopped
 from stepdistill.trainer.locks import claim
+from stepdistill.trainer.ranks.place import free_port
 from stepdistill.trainer.study.collect import keep_results
-from stepdistill.trainer.study.launching import Launcher, free_port, last_lines, launch
+from stepdistill.trainer.study.launching import Launcher, last_lines, launch
 from stepdistill.trainer.study.state import (
     LOCK_NAME,
     LOG_NAME,

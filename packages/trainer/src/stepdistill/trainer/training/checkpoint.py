@@ -88,11 +88,24 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """In how many shares ranks read a step's rows: ranks x micro-batches."""
+
+    accumulate: int  # micro-batches that were asked for, at least
+    count: int  # shares of a step, where the run began
+
+    def micro_batches(self, ranks: int) -> int:
+        """As many as leave no share larger than it was, whose memory some rank may not have."""
+        return max(self.accumulate, -(-self.count // ranks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
     """progress.json."""
 
     fingerprint: str
     ranks: list[TrainingProgress]
+    shares: Shares | None = None  # None: by an earlier version
 
 
 _KEPT = TypeAdapter(_Kept)
@@ -104,9 +117,11 @@ _COUNTED = ("rows", "input_tokens", "target_tokens", "padded")
 class Checkpoints:
     """The checkpoints of one run. Every rank must make the same calls."""
 
-    def __init__(self, output: Path, fingerprint: str, engine: Engine, student: Student) -> None:
+    def __init__(
+        self, output: Path, fingerprint: str, engine: Engine, student: Student, shares: Shares
+    ) -> None:
         self._folder = output / CHECKPOINTS_NAME
-        self._fingerprint = fingerprint
+        self._fingerprint, self._shares = fingerprint, shares
         self._engine, self._student = engine, student
 
     def save_best(self, step: int) -> None:
@@ -134,7 +149,7 @@ class Checkpoints:
             self._engine.save(draft)
             shares = world.gather(progress)
             if world.rank == 0:
-                content = _Kept(fingerprint=self._fingerprint, ranks=shares)
+                content = _Kept(fingerprint=self._fingerprint, ranks=shares, shares=self._shares)
                 write_whole(draft / PROGRESS_NAME, orjson.dumps(asdict(content)))
                 seal(draft)
                 # A later one is there where this run went on before a damaged one.
@@ -182,8 +197,8 @@ class Checkpoints:
         whole = self._engine.resizable_as_it_is
         if not universal and not whole:
             raise ConfigError(
-                f"{last}: written by {len(shares)} ranks, these are {world.size}: add --universal "
-                "to convert it, or start as many ranks as before"
+                f"{last}: written by {len(shares)} ranks, these are {world.size}: leave out "
+                "--no-universal to convert it, or start as many ranks as before"
             )
         self._engine.load(last, STATE_NAME if whole else _UNIVERSAL)
         return _shared_out(shares, world.rank)
@@ -222,11 +237,12 @@ def _saved(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundStep:
     """Where a run goes on. folder: of the last step that is whole; None: it begins anew. damaged: a
-    line for each later one. ranks: how many wrote it."""
+    line for each later one. ranks: how many wrote it. shares: of a step, if it says so."""
 
     folder: Path | None = None
     damaged: tuple[str, ...] = ()
     ranks: int = 0
+    shares: Shares | None = None
 
 
 def last_whole(output: Path, fingerprint: str) -> FoundStep:
@@ -238,9 +254,9 @@ def last_whole(output: Path, fingerprint: str) -> FoundStep:
     for _, step in _steps(output / CHECKPOINTS_NAME):
         wrong = _damage(step, fingerprint)
         if wrong is None:
-            ranks = len(_read(step, fingerprint))
+            kept = _progress(step)
             lines = tuple(f"{line}: going on from {step.name}" for line in damaged)
-            return FoundStep(folder=step, damaged=lines, ranks=ranks)
+            return FoundStep(folder=step, damaged=lines, ranks=len(kept.ranks), shares=kept.shares)
         damaged.append(wrong)
     if damaged:
         raise ConfigError(f"{'; '.join(damaged)}{_REMEDY}")

@@ -39,7 +39,13 @@ from stepdistill.trainer.model.tokenizer import (
 )
 from stepdistill.trainer.settings.tasks import SEPARATOR, Table, judged
 from stepdistill.trainer.settings.train import SIZES, TrainSettings
-from stepdistill.trainer.training.checkpoint import Checkpoints, FoundStep, convert, last_whole
+from stepdistill.trainer.training.checkpoint import (
+    Checkpoints,
+    FoundStep,
+    Shares,
+    convert,
+    last_whole,
+)
 from stepdistill.trainer.training.engine import Engine, EngineSettings, World
 from stepdistill.trainer.training.evaluation import (
     EvalBatches,
@@ -105,16 +111,17 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
         sys.stderr.writelines(f"{each}\n" for each in truncations if each.cut)
         sys.stderr.writelines(f"{each}\n" for each in unread)
     last = _last_step(inputs, world)
+    shares = _shares(config, last, world)
     engine = Engine(student, _engine_settings(inputs, world, last), world)
     return RunParts(
         student=student,
         engine=engine,
-        plan=_plan(config, tokens, engine),
+        plan=_plan(config, tokens, engine, shares),
         valid=valid,
         test=test,
         reasons=tokenise_reasons(inputs.valid.examples, student, config, inputs.kind),
         last=last.folder,
-        checkpoints=Checkpoints(config.output, inputs.fingerprint, engine, student),
+        checkpoints=Checkpoints(config.output, inputs.fingerprint, engine, student, shares),
         truncations=truncations,
         unread=unread,
     )
@@ -267,12 +274,20 @@ def _unread(inputs: RunInputs, student: Student) -> Iterator[Unspellable]:
             )
 
 
-def _plan(config: TrainSettings, tokens: Tokens, engine: Engine) -> StepPlan:
+def _shares(config: TrainSettings, last: FoundStep, world: World) -> Shares:
+    """Of a step, as they were where the run began: fewer ranks, more micro-batches."""
+    kept = last.shares
+    if kept is not None and kept.accumulate == config.accumulate:
+        return kept
+    return Shares(accumulate=config.accumulate, count=config.accumulate * world.size)
+
+
+def _plan(config: TrainSettings, tokens: Tokens, engine: Engine, shares: Shares) -> StepPlan:
     world = engine.world
     sharing = Sharing(
         rank=world.rank,
         ranks=world.size,
-        accumulate=config.accumulate,
+        accumulate=shares.micro_batches(world.size),
         most_tokens=config.batch_tokens,
         lockstep=engine.in_lockstep,
     )
@@ -311,6 +326,11 @@ def _last_step(inputs: RunInputs, world: World) -> FoundStep:
         raise ConfigError(found)
     if world.rank == 0:
         sys.stderr.writelines(f"{line}\n" for line in found.damaged)
+        if found.ranks not in (0, world.size):
+            sys.stderr.write(
+                f"{found.folder}: written by {found.ranks} ranks, gone on from by {world.size}: "
+                "each step learns from the same rows\n"
+            )
     return found
 
 
