@@ -16,7 +16,7 @@ import yaml
 
 from stepdistill.annotator.simulator.server import Simulator
 from stepdistill.common.files.row_file import read_file
-from stepdistill.trainer.study.launching import free_port
+from stepdistill.trainer.ranks.place import free_port
 from tests.journeys.conftest import ROOT
 
 GUIDE = ROOT / "docs" / "guide"
