@@ -10,7 +10,7 @@ import pytest
 
 from stepdistill.common.errors import DistillError
 from stepdistill.trainer.ranks.coordinator import Coordinator, listening
-from stepdistill.trainer.ranks.member import Member, connected
+from stepdistill.trainer.ranks.member import RankMember, connected
 from stepdistill.trainer.ranks.place import RankPlace
 from stepdistill.trainer.ranks.wire import Message
 
@@ -53,7 +53,7 @@ def _meet(listener: socket, hellos: list[Message], outputs: list[Path]) -> list[
 
     def join(hello: Message, output: Path) -> Outcome:
         there = _place(listener, int(hello["rank"]), size)
-        member = Member(there, connected(there, lambda: there.port, 5))
+        member = RankMember(there, connected(there, lambda: there.port, 5))
         found = _outcome(lambda: member.meet(hello, output))
         member.leave()
         return found

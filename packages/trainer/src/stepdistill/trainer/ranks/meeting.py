@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from stepdistill.common.errors import DistillError
 from stepdistill.trainer.errors import RankLost, TrainingError, first_line
 from stepdistill.trainer.ranks.coordinator import Coordinator, listening
-from stepdistill.trainer.ranks.member import Member, connected
+from stepdistill.trainer.ranks.member import RankMember, connected
 from stepdistill.trainer.ranks.peers import GOES_ON
 from stepdistill.trainer.ranks.place import RankPlace, is_this_machine
 from stepdistill.trainer.ranks.wire import Message
@@ -42,7 +42,7 @@ _TOLD_S = 20.0  # for which a rank that fails before the meeting waits to tell i
 class _Present:
     """The meeting that this process takes part in: a process is one rank of one training."""
 
-    peers: Coordinator | Member | None = None
+    peers: Coordinator | RankMember | None = None
 
 
 def meet(place: RankPlace, output: Path) -> None:
@@ -53,7 +53,7 @@ def meet(place: RankPlace, output: Path) -> None:
     peers = (
         Coordinator(place, _listener(place))
         if place.rank == 0
-        else Member(place, connected(place, _port_of_first(place)))
+        else RankMember(place, connected(place, _port_of_first(place)))
     )
     _Present.peers = peers
     port = peers.meet(_hello(place), output)
@@ -82,7 +82,7 @@ def leave(place: RankPlace | None, line: str = "", code: int = 0) -> None:
                 Coordinator(place, _listener(place)).refuse_all(line, code, _TOLD_S)
             else:
                 wire = connected(place, _port_of_first(place), _TOLD_S)
-                Member(place, wire).refuse(_hello(place), line, code)
+                RankMember(place, wire).refuse(_hello(place), line, code)
 
 
 def _listener(place: RankPlace) -> socket.socket:

@@ -19,7 +19,7 @@ _APPEARS_S = 5.0  # of a file that another host has just written
 _HEARD_S = 5.0
 
 
-class Member(Peers):
+class RankMember(Peers):
     """The meeting as all ranks but the first see it. Raises DistillError where there is no run."""
 
     def __init__(self, place: RankPlace, wire: Wire) -> None:
