@@ -15,7 +15,8 @@ _ANNOTATE = (sys.executable, "-c", "from stepdistill.annotator.cli import main; 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotate:
-    """A task, a place for store and shards (by name), and the teacher. options: whatever else."""
+    """A task, a place for store and shards (by name), and the teacher. options: whatever else, such
+    as --processes, of which one is measured otherwise."""
 
     task: MadeTask
     base_url: str
@@ -71,7 +72,7 @@ class Annotate:
             "--store", self.store, "--out", self.out, "--teacher", MODEL,
             "--base-url", self.base_url, "--concurrency", str(self.concurrency),
             "--max-tokens", str(MAX_TOKENS), "--log", self.log, "--json",
-            *self.options,
+            "--processes", "1", *self.options,
         ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 BENCHMARKS = (
+    "all_cores",
     "annotate_throughput",
     "audit_coverage",
     "batch_api",

@@ -5,7 +5,7 @@ wait for a reader who is at work himself. They are started anew and not forked: 
 and no thread of ours survives one.
 
 A process ends when its connection does, so none is left behind by whatever happens to the one that
-started it; and it has a group of its own, so that Ctrl-C is for that one alone.
+started it; and it has a session of its own, so that Ctrl-C is for that one alone.
 """
 
 import gc
@@ -82,7 +82,7 @@ class Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # what is wrong is found and said by who started it
                 pass_fds=fds,
-                process_group=0,
+                start_new_session=True,
             )
 
     def give(self, number: int, first: int, end: int) -> None:
