@@ -34,8 +34,8 @@ def shards_digest(out: Path) -> str:
     return digest.hexdigest()
 
 
-def pair(one: Annotate, more: Annotate, results: Results) -> float:
-    """How many times as fast several processes are as one. Raises RuntimeError: not the same."""
+def pair(one: Annotate, more: Annotate, results: Results) -> tuple[float, float]:
+    """Seconds by one process and by more. Raises RuntimeError: they do not write the same."""
     spent: list[Spent] = []
     digests: list[str] = []
     for annotate in (one, more):
@@ -43,29 +43,20 @@ def pair(one: Annotate, more: Annotate, results: Results) -> float:
         digests.append(shards_digest(annotate.out))
     if digests[0] != digests[1]:
         raise RuntimeError("several processes wrote other bytes than one")
-    ratio = spent[0].wall_s / spent[1].wall_s
-    results.raw.append(
-        {
-            "ratio": ratio,
-            "one": {"wall_s": spent[0].wall_s, "cpu_s": spent[0].cpu_s},
-            "more": {"wall_s": spent[1].wall_s, "cpu_s": spent[1].cpu_s},
-            "load": os.getloadavg()[0],
-        }
-    )
-    return ratio
+    walls = spent[0].wall_s, spent[1].wall_s
+    cpus = [each.cpu_s for each in spent]
+    results.raw.append({"wall_s": walls, "cpu_s": cpus, "load": os.getloadavg()[0]})
+    return walls
 
 
-def figures(results: Results, ratios: list[float]) -> list[Figure]:
+def figures(pairs: list[tuple[float, float]]) -> list[Figure]:
     """The figures with their bars."""
-    walls = {
-        who: [each[who]["wall_s"] for each in results.raw]  # pyright: ignore  # as above
-        for who in ("one", "more")
-    }
+    ratios = [one / more for one, more in pairs]
     return [
         Figure(name="best pair, one / more", samples=[max(ratios)], unit="x", at_least=RATIO_BAR),
         Figure(name="all pairs", samples=ratios, unit="x"),
-        Figure(name="one process", samples=walls["one"], unit="s"),
-        Figure(name="more", samples=walls["more"], unit="s"),
+        Figure(name="one process", samples=[one for one, _ in pairs], unit="s"),
+        Figure(name="more", samples=[more for _, more in pairs], unit="s"),
     ]
 
 
@@ -88,8 +79,8 @@ def main() -> int:
         one = Annotate(task=task, base_url=NOBODY)
         more = Annotate(task=task, base_url=NOBODY, options=("--processes", str(processes)))
         one.run(rows=100)  # compiles the modules
-        ratios = [pair(one, more, results) for _ in range(rounds)]
-    results.figures = figures(results, ratios)
+        pairs = [pair(one, more, results) for _ in range(rounds)]
+    results.figures = figures(pairs)
     return report(results, given)
 
 

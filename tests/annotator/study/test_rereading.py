@@ -18,7 +18,7 @@ from stepdistill.annotator.study.rereading import (
     rule_name,
 )
 from stepdistill.common.errors import DatasetError
-from tests.annotator.made import a_key, an_answer
+from tests.annotator.made import a_key
 
 ANSWER = ("plain", "train", 7)
 
@@ -37,7 +37,7 @@ def reading(label: str, rationale: str | None = None, rule: str = "statement") -
 
 def line_of(place: AnswerId, read: Reading) -> bytes:
     """The line of an answer of 300 characters that was read so."""
-    stored = StoredAnswer(id=place, key=a_key(1), fields={}, answer=an_answer("x" * 300))
+    stored = StoredAnswer(id=place, key=a_key(1), begins="x" * 200, readings=(read,))
     return reading_line(stored, read)
 
 

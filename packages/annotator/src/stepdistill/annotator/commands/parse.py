@@ -10,7 +10,6 @@ from rich.table import Table
 from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.console.tables import plain_table
 from stepdistill.annotator.reading.reading import Reading
-from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.settings.study import ParseSettings
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.study.rereading import (
@@ -49,29 +48,25 @@ def parse_command(settings: ParseSettings) -> None:
             if settings.teacher
             else teachers_of(opened, output.progress_line("answers counted"))
         )
-        names = {side for side in sides if not is_file(side)}
+        names = tuple(dict.fromkeys(side for side in sides if not is_file(side)))
         rereading = Rereading(settings.asking(), teachers, settings.template, names)
         if rereading.left_out:
             output.say(f"{rereading.left_out} templates without regexes are left out")
         answers = rereading.answers(opened, output.progress_line("rows looked up"))
-        reads = [_reads(side, rereading) for side in sides]
+        reads = [_reads(side, names) for side in sides]
         if len(reads) == 2:
             _compare(answers, reads[0], reads[1], output, as_lines=as_lines)
         else:
             _read(answers, reads[0], output, as_lines=as_lines)
 
 
-def _reads(side: str, rereading: Rereading) -> Reads:
+def _reads(side: str, names: tuple[str, ...]) -> Reads:
     """How one side of a comparison reads: a reader by name, or what a file has."""
     if is_file(side):
         known = readings_in(Path(side))
         return lambda answer: known.get(answer.id)
-    readers = rereading.readers.get(side)
-    if readers is None:  # there is no teacher, so no answer either
-        return lambda answer: None
-    return lambda answer: read_answer(
-        answer.answer, answer.fields, readers.by_template[answer.template]
-    )
+    place = names.index(side)
+    return lambda answer: answer.readings[place]
 
 
 def _read(

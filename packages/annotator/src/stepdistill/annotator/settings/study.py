@@ -15,7 +15,12 @@ from stepdistill.annotator.settings.rows import (
     TaskSettings,
     known_tasks,
 )
-from stepdistill.annotator.settings.run import RunSettings, SplitSettings, StoreSettings
+from stepdistill.annotator.settings.run import (
+    ProcessesSettings,
+    RunSettings,
+    SplitSettings,
+    StoreSettings,
+)
 from stepdistill.annotator.settings.shards import ReaderSettings, ReadingSettings
 from stepdistill.annotator.settings.teacher import (
     SIMULATED,
@@ -157,6 +162,7 @@ class EvaluateSettings(
 
 @options(kw_only=False)
 class ParseSettings(
+    ProcessesSettings,
     ReaderSettings,
     SamplesSettings,
     SplitSettings,

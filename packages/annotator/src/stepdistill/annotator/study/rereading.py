@@ -3,40 +3,42 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import orjson
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from stepdistill.annotator.dataset.rows import read_rows
-from stepdistill.annotator.plan.plan import Plan
-from stepdistill.annotator.reading.readers import ORIGINAL, make_readers
+from stepdistill.annotator.plan.plan import Plan, PlannedRow, RowCursor
+from stepdistill.annotator.reading.readers import ORIGINAL, Readers, make_readers
 from stepdistill.annotator.reading.reading import Reading
+from stepdistill.annotator.reading.record import read_answer
 from stepdistill.annotator.reading.rejection import ANSWER
+from stepdistill.annotator.run.chunks import all_cores, in_chunks
 from stepdistill.annotator.run.planning import make_template_plan
 from stepdistill.annotator.run.structured import recall_formats
 from stepdistill.annotator.settings.run import RunSettings
-from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.check import Tell, contents_of
 from stepdistill.annotator.store.response_store import ResponseStore
+from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.errors import ConfigError, DatasetError
 
 AnswerId = tuple[str, str, int]  # template, split, index of the row
 CHANGES = ("found", "lost", "other", "rationale")
 NOT_READ = "not read"
-_TELL_EVERY = 1_000  # rows
 _DATE = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")  # gpt-4-0613, gpt-4o-2024-08-06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """An answer with its row and template; twice, where two templates have the same words."""
+    """An answer and what was read in it; twice, where two templates have the same words."""
 
     id: AnswerId
     key: bytes  # that it is stored under
-    fields: Mapping[str, str]  # the row's texts by placeholder
-    answer: Answer
+    begins: str  # its first ANSWER characters
+    readings: tuple[Reading, ...]  # one by each reader
 
     @property
     def template(self) -> str:
@@ -109,7 +111,7 @@ class Rereading:
         config: RunSettings,
         teachers: Sequence[str],
         templates: Sequence[str],
-        readers: set[str],
+        readers: tuple[str, ...],
     ) -> None:
         """templates: empty for all; those without regexes are then left out where `original` reads.
         Raises PromptError, DatasetError and ConfigError."""
@@ -121,12 +123,10 @@ class Rereading:
         if ORIGINAL in readers and not templates:
             plans, self.left_out = _with_regexes(plans)
         self._plans, self._store_path = plans, config.store
-        # All plans have the same templates; where there is no plan there is no answer to read.
-        self.readers = {
-            name: make_readers(name, plan.task.label, plan.templates)
-            for name in readers
-            for plan in plans[:1]
-        }
+        self._work = [_ReadChunk(plan=plan, names=readers) for plan in plans]
+        for work in self._work[:1]:  # all plans have the same templates
+            assert work.readers is not None
+        self._cores = all_cores(config.processes)
 
     def answers(self, store: ResponseStore, tell: Tell) -> Iterator[StoredAnswer]:
         """All of them. Raises DatasetError where there is none."""
@@ -143,20 +143,58 @@ class Rereading:
     def _stored(self, store: ResponseStore, tell: Tell) -> Iterator[StoredAnswer]:
         """Plan by plan and row by row, whatever the store has of a plan's templates."""
         n_rows = 0
-        with store.reading() as stored:
-            recall_formats(store, self._plans)
-            for plan in self._plans:
-                asked = plan.request_makers()
-                for row in read_rows(plan.task, plan.source, plan.split, plan.samples):
-                    for template, request_of in asked.items():
-                        key = request_of(row).key
-                        answer = stored.answer(key)
-                        if answer is not None:
-                            place = template, row.split, row.index
-                            yield StoredAnswer(id=place, key=key, fields=row.fields, answer=answer)
-                    n_rows += 1
-                    if n_rows % _TELL_EVERY == 0:
-                        tell(n_rows)
+        recall_formats(store, self._plans)
+        for work in self._work:
+            cursor = RowCursor(work.plan)
+            with closing(in_chunks(work, cursor, 0, store, self._cores)) as chunks:
+                for n, answers in chunks:
+                    yield from answers
+                    n_rows += n
+                    tell(n_rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ReadChunk:
+    """Reads the stored answers to a chunk of rows, whatever the plan's mix would ask them."""
+
+    plan: Plan
+    names: tuple[str, ...]  # of readers
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _read_chunk, (self.plan, self.names)
+
+    @cached_property
+    def readers(self) -> list[Readers]:
+        """Made anew in every process. Raises ConfigError: there is no such reader."""
+        task, templates = self.plan.task, self.plan.templates
+        return [make_readers(name, task.label, templates) for name in self.names]
+
+    def __call__(
+        self, rows: Iterator[PlannedRow], stored: Snapshot
+    ) -> tuple[int, list[StoredAnswer]]:
+        asked = self.plan.request_makers()
+        n, found = 0, list[StoredAnswer]()
+        for planned in rows:
+            n, row = n + 1, planned.row
+            for template, request_of in asked.items():
+                key = request_of(row).key
+                answer = stored.answer(key)
+                if answer is not None:
+                    by_template = (each.by_template[template] for each in self.readers)
+                    readings = [read_answer(answer, row.fields, each) for each in by_template]
+                    found.append(
+                        StoredAnswer(
+                            id=(template, row.split, row.index),
+                            key=key,
+                            begins=answer.text[:ANSWER],
+                            readings=tuple(readings),
+                        )
+                    )
+        return n, found
+
+
+def _read_chunk(plan: Plan, names: tuple[str, ...]) -> _ReadChunk:
+    return _ReadChunk(plan=plan, names=names)
 
 
 def _with_regexes(plans: list[Plan]) -> tuple[list[Plan], int]:
@@ -196,7 +234,7 @@ def is_file(side: str) -> bool:
 
 def reading_line(stored: StoredAnswer, reading: Reading) -> bytes:
     """One answer's reading as a JSON line."""
-    read = {"key": stored.key.hex(), "answer": stored.answer.text[:ANSWER]}
+    read = {"key": stored.key.hex(), "answer": stored.begins}
     return orjson.dumps(_id_fields(stored.id) | _reading_fields(reading) | read) + b"\n"
 
 
