@@ -5,6 +5,7 @@ import asyncio
 import csv
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,18 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
 
 from stepdistill.annotator.simulator.server import Simulator
+from stepdistill.common.own_command import run_command
 from stepdistill.common.shards import read_manifest, read_records
 from stepdistill.common.task import LabelSpec
+from stepdistill.trainer.inference.predictor import Predictor
+from stepdistill.trainer.inference.serve import PredictHandler
+from stepdistill.trainer.inference.served_cascade import ServedCascade
 from stepdistill.trainer.main import main
+from stepdistill.trainer.settings.cascade import DeferringServeSettings
 from stepdistill.trainer.settings.train import TrainSettings
 from tests.trainer.made_rows import CLASSES, word_problems, write_split
 
@@ -287,3 +295,66 @@ def test_what_does_not_go_together_is_refused(home: Path, run: Run) -> None:
     (home / "run" / "model" / "config.json").write_text("{}")
     code, _, err = run("predict", "run/model", "rows.csv", "--to", "o.csv", "--defer")
     assert code == 2 and "is of another student" in err
+
+
+async def test_a_server_says_who_answered_and_keeps_what_it_asked(home: Path, run: Run) -> None:
+    assert cascade(run)[0] == 0
+    set_threshold(home, 1.01)
+    rows = write_rows(home / "rows.csv", 3, unreadable=1)
+    teacher = Adder()
+    async with Simulator(teacher) as simulator:
+        settings = DeferringServeSettings(
+            model=Path("run/model"),
+            defer=True,
+            base_url=(simulator.base_url,),
+            max_cost="5",
+            defer_timeout_s=300,
+        )
+        served = ServedCascade(settings)
+        server = TestServer(PredictHandler(Predictor(settings.model), 4, served).application())
+        async with server, ClientSession() as session:
+            url = server.make_url("/predict")
+            bodies = [{"rows": [row]} for row in (*rows, *rows)]
+            asked = [await session.post(url, json=bodies[0])]
+            asked += await asyncio.gather(*(session.post(url, json=each) for each in bodies[1:]))
+            found = [(await each.json())["answers"][0] for each in asked]
+            bare = await session.post(url, json={"rows": [{"input": "alone"}]})
+            about = (await (await session.get(server.make_url("/"))).json())["cascade"]
+            told = await (await session.get(server.make_url("/metrics"))).text()
+    assert teacher.asked == 3  # though each was asked for twice
+    by_whom = ["student_unsure", "teacher", "teacher"]
+    assert [each["answered_by"] for each in found] == by_whom * 2
+    assert found[0]["why"] == "no_verdict" and isinstance(found[0]["probability"], float)
+    assert found[1]["label"] == "addition" and found[1]["probability"] is None
+    assert bare.status == 400
+    assert about["answered_by"] == {"student": 0, "teacher": 4, "student_unsure": 2}
+    assert about["usd"] > 0 and about["failure"] is None and about["drift"] is None
+    assert 'stepdistill_answers_total{by="teacher"} 4.0' in told
+    kept = (home / "run" / "deferred" / "rows.jsonl").read_bytes().splitlines()
+    assert [orjson.loads(line)["story"] for line in kept] == [row["story"] for row in rows]
+    # One command makes rows to learn from of them, and asks for nothing again.
+    done = await asyncio.to_thread(run_command, [*served.queue.command(), "--offline"], print)
+    assert done.code == 0, done.last_words
+    assert read_manifest(home / "run" / "deferred" / "shards" / "deferred").counts.records == 2
+
+
+async def test_a_server_answers_itself_where_its_teacher_is_gone(home: Path, run: Run) -> None:
+    assert cascade(run)[0] == 0
+    set_threshold(home, 1.01)
+    rows = write_rows(home / "rows.csv", 3)
+    settings = DeferringServeSettings(
+        model=Path("run/model"),
+        defer=True,
+        base_url=("http://127.0.0.1:9/v1",),
+        max_cost="5",
+        defer_timeout_s=1.0,
+    )
+    served = ServedCascade(settings)
+    server = TestServer(PredictHandler(Predictor(settings.model), 4, served).application())
+    async with server, ClientSession() as session:
+        began = time.monotonic()
+        answer = await session.post(server.make_url("/predict"), json={"rows": rows})
+        found = (await answer.json())["answers"]
+        assert time.monotonic() - began < 5
+    assert {(each["answered_by"], each["why"]) for each in found} == {("student_unsure", "late")}
+    assert {each["label"] for each in found} <= set(CLASSES)
