@@ -8,13 +8,11 @@ arrives is held against the manifest, and the copy's own manifest comes last.
 
 import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from stepdistill.common.errors import NothingThere, ShardError, StorageRefused
+from stepdistill.common.files.folders import locked
 from stepdistill.common.files.storage import (
     cache_folder,
     fetch,
@@ -72,11 +70,11 @@ def local_shards(folder: Place, *, with_rejects: bool = False) -> Path:
     copy = copies / hashlib.sha256(text).hexdigest()
     try:
         copies.mkdir(parents=True, exist_ok=True)
-        with _locked(copies / f"{copy.name}.lock", fcntl.LOCK_SH):
+        with locked(copies / f"{copy.name}.lock", fcntl.LOCK_SH):
             is_whole = _is_whole(copy)  # which all ranks find out at once
         if is_whole and not with_rejects:
             return copy
-        with _locked(copies / f"{copy.name}.lock", fcntl.LOCK_EX):
+        with locked(copies / f"{copy.name}.lock", fcntl.LOCK_EX):
             if not _is_whole(copy):
                 _copy(folder, copy, manifest)
                 write_whole(copy / MANIFEST_NAME, text)
@@ -121,15 +119,3 @@ def _has_digest(path: Path, sha256: str) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-
-
-@contextmanager
-def _locked(path: Path, how: int) -> Generator[None]:
-    """Whoever wants to write waits for all others, and they for it."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        with suppress(OSError):  # a file system without locks: each file is whole all the same
-            fcntl.flock(lock, how)
-        yield
-    finally:
-        os.close(lock)

@@ -5,11 +5,15 @@ torch and its kin take ten seconds to import: a wrong option or path must not co
 
 import os
 import sys
+from contextlib import suppress
 
 import orjson
 
 from stepdistill.common.command_line import ConfigFileSettings
-from stepdistill.common.errors import ConfigError
+from stepdistill.common.errors import ConfigError, StorageRefused
+from stepdistill.common.files.folders import put_folder
+from stepdistill.common.files.storage import delete, put, put_bytes
+from stepdistill.common.urls import Url
 from stepdistill.trainer.data.corrections import read_judged_data
 from stepdistill.trainer.data.examples import eval_set, train_set
 from stepdistill.trainer.data.shards import data_fingerprint
@@ -39,6 +43,8 @@ from stepdistill.trainer.study.commands import (
     track_app,
 )
 from stepdistill.trainer.training.output import check_model, clear
+
+_TRIED = ".stepdistill"  # a file that is put and removed again
 
 
 def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> None:
@@ -75,7 +81,27 @@ def train_command(settings: TrainSettings, _: ConfigFileSettings = NO_FILE) -> N
                 "take another folder"
             )
         meet(here, settings.output)
+        _refuse_upload(settings)
         _train(settings)
+        _upload(settings)
+
+
+def _refuse_upload(settings: TrainSettings) -> None:
+    """Before a day of training: what cannot be written there is refused."""
+    if settings.upload is not None:
+        if not isinstance(settings.upload, Url):
+            raise ConfigError(f"--upload {settings.upload}: no URL: --output is the folder here")
+        put_bytes(b"", settings.upload / _TRIED)
+        with suppress(StorageRefused):
+            delete(settings.upload / _TRIED)
+
+
+def _upload(settings: TrainSettings) -> None:
+    """Of a run that has ended; one that was stopped ends otherwise."""
+    if isinstance(settings.upload, Url):
+        put_folder(settings.output / MODEL_NAME, settings.upload / MODEL_NAME)
+        put(settings.output / RESULTS_NAME, settings.upload / RESULTS_NAME)
+        sys.stderr.write(f"put in {settings.upload}\n")
 
 
 def _train(settings: TrainSettings) -> None:

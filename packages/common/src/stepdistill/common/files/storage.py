@@ -7,8 +7,10 @@ a client remembers, as other machines write there too.
 """
 
 import errno
+import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -96,7 +98,7 @@ def put(path: Path, url: Url) -> None:
             if found is not None and found != size:
                 raise OSError(f"{found:,} of {size:,} bytes arrived")
 
-    _refuse_read_only(url)
+    refuse_read_only(url)
     _done(url, "written", act)
 
 
@@ -120,7 +122,7 @@ def fetch_all(files: Mapping[Url, Path]) -> None:
 
 def delete(url: Url) -> None:
     """Remove a file; none is as well. Raises StorageError."""
-    _refuse_read_only(url)
+    refuse_read_only(url)
     with suppress(NothingThere):
         _done(url, "removed", lambda system, path: system.rm_file(path))
 
@@ -191,10 +193,28 @@ def written_here(place: Place) -> Generator[Path]:
     if isinstance(place, Path):
         yield place
         return
-    _refuse_read_only(place)
+    refuse_read_only(place)
     with _folder_here() as folder:
         yield folder / place.name
         put(folder / place.name, place)
+
+
+def staged_path(place: Place) -> Path:
+    """Where a file is written that is put elsewhere once it is whole: the same for each start."""
+    if isinstance(place, Path):
+        return place
+    digest = hashlib.sha256(place.address.encode()).hexdigest()
+    path = cache_folder("staging") / digest / place.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def put_staged(place: Place) -> None:
+    """Put it where it belongs. Raises StorageError: then it stays here for the next start."""
+    if isinstance(place, Url):
+        path = staged_path(place)
+        put(path, place)
+        shutil.rmtree(path.parent)
 
 
 @contextmanager
@@ -253,7 +273,8 @@ def _at_once(
         act(*pair)
 
 
-def _refuse_read_only(url: Url) -> None:
+def refuse_read_only(url: Url) -> None:
+    """Raises StorageRefused: nobody can write to such a URL."""
     if url.scheme in _READ_ONLY or "::" in url.address:
         raise StorageRefused(
             f"{url}: {url.scheme}:// cannot be written: name a folder here, or s3://, gs://, az:// "

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.files.remote import local_path
+from stepdistill.common.files.storage import is_there
 from stepdistill.common.judgements import (
     JUDGEMENTS_NAME,
     Judgement,
@@ -22,6 +24,7 @@ from stepdistill.common.judgements import (
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.record import Record
+from stepdistill.common.urls import Place
 from stepdistill.trainer.data.shards import (
     Corrections,
     Data,
@@ -33,21 +36,25 @@ from stepdistill.trainer.data.shards import (
 from stepdistill.trainer.settings.train import TrainSettings
 
 
-def find_judgements(path: Path | None, folders: Sequence[Path]) -> Judgements:
+def find_judgements(path: Path | None, folders: Sequence[Place]) -> Judgements:
     """The judgements of a file; where none is named, of the one beside these folders of shards.
     Raises ConfigError: there is none, or more than one, or it cannot be read."""
     if path is None:
         places = (each / JUDGEMENTS_NAME for folder in folders for each in (folder, folder.parent))
-        found = list(dict.fromkeys(place.resolve() for place in places if place.is_file()))
+        found = list(dict.fromkeys(_whole(place) for place in places if is_there(place)))
         if len(found) != 1:
             where = ", ".join(map(str, found)) or f"no {JUDGEMENTS_NAME} beside the shards"
             raise ConfigError(
                 f"--labels corrected: {where}: name one with --judgements (annotate audit makes it)"
             )
-        path = found[0]
+        path = local_path(found[0])
     elif not path.is_file():
         raise ConfigError(f"--judgements {path}: no such file: annotate audit --judge makes one")
     return read_judgements(path)
+
+
+def _whole(place: Place) -> Place:
+    return place.resolve() if isinstance(place, Path) else place
 
 
 def read_judged_data(settings: TrainSettings) -> Data:

@@ -24,8 +24,10 @@ from stepdistill.common.kinds.kind import Kind, named_in
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.manifest import Counts, Manifest, ShardEntry
 from stepdistill.common.record import PartRef, Record
+from stepdistill.common.shard_copies import local_shards
 from stepdistill.common.shards import read_manifest, read_records, verify
 from stepdistill.common.uniform import uniform_of_text
+from stepdistill.common.urls import Place, Url
 from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.settings.train import TrainSettings
 
@@ -121,7 +123,7 @@ def entry_of(path: Path, rows: int) -> ShardEntry:
 class SplitPart:
     """One folder of shards, read whole."""
 
-    folder: Path
+    folder: Place
     manifest: Manifest
     records: tuple[Record, ...]
 
@@ -223,7 +225,7 @@ def _put_aside(split: DataSplit, share: float) -> tuple[DataSplit, DataSplit]:
     return DataSplit(name="train", parts=stay), DataSplit(name="valid", parts=aside)
 
 
-def read_split(name: str, folders: Sequence[Path], like: Manifest | None = None) -> DataSplit:
+def read_split(name: str, folders: Sequence[Place], like: Manifest | None = None) -> DataSplit:
     """Read and check some folders, or files, as one split. Raises ShardError.
 
     like: what files take their labels' kind and the student's template from.
@@ -231,9 +233,9 @@ def read_split(name: str, folders: Sequence[Path], like: Manifest | None = None)
     return DataSplit(name=name, parts=tuple(_part(folder, name, like) for folder in folders))
 
 
-def _first_manifest(paths: Sequence[Path]) -> Manifest:
+def _first_manifest(paths: Sequence[Place]) -> Manifest:
     for path in paths:
-        if not path.is_file():
+        if isinstance(path, Url) or not path.is_file():
             return read_manifest(path)
     raise ShardError(
         f"{paths[0]}: a file says nothing of labels and template: name a folder of shards beside it"
@@ -261,13 +263,15 @@ def _with_cot(split: DataSplit, cot: Path) -> DataSplit:
     return replace(split, parts=(replace(part, manifest=manifest, records=records),))
 
 
-def _part(folder: Path, name: str, like: Manifest | None) -> SplitPart:
-    if folder.is_file() and like is not None:
+def _part(folder: Place, name: str, like: Manifest | None) -> SplitPart:
+    if isinstance(folder, Path) and folder.is_file() and like is not None:
         manifest, records = _read_file(folder, name, like)
     else:
-        manifest = read_manifest(folder)
-        verify(folder, manifest)
-        records = tuple(read_records(folder, manifest))
+        here = local_shards(folder)  # one copy for all ranks of this machine
+        manifest = read_manifest(here)
+        if isinstance(folder, Path):  # a copy was looked through as it was made
+            verify(here, manifest)
+        records = tuple(read_records(here, manifest))
     # Labels and rationales are joined by id: one that stands twice joins the wrong rows.
     [(most, times)] = Counter(record.id for record in records).most_common(1) or [("", 0)]
     if times > 1:

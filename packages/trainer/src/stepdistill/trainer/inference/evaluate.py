@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.files.storage import write_place
 from stepdistill.common.kinds.registry import kind_of
-from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.data.corrections import corrected, find_judgements
 from stepdistill.trainer.data.examples import EvalExample, EvalSet, eval_set
 from stepdistill.trainer.data.shards import DataSplit, read_split
@@ -64,12 +64,12 @@ def evaluate(settings: CompareSettings) -> None:
     if settings.json:  # last: what was found is on the screen, whatever becomes of the file
         content = {**asdict(found), **({"notes": notes} if notes else {})}
         with refused(f"--json {settings.json}"):
-            write_whole(settings.json, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+            write_place(settings.json, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     if settings.html:
         kind = kind_of(split.parts[0].manifest.label)
         page = evaluation_page(found, rows.examples, answers, kind, settings.model)
         with refused(f"--html {settings.html}"):
-            write_whole(settings.html, page.encode())
+            write_place(settings.html, page.encode())
         console.print(f"The page: {settings.html}", soft_wrap=True, highlight=False)
 
 

@@ -107,8 +107,9 @@ def _rows(student: InferenceSettings, settings: StudentExportSettings) -> list[A
     folders = settings.rows or _test_rows_of(settings.model)
     if not folders:
         return []
-    if len(folders) == 1 and not folders[0].is_dir():
-        with open_input(str(folders[0])) as given:
+    only = folders[0]
+    if len(folders) == 1 and isinstance(only, Path) and not only.is_dir():
+        with open_input(str(only)) as given:
             reader = RowReader(student, None, given.paths)
             asked = [reader.asked(row, given.where(n), str(n)) for n, row in given.rows()]
         if not asked:

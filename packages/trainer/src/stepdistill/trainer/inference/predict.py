@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.files.storage import put_staged
 from stepdistill.common.free_name import free_name
 from stepdistill.common.tables.table_file import table_file
 from stepdistill.trainer.cascade.rule import CascadeRule, read_rule
@@ -54,6 +55,8 @@ def predict(settings: DeferringPredictSettings) -> None:
             _to_screen(reader, rows, settings)
         else:
             _to_file(reader, rows, settings, (settings.target, deferral))
+            if settings.goal is not None:
+                put_staged(settings.goal)
 
 
 def _deferral(settings: DeferringPredictSettings) -> Deferral | None:
@@ -100,7 +103,7 @@ def _to_file(
         raise ConfigError(f"{option} {target}: these are your rows: name another file")
     kept = KeptAnswers(target, _identity(rows, settings, deferral), option)
     if not settings.force and kept.is_done():
-        _say(f"nothing to do: {target} holds these very answers", settings)
+        _say(f"nothing to do: {settings.goal} holds these very answers", settings)
         return
     done = 0
     try:
@@ -209,9 +212,8 @@ def _join(
             table.write({**row, **{own[name]: line[name] for name in wanted}})
     renamed = ", ".join(f"`{name}`" for name in wanted if own[name] != name)
     aside = f" (you have {renamed} yourself)" if renamed else ""
-    _say(
-        f"{rows.n:,} rows in {kept.target}: yours, then {', '.join(own.values())}{aside}", settings
-    )
+    columns = ", ".join(own.values())
+    _say(f"{rows.n:,} rows in {settings.goal}: yours, then {columns}{aside}", settings)
     if table.warning is not None:
         _say(table.warning, settings)
 

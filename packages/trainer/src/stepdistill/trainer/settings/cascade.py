@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from stepdistill.common.command_line import Settings, at_least, between, options
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.files.storage import cache_folder
 from stepdistill.trainer.settings.inference import (
     PredictSettings,
     QuietSettings,
@@ -40,6 +41,14 @@ class CascadeSettings(QuietSettings, StudentSettings):
     """What people judged (`annotate audit`): their labels are gold labels."""
     as_json: Annotated[bool, Parameter(name="--json")] = False
     """Print one JSON object, for programs."""
+
+    def check(self) -> None:
+        super().check()
+        if self.model.absolute().is_relative_to(cache_folder("").absolute()):
+            raise ConfigError(
+                f"{self.model.name}: a student elsewhere, and its cascade is written beside it: "
+                "name a folder here, and put it there again"
+            )
 
 
 @options("Asking the teacher", 4)

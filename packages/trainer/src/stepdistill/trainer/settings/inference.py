@@ -1,22 +1,49 @@
 """Settings of what uses a trained student: predict, evaluate, serve."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
-from stepdistill.common.command_line import FILE_OR_INPUT, Settings, at_least, between, options
-from stepdistill.common.errors import ConfigError
+from stepdistill.common.command_line import (
+    FILE_OR_INPUT,
+    PLACE,
+    PLACES,
+    Settings,
+    at_least,
+    between,
+    options,
+)
+from stepdistill.common.errors import ConfigError, NothingThere, StorageRefused
+from stepdistill.common.files.folders import local_folder
+from stepdistill.common.files.storage import fetch, refuse_read_only, staged_path
 from stepdistill.common.tables.table_file import CELLS, ending_of
+from stepdistill.common.urls import Place, Url, place_of
+from stepdistill.trainer.settings.train import RESULTS_NAME
+
+
+def _copied(_: object, tokens: Sequence[Token]) -> Path:
+    """The student's folder; of one elsewhere a copy, with its run's results beside it."""
+    place = place_of(tokens[-1].value)
+    try:
+        folder = local_folder(place)
+        if isinstance(place, Url):
+            with suppress(NothingThere, StorageRefused):
+                fetch(place.parent / RESULTS_NAME, folder.parent / RESULTS_NAME)
+    except OSError as error:
+        raise ConfigError(f"{place}: cannot be copied here ({error.strerror})") from None
+    return folder
 
 
 @options("Student", 1, kw_only=False)
 class StudentSettings(Settings):
     """A trained student."""
 
-    model: Path
-    """The folder `model` of a finished run."""
+    model: Annotated[Path, Parameter(converter=_copied, n_tokens=1)]
+    """The folder `model` of a finished run, also a URL."""
 
 
 @options("Student", 1)
@@ -42,10 +69,11 @@ class PredictSettings(RowsAtOnceSettings, QuietSettings, StudentSettings):
     input: Annotated[str, FILE_OR_INPUT]
     """Rows: CSV, TSV, JSON, Excel, Parquet; also a URL, as s3://...; - is standard input."""
     _: KW_ONLY
-    to: Path | None = None
-    """A file for your rows, answers beside them: .csv, .tsv, .jsonl (.gz, .zst), .parquet."""
-    output: Path | None = None
-    """A file for the answers alone, as the lines on the screen."""
+    to: Annotated[Place | None, PLACE] = None
+    """A file for your rows, answers beside them: .csv, .tsv, .jsonl (.gz, .zst), .parquet; also
+    a URL."""
+    output: Annotated[Place | None, PLACE] = None
+    """A file for the answers alone, as the lines on the screen; also a URL."""
     force: bool = False
     """Replace that file, whatever it holds."""
     column: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
@@ -61,7 +89,10 @@ class PredictSettings(RowsAtOnceSettings, QuietSettings, StudentSettings):
         super().check()
         if self.to is not None and self.output is not None:
             raise ConfigError("--to and --output exclude each other: --to has your columns, too")
-        is_of_cells = self.to is not None and ending_of(self.to).startswith(CELLS)
+        if isinstance(self.goal, Url):
+            refuse_read_only(self.goal)
+        named = None if self.to is None else Path(self.to.name)
+        is_of_cells = named is not None and ending_of(named).startswith(CELLS)
         if self.escape_formulas and not is_of_cells:
             raise ConfigError("--escape-formulas goes with --to FILE.csv or FILE.tsv")
         for word in self.column:
@@ -69,9 +100,14 @@ class PredictSettings(RowsAtOnceSettings, QuietSettings, StudentSettings):
                 raise ConfigError(f"--column {word}: FIELD=COLUMN, as question=Frage")
 
     @property
-    def target(self) -> Path | None:
+    def goal(self) -> Place | None:
         """The file that is written; None for the screen."""
         return self.output if self.to is None else self.to
+
+    @property
+    def target(self) -> Path | None:
+        """Where it is written on this machine; what belongs elsewhere is put there once whole."""
+        return None if self.goal is None else staged_path(self.goal)
 
     @property
     def given_columns(self) -> dict[str, str]:
@@ -83,17 +119,18 @@ class PredictSettings(RowsAtOnceSettings, QuietSettings, StudentSettings):
 class CompareSettings(QuietSettings, StudentSettings):
     """A student, and rows that its teacher labelled, too."""
 
-    folders: tuple[Path, ...]
-    """Folders of shards."""
+    folders: Annotated[tuple[Place, ...], PLACES]
+    """Folders of shards, also URLs."""
     _: KW_ONLY
     judgements: Path | None = None
     """What people judged (`annotate audit`): their labels are gold labels."""
     usd_per_hour: Annotated[float | None, at_least(0)] = None
     """What this machine costs."""
-    json: Path | None = None
-    """A file for all figures."""
-    html: Path | None = None
-    """A page: labels one by one, rows where student and teacher differ, how it learnt."""
+    json: Annotated[Place | None, PLACE] = None
+    """A file for all figures; also a URL."""
+    html: Annotated[Place | None, PLACE] = None
+    """A page, also at a URL: labels one by one, rows where student and teacher differ, how it
+    learnt."""
 
 
 @options("Export", 2, kw_only=False)
@@ -107,7 +144,7 @@ class StudentExportSettings(QuietSettings, StudentSettings):
     """The folder that is written; predict, evaluate and serve take it."""
     precision: Literal["fp32", "int8"] = "fp32"
     """int8: a fourth as large, quicker, and not the same to the last digit."""
-    rows: tuple[Path, ...] = ()
+    rows: Annotated[tuple[Place, ...], PLACES] = ()
     """Folders of shards, or a file of rows, to check it on; default: the run's test rows."""
     agree: Annotated[float, between(0, 1)] = 0.995
     """Share of these rows that must get the label that the student gives them."""

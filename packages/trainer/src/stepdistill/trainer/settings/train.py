@@ -17,6 +17,8 @@ from cyclopts.validators import Number
 
 from stepdistill.common.command_line import (
     LIST,
+    PLACE,
+    PLACES,
     ConfigFileSettings,
     Settings,
     add_command,
@@ -29,6 +31,7 @@ from stepdistill.common.command_line import (
     read_by,
 )
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.urls import Place
 from stepdistill.trainer.errors import refused
 from stepdistill.trainer.settings.tasks import Mode, Table, explaining, read_table, table_of
 
@@ -82,11 +85,11 @@ def _precision(word: str) -> Precision:
 class TrainDataSettings(Settings):
     """What is learnt from, selected by and judged on."""
 
-    train: Annotated[tuple[Path, ...], LIST]
-    """Folders of shards to learn from; rows in several of them are joined by id."""
-    valid: Annotated[tuple[Path, ...], LIST] = ()
+    train: Annotated[tuple[Place, ...], PLACES]
+    """Folders of shards to learn from, also URLs; rows in several of them are joined by id."""
+    valid: Annotated[tuple[Place, ...], PLACES] = ()
     """Folders to select by; without any, --valid-share of the rows."""
-    test: Annotated[tuple[Path, ...], LIST]
+    test: Annotated[tuple[Place, ...], PLACES]
     """Folders to be judged on at the end."""
     cot: Path | None = None
     """The original's train_CoT.json, for the rows of --train."""
@@ -179,6 +182,8 @@ class MachineSettings(Settings):
     """encoder: a classifier on BERT, ModernBERT and their kin: labels alone, as --mode standard."""
     output: Path
     """Folder for results.json and model/."""
+    upload: Annotated[Place | None, PLACE] = None
+    """URL of a folder where results.json and model/ are put as the run ends."""
     zero: Literal[0, 1, 2, 3] = 0
     """ZeRO stage."""
     precision: Annotated[Precision | None, read_by(_precision)] = None
@@ -206,7 +211,7 @@ class MachineSettings(Settings):
 # Whatever decides nothing of the result: where things lie, what is shown, how work is shared out.
 # Data enters by its content, and the table of tasks stands for --tasks.
 _ELSEWHERE = {
-    *("train", "valid", "test", "output", "cache", "quiet", "force", "log_every"),
+    *("train", "valid", "test", "output", "upload", "cache", "quiet", "force", "log_every"),
     *("cot", "judgements", "tasks", "preset", "track", "peak", "save_every", "universal"),
     *("batch_tokens", "accumulate", "pack"),
 }

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.common.shards import read_manifest
+from stepdistill.common.urls import Place, is_url, place_of
 from stepdistill.trainer.errors import first_problem, refused
 from stepdistill.trainer.settings.train import TrainSettings, parse
 
@@ -179,9 +180,9 @@ def _placed(home: Path, options: Options) -> Options:
     for name in _PATHS:
         value = options.get(name)
         if isinstance(value, list):
-            placed[name] = [str(home / str(path)) for path in value]
+            placed[name] = [_path_of(home, str(path)) for path in value]
         elif value is not None:
-            placed[name] = str(home / str(value))
+            placed[name] = _path_of(home, str(value))
     model = home / str(options.get("model"))
     if model.is_dir():
         placed["model"] = str(model.resolve())
@@ -193,15 +194,19 @@ def _key(settings: Mapping[str, object], options: Options) -> str:
     data: dict[str, list[object]] = {}
     for name in ("train", "valid", "test"):
         if isinstance(folders := options.get(name), list):
-            data[name] = [_content(Path(str(folder))) for folder in folders]
+            data[name] = [_content(place_of(str(folder))) for folder in folders]
     cot = _sha256(Path(str(options["cot"]))) if "cot" in options else ""
     whole = {"settings": settings, "data": data, "cot": cot}
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _content(path: Path) -> object:
+def _path_of(home: Path, word: str) -> str:
+    return word if is_url(word) else str(home / word)
+
+
+def _content(path: Place) -> object:
     """What decides of a folder of shards, or of a file."""
-    if path.is_file():
+    if isinstance(path, Path) and path.is_file():
         return _sha256(path)
     manifest = read_manifest(path)
     shards = [shard.sha256 for shard in manifest.shards]
