@@ -149,6 +149,17 @@ def test_the_page_on_the_whole_way(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_the_page_on_cascades(tmp_path: Path) -> None:
+    done = follow(commands("cascade.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "at least 70.0% are right" in done.stdout
+    rows = list(read_file(tmp_path / "runs" / "answered.csv"))
+    assert {row["answered_by"] for row in rows} == {"student", "teacher"}
+    assert (tmp_path / "runs" / "answered.csv.deferred" / "rows.jsonl").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_on_studies_at_toy_size(tmp_path: Path) -> None:
     """Its own file, with four steps a run and one seed."""
     path = tmp_path / "docs" / "guide" / "demo-sweep.yaml"

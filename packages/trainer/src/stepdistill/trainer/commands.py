@@ -150,7 +150,7 @@ def predict_command(settings: DeferringPredictSettings, _: ConfigFileSettings = 
 
         cat my.csv | stepdistill predict runs/student/model - --to labelled.parquet
 
-        stepdistill predict runs/student/model my.csv --to labelled.csv --defer --max-cost 5
+        stepdistill predict runs/student/model my.csv --to answers.csv --defer
     """
     from stepdistill.trainer.inference.predict import predict
 
@@ -199,10 +199,11 @@ def serve_command(settings: DeferringServeSettings, _: ConfigFileSettings = NO_F
 def cascade_command(settings: CascadeSettings, _: ConfigFileSettings = NO_FILE) -> None:
     """Find out when the student is to ask its teacher, so that a promise is kept.
 
-    The promise: of all answers to rows like the validation rows, at least --target are
-    right, but for a chance of --risk. The student answers what it is sure enough of,
-    the teacher the rest. What counts is the gold label; without any, what the teacher
-    says. Where no threshold will do, it says what would be within reach.
+    The promise: of all answers to rows like the validation rows, at least
+    --target are right, but for a chance of --risk. The student answers what it
+    is sure enough of, the teacher the rest. What counts is the gold label;
+    without any, what the teacher says. Where no threshold will do, it says what
+    would be within reach.
 
     `predict --defer` and `serve --defer` then ask by it.
 

@@ -85,8 +85,9 @@ class RowReader:
     def fields(self, row: RawRow, where: str) -> dict[str, str]:
         """What the teacher is asked with: the task's fields of a row that `asked` took, by their
         own names. Raises DatasetError: the student can do with less."""
-        found = self._values(row, self._all) or self._with_gaps(row, self._all)
-        given = row.get("input")
+        given, found = row.get("input"), self._values(row, self._all)
+        if found is None and not isinstance(given, str):
+            found = self._with_gaps(row, self._all)
         if found is None and isinstance(given, str) and self._lone and len(self._all) == 1:
             return {self.needed[0]: given}
         if found is None:

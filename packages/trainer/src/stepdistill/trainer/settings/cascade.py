@@ -82,6 +82,7 @@ class DeferSettings(Settings):
 class DeferringPredictSettings(DeferSettings, PredictSettings):
     """Rows to label, by the student alone or with its teacher."""
 
+    _: KW_ONLY
     fall_back: Annotated[bool, Parameter(group="Asking the teacher")] = False
     """Where the teacher cannot be asked (a ceiling, an outage), take the student's own answer."""
 
@@ -97,6 +98,7 @@ class DeferringPredictSettings(DeferSettings, PredictSettings):
 class DeferringServeSettings(DeferSettings, ServeSettings):
     """Where a student is served, alone or with its teacher."""
 
+    _: KW_ONLY
     defer_timeout_s: Annotated[
         float, at_least(0), Parameter(name="--defer-timeout", group="Asking the teacher")
     ] = 60.0
