@@ -12,26 +12,25 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
-import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.errors import TrainingError, first_line, is_out_of_memory
-from stepdistill.trainer.model.encoder import trained
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.model.tokenizer import save_tokenizer
 from stepdistill.trainer.settings.train import CHECKPOINTS_NAME
 from stepdistill.trainer.training.engine import STATE_NAME, Engine, StepResult
 from stepdistill.trainer.training.output import PROGRESS_NAME, is_checkpoint, kept_step
 from stepdistill.trainer.training.seals import SEALS_NAME, damage, seal
+from stepdistill.trainer.training.student_weights import file_size, gathered, put
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,18 +125,19 @@ class Checkpoints:
 
     def save_best(self, step: int) -> None:
         """Keep the student of now as the best, a folder that Hugging Face's classes load."""
-        with self._engine.whole_model() as losses:
-            # On the CPU, since the device has no room for a second student; tied weights once.
-            weights = {
-                name: weight.detach().to("cpu", copy=True)
-                for name, weight in _saved(losses.student)
-            }
-        if self._engine.world.rank == 0:
-            folder = self.best(step)
-            with writing(folder), appearing(folder) as draft:
-                self._student.model.save_pretrained(draft, state_dict=weights)
-                save_tokenizer(self._student.tokenizer, draft)
-                seal(draft)
+        if self._engine.world.rank > 0:
+            gathered(self._engine, None)
+            return
+        folder = self.best(step)
+        with writing(folder), appearing(folder) as draft:
+            scratch = draft / "weights"
+            scratch.mkdir()
+            weights = gathered(self._engine, scratch)
+            size = file_size(self._engine)
+            self._student.model.save_pretrained(draft, state_dict=weights, max_shard_size=size)
+            shutil.rmtree(scratch)
+            save_tokenizer(self._student.tokenizer, draft)
+            seal(draft)
 
     def save(self, progress: TrainingProgress) -> None:
         """Keep all that going on from here takes, then remove what is older."""
@@ -209,29 +209,7 @@ class Checkpoints:
 
     def load_best(self, step: int) -> None:
         """Put the best student's weights into the engine's, for judging."""
-        engine = self._engine
-        weights = None
-        if engine.world.rank == 0:
-            # Not straight from the file: some families write other names than they have.
-            head = self._student.head
-            spec = None if head is None else head.spec
-            weights = dict(_saved(trained(self.best(step), spec).model))
-        # The optimizer knows nothing of it, so no step may follow.
-        with engine.whole_model(changed=True) as losses, torch.no_grad():
-            for name, weight in _saved(losses.student):
-                if weights is not None:
-                    weight.copy_(weights[name])
-                # Leaving `whole_model` tells the others of what ZeRO-3 spreads: parameters.
-                if not engine.in_lockstep or not isinstance(weight, torch.nn.Parameter):
-                    engine.world.broadcast(weight)
-
-
-def _saved(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """All that a student is made of, tied weights once: parameters, and the buffers that are saved
-    with them, such as BART's bias on its words."""
-    yield from model.named_parameters()
-    saved = model.state_dict()
-    yield from ((name, buffer) for name, buffer in model.named_buffers() if name in saved)
+        put(self._engine, self._student, self.best(step))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,16 @@ from stepdistill.trainer.training.on_cpu import plain_attention, quick_dropout
 
 STATE_NAME = "state"
 
+# Weights (their number) that a rank holds whole beside its own part, forwards and backwards, and
+# gradients that it gathers at once. DeepSpeed's own are a billion: all of most students.
+_AT_HAND = 20_000_000
+_SPREAD = {
+    "stage3_max_live_parameters": _AT_HAND,
+    "stage3_max_reuse_distance": _AT_HAND,
+    "stage3_prefetch_bucket_size": _AT_HAND // 2,
+    "reduce_bucket_size": _AT_HAND,
+}
+
 _T = TypeVar("_T")
 
 
@@ -173,18 +183,23 @@ class Engine:
             grad_norm=grad_norm,
         )
 
-    @contextmanager
-    def whole_model(self, *, changed: bool = False) -> Generator[TaskLosses]:
-        """The model with all its weights at hand, which ZeRO-3 else spreads over the ranks.
+    @property
+    def model(self) -> TaskLosses:
+        """The student with its losses. Of ZeRO-3 each rank has but its part: see `whole`."""
+        return self._losses
 
-        changed: the weights are written inside; rank 0's then hold everywhere.
+    @contextmanager
+    def whole(self, weight: torch.Tensor, *, changed: bool = False) -> Generator[None]:
+        """Within it, one weight has all its values, which ZeRO-3 else spreads over the ranks: one
+        at a time, since no rank may have room for all of them.
+
+        changed: it is written inside; rank 0's values then hold everywhere.
         """
-        if self._zero < 3:
-            yield self._losses
+        if self._zero < 3 or not isinstance(weight, torch.nn.Parameter):
+            yield
             return
-        parameters = list(self._losses.parameters())
-        with deepspeed.zero.GatheredParameters(parameters, modifier_rank=0 if changed else None):
-            yield self._losses
+        with deepspeed.zero.GatheredParameters([weight], modifier_rank=0 if changed else None):
+            yield
 
     @property
     def in_lockstep(self) -> bool:
@@ -228,7 +243,7 @@ class Engine:
             "gradient_accumulation_steps": 1,
             # Plain fp32 tells nobody the norm it clips by, so that case is done in _finish.
             "gradient_clipping": 0.0 if self._clips_itself else settings.clip,
-            "zero_optimization": {"stage": self._zero},
+            "zero_optimization": {"stage": self._zero, **(_SPREAD if self._zero == 3 else {})},
             "bf16": {"enabled": settings.bf16},
             "checkpoint": {"load_universal": settings.universal},
             "steps_per_print": None,
