@@ -54,6 +54,7 @@ from stepdistill.trainer.training.evaluation import (
     tokenise_eval,
     tokenise_reasons,
 )
+from stepdistill.trainer.training.memory import check_memory
 
 _ROUND_ON_GPU = 8
 _SHOWN_CHARACTERS = 12
@@ -112,7 +113,9 @@ def prepare(inputs: RunInputs, world: World) -> RunParts:
         sys.stderr.writelines(f"{each}\n" for each in unread)
     last = _last_step(inputs, world)
     shares = _shares(config, last, world)
-    engine = Engine(student, _engine_settings(inputs, world, last), world)
+    settings = _engine_settings(inputs, world, last)
+    check_memory(student.model, settings, world)
+    engine = Engine(student, settings, world)
     return RunParts(
         student=student,
         engine=engine,
