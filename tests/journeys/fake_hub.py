@@ -42,6 +42,8 @@ class FakeHub:
                 web.post("/api/repos/create", self._create),
                 web.post("/api/validate-yaml", self._check),
                 web.get(f"{repository}/{{what:.*}}", self._about),
+                web.post(f"{repository}/paths-info/main", self._paths),
+                web.get("/datasets/{owner}/{name}/resolve/{revision}/{path:.*}", self._file),
                 web.get(repository, self._about),
                 web.post(f"{repository}/preupload/main", self._announce),
                 web.post("/datasets/{owner}/{name}/info/lfs/objects/batch", self._batch),
@@ -65,7 +67,10 @@ class FakeHub:
 
     async def _about(self, request: web.Request) -> web.Response:
         if "/tree/" in request.path:
-            found = [{"type": "file", "path": path, "size": 1, "oid": "b"} for path in self.files]
+            found = [
+                {"type": "file", "path": path, "size": len(content), "oid": "b"}
+                for path, content in self.files.items()
+            ]
             return web.json_response(found)
         siblings = [{"rfilename": path} for path in self.files]
         card = self.files.get("README.md", b"---\n{}\n---\n").decode().split("---\n")
@@ -78,6 +83,22 @@ class FakeHub:
                 "cardData": yaml.safe_load(card[1]),
             }
         )
+
+    async def _paths(self, request: web.Request) -> web.Response:
+        wanted = (await request.post()).getall("paths")
+        return web.json_response(
+            [
+                {"type": "file", "path": path, "size": len(self.files[str(path)]), "oid": "b"}
+                for path in wanted
+                if str(path) in self.files
+            ]
+        )
+
+    async def _file(self, request: web.Request) -> web.Response:
+        content = self.files.get(request.match_info["path"])
+        if content is None:
+            return web.Response(status=404, headers={"X-Error-Code": "EntryNotFound"})
+        return web.Response(body=content, headers={"ETag": '"b"', "X-Repo-Commit": "a" * 40})
 
     async def _announce(self, request: web.Request) -> web.Response:
         found = [

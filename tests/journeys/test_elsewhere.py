@@ -1,5 +1,6 @@
 """What is written to a bucket is what a run here writes, byte for byte, and never half of it."""
 
+import asyncio
 import hashlib
 import signal
 import time
@@ -7,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestServer
 
 from tests.journeys.conftest import Annotate, digests
+from tests.journeys.fake_hub import FakeHub
 from tests.object_store import Asked, ObjectStore
 from tests.warm import Call, WarmProcess, plain_environment
 
@@ -253,3 +256,27 @@ def test_parts_are_gathered_from_a_bucket_and_in_one(
     gathered = annotate("gather", *parts, "--out", f"{bucket.url}/all")
     assert gathered.code == 0, gathered.err
     assert digests_in(bucket, "all") == digests(tmp_path / "here")
+
+
+@pytest.mark.slow
+async def test_a_run_on_the_hub_is_the_run_here(
+    annotate: Annotate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hub, url = FakeHub(), "hf://datasets/team/mine/run"
+    annotate(*RUN, "--out", "here")
+    async with TestServer(hub.application()) as server:
+        monkeypatch.setenv("HF_ENDPOINT", str(server.make_url("")).rstrip("/"))
+        monkeypatch.setenv("HF_TOKEN", "hf_known")
+        done = await asyncio.to_thread(annotate, *RUN, "--out", url)
+        again = await asyncio.to_thread(annotate, *RUN, "--out", url, "--json")
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        refused = await asyncio.to_thread(annotate, *RUN, "--out", f"{url}-2")
+    assert done.code == 0, done.err
+    found = {
+        name.removeprefix("run/"): hashlib.sha256(content).hexdigest()
+        for name, content in hub.files.items()
+    }
+    assert found == digests(tmp_path / "here")
+    assert again.json["already_done"]
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert "hf_secret" not in refused.err

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, cast
 
@@ -56,6 +57,7 @@ _HINTS = (
 )
 _FINAL = (ValueError, TypeError, NotImplementedError, AttributeError)
 _FINAL_NAMES = ("Credentials", "ParamValidation", "InvalidRegion", "Unauthorized", "GatedRepo")
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FINAL_NUMBERS = (errno.EPERM, errno.ENOSYS, errno.EROFS, errno.ENAMETOOLONG)
 T = TypeVar("T")
@@ -313,12 +315,13 @@ def _refused(url: Url, doing: str, error: Exception) -> StorageError:
     text = " ".join(str(error).replace(url.address, str(url)).split()) or type(error).__name__
     said = f"{url}: cannot be {doing} ({text_without_secrets(text)})"
     hint = next((hint for words, hint in _HINTS if re.search(words, f"{error!r} {text}")), None)
-    if isinstance(error, FileNotFoundError | IsADirectoryError):
+    status = getattr(getattr(error, "response", None), "status_code", None)  # of the hub's client
+    if isinstance(error, FileNotFoundError | IsADirectoryError) or status == HTTPStatus.NOT_FOUND:
         what = "no such file" if doing == "read" else "no such bucket or folder"
         return NothingThere(f"{url}: {what}")
     if hint is not None:
         return StorageRefused(f"{said}: {hint}")
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or status in _REFUSALS:
         return StorageRefused(f"{said}: see what its credentials may do there")
     is_final = any(name in type(error).__name__ for name in _FINAL_NAMES)
     if isinstance(error, _FINAL) or is_final or getattr(error, "errno", 0) in _FINAL_NUMBERS:
