@@ -37,7 +37,7 @@ class Host:
         path = f"{beside}{os.pathsep}{os.environ['PATH']}"
         return subprocess.Popen(
             [*self.entered(), *map(str, words)],
-            env=environment(PATH=path, **more),
+            env=environment(**{"PATH": path} | more),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

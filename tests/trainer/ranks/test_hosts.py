@@ -4,7 +4,11 @@ Hosts are network namespaces (`tests/trainer/hosts.py`), so all of it is skipped
 be made. Slow: each test is a launch or two.
 """
 
+import os
+import shlex
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +24,13 @@ from tests.trainer.made_rows import arguments
 
 BOUND_S = 200
 LONG = RUN | {"steps": 5000, "save_every": 3, "log_every": 1000, "eval_every": 1000}
+_BARE = 'PATH="$PATH" HOME="$HOME"'
+# Options, which do not matter here, then the host.
+_SSH_WORDS = """#!/bin/bash
+while :; do case $1 in -o|-p|-l) shift 2;; -*) shift;; *) break;; esac; done
+host=$1
+shift
+"""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -96,6 +107,33 @@ def test_torchrun_on_each_host(
         )
     )
     assert _weights(tmp_path) == _weights(one_host)
+
+
+def test_one_launcher_over_ssh(
+    hosts: tuple[Host, Host], data: Path, one_host: Path, tmp_path: Path
+) -> None:
+    """ssh is a script that enters the other namespace, with none of its caller's environment."""
+    if not shutil.which("pdsh"):
+        pytest.skip("`deepspeed --hostfile` calls pdsh, which is not installed")
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    entering = "\n".join(
+        f'{host.address}) exec {shlex.join(host.entered())} env -i {_BARE} sh -c "$*" ;;'
+        for host in hosts
+    )
+    ssh.write_text(f"{_SSH_WORDS}case $host in\n{entering}\nesac\n")
+    ssh.chmod(0o755)
+    (tmp_path / "hostfile").write_text("".join(f"{host.address} slots=1\n" for host in hosts))
+    path = os.pathsep.join([str(ssh.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    names = {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "PATH": path}
+    names["XDG_CACHE_HOME"] = os.environ["XDG_CACHE_HOME"]
+    lines = (f"{name}={value}\n" for name, value in names.items())
+    (tmp_path / ".deepspeed_env").write_text("".join(lines))
+    line = [*arguments(data, tmp_path / "out", **RUN), "--quiet"]
+    where = ["--hostfile", tmp_path / "hostfile", "--master_addr", hosts[0].address]
+    own = {"PATH": path, "HOME": str(tmp_path), "PDSH_SSH_ARGS": "%h"}
+    _finish(hosts[0].start("deepspeed", *where, TRAIN, *line, **own))
+    assert _weights(tmp_path / "out") == _weights(one_host)
 
 
 def test_srun_needs_no_launcher(
