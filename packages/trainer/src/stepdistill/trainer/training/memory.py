@@ -42,11 +42,13 @@ def check_memory(model: torch.nn.Module, settings: EngineSettings, world: World)
 
 
 def needed_bytes(weights: int, settings: EngineSettings, ranks: int) -> int:
-    """What a rank keeps from step to step, at least: weights, gradients, AdamW's two sums and, under
-    ZeRO, the fp32 weights that it updates. What its stage spreads is divided by the ranks."""
+    """What a rank keeps from step to step, at least: weights, gradients, AdamW's two sums, and the
+    fp32 weights that ZeRO updates. What its stage spreads is divided by the ranks."""
     kept, gradients = (2, 2) if settings.bf16 else (4, 4)
     stage = settings.stage
     optimizer = 12 if stage >= 1 else 8
+    if stage == 3:  # its gradients are copied into fp32, all of a rank's part at once
+        optimizer += 4
     each = kept / (ranks if stage == 3 else 1)
     each += gradients / (ranks if stage >= 2 else 1)
     each += optimizer / (ranks if stage >= 1 else 1)
