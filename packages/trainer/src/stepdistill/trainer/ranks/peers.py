@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 
 from stepdistill.common.terminal import visible
 from stepdistill.trainer.errors import RankLost
@@ -78,13 +79,16 @@ class Peers(ABC):
 
     def _note_end(self, who: str, message: Message) -> None:
         """Another rank has ended in order. Where this one does not soon, it cannot."""
+        if self._left:
+            return
         line, code = str(message.get("ended", "")), int(message.get("code", 0))
         what = f"{who}: {line}" if line else f"{who} has ended and this rank has not{GOES_ON}"
         error = RankLost(what, code or RankLost.exit_code)
         grace_s = _GRACE_S if line else _LONG_GRACE_S
         timer = threading.Timer(grace_s, self._conclude, args=(error,))
         timer.daemon = True
-        timer.start()
+        with suppress(RuntimeError):  # this process is ending already
+            timer.start()
 
 
 def says(place: RankPlace, error: BaseException) -> bool:
