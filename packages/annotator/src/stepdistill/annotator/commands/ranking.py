@@ -26,7 +26,7 @@ def show_report(report: Report, output: ConsoleOutput) -> None:
         output.warn(remark)
     setting = report.setting
     output.show(
-        f"{report.task}: {setting.rows} of {setting.split}, {setting.teacher} "
+        f"{report.task}: {setting.rows} of {setting.split}, {setting.asked} "
         f"({setting.server}), {setting.read_by}"
     )
     if report.right_is:

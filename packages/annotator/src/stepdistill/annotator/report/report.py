@@ -249,7 +249,7 @@ def points(report: RunReport) -> list[Point]:
 def _known(report: RunReport) -> Iterator[Point]:
     for result in report.results:
         setting = result.setting
-        if setting.teacher != report.note.teacher:
+        if (setting.teacher, setting.effort) != (report.note.teacher, report.note.effort):
             continue
         basis = f"{setting.rows} of {setting.split}, {setting.read_by}"
         for name, score in result.templates.items():

@@ -24,11 +24,17 @@ from stepdistill.annotator.settings.run import (
 from stepdistill.annotator.settings.shards import ReaderSettings, ReadingSettings
 from stepdistill.annotator.settings.teacher import (
     SIMULATED,
+    Addresses,
     AskSettings,
     BatchApiSettings,
     OfflineSettings,
     ServerSettings,
     TeacherSettings,
+)
+from stepdistill.annotator.settings.teachers import (
+    NamedTeacher,
+    TeachersSettings,
+    named_teachers,
 )
 from stepdistill.common.command_line import (
     FILE_OR_SCREEN,
@@ -95,6 +101,14 @@ class RankingSettings(CsvSettings, HtmlSettings):
     """Likewise, as Markdown."""
 
 
+@options("Output", 8)
+class PictureSettings(Settings):
+    """Whether a picture is drawn, too."""
+
+    plot: Path | None = None
+    """Draw the efficient frontier into this folder, as PNG and SVG."""
+
+
 @options("Rows", 2)
 class TrialSettings(
     SeedSettings, TemplatesSettings, ReadingSettings, ReaderSettings, SplitSettings
@@ -109,8 +123,8 @@ class TrialSettings(
 class RaceSettings(Settings):
     """Whether hopeless templates are stopped early."""
 
-    race: bool = False
-    """Stop hopeless templates early; see --race-error."""
+    race: Annotated[bool | None, Parameter(negative="--no-race")] = None
+    """Stop hopeless templates early; see --race-error. The default with --teachers."""
     race_error: Annotated[float, between(0, 1)] = 0.05
     """The chance you accept that a stopped one was the best."""
     race_share: Annotated[float, between(0, 1)] = 0.4
@@ -120,7 +134,9 @@ class RaceSettings(Settings):
 @options(kw_only=False)
 class ExperimentSettings(
     RankingSettings,
+    PictureSettings,
     RaceSettings,
+    TeachersSettings,
     TrialSettings,
     BatchApiSettings,
     CeilingSettings,
@@ -134,10 +150,40 @@ class ExperimentSettings(
 ):
     """One `annotate experiment`."""
 
+    teacher: str = ""
+    """The model to ask, as MODEL or PROVIDER:MODEL, or `simulated`; several: --teachers."""
     test_size: Annotated[int | float | None, read_by(_size)] = 100
     """How many rows, as 100, or which part of them, as 0.25."""
     allow_leak: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
     """A template that may print the gold label; may be repeated."""
+
+    def check(self) -> None:
+        super().check()
+        if bool(self.teacher) == bool(self.teachers):
+            raise ConfigError(
+                "name one model with --teacher, or several with --teachers A,B"
+                if not self.teacher
+                else "--teacher and --teachers exclude each other: name all with --teachers"
+            )
+        if self.teachers:
+            named_teachers(self.teachers)
+            if self.batch_api:
+                raise ConfigError(
+                    "--batch-api: a race cannot wait for batches; A@batch in --teachers asks "
+                    "online, and reckons with the price of batches"
+                )
+        elif self.plot is not None or self.worth is not None:
+            raise ConfigError("--plot and --worth are about several teachers: name --teachers")
+
+    def asking_of(self, named: NamedTeacher) -> RunSettings:
+        """The run that asks one of several teachers."""
+        here = None if named.teacher == SIMULATED else self.base_url
+        return self.asking(
+            teacher=named.teacher,
+            base_url=Addresses.of(named.addresses) or here,
+            effort=named.effort or self.effort,
+            tier=named.tier or self.tier,
+        )
 
 
 @options(kw_only=False)

@@ -127,6 +127,12 @@ class Setting(_FilePart):
     # Left out where they are as usual: files have the fields that they always had.
     rationale_from: Literal["answer", "thinking"] = Field(default="answer", exclude_if=_is_usual)
     min_confidence: float = Field(default=SURE_ENOUGH, exclude_if=_is_usual)
+    effort: str | None = Field(default=None, exclude_if=lambda effort: effort is None)
+
+    @property
+    def asked(self) -> str:
+        """The teacher in words."""
+        return f"{self.teacher}, effort {self.effort}" if self.effort else self.teacher
 
     @property
     def rows(self) -> str:

@@ -92,6 +92,7 @@ def make_trial(config: RunSettings, choice: Choice) -> Trial:
             min_confidence=config.shards.min_confidence,
             test_size=choice.test_size,
             seed=choice.seed if choice.test_size is not None else None,
+            effort=config.effort,
         ),
         run=run,
         plans=_plans_by_template(plan, names, sample),
@@ -134,7 +135,13 @@ def choices_of_metadata(
             allow_leak=None,
         )
         shards = taken_from(setting, ShardSettings)
-        changed = replace(config, teacher=setting.teacher, splits=(setting.split,), base_url=url)
+        changed = replace(
+            config,
+            teacher=setting.teacher,
+            effort=setting.effort,
+            splits=(setting.split,),
+            base_url=url,
+        )
         yield replace(changed, shards=shards), choice
 
 

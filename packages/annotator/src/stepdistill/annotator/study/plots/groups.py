@@ -191,4 +191,4 @@ def _names(settings: Sequence[tuple[str, Setting]]) -> list[str]:
 def _name(task: str, setting: Setting, detail: int) -> str:
     size = "all" if setting.test_size is None else f"{setting.test_size:g}"
     more = ("", f", {size} rows", f", {setting.rows} of {setting.split}, {setting.read_by}")
-    return f"{task}, {setting.teacher}{more[detail]}"
+    return f"{task}, {setting.asked}{more[detail]}"

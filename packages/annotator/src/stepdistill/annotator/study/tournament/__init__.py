@@ -1,0 +1,1 @@
+"""A tournament: teachers, efforts, tiers and templates at their prices, on the same rows"""
