@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ async def test_the_good_one_is_bought_and_what_is_asked_is_asked_once(
     assert (usual["beaten_by"], usual["on_frontier"]) == ("large@batch / plain-sentence", False)
     low, high = batch["usd_per_1000_correct_low"], batch["usd_per_1000_correct_high"]
     assert low < batch["usd_per_1000_correct"] < high
-    assert len(list(csv.DictReader((tmp_path / "o.csv").open()))) == 12
+    assert len(list(csv.DictReader(StringIO((tmp_path / "o.csv").read_text())))) == 12
     assert again.code == 0, again.err
     assert (again.json["asked"], again.json["offers"]) == (0, found["offers"])
     assert "--batch-api" in command
