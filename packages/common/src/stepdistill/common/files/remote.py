@@ -7,51 +7,36 @@ encoding, its digest and its rows. The copies go when the command ends.
 import atexit
 import shutil
 import tempfile
-from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from stepdistill.common.errors import DatasetError
+from stepdistill.common.errors import DatasetError, StorageError
 from stepdistill.common.files.row_file import suffix_of
-from stepdistill.common.files.storage import lacks_client
-from stepdistill.common.urls import Place, Url, is_url, links, shown, text_without_secrets
+from stepdistill.common.files.storage import fetch, files_in
+from stepdistill.common.urls import Place, Url, is_url, links
 
-_DEEPEST = 2  # folders below the one that is named: `data/train/rows.csv`
+_DEEPEST = 2  # levels of the folder that is named: `train/rows.csv`
 
 
 def local_path(name: str | Place) -> Path:
     """The path of a file or folder; of a URL, that of its copy here. Raises DatasetError."""
     if isinstance(name, Url):
-        return _copied(name.address)
-    return _copied(str(name)) if is_url(str(name)) else Path(name).expanduser()
+        return _copied(name)
+    return _copied(Url(str(name))) if is_url(str(name)) else Path(name).expanduser()
 
 
 @cache
-def _copied(url: str) -> Path:
-    import fsspec  # a tenth of a second: only where it is used
-
-    scheme, what = url.partition("://")[0], shown(url)
-    # Behind a proxy the web is reached by what HTTPS_PROXY says.
-    options = {"client_kwargs": {"trust_env": True}} if scheme in ("http", "https") else {}
+def _copied(url: Url) -> Path:
+    name = _name_in(url.address)
     try:
-        system, path = cast(Any, fsspec).core.url_to_fs(url, **options)
-        name = _name_in(url)
         if suffix_of(Path(name)):
             copy = _folder() / name
-            system.get_file(path, str(copy))
+            fetch(url, copy)
             return copy
-        return _copied_folder(system, path, name, what)
-    except DatasetError:
-        raise
-    except ImportError as error:  # fsspec names the package
-        raise DatasetError(lacks_client(url, error)) from None
-    except FileNotFoundError:
-        raise DatasetError(f"{what}: no such file") from None
-    except Exception as error:  # noqa: BLE001 - of whichever client is below: aiohttp, botocore
-        text = " ".join(str(error).replace(url, what).split()) or type(error).__name__
-        raise DatasetError(f"{what}: cannot be read ({text_without_secrets(text)})") from None
+        return _copied_folder(url, name)
+    except StorageError as error:
+        raise DatasetError(str(error)) from None
 
 
 def _name_in(url: str) -> str:
@@ -61,18 +46,14 @@ def _name_in(url: str) -> str:
     return PurePosixPath(unquote(first.path or host)).name
 
 
-def _copied_folder(system: Any, path: str, name: str, what: str) -> Path:
+def _copied_folder(url: Url, name: str) -> Path:
     """A folder of this machine with the files of rows that are in one elsewhere."""
-    found = [each for each in system.find(path, maxdepth=_DEEPEST) if suffix_of(Path(each))]
+    found = [each for each in files_in(url, _DEEPEST) if suffix_of(Path(each))]
     if not found:
-        with suppress(FileNotFoundError):
-            system.ls(path)  # which says why, where `find` takes an error for nothing
-        raise DatasetError(f"{what}: no file of rows there, such as train.csv or train.parquet")
+        raise DatasetError(f"{url}: no file of rows there, such as train.csv or train.parquet")
     folder = _folder() / (name or "rows")
     for each in found:
-        copy = folder / Path(each).relative_to(path if str(each).startswith(path) else "/")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        system.get_file(each, str(copy))
+        fetch(url / each, folder / each)
     return folder
 
 
