@@ -6,7 +6,7 @@ the same files. Nothing is read again but lines: of a part every byte is checked
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,6 +19,7 @@ from stepdistill.annotator.money.bill import cut_off_of
 from stepdistill.annotator.reading.record import UNREACHED
 from stepdistill.annotator.run.conclusions import OVER_THE_RATE
 from stepdistill.annotator.run.rationale_rate import Explained, out_of_reach
+from stepdistill.annotator.run.summary import summed
 from stepdistill.annotator.shard.elsewhere import shard_writer
 from stepdistill.annotator.shard.jsonl import JsonlWriter, line_of
 from stepdistill.common.errors import ConfigError, ShardError
@@ -251,7 +252,7 @@ class _Joined:
                 "fingerprint": self._parts[0].shard.whole,
                 "rationales": self._rationales(manifests),
                 "answers": sum(each.answers for each in manifests),
-                "tokens": TokenTotals(**_summed(each.tokens.model_dump() for each in manifests)),
+                "tokens": TokenTotals(**summed(each.tokens.model_dump() for each in manifests)),
                 "cut_off": cut_off_of(each.cut_off for each in manifests),
                 "cost": self._cost(manifests),
                 "judgements": judged and JudgementsEntry(sha256=judged.sha256, golds=sum(golds)),
@@ -262,11 +263,11 @@ class _Joined:
     def _rationales(self, manifests: list[Manifest]) -> Rationales:
         found = [each.rationales for each in manifests if each.rationales]
         over = {OVER_THE_RATE: self._over} if self._over else {}
-        dropped = _summed([*(each.dropped for each in found), over])
+        dropped = summed([*(each.dropped for each in found), over])
         return Rationales(
             records=sum(each.records for each in found) - self._over,
             asked_rate=self._rate,
-            dropped=dict(sorted(dropped.items())),
+            dropped=dropped,
         )
 
     def _cost(self, manifests: list[Manifest]) -> CostEntry:
@@ -290,13 +291,6 @@ class _Joined:
 
 def _uniform(part: Part, row_id: str) -> float:
     return uniform_of_text(f"{part.shard.seed} {row_id}")
-
-
-def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
-    return dict(total)
 
 
 def _unanswered(splits: list[list[Part]]) -> RowsUnanswered | None:

@@ -150,7 +150,7 @@ def _with_reasons(manifest: Manifest) -> int:
 
 def _dropped(manifests: dict[str, Manifest]) -> dict[str, int]:
     """Why records lost their reasons, and how many did."""
-    return _summed(each.rationales.dropped for each in manifests.values() if each.rationales)
+    return summed(each.rationales.dropped for each in manifests.values() if each.rationales)
 
 
 def _cut_off(manifests: dict[str, Manifest]) -> list[str]:
@@ -173,10 +173,11 @@ def _cut_off(manifests: dict[str, Manifest]) -> list[str]:
 
 def _by_reason(manifests: dict[str, Manifest]) -> dict[str, int]:
     """Why rows were rejected, and how many were."""
-    return _summed(each.counts.rejected for each in manifests.values())
+    return summed(each.counts.rejected for each in manifests.values())
 
 
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Counts by reason, together, in the order of their reasons."""
     total: Counter[str] = Counter()
     for each in counts:
         total.update(each)
