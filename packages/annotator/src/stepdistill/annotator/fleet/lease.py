@@ -8,12 +8,14 @@ what it has spent at most.
 import asyncio
 from decimal import Decimal
 
+from stepdistill.annotator.errors import TeacherError
 from stepdistill.annotator.fleet.messages import LeaseUse
 from stepdistill.annotator.money.budget import Budget, BudgetState, Grant
 from stepdistill.annotator.money.ceiling import budget_key
 from stepdistill.annotator.money.prices import ZERO, Tariff
 from stepdistill.annotator.money.reservations import BudgetReservations
 from stepdistill.annotator.plan.key import Request
+from stepdistill.annotator.store.answer import Answer
 from stepdistill.annotator.store.entries import SealedEntries
 from stepdistill.annotator.store.response_store import ResponseStore
 from stepdistill.annotator.teacher.spec import TeacherSpec
@@ -68,8 +70,19 @@ class Lease(BudgetReservations):
         self._is_last = True
         self._more.set()
 
+    def answered(self, request: Request, answer: Answer) -> None:
+        """As for any reservations; who waits may have what comes back."""
+        super().answered(request, answer)
+        self._more.set()
+
+    def failed(self, request: Request, error: TeacherError) -> None:
+        """Likewise."""
+        super().failed(request, error)
+        self._more.set()
+
     async def make_room(self, request: Request) -> bool:
-        """Wait for more of the lease where it is used up. Raises CeilingReached: none will come."""
+        """Wait for more of the lease where it is used up, or for some of it to come back. Raises
+        CeilingReached: no more will come."""
         worst = self._promise(request).usd
         grant = self._budget.judge(worst)
         if grant in (Grant.YES, Grant.GRANT):

@@ -11,6 +11,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +28,7 @@ from stepdistill.annotator.fleet.messages import (
 from stepdistill.annotator.fleet.register import found_in
 from stepdistill.annotator.fleet.worker import FleetWorker
 from stepdistill.annotator.settings.teacher import FleetSettings
-from stepdistill.common.errors import ConfigError, DistillError
+from stepdistill.common.errors import ConfigError, DistillError, StoreError
 
 _MOST = 16  # workers, where nobody says
 _START_S, _CALL_S, _END_S = 120.0, 60.0, 30.0
@@ -79,6 +80,7 @@ class RayEngine:
         self._cpus = min(1.0, cpus / (2 * self.n_workers))
         nodes = sum(1 for node in self._ray.nodes() if node["Alive"])
         where = "this machine" if nodes == 1 else f"{nodes} machines"
+        self._actors: list[Any] = []  # that were not told to end
         page = self._ray.worker.global_worker.node.webui_url
         shown = f"; dashboard: http://{page}" if page else ""
         say(f"{self.n_workers} Ray workers on {where} ask{shown}")
@@ -101,6 +103,7 @@ class RayEngine:
         place = await self.result(started, _START_S, "it did not start")
         if isinstance(place, PackedError):
             raise place.unpacked()
+        self._actors.append(actor)
         return _RayHand(self, actor, place)
 
     async def fetch(self, place: Workplace, keys: Collection[bytes] | None) -> AsyncIterator[Found]:
@@ -108,7 +111,11 @@ class RayEngine:
         WorkerLost: nobody gets at it."""
         # Where the store is on this machine, it outlives the cluster.
         if place.host == socket.gethostname() and place.store.is_dir():
-            for found in await asyncio.to_thread(lambda: list(found_in(place.store, keys))):
+            try:
+                here = await asyncio.to_thread(lambda: list(found_in(place.store, keys)))
+            except StoreError as error:
+                raise WorkerLost(str(error)) from None
+            for found in here:
                 yield found
             return
         task = self._ray.remote(fetched).options(
@@ -119,8 +126,10 @@ class RayEngine:
             yield found
 
     async def close(self) -> None:
-        """Let go of the cluster."""
-        await asyncio.to_thread(self._ray.shutdown)
+        """End the workers that are left. The cluster stays: who asks in rounds needs it again, and
+        Ray lets go of it as the process ends."""
+        for actor in self._actors:
+            self.kill(actor)
 
     async def result(self, reference: Any, timeout_s: float, otherwise: str) -> Any:
         """What comes of a call. Raises WorkerLost."""
@@ -136,8 +145,13 @@ class RayEngine:
             raise WorkerLost(f"{otherwise}: {_first_line(error)}") from None
 
     def kill(self, actor: Any) -> None:
-        """End an actor that does not end by itself."""
-        self._ray.kill(actor)
+        """End an actor, whatever it does. One that is gone already is as well."""
+        with suppress(self._ray.exceptions.RayError):
+            self._ray.kill(actor)
+
+    def ended(self, actor: Any) -> None:
+        """An actor needs no end any more."""
+        self._actors.remove(actor)
 
     def _on(self, machine: str) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -153,10 +167,10 @@ class _RayHand:
         return await self._engine.result(self._actor.call.remote(call), _CALL_S, "it is silent")
 
     async def end(self) -> None:
-        try:
+        with suppress(WorkerLost):
             await self._engine.result(self._actor.end.remote(), _END_S, "it does not end")
-        except WorkerLost:
-            self._engine.kill(self._actor)
+        self._engine.kill(self._actor)
+        self._engine.ended(self._actor)
 
 
 def fetched(store: Path, keys: Collection[bytes] | None) -> list[Found]:
@@ -196,6 +210,8 @@ def _connect(ray: Any, address: str | None) -> None:
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters is said by us
     ours = {"namespace": "stepdistill", "log_to_driver": False, "logging_level": "CRITICAL"}
     address = address or os.environ.get("RAY_ADDRESS")
+    if ray.is_initialized():  # by an earlier round of the same command
+        return
     try:
         if address is None:
             ray.init(address="local", _node_ip_address="127.0.0.1", include_dashboard=False, **ours)

@@ -94,6 +94,7 @@ class FleetTeacher:
         self._members: list[Member] = []
         self._deaths = 0
         self._stopped = self._is_dry = False  # is_dry: no request is left that nobody has
+        self._is_spent = False  # somebody waits for money that nobody has
         self._error: BaseException | None = None
         self._turn = asyncio.Lock()  # one draws requests at a time
 
@@ -126,11 +127,12 @@ class FleetTeacher:
         await self._context.group_commit.flush()
         if self._error is not None:
             raise self._error
+        if self._is_spent and self._held is not None:  # now it knows what was paid
+            raise self._held.exhausted()
 
     async def _keep_one_at_work(self, number: int) -> None:
         """A worker, and another in its place where it goes, until nothing is left to do."""
-        told = AddressProgress(address=f"worker {number}")
-        self._progress.addresses.append(told)
+        told = self._told(number)
         while not self._is_over:
             try:
                 await self._attend(await self._start(number, told))
@@ -143,6 +145,13 @@ class FleetTeacher:
                     self._fail(error)
             except Exception as error:  # noqa: BLE001  # raised by ask_all, once all has landed
                 self._fail(error)
+
+    def _told(self, number: int) -> AddressProgress:
+        """What people see of the worker in this place, also of when a run asked before."""
+        addresses = self._progress.addresses
+        if number >= len(addresses):
+            addresses.append(AddressProgress(address=f"worker {number}"))
+        return addresses[number]
 
     @property
     def _is_over(self) -> bool:
@@ -196,9 +205,14 @@ class FleetTeacher:
                     await asyncio.sleep(_IDLE_S)
             await member.hand.end()
             self._gone(member, spent)
+            self._register.remove(member.name)
         except WorkerLost:
             await member.hand.end()
-            self._gone(member, await self._take_over(member))
+            try:
+                self._gone(member, await self._take_over(member))
+                self._register.remove(member.name)
+            except WorkerLost:  # what it has is out of reach for now: a later run may get at it
+                self._gone(member, None)
             raise
         finally:
             if member in self._members:
@@ -249,8 +263,8 @@ class FleetTeacher:
         member.arrived += len(reply.outcomes)
         if self._leases is not None and self._held is not None and reply.spent is not None:
             self._leases.heard(member.name, reply.spent, len(self._members))
-            if self._leases.is_exhausted:
-                self._fail(self._held.exhausted())
+            self._is_spent = self._is_spent or self._leases.is_exhausted
+            self._stopped = self._stopped or self._is_spent
         if reply.error is not None:
             error = reply.error.unpacked()
             if isinstance(error, WorkerLost):
@@ -299,22 +313,22 @@ class FleetTeacher:
 
     async def _take_over(self, member: Member) -> LeaseUse | None:
         """Of a worker that is gone: what it has not said, and what is left to ask. What it has
-        spent, None where nobody knows."""
+        spent. Raises WorkerLost: nobody knows."""
         spent: LeaseUse | None = None
-        with suppress(WorkerLost):
+        try:
             async for found in self._engine.fetch(member.hand.place, {*member.given}):
                 if isinstance(found, LeaseUse):
                     spent = found
                 else:
                     await self._keep(member, [*found])
-        for pending in member.given.values():
-            self._queue.put_off(pending, 0.0)
+        finally:
+            for pending in member.given.values():
+                self._queue.put_off(pending, 0.0)
         return spent
 
     def _gone(self, member: Member, spent: LeaseUse | None) -> None:
-        """A worker has ended, with all that it had to say, or with what could be found of it."""
+        """A worker has ended. spent: None where nobody knows what."""
         self._members.remove(member)
         self._rates.gone(member.name)
         if self._leases is not None:
             self._leases.ended(member.name, spent)
-        self._register.remove(member.name)

@@ -47,8 +47,11 @@ class RateLimits:
     share: float = 1.0  # > 0, <= 1
 
     def shared(self, limit: float | None) -> float | None:
-        """This run's part of a limit."""
-        return None if limit is None else limit * self.share
+        """This run's part of a limit. A little is left: each of those who share it may be a whole
+        request ahead of its pace, and all together no more than one who has it alone."""
+        if limit is None:
+            return None
+        return max(limit * self.share - (1 - self.share), limit * self.share / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

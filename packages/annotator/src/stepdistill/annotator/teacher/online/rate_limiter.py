@@ -111,10 +111,8 @@ class RateLimiter:
 
     def take_share(self, share: float) -> None:
         """Have another part of the limits from now on, as others come and go."""
-        before, self._own = self._own.share, replace(self._own, share=share)
-        for bucket in (self.requests, self.tokens):
-            if bucket.per_minute is not None:
-                bucket.resize(bucket.per_minute * share / before)
+        self._own = replace(self._own, share=share)
+        self._resize()
 
     @property
     def is_named(self) -> bool:
@@ -124,17 +122,19 @@ class RateLimiter:
     def heed(self, headers: Mapping[str, str]) -> bool:
         """Take the limits that the teacher names, where they are tighter than the user's own. True
         when that changed something."""
-        named = (_first(headers, _REQUESTS), _first(headers, _TOKENS))
+        requests, tokens = self._heard  # of a reply that names none, as errors, the last holds
+        named = (_first(headers, _REQUESTS) or requests, _first(headers, _TOKENS) or tokens)
         if named == self._heard:
             return False
         self._heard = named
-        own = self._own
-        for bucket, name, limit in (
-            (self.requests, named[0], own.requests_per_minute),
-            (self.tokens, named[1], own.tokens_per_minute),
-        ):
-            _tighten(bucket, own.shared(_tighter(name, limit)))
+        self._resize()
         return True
+
+    def _resize(self) -> None:
+        """Have our part of the tighter of each limit: the user's own, and what was heard last."""
+        own, (requests, tokens) = self._own, self._heard
+        _tighten(self.requests, own.shared(_tighter(requests, own.requests_per_minute)))
+        _tighten(self.tokens, own.shared(_tighter(tokens, own.tokens_per_minute)))
 
 
 def _first(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
@@ -142,11 +142,11 @@ def _first(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
 
 
 def _tighter(named: str | None, own: float | None) -> float | None:
-    """Of what the teacher names and the user's own; None where it names none."""
+    """Of what the teacher names and the user's own; None where there is neither."""
     try:
         return min(float(named or ""), own or math.inf)
     except ValueError:  # none is named, or nothing that is a number
-        return None
+        return own
 
 
 def _tighten(bucket: TokenBucket, limit: float | None) -> None:
