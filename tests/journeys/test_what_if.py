@@ -104,6 +104,9 @@ def test_mixes_and_templates_of_some_rows_each(annotate: Annotate, tmp_path: Pat
     assert one["against_base"] is None
     assert mix["command"][0].startswith("echo ")
     assert "--mix mix.yaml" in mix["command"][1]
+    # Another choice is written beside the run, not in its place.
+    assert f"--out {tmp_path / 'runs' / 'a'} " in f"{one['command'][0]} "
+    assert f"--out {tmp_path / 'runs' / 'a'} " not in f"{other['command'][0]} "
     # The line that writes the mix's file is one that a run then reads.
     (tmp_path / "mix.yaml").write_text(mix["command"][0].split("'")[1])
     words = ("--mix", "mix.yaml", "--samples", "40", "--out", "runs/c", "--json")

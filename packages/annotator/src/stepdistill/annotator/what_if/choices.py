@@ -2,6 +2,7 @@
 commands that would carry them out."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,10 @@ from stepdistill.annotator.settings.run import STORE, RunSettings
 from stepdistill.annotator.settings.shards import ShardSettings
 from stepdistill.annotator.settings.teacher import addresses_in
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.urls import Place
 
 _USUAL = ShardSettings()
+_UNFIT = re.compile(r"[^\w.]+")  # for a folder's name: `label-first, 3 votes`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ class RunChoice:
             "prices": _named(config.prices, "prices.yaml"),
             "prompts": config.prompts if config.prompts not in (PROMPTS, shipped_tasks()) else None,
             "store": config.store if config.store != STORE.store else None,
-            "out": config.out,
+            "out": self._out(config),
             **_shards(config.shards),
         }
         for name, value in given.items():
@@ -96,6 +99,21 @@ class RunChoice:
         words += [word for each in sorted(config.shards.filters) for word in ("--filter", each)]
         line = join([*words, "--batch-api"] if batch else words)
         return [line] if self.file is None else [f"echo {quote(self.file)} > {self.words[1]}", line]
+
+    def _out(self, config: RunSettings) -> Place:
+        """The run's own folder where this goes on with it; else one beside it, as the shards of
+        another choice would take the place of its own."""
+        own = (_words_of(config), config.votes, config.shards.rationale_rate)
+        if (self.words, self.votes, self.rate) == own:
+            return config.out
+        return config.out.parent / f"{config.out.name}-{_UNFIT.sub('-', self.title)}"
+
+
+def _words_of(config: RunSettings) -> tuple[str, ...]:
+    """The templates of a run, as its command names them."""
+    if config.template is not None:
+        return ("--template", config.template)
+    return () if config.mix is None else ("--mix", config.mix)
 
 
 def _named(path: Path | None, usual: str) -> Path | None:
@@ -118,14 +136,10 @@ def _shards(shards: ShardSettings) -> Mapping[str, object]:
 
 def choice_of_run(config: RunSettings, mix: Mix) -> RunChoice:
     """What the run itself is."""
-    if config.template is not None:
-        name, words = config.template, ("--template", config.template)
-    else:
-        name = config.mix or "default"
-        words = () if config.mix is None else ("--mix", config.mix)
-        if len(mix.templates) == 1:  # `default` says less than its one template does
-            name = next(iter(mix.templates))
-    rate = config.shards.rationale_rate
+    name = config.template or config.mix or "default"
+    if config.template is None and len(mix.templates) == 1:
+        name = next(iter(mix.templates))  # `default` says less than its one template does
+    words, rate = _words_of(config), config.shards.rationale_rate
     return RunChoice(name=name, mix=mix, words=words, votes=config.votes, rate=rate)
 
 
