@@ -92,6 +92,23 @@ def test_one_that_does_not_fit_is_named_to_all(
         assert said in line or "another process is rank 1" in line
 
 
+def test_who_stands_at_the_door_as_another_is_refused_is_told_too(
+    listener: socket, tmp_path: Path
+) -> None:
+    places, port = [_place(listener, rank, 3) for rank in (2, 1)], listener.getsockname()[1]
+    # Both are connected before rank 0 looks; the first of them is why there is no run.
+    misfit, other = (RankMember(there, connected(there, lambda: port, 5)) for there in places)
+    with ThreadPoolExecutor() as pool:
+        told = [
+            pool.submit(_outcome, lambda: misfit.meet(_hello(2, 4), tmp_path)),
+            pool.submit(_outcome, lambda: other.meet(_hello(1, 3), tmp_path)),
+        ]
+        first = Coordinator(_place(listener, 0, 3), listener)
+        own = _outcome(lambda: first.meet(_hello(0, 3), tmp_path))
+        assert {own, *(each.result(30) for each in told)} == {own}
+    assert "counts 4 ranks, and rank 0 3" in str(own)
+
+
 def test_a_folder_that_one_does_not_see_is_named_to_all(listener: socket, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

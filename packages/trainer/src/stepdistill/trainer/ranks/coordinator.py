@@ -22,6 +22,7 @@ PATIENCE_S = 600.0  # hosts of a cluster do not start together
 SAID_AFTER_S, SAID_EVERY_S = 15.0, 60.0
 _HELLO_S = 5.0
 _LOOK_S = 60.0
+_LINGER_S = 0.5
 _SHOWN = 8
 
 
@@ -68,8 +69,12 @@ class Coordinator(Peers):
         return interface_of(outer)
 
     def refuse(self, line: str, code: int) -> None:
-        """Tell all who have come why there is no run."""
+        """Tell all who have come why there is no run, and those who stand at the door."""
         self._left = True
+        # They are connected, and a door that is closed before them looks like a rank 0 that died.
+        while select.select([self._listener], [], [], _LINGER_S)[0]:
+            with suppress(DistillError):  # each may have a reason of its own
+                self._admit(watched=())
         self._tell({"refused": line, "code": code})
         self._close()
 

@@ -59,8 +59,10 @@ class RankMember(Peers):
         try:
             message = self._wire.receive()
         except OSError as error:
+            self._wire.close()
             raise gone(self._first, error, first=True) from None
         if message is None:
+            self._wire.close()
             raise gone(self._first, None, first=True)
         return message
 
