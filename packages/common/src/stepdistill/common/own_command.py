@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,6 +164,11 @@ _BESIDE = Path(sys.executable).parent  # our own commands are installed there
 def _program(words: Sequence[str]) -> str:
     program = _BESIDE / words[0]
     return str(program) if program.exists() else words[0]
+
+
+def is_installed(program: str) -> bool:
+    """Whether there is such a command, beside ours or on the PATH."""
+    return (_BESIDE / program).exists() or shutil.which(program) is not None
 
 
 def _environment() -> dict[str, str]:

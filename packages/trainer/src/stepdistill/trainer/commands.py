@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import orjson
 
-from stepdistill.common.command_line import ConfigFileSettings
+from stepdistill.common.command_line import ConfigFileSettings, add_command, make_app
 from stepdistill.common.errors import ConfigError, StorageRefused
 from stepdistill.common.files.folders import put_folder
 from stepdistill.common.files.storage import delete, put, put_bytes
@@ -28,6 +28,7 @@ from stepdistill.trainer.settings.cascade import (
 )
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.inference import CompareSettings, StudentExportSettings
+from stepdistill.trainer.settings.rationales import CompareRationalesSettings
 from stepdistill.trainer.settings.train import (
     MODEL_NAME,
     NO_FILE,
@@ -239,6 +240,34 @@ def export_command(settings: StudentExportSettings, _: ConfigFileSettings = NO_F
     export(settings)
 
 
+rationales_app = make_app(
+    "rationales", "What the teacher's reasons do for a small student: try them out."
+)
+
+
+def compare_rationales_command(
+    settings: CompareRationalesSettings, _: ConfigFileSettings = NO_FILE
+) -> None:
+    """Do the reasons help? Train small students with and without them, over several seeds.
+
+    Each rate is a share of the reasons that the shards have. No teacher is asked. What
+    helps a small student need not help a large one: --model takes any that `train` does.
+
+    Examples:
+
+        stepdistill rationales compare runs/demo/train --valid runs/demo/valid
+
+        stepdistill rationales compare runs/esnli/train --valid runs/esnli/valid \\
+            --rates 0,0.2,0.5,1 --model google/t5-v1_1-small --steps 2000 --seeds 3
+    """
+    from stepdistill.trainer.rationales.compare import compare
+
+    compare(settings)
+
+
+add_command(rationales_app, compare_rationales_command, "compare")
+
+
 def distil_command(settings: DistilSettings, _: ConfigFileSettings = NO_FILE) -> None:
     """Go the whole way: from a file of rows to a trained student, and a page that explains it.
 
@@ -267,6 +296,7 @@ COMMANDS = {
     "cascade": cascade_command,
     "serve": serve_command,
     "export": export_command,
+    "rationales": rationales_app,
     "sweep": sweep_command,
     "track": track_app,
     "tables": tables_command,

@@ -49,6 +49,17 @@ def run(inputs: RunInputs) -> None:
     stop()
 
 
+def train_unkept(inputs: RunInputs) -> str:
+    """Train a student of which nothing is kept, on one rank; of each validation row a 1 where it
+    was right at the last validation that chose it, else a 0. Raises DistillError."""
+    _hush()
+    world = start()
+    inputs = replace(inputs, config=_resolved(inputs.config, world))
+    parts, progress = prepare(inputs, world), TrainingProgress()
+    _train(inputs, parts, progress)
+    return progress.best_right
+
+
 def _run(inputs: RunInputs, world: World) -> None:
     _agree(inputs, world)
     parts = prepare(inputs, world)

@@ -21,6 +21,9 @@ def run_command(settings: RunSettings, console: ConsoleSettings = CONSOLE) -> No
         annotate run esnli --data data/esnli --teacher gpt-6-luna --batch-api --no-wait
 
         annotate run esnli --data data/esnli --teacher gpt-6-luna --cheapest-by 18h
+
+        annotate run esnli --data data/esnli --split train,valid --teacher gpt-6-luna \\
+            --mix apart --rationale-rate auto --point-worth 2
     """
     output = ConsoleOutput(quiet=console.is_quiet)
     if settings.cheapest_by_s is not None:
@@ -28,10 +31,18 @@ def run_command(settings: RunSettings, console: ConsoleSettings = CONSOLE) -> No
         from stepdistill.annotator.estimate.cheapest import choose_cheapest
 
         settings = choose_cheapest(settings, output)
-    result = run(settings, output)
+    if settings.shards.is_rate_found:
+        from stepdistill.annotator.run.auto_rate import run_at_found_rate
+
+        settings, result, found = run_at_found_rate(settings, output)
+    else:
+        result, found = run(settings, output), None
     if console.as_json:
-        output.json(summary_of(settings, result))
+        facts = {} if found is None else {"rationale_rate": found.facts()}
+        output.json({**summary_of(settings, result), **facts})
     else:
         show_run(settings, result, output)
+        for line in () if found is None else found.lines():
+            output.show(line)
     if result.error is not None:
         raise result.error

@@ -70,6 +70,14 @@ class EstimateSettings(
     few_shot_file: Path | None = None
     """Compare with the examples of this file."""
 
+    def check(self) -> None:
+        super().check()
+        if self.is_rate_found:
+            raise ConfigError(
+                "--rationale-rate auto: how many reasons are worth it comes out while they are "
+                "bought: --rationale-rates 0,0.2,0.4,0.7,1 says what each step would cost"
+            )
+
     def run(self) -> RunSettings:
         """The run that is estimated."""
         shards = ShardSettings(rationale_rate=self.rationale_rate)

@@ -1,12 +1,12 @@
 """Settings of `annotate run`, and of whatever else asks for a task's rows."""
 
-from dataclasses import field
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings
+from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings, WorthSettings
 from stepdistill.annotator.settings.rows import (
     OUT,
     DataSettings,
@@ -17,7 +17,7 @@ from stepdistill.annotator.settings.rows import (
     TaskSettings,
     TemplateSettings,
 )
-from stepdistill.annotator.settings.shards import ShardSettings
+from stepdistill.annotator.settings.shards import RateTrialSettings, ShardSettings
 from stepdistill.annotator.settings.teacher import (
     AskSettings,
     BatchApiSettings,
@@ -123,9 +123,11 @@ class CheapestSettings(Settings):
 
 @options(kw_only=False)
 class RunSettings(
+    RateTrialSettings,
     ProcessesSettings,
     CheapestSettings,
     BatchApiSettings,
+    WorthSettings,
     CeilingSettings,
     PriceSettings,
     OfflineSettings,
@@ -161,10 +163,38 @@ class RunSettings(
             raise ConfigError(
                 "--offline and --batch-api exclude each other: offline, nobody is asked"
             )
+        self._check_rate()
         if not self.batch.wait and self.uses_simulator:
             raise ConfigError(
                 "--no-wait: the simulated teacher ends with this command, and its batches with it: "
                 "serve one with `annotate simulate`, and name it with --base-url"
+            )
+
+    def at_rate(self, rate: float) -> "RunSettings":
+        """The same at a rate of reasons that was found, or is tried."""
+        shards = replace(self.shards, rationale_rate=rate)
+        found = {each.name: each.default for each in fields(RateTrialSettings)}
+        return replace(self, shards=shards, point_worth_usd=None, **found)
+
+    def _check_rate(self) -> None:
+        """Raises ConfigError: --rationale-rate auto, and what it cannot be done with or is for."""
+        if not self.shards.is_rate_found:
+            usual = RateTrialSettings()
+            if taken_from(self, RateTrialSettings) != usual:
+                raise ConfigError("--rationale-student and its kin go with --rationale-rate auto")
+            if self.point_worth_usd is not None:
+                raise ConfigError("--point-worth goes with --rationale-rate auto")
+            return
+        if self.row_shard is not None:
+            raise ConfigError(
+                "--rationale-rate auto goes with all rows, not with --shard: find the rate on some "
+                "(--samples 2000), and give it to the shards"
+            )
+        if not self.batch.wait:
+            raise ConfigError("--rationale-rate auto asks in rounds: leave out --no-wait")
+        if "train" not in self.splits:
+            raise ConfigError(
+                "--rationale-rate auto trains students on split train: add --split train"
             )
 
 

@@ -5,10 +5,27 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from stepdistill.common.command_line import Settings, at_least, between, options
+from stepdistill.common.command_line import Settings, at_least, between, options, read_by
+from stepdistill.common.errors import ConfigError
 
 # The reader gives a word that is only mentioned 0.6, and the least verdict that is stated 0.7.
 SURE_ENOUGH = 0.7
+
+
+class AutoRate(float):
+    """A rate that is found by what reasons do for small students; until it is, that of all."""
+
+
+AUTO = AutoRate(1.0)
+
+
+def _rate(text: str) -> float:
+    if text == "auto":
+        return AUTO
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--rationale-rate {text}: a share from 0 to 1, or auto") from None
 
 
 @options("Task", 1)
@@ -42,8 +59,27 @@ class JudgementsSettings(Settings):
 class RateOfRationalesSettings(Settings):
     """How many records have reasons."""
 
-    rationale_rate: Annotated[float, between(0, 1)] = 1.0
-    """Share of the records that has reasons, exactly."""
+    rationale_rate: Annotated[float, read_by(_rate), between(0, 1)] = 1.0
+    """Share of the records that has reasons, exactly; `run` takes auto, too: as many as small
+    students show to be worth it."""
+
+    @property
+    def is_rate_found(self) -> bool:
+        """Whether the rate is still to be found."""
+        return isinstance(self.rationale_rate, AutoRate)
+
+
+@options("Shards", 6)
+class RateTrialSettings(Settings):
+    """How a rate of reasons is found."""
+
+    rationale_student: str = "micro"
+    """--rationale-rate auto: whom reasons are tried on: `micro`, `tiny`, `mini`, or any --model of
+    the trainer."""
+    rationale_seeds: Annotated[int, at_least(2)] = 5
+    """--rationale-rate auto: students of each rate."""
+    rationale_steps: Annotated[int, at_least(1)] = 800
+    """--rationale-rate auto: optimizer steps of each student."""
 
 
 @options("Shards", 6)
