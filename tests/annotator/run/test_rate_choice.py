@@ -18,7 +18,9 @@ def students(accuracy: float) -> tuple[str, ...]:
     return tuple(rows[shift:] + rows[:shift] for shift in range(3))
 
 
-def world(accuracies: dict[float, float]) -> tuple[Callable[[float], TriedRate | None], list[float]]:
+def world(
+    accuracies: dict[float, float],
+) -> tuple[Callable[[float], TriedRate | None], list[float]]:
     """What trying a rate comes to, and the rates that were tried."""
     bought: list[float] = []
 
