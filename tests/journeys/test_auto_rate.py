@@ -76,6 +76,16 @@ def test_an_estimate_refuses_it_and_says_what_to_ask(annotate: Annotate, tmp_pat
         assert "--rationale-rates 0,0.2,0.4,0.7,1" in done.err
 
 
+async def first_student(folder: Path) -> None:
+    """Wait until one was trained."""
+
+    def is_there() -> bool:
+        return any(folder.glob("store-killed/rationale-rate/*/students.jsonl"))
+
+    while not await asyncio.to_thread(is_there):  # noqa: ASYNC110  # a file tells nobody
+        await asyncio.sleep(0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(280)
 async def test_no_more_is_bought_than_was_tried_and_a_kill_changes_nothing(
@@ -90,8 +100,7 @@ async def test_no_more_is_bought_than_was_tried_and_a_kill_changes_nothing(
         child = await asyncio.create_subprocess_exec(
             ANNOTATE, *command, cwd=tmp_path, stdout=pipe, stderr=pipe, start_new_session=True
         )
-        while not list(tmp_path.glob("store-killed/rationale-rate/*/students.jsonl")):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+        await first_student(tmp_path)
         os.killpg(child.pid, signal.SIGKILL)
         await child.communicate()
         after = await asyncio.to_thread(annotate, *command)

@@ -1,4 +1,4 @@
-"""More reasons are bought as long as they pay, and where they are paid for already, all are kept."""
+"""More reasons are bought as long as they pay; where they are paid for already, all are kept."""
 
 from collections.abc import Callable
 
