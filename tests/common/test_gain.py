@@ -11,9 +11,9 @@ from stepdistill.common.intervals import Gain, gain_of
 def test_it_is_students_t(freedom: int) -> None:
     gain = Gain(mean=0.1, error=0.05, freedom=freedom)
     for worth in (-0.3, 0.0, 0.1, 0.2, 0.4):
-        expected = t.cdf((0.1 - worth) / 0.05, freedom)
+        expected = float(t.cdf((0.1 - worth) / 0.05, freedom))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         assert gain.chance_above(worth) == pytest.approx(expected, abs=1e-9)
-    half = t.ppf(0.975, freedom) * 0.05
+    half = float(t.ppf(0.975, freedom)) * 0.05  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     assert gain.interval == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
 
 
