@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from stepdistill.annotator.run.planning import make_plans
+from stepdistill.annotator.settings.rows import shipped_tasks
+from stepdistill.annotator.settings.run import RunSettings
+from stepdistill.annotator.simulator.rehearsal import rehearse
+from stepdistill.annotator.simulator.server import Simulator
 from tests.journeys.conftest import ANNOTATE, Annotate, digests
 from tests.journeys.money import with_prices
-from tests.journeys.test_row_to_shard import simulator
 
 APART = "label: {label-first: 1.0}\nrationale: {reason-first: 1.0}\nseed: 1\n"
 AUTO = ("--rationale-rate", "auto", "--rationale-seeds", "2", "--rationale-steps", "5")
@@ -76,14 +80,29 @@ def test_an_estimate_refuses_it_and_says_what_to_ask(annotate: Annotate, tmp_pat
         assert "--rationale-rates 0,0.2,0.4,0.7,1" in done.err
 
 
+def simulator(folder: Path) -> Simulator:
+    """A teacher who knows the demo's rows in the words of either template."""
+    config = RunSettings(
+        task="demo",
+        splits=("train", "valid"),
+        teacher="t",
+        prompts=shipped_tasks(),
+        mix=str(folder / "apart.yaml"),
+        store=folder,
+        out=folder,
+    )
+    return Simulator(rehearse(make_plans(config)))
+
+
 async def first_student(folder: Path) -> None:
     """Wait until one was trained."""
 
     def is_there() -> bool:
         return any(folder.glob("store-killed/rationale-rate/*/students.jsonl"))
 
-    while not await asyncio.to_thread(is_there):  # noqa: ASYNC110  # a file tells nobody
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(100):
+        while not await asyncio.to_thread(is_there):  # noqa: ASYNC110  # a file tells nobody
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.slow
@@ -94,13 +113,14 @@ async def test_no_more_is_bought_than_was_tried_and_a_kill_changes_nothing(
     (tmp_path / "auto.yaml").write_text("rationale-rate: auto\nrationale_seeds: 2\n")
     options = ("--config", "auto.yaml", "--rationale-steps", "5")
     async with simulator(tmp_path) as teacher:
-        at = ("--teacher", "t", "--base-url", teacher.base_url, "--split", "train,test")
+        at = ("--teacher", "t", "--base-url", teacher.base_url)
         command = words("killed", *at, *options, "--json")
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(
             ANNOTATE, *command, cwd=tmp_path, stdout=pipe, stderr=pipe, start_new_session=True
         )
         await first_student(tmp_path)
+        assert child.returncode is None
         os.killpg(child.pid, signal.SIGKILL)
         await child.communicate()
         after = await asyncio.to_thread(annotate, *command)
@@ -115,7 +135,7 @@ async def test_no_more_is_bought_than_was_tried_and_a_kill_changes_nothing(
         assert [each["rate"] for each in found["tried"]] == [0.0, 0.2]
         assert found["rate"] == 0.0
         assert "no more than noise" in found["why"]
-        assert served == 2 * ROWS + 2 * ROWS // 5
+        assert 2 * ROWS * 1.2 <= served <= 2 * ROWS * 1.3  # some answers have no reasons
         fixed = ("--rationale-rate", "0", "--json")
         plain = await asyncio.to_thread(annotate, *words("plain", *at, *fixed))
     assert plain.code == 0, plain.err
@@ -126,12 +146,12 @@ async def test_no_more_is_bought_than_was_tried_and_a_kill_changes_nothing(
 @pytest.mark.timeout(280)
 def test_a_ceiling_is_kept_and_reasons_that_came_along_are_kept(annotate: Annotate) -> None:
     # 100 labels of either split cost some 0.05 USD, their reasons more.
-    done = annotate(*words("poor", *AUTO, "--max-cost", "0.055", "--json"))
+    done = annotate(*words("poor", *AUTO, "--max-cost", "0.06", "--json"))
     assert done.code == 0, done.err
     found = done.json["rationale_rate"]
     assert found["rate"] == 0.0
     assert "--max-cost was reached before the reasons of 20%" in found["why"]
-    assert done.json["cost_usd"] <= 0.055
+    assert done.json["cost_usd"] <= 0.06
     whole = annotate(*words("whole", *AUTO), "--mix", "default")
     assert whole.code == 0, whole.err
     assert "label and reasons come in one answer, so all are paid for" in whole.out

@@ -38,6 +38,7 @@ def rules(**settings: Any) -> Rules:
         filters=filters,
         rationale_from=made.rationale_from,
         min_confidence=made.min_confidence,
+        rationales=made.keep_rationales,
     )
 
 
@@ -222,6 +223,22 @@ def test_most_votes_win_with_the_reasons_of_one_who_voted_so(store: ResponseStor
     key = planned.votes[0].key.hex()
     assert record.keys == PartRef(label=key, rationale=key)
     assert outcome.answers == said
+
+
+def test_reasons_of_several_votes_for_the_label_are_kept(store: ResponseStore):
+    others = ("Label: addition\nRationale: The heaps are put together.", "Label: addition")
+    said = [an_answer(text) for text in (SAID, *others)]
+    first = record_of(concluded(store, thrice(), *said))
+    both = record_of(concluded(store, thrice(), *said, keep_rationales=2))
+    assert first.other_rationales is None
+    assert both.rationales == (first.rationale, "The heaps are put together.")
+    assert both.content.keys() - first.content.keys() == {"other_rationales"}
+    alike = record_of(concluded(store, thrice(), *said[:1] * 3, keep_rationales=3))
+    assert alike.other_rationales is None
+    said[1] = an_answer("Label: addition\nRationale: They are shared. So the answer is division.")
+    minded = {"filters": frozenset({"contradiction"})}
+    kept = record_of(concluded(store, thrice(), *said, keep_rationales=3, **minded))
+    assert kept.rationales == (first.rationale,)
 
 
 def test_an_answer_without_a_label_is_no_vote_and_lowers_the_confidence(store: ResponseStore):

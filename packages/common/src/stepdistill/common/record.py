@@ -1,11 +1,12 @@
 """A record: one row with the teacher's label and rationale, one JSON line of a shard."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter
 
 _STRICT = ConfigDict(extra="forbid")
+_LATER = ("label_probs", "other_rationales")  # fields that came later
 # Fields are Final, which the type checker holds: `frozen` would cost a record a microsecond when it
 # is made, and slots another half when it is written.
 
@@ -30,8 +31,10 @@ class Record:
 
     Where the teacher told how probable its words were, label_probs says so of each label: only
     those that it came near to naming are listed, the likeliest first, and what they lack to 1 falls
-    on all others together. With several answers it is their mean. A line leaves it out where it is
-    None.
+    on all others together. With several answers it is their mean.
+
+    Where several of the teacher's reasons are kept, other_rationales has those beside the first. A
+    line leaves either out where it is None.
     """
 
     __pydantic_config__ = _STRICT
@@ -50,6 +53,17 @@ class Record:
     label_votes: Final[dict[str, int] | None] = None  # label -> answers; None where asked once
     label_confidence: Final[float | None] = None  # 0..1; None where asked once
     label_probs: Final[dict[str, float] | None] = None  # label -> 0..1; None where not told
+    other_rationales: Final[list[str] | None] = None  # beside `rationale`, None where there is none
+
+    @property
+    def rationales(self) -> tuple[str, ...]:
+        """All reasons, the first of them first."""
+        first = () if self.rationale is None else (self.rationale,)
+        return (*first, *(self.other_rationales or ()))
+
+    def without_rationale(self) -> "Record":
+        """The same without any reasons."""
+        return replace(self, rationale=None, other_rationales=None)
 
     @property
     def sureness(self) -> float | None:
@@ -60,12 +74,12 @@ class Record:
         return self.label_probs.get(self.label, 0.0)
 
     @property
-    def content(self) -> "Record | dict[str, Any]":
+    def content(self) -> dict[str, Any]:
         """What a line says of it: fields that came later only where they say something."""
-        if self.label_probs is not None:
-            return self
         fields = self.__dict__.copy()
-        del fields["label_probs"]
+        for name in _LATER:
+            if fields[name] is None:
+                del fields[name]
         return fields
 
 

@@ -28,7 +28,10 @@ from stepdistill.trainer.settings.cascade import (
 )
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.inference import CompareSettings, StudentExportSettings
-from stepdistill.trainer.settings.rationales import CompareRationalesSettings
+from stepdistill.trainer.settings.rationales import (
+    ChooseRationalesSettings,
+    CompareRationalesSettings,
+)
 from stepdistill.trainer.settings.train import (
     MODEL_NAME,
     NO_FILE,
@@ -241,7 +244,8 @@ def export_command(settings: StudentExportSettings, _: ConfigFileSettings = NO_F
 
 
 rationales_app = make_app(
-    "rationales", "What the teacher's reasons do for a small student: try them out."
+    "rationales",
+    "What the teacher's reasons do for a small student, and which are worth learning from.",
 )
 
 
@@ -265,7 +269,29 @@ def compare_rationales_command(
     compare(settings)
 
 
+def choose_rationales_command(
+    settings: ChooseRationalesSettings, _: ConfigFileSettings = NO_FILE
+) -> None:
+    """Keep, of several reasons of each row, those that help a small student most.
+
+    The reasons of a row come from several runs, or from several votes of one
+    (`annotate run --votes 3 --keep-rationales 3`). What counts is how much likelier they
+    make the label to a student that has not seen the row, where the label's own words
+    are left out of them; near-duplicates are not kept. No teacher is asked.
+
+    Examples:
+
+        stepdistill rationales choose runs/a/train runs/b/train --out runs/chosen/train
+
+        stepdistill rationales choose runs/esnli/train --keep 2 --helping --out runs/best/train
+    """
+    from stepdistill.trainer.rationales.choose import choose
+
+    choose(settings)
+
+
 add_command(rationales_app, compare_rationales_command, "compare")
+add_command(rationales_app, choose_rationales_command, "choose")
 
 
 def distil_command(settings: DistilSettings, _: ConfigFileSettings = NO_FILE) -> None:

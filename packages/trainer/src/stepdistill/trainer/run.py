@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from stepdistill.common.errors import ConfigError, DistillError
 from stepdistill.trainer.errors import TrainingError, is_out_of_memory
+from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.ranks import launcher
 from stepdistill.trainer.ranks.meeting import lost_by
 from stepdistill.trainer.scores import (
@@ -49,15 +50,16 @@ def run(inputs: RunInputs) -> None:
     stop()
 
 
-def train_unkept(inputs: RunInputs) -> str:
-    """Train a student of which nothing is kept, on one rank; of each validation row a 1 where it
-    was right at the last validation that chose it, else a 0. Raises DistillError."""
+def train_unkept(inputs: RunInputs) -> tuple[Student, str]:
+    """Train a student on one rank, of which nothing is kept on the disk: the student after its last
+    step, and of each validation row a 1 where the best one was right, else a 0. Raises
+    DistillError."""
     _hush()
     world = start()
     inputs = replace(inputs, config=_resolved(inputs.config, world))
     parts, progress = prepare(inputs, world), TrainingProgress()
     _train(inputs, parts, progress)
-    return progress.best_right
+    return parts.student, progress.best_right
 
 
 def _run(inputs: RunInputs, world: World) -> None:

@@ -64,6 +64,7 @@ class Majority(NamedTuple):
 
     label: Vote
     reasons: Vote
+    others: tuple[Vote, ...] = ()  # beside these reasons, of the same label
     votes: dict[str, int] | None = None
     confidence: float | None = None
 
@@ -74,6 +75,7 @@ class Rules:
 
     rationale_from: `thinking` takes what the teacher thought before it answered for the reasons.
     min_confidence: a label that was read with less is none, 0 to 1.
+    rationales: so many of the reasons that differ are kept at most.
     """
 
     kind: Kind
@@ -81,6 +83,7 @@ class Rules:
     filters: Filters
     rationale_from: Literal["answer", "thinking"] = "answer"
     min_confidence: float = 0.0
+    rationales: int = 1
 
     def read(self, template: str, answer: Answer, fields: Mapping[str, str]) -> Reading:
         """What the template's reader reads, and the reasons from where they are wanted."""
@@ -115,7 +118,9 @@ def conclude(planned: PlannedRow, stored: Snapshot, rules: Rules) -> RowResult:
     record = _record(planned, elected, answers, rules)
     dropped = None
     if record.rationale is not None and gives_no_reasons(record.rationale):
-        record, dropped = replace(record, rationale=None), NO_REASONS
+        record, dropped = record.without_rationale(), NO_REASONS
+    if record.rationale and rules.rationales > 1 and planned.rationale is planned.label:
+        record = replace(record, other_rationales=_others(record, elected, rules))
     if not rules.filters.each:
         return RowResult(record, answers, dropped)
     found = _filtered(planned, elected.label.request, record, answers, rules)
@@ -182,9 +187,11 @@ def elect(kind: Kind, said: Sequence[Vote], n_asked: int) -> Majority:
         else:
             party.append(each)
     winners = max(parties, key=len)
+    reasons = next((each for each in winners if each.reading.rationale), winners[0])
     return Majority(
         label=winners[0],
-        reasons=next((each for each in winners if each.reading.rationale), winners[0]),
+        reasons=reasons,
+        others=tuple(each for each in winners if each is not reasons and each.reading.rationale),
         votes={str(party[0].reading.label): len(party) for party in parties},
         confidence=round(len(winners) / n_asked, 4),
     )
@@ -237,6 +244,19 @@ def _record(planned: PlannedRow, elected: Majority, answers: list[Answer], rules
     )
 
 
+def _others(record: Record, elected: Majority, rules: Rules) -> list[str] | None:
+    """Reasons beside the record's own: of other answers that voted for its label, as far as no
+    filter minds; None where there are none."""
+    told = (each.reading.rationale for each in elected.others)
+    found = dict.fromkeys(text for text in told if text and not gives_no_reasons(text))
+    others = [
+        text
+        for text in found
+        if text != record.rationale and rules.filters.first(replace(record, rationale=text)) is None
+    ]
+    return others[: rules.rationales - 1] or None
+
+
 def _probs(planned: PlannedRow, answers: list[Answer], rules: Rules) -> dict[str, float] | None:
     """How probable each label was: the mean over the answers to the label's question."""
     template, fields = planned.assignment.label, planned.row.fields
@@ -271,7 +291,7 @@ def _filtered(
         answer = answers[planned.requests.index(request)]
         rejection = _reject(planned, request, finding.reason, finding.detail, answer)
         return RowResult(rejection, answers)
-    return RowResult(replace(record, rationale=None), answers, finding.reason)
+    return RowResult(record.without_rationale(), answers, finding.reason)
 
 
 @lru_cache(maxsize=1024)

@@ -33,6 +33,7 @@ def make_rules(plan: Plan, settings: ShardSettings) -> Rules:
         filters=filters,
         rationale_from=settings.rationale_from,
         min_confidence=settings.min_confidence,
+        rationales=settings.keep_rationales,
     )
 
 
@@ -74,7 +75,7 @@ class Concluder:
             return row
         if self.plan.uniform(planned.row) < self.below:
             return row
-        return row._replace(result=replace(record, rationale=None), dropped=OVER_THE_RATE)
+        return row._replace(result=record.without_rationale(), dropped=OVER_THE_RATE)
 
     def told(self, record: Record) -> str | None:
         """The label that people say its row should have; None where nobody says."""

@@ -8,7 +8,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -239,7 +239,7 @@ class _Joined:
         if record.rationale is None or _uniform(part, record.id) < below:
             return line
         self._over += 1
-        return line_of(replace(record, rationale=None))
+        return line_of(record.without_rationale())
 
     def _manifest(self, counts: Counts) -> Manifest:
         manifests = [part.manifest for part in self._parts]

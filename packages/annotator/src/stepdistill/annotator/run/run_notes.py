@@ -41,7 +41,7 @@ _SETTINGS = (
 )
 _SHARDS = (
     *("reader", "rationale_from", "min_confidence", "rationale_rate"),
-    *("max_student_tokens", "student_tokenizer", "judgements", "min_sureness"),
+    *("max_student_tokens", "student_tokenizer", "judgements", "min_sureness", "keep_rationales"),
 )
 Kind = Literal["run", "probe", "experiment", "search"]
 _Place = Annotated[Place, PlainValidator(place_of), PlainSerializer(str)]
@@ -114,6 +114,7 @@ class RunNote(_Note):
     rationale_from: Literal["answer", "thinking"] = "answer"
     min_confidence: float = SURE_ENOUGH
     min_sureness: float = Field(default=0.0, exclude_if=lambda least: not least)
+    keep_rationales: int = Field(default=1, exclude_if=lambda most: most == 1)
     judgements: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     earlier_outs: tuple[_Place, ...] = ()
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix

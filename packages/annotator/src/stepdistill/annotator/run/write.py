@@ -207,6 +207,8 @@ def _unusual(settings: ShardSettings) -> list[object]:
         content.append(settings.rationale_from)
     if settings.min_confidence != SURE_ENOUGH:
         content.append(settings.min_confidence)
+    if settings.keep_rationales > 1:
+        content.append(["keep_rationales", settings.keep_rationales])
     if settings.judgements is not None:
         content.append(["judgements", read_judgements(settings.judgements).sha256])
     return content

@@ -151,6 +151,11 @@ class RunSettings(
                 "--min-sureness: nothing tells how sure the teacher is: add --logprobs 5, or "
                 "--votes 5"
             )
+        if self.shards.keep_rationales > self.votes:
+            raise ConfigError(
+                f"--keep-rationales {self.shards.keep_rationales}: reasons come from different "
+                f"votes: add --votes {self.shards.keep_rationales} or more"
+            )
         if self.cheapest_by_s is not None and (self.batch_api or self.tier or self.offline):
             raise ConfigError(
                 "--cheapest-by chooses mode and tier: leave out --batch-api, --tier and --offline"

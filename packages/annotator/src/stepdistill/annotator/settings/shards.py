@@ -93,6 +93,9 @@ class ShardSettings(JudgementsSettings, RateOfRationalesSettings, ReadingSetting
     )
     """contradiction: reject rows whose reasons argue for another label; repetition: drop reasons
     that repeat the row; judged_wrong: reject labels that people judged wrong. May be repeated."""
+    keep_rationales: Annotated[int, at_least(1)] = 1
+    """Reasons that a record keeps at most, of different --votes for its label; the first is that of
+    a run without it."""
     min_sureness: Annotated[float, between(0, 1)] = 0.0
     """Reject labels that the teacher is less sure of, by --logprobs or --votes."""
     max_student_tokens: Annotated[int | None, at_least(1)] = None

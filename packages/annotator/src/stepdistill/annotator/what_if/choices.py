@@ -125,7 +125,7 @@ def _shards(shards: ShardSettings) -> Mapping[str, object]:
     """What is not as usual of how answers become records."""
     names = (
         *("reader", "rationale_from", "min_confidence", "min_sureness", "judgements"),
-        *("max_student_tokens", "student_tokenizer"),
+        *("max_student_tokens", "student_tokenizer", "keep_rationales"),
     )
     return {
         name.replace("_", "-"): getattr(shards, name)

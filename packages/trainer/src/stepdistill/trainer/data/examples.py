@@ -117,7 +117,7 @@ def train_set(split: DataSplit, config: TrainSettings) -> TrainSet:
     Rows that stand in several folders are one: the first label counts, rationales come together.
     """
     # The share is of rows, before any is found unusable: all teachers' runs draw the same ones.
-    rows = _subsample(list(_rows(split)), config.subsample, config.seed)
+    rows = _subsample(list(rows_of(split)), config.subsample, config.seed)
     most = config.rationales if explaining(config.table()) else 0
     if not rows:
         raise ShardError(
@@ -203,7 +203,8 @@ Row = tuple[str, tuple[Record, ...]]
 """(the input, the records of this row in the order of the folders)."""
 
 
-def _rows(split: DataSplit) -> Iterator[Row]:
+def rows_of(split: DataSplit) -> Iterator[Row]:
+    """Every row once, with its records in all folders. Raises ShardError: inputs differ."""
     joined: dict[tuple[str, str, str], tuple[str, list[Record]]] = {}
     for part in split.parts:
         for record in part.records:
@@ -251,7 +252,7 @@ def _example(row: Row, config: TrainSettings, kind: Kind, most: int) -> Example 
         return None
     shares = _shares(record) if config.soft_labels and not gold else {}
     # The first that differ, over all folders; together they are as heavy as one.
-    told = (_text(each.rationale) for each in records)
+    told = (_text(one) for each in records for one in each.rationales)
     reasons = [reason for reason in dict.fromkeys(told) if reason is not None][:most]
     confidence = record.sureness if config.row_weight == "confidence" else None
     return Example(

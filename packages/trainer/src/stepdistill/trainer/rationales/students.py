@@ -10,10 +10,13 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
+from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.manifest import Manifest
 from stepdistill.common.uniform import uniform_of_text
-from stepdistill.trainer.data.examples import Example, TrainSet, eval_set, train_set
+from stepdistill.trainer.data.examples import EvalSet, Example, TrainSet, eval_set, train_set
 from stepdistill.trainer.data.shards import Data, data_fingerprint
 from stepdistill.trainer.errors import refused
+from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.run import train_unkept
 from stepdistill.trainer.settings.train import TrainSettings, fingerprint
 from stepdistill.trainer.training.prepare import RunInputs
@@ -65,20 +68,7 @@ class Tries:
         return found
 
     def _right(self, config: TrainSettings, learnt: TrainSet) -> str:
-        # What is odd about the texts is the same for all of them, and said when one is trained.
-        with TemporaryDirectory() as output, redirect_stderr(io.StringIO()):
-            return train_unkept(
-                RunInputs(
-                    config=replace(config, output=Path(output)),
-                    fingerprint="",
-                    train=learnt,
-                    valid=self._valid,
-                    test=replace(self._valid, examples=self._valid.examples[:1]),
-                    kind=self._data.kind,
-                    origin=self._data.train.parts[0].manifest,
-                    counts={},
-                )
-            )
+        return trained(config, learnt, self._valid, self._data.train.parts[0].manifest)[1]
 
     def _keep(self, student: TriedStudent) -> None:
         self._known[student.mark] = student
@@ -87,6 +77,26 @@ class Tries:
                 self._kept.parent.mkdir(parents=True, exist_ok=True)
                 with self._kept.open("ab") as file:
                     file.write(orjson.dumps(student) + b"\n")
+
+
+def trained(
+    config: TrainSettings, learnt: TrainSet, valid: EvalSet, origin: Manifest
+) -> tuple[Student, str]:
+    """A student, and which of the validation rows it has right. Raises DistillError."""
+    # What is odd about the texts is the same for all of them, and said when one is trained.
+    with TemporaryDirectory() as output, redirect_stderr(io.StringIO()):
+        return train_unkept(
+            RunInputs(
+                config=replace(config, output=Path(output)),
+                fingerprint="",
+                train=learnt,
+                valid=valid,
+                test=replace(valid, examples=valid.examples[:1]),  # which nobody looks at
+                kind=kind_of(origin.label),
+                origin=origin,
+                counts={},
+            )
+        )
 
 
 def _read(kept: Path | None) -> Iterator[TriedStudent]:

@@ -26,15 +26,13 @@ def _rates(kind: object, tokens: Sequence[Token]) -> tuple[float, ...]:
 
 
 @options("Students", 2)
-class SmallStudentSettings(Settings):
+class LearningSettings(Settings):
     """Students that are trained to find something out, and then thrown away."""
 
     model: str = "micro"
     """A folder, a hub id, or `micro`, `tiny`, `mini`: from scratch."""
     steps: Annotated[int, at_least(1)] = 800
     """Optimizer steps of each."""
-    seeds: Annotated[int, at_least(2)] = 5
-    """Students of each rate: one says little, as another seed makes some points."""
 
     def training(self, train: tuple[Place, ...], valid: tuple[Place, ...]) -> TrainSettings:
         """The settings by which they are trained on these folders, with the first seed."""
@@ -51,8 +49,16 @@ class SmallStudentSettings(Settings):
         )
 
 
+@options("Students", 2)
+class SeedsSettings(Settings):
+    """How many students."""
+
+    seeds: Annotated[int, at_least(2)] = 5
+    """Students of each rate: one says little, as another seed makes some points."""
+
+
 @options("Rows", 1, kw_only=False)
-class CompareRationalesSettings(SmallStudentSettings, QuietSettings):
+class CompareRationalesSettings(SeedsSettings, LearningSettings, QuietSettings):
     """One `stepdistill rationales compare`."""
 
     train: Annotated[tuple[Place, ...], PLACES]
@@ -64,5 +70,24 @@ class CompareRationalesSettings(SmallStudentSettings, QuietSettings):
     """Shares of the reasons that are there; the rows of a lower one are among a higher one's."""
     keep: Path | None = None
     """File of what students had right: those that are in it are not trained again."""
+    json: bool = False
+    """Print one JSON object."""
+
+
+@options("Rows", 1, kw_only=False)
+class ChooseRationalesSettings(LearningSettings, QuietSettings):
+    """One `stepdistill rationales choose`."""
+
+    folders: Annotated[tuple[Place, ...], PLACES]
+    """Folders of shards, also URLs; the reasons of a row in several of them come together."""
+    _: KW_ONLY
+    out: Path
+    """Folder for shards of the same rows with the chosen reasons."""
+    keep: Annotated[int, at_least(1)] = 1
+    """Reasons of a row that are kept at most; near-duplicates are not."""
+    helping: bool = False
+    """Keep those alone that make the label likelier: rows may be left without any."""
+    force: bool = False
+    """Replace the shards that are there."""
     json: bool = False
     """Print one JSON object."""

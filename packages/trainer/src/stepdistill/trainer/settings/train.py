@@ -121,7 +121,7 @@ class TaskTableSettings(Settings):
     tasks: Path | None = None
     """A table of tasks of your own, JSON, in place of --mode."""
     rationales: Annotated[int, at_least(1)] = 1
-    """Rationales of a row that are learnt from, over all folders."""
+    """Rationales of a row that are learnt from, over all folders, and of a record with several."""
     row_weight: Literal["none", "confidence"] = "none"
     """confidence: rows weigh as much as the teacher is sure, by its logprobs or votes."""
     soft_labels: bool = False
