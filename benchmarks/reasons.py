@@ -229,10 +229,9 @@ def measure_rates(rows: Rows, given: argparse.Namespace, home: Path, results: Re
         results.figures.append(
             Figure(name=f"{rows.name}: {what}", samples=shares(found[rate], JUDGE), unit="right")
         )
-    results.figures.append(
-        Figure(name=f"{rows.name}: all - none", samples=[100 * gain.mean], unit="points")
-    )
-    results.figures.append(Figure(name=f"{rows.name}: bought", samples=[bought], unit="share"))
+    points = Figure(name=f"{rows.name}: all - none", samples=[100 * gain.mean], unit="points")
+    share = Figure(name=f"{rows.name}: bought", samples=[bought], unit="share")
+    results.figures += [points, share]
     results.raw.append(
         {
             "part": "rates",
@@ -273,6 +272,15 @@ def of_people(rows: Rows) -> list[list[Record]]:
     return folders
 
 
+def own_kept(rows: Rows, choices: Path) -> Iterator[bool]:
+    """Of each row with a choice whether its own reasons are kept."""
+    own = {each.id: each.rationale for each in rows.train}
+    for line in json_lines(choices):
+        if len(line["candidates"]) > 1:
+            kept = next(each["rationale"] for each in line["candidates"] if each["kept"])
+            yield kept == own[line["id"]]
+
+
 def measure_choice(
     rows: Rows,
     candidates: list[list[Record]],
@@ -293,12 +301,7 @@ def measure_choice(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*words, "--json"], check=True, capture_output=True, env=environment)
     facts = orjson.loads(done.stdout)
-    own = {each.id: each.rationale for each in rows.train}
-    kept = [
-        next(c["rationale"] for c in line["candidates"] if c["kept"]) == own[line["id"]]
-        for line in json_lines(here / "chosen" / "choices.jsonl")
-        if len(line["candidates"]) > 1
-    ]
+    kept = list(own_kept(rows, here / "chosen" / "choices.jsonl"))
     ways = {"chosen": [here / "chosen"], "random": folders[:1]}
     right = {way: Students(each, judged, given).right(1.0) for way, each in ways.items()}
     gain = gain_of(right["chosen"], right["random"])

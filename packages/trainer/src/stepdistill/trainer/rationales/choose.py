@@ -34,7 +34,7 @@ from stepdistill.trainer.data.examples import rows_of
 from stepdistill.trainer.data.shards import DataSplit, entry_of, read_split
 from stepdistill.trainer.errors import refused
 from stepdistill.trainer.rationales.masking import nearly_same
-from stepdistill.trainer.rationales.usefulness import CandidateRow, Judged, judge
+from stepdistill.trainer.rationales.usefulness import CandidateRow, CandidateScores, judge
 from stepdistill.trainer.settings.rationales import ChooseRationalesSettings
 
 _SHARD, _CHOICES = "shard-00000.jsonl", "choices.jsonl"
@@ -42,12 +42,12 @@ _NOT_CHOSEN = "not_chosen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenRow:
+class ChosenReasons:
     """A row with what was chosen of its reasons."""
 
     record: Record  # of the first folder that has a label for it
     row: CandidateRow
-    judged: Judged
+    judged: CandidateScores
     kept: tuple[int, ...]  # places of reasons, the most useful first
 
     @property
@@ -84,7 +84,7 @@ def choose(settings: ChooseRationalesSettings) -> None:
         )
     manifest = split.parts[0].manifest
     judged = dict(zip(rows, judge(rows, settings, manifest), strict=True))
-    nothing = Judged(without=0.0, with_reasons=())
+    nothing = CandidateScores(without=0.0, with_reasons=())
     found = [
         _chosen(record, row, judged.get(row, nothing), settings) for row, record in records.items()
     ]
@@ -116,15 +116,15 @@ def _labelled(split: DataSplit) -> Iterator[tuple[CandidateRow, Record]]:
 
 
 def _chosen(
-    record: Record, row: CandidateRow, judged: Judged, settings: ChooseRationalesSettings
-) -> ChosenRow:
+    record: Record, row: CandidateRow, judged: CandidateScores, settings: ChooseRationalesSettings
+) -> ChosenReasons:
     gains, kept = judged.gains, list[int]()
     for place in sorted(range(len(gains)), key=lambda place: -gains[place]):
         if len(kept) == settings.keep or (settings.helping and gains[place] <= 0):
             break
         if not any(nearly_same(row.reasons[place], row.reasons[other]) for other in kept):
             kept.append(place)
-    return ChosenRow(record=record, row=row, judged=judged, kept=tuple(kept))
+    return ChosenReasons(record=record, row=row, judged=judged, kept=tuple(kept))
 
 
 def _refuse_other_files(settings: ChooseRationalesSettings) -> None:
@@ -143,7 +143,7 @@ def _refuse_other_files(settings: ChooseRationalesSettings) -> None:
 
 
 def _write(
-    out: Path, found: Sequence[ChosenRow], split: DataSplit, settings: ChooseRationalesSettings
+    out: Path, found: Sequence[ChosenReasons], split: DataSplit, settings: ChooseRationalesSettings
 ) -> None:
     """The shards, the manifest last."""
     lines = [orjson.dumps(each.chosen.content) + b"\n" for each in found]
@@ -159,7 +159,7 @@ def _write(
 
 
 def _manifest(
-    found: Sequence[ChosenRow], split: DataSplit, settings: ChooseRationalesSettings, shard: Path
+    found: Sequence[ChosenReasons], split: DataSplit, settings: ChooseRationalesSettings, shard: Path
 ) -> Manifest:
     each = [part.manifest for part in split.parts]
     usd = [manifest.cost.usd for manifest in each]
@@ -191,7 +191,7 @@ def _manifest(
     )
 
 
-def _facts(found: Sequence[ChosenRow], settings: ChooseRationalesSettings) -> dict[str, object]:
+def _facts(found: Sequence[ChosenReasons], settings: ChooseRationalesSettings) -> dict[str, object]:
     """The object of `--json`. Gains are in nats: the log of how many times likelier."""
     rows = [each for each in found if each.row.reasons]
     kept = [each.judged.gains[place] for each in rows for place in each.kept]

@@ -52,7 +52,7 @@ class CandidateRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class CandidateScores:
     """What students say of a row's reasons."""
 
     without: float  # log of the label's probability from the row alone
@@ -66,13 +66,13 @@ class Judged:
 
 def judge(
     rows: Sequence[CandidateRow], settings: ChooseRationalesSettings, origin: Manifest
-) -> list[Judged]:
+) -> list[CandidateScores]:
     """What students that have not seen a row say of its reasons. Raises DistillError."""
     config = replace(settings.training((Path("unused"),), ()), mode="standard", select_by=None)
     sides = [uniform_of_text(f"half/{row.id}") < 0.5 for row in rows]
     if len(set(sides)) < 2:  # of very few rows
         sides = [place % 2 == 0 for place in range(len(rows))]
-    found: dict[int, Judged] = {}
+    found: dict[int, CandidateScores] = {}
     for side in (True, False):
         learnt = [row for row, its in zip(rows, sides, strict=True) if its is not side]
         places = [place for place, its in enumerate(sides) if its is side]
@@ -106,7 +106,7 @@ def _student(
 
 def _judgements(
     student: Student, rows: Sequence[CandidateRow], config: TrainSettings, origin: Manifest
-) -> Iterator[Judged]:
+) -> Iterator[CandidateScores]:
     kind, task = kind_of(origin.label), judged(config.table())
     encode, limit = encoder_of(student.tokenizer), student.input_limit(config.max_input_tokens)
     student.model.eval()
@@ -124,7 +124,7 @@ def _judgements(
     left = iter(logs)
     for row in rows:
         without, *others = [next(left) for _ in range(1 + len(row.reasons))]
-        yield Judged(without=without, with_reasons=tuple(others))
+        yield CandidateScores(without=without, with_reasons=tuple(others))
 
 
 def _names(row: CandidateRow) -> list[str]:
