@@ -159,7 +159,10 @@ def _write(
 
 
 def _manifest(
-    found: Sequence[ChosenReasons], split: DataSplit, settings: ChooseRationalesSettings, shard: Path
+    found: Sequence[ChosenReasons],
+    split: DataSplit,
+    settings: ChooseRationalesSettings,
+    shard: Path,
 ) -> Manifest:
     each = [part.manifest for part in split.parts]
     usd = [manifest.cost.usd for manifest in each]
