@@ -17,11 +17,14 @@ def test_it_is_students_t(freedom: int) -> None:
     assert gain.interval == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
 
 
-def test_no_difference_is_certain() -> None:
-    gain = gain_of(["1100", "1010"], ["1100", "1010"])
-    assert (gain.mean, gain.interval) == (0.0, (0.0, 0.0))
-    assert gain.chance_above(0.0) == 0.0
-    assert gain.chance_above(-0.01) == 1.0
+def test_nothing_is_known_better_than_to_a_row() -> None:
+    alike = gain_of(["1100", "1010"], ["1100", "1010"])
+    assert (alike.mean, alike.error) == (0.0, 0.25)
+    assert alike.chance_above(0.0) == 0.5
+    one_row = gain_of(["1", "1"], ["0", "0"])
+    low, high = one_row.interval
+    assert one_row.mean == 1.0
+    assert low < 0 < high
 
 
 def test_the_interval_covers_where_rows_and_seeds_are_chance() -> None:

@@ -102,3 +102,18 @@ def test_reasons_that_are_paid_for_are_kept_unless_fewer_are_better(
     assert found is not None
     assert found.rate == rate
     assert "paid for at any rate" in found.why
+
+
+def test_students_that_have_learnt_nothing_are_doubted() -> None:
+    try_rate, _ = world(RISING)
+
+    def beside_a_commonest_label(rate: float) -> TriedRate:
+        found = try_rate(rate)
+        assert found is not None
+        return found.model_copy(update={"majority": 0.64})
+
+    doubted, sure = (buy_while_it_pays(each, None) for each in (beside_a_commonest_label, try_rate))
+    assert doubted is not None and sure is not None
+    assert (doubted.rate, doubted.why) == (sure.rate, sure.why)
+    assert "hardly better than the commonest label (64.0% right)" in doubted.in_words
+    assert sure.in_words == sure.why

@@ -51,10 +51,11 @@ class Gain:
 
 def gain_of(one: Sequence[str], other: Sequence[str]) -> Gain:
     """How much better one way is than another. Each: by seed, the same seeds in the same order, of
-    each row a 1 where the student was right, else a 0; two seeds and two rows at least.
+    each row a 1 where the student was right, else a 0; two seeds at least.
 
     Rows and seeds cross: what is chance in either adds up, less what both sums have of the rest
-    (Satterthwaite's degrees of freedom).
+    (Satterthwaite's degrees of freedom). However alike they are, nobody knows it better than to a
+    row.
     """
     gaps = [
         [int(a) - int(b) for a, b in zip(mine, its, strict=True)]
@@ -64,16 +65,17 @@ def gain_of(one: Sequence[str], other: Sequence[str]) -> Gain:
     by_seed = [sum(each) / rows for each in gaps]
     by_row = [sum(each) / seeds for each in zip(*gaps, strict=True)]
     mean = sum(by_seed) / seeds
-    of_rows = sum((each - mean) ** 2 for each in by_row) / (rows - 1) / rows
+    others = max(1, rows - 1)
+    of_rows = sum((each - mean) ** 2 for each in by_row) / others / rows
     of_seeds = sum((each - mean) ** 2 for each in by_seed) / (seeds - 1) / seeds
     rest = sum(
         (gap - of_row - of_seed + mean) ** 2
         for gap_row, of_seed in zip(gaps, by_seed, strict=True)
         for gap, of_row in zip(gap_row, by_row, strict=True)
     )
-    of_rest = rest / ((rows - 1) * (seeds - 1)) / (rows * seeds)
-    variance = max(of_rows + of_seeds - of_rest, of_rows, of_seeds)
-    spread = of_rows**2 / (rows - 1) + of_seeds**2 / (seeds - 1)
+    of_rest = rest / (others * (seeds - 1)) / (rows * seeds)
+    variance = max(of_rows + of_seeds - of_rest, of_rows, of_seeds, rows**-2)
+    spread = of_rows**2 / others + of_seeds**2 / (seeds - 1)
     freedom = variance**2 / spread if spread else 1.0
     return Gain(mean=mean, error=sqrt(variance), freedom=max(1, int(freedom)))
 

@@ -11,6 +11,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict
@@ -134,7 +135,9 @@ class _Finder:
         choose = buy_while_it_pays(self._try, worth) if self._apart else keep_what_helps(self._try)
         if choose is None:
             return None
-        found = FoundRate(mark=self._mark, rate=choose.rate, why=choose.why, tried=choose.tried)
+        found = FoundRate(
+            mark=self._mark, rate=choose.rate, why=choose.in_words, tried=choose.tried
+        )
         write_whole(path, found.model_dump_json(indent=1).encode())
         shutil.rmtree(self._work / "shards", ignore_errors=True)
         return found
@@ -146,7 +149,8 @@ class _Finder:
         if result.error is not None:
             return None
         costs = [manifest.cost.usd for manifest in result.manifests.values()]
-        rationales, right = result.manifests["train"].rationales, self._students(rate, out)
+        rationales, said = result.manifests["train"].rationales, self._students(rate, out)
+        right = tuple(map(str, said["rates"][0]["right"]))
         accuracy = sum(each.count("1") for each in right) / sum(map(len, right))
         self._output.say(f"reasons of {rate:.0%}: small students have {accuracy:.1%} right")
         return TriedRate(
@@ -155,11 +159,11 @@ class _Finder:
             usd=None if None in costs else sum(filter(None, costs)),
             right=right,
             accuracy=accuracy,
+            majority=said["majority"],
         )
 
-    def _students(self, rate: float, shards: Path) -> tuple[str, ...]:
-        """What small students have right that learn from these shards, as `TriedRate.right`.
-        Raises CommandFailed."""
+    def _students(self, rate: float, shards: Path) -> dict[str, Any]:
+        """What is said of small students that learn from these shards. Raises CommandFailed."""
         config = self._config
         words = [_TRAINER, "rationales", "compare", str(shards / "train"), "--rates", "1"]
         if "valid" in config.splits:
@@ -171,8 +175,12 @@ class _Finder:
             f"reasons of {rate:.0%}: training {config.rationale_seeds} small students "
             f"({config.rationale_student}, {config.rationale_steps:,} steps)"
         )
-        finished = run_command(words, self._output.say)
-        return tuple(orjson.loads(finished.checked())["rates"][0]["right"])
+        finished = run_command(words, self._tell)
+        return orjson.loads(finished.checked())
+
+    def _tell(self, line: str) -> None:
+        if not line.startswith("error: "):  # which is what this command ends with, then
+            self._output.say(line)
 
 
 def _mark(config: RunSettings, plans: list[Plan]) -> str:

@@ -20,6 +20,7 @@ from stepdistill.common.intervals import gain_of
 RATES = (0.0, 0.2, 0.4, 0.7, 1.0)
 FREE_RATES = (0.0, 0.4, 1.0)  # where they cost nothing but the students' time
 _LIKELY, _SURELY = 0.8, 0.95
+_HARDLY = 0.05  # above the commonest label: students that are no better have learnt next to nothing
 _WIDE_POINTS = 5.0  # half an interval, from which on it says little
 
 
@@ -33,6 +34,7 @@ class TriedRate(BaseModel):
     usd: float | None  # of these shards' answers, of all splits; None: no price is known
     right: tuple[str, ...]  # by seed: of each validation row 1 or 0
     accuracy: float  # of the students, mean over seeds
+    majority: float = 0.0  # what always saying the commonest label would have right
     against: float | None = None  # the rate that it was compared with
     gain: float | None = None  # of accuracy over that one, as the two below: its 95 % interval
     gain_low: float | None = None
@@ -61,12 +63,10 @@ class TriedRate(BaseModel):
         return f"{self.rate:.0%}: {self.reasons:,} reasons{usd}, {self.accuracy:.1%} right"
 
     def gain_in_words(self) -> str:
-        """What it brings over the rate that it was compared with."""
+        """What it brings against the rate that it was compared with."""
         gain, low, high = (100 * (n or 0.0) for n in (self.gain, self.gain_low, self.gain_high))
-        return (
-            f"reasons of {self.rate:.0%} bring {gain:+.1f} points over those of {self.against:.0%} "
-            f"({low:+.1f} to {high:+.1f})"
-        )
+        this, other = _named(self.rate), _named(self.against or 0.0)
+        return f"{this}: {gain:+.1f} points against {other} ({low:+.1f} to {high:+.1f})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +74,20 @@ class RateChoice:
     """The rate that is taken."""
 
     rate: float
-    why: str  # a sentence without its end
+    why: str
     tried: tuple[TriedRate, ...]
+
+    @property
+    def in_words(self) -> str:
+        """Why, as a sentence without its end, and what doubt there is."""
+        best = max(self.tried, key=lambda one: one.accuracy)
+        if best.accuracy >= best.majority + _HARDLY:
+            return self.why
+        return (
+            f"{self.why}; but these students are hardly better than the commonest label "
+            f"({best.majority:.1%} right) and say little of reasons: a larger --rationale-student "
+            "or more --rationale-steps would say more"
+        )
 
 
 TryRate = Callable[[float], TriedRate | None]
@@ -128,6 +140,10 @@ def keep_what_helps(try_rate: TryRate) -> RateChoice | None:
     gains = "; ".join(one.gain_in_words() for one in (tried if best is every else [best]))
     paid = "label and reasons come in one answer, so all are paid for at any rate"
     return RateChoice(rate=best.rate, why=f"{paid}; {how}: {gains}", tried=(*tried, every))
+
+
+def _named(rate: float) -> str:
+    return f"reasons of {rate:.0%}" if rate else "no reasons"
 
 
 def _is_too_dear(tried: list[TriedRate], rate: float, worth: float | None) -> bool:

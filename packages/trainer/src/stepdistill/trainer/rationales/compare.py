@@ -19,6 +19,8 @@ from stepdistill.trainer.data.shards import read_data
 from stepdistill.trainer.rationales.students import TriedStudent, Tries
 from stepdistill.trainer.settings.rationales import CompareRationalesSettings
 
+HARDLY = 0.05  # above the commonest label: students that are no better have learnt next to nothing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateResult:
@@ -56,12 +58,14 @@ def compare(settings: CompareRationalesSettings) -> None:
         for rate in settings.rates
     ]
     if settings.json:
-        sys.stdout.write(orjson.dumps(_facts(settings, results)).decode() + "\n")
+        sys.stdout.write(orjson.dumps(_facts(settings, results, tries)).decode() + "\n")
     else:
-        _show(settings, results)
+        _show(settings, results, tries)
 
 
-def _facts(settings: CompareRationalesSettings, results: Sequence[RateResult]) -> dict[str, object]:
+def _facts(
+    settings: CompareRationalesSettings, results: Sequence[RateResult], tries: Tries
+) -> dict[str, object]:
     """The object of `--json`."""
     first = results[0]
     return {
@@ -69,6 +73,7 @@ def _facts(settings: CompareRationalesSettings, results: Sequence[RateResult]) -
         "steps": settings.steps,
         "seeds": settings.seeds,
         "rows": len(first.students[0].right),
+        "majority": tries.by_majority,
         "rates": [
             {
                 "rate": each.rate,
@@ -83,7 +88,7 @@ def _facts(settings: CompareRationalesSettings, results: Sequence[RateResult]) -
     }
 
 
-def _show(settings: CompareRationalesSettings, results: Sequence[RateResult]) -> None:
+def _show(settings: CompareRationalesSettings, results: Sequence[RateResult], tries: Tries) -> None:
     first = results[0]
     table = Table("rate", "reasons", "accuracy", "worst - best seed", "gain", box=SIMPLE)
     for each in results:
@@ -101,6 +106,14 @@ def _show(settings: CompareRationalesSettings, results: Sequence[RateResult]) ->
         soft_wrap=True,
         highlight=False,
     )
+    best = max(fmean(each.accuracies) for each in results)
+    if best < tries.by_majority + HARDLY:
+        console.print(
+            f"They are hardly better than the commonest label ({tries.by_majority:.3f}), so they "
+            "say little of reasons: more --steps or a larger --model would say more",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _in_points(gain: Gain) -> str:

@@ -18,6 +18,7 @@ from stepdistill.trainer.data.shards import Data, data_fingerprint
 from stepdistill.trainer.errors import refused
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.run import train_unkept
+from stepdistill.trainer.scores import correct, majority
 from stepdistill.trainer.settings.train import TrainSettings, fingerprint
 from stepdistill.trainer.training.prepare import RunInputs
 
@@ -46,6 +47,13 @@ class Tries:
         self._train = train_set(data.train, self._config)
         self._valid = eval_set(data.valid)
         self._known = {each.mark: each for each in _read(kept)}
+
+    @property
+    def by_majority(self) -> float:
+        """The share of the validation rows that the commonest label is right for, 0..1."""
+        kind, rows = self._data.kind, self._valid.examples
+        often = majority((row.label for row in self._train.examples), kind)
+        return sum(correct([often] * len(rows), rows, kind)) / len(rows)
 
     def students(self, rates: Sequence[float], seeds: int) -> Iterator[TriedStudent]:
         """One of each seed for each rate. Raises DistillError."""
