@@ -19,6 +19,10 @@ what people wrote (cqa, anli1), where nobody knows.
     own             share of rows whose own reasons are chosen; at random a third
     chosen, random  accuracy of students that learn from the chosen ones, or from one at random
 
+Last, whether the rule itself can be believed, on the demo with 20 seeds: five students without
+reasons against five others without (`false`: how often a gain is found that is none), and against
+five with all of them (`found`).
+
 Example:
 
     python benchmarks/reasons.py --json benchmarks/results/reasons.json
@@ -32,7 +36,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -68,6 +72,7 @@ LABELS = {
     "cqa": re.compile(r"So the answer is *\([a-e]\) *(.*?)\.?$", re.M),
     "svamp": re.compile(r"The answer is *\(?([^().]*)\)?"),
 }
+DRAWS, SURELY = 1_000, 0.95
 NOBODY = PartRef(label=None, rationale=None)
 
 
@@ -322,6 +327,33 @@ def measure_choice(
     )
 
 
+def measure_rule(rows: Rows, given: argparse.Namespace, home: Path, results: Results) -> None:
+    """How often the rule finds a gain where there is none, and where there is one."""
+    train = write_shards(home / "rule" / "train", rows.name, rows.train)
+    judged = write_shards(home / "rule" / "judged", rows.name, rows.judged)
+    many = argparse.Namespace(**{**vars(given), "seeds": 4 if given.smoke else 20})
+    students = Students([train], judged, many)
+    none, every = students.right(0.0), students.right(1.0)
+    chance, half = random.Random(0), min(5, len(none) // 2)
+
+    def share_found(draw: Callable[[], tuple[list[str], list[str]]]) -> float:
+        gains = (gain_of(*draw()) for _ in range(DRAWS))
+        return fmean(gain.chance_above(0.0) >= SURELY for gain in gains)
+
+    def alike() -> tuple[list[str], list[str]]:
+        drawn = chance.sample(none, 2 * half)
+        return drawn[:half], drawn[half:]
+
+    def other() -> tuple[list[str], list[str]]:
+        return chance.sample(every, half), chance.sample(none, half)
+
+    for what, draw in (("false", alike), ("found", other)):
+        share = Figure(name=f"{rows.name}, rule: {what}", samples=[share_found(draw)], unit="share")
+        results.figures.append(share)
+    accuracies = {"none": shares(none, slice(None)), "all": shares(every, slice(None))}
+    results.raw.append({"part": "rule", "dataset": rows.name, "accuracies": accuracies})
+
+
 def same_label(rows: Rows) -> Iterator[bool]:
     """Of each training row whether the teacher is right."""
     kind = kind_of(load_task(ROOT / "prompts", rows.name).label)
@@ -335,7 +367,7 @@ def options() -> argparse.Namespace:
     given.add_argument("--steps", type=int, default=800)
     given.add_argument("--seeds", type=int, default=4)
     given.add_argument("--rows", type=int, default=3000, help="of a split at most")
-    given.add_argument("--parts", default="rates,choice")
+    given.add_argument("--parts", default="rates,choice,rule")
     return given.parse_args()
 
 
@@ -352,6 +384,8 @@ def main() -> int:
             print(f"{name}: {len(rows.train):,} rows to learn from", file=sys.stderr)
             if "rates" in given.parts:
                 measure_rates(rows, given, Path(home), results)
+            if "rule" in given.parts and name == "demo":
+                measure_rule(rows, given, Path(home), results)
             if "choice" in given.parts:
                 measure_choice(rows, planted(rows), "own among three", given, Path(home), results)
                 if name in ("cqa", "anli1"):

@@ -70,6 +70,20 @@ def test_corrected_labels_are_learnt_and_wrong_rows_are_not(
     assert "1 changed, 2 confirmed, 1 rows left out" in remark
 
 
+def test_of_several_reasons_those_that_nobody_called_bad_are_learnt(
+    tmp_path: Path, rows: list[Record]
+) -> None:
+    folder = tmp_path / "run" / "train"
+    several = [replace(each, other_rationales=["Said in another way."]) for each in rows]
+    write_split(folder, several)
+    asked = config(folder, labels="corrected", rationales=2)
+    learnt = {each.id: each for each in train_set(read_judged_data(asked).train, asked).examples}
+    reasons = {id: tuple(one.text for one in each.rationales) for id, each in learnt.items()}
+    assert reasons[rows[0].id] == several[0].rationales
+    assert reasons[rows[1].id] == ()  # of a label that was wrong
+    assert reasons[rows[3].id] == ("Said in another way.",)
+
+
 def test_judged_rows_are_what_a_student_is_judged_by(tmp_path: Path, rows: list[Record]) -> None:
     folder = tmp_path / "run" / "train"
     unjudged = eval_set(read_data(config(folder)).test)

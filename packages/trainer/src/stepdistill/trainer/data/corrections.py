@@ -115,12 +115,14 @@ def _taught(
     if label is None or not kind.same(label, correction.label, choices):
         counts.changed += 1
         # Its reasons and votes are for the label that was wrong.
-        nothing = dict.fromkeys(("rationale", "label_votes", "label_confidence", "label_probs"))
-        return replace(record, label=correction.label, **nothing)
+        nothing = dict.fromkeys(("label_votes", "label_confidence", "label_probs"))
+        return replace(record.without_rationale(), label=correction.label, **nothing)
     counts.confirmed += 1
     if record.rationale is not None and _are_bad(record, judgements):
         counts.reasons_left_out += 1
-        return replace(record, rationale=None)
+        # They are the first ones: those of other votes take their place, if there are any.
+        first, *others = record.rationales[1:] or (None,)
+        return replace(record, rationale=first, other_rationales=others or None)
     return record
 
 

@@ -254,7 +254,7 @@ def _with_cot(split: DataSplit, cot: Path) -> DataSplit:
             "of the rows, so name the very file of rows that it was made for"
         )
     records = tuple(
-        replace(record, label=line.label, rationale=line.explanation)
+        replace(record, label=line.label, rationale=line.explanation, other_rationales=None)
         for record, line in zip(part.records, lines, strict=True)
     )
     # Listed as a shard, so that other explanations make another run.
