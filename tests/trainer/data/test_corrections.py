@@ -1,5 +1,6 @@
 """People's judgements laid over shards: what is learnt, what is gold, and that it is said."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,9 +74,10 @@ def test_corrected_labels_are_learnt_and_wrong_rows_are_not(
 def test_of_several_reasons_those_that_nobody_called_bad_are_learnt(
     tmp_path: Path, rows: list[Record]
 ) -> None:
-    folder = tmp_path / "run" / "train"
+    folder = tmp_path / "several" / "train"
     several = [replace(each, other_rationales=["Said in another way."]) for each in rows]
     write_split(folder, several)
+    shutil.copy(tmp_path / "run" / "judgements.jsonl", folder.parent)
     asked = config(folder, labels="corrected", rationales=2)
     learnt = {each.id: each for each in train_set(read_judged_data(asked).train, asked).examples}
     reasons = {id: tuple(one.text for one in each.rationales) for id, each in learnt.items()}
