@@ -90,3 +90,34 @@ def test_other_peoples_files_are_not_replaced(
         told = capsys.readouterr().err
         assert said in told and told.count("\n") == 1
         assert (out / "manifest.json").read_bytes() == before
+
+
+CLUES = {
+    "addition": "One heap is put upon another one.",
+    "subtraction": "A part of it is taken away again.",
+    "multiplication": "The same comes over and over.",
+    "division": "Everybody gets an equal share.",
+}
+
+
+@pytest.mark.slow
+def test_who_merely_states_the_label_does_not_win(tmp_path: Path) -> None:
+    """The rows tell nothing, a clue all of it, and a statement of the label nothing but itself."""
+    rows = [
+        replace(each, input=dict.fromkeys(each.input, "Well."))
+        for each in word_problems("train", 400)
+    ]
+    arguing = [replace(each, rationale=CLUES[str(each.label)]) for each in rows]
+    stating = [
+        replace(each, rationale=(f"So it is {each.label}.", f"{each.label}, surely!")[n % 2])
+        for n, each in enumerate(rows)
+    ]
+    order = [(stating, arguing), (arguing, stating)]
+    for name, pair in zip("ab", zip(*order, strict=True), strict=True):
+        halves = [pair[n % 2][n] for n in range(len(rows))]
+        write_split(tmp_path / name, halves)
+    out = tmp_path / "chosen"
+    words = ["rationales", "choose", str(tmp_path / "a"), str(tmp_path / "b"), "--quiet"]
+    assert main([*words, "--steps", "250", "--out", str(out)]) == 0
+    argues = [each.rationale == CLUES[str(each.label)] for each in chosen(out)]
+    assert sum(argues) >= 0.95 * len(argues)

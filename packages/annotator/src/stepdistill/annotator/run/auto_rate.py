@@ -62,12 +62,14 @@ class FoundRate(BaseModel):
 class _Done:
     """What the runs at all rates did, added up."""
 
+    cached: int | None = None  # by the first of them: later ones find what earlier ones asked
     asked: int = 0
     failed: int = 0
     uncounted: int = 0
     usd: float | None = 0.0
 
     def add(self, result: RunResult) -> None:
+        self.cached = result.cached if self.cached is None else self.cached
         self.asked += result.asked
         self.failed += result.failed
         self.uncounted += result.uncounted
@@ -89,7 +91,6 @@ def run_at_found_rate(
         output.warn("--rationale-rate auto: rows were not answered, so no rate could be found yet")
     settings = config.at_rate(0.0 if found is None else found.rate)
     result = run(settings, output)
-    cached = max(0, result.cached - done.asked)
     done.add(result)
     whole = replace(
         result,
@@ -97,7 +98,7 @@ def run_at_found_rate(
         failed=done.failed,
         uncounted=done.uncounted,
         spent_usd=done.usd,
-        cached=cached,
+        cached=done.cached or 0,
     )
     return settings, whole, found
 
