@@ -1,5 +1,7 @@
 """What is odd about rows is counted and said; good rows are passed in silence."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +65,30 @@ def test_only_the_rows_of_a_run_are_looked_at(tmp_path: Path):
 
     assert row_remarks(TASK, source, "train", 60) == []
     assert len(row_remarks(TASK, source, "train", 61)) == 1
+
+
+def test_a_shard_looks_at_its_own_rows_and_each_at_all_it_has(tmp_path: Path):
+    odd = {**GOOD[0], "text": " ", "label": "fine"}
+    rows = [*GOOD, odd, GOOD[1]]
+    source = open_source(TASK, str(write_rows(tmp_path / "r.jsonl", rows)), "train")
+
+    assert row_remarks(TASK, source, "train", None, range(1, 60)) == []
+    told = row_remarks(TASK, source, "train", None, range(60, 62))
+    assert len(told) == 2
+    assert "1 row has nothing to read" in told[0]
+    assert "`fine` (1)" in told[1]
+    assert "`u1` (2)" in row_remarks(TASK, source, "train", None, range(1, 62))[0]
+
+
+def test_looking_at_rows_takes_memory_of_a_few_bytes_each(tmp_path: Path):
+    source = replace(
+        open_source(TASK, str(write_rows(tmp_path / "r.jsonl", GOOD)), "train"),
+        rows=lambda: ({**GOOD[1], "uid": f"u{n}"} for n in range(100_000)),
+    )
+    tracemalloc.start()
+    try:
+        assert row_remarks(TASK, source, "train", None) == []
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000 * 20

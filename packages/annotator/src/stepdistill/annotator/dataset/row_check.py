@@ -1,31 +1,45 @@
 """What is odd about the rows themselves, said before anybody is paid for them."""
 
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 from stepdistill.annotator.dataset.rows import Row, read_rows
 from stepdistill.annotator.dataset.sources import Source
+from stepdistill.common.files.json_file import RawRow
 from stepdistill.common.kinds.registry import kind_of
 from stepdistill.common.paths import getter
 from stepdistill.common.task import TaskSpec
 
+ALL = range(sys.maxsize)
+_PARTS = 256
 _SHOWN = 3  # values
 _LONGEST = 40  # characters of one
 
 
-def row_remarks(task: TaskSpec, source: Source, split: str, samples: int | None) -> list[str]:
+def row_remarks(
+    task: TaskSpec, source: Source, split: str, samples: int | None, places: range = ALL
+) -> list[str]:
     """Ids that stand twice or not at all, rows with nothing to read, gold labels that the task does
     not know: each with its count. The rows are read once, and again where something is odd.
 
+    places: of the rows to look at, among the first `samples`; others are left to other shards.
     Raises DatasetError.
     """
-    ids = array("q")  # their hashes: a million rows are 8 MB
+
+    def rows() -> Iterator[Row]:
+        return islice(read_rows(task, source, split, samples, places.start), len(places))
+
+    # Their hashes, 8 bytes a row, apart by their last bits: each part is sorted by itself, so that
+    # no list of all of them is ever made.
+    ids = [array("q") for _ in range(_PARTS)]
     n_without_id = n_empty = n_without_gold = 0
-    for row in read_rows(task, source, split, samples):
+    for row in rows():
         if task.id:
-            ids.append(hash(row.id))
+            hashed = hash(row.id)
+            ids[hashed % _PARTS].append(hashed)
             n_without_id += not row.id.strip()
         n_empty += not any(map(str.strip, row.fields.values()))
         n_without_gold += row.gold is None
@@ -33,16 +47,18 @@ def row_remarks(task: TaskSpec, source: Source, split: str, samples: int | None)
     if n_without_id:
         told.append(f"{_rows(n_without_id)} no id ({task.id} is empty)")
     if task.id:
-        told += _twice(read_rows(task, source, split, samples), ids)
+        told += _twice(rows(), ids)
     if n_empty:
         told.append(f"{_rows(n_empty)} nothing to read in {', '.join(task.fields.values())}")
     if n_without_gold and task.gold:
-        told += _unknown_gold(task, source, samples)
+        raw = islice(islice(source.rows(), samples), places.start, places.stop)
+        told += _unknown_gold(task, raw)
     return [f"{source.name}: {line}" for line in told]
 
 
-def _twice(rows: Iterator[Row], ids: Sequence[int]) -> Iterator[str]:
-    several = {one for one, next_one in pairwise(sorted(ids)) if one == next_one}
+def _twice(rows: Iterator[Row], ids: Sequence[Sequence[int]]) -> Iterator[str]:
+    pairs = chain.from_iterable(pairwise(sorted(part)) for part in ids)
+    several = {one for one, next_one in pairs if one == next_one}
     if not several:
         return
     found = Counter(row.id for row in rows if hash(row.id) in several and row.id.strip())
@@ -54,9 +70,9 @@ def _twice(rows: Iterator[Row], ids: Sequence[int]) -> Iterator[str]:
         )
 
 
-def _unknown_gold(task: TaskSpec, source: Source, samples: int | None) -> Iterator[str]:
+def _unknown_gold(task: TaskSpec, rows: Iterator[RawRow]) -> Iterator[str]:
     kind, gold_in = kind_of(task.label), getter(task.gold or "")
-    texts = (kind.gold_text(gold_in(raw)).strip() for raw in islice(source.rows(), samples))
+    texts = (kind.gold_text(gold_in(raw)).strip() for raw in rows)
     found = Counter(text for text in texts if text and kind.gold(text) is None)
     if found:
         yield (

@@ -6,7 +6,7 @@ What can be wrong with task, prompts or rows is found here, before a request is 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from stepdistill.annotator.dataset.row_check import row_remarks
+from stepdistill.annotator.dataset.row_check import ALL, row_remarks
 from stepdistill.annotator.dataset.sources import open_source
 from stepdistill.annotator.money.prices import Tariff, load_own_prices
 from stepdistill.annotator.plan.plan import Plan
@@ -120,4 +120,7 @@ def row_warnings(plans: Iterable[Plan]) -> Iterator[str]:
     """What a person should know of the rows before they are paid for. Raises DatasetError."""
     for plan in plans:
         if plan.source.is_local:  # others would be fetched once more
-            yield from row_remarks(plan.task, plan.source, plan.split, plan.samples)
+            # Of several shards the first looks at all rows: ids may stand twice in two of them.
+            is_another = plan.row_shard is not None and plan.row_shard.number > 0
+            places = plan.own_places if is_another else ALL
+            yield from row_remarks(plan.task, plan.source, plan.split, plan.samples, places)
