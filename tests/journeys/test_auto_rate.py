@@ -59,6 +59,18 @@ def test_students_learn_from_split_train(annotate: Annotate) -> None:
     assert "add --split train" in done.err
 
 
+def test_rows_without_gold_need_a_split_to_judge_by(annotate: Annotate, tmp_path: Path) -> None:
+    rows = [f'{{"text": "text number {n}"}}' for n in range(40)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    made = ("--labels", "joyful,gloomy", "--prompts", "prompts", "--data-out", "data", "--yes")
+    done = annotate("new", "mood", "rows.jsonl", *made)
+    assert done.code == 0, done.err
+    own = ("--prompts", "prompts", "--data", "data", "--teacher", "simulated")
+    done = annotate("run", "mood", *own, *AUTO)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "add --split valid" in done.err
+
+
 def test_a_mix_without_reasons_and_a_price_that_nobody_knows(
     annotate: Annotate, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import time
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from stepdistill.common.own_command import is_installed, run_command
 from stepdistill.common.whole_file import write_whole
 
 _TRAINER = "stepdistill"
+_LOOKED_AT = 1_000  # rows, for one with a gold label
 
 
 class FoundRate(BaseModel):
@@ -116,6 +118,8 @@ class _Finder:
         plans = make_plans(config)
         if not plans[0].mix.rationale:
             raise ConfigError("--rationale-rate auto: this mix asks for no reasons: leave it out")
+        if "valid" not in config.splits:
+            _refuse_unlabelled(next(plan for plan in plans if plan.split == "train"))
         self._apart = any(plan.explains_apart for plan in plans)
         if self._apart and config.point_worth_usd is not None:
             make_tariff(config).known_price(day_of(time.time()))  # refuses where none is known
@@ -182,6 +186,16 @@ class _Finder:
     def _tell(self, line: str) -> None:
         if not line.startswith("error: "):  # which is what this command ends with, then
             self._output.say(line)
+
+
+def _refuse_unlabelled(train: Plan) -> None:
+    """Before labels are paid for: the trainer puts only rows aside that have a gold label."""
+    first = islice(train.rows(), _LOOKED_AT)
+    if all(planned.row.gold is None for planned in first):
+        raise ConfigError(
+            "--rationale-rate auto: rows of split train have no gold labels, so none of them can "
+            "be put aside to judge students by: add --split valid"
+        )
 
 
 def _mark(config: RunSettings, plans: list[Plan]) -> str:
