@@ -72,8 +72,8 @@ def choose(settings: ChooseRationalesSettings) -> None:
     """The command. Raises DistillError."""
     _refuse_other_files(settings)
     split = read_split("train", settings.folders)
-    records = dict(_labelled(split))
-    rows = [row for row in records if row.reasons]
+    labelled = list(_labelled(split))
+    rows = [row for row, _ in labelled if row.reasons]
     if len(rows) < 2:
         raise ConfigError("fewer than two rows have a label and reasons: nothing to choose from")
     candidates = sum(len(row.reasons) for row in rows)
@@ -83,10 +83,10 @@ def choose(settings: ChooseRationalesSettings) -> None:
             f"({settings.model}, {settings.steps:,} steps) that judge them\n"
         )
     manifest = split.parts[0].manifest
-    judged = dict(zip(rows, judge(rows, settings, manifest), strict=True))
-    nothing = CandidateScores(without=0.0, with_reasons=())
+    judged, nothing = iter(judge(rows, settings, manifest)), CandidateScores(with_reasons=())
     found = [
-        _chosen(record, row, judged.get(row, nothing), settings) for row, record in records.items()
+        _chosen(record, row, next(judged) if row.reasons else nothing, settings)
+        for row, record in labelled
     ]
     _write(settings.out, found, split, settings)
     facts = _facts(found, settings)

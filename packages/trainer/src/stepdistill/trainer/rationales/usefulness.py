@@ -55,7 +55,7 @@ class CandidateRow:
 class CandidateScores:
     """What students say of a row's reasons."""
 
-    without: float  # log of the label's probability from the row alone
+    without: float = 0.0  # log of the label's probability from the row alone
     with_reasons: tuple[float, ...]  # the same with each of the reasons
 
     @property
