@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -53,6 +53,7 @@ class Plan:
     source: Source
     samples: int | None  # the first rows of the source; None for all
     row_shard: RowShard | None = None  # which of these rows, where others do the rest; None: all
+    chosen: tuple[int, ...] | None = None  # the places of those that are done, sorted; None: all
     mix: Mix
     templates: dict[str, Template]
     model: str
@@ -72,6 +73,8 @@ class Plan:
 
         All of a local source is read, so that what is wrong in it is found before it is asked.
         """
+        if self.chosen is not None:
+            return len(self.own_places)
         return self.count_all() if self.row_shard is None else len(self.own_places)
 
     def count_all(self) -> int | None:
@@ -82,9 +85,12 @@ class Plan:
         return min(n, self.samples)
 
     @cached_property
-    def own_places(self) -> range:
-        """The places of this shard's rows among all. A source that cannot say how many there are
-        is read once for it."""
+    def own_places(self) -> Sequence[int]:
+        """The places of the rows to do among all. A source that cannot say how many there are is
+        read once for a shard's."""
+        if self.chosen is not None:
+            n = self.count_all()
+            return [place for place in self.chosen if n is None or place < n]
         if self.row_shard is None:
             return range(sys.maxsize)
         n = self.count_all()
@@ -169,7 +175,7 @@ class RowCursor:
         self._plan = plan
         self._formats = {*plan.refused_formats}
         self._rows: RowPass | None = None
-        self._place = 0  # of the row that comes next
+        self._place = self._at = 0  # of the row that comes next: among its own, and among all
         self._last: PlannedRow | None = None  # the one before it
 
     def rows(self, start: int = 0, stop: int = sys.maxsize) -> Iterator[PlannedRow]:
@@ -190,20 +196,16 @@ class RowCursor:
         self._makers, *self._votes = [plan.request_makers(n) for n in range(plan.votes)]
         self._own = plan.own_places
         n_rows = plan.count_all() if plan.mix.assignment == "original" else None
-        self._assigned = islice(assign(plan.mix, n_rows), self._own.start, None)
+        self._assigned = iter(assign(plan.mix, n_rows))
         self._rows = RowPass(plan.task, plan.source, plan.split, plan.samples)
-        self._rows.skip(self._own.start)
-        self._place, self._last = 0, None
+        self._at = self._place = 0
+        self._last = None
 
     def _on(self, start: int, stop: int) -> Iterator[PlannedRow]:
         assert self._rows is not None
-        left_out = start - self._place
-        self._rows.skip(left_out)
-        next(islice(self._assigned, left_out, left_out), None)
         self._place = start
         makers, votes, explains = self._makers, self._votes, self._plan.explains
-        n = max(0, min(stop, len(self._own)) - start)
-        for row, assignment in zip(islice(self._rows, n), self._assigned, strict=False):
+        for row, assignment in self._next_ones(start, stop):
             label = makers[assignment.label](row)
             rationale = label if assignment.rationale == assignment.label else None
             if assignment.rationale is not None and rationale is None and explains(row):
@@ -212,6 +214,31 @@ class RowCursor:
             self._last = PlannedRow(row, assignment, label, rationale, again)
             self._place += 1
             yield self._last
+
+    def _next_ones(self, start: int, stop: int) -> Iterator[tuple[Row, Assignment]]:
+        """Rows with what they are assigned, by place among all: so it is whatever is chosen."""
+        assert self._rows is not None
+        for first, n in _stretches(self._own, start, min(stop, len(self._own))):
+            left_out, self._at = first - self._at, first
+            self._rows.skip(left_out)
+            next(islice(self._assigned, left_out, left_out), None)
+            for row, assignment in zip(islice(self._rows, n), self._assigned, strict=False):
+                self._at += 1
+                yield row, assignment
+
+
+def _stretches(places: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Places that follow each other: the first, and how many."""
+    if isinstance(places, range):
+        if stop > start:
+            yield places[start], stop - start
+        return
+    while start < stop:
+        end = start + 1
+        while end < stop and places[end] == places[end - 1] + 1:
+            end += 1
+        yield places[start], end - start
+        start = end
 
 
 def key_of(response_format: object) -> str:

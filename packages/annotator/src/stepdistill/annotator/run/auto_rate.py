@@ -9,7 +9,7 @@ rate that was found: the same command again, after a kill too, makes the same ch
 import hashlib
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from stepdistill.annotator.console.output import ConsoleOutput
 from stepdistill.annotator.money.prices import day_of
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.run.known_addresses import with_known_addresses
-from stepdistill.annotator.run.pipeline import RunResult, run
+from stepdistill.annotator.run.pipeline import RunResult, RunTotals, run
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.rate_choice import (
     FREE_RATES,
@@ -60,25 +60,6 @@ class FoundRate(BaseModel):
         return ["Reasons tried on small students:", *tried, f"Rate {self.rate:g}: {self.why}."]
 
 
-@dataclass(slots=True)
-class _Done:
-    """What the runs at all rates did, added up."""
-
-    cached: int | None = None  # by the first of them: later ones find what earlier ones asked
-    asked: int = 0
-    failed: int = 0
-    uncounted: int = 0
-    usd: float | None = 0.0
-
-    def add(self, result: RunResult) -> None:
-        self.cached = result.cached if self.cached is None else self.cached
-        self.asked += result.asked
-        self.failed += result.failed
-        self.uncounted += result.uncounted
-        known = self.usd is not None and result.spent_usd is not None
-        self.usd = (self.usd or 0.0) + (result.spent_usd or 0.0) if known else None
-
-
 def run_at_found_rate(
     config: RunSettings, output: ConsoleOutput
 ) -> tuple[RunSettings, RunResult, FoundRate | None]:
@@ -93,16 +74,7 @@ def run_at_found_rate(
         output.warn("--rationale-rate auto: rows were not answered, so no rate could be found yet")
     settings = config.at_rate(0.0 if found is None else found.rate)
     result = run(settings, output)
-    done.add(result)
-    whole = replace(
-        result,
-        asked=done.asked,
-        failed=done.failed,
-        uncounted=done.uncounted,
-        spent_usd=done.usd,
-        cached=done.cached or 0,
-    )
-    return settings, whole, found
+    return settings, done.with_last(result), found
 
 
 class _Finder:
@@ -114,7 +86,7 @@ class _Finder:
                 "--rationale-rate auto trains small students: pip install stepdistill-trainer, or "
                 "give a rate"
             )
-        self._config, self._output, self.done = config, output, _Done()
+        self._config, self._output, self.done = config, output, RunTotals()
         plans = make_plans(config)
         if not plans[0].mix.rationale:
             raise ConfigError("--rationale-rate auto: this mix asks for no reasons: leave it out")

@@ -59,6 +59,38 @@ class RunResult:
     addresses: tuple[AddressProgress, ...] = ()  # how each fared, where several were asked
 
 
+@dataclass(slots=True)
+class RunTotals:
+    """What several runs of one command did, added up."""
+
+    cached: int = 0  # that none of them asked
+    asked: int = 0
+    failed: int = 0
+    uncounted: int = 0
+    usd: float | None = 0.0
+
+    def add(self, result: RunResult) -> None:
+        """Count one of them."""
+        self.cached += max(0, result.cached - self.cached - self.asked)
+        self.asked += result.asked
+        self.failed += result.failed
+        self.uncounted += result.uncounted
+        known = self.usd is not None and result.spent_usd is not None
+        self.usd = (self.usd or 0.0) + (result.spent_usd or 0.0) if known else None
+
+    def with_last(self, result: RunResult) -> RunResult:
+        """The last of them, as it is shown: with what all did."""
+        self.add(result)
+        return replace(
+            result,
+            asked=self.asked,
+            failed=self.failed,
+            uncounted=self.uncounted,
+            spent_usd=self.usd,
+            cached=self.cached,
+        )
+
+
 def run(config: RunSettings, output: ConsoleOutput, cores: Cores | None = None) -> RunResult:
     """Carry out a run. cores: as the settings say where it is None. Raises DistillError; whatever
     was answered until then is stored."""

@@ -94,6 +94,7 @@ def _plan(
         source=open_source(task, config.data, split),
         samples=config.samples,
         row_shard=config.row_shard,
+        chosen=tuple(config.chosen[split]) if split in config.chosen else None,
         mix=mix,
         templates=templates,
         model=teacher.model,

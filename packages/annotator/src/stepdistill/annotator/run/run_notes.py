@@ -117,6 +117,8 @@ class RunNote(_Note):
     keep_rationales: int = Field(default=1, exclude_if=lambda most: most == 1)
     judgements: Path | None = Field(default=None, exclude_if=lambda path: path is None)
     earlier_outs: tuple[_Place, ...] = ()
+    # The places of the rows that were chosen, by split; of a split that is not in it all are done.
+    chosen: dict[str, list[int]] = Field(default={}, exclude_if=lambda rows: not rows)
     studies: tuple[Study, ...] = ()  # of an experiment or a search, which have no mix
     starts: tuple[Start, ...] = ()
 
@@ -147,6 +149,7 @@ class RunNote(_Note):
             out=self.out,
             base_url=self.base_url,
             offline=True,
+            chosen=self.chosen,
             prices=prices,
             shards=ShardSettings(**shards, filters=frozenset(self.filters)),
         )
@@ -165,6 +168,7 @@ def note_of(config: RunSettings, name: str, kind: Kind) -> RunNote:
         base_url=None if kept_as is None else without_secrets(kept_as),
         addresses=tuple(map(without_secrets, named)) if named and named != (kept_as,) else (),
         filters=tuple(sorted(config.shards.filters)),
+        chosen={split: list(rows) for split, rows in config.chosen.items()},
     )
 
 

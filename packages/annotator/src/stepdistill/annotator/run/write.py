@@ -196,6 +196,7 @@ def fingerprint(plan: Plan, settings: ShardSettings) -> str:
         [plan.votes, settings.rationale_rate],
         filters_content(settings),
         *([] if plan.row_shard is None else [str(plan.row_shard)]),
+        *([] if plan.chosen is None else [["chosen", *plan.chosen]]),
     ]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 

@@ -1,7 +1,8 @@
 """Settings: which task, which of its templates, which rows."""
 
 import re
-from dataclasses import KW_ONLY
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, field
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -87,6 +88,16 @@ class SamplesSettings(Settings):
 
     samples: Annotated[int | None, at_least(1)] = None
     """Only the first N rows of each split."""
+
+
+@options()
+class ChosenRowsSettings(Settings):
+    """Rows that were chosen (`run --grow`): no option, as what chooses them settles it."""
+
+    chosen: Annotated[Mapping[str, Sequence[int]], Parameter(parse=False, show=False)] = field(
+        default_factory=dict[str, Sequence[int]]
+    )
+    """Their places by split; of a split that is not in it, all rows are done."""
 
 
 class RowShard(NamedTuple):

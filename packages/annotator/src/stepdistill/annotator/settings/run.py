@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from stepdistill.annotator.settings.money import CeilingSettings, PriceSettings, WorthSettings
 from stepdistill.annotator.settings.rows import (
     OUT,
+    ChosenRowsSettings,
     DataSettings,
     PlainRowsSettings,
     RowShardSettings,
@@ -121,8 +122,24 @@ class CheapestSettings(Settings):
     """As 18h: online, flex, batches or another host, whichever is done by then at least cost."""
 
 
+_SEED = 42
+
+
+@options("Rows", 2)
+class GrowSettings(Settings):
+    """Which rows are bought."""
+
+    grow: bool = False
+    """Buy rows of split train in rounds, those first that teach a small student most, until
+    --max-cost is spent or --point-worth says that more is not worth it."""
+    grow_seed: Annotated[int, Parameter(name="--seed")] = _SEED
+    """--grow: draws the rows that are bought at random."""
+
+
 @options(kw_only=False)
 class RunSettings(
+    GrowSettings,
+    ChosenRowsSettings,
     RateTrialSettings,
     ProcessesSettings,
     CheapestSettings,
@@ -169,6 +186,7 @@ class RunSettings(
                 "--offline and --batch-api exclude each other: offline, nobody is asked"
             )
         self._check_rate()
+        self._check_grow()
         if not self.batch.wait and self.uses_simulator:
             raise ConfigError(
                 "--no-wait: the simulated teacher ends with this command, and its batches with it: "
@@ -181,14 +199,43 @@ class RunSettings(
         found = {each.name: each.default for each in fields(RateTrialSettings)}
         return replace(self, shards=shards, point_worth_usd=None, **found)
 
+    def within_round(self) -> "RunSettings":
+        """The same for a round of --grow, which is a run like others."""
+        each = self.at_rate(0.0) if self.shards.is_rate_found else self
+        return replace(each, grow=False, grow_seed=_SEED, point_worth_usd=None)
+
+    def after_rounds(self) -> "RunSettings":
+        """The same once its rows are chosen."""
+        worth = self.point_worth_usd if self.shards.is_rate_found else None
+        return replace(self, grow=False, grow_seed=_SEED, point_worth_usd=worth)
+
+    def _check_grow(self) -> None:
+        """Raises ConfigError: what --grow cannot be done with, or needs."""
+        if not self.grow:
+            if self.grow_seed != _SEED:
+                raise ConfigError("--seed goes with --grow: a run of all rows draws none")
+            return
+        if self.max_cost_usd is None and self.point_worth_usd is None:
+            raise ConfigError(
+                "--grow has to know when to stop: add --max-cost USD, or --point-worth USD"
+            )
+        if self.row_shard is not None:
+            raise ConfigError("--grow chooses among all rows: leave out --shard")
+        if self.cheapest_by_s is not None:
+            raise ConfigError(
+                "--cheapest-by reckons with all rows, and --grow buys some: leave out one"
+            )
+        if "train" not in self.splits:
+            raise ConfigError("--grow buys rows of split train: add --split train")
+
     def _check_rate(self) -> None:
         """Raises ConfigError: --rationale-rate auto, and what it cannot be done with or is for."""
         if not self.shards.is_rate_found:
             usual = RateTrialSettings()
             if taken_from(self, RateTrialSettings) != usual:
                 raise ConfigError("--rationale-student and its kin go with --rationale-rate auto")
-            if self.point_worth_usd is not None:
-                raise ConfigError("--point-worth goes with --rationale-rate auto")
+            if self.point_worth_usd is not None and not self.grow:
+                raise ConfigError("--point-worth goes with --rationale-rate auto or --grow")
             return
         if self.row_shard is not None:
             raise ConfigError(

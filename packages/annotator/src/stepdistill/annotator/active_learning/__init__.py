@@ -1,0 +1,1 @@
+"""Active learning: which rows to buy next, by what a small student does not know yet."""
