@@ -21,7 +21,8 @@ from stepdistill.annotator.active_learning.answer_forms import (
 from stepdistill.common.kinds.kind import Kind
 
 Floats = npt.NDArray[np.float64]
-_MOST_FEATURES = 30_000
+_MOST_FEATURES = 10_000  # of words, and of letters
+_MOST_FORMS = 30  # different answers that are learnt, the commonest
 _DIMENSIONS = 64
 _FOLDS = 5
 
@@ -92,6 +93,9 @@ class Features:
         forms = [
             form_of(self.kind, ranges.get(known[row], known[row]), self.rows[row]) for row in rows
         ]
+        learnt = {form for form, _ in Counter(forms).most_common(_MOST_FORMS)}
+        kept = [(row, form) for row, form in zip(rows, forms, strict=True) if form in learnt]
+        rows, forms = [row for row, _ in kept], [form for _, form in kept]
         names, chances = _chances(self._model, self.sparse, rows, forms)
         best: list[int] = chances.argmax(axis=1).tolist()
         labels = [
