@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -76,9 +76,9 @@ class Dataset:
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open()
-    with opened as file:
-        yield from map(json.loads, file)
+    content = path.read_bytes()
+    text = gzip.decompress(content) if path.suffix == ".gz" else content
+    return map(json.loads, text.decode().strip().split("\n"))
 
 
 def recorded(name: str, split: str) -> list[Answered]:
@@ -221,8 +221,14 @@ def saving(usd: tuple[Floats, Floats], right: tuple[Floats, Floats]) -> float:
     """Of mean curves, random's first: what share of its money the other saves."""
     rising = [np.maximum.accumulate(each) for each in right]
     target = min(rising[0][-1], rising[1][-1])
-    random, grown = (float(np.interp(target, r, u)) for r, u in zip(rising, usd, strict=True))
+    random, grown = (_at(target, r, u) for r, u in zip(rising, usd, strict=True))
     return 1 - grown / random
+
+
+def _at(where: Any, known: Floats, value: Floats) -> Any:
+    """Between the points that are known."""
+    interp: Any = np.interp
+    return interp(where, known, value)
 
 
 def summary(name: str, student: str, seeds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -234,7 +240,7 @@ def summary(name: str, student: str, seeds: list[dict[str, Any]]) -> dict[str, A
         for way in ("random", "grow")
     }
     (usd_r, acc_r), (usd_g, acc_g) = table["random"], table["grow"]
-    at_equal = np.array([np.interp(usd_r[n], usd_g[n], acc_g[n]) for n in range(len(seeds))])
+    at_equal: Floats = np.array([_at(usd_r[n], usd_g[n], acc_g[n]) for n in range(len(seeds))])
     ahead, end = (at_equal - acc_r)[:, 1:].mean(axis=1) * 100, (at_equal - acc_r)[:, -1] * 100
     rng, drawn = np.random.default_rng(0), list[float]()
     for _ in range(500):
@@ -252,13 +258,13 @@ def summary(name: str, student: str, seeds: list[dict[str, Any]]) -> dict[str, A
         "usd": usd_r.mean(axis=0).tolist(),
         "ahead": interval(ahead),
         "ahead_at_end": interval(end),
-        "saving": [whole, *np.quantile(drawn, [0.025, 0.975]).tolist()],
+        "saving": [whole, *(float(np.quantile(drawn, at)) for at in (0.025, 0.975))],
     }
 
 
 def interval(each: Floats) -> list[float]:
     mean, half = float(each.mean()), float(each.std(ddof=1)) / sqrt(len(each))
-    half *= float(student_t.ppf(0.975, len(each) - 1))
+    half *= float(cast(Any, student_t).ppf(0.975, len(each) - 1))
     return [mean, mean - half, mean + half]
 
 
@@ -273,7 +279,7 @@ def shown(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options = argparse.ArgumentParser(description="Rows by --grow against rows at random")
     options.add_argument("--datasets", default="demo,svamp,anli1,esnli,cqa")
     options.add_argument("--seeds", type=int, default=10)
     options.add_argument("--json", type=Path)
