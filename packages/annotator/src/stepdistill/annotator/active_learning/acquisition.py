@@ -70,13 +70,14 @@ def _spread(
         return []
     rng = np.random.default_rng(len(free) + int(float(numbers[pool[0]]) * 2**53))
     vectors = dense[pool]
-    weight = np.ones(len(pool)) if unsure is None else np.maximum(unsure[pool], 1e-6)
-    distance, drawn = np.full(len(pool), 2.0), list[int]()
+    weight: Floats = np.ones(len(pool)) if unsure is None else np.maximum(unsure[pool], 1e-6)
+    distance: Floats = np.full(len(pool), 2.0)
+    drawn: list[int] = []
     for _ in range(min(n, len(pool))):
-        sums = np.cumsum(weight * distance)
+        sums: Floats = np.cumsum(weight * distance)
         if not sums[-1] > 0:
             break
-        at = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
+        at = int((sums <= rng.random() * float(sums[-1])).sum())
         at = min(at, len(pool) - 1)
         drawn.append(int(pool[at]))
         distance = np.minimum(distance, np.maximum(2 - 2 * (vectors @ vectors[at]), 0.0))

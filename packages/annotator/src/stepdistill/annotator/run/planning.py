@@ -123,5 +123,6 @@ def row_warnings(plans: Iterable[Plan]) -> Iterator[str]:
         if plan.source.is_local:  # others would be fetched once more
             # Of several shards the first looks at all rows: ids may stand twice in two of them.
             is_another = plan.row_shard is not None and plan.row_shard.number > 0
-            places = plan.own_places if is_another else ALL
+            own = plan.own_places if is_another else ALL
+            places = own if isinstance(own, range) else ALL
             yield from row_remarks(plan.task, plan.source, plan.split, plan.samples, places)
