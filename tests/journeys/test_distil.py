@@ -221,6 +221,11 @@ async def test_what_was_agreed_to_is_not_asked_again(file: Path) -> None:
         (("--label", "mood"), "step new: notes.csv: no column mood"),
         (("--label", "team", "--labels", "a,b"), "--label and --labels exclude each other"),
         (("--label", "team", "--max-cost", "much"), "--max-cost much: US dollars, as 5 or 0.25"),
+        (("--label", "team", "--gpu-hour", "2"), "--gpu-hour goes with --budget"),
+        (
+            ("--label", "team", "--budget", "2", "--max-cost", "1"),
+            "--budget has the teacher's cost within it: leave out --max-cost",
+        ),
         (("--label", "team", "--student", "no-such-folder"), "no-such-folder: cannot be loaded"),
     ],
 )
@@ -257,3 +262,58 @@ def test_a_broken_off_first_step_is_begun_anew(distil: Distil, file: Path) -> No
     assert done.code == 2
     assert "prices.yaml" in done.err
     assert (home / "prompts" / "notes" / "task.yaml").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Knows:
+    """A model that reads the team in a message, but for a share of the messages."""
+
+    share: float
+
+    def answer(self, body: Mapping[str, object]) -> str:
+        text = str(body["messages"]).rpartition("Message ")[2]
+        number, team = int(text.split()[0]), text.split(" about ")[1].split(".")[0]
+        is_right = (number * 7919) % 100 < 100 * self.share
+        label = team if is_right else TEAMS[(TEAMS.index(team) + 1) % 3]
+        return f"Label: {label}\nRationale: the message says in so many words what it is about."
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_budget_is_planned_kept_and_accounted_for(distil: Distil, file: Path) -> None:
+    offers = {"small": (1, 2), "large": (4, 8)}
+    lines = [
+        f"  {name}: [{{valid_from: 2026-01-01, source: made up, input: {i}, output: {o}}}]"
+        for name, (i, o) in offers.items()
+    ]
+    (file.parent / "prices.yaml").write_text("models:\n" + "\n".join(lines) + "\n")
+    with file.open("a", newline="") as out:
+        more = [[f"Message {n} about {TEAMS[n % 3]}.", TEAMS[n % 3]] for n in range(90, 400)]
+        csv.writer(out).writerows(more)
+    async with Simulator(Knows(0.6)) as small, Simulator(Knows(1.0)) as large:
+        teachers = f"small@{small.base_url},large@{large.base_url}"
+        words = ("--label", "team", "--teacher", teachers, "--student", "micro", "--steps", "60")
+        words = (*words, "--gpu-hour", "6", "--target", "0.9", "--yes", "--json")
+        done = await asyncio.to_thread(distil, file, *words, "--budget", "2")
+        asked = [entry.digest for each in (small, large) for entry in each.log.entries]
+        again = await asyncio.to_thread(distil, file, *words, "--budget", "2")
+        assert len(asked) == len(set(asked))
+        assert len(asked) == sum(len(each.log.entries) for each in (small, large))
+        poor = await asyncio.to_thread(distil, file, *words, "--budget", "0.3")
+    assert done.code == 0, done.err
+    assert "2.0000 USD in all, and never more:" in done.err
+    assert "`large` is bought" in done.err
+    names = [name for name, _, _ in done.json["money"]]
+    assert names == ["choosing", "rows", "training", "all"]
+    spent = {name: usd for name, _, usd in done.json["money"]}
+    assert 0 < spent["choosing"] <= 0.3 and 0 < spent["training"] <= 0.5
+    assert spent["all"] == pytest.approx(sum(spent[name] for name in names[:3]))
+    assert spent["all"] <= 2
+    page = (file.parent / "runs/notes/index.html").read_text("utf-8")
+    assert "What the money was for" in page and 'src="frontier.svg"' in page
+    assert again.code == 0, again.err
+    assert again.json["money"] == done.json["money"]
+    remarks = {name: step["remark"] for name, step in again.json["steps"].items()}
+    assert {remarks[name] for name in ("new", "experiment", "run", "train")} == {"done before"}
+    # Less than was spent already: what is there counts, and it stops with a line.
+    assert poor.code in (2, 3) and "error: " in poor.err.splitlines()[-1]

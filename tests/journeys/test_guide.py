@@ -137,6 +137,16 @@ def test_the_page_on_training(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_the_page_on_twenty_dollars(tmp_path: Path) -> None:
+    done = follow(commands("twenty-dollars.md"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "20.0000 USD in all, and never more:" in done.stderr
+    assert (tmp_path / "runs" / "rehearsal" / "frontier.svg").exists()
+    assert len(done.stdout.splitlines()[-1].split(",")) > 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_page_on_the_whole_way(tmp_path: Path) -> None:
     done = follow(commands("distil.md"), tmp_path)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,8 @@
 """`annotate store`: what the response store holds, whether it is whole, and carrying it about."""
 
 from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ from rich.table import Table
 
 from stepdistill.annotator.commands.forget import forget_command
 from stepdistill.annotator.console.output import ConsoleOutput
+from stepdistill.annotator.money.ceiling import budgets_in
 from stepdistill.annotator.run.merge_stores import merge_stores
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.gather import MergeSettings
@@ -53,10 +56,12 @@ def info_command(settings: StoreSettings = STORE, console: JsonSettings = JSON) 
     output = ConsoleOutput(quiet=console.is_quiet)
     with ResponseStore.open(settings.store, write=False) as opened:
         found = contents_of(opened, output.progress_line("answers counted"))
+        spent = {name: state.bound_usd for name, state in budgets_in(opened).items()}
     if console.as_json:
-        output.json(_info(settings.store, found))
+        budgets = {name: float(usd) for name, usd in spent.items()}
+        output.json({**_info(settings.store, found), "budgets_usd": budgets})
     else:
-        _show_info(settings.store, found, output)
+        _show_info(settings.store, found, spent, output)
 
 
 def verify_command(settings: VerifySettings = VERIFY, console: JsonSettings = JSON) -> None:
@@ -172,7 +177,9 @@ def _info(store: Path, found: Contents) -> dict[str, object]:
     }
 
 
-def _show_info(store: Path, found: Contents, output: ConsoleOutput) -> None:
+def _show_info(
+    store: Path, found: Contents, spent: Mapping[str, Decimal], output: ConsoleOutput
+) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     mean = found.value_bytes / max(1, found.answers)
     table.add_row("store", str(store))
@@ -185,6 +192,8 @@ def _show_info(store: Path, found: Contents, output: ConsoleOutput) -> None:
     table.add_row("on disk", f"{found.file_bytes:,} bytes")
     trained = f"{found.dictionary_bytes:,} bytes" if found.dictionary_bytes else "not trained yet"
     table.add_row("dictionary", trained)
+    for name, usd in spent.items():
+        table.add_row("spent", f"{usd:.4f} USD under the ceiling of {name}")
     output.table(table)
 
 

@@ -6,7 +6,7 @@ from math import sqrt
 from typing import Any
 
 from stepdistill.common.page import percent, usd
-from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
+from stepdistill.trainer.settings.distil import DistilSettings
 
 Facts = Mapping[str, Any]
 """What a command said with --json."""
@@ -56,7 +56,7 @@ def of_new(new: Facts) -> list[str]:
 
 def of_estimate(estimate: Facts, splits: Splits, settings: DistilSettings) -> list[str]:
     """What it will cost, all told."""
-    if settings.teacher == SIMULATED:
+    if settings.is_rehearsal:
         return ["The teacher is simulated: nothing is paid, and its labels are made up."]
     online: dict[str, float] | None = estimate["online_usd"]
     if online is None:
@@ -67,6 +67,8 @@ def of_estimate(estimate: Facts, splits: Splits, settings: DistilSettings) -> li
         f"The experiment before it: at most {usd(trial_usd(estimate, splits, settings))} USD, of "
         "which the best template's answers are not asked again.",
     ]
+    if settings.budget is not None:
+        return lines
     if settings.max_cost is None:
         return [*lines, "There is no ceiling: --max-cost sets one."]
     if online["likely"] > float(settings.max_cost):
@@ -74,6 +76,32 @@ def of_estimate(estimate: Facts, splits: Splits, settings: DistilSettings) -> li
             f"That is likely more than --max-cost {settings.max_cost}: it will stop there."
         )
     return [*lines, f"No more than {settings.max_cost} USD is spent in any case (--max-cost)."]
+
+
+def of_no_estimate(settings: DistilSettings) -> list[str]:
+    """Why there is none."""
+    return [
+        f"Left out: which of {settings.teacher} is bought is found out first, by asking each a few "
+        "rows, and with it what a row costs."
+    ]
+
+
+def of_tournament(experiment: Facts) -> list[str]:
+    """Which teacher is bought, asked how, and how sure that is."""
+    buy = experiment["buy"]
+    low, high = (percent(buy[f"accuracy_{end}"]) for end in ("low", "high"))
+    cost = buy["usd_per_1000_rows"]
+    price = "" if cost is None else f", for {usd(cost)} USD a thousand rows"
+    sure = "settled" if experiment["settled"] else "NOT settled by so few rows"
+    lines = [
+        f"`{buy['teacher']}` is bought, with `{buy['template']}`: {percent(buy['accuracy'])} of "
+        f"{buy['rows']} rows right ({low} to {high}){price}.",
+        f"That is {sure}: another would have been the better purchase with a chance of "
+        f"{percent(experiment['chance_of_another_buy'])}.",
+    ]
+    if experiment["incomplete"]:
+        lines.append(f"Not whole: {experiment['incomplete']}.")
+    return [*lines, *(f"Note: {remark}" for remark in experiment["remarks"])]
 
 
 def trial_usd(estimate: Facts, splits: Splits, settings: DistilSettings) -> float:
@@ -140,10 +168,12 @@ def of_run(run: Facts) -> list[str]:
     ]
 
 
-def of_train(results: Facts, n_rows: int, settings: DistilSettings) -> list[str]:
-    """How the student was trained, and which of it was kept."""
+def of_train(results: Facts, n_rows: int, settings: DistilSettings, wanted: int) -> list[str]:
+    """How the student was trained, and which of it was kept. wanted: steps, but for money."""
     steps, best = results["config"]["steps"], results["valid"]
     why = "as --steps says" if settings.steps else f"20 times over {n_rows:,} rows, within bounds"
+    if steps < wanted:
+        why = f"of {wanted:,} that were wanted: no more are paid for"
     return [
         f"`{settings.student}`, {steps:,} steps ({why}).",
         f"The student of step {best['step']:,} was kept: {percent(best['accuracy'])} right on the "

@@ -11,36 +11,40 @@ off goes on by its own command's means: answers are in the store, a training has
 import shlex
 import shutil
 import sys
-import textwrap
-import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from stepdistill.common.errors import ConfigError
-from stepdistill.common.own_command import CommandFailed, Finished, run_command
-from stepdistill.common.terminal import visible
+from stepdistill.common.figures import write_picture
+from stepdistill.common.own_command import Finished, run_command
+from stepdistill.common.page import usd
 from stepdistill.trainer.distil import decisions
-from stepdistill.trainer.distil.journal import Entry, Journal, claimed, digest_of
-from stepdistill.trainer.distil.page import StepReport, write_page
-from stepdistill.trainer.distil.steps import SPLITS, OutLayout, Step, Steps
-from stepdistill.trainer.errors import Stopped, refused
-from stepdistill.trainer.ranks.place import free_port
-from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
+from stepdistill.trainer.distil.budget import (
+    BudgetPlan,
+    bought_options,
+    not_bought,
+    of_cascade,
+    of_money,
+    rows_within,
+    steps_within,
+    training_usd,
+    usd_a_row,
+    verdict,
+)
+from stepdistill.trainer.distil.frontier import frontier_picture, priced
+from stepdistill.trainer.distil.journal import claimed, digest_of
+from stepdistill.trainer.distil.page import write_page
+from stepdistill.trainer.distil.step_runner import LEFT_OUT, StepRunner, say, say_remark
+from stepdistill.trainer.distil.steps import SPEED_STEPS, SPLITS, OutLayout, Steps, steps_for
+from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, SIZES
 
-_WRAPPER = textwrap.TextWrapper(
-    80, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
-)
-_REFUSALS = ("annotate: ", "error: ")  # how a command's last line begins where it went wrong
-_AGAIN = "the same command goes on from there"
-_N_STEPS = 6
-_LEFT_OUT = "left out"
-Read = Callable[[Finished], dict[str, Any]]
+_SPENT = "task_usd"
+_MORE = ("classifier", "cascade", "money", "not_bought")  # of --json, where there are such
 
 
 def distil(settings: DistilSettings) -> None:
@@ -62,15 +66,25 @@ def distil(settings: DistilSettings) -> None:
         _Distillation(settings, lock).run()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """Who labels the rows. words: the options that name the teacher, where it is one of several."""
+
+    template: str | None = None
+    words: tuple[str, ...] = ()
+
+
 class _Distillation:
     """One distil; call run() once."""
 
     def __init__(self, settings: DistilSettings, lock: int) -> None:
-        self._settings, self._lock = settings, lock
-        self._journal = Journal(settings.out)
-        self._steps = Steps(settings)
-        self._reports: list[StepReport] = []
-        self._is_agreed = False
+        self._settings, self._steps = settings, Steps(settings)
+        self._runner = StepRunner(settings, self._steps.layout, lock)
+        hour_usd = None if settings.gpu_hour is None else float(settings.gpu_hour)
+        self._plan: BudgetPlan | None = None
+        if settings.budget is not None:
+            self._plan = BudgetPlan(budget_usd=float(settings.budget), hour_usd=hour_usd)
+        self._spent_usd: dict[str, float] = {}
 
     def run(self) -> None:
         """All steps, as far as they are not done."""
@@ -78,58 +92,158 @@ class _Distillation:
         at: OutLayout = steps.layout
         new = self._new()
         splits = decisions.splits_of(new)
-        self._tell(decisions.of_new(new))
+        self._runner.tell(decisions.of_new(new))
         _check_judgeable(splits)
-        names = list(splits.rows)
-        estimate = self._do(steps.estimate(names))
-        self._tell(decisions.of_estimate(estimate, splits, settings))
-        is_rankable = decisions.is_rankable(splits)
-        self._confirm(estimate, steps.experiment() if is_rankable else steps.run(names, None))
-        template = None
-        if is_rankable:
-            experiment = self._do(steps.experiment())
-            self._tell(decisions.of_experiment(experiment))
-            template = experiment["ranking"][0]["template"]
-        else:
-            self._title(steps.experiment(), _LEFT_OUT)
-            self._tell(decisions.of_no_experiment(splits))
-        run_step = steps.run(names, template)
-        if self._journal.begun(run_step.name) is not None:
-            self._confirm(estimate, run_step)  # what was begun may have been another teacher's
-        run = self._do(run_step)
-        self._tell(decisions.of_run(run))
+        estimate = self._estimate(splits)
+        experiment, choice = self._choose(splits, estimate)
+        a_row_usd = usd_a_row(experiment, estimate, choice.template)
+        run = self._label(splits, estimate, choice, a_row_usd)
         counts: dict[str, dict[str, int]] = run["splits"]
-        learnt = [split for split in names if counts[split]["records"]]
+        learnt = [split for split in splits.rows if counts[split]["records"]]
         n_rows = counts["train"]["records"]
-        trained = self._do(steps.train(learnt, n_rows), lambda _: _results(at))
-        self._tell(decisions.of_train(trained, n_rows, settings))
-        found = self._do(steps.evaluate(), lambda _: orjson.loads(at.evaluation.read_bytes()))
-        self._tell(decisions.of_evaluation(found))
+        self._train(learnt, n_rows)
+        found = self._runner.do(
+            steps.evaluate(), lambda _: orjson.loads(at.evaluation.read_bytes())
+        )
+        self._runner.tell(decisions.of_evaluation(found))
+        rule = self._keep_target(found, choice) if settings.target is not None else None
         if settings.baseline is not None:
             alike = _written(at.student)["config"]
-            found["classifier"] = self._compare(steps.baseline(learnt, n_rows, alike), found)
-        write_page(at, settings, self._reports, found)
+            found["classifier"] = self._runner.attempt(
+                steps.baseline(learnt, n_rows, alike), lambda _: _test_score(at)
+            )
+            if found["classifier"] is not None:
+                self._runner.tell(decisions.of_baseline(found, found["classifier"], settings))
+        if self._plan is not None:
+            what_if = self._runner.attempt(steps.what_if()) if experiment is not None else None
+            left_rows = splits.n_rows - run["rows"]
+            beside = not_bought(left_rows, a_row_usd, experiment, what_if)
+            found["not_bought"] = [each.line for each in beside]
+            self._runner.tell(found["not_bought"])
+            found["money"] = of_money(self._plan, self._spent_usd)
+            ways = priced(found, experiment, rule)
+            write_picture(frontier_picture(at.task, ways), at.frontier.parent)
+        write_page(at, settings, self._runner.reports, found)
         self._end(found)
 
-    def _compare(self, step: Step, found: dict[str, Any]) -> dict[str, Any] | None:
-        """The student with a classifier, whose score it gives; None where none can be made of these
-        labels, which a line says."""
-        at = self._steps.layout
-        try:
-            classifier = self._do(step, lambda _: _test_score(at))
-        except CommandFailed as error:
-            if error.exit_code != ConfigError.exit_code:
-                raise
-            self._reports[-1].remark = _LEFT_OUT
-            self._tell([f"Left out: {error}."])
+    def _estimate(self, splits: decisions.Splits) -> dict[str, Any]:
+        """What it will cost, all told; of several teachers it is not known yet."""
+        step, settings = self._steps.estimate(list(splits.rows)), self._settings
+        if settings.has_several_teachers:
+            self._runner.title(step, LEFT_OUT)
+            self._runner.tell(decisions.of_no_estimate(settings))
+            estimate: dict[str, Any] = {"to_ask": splits.n_rows}
+        else:
+            estimate = self._runner.do(step)
+            self._runner.tell(decisions.of_estimate(estimate, splits, settings))
+        if self._plan is not None:
+            self._runner.tell(self._plan.lines)
+        return estimate
+
+    def _choose(
+        self, splits: decisions.Splits, estimate: dict[str, Any]
+    ) -> tuple[dict[str, Any] | None, _Choice]:
+        """What the experiment says, None where there is none, and who is asked by it."""
+        steps, settings, plan = self._steps, self._settings, self._plan
+        step = steps.experiment(settings.max_cost if plan is None else f"{plan.choosing_usd:.6g}")
+        if not decisions.is_rankable(splits):
+            if settings.has_several_teachers:
+                raise ConfigError(
+                    f"{splits.labelled.get('train', 0)} rows of train have a label, too few to "
+                    f"find out which of {settings.teacher} to buy: name one --teacher"
+                )
+            self._runner.confirm(estimate, steps.run(list(splits.rows), None))
+            self._runner.title(step, LEFT_OUT)
+            self._runner.tell(decisions.of_no_experiment(splits))
+            return None, _Choice()
+        self._runner.confirm(estimate, step)
+        experiment = self._runner.do(step, self._with_spent)
+        self._spent_usd["choosing"] = experiment.get(_SPENT, 0.0)
+        if not settings.has_several_teachers:
+            self._runner.tell(decisions.of_experiment(experiment))
+            return experiment, _Choice(template=experiment["ranking"][0]["template"])
+        self._runner.tell(decisions.of_tournament(experiment))
+        words, template = bought_options(experiment["command"])
+        return experiment, _Choice(template=template, words=tuple(words))
+
+    def _label(
+        self,
+        splits: decisions.Splits,
+        estimate: dict[str, Any],
+        choice: _Choice,
+        a_row_usd: float | None,
+    ) -> dict[str, Any]:
+        """Labels and reasons, of as many rows as there is money for."""
+        bounds: list[str] | None = None
+        if self._plan is not None:
+            left_usd = self._plan.teacher_usd - self._spent_usd.get("choosing", 0.0)
+            samples = rows_within(left_usd, a_row_usd, splits.rows)
+            bounds = ["--max-cost", f"{self._plan.teacher_usd:.6g}"]
+            bounds += [] if samples is None else ["--samples", str(samples)]
+        step = self._steps.run(list(splits.rows), choice.template, choice.words, bounds)
+        if self._runner.journal.begun(step.name) is not None:
+            self._runner.confirm(estimate, step)  # what was begun may have been another teacher's
+        run = self._runner.do(step, self._with_spent)
+        self._spent_usd["rows"] = run.get(_SPENT, 0.0) - self._spent_usd.get("choosing", 0.0)
+        self._runner.tell(decisions.of_run(run))
+        return run
+
+    def _train(self, learnt: list[str], n_rows: int) -> None:
+        """The student, for as many steps as there is money for."""
+        at, steps, plan = self._steps.layout, self._steps, self._plan
+        wanted, ranks = self._settings.steps or steps_for(n_rows), 1
+        n_steps = None
+        if plan is not None and plan.hour_usd:
+            trial = self._runner.do(
+                steps.speed(learnt, n_rows), lambda _: _written(at.speed)["cost"]
+            )
+            ranks = trial["ranks"]
+            wall_s = self._runner.reports[-1].seconds
+            facts = {**trial, "wall_s": wall_s, "steps": SPEED_STEPS}
+            n_steps = steps_within(plan, wall_s, facts, wanted)
+            self._runner.tell(
+                [f"{trial['seconds'] / SPEED_STEPS:.2g} s a step: {n_steps:,} steps."]
+            )
+        trained = self._runner.do(steps.train(learnt, n_rows, n_steps), lambda _: _results(at))
+        self._runner.tell(decisions.of_train(trained, n_rows, self._settings, wanted))
+        if plan is not None:
+            seconds = sum(
+                e.seconds for e in self._runner.reports if e.step.name in ("speed", "train")
+            )
+            self._spent_usd["training"] = training_usd(seconds, ranks, plan)
+
+    def _keep_target(self, found: dict[str, Any], choice: _Choice) -> dict[str, Any] | None:
+        """The rule by which the student asks its teacher, where it needs it to reach the target;
+        None where it does not, or where none is found, which is said."""
+        settings, target = self._settings, self._settings.target
+        assert target is not None
+        is_reached, line = verdict(found["student"], target, settings.risk)
+        self._runner.tell([line])
+        if is_reached:
             return None
-        self._tell(decisions.of_baseline(found, classifier, self._settings))
-        return classifier
+        words = choice.words
+        teacher = words[words.index("--teacher") + 1] if words else settings.teacher
+        rule = self._runner.attempt(self._steps.cascade(teacher, target))
+        found["cascade"] = rule
+        if rule is None:
+            self._runner.tell([f"The target of {target:g} is NOT promised."])
+        else:
+            self._runner.tell(of_cascade(rule))
+        return rule
+
+    def _with_spent(self, done: Finished) -> dict[str, Any]:
+        """What a command says, and with a budget what was spent on teachers until then, as the
+        store has it: it is kept, so that what follows is decided alike whenever it is repeated."""
+        said: dict[str, Any] = orjson.loads(done.output)
+        if self._plan is None:
+            return said
+        info = orjson.loads(run_command(self._steps.info_words, say_remark).checked())
+        return {**said, _SPENT: info["budgets_usd"].get(self._steps.layout.task, 0.0)}
 
     def _new(self) -> dict[str, Any]:
         """The task, made once. Raises ConfigError: it was made of something else."""
         step, at = self._steps.new(), self._steps.layout
-        before = self._journal.begun(step.name)
+        before = self._runner.journal.begun(step.name)
         if before is None:
             self._refuse_others(at)
         elif before.result is None:  # broken off: what is there is a part of ours
@@ -146,90 +260,12 @@ class _Distillation:
                 f"--out {at.out} was made of other rows than {self._settings.file} has now: take "
                 "another --out; no answer is paid for twice"
             )
-        return self._do(step)
+        return self._runner.do(step)
 
     def _refuse_others(self, at: OutLayout) -> None:
         for path in (at.prompts, at.data, at.shards, at.student, at.baseline):
             if path.exists():
                 raise ConfigError(f"{path} is there, and no distil has made it: take another --out")
-
-    def _do(self, step: Step, read: Read | None = None) -> dict[str, Any]:
-        """What a step says at its end: as it said it before, or by doing it now."""
-        words, inputs = list(step.words), digest_of(step.inputs)
-        before = self._journal.finished(step.name, words, inputs)
-        is_done = before is not None and all(product.exists() for product in step.products)
-        self._title(step, "done before" if is_done else "")
-        if before is None or not is_done:
-            self._set_aside(step, inputs)
-            if step.name == "experiment":
-                self._journal.forget("run")  # it was another experiment's
-            self._journal.write(step.name, Entry(words=words, inputs=inputs))
-            began = time.monotonic()
-            result = (read or _json)(self._run(step))
-            seconds = time.monotonic() - began
-            before = Entry(words=words, inputs=inputs, seconds=seconds, result=result)
-            self._journal.write(step.name, before)
-        assert before.result is not None
-        self._reports[-1].seconds = before.seconds
-        return before.result
-
-    def _set_aside(self, step: Step, inputs: str) -> None:
-        """Hours of training are not thrown away because an option or a prompt is another one."""
-        at = self._steps.layout
-        outputs = {"train": at.student, "baseline": at.baseline}
-        before, student = self._journal.begun(step.name), outputs.get(step.name)
-        if before is None or student is None or not student.exists():
-            return
-        if (before.words, before.inputs) != (list(step.words), inputs):
-            names = (student.with_name(f"{student.name}-{n}") for n in count(1))
-            aside = next(name for name in names if not name.exists())
-            with refused(student):
-                student.rename(aside)
-            _say(f"  {student} is of other options or answers: it is {aside} now.")
-
-    def _run(self, step: Step) -> Finished:
-        words = list(step.words)
-        if words[0] == "deepspeed":  # its default is often taken on a shared machine
-            words[1:1] = ["--master_port", free_port()]
-        try:
-            done = run_command(words, _say_remark, fds=(self._lock,))
-            done.checked()
-        except KeyboardInterrupt:
-            raise Stopped(f"stopped in step {step.name}; {_AGAIN}") from None
-        except CommandFailed as error:
-            again = f"; {_AGAIN}" if error.exit_code == Stopped.exit_code else ""
-            raise CommandFailed(f"step {step.name}: {error}{again}", error.exit_code) from None
-        return done
-
-    def _confirm(self, estimate: dict[str, Any], step: Step) -> None:
-        """Ask whether it may cost that, unless that is said, or was before of this very command, or
-        nothing is paid. Raises ConfigError: nobody is there, or says no."""
-        settings = self._settings
-        is_paid = settings.teacher != SIMULATED and estimate["to_ask"]
-        begun = self._journal.is_begun(step.name, list(step.words), digest_of(step.inputs))
-        if settings.yes or not is_paid or self._is_agreed or begun:
-            return
-        if not sys.stdin.isatty():
-            raise ConfigError("nobody is there to say whether it may cost that: --yes says so")
-        sys.stderr.write("\nGo on? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise ConfigError("not confirmed: nothing was asked, nothing is paid")
-        self._is_agreed = True  # to all that is left
-
-    def _title(self, step: Step, remark: str) -> None:
-        number = len(self._reports) + 1
-        n_steps = _N_STEPS + (self._settings.baseline is not None)
-        _say(f"\n{number}/{n_steps}  {step.name}: {step.about}{f' ({remark})' if remark else ''}")
-        if remark != _LEFT_OUT:
-            _say(f"$ {step.shown}")
-        self._reports.append(StepReport(step=step, remark=remark))
-
-    def _tell(self, lines: list[str]) -> None:
-        """What a step found, on the screen and on the page."""
-        self._reports[-1].lines.extend(lines)
-        for line in lines:
-            _say(_WRAPPER.fill(line))
 
     def _end(self, found: dict[str, Any]) -> None:
         at, settings = self._steps.layout, self._settings
@@ -242,7 +278,7 @@ class _Distillation:
                     "seconds": each.seconds,
                     "found": each.lines,
                 }
-                for each in self._reports
+                for each in self._runner.reports
             }
             content = {
                 "task": at.task,
@@ -251,12 +287,14 @@ class _Distillation:
                 "page": str(at.page),
                 "student": found["student"],
                 "teacher": found["teacher"],
-                **({"classifier": found["classifier"]} if "classifier" in found else {}),
+                **{name: found[name] for name in _MORE if name in found},
                 "steps": steps,
             }
             sys.stdout.write(orjson.dumps(content).decode() + "\n")
             return
-        _say("")
+        say("")
+        for name, planned_usd, spent_usd in found.get("money", []):
+            sys.stdout.write(f"{name:<9}{usd(spent_usd):>9} of {usd(planned_usd)} USD\n")
         for what, where in (
             ("Student", model),
             ("Page", at.page),
@@ -275,10 +313,6 @@ def _check_judgeable(splits: decisions.Splits) -> None:
             )
 
 
-def _json(done: Finished) -> dict[str, Any]:
-    return orjson.loads(done.output)
-
-
 def _results(at: OutLayout) -> dict[str, Any]:
     """What is shown of a training: its file is large."""
     found = _written(at.student)
@@ -292,14 +326,3 @@ def _test_score(at: OutLayout) -> dict[str, Any]:
 
 def _written(training: Path) -> dict[str, Any]:
     return orjson.loads((training / RESULTS_NAME).read_bytes())
-
-
-def _say_remark(line: str) -> None:
-    """What a command says on the way; why it failed is said once, at the end."""
-    if not line.startswith(_REFUSALS):
-        _say(line)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{visible(line)}\n")
-    sys.stderr.flush()

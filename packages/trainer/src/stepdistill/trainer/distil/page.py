@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stepdistill.common.page import rendered
+from stepdistill.common.page import rendered, usd
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.distil.steps import OutLayout, Step
 from stepdistill.trainer.errors import refused
-from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
+from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME
 from stepdistill.trainer.study.sweep_runner import time_in_words
 
@@ -36,14 +36,15 @@ class StepReport:
 def write_page(
     at: OutLayout, settings: DistilSettings, steps: list[StepReport], found: dict[str, Any]
 ) -> None:
-    """Write it. Raises ConfigError."""
+    """Write it. found: what `evaluate` says, `classifier` beside it, and of a budget `money`, what
+    each part was for, and `not_bought`. Raises ConfigError."""
     classes: dict[str, Any] = found["student"].get("classes") or {}
     page = rendered(
         _TEMPLATE,
         task=at.task,
         file=str(settings.file),
         teacher=settings.teacher,
-        is_simulated=settings.teacher == SIMULATED,
+        is_simulated=settings.is_rehearsal,
         student=settings.student,
         model=shlex.quote(str(at.student / MODEL_NAME)),
         reports=steps,
@@ -52,6 +53,9 @@ def write_page(
         classes=dict(list(classes.items())[:_CLASSES_SHOWN]),
         n_classes=len(classes),
         ranking=at.ranking.name if at.ranking.exists() else None,
+        money=[(what, usd(plan), usd(spent)) for what, plan, spent in found.get("money", [])],
+        frontier=at.frontier.name if "money" in found and at.frontier.exists() else None,
+        not_bought=found.get("not_bought", []),
     )
     with refused(at.page):
         write_whole(at.page, page.encode())

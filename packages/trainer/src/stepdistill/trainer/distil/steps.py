@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stepdistill.common.manifest import MANIFEST_NAME
+from stepdistill.trainer.settings.cascade import CASCADE_NAME
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, TrainSettings
 
@@ -13,6 +14,7 @@ SPLITS = ("train", "valid", "test")
 _ROWS_A_STEP = 32  # as `train` takes by default
 _PASSES, _FEWEST_STEPS, _MOST_STEPS = 20, 200, 10_000
 _VALIDATIONS = 5
+SPEED_STEPS = 8
 # What says which labels of which rows are learnt, how often and by whose weight.
 _ALIKE = ("labels", "subsample", "valid_share", "max_input_tokens", "row_weight", "soft_labels",
           "batch_size", "seed")  # fmt: skip
@@ -73,6 +75,16 @@ class OutLayout:
         return self.out / "classifier"
 
     @property
+    def speed(self) -> Path:
+        """The output of the few steps that tell how long training takes."""
+        return self.out / "speed"
+
+    @property
+    def frontier(self) -> Path:
+        """The picture of what accuracy costs."""
+        return self.out / "frontier.svg"
+
+    @property
     def evaluation(self) -> Path:
         """The figures of `evaluate`."""
         return self.out / "evaluation.json"
@@ -113,37 +125,94 @@ class Steps:
 
     def estimate(self, splits: Sequence[str]) -> Step:
         """What it would cost."""
-        words = [*self._annotate("estimate"), "--split", ",".join(splits), "--templates", "all"]
+        words = [
+            *self._annotate("estimate"),
+            *self._teacher,
+            "--split",
+            ",".join(splits),
+            "--templates",
+            "all",
+        ]
         words += ["--out", str(self.layout.shards), "--json"]
         return self._asking("estimate", "what it will cost", words, ())
 
-    def experiment(self) -> Step:
-        """Which template is best."""
-        at = self.layout
+    def experiment(self, max_cost: str | None = None) -> Step:
+        """Which template is best, and of several teachers which one to buy."""
+        at, s = self.layout, self._settings
+        several = ["--teachers", s.teacher, *_given("--worth", s.point_worth)]
         words = [*self._annotate("experiment")]
-        words += _given("--test-size", self._settings.test_size)
-        words += ["--race", *_given("--max-cost", self._settings.max_cost)]
+        words += several if s.has_several_teachers else self._teacher
+        words += _given("--test-size", s.test_size)
+        words += ["--race", *_given("--max-cost", max_cost)]
         words += ["--metadata", str(at.out / "experiment.yaml"), "--html", str(at.ranking)]
         words += ["--json"]
-        return self._asking("experiment", "the templates against each other", words, (at.ranking,))
+        who = "teachers and templates" if s.has_several_teachers else "the templates"
+        return self._asking("experiment", f"{who} against each other", words, (at.ranking,))
 
-    def run(self, splits: Sequence[str], template: str | None) -> Step:
-        """Labels and reasons for every row."""
+    def run(
+        self,
+        splits: Sequence[str],
+        template: str | None,
+        buy: Sequence[str] = (),
+        bounds: Sequence[str] | None = None,
+    ) -> Step:
+        """Labels and reasons for every row. buy: which teacher, as the experiment's last line has
+        it; bounds: on what is bought of it, where it is not --max-cost alone."""
         s, shards = self._settings, self.layout.shards
-        words = [*self._annotate("run"), *_given("--template", template)]
-        words += ["--split", ",".join(splits), *_given("--max-cost", s.max_cost)]
+        words = [*self._annotate("run"), *(buy or self._teacher), *_given("--template", template)]
+        words += ["--split", ",".join(splits)]
+        words += _given("--max-cost", s.max_cost) if bounds is None else bounds
         words += ["--out", str(shards), *_given("--config", s.run_config), "--json"]
         made = tuple(shards / split / MANIFEST_NAME for split in splits)
         return self._asking("run", "labels and reasons for every row", words, made)
 
-    def train(self, splits: Sequence[str], n_rows: int) -> Step:
-        """A student that learns them. splits: that have records; n_rows: to learn from."""
+    @property
+    def info_words(self) -> tuple[str, ...]:
+        """The command that says what was spent."""
+        return ("annotate", "store", "info", *_given("--store", self._settings.store), "--json")
+
+    def what_if(self) -> Step:
+        """What more votes and other templates would have brought. Nobody is asked."""
+        at, s = self.layout, self._settings
+        words = ["annotate", "what-if", at.task, "--prompts", str(at.prompts), "--data"]
+        words += [str(at.data), *_given("--store", s.store), "--out", str(at.shards), "--json"]
+        return self._asking("what-if", "what was not bought", words, ())
+
+    def speed(self, splits: Sequence[str], n_rows: int) -> Step:
+        """A few steps of the training, by which it is known how many the money is enough for."""
+        student = self._settings.student
+        words = self._training(student, splits, n_rows, SPEED_STEPS, looks=1)
+        return Step(
+            name="speed",
+            about="how long training takes, by a few steps",
+            words=(*words, "--output", str(self.layout.speed), *self._train_config),
+            inputs=(*self._manifests(splits), *_paths(self._settings.train_config)),
+            products=(self.layout.speed / RESULTS_NAME,),
+        )
+
+    def cascade(self, teacher: str, target: float) -> Step:
+        """When the student is to ask its teacher, so that the target is kept."""
+        at, s = self.layout, self._settings
+        model = at.student / MODEL_NAME
+        words = ["stepdistill", "cascade", str(model), "--teacher", teacher]
+        words += ["--target", f"{target:g}", "--risk", f"{s.risk:g}"]
+        return Step(
+            name="cascade",
+            about="when the student asks its teacher, so that the target is kept",
+            words=(*words, "--valid", str(at.shards / "valid"), "--quiet", "--json"),
+            inputs=(at.student / RESULTS_NAME, at.shards / "valid" / MANIFEST_NAME),
+            products=(model / CASCADE_NAME,),
+        )
+
+    def train(self, splits: Sequence[str], n_rows: int, steps: int | None = None) -> Step:
+        """A student that learns them. splits: that have records; n_rows: to learn from; steps:
+        instead of as many as the rows or --steps say."""
         s, output = self._settings, self.layout.student
-        words = [*self._training(s.student, splits, n_rows), "--output", str(output)]
+        words = [*self._training(s.student, splits, n_rows, steps), "--output", str(output)]
         return Step(
             name="train",
             about="a student that learns to predict and to explain",
-            words=(*words, *_given("--config", s.train_config)),
+            words=(*words, *self._train_config),
             inputs=(*self._manifests(splits), *_paths(s.train_config)),
             products=(output / RESULTS_NAME, output / MODEL_NAME / "config.json"),
         )
@@ -174,11 +243,18 @@ class Steps:
             products=(at.evaluation,),
         )
 
-    def _training(self, model: str, splits: Sequence[str], n_rows: int) -> list[str]:
-        steps = self._settings.steps or steps_for(n_rows)
+    def _training(
+        self,
+        model: str,
+        splits: Sequence[str],
+        n_rows: int,
+        steps: int | None = None,
+        looks: int = _VALIDATIONS,
+    ) -> list[str]:
+        steps = steps or self._settings.steps or steps_for(n_rows)
         words = ["deepspeed", "--log_level", "error", "--module", "stepdistill.trainer"]
         words += ["--model", model, "--steps", str(steps)]
-        words += ["--eval-every", str(max(1, steps // _VALIDATIONS))]
+        words += ["--eval-every", str(max(1, steps // looks))]
         for split in splits:
             words += [f"--{split}", str(self.layout.shards / split)]
         return words
@@ -188,10 +264,18 @@ class Steps:
 
     def _annotate(self, command: str) -> Iterator[str]:
         s = self._settings
-        yield from ("annotate", command, self.layout.task, "--teacher", s.teacher)
-        yield from _repeated("--base-url", s.base_url)
+        yield from ("annotate", command, self.layout.task)
         yield from ("--prompts", str(self.layout.prompts), "--data", str(self.layout.data))
         yield from _given("--store", s.store)
+
+    @property
+    def _teacher(self) -> list[str]:
+        s = self._settings
+        return ["--teacher", s.teacher, *_repeated("--base-url", s.base_url)]
+
+    @property
+    def _train_config(self) -> list[str]:
+        return _given("--config", self._settings.train_config)
 
     def _asking(
         self, name: str, about: str, words: Sequence[str], products: tuple[Path, ...]

@@ -8,18 +8,22 @@ from unicodedata import normalize
 
 from cyclopts import Parameter
 
-from stepdistill.common.command_line import NAMES, Settings, at_least, options, read_by
+from stepdistill.common.command_line import NAMES, Settings, at_least, between, options, read_by
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.task import LONGEST_NAME
 
 SIMULATED = "simulated"
 
 
-def _usd(text: str) -> str:
-    """What --max-cost says, as it was written."""
-    if not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
-        raise ConfigError(f"--max-cost {text}: US dollars, as 5 or 0.25")
-    return text
+def _usd(option: str) -> Parameter:
+    """An option in US dollars, as it was written."""
+
+    def read(text: str) -> str:
+        if not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+            raise ConfigError(f"{option} {text}: US dollars, as 5 or 0.25")
+        return text
+
+    return read_by(read)
 
 
 @options("Rows", 1, kw_only=False)
@@ -47,11 +51,19 @@ class PaidSettings(Settings):
     """Who is asked, and what it may cost."""
 
     teacher: str
-    """The model that is asked; simulated: on this machine, no key, no cost."""
+    """The model that is asked; simulated: on this machine, no key, no cost. Of several, with commas
+    (as `annotate experiment --teachers` has them), the one to buy is found out first."""
     base_url: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
     """Where it is served, once for each of several servers; default: OpenAI."""
-    max_cost: Annotated[str | None, read_by(_usd)] = None
+    max_cost: Annotated[str | None, _usd("--max-cost")] = None
     """US dollars that all of it may cost together."""
+    budget: Annotated[str | None, _usd("--budget")] = None
+    """US dollars for all of it, the training by --gpu-hour included: a plan says what each is for,
+    and so many rows are asked as it allows."""
+    gpu_hour: Annotated[str | None, _usd("--gpu-hour")] = None
+    """With --budget: US dollars that an hour of training costs, for each GPU."""
+    point_worth: Annotated[str | None, _usd("--point-worth")] = None
+    """US dollars that one more percentage point of the student's accuracy is worth."""
     store: Path | None = None
     """Folder of the response store; default: runs/store, as of every other command."""
     test_size: Annotated[int | None, at_least(2)] = None
@@ -77,8 +89,19 @@ class LearnerSettings(Settings):
     """YAML of more options of `stepdistill train`."""
 
 
-@options("Output", 4, kw_only=False)
-class DistilSettings(LearnerSettings, PaidSettings, SourceSettings):
+@options("Target", 4)
+class TargetSettings(Settings):
+    """How right the answers must be."""
+
+    target: Annotated[float | None, between(0.5, 0.999)] = None
+    """Share of answers that must be right: by the student alone, else with its teacher behind it,
+    as `stepdistill cascade` finds out."""
+    risk: Annotated[float, between(1e-6, 0.5)] = 0.05
+    """Chance that the target is missed, by an unlucky draw of the rows of valid."""
+
+
+@options("Output", 5, kw_only=False)
+class DistilSettings(TargetSettings, LearnerSettings, PaidSettings, SourceSettings):
     """One `stepdistill distil`."""
 
     _: KW_ONLY
@@ -93,10 +116,29 @@ class DistilSettings(LearnerSettings, PaidSettings, SourceSettings):
         ways = [name for name, value in given.items() if value]
         if len(ways) > 1:
             raise ConfigError(f"{' and '.join(ways)} exclude each other")
-        if self.yes and self.max_cost is None and self.teacher != SIMULATED:
+        if self.budget is not None and self.max_cost is not None:
+            raise ConfigError("--budget has the teacher's cost within it: leave out --max-cost")
+        if self.gpu_hour is not None and self.budget is None:
+            raise ConfigError("--gpu-hour goes with --budget")
+        if self.yes and self.ceiling is None and not self.is_rehearsal:
             raise ConfigError("--yes without --max-cost: name the USD that it may cost, as 5")
         if not self.task:
             raise ConfigError(f"--out {self.out}: its name is the task's, and has no letter")
+
+    @property
+    def ceiling(self) -> str | None:
+        """USD that may be spent in any case, None where nothing says so."""
+        return self.budget if self.budget is not None else self.max_cost
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether nobody is asked who costs anything."""
+        return self.teacher == SIMULATED
+
+    @property
+    def has_several_teachers(self) -> bool:
+        """Whether it is to be found out which one to buy."""
+        return "," in self.teacher
 
     @property
     def task(self) -> str:

@@ -1,0 +1,238 @@
+"""A budget in dollars: what each is for, how many rows and steps it is enough for, what was spent.
+
+training   a quarter, where an hour of it has a price; what it does not take is not spent
+choosing   of the rest, a fifth at most: which template, which teacher
+rows       what is left then: labels and reasons, for as many rows as that pays
+"""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepdistill.common.errors import ConfigError
+from stepdistill.common.page import percent, usd
+from stepdistill.trainer.study.sweep_runner import time_in_words
+
+Facts = Mapping[str, Any]
+"""What a command said with --json."""
+TRAINING_SHARE, CHOOSING_SHARE = 0.25, 0.2
+# Answers are reckoned dearer than they were so far, and steps slower: the rest may be.
+_DEARER, _SLOWER, _MORE_LOOKS = 1.25, 1.2, 1.5
+_FEWEST_STEPS, _FEWEST_ROWS = 50, 20
+_HOUR_S = 3600.0
+_OF_A_TEACHER = ("--teacher", "--base-url", "--effort", "--tier")
+_MOST_OFFERS = 5  # that are named as not bought
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetPlan:
+    """What each dollar of a budget is for. USD, each at least 0."""
+
+    budget_usd: float
+    hour_usd: float | None  # of training, on one GPU; None: not counted
+
+    @property
+    def training_usd(self) -> float:
+        """Kept for training."""
+        return self.budget_usd * TRAINING_SHARE if self.hour_usd else 0.0
+
+    @property
+    def teacher_usd(self) -> float:
+        """For all that teachers are asked."""
+        return self.budget_usd - self.training_usd
+
+    @property
+    def choosing_usd(self) -> float:
+        """Of that, for finding out whom to ask, and how."""
+        return self.teacher_usd * CHOOSING_SHARE
+
+    @property
+    def lines(self) -> list[str]:
+        """The plan, a line for each purpose."""
+        rows_usd = self.teacher_usd - self.choosing_usd
+        purposes = [
+            (self.choosing_usd, "at most, to find out whom to ask and how; the rest goes to rows"),
+            (rows_usd, "at least, for labels and reasons, of as many rows as that pays"),
+        ]
+        if self.hour_usd:
+            took = time_in_words(self.training_usd / self.hour_usd * _HOUR_S)
+            kept = f"at most, for training: {took} of a GPU at {usd(self.hour_usd)} an hour"
+            purposes.append((self.training_usd, kept))
+        lines = [f"{usd(amount):>8} USD  {purpose}" for amount, purpose in purposes]
+        if not self.hour_usd:
+            lines.append("Training is not counted: --gpu-hour says what an hour of it costs.")
+        return [f"{usd(self.budget_usd)} USD in all, and never more:", *lines]
+
+
+def rows_within(left_usd: float, usd_a_row: float | None, rows: Mapping[str, int]) -> int | None:
+    """How many rows of each split can be asked, at most; None for all of them. usd_a_row: as it was
+    so far, None where nobody knows. Raises ConfigError: too few to learn from."""
+    if usd_a_row is None or sum(rows.values()) * usd_a_row * _DEARER <= left_usd:
+        return None
+    affordable = left_usd / (usd_a_row * _DEARER)
+
+    def asked(each: int) -> int:
+        return sum(min(each, n) for n in rows.values())
+
+    found = max((n for n in range(max(rows.values()) + 1) if asked(n) <= affordable), default=0)
+    if found < _FEWEST_ROWS:
+        raise ConfigError(
+            f"{usd(left_usd)} USD are left for rows, and a row costs some {usd(usd_a_row)}: that "
+            f"is {found} of each split, too few to learn from: raise --budget"
+        )
+    return found
+
+
+def steps_within(plan: BudgetPlan, spent_s: float, trial: Facts, wanted: int) -> int:
+    """How many steps of training the money is enough for, at most as many as wanted. spent_s: of
+    training so far; trial: a few steps and what they took. Raises ConfigError: too few."""
+    if not plan.hour_usd:
+        return wanted
+    a_second_usd = plan.hour_usd / _HOUR_S * trial["ranks"]
+    left_s = plan.training_usd / a_second_usd - spent_s
+    step_s = trial["seconds"] / trial["steps"] * _SLOWER
+    # Starting, and looks at valid and test, of which a whole training has some more.
+    around_s = (trial["wall_s"] - trial["seconds"]) * _MORE_LOOKS
+    steps = max(0, math.floor((left_s - around_s) / step_s))
+    if steps < min(_FEWEST_STEPS, wanted):
+        raise ConfigError(
+            f"{usd(plan.training_usd)} USD are for training, enough for {steps:,} steps at "
+            f"{step_s:.2g} s each: raise --budget, or take a smaller --student; what was asked is "
+            "stored"
+        )
+    return min(steps, wanted)
+
+
+def training_usd(seconds: float, ranks: int, plan: BudgetPlan) -> float:
+    """What so long a training costs, on so many GPUs."""
+    return seconds * ranks * (plan.hour_usd or 0.0) / _HOUR_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotBought:
+    """Something that the money could have been spent on, or more money could be."""
+
+    what: str
+    usd: float | None  # None: not known
+    gain: str  # in words; empty where nobody knows
+
+    @property
+    def line(self) -> str:
+        """In one sentence."""
+        price = "at a price that nobody knows" if self.usd is None else f"for {usd(self.usd)} USD"
+        return f"{self.what}, {price}{f': {self.gain}' if self.gain else ''}."
+
+
+def not_bought(
+    left_rows: int, usd_a_row: float | None, experiment: Facts | None, what_if: Facts | None
+) -> list[NotBought]:
+    """What there was beside. left_rows: that were not asked."""
+    found: list[NotBought] = []
+    if left_rows:
+        cost = None if usd_a_row is None else left_rows * usd_a_row
+        found.append(NotBought(what=f"The other {left_rows:,} rows", usd=cost, gain=""))
+    found += _dearer(experiment or {})
+    found += _more_votes(what_if or {})
+    return found
+
+
+def _dearer(experiment: Facts) -> list[NotBought]:
+    """Offers of a tournament that were more accurate than the one that was bought."""
+    buy = experiment.get("buy")
+    if buy is None:
+        return []
+    better = [each for each in experiment["offers"] if each["accuracy"] > buy["accuracy"]]
+    return [
+        NotBought(
+            what=f"1,000 labels of {each['teacher']} / {each['template']}",
+            usd=each["usd_per_1000_rows"],
+            gain=(
+                f"right on {percent(each['accuracy'])} of {each['rows']} rows, where the one that "
+                f"was bought is right on {percent(buy['accuracy'])}"
+            ),
+        )
+        for each in better[:_MOST_OFFERS]
+    ]
+
+
+def _more_votes(what_if: Facts) -> list[NotBought]:
+    """More votes for each label, that are likely to be more accurate."""
+    found: list[NotBought] = []
+    for each in what_if.get("choices", []):
+        against, pay = each["against_base"], each["to_pay_usd"]
+        if against is None or against["value"] <= 0 or each["votes"] < 2:
+            continue
+        low, value, high = (100 * against[name] for name in ("low", "value", "high"))
+        found.append(
+            NotBought(
+                what=f"{each['votes']} votes for each label",
+                usd=None if pay is None else pay["value"],
+                gain=f"labels {value:+.1f} points better ({low:+.1f} to {high:+.1f})",
+            )
+        )
+    return found
+
+
+def bought_options(command: str) -> tuple[list[str], str | None]:
+    """(the words that say which teacher, the template) of the command that an experiment of several
+    teachers ends with."""
+    words = shlex.split(command)
+    kept: list[str] = []
+    template: str | None = None
+    for word, value in zip(words, [*words[1:], ""], strict=True):
+        if word == "--template":
+            template = value
+        elif word in _OF_A_TEACHER:
+            kept += [word, value]
+        elif word == "--batch-api":
+            kept.append(word)
+    return kept, template
+
+
+def verdict(student: Facts, target: float, risk: float) -> tuple[bool, str]:
+    """Whether the student alone reaches the target by its interval, and what is to be said."""
+    low, high = student["interval"]
+    share = f"right on {percent(student['accuracy'])} ({percent(low)} to {percent(high)})"
+    if low >= target:
+        return True, f"The student alone reaches the target of {percent(target)}: {share}."
+    return False, (
+        f"The student alone does not surely reach {percent(target)}: {share}. With its teacher "
+        f"behind it, at a risk of {percent(risk)}:"
+    )
+
+
+def of_cascade(rule: Facts) -> list[str]:
+    """What the rule promises, and costs."""
+    cost = rule["cost"]["usd_per_1000"]
+    money = "at a price that nobody knows" if cost is None else f"{usd(cost)} USD for 1,000 rows"
+    return [
+        f"{percent(rule['deferred'])} of rows like these go to {rule['teacher']} ({money}); then "
+        f"at least {percent(rule['guarantee']['target'])} of all answers are right, but for a "
+        f"chance of {percent(rule['guarantee']['risk'])}."
+    ]
+
+
+def of_money(plan: BudgetPlan, spent: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """(purpose, planned USD, spent USD), a line each, all told at the end."""
+    planned = {
+        "choosing": plan.choosing_usd,
+        "rows": plan.teacher_usd - plan.choosing_usd,
+        "training": plan.training_usd,
+    }
+    lines = [(name, planned[name], spent.get(name, 0.0)) for name in planned]
+    return [*lines, ("all", plan.budget_usd, sum(spent.values()))]
+
+
+def usd_a_row(experiment: Facts | None, estimate: Facts, template: str | None) -> float | None:
+    """What a row costs: as measured by the experiment, else as estimated; None: nobody knows."""
+    ranking: Sequence[Facts] = (experiment or {}).get("offers") or (experiment or {}).get(
+        "ranking", []
+    )
+    buy = (experiment or {}).get("buy")
+    for each in [buy] if buy is not None else ranking:
+        if each["template"] == template and each["usd_per_1000_rows"] is not None:
+            return each["usd_per_1000_rows"] / 1000
+    online = estimate.get("online_usd")
+    return online["likely"] / estimate["to_ask"] if online and estimate["to_ask"] else None

@@ -1,0 +1,111 @@
+"""What a budget is enough for: rows and steps are reckoned dearer than they were, and never more is
+planned than there is."""
+
+from typing import Any
+
+import pytest
+
+from stepdistill.common.errors import ConfigError
+from stepdistill.trainer.distil.budget import (
+    BudgetPlan,
+    bought_options,
+    not_bought,
+    of_money,
+    rows_within,
+    steps_within,
+    usd_a_row,
+    verdict,
+)
+from stepdistill.trainer.distil.frontier import on_frontier, priced
+
+ROWS = {"train": 800, "valid": 100, "test": 100}
+TRIAL = {"seconds": 8.0, "steps": 8, "ranks": 2, "wall_s": 28.0}
+
+
+def offer(**more: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "teacher": "small", "template": "plain", "accuracy": 0.8, "accuracy_low": 0.7,
+        "accuracy_high": 0.9, "rows": 50, "usd_per_1000_rows": 2.0,
+    }  # fmt: skip
+    return {**given, **more}
+
+
+@pytest.mark.parametrize("hour_usd", [None, 1.2])
+def test_all_parts_together_are_the_budget(hour_usd: float | None) -> None:
+    plan = BudgetPlan(budget_usd=20, hour_usd=hour_usd)
+    money = of_money(plan, {"rows": 3.0, "choosing": 1.0})
+    assert sum(planned for _, planned, _ in money[:-1]) == pytest.approx(20)
+    assert money[-1] == ("all", 20, 4.0)
+    assert ("Training is not counted" in plan.lines[-1]) == (hour_usd is None)
+
+
+def test_rows_are_as_many_as_can_be_paid_in_each_split() -> None:
+    assert rows_within(10, 0.001, ROWS) is None
+    assert rows_within(10, None, ROWS) is None
+    n = rows_within(0.5, 0.001, ROWS)
+    assert n == 200  # and 100 of valid and test each: 400 rows, a quarter dearer than so far
+    with pytest.raises(ConfigError, match="that is 13 of each split, too few to learn from"):
+        rows_within(0.05, 0.001, ROWS)
+
+
+def test_steps_are_as_many_as_the_time_that_is_paid() -> None:
+    plan = BudgetPlan(budget_usd=8, hour_usd=3.6)  # 2 USD for training: 1,000 s on two GPUs
+    assert steps_within(plan, 28.0, TRIAL, 10_000) == 785  # (1,000 - 28 - 30) / 1.2
+    assert steps_within(plan, 28.0, TRIAL, 300) == 300
+    assert steps_within(BudgetPlan(budget_usd=8, hour_usd=None), 0, TRIAL, 10_000) == 10_000
+    with pytest.raises(ConfigError, match="enough for 3 steps"):
+        steps_within(plan, 966.0, TRIAL, 10_000)
+
+
+def test_what_was_bought_is_read_from_the_last_line_of_a_tournament() -> None:
+    line = (
+        "annotate run demo --data 'my data' --teacher a@1 --template plain --base-url http://h/v1 "
+        "--effort low --store s --batch-api"
+    )
+    words, template = bought_options(line)
+    assert words == [
+        *("--teacher", "a@1", "--base-url", "http://h/v1", "--effort", "low", "--batch-api")
+    ]
+    assert template == "plain"
+
+
+def test_a_row_costs_what_the_bought_offer_did_else_what_was_estimated() -> None:
+    raced = {"offers": [offer(usd_per_1000_rows=9.0), offer()], "buy": offer()}
+    estimate = {"online_usd": {"likely": 3.0}, "to_ask": 1000}
+    assert usd_a_row(raced, {}, "plain") == 0.002
+    assert usd_a_row({"ranking": [offer(template="x"), offer()]}, estimate, "plain") == 0.002
+    assert usd_a_row(None, estimate, None) == 0.003
+    assert usd_a_row(None, {"online_usd": None, "to_ask": 9}, None) is None
+
+
+def test_what_was_not_bought_has_its_price_and_its_gain() -> None:
+    raced = {"buy": offer(), "offers": [offer(), offer(teacher="large", accuracy=0.9)]}
+    votes = {
+        "votes": 3,
+        "against_base": {"value": 0.02, "low": 0.01, "high": 0.03},
+        "to_pay_usd": {"value": 4.0, "low": 3.0, "high": 5.0},
+    }
+    worse = {**votes, "against_base": {"value": -0.02, "low": -0.1, "high": 0.0}}
+    lines = [each.line for each in not_bought(70, 0.1, raced, {"choices": [votes, worse]})]
+    assert lines == [
+        "The other 70 rows, for 7.0000 USD.",
+        "1,000 labels of large / plain, for 2.0000 USD: right on 90.0 % of 50 rows, where the one "
+        "that was bought is right on 80.0 %.",
+        "3 votes for each label, for 4.0000 USD: labels +2.0 points better (+1.0 to +3.0).",
+    ]
+    assert not_bought(0, None, None, None) == []
+
+
+def test_a_target_is_reached_by_the_lower_end_of_an_interval() -> None:
+    assert verdict({"accuracy": 0.95, "interval": [0.91, 0.97]}, 0.9, 0.05)[0]
+    is_reached, line = verdict({"accuracy": 0.95, "interval": [0.89, 0.97]}, 0.9, 0.05)
+    assert not is_reached and "does not surely reach 90.0 %" in line
+
+
+def test_the_frontier_has_whoever_none_is_as_good_as_for_as_little() -> None:
+    student = {"student": {"accuracy": 0.85, "interval": [0.8, 0.9]}}
+    rule = {"cost": {"usd_per_1000": 0.5}, "guarantee": {"target": 0.88}}
+    raced = {"offers": [offer(), offer(teacher="large", accuracy=0.9, usd_per_1000_rows=5.0)]}
+    ways = priced(student, raced, rule)
+    best = [each.who for each in on_frontier(ways)]
+    assert best == ["student", "student and teacher, at least", "large / plain"]
