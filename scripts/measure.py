@@ -24,7 +24,7 @@ SMALL_MODULE = 60
 # 31,500 as the rooms were cut; the tool does twice as much since (dialects, files, pages, audits),
 # and what goes past one machine and chooses what to buy (rows, reasons, the whole loop) is built on
 # top.
-PACKAGES_LINES = 75_000
+PACKAGES_LINES = 77_000
 COMMENTS = 0.03
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "types.py", "base.py"}
 MOCKS = re.compile(r"\b(unittest[.]mock|Magic[M]ock|monkeypatch[.]setattr|mocke[r])\b")

@@ -111,7 +111,7 @@ def training_usd(seconds: float, ranks: int, plan: BudgetPlan) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotBought:
+class Alternative:
     """Something that the money could have been spent on, or more money could be."""
 
     what: str
@@ -127,25 +127,25 @@ class NotBought:
 
 def not_bought(
     left_rows: int, usd_a_row: float | None, experiment: Facts | None, what_if: Facts | None
-) -> list[NotBought]:
+) -> list[Alternative]:
     """What there was beside. left_rows: that were not asked."""
-    found: list[NotBought] = []
+    found: list[Alternative] = []
     if left_rows:
         cost = None if usd_a_row is None else left_rows * usd_a_row
-        found.append(NotBought(what=f"The other {left_rows:,} rows", usd=cost, gain=""))
+        found.append(Alternative(what=f"The other {left_rows:,} rows", usd=cost, gain=""))
     found += _dearer(experiment or {})
     found += _more_votes(what_if or {})
     return found
 
 
-def _dearer(experiment: Facts) -> list[NotBought]:
+def _dearer(experiment: Facts) -> list[Alternative]:
     """Offers of a tournament that were more accurate than the one that was bought."""
     buy = experiment.get("buy")
     if buy is None:
         return []
     better = [each for each in experiment["offers"] if each["accuracy"] > buy["accuracy"]]
     return [
-        NotBought(
+        Alternative(
             what=f"1,000 labels of {each['teacher']} / {each['template']}",
             usd=each["usd_per_1000_rows"],
             gain=(
@@ -157,16 +157,16 @@ def _dearer(experiment: Facts) -> list[NotBought]:
     ]
 
 
-def _more_votes(what_if: Facts) -> list[NotBought]:
+def _more_votes(what_if: Facts) -> list[Alternative]:
     """More votes for each label, that are likely to be more accurate."""
-    found: list[NotBought] = []
+    found: list[Alternative] = []
     for each in what_if.get("choices", []):
         against, pay = each["against_base"], each["to_pay_usd"]
         if against is None or against["value"] <= 0 or each["votes"] < 2:
             continue
         low, value, high = (100 * against[name] for name in ("low", "value", "high"))
         found.append(
-            NotBought(
+            Alternative(
                 what=f"{each['votes']} votes for each label",
                 usd=None if pay is None else pay["value"],
                 gain=f"labels {value:+.1f} points better ({low:+.1f} to {high:+.1f})",
