@@ -125,14 +125,8 @@ def test_it_stops_where_more_is_not_worth_it_without_gold_labels(
     assert len(grown["rounds"]) == 3
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "equation",
-        pytest.param("text", marks=pytest.mark.slow),
-        pytest.param("number", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "number", "equation"])
 def test_any_kind_of_label(annotate: Annotate, tmp_path: Path, kind: str) -> None:
     task = tmp_path / "prompts" / "odd"
     task.mkdir(parents=True)

@@ -89,6 +89,8 @@ class _Grower:
             result = self._ask()
             if result.error is not None or result.waiting:
                 grown.unfinished = result
+                if grown.rounds:
+                    grown.judged = self._judge.in_words(self._bought)
                 return grown
             self._tell()
             if grown.stopped or self._is_over():
