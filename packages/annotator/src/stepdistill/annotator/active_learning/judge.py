@@ -1,7 +1,9 @@
 """The pool that rows are bought from, and what small students of each round say of it."""
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
@@ -22,10 +24,12 @@ LARGEST_POOL = 50_000
 _MOST_BY_DOUBT, _BY_SKILL, _BY_DISTANCE = 0.75, 1.5, 0.25
 
 
-def read_pool(plan: Plan, seed: int) -> list[PoolRow]:
-    """The rows of a split: of very many, those with the lowest numbers. Raises DatasetError."""
+def read_pool(plan: Plan, seed: int) -> tuple[list[PoolRow], int]:
+    """The rows of a split, of very many those with the lowest numbers; and how many there are in
+    all. Raises DatasetError."""
     read, kind = filler(plan.task.student.input), kind_of(plan.task.label)
-    rows = [
+    seen = count()
+    rows = (
         PoolRow(
             place=planned.row.index,
             number=uniform_of(seed, planned.row.id.encode()),
@@ -33,11 +37,10 @@ def read_pool(plan: Plan, seed: int) -> list[PoolRow]:
             choices=_own_choices(kind, planned.row.fields),
             gold=planned.row.gold,
         )
-        for planned in plan.rows()
-    ]
-    if len(rows) > LARGEST_POOL:
-        rows = sorted(rows, key=lambda row: row.number)[:LARGEST_POOL]
-    return sorted(rows, key=lambda row: row.place)
+        for planned, _ in zip(plan.rows(), seen, strict=False)
+    )
+    pool = heapq.nsmallest(LARGEST_POOL, rows, key=lambda row: row.number)
+    return sorted(pool, key=lambda row: row.place), next(seen)
 
 
 def valid_rows(plan: Plan, records: Sequence[Record]) -> list[PoolRow]:

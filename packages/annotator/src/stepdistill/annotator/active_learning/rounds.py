@@ -71,7 +71,7 @@ class _Grower:
         self._plan = next(plan for plan in plans if plan.split == GROWN)
         kept = hashlib.sha256(f"{name_of(plans)} {config.grow_seed}".encode()).hexdigest()[:16]
         self._work = config.store / "grow" / kept
-        pool = read_pool(self._plan, config.grow_seed)
+        pool, self._n_rows = read_pool(self._plan, config.grow_seed)
         self._row_of = {row.place: n for n, row in enumerate(pool)}
         kind = kind_of(self._plan.task.label)
         self._judge = Judge(kind=kind, pool=pool, valid=[], seed=config.grow_seed)
@@ -108,7 +108,7 @@ class _Grower:
         return grown
 
     def _not_bought(self) -> NotBought:
-        n, each, curve = len(self._judge.pool), self._row_usd(), self._curve()
+        n, each, curve = self._n_rows, self._row_usd(), self._curve()
         left = n - len(self._kept.places)
         then = curve.at(n) if curve is not None and left else None
         return NotBought(rows=left, usd=None if each is None else left * each, accuracy=then)
@@ -232,7 +232,9 @@ class _Grower:
         size = self._size()
         most, worth = self._config.max_cost_usd, self._config.point_worth_usd
         if len(kept.places) == len(self._judge.pool):
-            grown.stopped, grown.why = "rows", "there are no more rows"
+            n = len(kept.places)
+            where = f" in the pool of {n:,}" if n < self._n_rows else ""
+            grown.stopped, grown.why = "rows", f"there are no more rows{where}"
         elif size < 1 or (kept.ceiling is not None and kept.ceiling == str(most)):
             grown.stopped, grown.why = "max_cost", f"--max-cost {most} is spent"
         elif worth is not None and (why := self._too_little(size, float(worth))):
