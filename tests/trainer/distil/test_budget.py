@@ -11,14 +11,16 @@ from stepdistill.trainer.distil.budget import (
     bought_options,
     not_bought,
     of_money,
-    rows_within,
+    pays_for_all,
     steps_within,
+    trial_rows,
     usd_a_row,
     verdict,
 )
 from stepdistill.trainer.distil.frontier import on_frontier, priced
 
 ROWS = {"train": 800, "valid": 100, "test": 100}
+LEFT = {"rows": 70, "usd": 7.0, "accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95}
 TRIAL = {"seconds": 8.0, "steps": 8, "ranks": 2, "wall_s": 28.0}
 
 
@@ -39,13 +41,21 @@ def test_all_parts_together_are_the_budget(hour_usd: float | None) -> None:
     assert ("Training is not counted" in plan.lines[-1]) == (hour_usd is None)
 
 
-def test_rows_are_as_many_as_can_be_paid_in_each_split() -> None:
-    assert rows_within(10, 0.001, ROWS) is None
-    assert rows_within(10, None, ROWS) is None
-    n = rows_within(0.5, 0.001, ROWS)
-    assert n == 200  # and 100 of valid and test each: 400 rows, a quarter dearer than so far
-    with pytest.raises(ConfigError, match="that is 13 of each split, too few to learn from"):
-        rows_within(0.05, 0.001, ROWS)
+def test_all_rows_are_asked_where_the_money_is_enough() -> None:
+    assert pays_for_all(10, 0.001, ROWS)
+    assert pays_for_all(10, None, ROWS)
+    assert not pays_for_all(1.2, 0.001, ROWS)  # a quarter dearer than so far
+    with pytest.raises(ConfigError, match="220, the fewest that make sense"):
+        pays_for_all(0.05, 0.001, ROWS)
+
+
+def test_templates_are_tried_on_as_many_rows_as_their_part_pays() -> None:
+    plan = BudgetPlan(budget_usd=5, hour_usd=None)  # 1 USD to choose by
+    each = {"rows": 1000, "online_usd": {"likely": 4.0}}
+    estimate = {"variants": {"template": [each, each]}}
+    assert trial_rows(plan, estimate, 200) == 100
+    assert trial_rows(plan, estimate, 60) == 60
+    assert trial_rows(plan, {"variants": {}}, 60) == 60
 
 
 def test_steps_are_as_many_as_the_time_that_is_paid() -> None:
@@ -86,14 +96,15 @@ def test_what_was_not_bought_has_its_price_and_its_gain() -> None:
         "to_pay_usd": {"value": 4.0, "low": 3.0, "high": 5.0},
     }
     worse = {**votes, "against_base": {"value": -0.02, "low": -0.1, "high": 0.0}}
-    lines = [each.line for each in not_bought(70, 0.1, raced, {"choices": [votes, worse]})]
+    lines = [each.line for each in not_bought(LEFT, raced, {"choices": [votes, worse]})]
     assert lines == [
-        "The other 70 rows, for 7.0000 USD.",
+        "The other 70 rows, for 7.0000 USD: a small student would be right on 90.0 % (80.0 % to "
+        "95.0 %).",
         "1,000 labels of large / plain, for 2.0000 USD: right on 90.0 % of 50 rows, where the one "
         "that was bought is right on 80.0 %.",
         "3 votes for each label, for 4.0000 USD: labels +2.0 points better (+1.0 to +3.0).",
     ]
-    assert not_bought(0, None, None, None) == []
+    assert not_bought(None, None, None) == []
 
 
 def test_a_target_is_reached_by_the_lower_end_of_an_interval() -> None:

@@ -66,23 +66,29 @@ class BudgetPlan:
         return [f"{usd(self.budget_usd)} USD in all, and never more:", *lines]
 
 
-def rows_within(left_usd: float, usd_a_row: float | None, rows: Mapping[str, int]) -> int | None:
-    """How many rows of each split can be asked, at most; None for all of them. usd_a_row: as it was
-    so far, None where nobody knows. Raises ConfigError: too few to learn from."""
-    if usd_a_row is None or sum(rows.values()) * usd_a_row * _DEARER <= left_usd:
-        return None
-    affordable = left_usd / (usd_a_row * _DEARER)
+def trial_rows(plan: BudgetPlan, estimate: Facts, wanted: int) -> int:
+    """How many rows each template can be tried on, at most as many as wanted. estimate: as
+    `annotate estimate` has it, by template; where no price is known, all of them."""
+    variants: list[Facts] = estimate.get("variants", {}).get("template", [])
+    known = [each for each in variants if each["rows"] and each["online_usd"]]
+    a_row_usd = sum(each["online_usd"]["likely"] / each["rows"] for each in known) * _DEARER
+    return min(wanted, math.floor(plan.choosing_usd / a_row_usd)) if a_row_usd else wanted
 
-    def asked(each: int) -> int:
-        return sum(min(each, n) for n in rows.values())
 
-    found = max((n for n in range(max(rows.values()) + 1) if asked(n) <= affordable), default=0)
-    if found < _FEWEST_ROWS:
+def pays_for_all(left_usd: float, usd_a_row: float | None, rows: Mapping[str, int]) -> bool:
+    """Whether all rows can be asked. usd_a_row: as it was so far, None where nobody knows. Raises
+    ConfigError: valid and test alone, which are asked whole, and few rows to learn from are more
+    than can be paid."""
+    if usd_a_row is None:
+        return True
+    each_usd = usd_a_row * _DEARER
+    fewest = sum(n for split, n in rows.items() if split != "train") + _FEWEST_ROWS
+    if fewest * each_usd > left_usd:
         raise ConfigError(
-            f"{usd(left_usd)} USD are left for rows, and a row costs some {usd(usd_a_row)}: that "
-            f"is {found} of each split, too few to learn from: raise --budget"
+            f"{usd(left_usd)} USD are left for rows, and {fewest:,}, the fewest that make sense "
+            f"(valid and test whole), cost some {usd(fewest * each_usd)}: raise --budget"
         )
-    return found
+    return sum(rows.values()) * each_usd <= left_usd
 
 
 def steps_within(plan: BudgetPlan, spent_s: float, trial: Facts, wanted: int) -> int:
@@ -126,13 +132,17 @@ class Alternative:
 
 
 def not_bought(
-    left_rows: int, usd_a_row: float | None, experiment: Facts | None, what_if: Facts | None
+    left: Facts | None, experiment: Facts | None, what_if: Facts | None
 ) -> list[Alternative]:
-    """What there was beside. left_rows: that were not asked."""
+    """What there was beside. left: the rows that were not asked, as `run --grow` says."""
     found: list[Alternative] = []
-    if left_rows:
-        cost = None if usd_a_row is None else left_rows * usd_a_row
-        found.append(Alternative(what=f"The other {left_rows:,} rows", usd=cost, gain=""))
+    if left and left["rows"]:
+        gain = ""
+        if left["accuracy"] is not None:
+            shares = [percent(left[f"accuracy{end}"]) for end in ("", "_low", "_high")]
+            gain = f"a small student would be right on {shares[0]} ({shares[1]} to {shares[2]})"
+        what = f"The other {left['rows']:,} rows"
+        found.append(Alternative(what=what, usd=left["usd"], gain=gain))
     found += _dearer(experiment or {})
     found += _more_votes(what_if or {})
     return found

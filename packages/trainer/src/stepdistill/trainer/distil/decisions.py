@@ -104,12 +104,25 @@ def of_tournament(experiment: Facts) -> list[str]:
     return [*lines, *(f"Note: {remark}" for remark in experiment["remarks"])]
 
 
+def of_dear_experiment(n_rows: int) -> list[str]:
+    """Why there is none, though rows have labels."""
+    return [
+        f"Left out: what is for choosing is enough for {n_rows} rows of each template, and it "
+        f"takes {FEWEST_TO_RANK}. The task's mix `default` asks; --budget may be higher."
+    ]
+
+
 def trial_usd(estimate: Facts, splits: Splits, settings: DistilSettings) -> float:
     """What asking every template the experiment's rows would likely cost."""
-    n_rows = min(settings.test_size or _TRIAL_ROWS, splits.labelled.get("train", 0))
+    n_rows = n_trial_rows(splits, settings)
     variants: list[Facts] = estimate["variants"].get("template", [])
     costs = [each["online_usd"]["likely"] / each["rows"] for each in variants if each["rows"]]
     return n_rows * sum(costs)
+
+
+def n_trial_rows(splits: Splits, settings: DistilSettings) -> int:
+    """How many rows each template is tried on, were it not for money."""
+    return min(settings.test_size or _TRIAL_ROWS, splits.labelled.get("train", 0))
 
 
 def is_rankable(splits: Splits) -> bool:
@@ -165,6 +178,7 @@ def of_run(run: Facts) -> list[str]:
         f"with reasons{left_out}.",
         f"{run['asked']:,} answers were asked, {run['cached']:,} were there already; this run cost "
         f"{'an unknown sum' if cost is None else f'{usd(cost)} USD'}.",
+        *([f"No more was bought: {run['grow']['why']}."] if "grow" in run else []),
     ]
 
 

@@ -29,9 +29,10 @@ from stepdistill.trainer.distil.budget import (
     not_bought,
     of_cascade,
     of_money,
-    rows_within,
+    pays_for_all,
     steps_within,
     training_usd,
+    trial_rows,
     usd_a_row,
     verdict,
 )
@@ -115,9 +116,14 @@ class _Distillation:
             if found["classifier"] is not None:
                 self._runner.tell(decisions.of_baseline(found, found["classifier"], settings))
         if self._plan is not None:
-            what_if = self._runner.attempt(steps.what_if()) if experiment is not None else None
-            left_rows = splits.n_rows - run["rows"]
-            beside = not_bought(left_rows, a_row_usd, experiment, what_if)
+            what_if = None
+            if experiment is not None:
+                what_if = self._runner.attempt(steps.what_if())
+            else:
+                self._runner.title(steps.what_if(), LEFT_OUT)
+                self._runner.tell(["Left out: no experiment says which template would do better."])
+            left = run.get("grow", {}).get("not_bought")
+            beside = not_bought(left, experiment, what_if)
             found["not_bought"] = [each.line for each in beside]
             self._runner.tell(found["not_bought"])
             found["money"] = of_money(self._plan, self._spent_usd)
@@ -145,7 +151,12 @@ class _Distillation:
     ) -> tuple[dict[str, Any] | None, _Choice]:
         """What the experiment says, None where there is none, and who is asked by it."""
         steps, settings, plan = self._steps, self._settings, self._plan
-        step = steps.experiment(settings.max_cost if plan is None else f"{plan.choosing_usd:.6g}")
+        step, wanted = steps.experiment(settings.max_cost), decisions.n_trial_rows(splits, settings)
+        n_rows = wanted
+        if plan is not None:
+            n_rows = trial_rows(plan, estimate, wanted)
+            fewer = n_rows if n_rows < wanted else None
+            step = steps.experiment(f"{plan.choosing_usd:.6g}", fewer)
         if not decisions.is_rankable(splits):
             if settings.has_several_teachers:
                 raise ConfigError(
@@ -155,6 +166,11 @@ class _Distillation:
             self._runner.confirm(estimate, steps.run(list(splits.rows), None))
             self._runner.title(step, LEFT_OUT)
             self._runner.tell(decisions.of_no_experiment(splits))
+            return None, _Choice()
+        if n_rows < min(wanted, decisions.FEWEST_TO_RANK):
+            self._runner.confirm(estimate, steps.run(list(splits.rows), None))
+            self._runner.title(step, LEFT_OUT)
+            self._runner.tell(decisions.of_dear_experiment(n_rows))
             return None, _Choice()
         self._runner.confirm(estimate, step)
         experiment = self._runner.do(step, self._with_spent)
@@ -177,9 +193,10 @@ class _Distillation:
         bounds: list[str] | None = None
         if self._plan is not None:
             left_usd = self._plan.teacher_usd - self._spent_usd.get("choosing", 0.0)
-            samples = rows_within(left_usd, a_row_usd, splits.rows)
+            worth = self._settings.point_worth
             bounds = ["--max-cost", f"{self._plan.teacher_usd:.6g}"]
-            bounds += [] if samples is None else ["--samples", str(samples)]
+            if not pays_for_all(left_usd, a_row_usd, splits.rows) or worth is not None:
+                bounds += ["--grow", *(() if worth is None else ("--point-worth", worth))]
         step = self._steps.run(list(splits.rows), choice.template, choice.words, bounds)
         if self._runner.journal.begun(step.name) is not None:
             self._runner.confirm(estimate, step)  # what was begun may have been another teacher's

@@ -136,13 +136,14 @@ class Steps:
         words += ["--out", str(self.layout.shards), "--json"]
         return self._asking("estimate", "what it will cost", words, ())
 
-    def experiment(self, max_cost: str | None = None) -> Step:
-        """Which template is best, and of several teachers which one to buy."""
+    def experiment(self, max_cost: str | None = None, n_rows: int | None = None) -> Step:
+        """Which template is best, and of several teachers which one to buy. n_rows: that each is
+        tried on, instead of as many as --test-size says."""
         at, s = self.layout, self._settings
         several = ["--teachers", s.teacher, *_given("--worth", s.point_worth)]
         words = [*self._annotate("experiment")]
         words += several if s.has_several_teachers else self._teacher
-        words += _given("--test-size", s.test_size)
+        words += _given("--test-size", n_rows or s.test_size)
         words += ["--race", *_given("--max-cost", max_cost)]
         words += ["--metadata", str(at.out / "experiment.yaml"), "--html", str(at.ranking)]
         words += ["--json"]
