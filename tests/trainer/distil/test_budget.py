@@ -108,8 +108,8 @@ def test_what_was_not_bought_has_its_price_and_its_gain() -> None:
 
 
 def test_a_target_is_reached_by_the_lower_end_of_an_interval() -> None:
-    assert verdict({"accuracy": 0.95, "interval": [0.91, 0.97]}, 0.9, 0.05)[0]
-    is_reached, line = verdict({"accuracy": 0.95, "interval": [0.89, 0.97]}, 0.9, 0.05)
+    assert verdict({"accuracy": 0.95, "interval": [0.91, 0.97]}, 0.9)[0]
+    is_reached, line = verdict({"accuracy": 0.95, "interval": [0.89, 0.97]}, 0.9)
     assert not is_reached and "does not surely reach 90.0 %" in line
 
 

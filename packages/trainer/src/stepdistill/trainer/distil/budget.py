@@ -201,15 +201,15 @@ def bought_options(command: str) -> tuple[list[str], str | None]:
     return kept, template
 
 
-def verdict(student: Facts, target: float, risk: float) -> tuple[bool, str]:
+def verdict(student: Facts, target: float) -> tuple[bool, str]:
     """Whether the student alone reaches the target by its interval, and what is to be said."""
     low, high = student["interval"]
     share = f"right on {percent(student['accuracy'])} ({percent(low)} to {percent(high)})"
     if low >= target:
         return True, f"The student alone reaches the target of {percent(target)}: {share}."
     return False, (
-        f"The student alone does not surely reach {percent(target)}: {share}. With its teacher "
-        f"behind it, at a risk of {percent(risk)}:"
+        f"The student alone does not surely reach {percent(target)}: {share}. So with its teacher "
+        "behind it:"
     )
 
 

@@ -115,22 +115,34 @@ class _Distillation:
             )
             if found["classifier"] is not None:
                 self._runner.tell(decisions.of_baseline(found, found["classifier"], settings))
-        if self._plan is not None:
-            what_if = None
-            if experiment is not None:
-                what_if = self._runner.attempt(steps.what_if())
-            else:
-                self._runner.title(steps.what_if(), LEFT_OUT)
-                self._runner.tell(["Left out: no experiment says which template would do better."])
-            left = run.get("grow", {}).get("not_bought")
-            beside = not_bought(left, experiment, what_if)
-            found["not_bought"] = [each.line for each in beside]
-            self._runner.tell(found["not_bought"])
-            found["money"] = of_money(self._plan, self._spent_usd)
-            ways = priced(found, experiment, rule)
-            write_picture(frontier_picture(at.task, ways), at.frontier.parent)
+        self._account(found, run, experiment, rule)
         write_page(at, settings, self._runner.reports, found)
         self._end(found)
+
+    def _account(
+        self,
+        found: dict[str, Any],
+        run: dict[str, Any],
+        experiment: dict[str, Any] | None,
+        rule: dict[str, Any] | None,
+    ) -> None:
+        """Of a budget: what was spent on what, and what there was beside. It is put into found."""
+        steps, at = self._steps, self._steps.layout
+        if self._plan is None:
+            return
+        what_if = None
+        if experiment is not None:
+            what_if = self._runner.attempt(steps.what_if())
+        else:
+            self._runner.title(steps.what_if(), LEFT_OUT)
+            self._runner.tell(["Left out: no experiment says which template would do better."])
+        left = run.get("grow", {}).get("not_bought")
+        beside = not_bought(left, experiment, what_if)
+        found["not_bought"] = [each.line for each in beside]
+        self._runner.tell(found["not_bought"])
+        found["money"] = of_money(self._plan, self._spent_usd)
+        ways = priced(found, experiment, rule)
+        write_picture(frontier_picture(at.task, ways), at.frontier.parent)
 
     def _estimate(self, splits: decisions.Splits) -> dict[str, Any]:
         """What it will cost, all told; of several teachers it is not known yet."""
@@ -234,7 +246,7 @@ class _Distillation:
         None where it does not, or where none is found, which is said."""
         settings, target = self._settings, self._settings.target
         assert target is not None
-        is_reached, line = verdict(found["student"], target, settings.risk)
+        is_reached, line = verdict(found["student"], target)
         self._runner.tell([line])
         if is_reached:
             return None

@@ -196,7 +196,7 @@ class Steps:
         at, s = self.layout, self._settings
         model = at.student / MODEL_NAME
         words = ["stepdistill", "cascade", str(model), "--teacher", teacher]
-        words += ["--target", f"{target:g}", "--risk", f"{s.risk:g}"]
+        words += ["--target", f"{target:g}", *_given("--risk", s.risk)]
         return Step(
             name="cascade",
             about="when the student asks its teacher, so that the target is kept",

@@ -96,8 +96,9 @@ class TargetSettings(Settings):
     target: Annotated[float | None, between(0.5, 0.999)] = None
     """Share of answers that must be right: by the student alone, else with its teacher behind it,
     as `stepdistill cascade` finds out."""
-    risk: Annotated[float, between(1e-6, 0.5)] = 0.05
-    """Chance that the target is missed, by an unlucky draw of the rows of valid."""
+    risk: Annotated[float | None, between(1e-6, 0.5)] = None
+    """Chance that the target is missed, by an unlucky draw of the rows of valid; default: as of
+    `stepdistill cascade`."""
 
 
 @options("Output", 5, kw_only=False)
