@@ -49,15 +49,29 @@ class StepRunner:
             self._set_aside(step, inputs)
             if step.name == "experiment":
                 self.journal.forget("run")  # it was another experiment's
-            self.journal.write(step.name, Entry(words=words, inputs=inputs))
+            entry = Entry(words=words, inputs=inputs, seconds=self._earlier_s(step, inputs))
+            self.journal.write(step.name, entry)
             began = time.monotonic()
-            result = (read or _json)(self._run(step))
-            seconds = time.monotonic() - began
-            before = Entry(words=words, inputs=inputs, seconds=seconds, result=result)
+            try:
+                result = (read or _json)(self._run(step))
+            except BaseException:
+                seconds = entry.seconds + time.monotonic() - began
+                self.journal.write(step.name, entry.model_copy(update={"seconds": seconds}))
+                raise
+            seconds = entry.seconds + time.monotonic() - began
+            before = entry.model_copy(update={"seconds": seconds, "result": result})
             self.journal.write(step.name, before)
         assert before.result is not None
         self.reports[-1].seconds = before.seconds
         return before.result
+
+    def _earlier_s(self, step: Step, inputs: str) -> float:
+        """Seconds that this very step took before it was stopped: with a budget, a machine's time
+        is paid for whether or not it came to an end."""
+        before = self.journal.begun(step.name)
+        if self._settings.budget is None or before is None or before.result is not None:
+            return 0.0
+        return before.seconds if self.journal.is_begun(step.name, list(step.words), inputs) else 0.0
 
     def _set_aside(self, step: Step, inputs: str) -> None:
         """Hours of training are not thrown away because an option or a prompt is another one."""

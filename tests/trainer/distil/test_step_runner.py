@@ -1,0 +1,47 @@
+"""What a step took is counted when it was stopped and goes on, since its machine is paid for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepdistill.common.own_command import CommandFailed
+from stepdistill.trainer.distil.journal import claimed
+from stepdistill.trainer.distil.step_runner import StepRunner
+from stepdistill.trainer.distil.steps import OutLayout, Step
+from stepdistill.trainer.settings.distil import DistilSettings
+
+# Waits, and is stopped (exit code 3) the first time.
+_STOPS_ONCE = """
+import pathlib, sys, time
+time.sleep(0.3)
+mark = pathlib.Path(sys.argv[1])
+if not mark.exists():
+    mark.touch()
+    sys.exit(3)
+print("{}")
+"""
+
+
+@pytest.mark.parametrize("budget", [None, "2"])
+def test_time_of_a_stopped_step_is_kept(tmp_path: Path, budget: str | None) -> None:
+    rows = tmp_path / "rows.csv"
+    settings = DistilSettings(
+        file=rows, teacher="simulated", student="micro", out=tmp_path / "out", budget=budget
+    )
+    words = (sys.executable, "-c", _STOPS_ONCE, str(tmp_path / "stopped"))
+    step = Step(name="train", about="a wait", words=words, inputs=(), products=())
+
+    def runner(lock: int) -> StepRunner:
+        return StepRunner(settings, OutLayout(settings.out, "task"), lock)
+
+    with claimed(settings.out) as lock:
+        with pytest.raises(CommandFailed, match="exit code 3"):
+            runner(lock).do(step)
+        after = runner(lock)
+        assert after.do(step) == {}
+        again = runner(lock)
+        assert again.do(step) == {}
+    took_s = after.reports[-1].seconds
+    assert (took_s >= 0.6) == (budget is not None)
+    assert again.reports[-1].seconds == took_s
