@@ -75,6 +75,7 @@ def frontier_picture(task: str, ways: Sequence[PricedAnswers]) -> Picture:
                 marker=MARKERS[number % len(MARKERS)],
                 color=COLOURS[number % len(COLOURS)] if each in best else "0.65",
                 linestyle="none",
+                clip_on=False,
                 label=each.who,
             )
         axes.plot(
@@ -88,6 +89,7 @@ def frontier_picture(task: str, ways: Sequence[PricedAnswers]) -> Picture:
         )
         axes.set(xlabel="1,000 rows (USD)", ylabel="right labels (%)")
         axes.margins(x=0.1, y=0.15)
+        axes.set_xlim(left=0)  # a free student stands at 0, and nothing costs less
         figure.legend(loc="outside upper center", ncols=2, fontsize="small")
 
     caption = (
