@@ -45,3 +45,24 @@ def test_time_of_a_stopped_step_is_kept(tmp_path: Path, budget: str | None) -> N
     took_s = after.reports[-1].seconds
     assert (took_s >= 0.6) == (budget is not None)
     assert again.reports[-1].seconds == took_s
+
+
+def test_what_a_replaced_step_took_is_paid_for_too(tmp_path: Path) -> None:
+    settings = DistilSettings(
+        file=tmp_path / "rows.csv", teacher="t", student="micro", out=tmp_path / "out", budget="2"
+    )
+    short = "import time; time.sleep(0.2); print('{}')"
+    first, other = (
+        Step(name="train", about="", words=(sys.executable, "-c", code), inputs=(), products=())
+        for code in (short, f"{short} ")
+    )
+    with claimed(settings.out) as lock:
+        runner = StepRunner(settings, OutLayout(settings.out, "task"), lock)
+        runner.do(first)
+        one_s = runner.paid_s("train")
+        assert (runner.replaced_s(first), runner.replaced_s(other)) == (0.0, one_s)
+        runner.do(other)
+        assert runner.replaced_s(other) == one_s >= 0.2
+        assert runner.paid_s("train") >= one_s + 0.2
+        runner.do(other)  # done before
+        assert runner.replaced_s(other) == one_s

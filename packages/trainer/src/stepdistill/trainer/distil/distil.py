@@ -40,7 +40,7 @@ from stepdistill.trainer.distil.frontier import frontier_picture, priced
 from stepdistill.trainer.distil.journal import claimed, digest_of
 from stepdistill.trainer.distil.page import write_page
 from stepdistill.trainer.distil.step_runner import LEFT_OUT, StepRunner, say, say_remark
-from stepdistill.trainer.distil.steps import SPEED_STEPS, SPLITS, OutLayout, Steps, steps_for
+from stepdistill.trainer.distil.steps import SPEED_STEPS, SPLITS, OutLayout, Step, Steps, steps_for
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, SIZES
 
@@ -219,27 +219,38 @@ class _Distillation:
 
     def _train(self, learnt: list[str], n_rows: int) -> None:
         """The student, for as many steps as there is money for."""
-        at, steps, plan = self._steps.layout, self._steps, self._plan
+        at, runner, plan = self._steps.layout, self._runner, self._plan
         wanted, ranks = self._settings.steps or steps_for(n_rows), 1
-        n_steps = None
+        step = self._steps.train(learnt, n_rows)
         if plan is not None and plan.hour_usd:
-            trial = self._runner.do(
-                steps.speed(learnt, n_rows), lambda _: _written(at.speed)["cost"]
-            )
+            speed = self._steps.speed(learnt, n_rows)
+            trial = runner.do(speed, lambda _: _written(at.speed)["cost"])
             ranks = trial["ranks"]
-            wall_s = self._runner.reports[-1].seconds
-            facts = {**trial, "wall_s": wall_s, "steps": SPEED_STEPS}
-            n_steps = steps_within(plan, wall_s, facts, wanted)
-            self._runner.tell(
-                [f"{trial['seconds'] / SPEED_STEPS:.2g} s a step: {n_steps:,} steps."]
-            )
-        trained = self._runner.do(steps.train(learnt, n_rows, n_steps), lambda _: _results(at))
-        self._runner.tell(decisions.of_train(trained, n_rows, self._settings, wanted))
+            trial |= {"wall_s": runner.reports[-1].seconds, "steps": SPEED_STEPS}
+            n_steps, step = self._steps_paid(plan, trial, learnt, n_rows)
+            a_step_s = trial["seconds"] / SPEED_STEPS
+            runner.tell([f"{a_step_s:.2g} s a step: {n_steps:,} steps."])
+        trained = runner.do(step, lambda _: _results(at))
+        runner.tell(decisions.of_train(trained, n_rows, self._settings, wanted))
         if plan is not None:
-            seconds = sum(
-                e.seconds for e in self._runner.reports if e.step.name in ("speed", "train")
-            )
-            self._spent_usd["training"] = training_usd(seconds, ranks, plan)
+            self._spent_usd["training"] = training_usd(runner.paid_s("speed", "train"), ranks, plan)
+
+    def _steps_paid(
+        self, plan: BudgetPlan, trial: dict[str, Any], learnt: list[str], n_rows: int
+    ) -> tuple[int, Step]:
+        """How many steps are paid for, and the training of these. Where it takes the place of an
+        earlier one, what that took is spent."""
+        wanted = self._settings.steps or steps_for(n_rows)
+        before = self._runner.journal.begun("train")
+        replaced_s = 0.0 if before is None else before.replaced_s
+        while True:
+            spent_s = self._runner.paid_s("speed") + replaced_s
+            n_steps = steps_within(plan, spent_s, trial, wanted)
+            step = self._steps.train(learnt, n_rows, n_steps)
+            now_s = self._runner.replaced_s(step)
+            if now_s <= replaced_s:
+                return n_steps, step
+            replaced_s = now_s
 
     def _keep_target(self, found: dict[str, Any], choice: _Choice) -> dict[str, Any] | None:
         """The rule by which the student asks its teacher, where it needs it to reach the target;

@@ -49,7 +49,7 @@ class StepRunner:
             self._set_aside(step, inputs)
             if step.name == "experiment":
                 self.journal.forget("run")  # it was another experiment's
-            entry = Entry(words=words, inputs=inputs, seconds=self._earlier_s(step, inputs))
+            entry = self._begun(step, inputs)
             self.journal.write(step.name, entry)
             began = time.monotonic()
             try:
@@ -65,13 +65,30 @@ class StepRunner:
         self.reports[-1].seconds = before.seconds
         return before.result
 
-    def _earlier_s(self, step: Step, inputs: str) -> float:
-        """Seconds that this very step took before it was stopped: with a budget, a machine's time
-        is paid for whether or not it came to an end."""
+    def _begun(self, step: Step, inputs: str) -> Entry:
+        """A step that begins now. With a budget the time of what was stopped or is replaced counts:
+        a machine is paid for whether or not anything came of it."""
+        entry, before = Entry(words=list(step.words), inputs=inputs), self.journal.begun(step.name)
+        if self._settings.budget is None or before is None:
+            return entry
+        if before.result is None and self.journal.is_begun(step.name, entry.words, inputs):
+            return entry.model_copy(
+                update={"seconds": before.seconds, "replaced_s": before.replaced_s}
+            )
+        return entry.model_copy(update={"replaced_s": before.replaced_s + before.seconds})
+
+    def paid_s(self, *names: str) -> float:
+        """Seconds that steps took in all, whatever came of them."""
+        found = (self.journal.begun(name) for name in names)
+        return sum(entry.seconds + entry.replaced_s for entry in found if entry is not None)
+
+    def replaced_s(self, step: Step) -> float:
+        """Seconds of what a step was before, the last one too where it is another one now."""
         before = self.journal.begun(step.name)
-        if self._settings.budget is None or before is None or before.result is not None:
+        if before is None:
             return 0.0
-        return before.seconds if self.journal.is_begun(step.name, list(step.words), inputs) else 0.0
+        is_same = self.journal.is_begun(step.name, list(step.words), digest_of(step.inputs))
+        return before.replaced_s if is_same else before.replaced_s + before.seconds
 
     def _set_aside(self, step: Step, inputs: str) -> None:
         """Hours of training are not thrown away because an option or a prompt is another one."""

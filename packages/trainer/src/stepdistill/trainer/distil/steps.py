@@ -163,6 +163,7 @@ class Steps:
         words = [*self._annotate("run"), *(buy or self._teacher), *_given("--template", template)]
         words += ["--split", ",".join(splits)]
         words += _given("--max-cost", s.max_cost) if bounds is None else bounds
+        words += _given("--rationale-rate", s.rationale_rate)
         words += ["--out", str(shards), *_given("--config", s.run_config), "--json"]
         made = tuple(shards / split / MANIFEST_NAME for split in splits)
         return self._asking("run", "labels and reasons for every row", words, made)

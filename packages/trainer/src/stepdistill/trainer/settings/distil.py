@@ -68,6 +68,9 @@ class PaidSettings(Settings):
     """Folder of the response store; default: runs/store, as of every other command."""
     test_size: Annotated[int | None, at_least(2)] = None
     """Rows that every template is tried on; default: as `annotate experiment` has it."""
+    rationale_rate: str | None = None
+    """Share of the rows that reasons are kept of, or auto: what small students say that pays; as of
+    `annotate run`."""
     run_config: Path | None = None
     """YAML of more options of `annotate run`."""
     yes: bool = False
