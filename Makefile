@@ -41,7 +41,7 @@ browser:  ## Chromium, its driver and axe-core, for the tests of pages; they are
 	@$(PYTHON) scripts/browser.py
 
 bench: setup  ## speed and memory against floors and the original's way, see benchmarks/README.md
-	@missed=0; for name in read_answers race_templates audit_coverage annotate_throughput odd_servers several_addresses warm_rerun soak batch_api train_step serve export_speed view_rows soft_labels; do \
+	@missed=0; for name in read_answers race_templates audit_coverage annotate_throughput odd_servers several_addresses warm_rerun soak batch_api train_step serve export_speed view_rows soft_labels scale; do \
 		$(BIN)/python benchmarks/$$name.py --check --json benchmarks/results/$$name.json || missed=1; \
 	done; \
 	$(BIN)/python benchmarks/annotate_throughput.py --tls --check \

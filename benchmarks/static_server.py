@@ -18,6 +18,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -91,12 +92,14 @@ _BAD = _reply("400 Bad Request", b'{"error":{"message":"a body needs a Content-L
 
 @dataclass(slots=True)
 class Served:
-    """What was served. first_s, last_s: first request, last reply. tenths: replies by 0.1 s."""
+    """What was served. first_s, last_s: first request, last reply. tenths: replies by 0.1 s.
+    cpu_s: that the server has taken since it began."""
 
     replies: int = 0
     first_s: float | None = None
     last_s: float = 0.0
     tenths: list[int] = field(default_factory=list[int])
+    cpu_s: float = 0.0
 
     def count(self, now: float) -> None:
         """One reply went out."""
@@ -167,6 +170,7 @@ class _Connection(asyncio.Protocol):
 
     def _send_stats(self) -> None:
         served, self._served[0] = self._served[0], Served()
+        served.cpu_s = time.process_time()
         self._send(_reply("200 OK", orjson.dumps(served)))
 
     def _send(self, reply: bytes) -> None:

@@ -26,7 +26,10 @@ BENCHMARKS = (
     "what_if_coverage",
 )
 QUICK = ("read_answers",)  # of every test run
-SCRIPTS = (*BENCHMARKS, "collapse", "export_speed", "floor", "static_server")
+SCRIPTS = (
+    *BENCHMARKS,
+    *("collapse", "export_speed", "floor", "scale", "scale_tables", "static_server"),
+)
 BODY = b'{"model": "bench", "messages": []}'
 
 
@@ -49,6 +52,12 @@ def test_a_smoke_run_keeps_every_sample(name: str, tmp_path: Path) -> None:
     for figure in kept["figures"]:
         assert figure["samples"] and figure["name"] in shown
     assert any(figure["at_most"] or figure["at_least"] for figure in kept["figures"])
+
+
+def test_the_tables_on_scale_are_those_of_the_kept_costs() -> None:
+    page = (FOLDER.parent / "docs" / "scale.md").read_text(encoding="utf-8")
+    for table in run("scale_tables").strip().split("\n\n"):
+        assert table in page
 
 
 @pytest.mark.slow
