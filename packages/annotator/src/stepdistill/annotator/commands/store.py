@@ -59,7 +59,8 @@ def info_command(settings: StoreSettings = STORE, console: JsonSettings = JSON) 
         spent = {name: state.bound_usd for name, state in budgets_in(opened).items()}
     if console.as_json:
         budgets = {name: float(usd) for name, usd in spent.items()}
-        output.json({**_info(settings.store, found), "budgets_usd": budgets})
+        told = {"budgets_usd": budgets} if budgets else {}
+        output.json({**_info(settings.store, found), **told})
     else:
         _show_info(settings.store, found, spent, output)
 

@@ -278,7 +278,8 @@ class _Distillation:
         if self._plan is None:
             return said
         info = orjson.loads(run_command(self._steps.info_words, say_remark).checked())
-        return {**said, _SPENT: info["budgets_usd"].get(self._steps.layout.task, 0.0)}
+        spent: dict[str, float] = info.get("budgets_usd", {})
+        return {**said, _SPENT: spent.get(self._steps.layout.task, 0.0)}
 
     def _new(self) -> dict[str, Any]:
         """The task, made once. Raises ConfigError: it was made of something else."""
