@@ -71,7 +71,8 @@ def frontier_picture(task: str, ways: Sequence[PricedAnswers]) -> Picture:
             axes.errorbar(
                 [each.usd],
                 [right],
-                yerr=[[right - low], [high - right]],
+                # An interval's end at 0 or 1 may be a rounding on the wrong side.
+                yerr=[[max(0.0, right - low)], [max(0.0, high - right)]],
                 marker=MARKERS[number % len(MARKERS)],
                 color=COLOURS[number % len(COLOURS)] if each in best else "0.65",
                 linestyle="none",
