@@ -317,3 +317,35 @@ async def test_a_budget_is_planned_kept_and_accounted_for(distil: Distil, file: 
     assert {remarks[name] for name in ("new", "experiment", "run", "train")} == {"done before"}
     # Less than was spent already: what is there counts, and it stops with a line.
     assert poor.code in (2, 3) and "error: " in poor.err.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_raised_budget_goes_on_from_what_was_bought(distil: Distil, file: Path) -> None:
+    price = "[{valid_from: 2026-01-01, source: made up, input: 10, output: 40}]"
+    (file.parent / "prices.yaml").write_text(f"models:\n  large: {price}\n")
+    with file.open("a", newline="") as out:
+        more = [[f"Message {n} about {TEAMS[n % 3]}.", TEAMS[n % 3]] for n in range(90, 900)]
+        csv.writer(out).writerows(more)
+    async with Simulator(Knows(1.0)) as large:
+        words = ("--label", "team", "--teacher", "large", "--base-url", large.base_url)
+        words = (*words, "--student", "micro", "--steps", "20", "--yes", "--json")
+        # Too little to try templates, so that rows are the first that is bought.
+        poorest = await asyncio.to_thread(distil, file, *words, "--budget", "0.9")
+        poor = await asyncio.to_thread(distil, file, *words, "--budget", "2")
+        richer = await asyncio.to_thread(distil, file, *words, "--budget", "4")
+        n_asked = len(large.log.entries)
+        again = await asyncio.to_thread(distil, file, *words, "--budget", "4")
+        assert len(large.log.entries) == n_asked
+        assert len({entry.digest for entry in large.log.entries}) == n_asked
+    assert poorest.code == 0, poorest.err
+    assert poor.code == 0, poor.err
+    assert richer.code == 0, richer.err
+    for done, budget_usd in ((poor, 2), (richer, 4)):
+        money = {name: (planned, spent) for name, planned, spent in done.json["money"]}
+        assert 0 < money["choosing"][1] <= money["choosing"][0]
+        assert money["all"][1] <= budget_usd
+    spent = {name: spent for name, _, spent in richer.json["money"]}
+    assert spent["rows"] > {name: spent for name, _, spent in poor.json["money"]}["rows"]
+    assert again.code == 0, again.err
+    assert again.json["money"] == richer.json["money"]

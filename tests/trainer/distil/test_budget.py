@@ -47,6 +47,7 @@ def test_all_rows_are_asked_where_the_money_is_enough() -> None:
     assert not pays_for_all(1.2, 0.001, ROWS)  # a quarter dearer than so far
     with pytest.raises(ConfigError, match="220, the fewest that make sense"):
         pays_for_all(0.05, 0.001, ROWS)
+    assert not pays_for_all(0.05, 0.001, ROWS, bought_usd=0.3)  # these are there already
 
 
 def test_templates_are_tried_on_as_many_rows_as_their_part_pays() -> None:

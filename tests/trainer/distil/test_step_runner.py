@@ -1,12 +1,17 @@
 """What a step took is counted when it was stopped and goes on, since its machine is paid for."""
 
+import os
+import signal
+import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
 from stepdistill.common.own_command import CommandFailed
-from stepdistill.trainer.distil.journal import claimed
+from stepdistill.trainer.distil.journal import JOURNAL_NAME, Journal, claimed
 from stepdistill.trainer.distil.step_runner import StepRunner
 from stepdistill.trainer.distil.steps import OutLayout, Step
 from stepdistill.trainer.settings.distil import DistilSettings
@@ -66,3 +71,47 @@ def test_what_a_replaced_step_took_is_paid_for_too(tmp_path: Path) -> None:
         assert runner.paid_s("train") >= one_s + 0.2
         runner.do(other)  # done before
         assert runner.replaced_s(other) == one_s
+
+
+# Says what it does every tenth of a second, as a training does, until it is killed.
+_SPEAKS = """
+import sys, time
+for _ in range(600):
+    print("step", file=sys.stderr, flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_time_of_a_killed_step_is_kept(tmp_path: Path) -> None:
+    out, started = tmp_path / "out", time.monotonic()
+    lines = f"""
+        import sys
+        from pathlib import Path
+        from stepdistill.trainer.distil.journal import claimed
+        from stepdistill.trainer.distil.step_runner import StepRunner
+        from stepdistill.trainer.distil.steps import OutLayout, Step
+        from stepdistill.trainer.settings.distil import DistilSettings
+        out = Path({str(out)!r})
+        settings = DistilSettings(file=out, teacher="t", student="micro", out=out, budget="2")
+        words = (sys.executable, "-c", {_SPEAKS!r})
+        step = Step(name="train", about="", words=words, inputs=(), products=())
+        with claimed(out) as lock:
+            StepRunner(settings, OutLayout(out, "task"), lock).do(step)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(lines)],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while time.monotonic() - started < 30:
+            entry = Journal(out).begun("train") if (out / JOURNAL_NAME).exists() else None
+            if entry is not None and entry.seconds:
+                break
+            time.sleep(0.1)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    entry = Journal(out).begun("train")
+    assert entry is not None and entry.result is None
+    assert 1 < entry.seconds < time.monotonic() - started

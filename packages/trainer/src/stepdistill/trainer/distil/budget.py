@@ -75,15 +75,17 @@ def trial_rows(plan: BudgetPlan, estimate: Facts, wanted: int) -> int:
     return min(wanted, math.floor(plan.choosing_usd / a_row_usd)) if a_row_usd else wanted
 
 
-def pays_for_all(left_usd: float, usd_a_row: float | None, rows: Mapping[str, int]) -> bool:
-    """Whether all rows can be asked. usd_a_row: as it was so far, None where nobody knows. Raises
-    ConfigError: valid and test alone, which are asked whole, and few rows to learn from are more
-    than can be paid."""
+def pays_for_all(
+    left_usd: float, usd_a_row: float | None, rows: Mapping[str, int], bought_usd: float = 0.0
+) -> bool:
+    """Whether all rows can be asked. usd_a_row: as it was so far, None where nobody knows;
+    bought_usd: that rows have cost already, by a smaller budget. Raises ConfigError: valid and test
+    alone, which are asked whole, and few rows to learn from are more than can be paid."""
     if usd_a_row is None:
         return True
     each_usd = usd_a_row * _DEARER
     fewest = sum(n for split, n in rows.items() if split != "train") + _FEWEST_ROWS
-    if fewest * each_usd > left_usd:
+    if fewest * each_usd > left_usd + bought_usd:
         raise ConfigError(
             f"{usd(left_usd)} USD are left for rows, and {fewest:,}, the fewest that make sense "
             f"(valid and test whole), cost some {usd(fewest * each_usd)}: raise --budget"

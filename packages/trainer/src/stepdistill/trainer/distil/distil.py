@@ -86,6 +86,7 @@ class _Distillation:
         if settings.budget is not None:
             self._plan = BudgetPlan(budget_usd=float(settings.budget), hour_usd=hour_usd)
         self._spent_usd: dict[str, float] = {}
+        self._bought_usd = 0.0  # that rows had cost before the experiment
 
     def run(self) -> None:
         """All steps, as far as they are not done."""
@@ -164,11 +165,10 @@ class _Distillation:
         """What the experiment says, None where there is none, and who is asked by it."""
         steps, settings, plan = self._steps, self._settings, self._plan
         step, wanted = steps.experiment(settings.max_cost), decisions.n_trial_rows(splits, settings)
-        n_rows = wanted
+        n_rows, bought_usd = wanted, 0.0
         if plan is not None:
             n_rows = trial_rows(plan, estimate, wanted)
-            fewer = n_rows if n_rows < wanted else None
-            step = steps.experiment(f"{plan.choosing_usd:.6g}", fewer)
+            step, bought_usd = self._experiment_within(plan, n_rows if n_rows < wanted else None)
         if not decisions.is_rankable(splits):
             if settings.has_several_teachers:
                 raise ConfigError(
@@ -185,14 +185,30 @@ class _Distillation:
             self._runner.tell(decisions.of_dear_experiment(n_rows))
             return None, _Choice()
         self._runner.confirm(estimate, step)
-        experiment = self._runner.do(step, self._with_spent)
-        self._spent_usd["choosing"] = experiment.get(_SPENT, 0.0)
+        self._bought_usd = bought_usd
+        experiment = self._runner.do(step, self._with_spent, bought_usd=bought_usd)
+        self._spent_usd["choosing"] = experiment.get(_SPENT, 0.0) - bought_usd
         if not settings.has_several_teachers:
             self._runner.tell(decisions.of_experiment(experiment))
             return experiment, _Choice(template=experiment["ranking"][0]["template"])
         self._runner.tell(decisions.of_tournament(experiment))
         words, template = bought_options(experiment["command"])
         return experiment, _Choice(template=template, words=tuple(words))
+
+    def _experiment_within(self, plan: BudgetPlan, n_rows: int | None) -> tuple[Step, float]:
+        """The experiment by its part of the budget, and what rows have cost before it, by a smaller
+        budget or other prompts: that is on the same account, and no part of what it may take."""
+        journal, ran = self._runner.journal, self._runner.journal.begun("run")
+        before = journal.begun("experiment")
+        bought_usd = 0.0 if before is None else before.bought_usd
+        step = self._steps.experiment(f"{plan.choosing_usd + bought_usd:.6g}", n_rows)
+        is_same = journal.is_begun(step.name, list(step.words), digest_of(step.inputs))
+        if is_same or ran is None or (before is not None and before.result is None):
+            return step, bought_usd
+        bought_usd = self._account_usd()
+        if before is not None and before.result is not None:
+            bought_usd -= before.result.get(_SPENT, 0.0) - before.bought_usd
+        return self._steps.experiment(f"{plan.choosing_usd + bought_usd:.6g}", n_rows), bought_usd
 
     def _label(
         self,
@@ -204,10 +220,12 @@ class _Distillation:
         """Labels and reasons, of as many rows as there is money for."""
         bounds: list[str] | None = None
         if self._plan is not None:
-            left_usd = self._plan.teacher_usd - self._spent_usd.get("choosing", 0.0)
+            had_usd = self._bought_usd
+            left_usd = self._plan.teacher_usd - self._spent_usd.get("choosing", 0.0) - had_usd
             worth = self._settings.point_worth
             bounds = ["--max-cost", f"{self._plan.teacher_usd:.6g}"]
-            if not pays_for_all(left_usd, a_row_usd, splits.rows) or worth is not None:
+            is_all = pays_for_all(left_usd, a_row_usd, splits.rows, had_usd)
+            if not is_all or worth is not None:
                 bounds += ["--grow", *(() if worth is None else ("--point-worth", worth))]
         step = self._steps.run(list(splits.rows), choice.template, choice.words, bounds)
         if self._runner.journal.begun(step.name) is not None:
@@ -277,9 +295,13 @@ class _Distillation:
         said: dict[str, Any] = orjson.loads(done.output)
         if self._plan is None:
             return said
+        return {**said, _SPENT: self._account_usd()}
+
+    def _account_usd(self) -> float:
+        """What was spent on teachers until now, as the store has it."""
         info = orjson.loads(run_command(self._steps.info_words, say_remark).checked())
         spent: dict[str, float] = info.get("budgets_usd", {})
-        return {**said, _SPENT: spent.get(self._steps.layout.task, 0.0)}
+        return spent.get(self._steps.layout.task, 0.0)
 
     def _new(self) -> dict[str, Any]:
         """The task, made once. Raises ConfigError: it was made of something else."""

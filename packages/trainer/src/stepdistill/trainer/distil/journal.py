@@ -26,6 +26,7 @@ class Entry(BaseModel):
     inputs: str  # sha256 of the files that it works on
     seconds: float = 0.0
     replaced_s: float = 0.0  # that it took by other commands, or on other files: paid for, too
+    bought_usd: float = 0.0  # of an experiment: that rows had cost before it, on the same account
     result: dict[str, Any] | None = None  # what it said at its end; None: it has not come to that
 
 

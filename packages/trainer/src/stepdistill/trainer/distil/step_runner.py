@@ -25,6 +25,7 @@ _WRAPPER = textwrap.TextWrapper(
 _REFUSALS = ("annotate: ", "error: ")  # how a command's last line begins where it went wrong
 _AGAIN = "the same command goes on from there"
 _N_STEPS = 6
+_NOTED_EVERY_S = 2.0
 LEFT_OUT = "left out"
 Read = Callable[[Finished], dict[str, Any]]
 
@@ -39,7 +40,9 @@ class StepRunner:
         self.reports: list[StepReport] = []
         self._is_agreed = False
 
-    def do(self, step: Step, read: Read | None = None) -> dict[str, Any]:
+    def do(
+        self, step: Step, read: Read | None = None, *, bought_usd: float = 0.0
+    ) -> dict[str, Any]:
         """What a step says at its end: as it said it before, or by doing it now."""
         words, inputs = list(step.words), digest_of(step.inputs)
         before = self.journal.finished(step.name, words, inputs)
@@ -47,20 +50,17 @@ class StepRunner:
         self.title(step, "done before" if is_done else "")
         if before is None or not is_done:
             self._set_aside(step, inputs)
-            if step.name == "experiment":
-                self.journal.forget("run")  # it was another experiment's
-            entry = self._begun(step, inputs)
+            entry = self._begun(step, inputs).model_copy(update={"bought_usd": bought_usd})
             self.journal.write(step.name, entry)
-            began = time.monotonic()
+            if step.name == "experiment":  # only now: what its rows cost stands in the entry
+                self.journal.forget("run")  # it was another experiment's
+            clock = _Clock(self.journal, step.name, entry)
             try:
-                result = (read or _json)(self._run(step))
+                result = (read or _json)(self._run(step, clock.look))
             except BaseException:
-                seconds = entry.seconds + time.monotonic() - began
-                self.journal.write(step.name, entry.model_copy(update={"seconds": seconds}))
+                clock.write()
                 raise
-            seconds = entry.seconds + time.monotonic() - began
-            before = entry.model_copy(update={"seconds": seconds, "result": result})
-            self.journal.write(step.name, before)
+            before = clock.write(result)
         assert before.result is not None
         self.reports[-1].seconds = before.seconds
         return before.result
@@ -104,12 +104,17 @@ class StepRunner:
                 student.rename(aside)
             say(f"  {student} is of other options or answers: it is {aside} now.")
 
-    def _run(self, step: Step) -> Finished:
+    def _run(self, step: Step, look: Callable[[], None]) -> Finished:
         words = list(step.words)
         if words[0] == "deepspeed":  # its default is often taken on a shared machine
             words[1:1] = ["--master_port", free_port()]
+
+        def tell(line: str) -> None:
+            say_remark(line)
+            look()
+
         try:
-            done = run_command(words, say_remark, fds=(self._lock,))
+            done = run_command(words, tell, fds=(self._lock,))
             # A tournament that its part of the budget has ended says what it found until then.
             is_partial = done.code == Stopped.exit_code and step.name == "experiment"
             if not (is_partial and self._settings.budget is not None and done.output):
@@ -164,6 +169,27 @@ class StepRunner:
         self.reports[-1].lines.extend(lines)
         for line in lines:
             say(_WRAPPER.fill(line))
+
+
+class _Clock:
+    """The time that a step takes, noted while it goes on: who is killed writes nothing any more."""
+
+    def __init__(self, journal: Journal, name: str, entry: Entry) -> None:
+        self._journal, self._name, self._entry = journal, name, entry
+        self._began = self._written = time.monotonic()
+
+    def look(self) -> None:
+        """Note it where that is due."""
+        if time.monotonic() - self._written >= _NOTED_EVERY_S:
+            self.write()
+
+    def write(self, result: dict[str, Any] | None = None) -> Entry:
+        """Note it now; result: what the step said, where it is over."""
+        self._written = time.monotonic()
+        seconds = self._entry.seconds + self._written - self._began
+        entry = self._entry.model_copy(update={"seconds": seconds, "result": result})
+        self._journal.write(self._name, entry)
+        return entry
 
 
 def _json(done: Finished) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from stepdistill.common.manifest import MANIFEST_NAME
@@ -178,7 +178,8 @@ class Steps:
         at, s = self.layout, self._settings
         words = ["annotate", "what-if", at.task, "--prompts", str(at.prompts), "--data"]
         words += [str(at.data), *_given("--store", s.store), "--out", str(at.shards), "--json"]
-        return self._asking("what-if", "what was not bought", words, ())
+        step = self._asking("what-if", "what was not bought", words, ())
+        return replace(step, inputs=(*step.inputs, *self._manifests(SPLITS)))
 
     def speed(self, splits: Sequence[str], n_rows: int) -> Step:
         """A few steps of the training, by which it is known how many the money is enough for."""
