@@ -176,9 +176,14 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
             self._write(work)
 
     def put(
-        self, answers: Iterable[tuple[bytes, Answer]], failures: Iterable[tuple[bytes, Failure]]
+        self,
+        answers: Iterable[tuple[bytes, Answer]],
+        failures: Iterable[tuple[bytes, Failure]],
+        *,
+        is_put: Callable[[], object] | None = None,
     ) -> None:
-        """Commit answers and failures together; one call at a time. Raises StoreError when the disk
+        """Commit answers and failures together; one call at a time. is_put: called when only the
+        disk is to be waited for, again where that is tried again. Raises StoreError when the disk
         is full or the store cannot grow."""
         # In the order of the keys a commit touches its pages one after the other.
         new = sorted(answers, key=itemgetter(0))  # of one key the last to come stays
@@ -197,6 +202,8 @@ class ResponseStore(AbstractContextManager["ResponseStore"]):
                     txn.delete(key, db=self._failures)
             for key, value in failed:
                 txn.put(key, value, db=self._failures)
+            if is_put is not None:
+                is_put()
 
         self.write(commit)
         if self._packer.number == 0 and len(self) >= self._train_at:
