@@ -1,6 +1,7 @@
 """A put that has returned is on the disk; a put that cannot be is told to whoever waits."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,27 @@ async def test_after_an_error_it_still_ends(tmp_path: Path):
             store.close()
             with pytest.raises(StoreError):
                 await put(group_commit, a_key(1), an_answer())
+
+
+async def test_the_loop_goes_on_where_the_store_takes_long(tmp_path: Path):
+    """It stands still for what is put, but not for whoever else writes the store."""
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        is_held.set()
+        may_end.wait(10)
+
+    with opened(tmp_path) as store:
+        other = threading.Thread(target=store.write, args=(hold,))
+        other.start()
+        is_held.wait(10)
+        async with GroupCommit(store, backlog=2) as group_commit:
+            waits = asyncio.create_task(put(group_commit, a_key(1), an_answer()))
+            for _ in range(20):  # turns of the loop
+                await asyncio.sleep(0.005)
+            assert not waits.done()
+            may_end.set()
+            await waits
+        other.join(10)
+        with store.reading() as stored:
+            assert stored.answer(a_key(1)) == an_answer()
