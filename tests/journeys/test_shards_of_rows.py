@@ -108,6 +108,26 @@ def test_parts_that_do_not_make_up_one_run_are_refused(annotate: Annotate, tmp_p
     assert (done.code, "sha256 differs" in done.err) == (2, True)
 
 
+def test_a_question_of_two_shards_is_counted_by_the_one_that_comes_later(
+    annotate: Annotate, tmp_path: Path
+) -> None:
+    rows = demo_data(tmp_path, 60).read_text(encoding="utf-8").splitlines()
+    # Of the second half of the rows ten ask what the first half asks, two of them the same.
+    again = [*rows[:9], rows[8]]
+    others = [json.loads(row) | {"id": f"again-{n}"} for n, row in enumerate(again)]
+    lines = [*rows[:50], *map(json.dumps, others)]
+    (tmp_path / "twice.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    words = ("--data", "twice.jsonl")
+    said: list[str] = []
+    for number in range(2):
+        own = ("--shard", f"{number}/2", "--store", f"s{number}", "--out", f"o{number}")
+        said += [annotate(*RUN, *words, *own).err, annotate(*RUN, *words, *own).err]
+    assert [("stand in a shard before" in each) for each in said] == [False, False, True, False]
+    assert "of 29 questions to ask 9 stand in a shard before this one" in said[2]
+    merge = annotate("store", "merge", "s0", "s1", "--store", "all", "--json")
+    assert merge.json == {"new": 50, "kept": 9}
+
+
 @pytest.mark.parametrize("word", ["2/2", "1", "0/0", "a/b", "1/4/2", "1.5/4"])
 def test_a_shard_that_is_none_is_refused(annotate: Annotate, word: str) -> None:
     done = annotate(*RUN, "--shard", word)

@@ -28,6 +28,7 @@ from stepdistill.annotator.run.planning import (
     make_plans,
     prepare_run,
     row_warnings,
+    shard_warning,
     warnings,
 )
 from stepdistill.annotator.run.rationale_rate import ration
@@ -208,7 +209,9 @@ def _settle(
     def settle(unanswered: list[Unanswered]) -> None:
         if unanswered and not config.offline:
             plans = [unchecked.pop(each.plan.split, None) for each in unanswered]
-            for line in row_warnings(filter(None, plans)):
+            plans = list(filter(None, plans))
+            shared = (shard_warning(plan, store) for plan in plans)
+            for line in chain(row_warnings(plans), filter(None, shared)):
                 output.warn(line)
             # Half of all imports: only where somebody is asked.
             from stepdistill.annotator.run.ask import ask
