@@ -326,7 +326,9 @@ def alarm_row(reference: Pool, stream: Pool, seed: int, weights: NDArray[np.floa
             yield float(sure[place]), pool.answers[place].label
 
     before = list(drawn(reference, REFERENCE, None))
-    alarm = DriftAlarm(reference_of([sure for sure, _ in before], [label for _, label in before]))
+    names = sorted({answer.label for answer in reference.answers})
+    sureness, labels = [sure for sure, _ in before], [label for _, label in before]
+    alarm = DriftAlarm(reference_of(sureness, labels, names))
     for sure, label in drawn(stream, STREAM, weights):
         if alarm.look(sure, label):
             return alarm.rows

@@ -247,6 +247,19 @@ async def test_the_teacher_is_asked_for_the_rest_alone_and_the_books_agree(
         assert teacher.asked == len(theirs)
 
 
+def test_rows_unlike_the_validation_rows_are_told_with_what_changed(home: Path, run: Run) -> None:
+    assert cascade(run)[0] == 0
+    set_threshold(home, 0.0)  # nobody is asked
+    line = ("predict", "run/model", "rows.csv", "--defer", "--to")
+    write_rows(home / "rows.csv", 150)
+    code, _, err = run(*line, "before.csv")
+    assert code == 0 and "DRIFT" not in err, err
+    header, first, *_ = (home / "rows.csv").read_text().splitlines()
+    (home / "rows.csv").write_text("\n".join([header, *[first] * 150]))
+    code, _, err = run(*line, "out.csv")
+    assert code == 0 and "% of these rows have a confidence below" in err.partition("DRIFT: ")[2]
+
+
 @pytest.mark.slow
 async def test_where_the_teacher_stops_it_goes_on(home: Path, run: Run) -> None:
     write_rows(home / "rows.csv", 30, unreadable=3)

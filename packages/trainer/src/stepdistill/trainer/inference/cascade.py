@@ -144,7 +144,8 @@ def _rule(
     sure = np.concatenate([each.outcomes.confidence for each in parts])
     deferred, usd = float((sure < choice.threshold).mean()), teacher_cost(found.split)
     manifest = found.split.parts[0].manifest
-    is_set = bool(kind_of(manifest.label).spec.classes)
+    classes = kind_of(manifest.label).spec.classes
+    labels = [*tuning.labels, *test.labels] if classes else None
     return CascadeRule(
         model=digest_of_model(settings.model),
         task=manifest.task,
@@ -158,7 +159,7 @@ def _rule(
         votes=max(sum((r.label_votes or {"": 1}).values()) for r in found.split.records()),
         prompts=manifest.hashes.prompts,
         split=manifest.split,
-        reference=reference_of(sure.tolist(), [*tuning.labels, *test.labels] if is_set else None),
+        reference=reference_of(sure.tolist(), labels, list(classes)),
         remarks=list(found.remarks),
     )
 

@@ -155,9 +155,9 @@ class Deferral:
                 "NOTE: the teacher was asked with other prompts or options than for the validation "
                 "rows, so the promise is of another teacher: run stepdistill cascade again"
             )
-        cause = drift_in(self.rule.reference, part)
-        if cause is not None:
-            self._say(drift_warning(cause))
+        change = drift_in(self.rule.reference, part)
+        if change is not None:
+            self._say(drift_warning(change))
         if given:
             self._say(f"to learn from them: {self._next_training()}")
 
@@ -191,13 +191,12 @@ def drift_in(reference: Reference, part: Path) -> str | None:
         probability, label = line["probability"], line["label"]
         assert isinstance(probability, float)
         alarm.look(probability, label if isinstance(label, str) else None)
-    return alarm.alarm
+    return alarm.change if alarm.alarm else None
 
 
-def drift_warning(cause: str) -> str:
+def drift_warning(change: str) -> str:
     """What is to be said where rows are unlike those that the promise is about."""
-    what = "the student's confidence" if cause == "confidence" else "how often it gives which label"
     return (
-        f"DRIFT: {what} is not as on the validation rows: the promise is about rows like those. "
+        f"DRIFT: {change}; chance does not explain that, and the promise is about rows like those. "
         "Have some of these rows labelled, and run stepdistill cascade with them (--valid)"
     )

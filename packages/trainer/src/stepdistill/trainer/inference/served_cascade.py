@@ -77,7 +77,7 @@ class ServedCascade:
         probability, label = line["probability"], line["label"]
         assert isinstance(probability, float)
         if self.drift.look(probability, label if isinstance(label, str) else None):
-            warning = drift_warning(self.drift.alarm or "")
+            warning = drift_warning(self.drift.change)
             sys.stderr.write(f"{warning} (row {self.drift.alarm_row:,} of this server)\n")
             sys.stderr.flush()
 
@@ -94,7 +94,8 @@ class ServedCascade:
             "answered_by": self._by,
             "usd": usd,
             "usd_per_1000": None if usd is None or not self._rows else usd / self._rows * 1000,
-            "drift": alarm and {"of": alarm, "since_row": self.drift.alarm_row},
+            "drift": alarm
+            and {"of": alarm, "since_row": self.drift.alarm_row, "change": self.drift.change},
             "failure": self.queue.failure,
             "learn_from_them": shlex.join(self.queue.command()),
         }
