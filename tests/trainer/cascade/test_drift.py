@@ -87,7 +87,9 @@ def test_it_says_what_has_changed() -> None:
     alarm = DriftAlarm(reference_of(*rows(rng, 400), LABELS))
     for sure, label in zip(*rows(rng, 500, (3, 3)), strict=True):
         alarm.look(sure, label)
-    told = r"(1|5|9)0% of these rows have a confidence below (0\.\d+), and had one below (0\.\d+) on"
+    told = (
+        r"(1|5|9)0% of these rows have a confidence below (0\.\d+), and had one below (0\.\d+) on"
+    )
     found = re.match(told, alarm.change)
     assert found is not None and float(found[2]) < float(found[3]) - 0.1
 
