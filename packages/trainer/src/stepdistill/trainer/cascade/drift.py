@@ -32,7 +32,7 @@ _BET_BINS = 10
 # Ranks of each bin that are taken for seen beforehand: with few a bet is bold, with many it is
 # slow. It is spread over both.
 _PRIORS = (2.0, 12.0)
-# Densities 1 + a x + b (3 x^2 - 1) / 2 of a rank as x in [-1, 1], Legendre's first two: all of these
+# Densities 1 + a x + b (3 x^2 - 1) / 2 of a rank as x in [-1, 1], Legendre's first two: all these
 # are above 0 everywhere.
 _TILTS = np.array(
     [
