@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What all cores bring where the store has every answer: `annotate run` by one process and by more.
+"""What all cores bring where the store has every answer: `annotate run` and `annotate report`, by
+one process and by more.
 
-Both take turns over the same rows; the shards have to be the same, byte for byte. On a machine that
-others use, too, what counts is the best pair: in the others somebody else had the cores.
+Both take turns over the same rows; what they write has to be the same, byte for byte. On a machine
+that others use, too, what counts is the best pair: in the others somebody else had the cores.
 
 Example:
 
@@ -11,14 +12,16 @@ Example:
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from annotate_command import Annotate
-from made_task import make_task
-from measuring import Figure, Results, Spent, parser, report
+from made_task import MODEL, make_task
+from measuring import Figure, Results, Spent, parser, report, run_measured
 from stepdistill.annotator.run.chunks import usable_cores
 from warm_rerun import NOBODY, fill_store
 
@@ -34,30 +37,52 @@ def shards_digest(out: Path) -> str:
     return digest.hexdigest()
 
 
-def pair(one: Annotate, more: Annotate, results: Results) -> tuple[float, float]:
-    """Seconds by one process and by more. Raises RuntimeError: they do not write the same."""
-    spent: list[Spent] = []
-    digests: list[str] = []
-    for annotate in (one, more):
-        spent.append(annotate.run())
-        digests.append(shards_digest(annotate.out))
-    if digests[0] != digests[1]:
-        raise RuntimeError("several processes wrote other bytes than one")
-    walls = spent[0].wall_s, spent[1].wall_s
-    cpus = [each.cpu_s for each in spent]
-    results.raw.append({"wall_s": walls, "cpu_s": cpus, "load": os.getloadavg()[0]})
-    return walls
+Pairs = dict[str, list[tuple[float, float]]]  # seconds by one process and by more, by command
 
 
-def figures(pairs: list[tuple[float, float]]) -> list[Figure]:
+def pair(one: Annotate, more: Annotate, results: Results) -> Iterator[tuple[str, float, float]]:
+    """Seconds of each command by one process and by more. Raises RuntimeError: they do not write
+    the same."""
+    for name, made in (("run", run), ("report", make_report)):
+        (spent, wrote), (other, it_wrote) = made(one), made(more)
+        if wrote != it_wrote:
+            raise RuntimeError(f"{name}: several processes wrote other bytes than one")
+        walls, cpus = (spent.wall_s, other.wall_s), (spent.cpu_s, other.cpu_s)
+        at = {"what": name, "load": os.getloadavg()[0]}
+        results.raw.append({**at, "wall_s": walls, "cpu_s": cpus})
+        yield name, *walls
+
+
+def run(annotate: Annotate) -> tuple[Spent, str]:
+    """What a run costs, and what it writes."""
+    return annotate.run(), shards_digest(annotate.out)
+
+
+def make_report(annotate: Annotate) -> tuple[Spent, str]:
+    """What a report of this run costs, and what it says."""
+    prices = annotate.task.folder / "free.yaml"
+    price = {"valid_from": "2020-01-01", "source": "benchmark", "input": 1, "output": 1}
+    prices.write_text(json.dumps({"models": {MODEL: [price]}}))
+    words = (annotate.out, "--store", annotate.store, "--prices", prices, "--json")
+    processes = annotate.options or ("--processes", "1")
+    command = [*annotate.command()[:3], "report", *words, *processes]
+    spent = run_measured(command, cwd=annotate.task.folder)
+    return spent, spent.output
+
+
+def figures(pairs: Pairs) -> list[Figure]:
     """The figures with their bars."""
-    ratios = [one / more for one, more in pairs]
-    return [
-        Figure(name="best pair, one / more", samples=[max(ratios)], unit="x", at_least=RATIO_BAR),
-        Figure(name="all pairs", samples=ratios, unit="x"),
-        Figure(name="one process", samples=[one for one, _ in pairs], unit="s"),
-        Figure(name="more", samples=[more for _, more in pairs], unit="s"),
-    ]
+    made: list[Figure] = []
+    for name, found in pairs.items():
+        ratios = [one / more for one, more in found]
+        best = f"{name}: best pair, one / more"
+        made += [
+            Figure(name=best, samples=[max(ratios)], unit="x", at_least=RATIO_BAR),
+            Figure(name=f"{name}: all pairs", samples=ratios, unit="x"),
+            Figure(name=f"{name}: one process", samples=[one for one, _ in found], unit="s"),
+            Figure(name=f"{name}: more", samples=[more for _, more in found], unit="s"),
+        ]
+    return made
 
 
 def options() -> argparse.Namespace:
@@ -79,7 +104,10 @@ def main() -> int:
         one = Annotate(task=task, base_url=NOBODY)
         more = Annotate(task=task, base_url=NOBODY, options=("--processes", str(processes)))
         one.run(rows=100)  # compiles the modules
-        pairs = [pair(one, more, results) for _ in range(rounds)]
+        pairs: Pairs = {}
+        for _ in range(rounds):
+            for name, *walls in pair(one, more, results):
+                pairs.setdefault(name, []).append((walls[0], walls[1]))
     results.figures = figures(pairs)
     return report(results, given)
 

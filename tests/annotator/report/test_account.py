@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from stepdistill.annotator.report.account import NO_RUN, Payers
+from stepdistill.annotator.report.account import NO_RUN
+from stepdistill.annotator.report.accountant import Payers
 from stepdistill.annotator.run.run_notes import RunNote, Start, note_of
 from stepdistill.annotator.store.answer import Mode
 from tests.annotator.made import an_answer

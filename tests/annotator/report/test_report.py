@@ -1,6 +1,8 @@
 """Every paid answer has its run, and what it was for as far as that can still be said; which
 templates are efficient follows."""
 
+import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 from stepdistill.annotator.plan.plan import Plan, name_of
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.report.account import NO_RUN, Judged
+from stepdistill.annotator.report.html import as_html
 from stepdistill.annotator.report.report import (
     THIS_RUN,
     RunReport,
@@ -23,6 +26,8 @@ from stepdistill.annotator.report.report import (
     report_run,
     report_store,
 )
+from stepdistill.annotator.report.view import facts_of
+from stepdistill.annotator.run.chunks import ONE_CORE, Cores
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.run_notes import (
     Spender,
@@ -43,6 +48,7 @@ from tests.annotator.made import an_answer
 from tests.annotator.report.made import a_report, a_result, judged
 from tests.annotator.study.made import a_score
 from tests.journeys.conftest import ROOT
+from tests.journeys.money import demo_data
 
 USAGE = Usage(prompt=100, completion=10)
 PRICES = """
@@ -204,6 +210,56 @@ def test_a_store_counts_each_answer_once_whoever_else_uses_it(
     small = report.runs[1].account
     assert (small.rows, small.others, small.paid_usd) == (4, 4, 0)
     assert choose_run(find_runs(store.path, store), None) == report.runs[1].note
+
+
+@pytest.fixture
+def mixed(config: RunSettings, store: ResponseStore, tmp_path: Path) -> RunSettings:
+    """90 rows, each third of which asks what one far before it asks, and a split that asks nothing
+    else; two runs paid, by votes."""
+    lines = demo_data(tmp_path, 90).read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    again = [{**rows[n // 2], "id": f"again-{n}"} if n % 3 == 2 else rows[n] for n in range(90)]
+    data = tmp_path / "again.jsonl"
+    data.write_text("\n".join(map(json.dumps, again)), encoding="utf-8")
+    config = replace(config, data=str(data), samples=None, votes=2, template="label-first")
+    config = replace(config, splits=("train", "test"))
+    plan, _ = make_plans(config)
+    keys = list(dict.fromkeys(each.key for row in plan.rows() for each in row.requests))
+    labels = [f"Label: {label}" for label in ("addition", "subtraction", "nothing known")]
+    answers = [
+        (key, an_answer(labels[key[0] % 3], model="scored", usage=USAGE, cost_usd=key[1] / 7e5))
+        for key in keys[:-9]  # the last rows are not asked
+    ]
+    now = int(time.time())
+    for part, paid in enumerate((answers[::4], [e for n, e in enumerate(answers) if n % 4])):
+        with noted(store, spender(replace(config, samples=part * 40 + 40))):
+            store.put([(key, answer._replace(asked_at=now)) for key, answer in paid], [])
+    return replace(config, samples=40)
+
+
+def test_an_account_is_the_same_by_whatever_processes_and_chunks(
+    mixed: RunSettings, store: ResponseStore
+):
+    sevens = Cores(processes=1, chunk_rows=7)
+    two = replace(sevens, processes=2, from_answers=1, at_once=True)
+    n_others = 0
+    for note in notes_in(store):
+        by_one, by_two, whole = (
+            report_run(note, store, mixed.prices, cores) for cores in (sevens, two, ONE_CORE)
+        )
+        assert as_html(by_one) == as_html(by_two)
+        assert facts_of(by_one) == facts_of(by_two)
+        assert list(by_one.account.paid) == list(whole.account.paid)
+        assert "test" not in {place.split for place in whole.paid}
+        facts = facts_of(whole), facts_of(by_one)
+        flat, other = (re.split(r"([\d.]+(?:e-?\d+)?)", json.dumps(each)) for each in facts)
+        assert len(flat) == len(other)
+        for one, same in zip(flat, other, strict=True):
+            assert one == same or float(one) == pytest.approx(float(same))
+        assert whole.account.shared
+        assert whole.account.by_second == by_one.account.by_second
+        n_others += whole.account.others
+    assert n_others
 
 
 def test_efficient_is_what_no_other_beats_at_its_price_or_below():

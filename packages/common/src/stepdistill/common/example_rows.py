@@ -4,7 +4,7 @@ often the page is made. `example_rows.html.jinja` draws them."""
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from stepdistill.common.uniform import uniform_of
 
@@ -38,10 +38,20 @@ class ExampleRows:
         """A row by its split and id; make: what it looks like, called where it is drawn."""
         self.offered += 1
         number = -uniform_of(0, split.encode(), name.encode("utf-8", "surrogatepass"))
+        if len(self._drawn) < MOST or number > self._drawn[0][0]:
+            self._keep((number, name, make()))
+
+    def include(self, other: Self) -> None:
+        """All rows that another was offered."""
+        self.offered += other.offered
+        for drawn in other._drawn:
+            self._keep(drawn)
+
+    def _keep(self, drawn: tuple[float, str, ExampleRow]) -> None:
         if len(self._drawn) < MOST:
-            heappush(self._drawn, (number, name, make()))
-        elif number > self._drawn[0][0]:
-            heappushpop(self._drawn, (number, name, make()))
+            heappush(self._drawn, drawn)
+        else:
+            heappushpop(self._drawn, drawn)
 
     @property
     def have_gold(self) -> bool:

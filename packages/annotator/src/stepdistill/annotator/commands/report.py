@@ -11,6 +11,7 @@ from stepdistill.annotator.report.report import (
     report_store,
 )
 from stepdistill.annotator.report.view import as_csv, facts_of, show
+from stepdistill.annotator.run.chunks import all_cores
 from stepdistill.annotator.run.run_notes import choose_run, find_runs
 from stepdistill.annotator.settings.console import JSON, JsonSettings
 from stepdistill.annotator.settings.estimate import ReportSettings
@@ -58,11 +59,12 @@ def report_command(settings: ReportSettings, console: JsonSettings = JSON) -> No
 def _report(settings: ReportSettings) -> Report:
     target, run, prices = settings.target, settings.run, settings.prices
     is_store = isinstance(target, Path) and (target / "data.mdb").is_file()
+    cores = all_cores(settings.processes)
     path = target if is_store and isinstance(target, Path) else settings.store
     with ResponseStore.open(path, write=False) as opened:
         if is_store and run is None:
-            return report_store(opened, prices)
-        report = report_run(choose_run(find_runs(target, opened), run), opened, prices)
+            return report_store(opened, prices, cores)
+        report = report_run(choose_run(find_runs(target, opened), run), opened, prices, cores)
     note = report.note
     known = known_results(note.prompts, settings.metadata_of(note.task), note.task)
     return replace(report, results=known)

@@ -5,32 +5,17 @@ A pure function of rows, prompts and store, as the shards are. An answer that se
 paid for once.
 """
 
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from functools import partial
-from math import inf
 from typing import NamedTuple, Self
 
-from stepdistill.annotator.estimate.workload import Part, part_requests
-from stepdistill.annotator.money.prices import Tariff, day_of
-from stepdistill.annotator.plan.plan import PlannedRow
-from stepdistill.annotator.reading.examples import example_of
-from stepdistill.annotator.reading.record import NO_ANSWER, RowResult
-from stepdistill.annotator.reading.rejection import Rejection
+from stepdistill.annotator.estimate.workload import Part
 from stepdistill.annotator.report.calibration import TeacherCalibration
-from stepdistill.annotator.run.run_notes import RunNote
-from stepdistill.annotator.run.write import SplitWriter
 from stepdistill.annotator.store.answer import Answer, Mode
-from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.example_rows import ExampleRows
-from stepdistill.common.kinds.kind import Kind
 
 NO_RUN = "(no run)"
-_NOWHERE = "-"
-_KEY_BYTES = 12  # of a hash: enough to tell answers apart
 ZERO = Decimal(0)
 
 
@@ -68,20 +53,20 @@ class Paid(_Sums):
     reported_usd: float = 0.0  # what it says, together
     usd: Decimal = ZERO
 
-    def add(self, answer: Answer, usd: Decimal) -> None:
-        """One answer."""
+    def add(self, answer: Answer, usd: Decimal, n: int = 1) -> None:
+        """One answer; n: -1 to take it back."""
         usage = answer.usage
-        self.answers += 1
-        self.prompt += usage.prompt
-        self.cached += usage.cached
-        self.written += usage.written
-        self.completion += usage.completion
-        self.reasoning += usage.reasoning
-        self.uncounted += not answer.is_counted
+        self.answers += n
+        self.prompt += n * usage.prompt
+        self.cached += n * usage.cached
+        self.written += n * usage.written
+        self.completion += n * usage.completion
+        self.reasoning += n * usage.reasoning
+        self.uncounted += n * (not answer.is_counted)
         if answer.cost_usd is not None:
-            self.reported += 1
-            self.reported_usd += answer.cost_usd
-        self.usd += usd
+            self.reported += n
+            self.reported_usd += n * answer.cost_usd
+        self.usd += n * usd
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,6 +101,12 @@ class Rejected:
     usd: Decimal = ZERO
     examples: ExampleRows = field(default_factory=ExampleRows)
 
+    def include(self, other: Self) -> None:
+        """Rows of another account."""
+        self.rows += other.rows
+        self.usd += other.usd
+        self.examples.include(other.examples)
+
 
 @dataclass(slots=True, kw_only=True)
 class Account:
@@ -139,6 +130,24 @@ class Account:
     by_second: Counter[int] = field(default_factory=Counter[int])  # when its own answers were asked
     prices: dict[str, None] = field(default_factory=dict[str, None])  # in words, as first used
 
+    def include(self, other: Self) -> None:
+        """What was counted of rows that come after those of this one."""
+        for name in ("rows", "unasked", "shared", "others", "others_usd", "saved_usd"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for place, paid in other.paid.items():
+            self.paid[place] += paid
+        for template, judged in other.judged.items():
+            self.judged[template] += judged
+        for reason, rejected in other.rejected.items():
+            self.rejected[reason].include(rejected)
+        self.labels.update(other.labels)
+        self.right.include(other.right)
+        self.wrong.include(other.wrong)
+        self.unjudged.include(other.unjudged)
+        self.calibration.include(other.calibration)
+        self.by_second.update(other.by_second)
+        self.prices |= other.prices
+
     @property
     def total(self) -> Paid:
         """All answers."""
@@ -158,138 +167,3 @@ class Account:
     def wasted_usd(self) -> Decimal:
         """What rejected rows cost."""
         return sum((each.usd for each in self.rejected.values()), ZERO)
-
-
-class Payers:
-    """Which run paid for an answer: the one that was under way when it was asked, as only one
-    writes to a store at a time. A batch may be collected when no run is: its answers are of the
-    last that sent."""
-
-    def __init__(self, notes: Sequence[RunNote]) -> None:
-        starts = [(start, note.name) for note in notes for start in note.starts]
-        starts.sort(key=lambda each: each[0].at)
-        nexts = [*(start.at for start, _ in starts[1:]), inf]
-        # Of a killed one nobody knows the end: it is at most when the next was started.
-        self._runs = [
-            (start, next_at if start.ended_at is None else start.ended_at, name)
-            for (start, name), next_at in zip(starts, nexts, strict=False)
-        ]
-
-    def of(self, answer: Answer) -> str:
-        """The run's name; NO_RUN for what was imported, or came before runs were remembered."""
-        at = answer.asked_at  # whole seconds
-        number = bisect_right(self._runs, at, key=lambda run: int(run[0].at)) - 1
-        if number < 0 or answer.mode == "import":
-            return NO_RUN
-        # Two may share a second: its answers are of the earlier, which was under way all along.
-        while number and self._runs[number - 1][1] >= at:
-            number -= 1
-        _, end, name = self._runs[number]
-        if at <= end:
-            return name
-        senders = (name for start, _, name in self._runs[number::-1] if start.mode == "batch")
-        return next(senders, NO_RUN) if answer.mode == "batch" else NO_RUN
-
-
-class Accountant:
-    """Makes the account of one run."""
-
-    def __init__(self, run: str, tariff: Tariff, payers: Payers) -> None:
-        self._run, self._payers = run, payers
-        self.tariff = tariff
-        self.account = Account()
-        self._seen: set[bytes] = set()  # the start of each counted answer's key
-
-    def add(self, split: SplitWriter, stored: Snapshot) -> None:
-        """All rows of one split, as the run writes it. Raises ConfigError: no price is known for
-        an answer."""
-        for planned in split.plan.rows():
-            row = split.conclude(planned, stored)
-            result = row.result
-            if isinstance(result, Rejection) and result.reason == NO_ANSWER and not row.answers:
-                self.account.unasked += 1
-            else:
-                self._judge(planned, row, self._pay(planned, stored), split.rules.kind)
-
-    def add_other(self, key: bytes, answer: Answer) -> None:
-        """An answer that this run paid for: it counts here where no row of its asked for it."""
-        if key[:_KEY_BYTES] not in self._seen:
-            place = CostPlace(self._run, _NOWHERE, _NOWHERE, "other", answer.mode)
-            self._count(place, answer, self._cost(answer, self._tariff_of(answer)))
-
-    def _pay(self, planned: PlannedRow, stored: Snapshot) -> Decimal:
-        """Count the answers of a row; what they cost, where no row before shares them."""
-        account, total = self.account, ZERO
-        account.rows += 1
-        for request, template, part in part_requests(planned):
-            answer = stored.answer(request.key)
-            if answer is None:
-                continue
-            usd, key = self._cost(answer, self.tariff), request.key[:_KEY_BYTES]
-            if key in self._seen:
-                account.shared += 1
-                account.saved_usd += usd
-                continue
-            self._seen.add(key)
-            payer = self._payers.of(answer)
-            self._count(
-                CostPlace(payer, planned.row.split, template, part, answer.mode), answer, usd
-            )
-            total += usd
-        return total
-
-    def _count(self, place: CostPlace, answer: Answer, usd: Decimal) -> None:
-        account = self.account
-        if place.run == self._run:
-            account.by_second[answer.asked_at] += 1
-        else:
-            account.others += 1
-            account.others_usd += usd
-            account.saved_usd += usd
-        account.paid[place].add(answer, usd)
-
-    def _cost(self, answer: Answer, tariff: Tariff) -> Decimal:
-        price = tariff.answer_price(answer)
-        if price is None and answer.cost_usd is not None:
-            self.account.prices["as the provider says"] = None
-            return Decimal(str(answer.cost_usd))
-        if price is None:
-            day = day_of(answer.asked_at)
-            price = tariff.known_price(day, mode=answer.mode, tier=answer.tier)
-        self.account.prices[price.stated] = None
-        return price.cost_usd(answer.usage)
-
-    def _tariff_of(self, answer: Answer) -> Tariff:
-        """The teacher's, or the one of another model that answered: a search has two."""
-        teacher, other = self.tariff, replace(self.tariff, model=answer.model)
-        is_teacher = answer.model.startswith(teacher.model)
-        for tariff in (teacher, other) if is_teacher else (other, teacher):
-            if tariff.answer_price(answer) is not None:
-                return tariff
-        return other
-
-    def _judge(self, planned: PlannedRow, row: RowResult, usd: Decimal, kind: Kind) -> None:
-        judged, result = self.account.judged[planned.assignment.label], row.result
-        judged.rows += 1
-        judged.usd += usd
-        judged.gold += planned.row.gold is not None
-        if isinstance(result, Rejection):
-            rejected = self.account.rejected[result.reason]
-            rejected.rows += 1
-            rejected.usd += usd
-            rejected.examples.offer(
-                planned.row.split, planned.row.id, partial(example_of, planned, row)
-            )
-            return
-        judged.labels += result.label is not None
-        self.account.labels[str(result.label)] += 1
-        if result.rationale is not None:
-            judged.rationales += 1
-            judged.words += len(result.rationale.split())
-        self.account.calibration.add(result, kind)
-        sort = self.account.unjudged
-        if result.gold is not None and result.label is not None:
-            is_right = kind.same(result.label, result.gold)
-            judged.correct += is_right
-            sort = self.account.right if is_right else self.account.wrong
-        sort.offer(planned.row.split, planned.row.id, partial(example_of, planned, row))

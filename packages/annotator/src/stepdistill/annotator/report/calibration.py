@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import log
-from typing import NamedTuple
+from operator import add
+from typing import NamedTuple, Self
 
 from stepdistill.common.intervals import wilson
 from stepdistill.common.kinds.kind import Kind
@@ -61,6 +62,14 @@ class TeacherCalibration:
         bin_[0] += 1
         bin_[1] += confidence
         bin_[2] += kind.same(record.label, record.gold, choices)
+
+    def include(self, other: Self) -> None:
+        """Records that were counted elsewhere."""
+        self.told += other.told
+        self._loss += other._loss
+        self._squares += other._squares
+        for mine, its in zip(self._bins, other._bins, strict=True):
+            mine[:] = map(add, mine, its)
 
     @property
     def rows(self) -> int:

@@ -16,14 +16,9 @@ from stepdistill.annotator.plan.key import endpoint_of
 from stepdistill.annotator.plan.plan import name_of
 from stepdistill.annotator.prompt.template import Template
 from stepdistill.annotator.provider.profiles import load_providers
-from stepdistill.annotator.report.account import (
-    NO_RUN,
-    Account,
-    Accountant,
-    CostPlace,
-    Paid,
-    Payers,
-)
+from stepdistill.annotator.report.account import NO_RUN, Account, CostPlace, Paid
+from stepdistill.annotator.report.accountant import Accountant, Payers
+from stepdistill.annotator.run.chunks import ONE_CORE, Cores
 from stepdistill.annotator.run.planning import make_plans, make_tariff
 from stepdistill.annotator.run.rationale_rate import ration
 from stepdistill.annotator.run.run_notes import RunNote, notes_in
@@ -111,19 +106,21 @@ THIS_RUN = "this run"
 BY = ("split", "template", "part", "mode")
 
 
-def report_run(note: RunNote, store: ResponseStore, prices: Path | None) -> RunReport:
+def report_run(
+    note: RunNote, store: ResponseStore, prices: Path | None, cores: Cores = ONE_CORE
+) -> RunReport:
     """The report of one run. Raises ConfigError: a price is not known."""
     payers = Payers(notes_in(store))
-    report, accountant = _report(note, store, prices, payers)
+    report, accountant = _report(note, store, prices, payers, cores)
     _add_others({note.name: accountant}, payers, store)
     return report
 
 
-def report_store(store: ResponseStore, prices: Path | None) -> StoreReport:
+def report_store(store: ResponseStore, prices: Path | None, cores: Cores = ONE_CORE) -> StoreReport:
     """The reports of all runs. Raises ConfigError: a price is not known."""
     notes = notes_in(store)
     payers = Payers(notes)
-    runs = [_report(note, store, prices, payers) for note in notes]
+    runs = [_report(note, store, prices, payers, cores) for note in notes]
     # Of answers that no run paid for only the model is known: what OpenAI asks for it.
     openai, host = load_providers()["openai"], endpoint_of(OPENAI_BASE_URL).name
     any_model = Tariff(model="", host=host, own=load_own_prices(prices), provider=openai)
@@ -139,18 +136,24 @@ def _add_others(
 ) -> None:
     """What was paid for and is no row's answer (any more)."""
     with store.reading() as stored:
-        for key, answer in stored.answers():
-            payer = accountants.get(payers.of(answer))
-            if payer is not None:
+        for key in stored.keys("responses"):
+            found = (each.payer_of(key) for each in accountants.values())
+            name = next(filter(None, found), None)
+            payer = accountants.get(name) if name else None
+            if name and (payer is None or payer.payer_of(key)):
+                continue  # nearly all are counted, and not read once more
+            answer = stored.answer(key)
+            payer = accountants.get(name or payers.of(answer)) if answer else None
+            if answer is not None and payer is not None:
                 payer.add_other(key, answer)
 
 
 def _report(
-    note: RunNote, store: ResponseStore, prices: Path | None, payers: Payers
+    note: RunNote, store: ResponseStore, prices: Path | None, payers: Payers, cores: Cores
 ) -> tuple[RunReport, Accountant]:
     """All rows of a run, counted; answers that no row asks for are still to be added."""
     config = note.config(store.path, prices)
-    accountant = Accountant(note.name, make_tariff(config), payers)
+    accountant = Accountant(note.name, make_tariff(config), payers, cores)
     templates: dict[str, Template] = {}
     changed = _add_rows(accountant, note, config, store, templates)
     report = RunReport(
@@ -182,14 +185,15 @@ def _add_rows(
         for plan in plans:
             templates |= plan.templates
         splits = [
-            SplitWriter(plan, config.out / plan.split, config.shards, accountant.tariff)
+            SplitWriter(
+                plan, config.out / plan.split, config.shards, accountant.tariff, accountant.cores
+            )
             for plan in plans
         ]
         if config.shards.rationale_rate < 1:
             ration(splits, config.shards.rationale_rate, store, lambda _: None)
         for split in splits:
-            with store.reading() as stored:
-                accountant.add(split, stored)
+            accountant.add(split.concluder, store)
     except (DatasetError, PromptError) as error:
         return f"what cannot be read any more is counted without its template ({error})"
     if note.studies or note.kind == "probe" or name_of(plans) == note.name:

@@ -12,17 +12,16 @@ import orjson
 
 from stepdistill.annotator.money.bill import Bill
 from stepdistill.annotator.money.prices import Tariff
-from stepdistill.annotator.plan.plan import Plan, PlannedRow, RowCursor
+from stepdistill.annotator.plan.plan import Plan, RowCursor
 from stepdistill.annotator.reading.filters import filters_content
 from stepdistill.annotator.reading.readers import VERSIONS
-from stepdistill.annotator.reading.record import TRUNCATED, UNANSWERED, RowResult
+from stepdistill.annotator.reading.record import TRUNCATED, UNANSWERED
 from stepdistill.annotator.run.chunks import ONE_CORE, Cores, in_chunks
 from stepdistill.annotator.run.conclusions import ConcludeChunk, ConcludedChunk, Concluder
 from stepdistill.annotator.run.unread import Unread
 from stepdistill.annotator.settings.shards import SURE_ENOUGH, ShardSettings
 from stepdistill.annotator.shard.elsewhere import shard_writer
 from stepdistill.annotator.store.response_store import ResponseStore
-from stepdistill.annotator.store.snapshot import Snapshot
 from stepdistill.common.errors import ConfigError, NothingThere, ShardError, StorageRefused
 from stepdistill.common.files.storage import read_place
 from stepdistill.common.judgements import read_judgements
@@ -84,9 +83,10 @@ class SplitWriter:
         """Whose rows these are."""
         return self._concluder.plan
 
-    def conclude(self, planned: PlannedRow, stored: Snapshot) -> RowResult:
-        """What becomes of one row by the rules and, once `ration` has set it, by the rate."""
-        return self._concluder.conclude(planned, stored)
+    @property
+    def concluder(self) -> Concluder:
+        """What becomes of rows by the rules and, once `ration` has set it, by the rate."""
+        return self._concluder
 
     def concluder_of(self, plan: Plan) -> Concluder:
         """What becomes of the rows of another plan of this split, before the rate is known."""

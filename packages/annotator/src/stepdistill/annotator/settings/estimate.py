@@ -13,6 +13,7 @@ from stepdistill.annotator.settings.rows import OUT
 from stepdistill.annotator.settings.run import (
     CheapestSettings,
     PlanSettings,
+    ProcessesSettings,
     RunSettings,
     StoreSettings,
 )
@@ -85,7 +86,7 @@ class EstimateSettings(
 
 
 @options("Output", 8, kw_only=False)
-class ReportSettings(CsvSettings, HtmlSettings, PriceSettings, StoreSettings):
+class ReportSettings(CsvSettings, HtmlSettings, PriceSettings, ProcessesSettings, StoreSettings):
     """One `annotate report`."""
 
     target: Annotated[Place, PLACE]

@@ -71,6 +71,11 @@ class Snapshot:
             for key, value in cursor:
                 yield bytes(key), bytes(value)
 
+    def keys(self, part: Part) -> Iterator[bytes]:
+        """The keys alone."""
+        with self._txn.cursor(self._databases[part]) as cursor:
+            yield from map(bytes, cursor.iternext(values=False))
+
     @property
     def dictionary(self) -> tuple[int, bytes] | None:
         """The dictionary that new values are compressed with, by number, if there is one."""
