@@ -92,6 +92,7 @@ async def test_the_good_one_is_bought_and_what_is_asked_is_asked_once(
         again = await run(annotate, *line, "--offline")
         command = again.json["command"].split()
         bought = await run(annotate, *command[1:], "--samples", "20", "--prices", "prices.yaml")
+        plots = await run(annotate, "plots", "--out", "figures", "--task", "demo", "--json")
     assert done.code == 0, done.err
     found = done.json
     buy = found["buy"]
@@ -114,6 +115,11 @@ async def test_the_good_one_is_bought_and_what_is_asked_is_asked_once(
     assert (again.json["asked"], again.json["offers"]) == (0, found["offers"])
     assert "--batch-api" in command
     assert bought.code == 0, bought.err
+    assert plots.code == 0, plots.err
+    names = ["figures/frontier-demo.png", "figures/frontier-demo.svg"]
+    assert plots.json["figures"]["frontier-demo"] == names
+    # The very figures of the table: the caption names all offers and rows.
+    assert f"n = {len(found['offers'])} offers" in (tmp_path / names[1]).read_text()
 
 
 async def test_a_teacher_that_fails_drops_out_with_a_line_and_the_others_go_on(

@@ -11,6 +11,7 @@ from stepdistill.annotator.settings.study import PlotsSettings
 from stepdistill.annotator.study.few_shot_cost import FEW_SHOT_COST_NAME, FewShotCost
 from stepdistill.annotator.study.metadata import METADATA_NAME, Metadata
 from stepdistill.annotator.study.optimize.history import HISTORY_NAME, read_history
+from stepdistill.annotator.study.tournament.offer_table import OFFERS_NAME, read_offers
 from stepdistill.common.errors import ConfigError
 
 _SEARCH = "search"
@@ -20,8 +21,8 @@ def plots_command(settings: PlotsSettings, console: JsonSettings = JSON) -> None
     """Draw what is known about templates, their searches and their costs, as PNG and SVG.
 
     From the metadata that experiments and searches keep, from the scores that were imported beside
-    a task's templates, and from what `annotate estimate --few-shot` kept. What the data do not have
-    is left out, and listed.
+    a task's templates, and from what `annotate experiment --teachers` and `annotate estimate
+    --few-shot` kept. What the data do not have is left out, and listed.
 
     Examples:
 
@@ -45,14 +46,16 @@ def plots_command(settings: PlotsSettings, console: JsonSettings = JSON) -> None
     histories = {path: read_history(path) for path in searches}
     estimates = settings.few_shot or _existing(OUT / name / FEW_SHOT_COST_NAME for name in tasks)
     compared = [read_yaml(path, FewShotCost) for path in estimates]
-    if not (files or given or compared or histories):
+    kept = settings.tournament or _existing(OUT / name / OFFERS_NAME for name in tasks)
+    tournaments = [read_offers(path) for path in kept]
+    if not (files or given or compared or tournaments or histories):
         raise ConfigError(
             f"nothing to draw: neither {OUT}/TASK/{METADATA_NAME} nor imported scores in "
             f"{settings.prompts}; annotate experiment and annotate optimize keep them"
         )
     from stepdistill.annotator.study.plots.drawing import draw  # matplotlib takes half a second
 
-    drawn = draw([*files, *given], compared, histories, settings.out)
+    drawn = draw([*files, *given], compared, tournaments, histories, settings.out)
     _show(drawn.files, drawn.left_out, console)
 
 
@@ -72,7 +75,7 @@ def _show(
 
 def _tasks_of(settings: PlotsSettings, given: list[Metadata]) -> list[str]:
     """Where no task is named: those of the files that are, else all that there are."""
-    if settings.metadata or settings.few_shot or settings.history:
+    if settings.metadata or settings.few_shot or settings.tournament or settings.history:
         return sorted({each.task for each in given})
     return sorted({folder.name for at in (settings.prompts, OUT) for folder in at.glob("*/")})
 

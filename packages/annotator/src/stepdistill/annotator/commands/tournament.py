@@ -38,6 +38,7 @@ def tournament(
         all_rows=settings.race is False,
     )
     report = report_of(settings, run_tournament(settings, entered, output, rules))
+    report.table.keep_beside(settings.metadata)
     for path, render in (
         (settings.csv, as_csv),
         (settings.md, as_markdown),
@@ -61,7 +62,7 @@ def _draw(settings: ExperimentSettings, report: TournamentReport) -> list[str]:
     from stepdistill.annotator.study.plots.frontier import frontier_picture  # half a second
     from stepdistill.common.figures import write_picture
 
-    picture = frontier_picture(report)
+    picture = frontier_picture(report.table)
     if picture is None:
         report.remarks.append("no picture is drawn: no price is known")
         return []

@@ -315,6 +315,8 @@ class PlotsSettings(Settings):
     """In place of runs/TASK/metadata.yaml and the search's; may be repeated."""
     few_shot: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)] = ()
     """In place of runs/TASK/few-shot.json; may be repeated."""
+    tournament: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)] = ()
+    """In place of runs/TASK/tournament.json, of `experiment --teachers`; may be repeated."""
     history: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)] = ()
     """In place of runs/TASK/search/history.jsonl; may be repeated."""
     prompts: Path = field(default_factory=known_tasks)

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from stepdistill.annotator.study.few_shot_cost import FewShotCost
 from stepdistill.annotator.study.metadata import Metadata
 from stepdistill.annotator.study.optimize.history import HistoryLine
 from stepdistill.annotator.study.plots.costs import cost_bars, few_shot_bars, has_costs
+from stepdistill.annotator.study.plots.frontier import frontier_picture
 from stepdistill.annotator.study.plots.groups import (
     DEVIATION,
     EASE,
@@ -30,6 +31,7 @@ from stepdistill.annotator.study.plots.styles import (
     ease_and_deviation,
     histograms,
 )
+from stepdistill.annotator.study.tournament.offer_table import OFFERS_NAME, OfferTable
 from stepdistill.common.figures import COLOURS, MARKERS, Picture, write_picture
 
 _FEW = 8  # templates; fewer make no distribution
@@ -52,6 +54,7 @@ class Drawn:
 def draw(
     metadata: Sequence[Metadata],
     few_shot: Sequence[FewShotCost],
+    tournaments: Sequence[OfferTable],
     histories: Mapping[Path, Sequence[HistoryLine]],
     folder: Path,
 ) -> Drawn:
@@ -63,6 +66,7 @@ def draw(
         pictures.append(few_shot_bars(priced))
     else:
         drawn.left_out.append("few-shot-costs: no few-shot.json of annotate estimate --few-shot")
+    pictures += _frontiers(tournaments, drawn.left_out)
     if not histories:
         drawn.left_out.append("running-best: no history.jsonl of annotate optimize")
     pictures += [
@@ -73,6 +77,21 @@ def draw(
     for picture in pictures:
         drawn.files[picture.name] = write_picture(picture, folder)
     return drawn
+
+
+def _frontiers(tournaments: Sequence[OfferTable], left_out: list[str]) -> list[Picture]:
+    if not tournaments:
+        left_out.append(f"frontier: no {OFFERS_NAME} of annotate experiment --teachers")
+    found = list[Picture]()
+    for number, each in enumerate(tournaments):
+        picture = frontier_picture(each)
+        if picture is None:
+            left_out.append(f"frontier of {each.task}: no price is known")
+            continue
+        before = sum(other.task == each.task for other in tournaments[:number])
+        name = f"{picture.name}-{before + 1}" if before else picture.name
+        found.append(replace(picture, name=name))
+    return found
 
 
 def _of_templates(metadata: Sequence[Metadata], left_out: list[str]) -> list[Picture]:

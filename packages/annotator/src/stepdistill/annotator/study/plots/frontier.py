@@ -8,26 +8,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stepdistill.annotator.study.plots.groups import WIDTH_IN
-from stepdistill.annotator.study.tournament.report import Offer, TournamentReport
+from stepdistill.annotator.study.tournament.offer_table import Offer, OfferTable
 from stepdistill.common.figures import COLOURS, MARKERS, Picture
 
 _GREY = "0.65"
 _MANY_TIMES = 8  # the dearest costs so often what the cheapest does: then by orders of magnitude
 
 
-def frontier_picture(report: TournamentReport) -> Picture | None:
+def frontier_picture(table: OfferTable) -> Picture | None:
     """Accuracy against price, the frontier as steps; None where no price is known."""
-    offers = [each for each in report.offers if each.usd_per_1000_rows is not None]
+    offers = [each for each in table.offers if each.usd_per_1000_rows is not None]
     if not offers:
         return None
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        teachers = list(dict.fromkeys(each.model for each in report.offers))
+        teachers = list(dict.fromkeys(each.model for each in table.offers))
         for each in offers:
             _mark(axes, each, teachers.index(each.model))
-        _steps(axes, report.frontier)
-        for each in report.frontier:
+        _steps(axes, table.frontier)
+        for each in table.frontier:
             _name(axes, each)
         costs = [_usd(each) for each in offers]
         if min(costs) > 0 and max(costs) > _MANY_TIMES * min(costs):
@@ -38,7 +38,7 @@ def frontier_picture(report: TournamentReport) -> Picture | None:
         figure.legend(loc="outside upper center", ncols=3, fontsize="small")
 
     return Picture(
-        name=f"frontier-{report.task}", caption=_caption(report), paint=paint, width_in=WIDTH_IN
+        name=f"frontier-{table.task}", caption=_caption(table), paint=paint, width_in=WIDTH_IN
     )
 
 
@@ -85,13 +85,13 @@ def _name(axes: Axes, offer: Offer) -> None:
     )
 
 
-def _caption(report: TournamentReport) -> str:
-    left_out = sum(each.left_out for each in report.offers)
-    unpriced = sum(each.usd_per_1000_rows is None for each in report.offers)
-    rows = max(each.rows for each in report.offers)
+def _caption(table: OfferTable) -> str:
+    left_out = sum(each.left_out for each in table.offers)
+    unpriced = sum(each.usd_per_1000_rows is None for each in table.offers)
+    rows = max(each.rows for each in table.offers)
     return (
-        f"{report.task}, {report.split}: n = {len(report.offers)} offers, all of them, on up to "
-        f"{rows:,} rows drawn with seed {report.seed}; rows without a readable label count as "
+        f"{table.task}, {table.split}: n = {len(table.offers)} offers, all of them, on up to "
+        f"{rows:,} rows drawn with seed {table.seed}; rows without a readable label count as "
         f"wrong. Bars: 95 % intervals (Wilson). Grey: another costs no more and is as accurate; "
         f"hollow: left out early ({left_out}), of fewer rows."
         + (f" Not shown, as no price is known: {unpriced}." if unpriced else "")

@@ -16,6 +16,7 @@ from stepdistill.annotator.settings.teacher import addresses_in
 from stepdistill.annotator.study.ranking import PairedComparison
 from stepdistill.annotator.study.score import total_usd
 from stepdistill.annotator.study.tournament.draws import RowResults, usd_per_correct
+from stepdistill.annotator.study.tournament.offer_table import Offer, OfferTable
 from stepdistill.annotator.study.tournament.offers import PricedTeacher, Rival
 from stepdistill.annotator.study.tournament.run import Tournament, usd_of
 from stepdistill.common.errors import DistillError
@@ -24,44 +25,6 @@ from stepdistill.common.intervals import wilson
 _THOUSAND = 1000
 _INTERVAL = (0.025, 0.975)
 Range = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """One offer: who, asked how, at which price, and what came of it. Amounts are of 1,000 labels,
-    in US dollars; None where no price is known."""
-
-    teacher: str  # as --teachers has it, without addresses
-    model: str  # as it is served
-    server: str
-    effort: str | None
-    service: str | None  # flex, priority, default, batch; None: whichever is usual
-    template: str
-    rows: int  # that it was asked
-    unanswered: int  # of these
-    correct: int
-    accuracy: float  # of the rows that it was asked; one without an answer counts as wrong
-    accuracy_low: float
-    accuracy_high: float
-    parse_rate: float
-    usd_per_1000_rows: float | None
-    usd_per_1000_correct: float | None
-    usd_per_1000_correct_low: float | None
-    usd_per_1000_correct_high: float | None
-    left_out: bool  # the race stopped asking it: its figures are of fewer rows
-    rank: int = 0  # by accuracy, those that were left out behind
-    price_rank: int | None = None  # by dollars per right label, among all; None: no price
-    on_frontier: bool = False  # nobody who costs no more is more accurate
-    beaten_by: str | None = None  # an offer that costs no more, and is as accurate
-    is_buy: bool = False
-    difference: float | None = None  # its accuracy less that of the one to buy, on common rows
-    difference_low: float | None = None
-    difference_high: float | None = None
-
-    @property
-    def name(self) -> str:
-        """Teacher and template in one."""
-        return f"{self.teacher} / {self.template}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +68,11 @@ class TournamentReport:
         return next(each for each in self.offers if each.is_buy)
 
     @property
-    def frontier(self) -> list[Offer]:
-        """The offers on the efficient frontier, the cheapest first."""
-        return sorted((o for o in self.offers if o.on_frontier), key=_usd)
+    def table(self) -> OfferTable:
+        """All offers, as they are kept and drawn."""
+        return OfferTable(
+            task=self.task, split=self.split, seed=self.seed, offers=tuple(self.offers)
+        )
 
     @property
     def spent_usd(self) -> float | None:
@@ -162,7 +127,7 @@ def facts(report: TournamentReport) -> dict[str, object]:
         "chance_of_a_dropped_frontier_offer": report.left_out_risk,
         "slack": report.slack,
         "share": report.share,
-        "frontier": [each.name for each in report.frontier],
+        "frontier": [each.name for each in report.table.frontier],
         "offers": [asdict(each) for each in report.offers],
         "teachers": [asdict(each) for each in report.bills],
         "asked": sum(each.asked for each in report.bills),
@@ -231,7 +196,7 @@ def _offer(tournament: Tournament, name: str, way: PricedTeacher, results: RowRe
 
 def _ranked(offers: Sequence[Offer]) -> list[Offer]:
     """In order, with ranks, and with who is on the frontier."""
-    ordered = sorted(offers, key=lambda o: (o.left_out, -o.accuracy, _usd(o), o.name))
+    ordered = sorted(offers, key=lambda o: (o.left_out, -o.accuracy, o.usd_or_inf, o.name))
     by_price = sorted(
         (o for o in ordered if o.usd_per_1000_correct is not None),
         key=lambda o: o.usd_per_1000_correct or 0.0,
@@ -257,9 +222,13 @@ def _beats(one: Offer, other: Offer) -> bool:
     """Whether the one costs no more and is as accurate, and better in either."""
     if one is other or other.usd_per_1000_rows is None:
         return False
-    if one.accuracy < other.accuracy or _usd(one) > _usd(other):
+    if one.accuracy < other.accuracy or one.usd_or_inf > other.usd_or_inf:
         return False
-    return (one.accuracy, -_usd(one), other.name) > (other.accuracy, -_usd(other), one.name)
+    return (one.accuracy, -one.usd_or_inf, other.name) > (
+        other.accuracy,
+        -other.usd_or_inf,
+        one.name,
+    )
 
 
 def _with_comparisons(offers: Sequence[Offer], tournament: Tournament) -> list[Offer]:
@@ -332,8 +301,3 @@ def _error(tournament: Tournament) -> DistillError | None:
 def _and_others(names: Iterable[str]) -> str:
     more = ", ".join(names)
     return f" (so did {more})" if more else ""
-
-
-def _usd(offer: Offer) -> float:
-    usd = offer.usd_per_1000_rows
-    return float("inf") if usd is None else usd

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
 
-from stepdistill.annotator.study.tournament.report import Offer, TournamentReport
+from stepdistill.annotator.study.tournament.offer_table import Offer
+from stepdistill.annotator.study.tournament.report import TournamentReport
 from stepdistill.common.figures import write_picture
 from stepdistill.common.page import rendered
 
@@ -143,7 +144,7 @@ def _svg(report: TournamentReport) -> str:
     # matplotlib takes half a second.
     from stepdistill.annotator.study.plots.frontier import frontier_picture
 
-    picture = frontier_picture(report)
+    picture = frontier_picture(report.table)
     if picture is None:
         return ""
     with tempfile.TemporaryDirectory() as folder:
