@@ -38,6 +38,7 @@ from scipy.stats import t as student_t
 from stepdistill.annotator.active_learning.answer_forms import PoolRow
 from stepdistill.annotator.active_learning.curve import LearningCurve
 from stepdistill.annotator.active_learning.judge import Judge
+from stepdistill.annotator.active_learning.shared_text import shared_field, with_groups
 from stepdistill.annotator.active_learning.student import Features
 from stepdistill.annotator.dataset.demo import demo_rows
 from stepdistill.annotator.prompt.task import load_task
@@ -65,6 +66,7 @@ class Answered:
     gold: str
     label: str | None
     usd: float
+    premise: str = ""  # which other rows may have, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ def answered(name: str, row: dict[str, Any], said: str) -> Answered:
         gold=gold,
         label=label,
         usd=shown * USD_IN + len(own) * USD_OUT,
+        premise=row.get("premise", ""),
     )
 
 
@@ -173,7 +176,9 @@ class Trial:
             "logistic": Features(rows, data.kind, 0),
             "bayes": Features(rows, data.kind, 0, naive_bayes),
         }
-        self.own = Features(rows[: self.n], data.kind, 0)
+        fields = [{"premise": row.premise, "text": row.text} for row in data.pool]
+        own = with_groups(rows[: self.n], fields, shared_field(fields))
+        self.own = Features(own, data.kind, 0)
         self.sizes = [size for size in SIZES if size <= 0.7 * self.n]
 
     def seed(self, seed: int) -> dict[str, Any]:

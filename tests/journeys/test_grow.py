@@ -1,5 +1,7 @@
 """`annotate run --grow`: rows in rounds, and the same ones after any kill."""
 
+import asyncio
+import json
 import random
 import signal
 from pathlib import Path
@@ -7,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from stepdistill.annotator.simulator.batch.settings import BatchPlan, SimulatedBatchSettings
 from stepdistill.annotator.simulator.faults import Latency
 from stepdistill.annotator.simulator.server import SimulatorSettings
 from tests.journeys.conftest import ANNOTATE, MOOD_TASK, MOOD_TEMPLATES, Annotate, digests
 from tests.journeys.money import with_prices
+from tests.journeys.test_ceiling import QUICK, spent
 from tests.journeys.test_kill_and_resume import served, start
 from tests.journeys.test_row_to_shard import simulator
 
+EXACT = 5e-6  # USD; manifests keep millionths, and each round adds one
 CEILING = ("--grow", "--max-cost", "0.08")
 
 
@@ -99,6 +104,38 @@ def test_it_stops_at_the_ceiling_and_says_what_the_rest_would_bring(annotate: An
         {**each, **_shares(more.json["grow"]["rounds"][n])} for n, each in enumerate(rounds[:-1])
     ]
     assert more.json["asked"] == more.json["records"] + more.json["rejected"] - rounds[-1]["rows"]
+
+
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize(
+    "way", ["online", *(pytest.param(each, marks=pytest.mark.slow) for each in ("batch", "ray"))]
+)
+async def test_its_dollars_are_those_of_the_teachers_books(
+    annotate: Annotate, tmp_path: Path, way: str
+) -> None:
+    """To its end, whoever asks, and however: by the tokens that the teacher counted."""
+    if way == "ray":
+        pytest.importorskip("ray", reason="Ray is not there: --engine ray is not tried")
+    more = {"online": (), "batch": ("--batch-api",), "ray": ("--engine", "ray", "--workers", "2")}
+    batches = SimulatedBatchSettings(plan=BatchPlan(times=QUICK))
+    async with simulator(tmp_path, SimulatorSettings(batch=batches)) as teacher:
+        at = ("--teacher", "priced", "--base-url", teacher.base_url, "--max-tokens", "120")
+        most = ("--grow", "--max-cost", "0.03")
+        line = words("out", *at, *most, *more[way], "--json")
+        done = await asyncio.to_thread(annotate, *line)
+        billed = float(spent(teacher))
+        again = await asyncio.to_thread(annotate, *line)
+        assert float(spent(teacher)) == billed
+    assert (done.code, again.code) == (0, 0), done.err
+    rounds = done.json["grow"]["rounds"]
+    assert done.json["grow"]["stopped"] == "max_cost"
+    assert len(rounds) >= 3
+    assert done.json["cost_usd"] == pytest.approx(billed, abs=EXACT)
+    assert rounds[-1]["usd"] == pytest.approx(billed, abs=EXACT)
+    manifest = json.loads((tmp_path / "out" / "train" / "manifest.json").read_bytes())
+    assert manifest["cost"]["usd"] == pytest.approx(billed, abs=EXACT)
+    assert 0.025 < billed <= 0.03
+    assert again.json["grow"]["rounds"] == rounds
 
 
 def _shares(found: dict[str, Any]) -> dict[str, Any]:

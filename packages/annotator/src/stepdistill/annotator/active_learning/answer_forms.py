@@ -23,6 +23,7 @@ class PoolRow:
     text: str
     choices: tuple[str, ...]  # of this row alone; empty where all rows share the labels
     gold: str | None
+    group: str = ""  # the text that it may share with others; empty where no field is shared
 
 
 def form_of(kind: Kind, label: str, row: PoolRow) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 from stepdistill.annotator.active_learning.acquisition import choose, random_sample
 from stepdistill.annotator.active_learning.answer_forms import PoolRow
 from stepdistill.annotator.active_learning.curve import Accuracy, Bools
+from stepdistill.annotator.active_learning.shared_text import shared_field, with_groups
 from stepdistill.annotator.active_learning.student import Features, Floats, Guesses, commonest
 from stepdistill.annotator.plan.plan import Plan
 from stepdistill.common.intervals import wilson
 from stepdistill.common.kinds.kind import Kind
 from stepdistill.common.kinds.registry import kind_of
-from stepdistill.common.placeholders import filler
+from stepdistill.common.placeholders import filler, placeholders
 from stepdistill.common.record import Record
 from stepdistill.common.uniform import uniform_of
 
@@ -24,23 +25,42 @@ LARGEST_POOL = 50_000
 _MOST_BY_DOUBT, _BY_SKILL, _BY_DISTANCE = 0.75, 1.5, 0.25
 
 
-def read_pool(plan: Plan, seed: int) -> tuple[list[PoolRow], int]:
-    """The rows of a split, of very many those with the lowest numbers; and how many there are in
-    all. Raises DatasetError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Rows that may be bought."""
+
+    rows: list[PoolRow]  # as they stand in the split
+    n_rows: int  # of the split, which may have more
+    shared: str | None  # the field whose texts several rows have in common
+
+
+def read_pool(plan: Plan, seed: int) -> Pool:
+    """The rows of a split, of very many those with the lowest numbers. Raises DatasetError."""
     read, kind = filler(plan.task.student.input), kind_of(plan.task.label)
+    names = placeholders(plan.task.student.input)
     seen = count()
     rows = (
-        PoolRow(
-            place=planned.row.index,
-            number=uniform_of(seed, planned.row.id.encode()),
-            text=read(planned.row.fields),
-            choices=_own_choices(kind, planned.row.fields),
-            gold=planned.row.gold,
+        (
+            PoolRow(
+                place=planned.row.index,
+                number=uniform_of(seed, planned.row.id.encode()),
+                text=read(planned.row.fields),
+                choices=_own_choices(kind, planned.row.fields),
+                gold=planned.row.gold,
+            ),
+            {name: planned.row.fields[name] for name in names},
         )
         for planned, _ in zip(plan.rows(), seen, strict=False)
     )
-    pool = heapq.nsmallest(LARGEST_POOL, rows, key=lambda row: row.number)
-    return sorted(pool, key=lambda row: row.place), next(seen)
+    pool = heapq.nsmallest(LARGEST_POOL, rows, key=lambda each: each[0].number)
+    pool.sort(key=lambda each: each[0].place)
+    fields = [has for _, has in pool]
+    shared = shared_field(fields)
+    return Pool(
+        rows=with_groups([row for row, _ in pool], fields, shared),
+        n_rows=next(seen),
+        shared=shared,
+    )
 
 
 def valid_rows(plan: Plan, records: Sequence[Record]) -> list[PoolRow]:
@@ -67,6 +87,7 @@ class Judge:
     pool: list[PoolRow]
     valid: list[PoolRow]
     seed: int
+    shared: str | None = None  # the pool's shared field
     labels: dict[int, str] = field(default_factory=dict[int, str])  # the teacher's, of rows bought
     _said: dict[int, Guesses] = field(default_factory=dict[int, Guesses])  # by rows bought
     _features: Features | None = None
@@ -92,6 +113,8 @@ class Judge:
         golds = all(row.gold for row in self.valid or (rows[n] for n, _ in judges))
         by = "gold labels" if golds else "what the teacher says, as there are no gold labels"
         of = "of split valid" if self.valid else "bought at random, held out in turn"
+        if self.shared and not self.valid:
+            of += f", those of one {self.shared} together"
         return f"by {by} of {len(judges):,} rows {of}"
 
     def right(self, first: int, bought: Sequence[int]) -> Bools:

@@ -71,10 +71,13 @@ class _Grower:
         self._plan = next(plan for plan in plans if plan.split == GROWN)
         kept = hashlib.sha256(f"{name_of(plans)} {config.grow_seed}".encode()).hexdigest()[:16]
         self._work = config.store / "grow" / kept
-        pool, self._n_rows = read_pool(self._plan, config.grow_seed)
-        self._row_of = {row.place: n for n, row in enumerate(pool)}
+        pool = read_pool(self._plan, config.grow_seed)
+        self._n_rows = pool.n_rows
+        self._row_of = {row.place: n for n, row in enumerate(pool.rows)}
         kind = kind_of(self._plan.task.label)
-        self._judge = Judge(kind=kind, pool=pool, valid=[], seed=config.grow_seed)
+        self._judge = Judge(
+            kind=kind, pool=pool.rows, valid=[], seed=config.grow_seed, shared=pool.shared
+        )
         self._kept = self._read()
         self._train_usd: tuple[float, int] | None = None  # of so many rows
         self._answers: tuple[int, float | None] = 0, 0.0  # of all rounds so far, and their cost
@@ -143,7 +146,7 @@ class _Grower:
             most = kept.ceiling = str(self._config.max_cost_usd)
             grown.stopped, grown.why = "max_cost", f"--max-cost {most} is spent"
             self._output.say(str(error))
-            result = self._counted(run(replace(config, offline=True), self._output))
+            result = self._counted(run(config.by_what_is_stored(), self._output))
         grown.totals.add(result)
         if result.error is not None or result.waiting:
             return result

@@ -18,6 +18,7 @@ from stepdistill.annotator.active_learning.answer_forms import (
     label_in,
     ranges_of,
 )
+from stepdistill.annotator.active_learning.shared_text import folds
 from stepdistill.common.kinds.kind import Kind
 
 Floats = npt.NDArray[np.float64]
@@ -65,7 +66,8 @@ class Features:
             self.dense: Floats = np.ones((len(rows), 1))
             return
         svd: Any = TruncatedSVD(most, random_state=seed)
-        vectors = cast(Floats, svd.fit_transform(self.sparse))
+        with _one_core():
+            vectors = cast(Floats, svd.fit_transform(self.sparse))
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         self.dense = vectors / np.maximum(lengths, 1e-12)
 
@@ -77,9 +79,8 @@ class Features:
             return whole
         labels, unsure, order = [*whole.labels], whole.unsure.copy(), sorted(known)
         order.sort(key=lambda row: self.rows[row].number)
-        for fold in range(min(_FOLDS, len(order))):
-            left_out = order[fold::_FOLDS]
-            rest = {row: known[row] for row in order if row not in set(left_out)}
+        for left_out in folds([(row, self.rows[row]) for row in order], _FOLDS):
+            rest = {row: known[row] for row in order if row not in left_out}
             if rest:
                 said = self._learnt(rest)
                 for row in left_out:
@@ -191,8 +192,18 @@ def _chances(
     if len(set(names)) == 1:
         return names[:1], np.ones((features.shape[0], 1))
     model = made()
-    model.fit(features[rows], names)
-    return [str(name) for name in model.classes_], cast(Floats, model.predict_proba(features))
+    with _one_core():
+        model.fit(features[rows], names)
+        chances = cast(Floats, model.predict_proba(features))
+    return [str(name) for name in model.classes_], chances
+
+
+def _one_core() -> Any:
+    """Its matrices are too small to share: threads would wait for each other, for seconds where
+    the machine has other work, and sums in another order might choose other rows."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def _unsure(chances: Floats) -> Floats:

@@ -204,6 +204,10 @@ class RunSettings(
         each = self.at_rate(0.0) if self.shards.is_rate_found else self
         return replace(each, grow=False, grow_seed=_SEED, point_worth_usd=None)
 
+    def by_what_is_stored(self) -> "RunSettings":
+        """The same without anybody who is asked, in batches or otherwise."""
+        return replace(self, offline=True, batch_api=False, batch=BatchSettings())
+
     def after_rounds(self) -> "RunSettings":
         """The same once its rows are chosen."""
         worth = self.point_worth_usd if self.shards.is_rate_found else None
