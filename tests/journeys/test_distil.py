@@ -6,12 +6,13 @@ import html
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -269,8 +270,10 @@ class Knows:
     """A model that reads the team in a message, but for a share of the messages."""
 
     share: float
+    efforts: set[object] = field(default_factory=set[object])  # that it was asked with
 
     def answer(self, body: Mapping[str, object]) -> str:
+        self.efforts.add(body.get("reasoning_effort"))
         text = str(body["messages"]).rpartition("Message ")[2]
         number, team = int(text.split()[0]), text.split(" about ")[1].split(".")[0]
         is_right = (number * 7919) % 100 < 100 * self.share
@@ -311,12 +314,50 @@ async def test_a_budget_is_planned_kept_and_accounted_for(distil: Distil, file: 
     assert spent["all"] <= 2
     page = (file.parent / "runs/notes/index.html").read_text("utf-8")
     assert "What the money was for" in page and 'src="frontier.svg"' in page
+    assert "<p>large labelled the rows" in page
+    if done.json["cascade"] is not None:
+        assert f"@{large.base_url}" in shlex.join(done.json["steps"]["cascade"]["command"])
+        assert "--defer --prompts runs/notes/prompts" in page
     assert again.code == 0, again.err
     assert again.json["money"] == done.json["money"]
     remarks = {name: step["remark"] for name, step in again.json["steps"].items()}
     assert {remarks[name] for name in ("new", "experiment", "run", "train")} == {"done before"}
     # Less than was spent already: what is there counts, and it stops with a line.
     assert poor.code in (2, 3) and "error: " in poor.err.splitlines()[-1]
+
+
+async def test_a_race_that_its_part_does_not_pay_for_asks_nobody(
+    distil: Distil, file: Path
+) -> None:
+    price = "[{valid_from: 2026-01-01, source: made up, input: 10, output: 40}]"
+    (file.parent / "prices.yaml").write_text(f"models:\n  a: {price}\n  b: {price}\n")
+    words = ("--label", "team", "--student", "micro", "--yes", "--json", "--budget", "0.5")
+    async with Simulator(Knows(0.6)) as one, Simulator(Knows(1.0)) as other:
+        teachers = f"a@{one.base_url},b@{other.base_url}"
+        done = await asyncio.to_thread(distil, file, *words, "--teacher", teachers)
+        assert not one.log.entries and not other.log.entries
+    last = done.err.splitlines()[-1]
+    assert done.code == 2 and "and 0.1000 are for that" in last and "--budget to" in last, last
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_one_teacher_may_be_named_with_address_and_effort(distil: Distil, file: Path) -> None:
+    words = (*SHORT, "--label", "team", "--max-cost", "1", "--yes", "--json", "--target", "0.9")
+    (file.parent / "prices.yaml").write_text(
+        "models:\n  own: [{valid_from: 2026-01-01, source: made up, input: 1, output: 2}]\n"
+    )
+    async with Simulator(teacher := Knows(1.0)) as server:
+        named = f"own@effort=low@{server.base_url}"
+        done = await asyncio.to_thread(distil, file, *words, "--teacher", named)
+        assert done.code == 0, done.err
+        assert teacher.efforts == {"low"}
+    page = (file.parent / "runs/notes/index.html").read_text("utf-8")
+    assert "<p>own@effort=low labelled the rows" in page
+    twice = await asyncio.to_thread(
+        distil, file, *words, "--teacher", named, "--base-url", "http://h/v1"
+    )
+    assert twice.code == 2 and "not both" in twice.err
 
 
 @pytest.mark.slow

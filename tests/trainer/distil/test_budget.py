@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import NamedTeacher
 from stepdistill.trainer.distil.budget import (
     BudgetPlan,
-    bought_options,
+    bought_teacher,
+    check_race,
     not_bought,
     of_money,
     pays_for_all,
@@ -73,11 +75,21 @@ def test_what_was_bought_is_read_from_the_last_line_of_a_tournament() -> None:
         "annotate run demo --data 'my data' --teacher a@1 --template plain --base-url http://h/v1 "
         "--effort low --store s --batch-api"
     )
-    words, template = bought_options(line)
-    assert words == [
-        *("--teacher", "a@1", "--base-url", "http://h/v1", "--effort", "low", "--batch-api")
-    ]
+    teacher, template = bought_teacher(line)
+    assert teacher == NamedTeacher(
+        teacher="a@1", effort="low", service="batch", addresses=("http://h/v1",)
+    )
     assert template == "plain"
+
+
+def test_a_race_that_the_money_is_not_enough_for_is_refused_before_anything_is_paid() -> None:
+    each = {"rows": 1000, "online_usd": {"likely": 4.0}}  # 0.005 USD a row with what may be dearer
+    estimates = [{"variants": {"template": [each, each]}}, {"variants": {"template": [each]}}]
+    plan = BudgetPlan(budget_usd=2, hour_usd=None)  # 0.40 USD for choosing
+    check_race(plan, estimates, 20)
+    with pytest.raises(ConfigError, match=r"some 0\.4500 USD, and .* --budget to 2\.2500; nothing"):
+        check_race(plan, estimates, 30)
+    check_race(plan, [{"variants": {}}], 30)
 
 
 def test_a_row_costs_what_the_bought_offer_did_else_what_was_estimated() -> None:
@@ -99,8 +111,8 @@ def test_what_was_not_bought_has_its_price_and_its_gain() -> None:
     worse = {**votes, "against_base": {"value": -0.02, "low": -0.1, "high": 0.0}}
     lines = [each.line for each in not_bought(LEFT, raced, {"choices": [votes, worse]})]
     assert lines == [
-        "The other 70 rows, for 7.0000 USD: a small student would be right on 90.0 % (80.0 % to "
-        "95.0 %).",
+        "The other 70 rows, for 7.0000 USD: the small model that chooses rows, which is not the "
+        "student, would be right on 90.0 % (80.0 % to 95.0 %).",
         "1,000 labels of large / plain, for 2.0000 USD: right on 90.0 % of 50 rows, where the one "
         "that was bought is right on 80.0 %.",
         "3 votes for each label, for 4.0000 USD: labels +2.0 points better (+1.0 to +3.0).",

@@ -22,6 +22,8 @@ def test_the_page_shows_every_step_and_obeys_nobody(tmp_path: Path) -> None:
         "student": {**SCORE, "classes": {"<i>joy</i>": CLASS}},
         "teacher": SCORE,
         "majority": SCORE,
+        "used": steps.used(None),
+        "labelled_by": "simulated",
     }
     write_page(steps.layout, settings, [new, left_out], found)
     page = (tmp_path / "mood" / "index.html").read_text()

@@ -31,11 +31,6 @@ from stepdistill.annotator.settings.teacher import (
     ServerSettings,
     TeacherSettings,
 )
-from stepdistill.annotator.settings.teachers import (
-    NamedTeacher,
-    TeachersSettings,
-    named_teachers,
-)
 from stepdistill.common.command_line import (
     FILE_OR_SCREEN,
     NAMES,
@@ -46,6 +41,7 @@ from stepdistill.common.command_line import (
     read_by,
 )
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import NamedTeacher, named_teachers
 
 METADATA_NAME = "metadata.yaml"
 _METADATA = OUT / "TASK" / METADATA_NAME
@@ -62,6 +58,19 @@ def _size(text: str) -> int | float:
     if size <= 0 or (isinstance(size, float) and size > 1):
         raise ConfigError(f"--test-size {text}: a number of rows, as 100, or a fraction, as 0.25")
     return size
+
+
+@options("Tournament", 3)
+class TeachersSettings(Settings):
+    """Several teachers, and what is bought of them."""
+
+    teachers: Annotated[tuple[str, ...], NAMES] = ()
+    """In place of --teacher, as A,B@effort=low,C@flex,D@batch,small@http://host/v1: raced against
+    each other, every template and price."""
+    margin: Annotated[float, between(0, 0.5)] = 0.02
+    """Buy the cheapest that is at most this share of the rows behind the most accurate."""
+    worth: Annotated[float | None, at_least(1e-9)] = None
+    """What a right label is worth to you, in USD: then buy what leaves most of that."""
 
 
 @options("Rows", 2)

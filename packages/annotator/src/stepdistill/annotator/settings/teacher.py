@@ -15,12 +15,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stepdistill.common.command_line import Settings, at_least, options, read_by
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import Tier
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 SIMULATED = "simulated"
 LimitName = Literal["max_tokens", "max_completion_tokens"]
 LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
-Tier = Literal["flex", "priority", "default"]
 # The widest that the window grows by itself; most teachers stop it long before.
 AUTO_CONCURRENCY = 1024
 _MODELS = Path("models.yaml")

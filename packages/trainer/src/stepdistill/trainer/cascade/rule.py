@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import NamedTeacher, named_teachers
 from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.cascade.drift import Reference
 from stepdistill.trainer.errors import first_problem, refused
@@ -57,6 +58,11 @@ class CascadeRule(_Part):
     split: str  # of the validation rows, for messages
     reference: Reference  # what the validation rows were like, for the drift alarm
     remarks: list[str] = Field(default_factory=list)
+
+    @property
+    def named_teacher(self) -> NamedTeacher:
+        """Who is asked."""
+        return named_teachers([self.teacher])[0]
 
     def write(self, folder: Path) -> None:
         """Put it into the model's folder. Raises ConfigError."""

@@ -9,9 +9,11 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import NamedTeacher, named_teachers
 from stepdistill.common.page import percent, usd
 from stepdistill.trainer.study.sweep_runner import time_in_words
 
@@ -22,7 +24,6 @@ TRAINING_SHARE, CHOOSING_SHARE = 0.25, 0.2
 _DEARER, _SLOWER, _MORE_LOOKS = 1.25, 1.2, 1.5
 _FEWEST_STEPS, _FEWEST_ROWS = 50, 20
 _HOUR_S = 3600.0
-_OF_A_TEACHER = ("--teacher", "--base-url", "--effort", "--tier")
 _MOST_OFFERS = 5  # that are named as not bought
 
 
@@ -69,10 +70,27 @@ class BudgetPlan:
 def trial_rows(plan: BudgetPlan, estimate: Facts, wanted: int) -> int:
     """How many rows each template can be tried on, at most as many as wanted. estimate: as
     `annotate estimate` has it, by template; where no price is known, all of them."""
+    a_row_usd = _usd_by_all_templates(estimate)
+    return min(wanted, math.floor(plan.choosing_usd / a_row_usd)) if a_row_usd else wanted
+
+
+def check_race(plan: BudgetPlan, estimates: Sequence[Facts], fewest_rows: int) -> None:
+    """Raises ConfigError: not even so few rows can be asked of each of several teachers. estimates:
+    of each; what has no known price costs nothing here."""
+    needed_usd = sum(map(_usd_by_all_templates, estimates)) * fewest_rows
+    if needed_usd > plan.choosing_usd:
+        budget_usd = plan.budget_usd * needed_usd / plan.choosing_usd
+        raise ConfigError(
+            f"to ask {len(estimates)} teachers {fewest_rows} rows each by every template costs "
+            f"some {usd(needed_usd)} USD, and {usd(plan.choosing_usd)} are for that: name fewer "
+            f"with --teacher, or raise --budget to {usd(budget_usd)}; nothing was asked"
+        )
+
+
+def _usd_by_all_templates(estimate: Facts) -> float:
     variants: list[Facts] = estimate.get("variants", {}).get("template", [])
     known = [each for each in variants if each["rows"] and each["online_usd"]]
-    a_row_usd = sum(each["online_usd"]["likely"] / each["rows"] for each in known) * _DEARER
-    return min(wanted, math.floor(plan.choosing_usd / a_row_usd)) if a_row_usd else wanted
+    return sum(each["online_usd"]["likely"] / each["rows"] for each in known) * _DEARER
 
 
 def pays_for_all(
@@ -142,7 +160,10 @@ def not_bought(
         gain = ""
         if left["accuracy"] is not None:
             shares = [percent(left[f"accuracy{end}"]) for end in ("", "_low", "_high")]
-            gain = f"a small student would be right on {shares[0]} ({shares[1]} to {shares[2]})"
+            gain = (
+                "the small model that chooses rows, which is not the student, would be right on "
+                f"{shares[0]} ({shares[1]} to {shares[2]})"
+            )
         what = f"The other {left['rows']:,} rows"
         found.append(Alternative(what=what, usd=left["usd"], gain=gain))
     found += _dearer(experiment or {})
@@ -187,20 +208,18 @@ def _more_votes(what_if: Facts) -> list[Alternative]:
     return found
 
 
-def bought_options(command: str) -> tuple[list[str], str | None]:
-    """(the words that say which teacher, the template) of the command that an experiment of several
-    teachers ends with."""
+def bought_teacher(command: str) -> tuple[NamedTeacher, str | None]:
+    """(the teacher, the template) of the command that an experiment of several teachers ends
+    with."""
     words = shlex.split(command)
-    kept: list[str] = []
-    template: str | None = None
-    for word, value in zip(words, [*words[1:], ""], strict=True):
-        if word == "--template":
-            template = value
-        elif word in _OF_A_TEACHER:
-            kept += [word, value]
-        elif word == "--batch-api":
-            kept.append(word)
-    return kept, template
+    said = {word: value for word, value in pairwise([*words, ""]) if word.startswith("--")}
+    addresses = [value for word, value in pairwise(words) if word == "--base-url"]
+    parts = [said["--teacher"], *addresses]
+    parts += [f"effort={said['--effort']}"] if "--effort" in said else []
+    parts += [said["--tier"]] if "--tier" in said else []
+    parts += ["batch"] if "--batch-api" in said else []
+    (teacher,) = named_teachers(["@".join(parts)])
+    return teacher, said.get("--template")
 
 
 def verdict(student: Facts, target: float) -> tuple[bool, str]:

@@ -11,7 +11,7 @@ off goes on by its own command's means: answers are in the store, a training has
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ import orjson
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.figures import write_picture
+from stepdistill.common.named_teacher import NamedTeacher
 from stepdistill.common.own_command import Finished, run_command
 from stepdistill.common.page import usd
 from stepdistill.trainer.distil import decisions
 from stepdistill.trainer.distil.budget import (
     BudgetPlan,
-    bought_options,
+    bought_teacher,
+    check_race,
     not_bought,
     of_cascade,
     of_money,
@@ -69,10 +71,10 @@ def distil(settings: DistilSettings) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Choice:
-    """Who labels the rows. words: the options that name the teacher, where it is one of several."""
+    """Who labels the rows, and asked how."""
 
+    teacher: NamedTeacher
     template: str | None = None
-    words: tuple[str, ...] = ()
 
 
 class _Distillation:
@@ -117,6 +119,8 @@ class _Distillation:
             if found["classifier"] is not None:
                 self._runner.tell(decisions.of_baseline(found, found["classifier"], settings))
         self._account(found, run, experiment, rule)
+        found["used"] = steps.used(None if rule is None else choice.teacher)
+        found["labelled_by"] = choice.teacher.name
         write_page(at, settings, self._runner.reports, found)
         self._end(found)
 
@@ -152,6 +156,8 @@ class _Distillation:
             self._runner.title(step, LEFT_OUT)
             self._runner.tell(decisions.of_no_estimate(settings))
             estimate: dict[str, Any] = {"to_ask": splits.n_rows}
+            if self._plan is not None and self._runner.journal.begun("experiment") is None:
+                check_race(self._plan, self._estimates(splits), decisions.FEWEST_TO_RANK)
         else:
             estimate = self._runner.do(step)
             self._runner.tell(decisions.of_estimate(estimate, splits, settings))
@@ -159,13 +165,20 @@ class _Distillation:
             self._runner.tell(self._plan.lines)
         return estimate
 
+    def _estimates(self, splits: decisions.Splits) -> list[dict[str, Any]]:
+        """What each of several teachers would cost."""
+        # At another tier, or in batches, it is the same one.
+        named = {(each.teacher, each.effort): each for each in self._settings.teachers}
+        steps = [self._steps.estimate(list(splits.rows), each) for each in named.values()]
+        return [orjson.loads(run_command(step.words, say_remark).checked()) for step in steps]
+
     def _choose(
         self, splits: decisions.Splits, estimate: dict[str, Any]
     ) -> tuple[dict[str, Any] | None, _Choice]:
         """What the experiment says, None where there is none, and who is asked by it."""
         steps, settings, plan = self._steps, self._settings, self._plan
         step, wanted = steps.experiment(settings.max_cost), decisions.n_trial_rows(splits, settings)
-        n_rows, bought_usd = wanted, 0.0
+        n_rows, bought_usd, only = wanted, 0.0, _Choice(teacher=settings.teachers[0])
         if plan is not None:
             n_rows = trial_rows(plan, estimate, wanted)
             step, bought_usd = self._experiment_within(plan, n_rows if n_rows < wanted else None)
@@ -178,22 +191,22 @@ class _Distillation:
             self._runner.confirm(estimate, steps.run(list(splits.rows), None))
             self._runner.title(step, LEFT_OUT)
             self._runner.tell(decisions.of_no_experiment(splits))
-            return None, _Choice()
+            return None, only
         if n_rows < min(wanted, decisions.FEWEST_TO_RANK):
             self._runner.confirm(estimate, steps.run(list(splits.rows), None))
             self._runner.title(step, LEFT_OUT)
             self._runner.tell(decisions.of_dear_experiment(n_rows))
-            return None, _Choice()
+            return None, only
         self._runner.confirm(estimate, step)
         self._bought_usd = bought_usd
         experiment = self._runner.do(step, self._with_spent, bought_usd=bought_usd)
         self._spent_usd["choosing"] = experiment.get(_SPENT, 0.0) - bought_usd
         if not settings.has_several_teachers:
             self._runner.tell(decisions.of_experiment(experiment))
-            return experiment, _Choice(template=experiment["ranking"][0]["template"])
+            return experiment, replace(only, template=experiment["ranking"][0]["template"])
         self._runner.tell(decisions.of_tournament(experiment))
-        words, template = bought_options(experiment["command"])
-        return experiment, _Choice(template=template, words=tuple(words))
+        teacher, template = bought_teacher(experiment["command"])
+        return experiment, _Choice(teacher=teacher, template=template)
 
     def _experiment_within(self, plan: BudgetPlan, n_rows: int | None) -> tuple[Step, float]:
         """The experiment by its part of the budget, and what rows have cost before it, by a smaller
@@ -227,7 +240,7 @@ class _Distillation:
             is_all = pays_for_all(left_usd, a_row_usd, splits.rows, had_usd)
             if not is_all or worth is not None:
                 bounds += ["--grow", *(() if worth is None else ("--point-worth", worth))]
-        step = self._steps.run(list(splits.rows), choice.template, choice.words, bounds)
+        step = self._steps.run(list(splits.rows), choice.template, choice.teacher, bounds)
         if self._runner.journal.begun(step.name) is not None:
             self._runner.confirm(estimate, step)  # what was begun may have been another teacher's
         run = self._runner.do(step, self._with_spent)
@@ -273,15 +286,13 @@ class _Distillation:
     def _keep_target(self, found: dict[str, Any], choice: _Choice) -> dict[str, Any] | None:
         """The rule by which the student asks its teacher, where it needs it to reach the target;
         None where it does not, or where none is found, which is said."""
-        settings, target = self._settings, self._settings.target
+        target = self._settings.target
         assert target is not None
         is_reached, line = verdict(found["student"], target)
         self._runner.tell([line])
         if is_reached:
             return None
-        words = choice.words
-        teacher = words[words.index("--teacher") + 1] if words else settings.teacher
-        rule = self._runner.attempt(self._steps.cascade(teacher, target))
+        rule = self._runner.attempt(self._steps.cascade(choice.teacher, target))
         found["cascade"] = rule
         if rule is None:
             self._runner.tell([f"The target of {target:g} is NOT promised."])
@@ -358,12 +369,9 @@ class _Distillation:
         say("")
         for name, planned_usd, spent_usd in found.get("money", []):
             sys.stdout.write(f"{name:<9}{usd(spent_usd):>9} of {usd(planned_usd)} USD\n")
-        for what, where in (
-            ("Student", model),
-            ("Page", at.page),
-            ("Prompts", f"{at.prompts / at.task} (make their words yours, and run this again)"),
-            ("Use it", f"stepdistill predict {shlex.quote(str(model))} FILE --to OUT.csv"),
-        ):
+        prompts = f"{at.prompts / at.task} (make their words yours, and run this again)"
+        places = {"Student": model, "Page": at.page, "Prompts": prompts}
+        for what, where in (*places.items(), ("Use it", shlex.join(found["used"][0]))):
             sys.stdout.write(f"{what:<9}{where}\n")
 
 

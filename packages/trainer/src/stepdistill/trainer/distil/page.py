@@ -10,7 +10,6 @@ from stepdistill.common.whole_file import write_whole
 from stepdistill.trainer.distil.steps import OutLayout, Step
 from stepdistill.trainer.errors import refused
 from stepdistill.trainer.settings.distil import DistilSettings
-from stepdistill.trainer.settings.train import MODEL_NAME
 from stepdistill.trainer.study.sweep_runner import time_in_words
 
 _TEMPLATE = Path(__file__).parent / "templates" / "distil.html.jinja"
@@ -36,17 +35,18 @@ class StepReport:
 def write_page(
     at: OutLayout, settings: DistilSettings, steps: list[StepReport], found: dict[str, Any]
 ) -> None:
-    """Write it. found: what `evaluate` says, `classifier` beside it, and of a budget `money`, what
-    each part was for, and `not_bought`. Raises ConfigError."""
+    """Write it. found: what `evaluate` says, `classifier` beside it, `used`, the commands that use
+    the student, `labelled_by`, and of a budget `money`, what each part was for, and `not_bought`.
+    Raises ConfigError."""
     classes: dict[str, Any] = found["student"].get("classes") or {}
     page = rendered(
         _TEMPLATE,
         task=at.task,
         file=str(settings.file),
-        teacher=settings.teacher,
+        teacher=found["labelled_by"],
         is_simulated=settings.is_rehearsal,
         student=settings.student,
-        model=shlex.quote(str(at.student / MODEL_NAME)),
+        used=[shlex.join(words) for words in found["used"]],
         reports=steps,
         seconds=time_in_words(sum(step.seconds for step in steps)),
         scores=[(who, found[who]) for who in _SCORED if found.get(who)],

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from stepdistill.common.manifest import MANIFEST_NAME
+from stepdistill.common.named_teacher import NamedTeacher
 from stepdistill.trainer.settings.cascade import CASCADE_NAME
 from stepdistill.trainer.settings.distil import DistilSettings
 from stepdistill.trainer.settings.train import MODEL_NAME, RESULTS_NAME, TrainSettings
@@ -123,16 +124,10 @@ class Steps:
             products=(at.prompts / at.task / "mixes" / "default.yaml",),
         )
 
-    def estimate(self, splits: Sequence[str]) -> Step:
-        """What it would cost."""
-        words = [
-            *self._annotate("estimate"),
-            *self._teacher,
-            "--split",
-            ",".join(splits),
-            "--templates",
-            "all",
-        ]
+    def estimate(self, splits: Sequence[str], teacher: NamedTeacher | None = None) -> Step:
+        """What it would cost. teacher: one of several."""
+        words = [*self._annotate("estimate"), *_without_batches(self._teacher(teacher))]
+        words += ["--split", ",".join(splits), "--templates", "all"]
         words += ["--out", str(self.layout.shards), "--json"]
         return self._asking("estimate", "what it will cost", words, ())
 
@@ -142,7 +137,7 @@ class Steps:
         at, s = self.layout, self._settings
         several = ["--teachers", s.teacher, *_given("--worth", s.point_worth)]
         words = [*self._annotate("experiment")]
-        words += several if s.has_several_teachers else self._teacher
+        words += several if s.has_several_teachers else _without_batches(self._teacher())
         words += _given("--test-size", n_rows or s.test_size)
         words += ["--race", *_given("--max-cost", max_cost)]
         words += ["--metadata", str(at.out / "experiment.yaml"), "--html", str(at.ranking)]
@@ -154,13 +149,13 @@ class Steps:
         self,
         splits: Sequence[str],
         template: str | None,
-        buy: Sequence[str] = (),
+        teacher: NamedTeacher | None = None,
         bounds: Sequence[str] | None = None,
     ) -> Step:
-        """Labels and reasons for every row. buy: which teacher, as the experiment's last line has
-        it; bounds: on what is bought of it, where it is not --max-cost alone."""
+        """Labels and reasons for every row. teacher: that is bought, of several; bounds: on what is
+        bought of it, where it is not --max-cost alone."""
         s, shards = self._settings, self.layout.shards
-        words = [*self._annotate("run"), *(buy or self._teacher), *_given("--template", template)]
+        words = [*self._annotate("run"), *self._teacher(teacher), *_given("--template", template)]
         words += ["--split", ",".join(splits)]
         words += _given("--max-cost", s.max_cost) if bounds is None else bounds
         words += _given("--rationale-rate", s.rationale_rate)
@@ -193,11 +188,13 @@ class Steps:
             products=(self.layout.speed / RESULTS_NAME,),
         )
 
-    def cascade(self, teacher: str, target: float) -> Step:
+    def cascade(self, teacher: NamedTeacher, target: float) -> Step:
         """When the student is to ask its teacher, so that the target is kept."""
         at, s = self.layout, self._settings
         model = at.student / MODEL_NAME
-        words = ["stepdistill", "cascade", str(model), "--teacher", teacher]
+        asked = replace(teacher, service=teacher.tier)  # and not in batches
+        asked = replace(asked, addresses=()) if asked.has_secrets else asked
+        words = ["stepdistill", "cascade", str(model), "--teacher", asked.spelled]
         words += ["--target", f"{target:g}", *_given("--risk", s.risk)]
         return Step(
             name="cascade",
@@ -206,6 +203,20 @@ class Steps:
             inputs=(at.student / RESULTS_NAME, at.shards / "valid" / MANIFEST_NAME),
             products=(model / CASCADE_NAME,),
         )
+
+    def used(self, teacher: NamedTeacher | None) -> list[list[str]]:
+        """How the student is used: on a file, and served. teacher: that it asks by the rule of
+        `cascade`; None: it answers alone."""
+        s, at = self._settings, self.layout
+        model, defer = str(at.student / MODEL_NAME), list[str]()
+        if teacher is not None:
+            defer = ["--defer", "--prompts", str(at.prompts), *_given("--store", s.store)]
+            defer += ["--base-url", "URL"] if teacher.has_secrets else []
+            defer += _given("--run-config", s.run_config)
+        return [
+            ["stepdistill", "predict", model, "FILE", "--to", "OUT.csv", "--explain", *defer],
+            ["stepdistill", "serve", model, "--port", "8093", *defer],
+        ]
 
     def train(self, splits: Sequence[str], n_rows: int, steps: int | None = None) -> Step:
         """A student that learns them. splits: that have records; n_rows: to learn from; steps:
@@ -271,10 +282,8 @@ class Steps:
         yield from ("--prompts", str(self.layout.prompts), "--data", str(self.layout.data))
         yield from _given("--store", s.store)
 
-    @property
-    def _teacher(self) -> list[str]:
-        s = self._settings
-        return ["--teacher", s.teacher, *_repeated("--base-url", s.base_url)]
+    def _teacher(self, one: NamedTeacher | None = None) -> list[str]:
+        return (one or self._settings.teachers[0]).options
 
     @property
     def _train_config(self) -> list[str]:
@@ -302,6 +311,11 @@ def _alike(config: Mapping[str, object]) -> Iterator[str]:
         if value != defaults[name]:
             yield f"--{name.replace('_', '-')}"
             yield from () if value is True else (str(value),)
+
+
+def _without_batches(words: Sequence[str]) -> list[str]:
+    """An estimate has both prices, and a trial of few rows is not worth a day's wait."""
+    return [word for word in words if word != "--batch-api"]
 
 
 def _given(option: str, value: object) -> list[str]:

@@ -228,10 +228,11 @@ def _facts(rule: CascadeRule, settings: CascadeSettings) -> dict[str, object]:
 def _show(rule: CascadeRule, settings: CascadeSettings) -> None:
     made, whose = rule.guarantee, "system" if rule.guarantee.promise == "system" else "student"
     what = {"system": "all answers, the teacher's included", "student": "the student's own answers"}
-    right = "the gold label" if made.right_is == "gold" else f"what {rule.teacher} says"
-    asks = f"{rule.deferred:.1%} of rows like these go to {rule.teacher}"
+    right = "the gold label" if made.right_is == "gold" else f"what {rule.named_teacher.name} says"
+    teacher = rule.named_teacher.name
+    asks = f"{rule.deferred:.1%} of rows like these go to {teacher}"
     if rule.threshold >= DEFER_ALL:
-        asks = f"EVERY ROW goes to {rule.teacher}: the student may answer none of them itself"
+        asks = f"EVERY ROW goes to {teacher}: the student may answer none of them itself"
     cost = rule.cost
     money = "not known (no price for this teacher)"
     if cost.usd_per_1000 is not None:

@@ -95,7 +95,7 @@ class Deferral:
         unsure = sum(not is_sure(line, self.rule) for line in lines_of(part))
         if not unsure:
             return TeacherAnswers(answers=(), usd=0.0)
-        self._say(f"asking {self.rule.teacher} for {unsure:,} of {rows.n:,} rows")
+        self._say(f"asking {self.rule.named_teacher.name} for {unsure:,} of {rows.n:,} rows")
         run = TeacherRun(rule=self.rule, settings=self.settings)
         try:
             return run.ask(
@@ -140,8 +140,8 @@ class Deferral:
                 f"for {found.usd:.4f} USD: {found.usd / max(n_rows, 1) * 1000:.4f} for 1,000 rows"
             )
         self._say(
-            f"the student answered {n_rows - unsure:,} rows, {self.rule.teacher} {given:,} of the "
-            f"{unsure:,} that it deferred ({share:.1%}), {money}"
+            f"the student answered {n_rows - unsure:,} rows, {self.rule.named_teacher.name} "
+            f"{given:,} of the {unsure:,} that it deferred ({share:.1%}), {money}"
         )
         why = Counter(a.why for a in found.answers if a.label is None)
         if why:

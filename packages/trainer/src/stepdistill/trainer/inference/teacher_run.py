@@ -10,7 +10,7 @@ like any others: a student can learn from them.
 import hashlib
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -66,12 +66,13 @@ class TeacherRun:
     def command(self, rows: Path, split: str, out: Path) -> list[str]:
         """The words by which these rows become shards."""
         rule, settings = self.rule, self.settings
-        words = ["annotate", "run", rule.task, "--teacher", rule.teacher, "--plain-rows"]
+        named = rule.named_teacher
+        if settings.base_url:
+            named = replace(named, addresses=settings.base_url)
+        words = ["annotate", "run", rule.task, *named.options, "--plain-rows"]
         words += ["--data", str(rows), "--split", split, "--out", str(out)]
         words += ["--template", rule.template] if rule.template else []
         words += ["--votes", str(rule.votes)] if rule.votes > 1 else []
-        for url in settings.base_url:
-            words += ["--base-url", url]
         for option, value in (
             ("--prompts", settings.prompts),
             ("--store", settings.store),

@@ -41,10 +41,12 @@ def validation_rows(settings: CascadeSettings) -> ValidationRows:
     looks, remarks = _looks(results, split, settings), list[str]()
     for part in split.parts:
         found = part.manifest.teacher.model
-        if found != settings.teacher:
+        named = settings.named_teacher
+        # Shards have no provider's name before the model's.
+        if found not in (named.teacher, named.teacher.partition(":")[2]):
             raise ConfigError(
-                f"--teacher {settings.teacher}: the labels of {part.folder} are {found}'s: have "
-                f"its rows labelled by {settings.teacher} (annotate run, another --out) and name "
+                f"--teacher {named.name}: the labels of {part.folder} are {found}'s: have "
+                f"its rows labelled by {named.name} (annotate run, another --out) and name "
                 "that folder by --valid"
             )
     judged = split

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from stepdistill.common.command_line import Settings, at_least, between, options
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.files.storage import cache_folder
+from stepdistill.common.named_teacher import NamedTeacher, named_teachers
 from stepdistill.trainer.settings.inference import (
     PredictSettings,
     QuietSettings,
@@ -28,7 +29,8 @@ class CascadeSettings(QuietSettings, StudentSettings):
 
     _: KW_ONLY
     teacher: str
-    """Who labels what the student defers: the teacher of the validation rows' shards."""
+    """Who labels what the student defers: the teacher of the validation rows' shards, with
+    @effort=low, @flex or @http://host/v1 behind it where it was asked so."""
     target: Annotated[float, between(_LEAST, _MOST)] = 0.95
     """Share of answers that must be right."""
     risk: Annotated[float, between(1e-6, 0.5)] = 0.05
@@ -42,8 +44,21 @@ class CascadeSettings(QuietSettings, StudentSettings):
     as_json: Annotated[bool, Parameter(name="--json")] = False
     """Print one JSON object, for programs."""
 
+    @property
+    def named_teacher(self) -> NamedTeacher:
+        """Who that is. Raises ConfigError: what is wrong with the name."""
+        return named_teachers([self.teacher], "--teacher")[0]
+
     def check(self) -> None:
         super().check()
+        named = self.named_teacher
+        if named.is_batch:
+            raise ConfigError(f"--teacher {named.name}: whoever waits for a row waits for no batch")
+        if named.has_secrets:
+            raise ConfigError(
+                f"--teacher {named.name}: its address has a password, which would be written into "
+                f"{CASCADE_NAME}: name it with --base-url when you ask (--defer)"
+            )
         if self.model.absolute().is_relative_to(cache_folder("").absolute()):
             raise ConfigError(
                 f"{self.model.name}: a student elsewhere, and its cascade is written beside it: "
@@ -64,7 +79,8 @@ class DeferSettings(Settings):
     max_cost: str | None = None
     """US dollars that all runs of the task on this store may cost together."""
     base_url: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """Where the teacher is served, once for each of several servers; default: its provider."""
+    """Where the teacher is served, once for each of several servers; default: its provider, or as
+    `stepdistill cascade` was told."""
     run_config: Path | None = None
     """YAML of more options of `annotate run`, such as limits."""
     deferred_to: Path | None = None

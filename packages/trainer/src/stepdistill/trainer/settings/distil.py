@@ -1,7 +1,7 @@
 """Settings of `stepdistill distil`: the whole way from a file to a student."""
 
 import re
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, replace
 from pathlib import Path
 from typing import Annotated
 from unicodedata import normalize
@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from stepdistill.common.command_line import NAMES, Settings, at_least, between, options, read_by
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import NamedTeacher, named_teachers
 from stepdistill.common.task import LONGEST_NAME
 
 SIMULATED = "simulated"
@@ -51,8 +52,9 @@ class PaidSettings(Settings):
     """Who is asked, and what it may cost."""
 
     teacher: str
-    """The model that is asked; simulated: on this machine, no key, no cost. Of several, with commas
-    (as `annotate experiment --teachers` has them), the one to buy is found out first."""
+    """The model that is asked; simulated: on this machine, no key, no cost; where it is so, with
+    @effort=low, @flex, @batch or @http://host/v1 behind it. Of several, with commas, the one to buy
+    is found out first."""
     base_url: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
     """Where it is served, once for each of several servers; default: OpenAI."""
     max_cost: Annotated[str | None, _usd("--max-cost")] = None
@@ -126,6 +128,8 @@ class DistilSettings(TargetSettings, LearnerSettings, PaidSettings, SourceSettin
             raise ConfigError("--gpu-hour goes with --budget")
         if self.yes and self.ceiling is None and not self.is_rehearsal:
             raise ConfigError("--yes without --max-cost: name the USD that it may cost, as 5")
+        if self.base_url and any(each.addresses for each in self.teachers):
+            raise ConfigError("--base-url, or an address behind --teacher's @: not both")
         if not self.task:
             raise ConfigError(f"--out {self.out}: its name is the task's, and has no letter")
 
@@ -142,7 +146,18 @@ class DistilSettings(TargetSettings, LearnerSettings, PaidSettings, SourceSettin
     @property
     def has_several_teachers(self) -> bool:
         """Whether it is to be found out which one to buy."""
-        return "," in self.teacher
+        return len(self.teachers) > 1
+
+    @property
+    def teachers(self) -> tuple[NamedTeacher, ...]:
+        """Who is asked, or may be. Raises ConfigError: what is wrong with a name."""
+        words = (word.strip() for word in self.teacher.split(","))
+        named = named_teachers([word for word in words if word], "--teacher")
+        if not named:
+            raise ConfigError("--teacher: a model is missing")
+        return tuple(
+            each if each.addresses else replace(each, addresses=self.base_url) for each in named
+        )
 
     @property
     def task(self) -> str:

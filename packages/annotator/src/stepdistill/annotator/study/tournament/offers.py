@@ -16,11 +16,11 @@ from stepdistill.annotator.run.teacher import teacher_spec
 from stepdistill.annotator.settings.run import RunSettings
 from stepdistill.annotator.settings.study import ExperimentSettings
 from stepdistill.annotator.settings.teacher import addresses_in
-from stepdistill.annotator.settings.teachers import NamedTeacher, named_teachers
 from stepdistill.annotator.study.trial import Choice, Trial, make_trial
 from stepdistill.annotator.teacher.spec import TeacherSpec
 from stepdistill.common.command_line import taken_from
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import NamedTeacher, named_teachers
 from stepdistill.common.urls import without_secrets
 
 _THOUSANDS = 1000  # tokens of a prompt and of an answer by which prices are put in order beforehand

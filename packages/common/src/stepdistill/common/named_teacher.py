@@ -1,4 +1,4 @@
-"""Teachers by name, several at once: what `--teachers` says, and what is bought of them.
+"""A teacher by its name: a model, and behind an @ each its effort, its tier and its addresses.
 
 gpt-x                                      as --teacher has it
 anthropic:claude-x@effort=low@flex         with an effort, at a tier
@@ -10,13 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
-from stepdistill.annotator.settings.teacher import Tier
-from stepdistill.common.command_line import NAMES, Settings, at_least, between, options
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.urls import without_secrets
 
+Tier = Literal["flex", "priority", "default"]
 Service = Literal["flex", "priority", "default", "batch"]
 _TIERS: tuple[str, ...] = get_args(Tier)
 _SERVICES: tuple[str, ...] = get_args(Service)
@@ -29,7 +28,7 @@ _ALIKE = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTeacher:
-    """One of several teachers, as it is named."""
+    """A teacher, as it is named."""
 
     teacher: str  # as --teacher has it
     effort: str | None = None  # as --effort has it; None: as for all
@@ -52,14 +51,34 @@ class NamedTeacher:
         """Whether it is bought through the Batch API."""
         return self.service == "batch"
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether an address of its has a password."""
+        return any(without_secrets(url) != url for url in self.addresses)
 
-def named_teachers(words: Sequence[str]) -> tuple[NamedTeacher, ...]:
-    """The teachers that these words name, each once. Raises ConfigError: what is wrong with one."""
-    return tuple(dict.fromkeys(_named(word) for word in words))
+    @property
+    def spelled(self) -> str:
+        """The word that names it, with all that is known of it."""
+        return "@".join((self.name, *self.addresses))
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `annotate run` that say the same."""
+        words = ["--teacher", self.teacher]
+        words += [word for url in self.addresses for word in ("--base-url", url)]
+        words += ["--effort", self.effort] if self.effort else []
+        words += ["--tier", self.tier] if self.tier else []
+        return [*words, "--batch-api"] if self.is_batch else words
 
 
-def _named(word: str) -> NamedTeacher:
-    shown = f"--teachers {_shown(word)}"
+def named_teachers(words: Sequence[str], option: str = "--teachers") -> tuple[NamedTeacher, ...]:
+    """The teachers that these words name, each once. option: that has them. Raises ConfigError:
+    what is wrong with one."""
+    return tuple(dict.fromkeys(_named(word, option) for word in words))
+
+
+def _named(word: str, option: str) -> NamedTeacher:
+    shown = f"{option} {_shown(word)}"
     teacher, *parts = _PARTS.split(word)
     if not teacher:
         raise ConfigError(f"{shown}: a model is missing before the @")
@@ -94,16 +113,3 @@ def _shown(word: str) -> str:
     return "@".join(
         without_secrets(part) if part.startswith("http") else part for part in _PARTS.split(word)
     )
-
-
-@options("Tournament", 3)
-class TeachersSettings(Settings):
-    """Several teachers, and what is bought of them."""
-
-    teachers: Annotated[tuple[str, ...], NAMES] = ()
-    """In place of --teacher, as A,B@effort=low,C@flex,D@batch,small@http://host/v1: raced against
-    each other, every template and price."""
-    margin: Annotated[float, between(0, 0.5)] = 0.02
-    """Buy the cheapest that is at most this share of the rows behind the most accurate."""
-    worth: Annotated[float | None, at_least(1e-9)] = None
-    """What a right label is worth to you, in USD: then buy what leaves most of that."""

@@ -1,9 +1,9 @@
-"""What `--teachers` says: models, efforts, tiers and addresses, each behind an @."""
+"""What names a teacher: models, efforts, tiers and addresses, each behind an @."""
 
 import pytest
 
-from stepdistill.annotator.settings.teachers import NamedTeacher, named_teachers
 from stepdistill.common.errors import ConfigError
+from stepdistill.common.named_teacher import NamedTeacher, named_teachers
 
 
 @pytest.mark.parametrize(
