@@ -128,7 +128,7 @@ class DistilSettings(TargetSettings, LearnerSettings, PaidSettings, SourceSettin
             raise ConfigError("--gpu-hour goes with --budget")
         if self.yes and self.ceiling is None and not self.is_rehearsal:
             raise ConfigError("--yes without --max-cost: name the USD that it may cost, as 5")
-        if self.base_url and any(each.addresses for each in self.teachers):
+        if self.base_url and any(each.addresses for each in self._named):
             raise ConfigError("--base-url, or an address behind --teacher's @: not both")
         if not self.task:
             raise ConfigError(f"--out {self.out}: its name is the task's, and has no letter")
@@ -150,14 +150,19 @@ class DistilSettings(TargetSettings, LearnerSettings, PaidSettings, SourceSettin
 
     @property
     def teachers(self) -> tuple[NamedTeacher, ...]:
-        """Who is asked, or may be. Raises ConfigError: what is wrong with a name."""
+        """Who is asked, or may be, and where. Raises ConfigError: what is wrong with a name."""
+        return tuple(
+            each if each.addresses else replace(each, addresses=self.base_url)
+            for each in self._named
+        )
+
+    @property
+    def _named(self) -> tuple[NamedTeacher, ...]:
         words = (word.strip() for word in self.teacher.split(","))
         named = named_teachers([word for word in words if word], "--teacher")
         if not named:
             raise ConfigError("--teacher: a model is missing")
-        return tuple(
-            each if each.addresses else replace(each, addresses=self.base_url) for each in named
-        )
+        return named
 
     @property
     def task(self) -> str:
