@@ -40,8 +40,7 @@ def validation_rows(settings: CascadeSettings) -> ValidationRows:
     split = read_split("valid", settings.valid) if settings.valid else _of_run(results)
     looks, remarks = _looks(results, split, settings), list[str]()
     for part in split.parts:
-        found = part.manifest.teacher.model
-        named = settings.named_teacher
+        found, named = part.manifest.teacher.model, settings.named_teacher
         # Shards have no provider's name before the model's.
         if found not in (named.teacher, named.teacher.partition(":")[2]):
             raise ConfigError(
