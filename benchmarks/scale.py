@@ -128,7 +128,7 @@ def measure_costs(bench: Bench) -> Costs:  # budget: a line for each cost
     slow_us = ask_costs(slow, tiny, MORE, write_us, first_s)
     paced_us = ask_costs(paced, tiny, SMALL, write_us, first_s).run
     join_s, join_us = measure_joining(bench)
-    fleet_1, fleet_3 = (starting(bench, *bench.by_ray(n)) for n in (1, 3))
+    fleet_1 = starting(bench, *bench.by_ray(1))
     fleet_more = measure(bench, bench.annotate(MORE, 0, MANY, *bench.by_ray(1)))
     fleet_slow, fleet_slow_3 = (
         measure(bench, bench.annotate(MORE, SLOW_S, FEW, *bench.by_ray(n))) for n in (1, 3)
@@ -149,9 +149,9 @@ def measure_costs(bench: Bench) -> Costs:  # budget: a line for each cost
         look_us=each_us(looked.cpu_s - tiny.cpu_s, MOST),
         join_s=join_s,
         join_us=join_us,
-        fleet_start_s=fleet_1.wall_s - tiny.wall_s,
+        fleet_start_s=fleet_1.wall_s - tiny.wall_s - fleet_1.workers_cpu_s,
         fleet_start_cpu_s=fleet_1.cpu_s - tiny.cpu_s,
-        fleet_worker_start_s=(fleet_3.wall_s - fleet_1.wall_s) / 2,
+        fleet_worker_s=fleet_1.workers_cpu_s,
         fleet_at_once=ask_costs(fleet_more, fleet_1, MORE, write_us, first_s),
         fleet_slow=ask_costs(fleet_slow, fleet_1, MORE, write_us, first_s),
         fleet_calls_us=each_us(fleet_slow_3.cpu_s - fleet_slow.cpu_s, MORE) / 2,

@@ -38,9 +38,9 @@ class Costs:
     look_us: float  # a row of another shard, which is read and left out
     join_s: float  # shards and stores of two runs become one's: what it takes for no rows
     join_us: float  # and for each row
-    fleet_start_s: float  # a run of one row by one worker, less start_s
+    fleet_start_s: float  # a run of one row by one worker, less start_s and what it takes itself
     fleet_start_cpu_s: float  # of its process, less start_cpu_s
-    fleet_worker_start_s: float  # each further worker
+    fleet_worker_s: float  # of CPU, of a worker that asks nothing: Python, Ray, our modules
     fleet_at_once: AskCosts
     fleet_slow: AskCosts
     fleet_calls_us: float  # a request, in the run's process, for each further worker that it calls
@@ -92,12 +92,14 @@ class Prediction:
 def predict(setup: Setup, costs: Costs) -> Prediction:
     """Simulate a run."""
     per_s, bottleneck = _rate(setup, costs)
-    at_a_time = min(setup.shards, setup.cores or setup.shards)  # runs that compute at one time
+    runs_at_a_time = _at_a_time(setup.shards, setup)
     is_joined = setup.shards > 1
-    start_s, start_cpu_s = costs.start_s * setup.shards / at_a_time, costs.start_cpu_s
+    start_s, start_cpu_s = costs.start_s * setup.shards / runs_at_a_time, costs.start_cpu_s
     memory_mb = costs.memory_mb
     if setup.workers:
-        start_s += costs.fleet_start_s + (setup.workers - 1) * costs.fleet_worker_start_s
+        # Starting is nothing but CPU: workers start side by side, as far as there are cores.
+        rounds = setup.workers / _at_a_time(setup.workers, setup)
+        start_s += costs.fleet_start_s + rounds * costs.fleet_worker_s
         start_cpu_s += costs.fleet_start_cpu_s
         memory_mb = costs.fleet_memory_mb
     rows = math.ceil(setup.rows / setup.shards)  # of one run; the first looks at all ids
@@ -114,7 +116,7 @@ def predict(setup: Setup, costs: Costs) -> Prediction:
     return Prediction(
         start_s=start_s,
         ask_s=ask_s,
-        write_s=write_s / at_a_time,
+        write_s=write_s / runs_at_a_time,
         join_s=join_s,
         cpu_s=(start_cpu_s + costs.first_s) * setup.shards + asked_s + write_s + join_s,
         store_mb=setup.rows * costs.store_bytes / 2**20,
@@ -123,6 +125,11 @@ def predict(setup: Setup, costs: Costs) -> Prediction:
         per_s=per_s,
         bottleneck=bottleneck,
     )
+
+
+def _at_a_time(processes: int, setup: Setup) -> int:
+    """How many of them compute at one time."""
+    return min(processes, setup.cores or processes)
 
 
 def _ask_costs(setup: Setup, costs: Costs) -> AskCosts:

@@ -30,7 +30,8 @@ from stepdistill.annotator.teacher.context import AskContext
 from stepdistill.annotator.teacher.online.engine import OnlineTeacher
 from stepdistill.annotator.teacher.progress import Progress
 
-# A call is answered once there is so much to tell, and after this time at the latest.
+# A call is answered once there is so much to tell, or nothing left to do, and after this time at
+# latest: who has just begun is given little.
 _ENOUGH, _SOON_S = 256, 0.25
 _MOST_TOLD = 2_000  # outcomes in one reply
 # Nobody has called for so long: the run is gone, and another may ask with this part of the limits.
@@ -56,17 +57,23 @@ class _Commit(GroupCommit):
         super().__init__(store, backlog)
         self.landed: list[Outcome] = []
         self.n_told = 0  # of those that have arrived and are not in `landed` any more
+        self.n_given = 0  # requests, of which something is to land
         self.enough = asyncio.Event()
 
     async def submit(self, key: bytes, outcome: Answer | Failure, landed: Landed) -> None:
         def noted(error: BaseException | None) -> None:
             if error is None:
                 self.landed.append((key, outcome))
-                if len(self.landed) >= _ENOUGH:
+                if len(self.landed) >= _ENOUGH or self.is_all_known:
                     self.enough.set()
             landed(error)
 
         await super().submit(key, outcome, noted)
+
+    @property
+    def is_all_known(self) -> bool:
+        """Whether something has come of all that was given."""
+        return self.n_told + len(self.landed) == self.n_given
 
     def arrived(self, n: int) -> None:
         """So many outcomes, from the start on, are on the run's disk."""
@@ -81,7 +88,6 @@ class FleetWorker:
         self._spec, self._path = spec, store
         self._stack = AsyncExitStack()
         self._given: asyncio.Queue[list[Request]] = asyncio.Queue()
-        self._n_given = 0
         self._ends = False
         self._error: BaseException | None = None
         self._events, self._warnings = _Told(), list[str]()
@@ -126,7 +132,7 @@ class FleetWorker:
         if self._lease is not None and call.ceiling_usd is not None:
             self._lease.take(call.ceiling_usd)
         if call.requests:
-            self._n_given += len(call.requests)
+            self._commit.n_given += len(call.requests)
             self._given.put_nowait(call.requests)
         if call.stops:
             self._stop()
@@ -176,8 +182,7 @@ class FleetWorker:
     def _is_done(self) -> bool:
         if self._task.done():
             return True
-        n_known = self._commit.n_told + len(self._commit.landed)
-        return n_known == self._n_given and not self._ends
+        return self._commit.is_all_known and not self._ends
 
     async def _until_enough(self) -> None:
         commit = self._commit
