@@ -207,8 +207,8 @@ class OnlineTeacher:
         wait_s = self._upstreams.wait_s(pending)
         if wait_s or self._reservations is None:
             await self._pause(wait_s)
-        elif not await self._reservations.make_room(pending.request):
-            await self._pause(None)
+        elif not await self._reservations.make_room(pending.request) and self._in_flight:
+            await self._pause(None)  # with nothing in flight nobody would end it
 
     async def _pause(self, seconds: float | None) -> None:
         """Wait for a time, or until something changes."""
