@@ -122,6 +122,23 @@ async def test_the_good_one_is_bought_and_what_is_asked_is_asked_once(
     assert f"n = {len(found['offers'])} offers" in (tmp_path / names[1]).read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+async def test_workers_of_ray_ask_what_one_process_asks(annotate: Annotate, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not there: --engine ray is not tried")
+    found = dict[str, Done]()
+    async with two_teachers(tmp_path) as (small, large):
+        for name, more in (("ray", ("--engine", "ray", "--workers", "2")), ("one", ())):
+            at = ("--store", name, "--metadata", f"{name}.yaml", "--json", *more)
+            found[name] = await run(annotate, *words(small, large, *at))
+            assert found[name].code == 0, found[name].err
+        asked = times(small, large)
+    ray, one = (found[name].json for name in ("ray", "one"))
+    assert (ray["buy"], ray["offers"]) == (one["buy"], one["offers"])
+    assert (ray["asked"], ray["cost_usd"]) == (one["asked"], one["cost_usd"])
+    assert set(asked.values()) == {2}, "a question was asked twice in one of the two"
+
+
 async def test_a_teacher_that_fails_drops_out_with_a_line_and_the_others_go_on(
     annotate: Annotate, tmp_path: Path
 ) -> None:

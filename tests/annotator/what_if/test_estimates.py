@@ -95,3 +95,24 @@ def test_a_ratio_without_anything_right_is_none() -> None:
     sure = ratio_interval(usd, a_mean((1.0, 0, shares(3, 3))))
     assert sure is not None
     assert sure.low < sure.value == pytest.approx(0.4 / 3)
+
+
+def test_a_total_is_held_where_a_few_rows_cost_many_times_the_usual() -> None:
+    """Of 75 rows two cost four times as much; 20 to 40 of them are known."""
+    rng, held, n = np.random.default_rng(3), 0, 75
+    for _ in range(400):
+        usd = rng.lognormal(0.0, 0.25, n) * np.where(rng.permutation(n) < 2, 4.0, 1.0)
+        known = int(rng.integers(20, 40))
+        mean = a_mean((1.0, 0, usd[:known].tolist()), is_share=False)
+        found = predicted_total(float(usd[:known].sum()), n - known, mean)
+        held += found.low <= float(usd.sum()) <= found.high
+    assert held >= 0.88 * 400
+
+
+def test_of_many_rows_with_even_costs_a_total_is_hardly_less_sure_than_students_t_has_it() -> None:
+    usd = np.random.default_rng(4).normal(1.0, 0.1, 800)
+    mean = a_mean((1.0, 0, usd.tolist()), is_share=False)
+    found = predicted_total(0.0, 1_000, mean)
+    half = 1.963 * np.sqrt(1_000**2 * mean.variance + 1_000 * mean.spread)
+    assert half < found.high - found.value < 1.25 * half
+    assert found.value - found.low == pytest.approx(half, rel=0.05)

@@ -4,13 +4,14 @@ A choice's mean is a sum of means, one for each template that has a share in it,
 that this template was asked. Its variance is that of what every row contributes to the sum (the
 linearised, or infinitesimal jackknife, variance): so templates that were asked the same rows are
 compared on these, and one that was asked few has a wide interval. Shares have Wilson's interval of
-as many rows as would give that variance, sums of money one on the logarithm, with Student's t. What
-is predicted for rows that were not asked has the noise of these rows besides: of shares a
-beta-binomial's quantiles. How often they hold the truth: benchmarks/what_if_coverage.py.
+as many rows as would give that variance, sums of money one on the logarithm, with Student's t, and
+its upper bound as if one more row had been asked that cost twice the mean. What is predicted for
+rows that were not asked has the noise of these rows besides: of shares a beta-binomial's quantiles.
+How often they hold the truth: benchmarks/what_if_coverage.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf, log, sqrt
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ Numbers = NDArray[np.int64]
 _TAIL = 0.025
 _MOST_COUNTED = 5_000  # rows whose beta-binomial is summed up; of more it is as good as smooth
 _PRIOR = 0.5  # Jeffreys'
+_DEAR = 2.0  # what a row may cost that is like none that was asked, in means of these
 
 
 class Interval(NamedTuple):
@@ -137,7 +139,8 @@ def share_interval(mean: RowMean) -> Interval:
 
 def amount_interval(mean: RowMean) -> Interval:
     """A mean of what is not below 0, such as USD of a row."""
-    return _around(mean.value, sqrt(mean.variance) * _student(mean))
+    found, dear = (_around(m.value, sqrt(m.variance), m) for m in (mean, _with_a_dear_row(mean)))
+    return found._replace(high=dear.high)
 
 
 def ratio_interval(above: RowMean, below: RowMean) -> Interval | None:
@@ -175,13 +178,34 @@ def predicted_count(known: int, rest: int, bounds: tuple[RowMean, RowMean, RowMe
 
 def predicted_total(known: float, rest: float, mean: RowMean) -> Interval:
     """What all rows come to, where those that were asked come to `known`, and `rest` were not."""
-    error = sqrt(rest**2 * mean.variance + rest * mean.spread) * _student(mean)
-    predicted = _around(rest * mean.value, error)
-    return Interval(*(known + each for each in predicted))
+
+    def predicted(m: RowMean) -> Interval:
+        return _around(rest * m.value, sqrt(rest**2 * m.variance + rest * m.spread), m)
+
+    found = predicted(mean)._replace(high=predicted(_with_a_dear_row(mean)).high)
+    return Interval(*(known + each for each in found))
 
 
-def _around(value: float, half: float) -> Interval:
+def _with_a_dear_row(mean: RowMean) -> RowMean:
+    """The mean, had one more row been asked, and cost twice the mean of the others.
+
+    A few answers in a hundred are many times as long as the usual one. Where none of them was
+    among few rows, these say nothing of it: their mean is too low, and so is its error.
+    """
+    if mean.variance <= 0:
+        return mean
+    n, more = mean.spread / mean.variance, (_DEAR - 1) * mean.value
+    return replace(
+        mean,
+        value=mean.value + more / (n + 1),
+        influence=np.append(mean.influence, more / n),
+        spread=mean.spread + more**2 / n,
+    )
+
+
+def _around(value: float, error: float, mean: RowMean) -> Interval:
     """On the logarithm, as what is not below 0 is often far above its mean and never far below."""
+    half = error * _student(mean)
     if value <= 0:
         return Interval(value, value, value + half)
     factor = exp(half / value) if half < 50 * value else inf
