@@ -78,3 +78,14 @@ def test_values_that_are_not_of_the_kind_are_refused(tmp_path: Path) -> None:
         labels_of(made(tmp_path, [["joy", "anger"], ["joy"], "fear", "fear"]), "kind", "multi")
     with pytest.raises(DatasetError, match="260 different names"):
         labels_of(made(tmp_path, [f"name {i}" for i in range(260)]), "kind", "classes")
+
+
+def test_a_class_that_is_written_in_two_ways_is_one(tmp_path: Path) -> None:
+    values = (
+        ["Rückgabe"] * 5 + ["RÜCKGABE", "Zahlung  fällig"] + ["Zahlung fällig"] * 6 + ["rückgabe."]
+    )
+    found = labels_of(made(tmp_path, values), "kind")
+    assert found.counts == {"Rückgabe": 7, "Zahlung fällig": 7}
+    assert found.label.classes["Rückgabe"].gold == ["Rückgabe", "RÜCKGABE", "rückgabe."]
+    assert found.stratum("RÜCKGABE") == found.stratum("Rückgabe") == "Rückgabe"
+    assert found.why == "2 different values"

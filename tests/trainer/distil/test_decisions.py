@@ -81,9 +81,11 @@ def test_the_leader_asks_and_what_is_as_good_and_cheaper_is_named() -> None:
     ]
     found: dict[str, Any] = {"ranking": ranking, "race": {"stopped": {"four": 10}}, "remarks": []}
     found["cost_usd"] = 0.25
-    first, near, cheaper, stopped, cost = decisions.of_experiment(found)
+    first, near, cheaper, stopped, cost = decisions.of_experiment(found, 60)
     assert first.startswith("`one` asks: 90.0 % of 50 rows right (80.0 % to 100.0 %)")
-    assert near.startswith("`two` cannot be told")
+    assert near == "`two` cannot be told from it by so few rows; --test-size asks more."
+    all_asked = decisions.of_experiment(found, 50)
+    assert all_asked[1].endswith("so few rows; more rows with a label would tell.")
     assert cheaper == "`two` would cost 2.0000 USD a thousand rows, and it 5.0000."
     assert stopped.endswith("`four`.")
     assert cost == "It cost 0.2500 USD."

@@ -124,6 +124,12 @@ def _remarks(found: Found, settings: NewSettings) -> Iterator[str]:
                 f"{len(rare)} of {len(labels.counts)} labels have fewer than {_RARE} rows, such as "
                 f"{shown}: too few to learn them from, or to be judged on"
             )
+        for name, spec in labels.label.classes.items():
+            if others := ", ".join(f"`{value}`" for value in spec.gold[1:]):
+                yield (
+                    f"{others}: taken for `{name}`, which differs in case, spaces or a full stop "
+                    "alone"
+                )
         if all(name.strip("-+").isdigit() for name in labels.label.classes):
             names = ", ".join(list(labels.label.classes)[:_SHOWN])
             yield (

@@ -23,6 +23,7 @@ from stepdistill.common.kinds.kind import whole_number
 from stepdistill.common.kinds.multi import list_text, parts_of
 from stepdistill.common.kinds.number import number_in
 from stepdistill.common.kinds.registry import kind_of
+from stepdistill.common.labels import plain
 from stepdistill.common.task import NO_CLASS, ClassSpec, LabelKind, LabelSpec
 
 MAX_CLASSES = 200  # no prompt lists more; of public label sets the largest has 151
@@ -170,6 +171,9 @@ def label_column(
     except ValueError as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise DatasetError(f"{where} as {kind or guessed}: {what}") from None
+    if label.kind == "classes":
+        counts = {name: sum(counts[value] for value in same) for name, same in _spellings(counts)}
+        why = f"{len(counts)} different values" if guessed == "classes" else why
     why = why if kind in (None, guessed) else f"as --kind says; {len(counts):,} different values"
     return LabelColumn(counts=counts, unlabelled=unlabelled, label=label, why=why)
 
@@ -230,16 +234,33 @@ def _spec(kind: LabelKind, counts: Mapping[str, int]) -> LabelSpec:
     if kind == "number":
         return _number(list(counts))
     if kind == "classes":
-        names = list(counts)
-    elif kind == "multi":
+        classes = {name: ClassSpec(gold=[*same]) for name, same in _spellings(counts)}
+        return LabelSpec(kind=kind, classes=_few_enough(classes))
+    if kind == "multi":
         fits = (split for split, _ in _SPLITS if _is_of_sets(counts, split))
         names = _names(counts, next(fits, None) or _first_split(counts))
     else:
         return LabelSpec(kind=kind)
-    if len(names) > MAX_CLASSES:
-        raise ValueError(f"{len(names):,} different names, and no prompt lists over {MAX_CLASSES}")
     # Aliases are other words that a teacher may use for a class.
-    return LabelSpec(kind=kind, classes={name: ClassSpec(gold=[name]) for name in names})
+    classes = {name: ClassSpec(gold=[name]) for name in names}
+    return LabelSpec(kind=kind, classes=_few_enough(classes))
+
+
+def _few_enough(classes: dict[str, ClassSpec]) -> dict[str, ClassSpec]:
+    if len(classes) > MAX_CLASSES:
+        n = f"{len(classes):,}"
+        raise ValueError(f"{n} different names, and no prompt lists over {MAX_CLASSES}")
+    return classes
+
+
+def _spellings(counts: Mapping[str, int]) -> list[tuple[str, list[str]]]:
+    """The values by what they are compared by: `Refund` and `REFUND` are one class, by the name
+    that is there most; values come the commonest first."""
+    same = dict[str, list[str]]()
+    for value in counts:
+        same.setdefault(plain(value), []).append(value)
+    found = [(each[0], each) for each in same.values()]
+    return sorted(found, key=lambda each: -sum(counts[value] for value in each[1]))
 
 
 def _check_gold(label: LabelSpec, counts: Mapping[str, int]) -> None:

@@ -138,8 +138,8 @@ def of_no_experiment(splits: Splits) -> list[str]:
     ]
 
 
-def of_experiment(experiment: Facts) -> list[str]:
-    """Which template asks, and how sure that is."""
+def of_experiment(experiment: Facts, n_labelled: int) -> list[str]:
+    """Which template asks, and how sure that is. n_labelled: rows that it could have been asked."""
     leader, *others = experiment["ranking"]
     low, high = (percent(leader[f"accuracy_{end}"]) for end in ("low", "high"))
     right = f"{percent(leader['accuracy'])} of {leader['rows']} rows right"
@@ -152,7 +152,12 @@ def of_experiment(experiment: Facts) -> list[str]:
     near = [each for each in finalists if each["p_holm"] is None or each["p_holm"] > _CLEARLY]
     if near:
         names = ", ".join(f"`{each['template']}`" for each in near)
-        lines.append(f"{names} cannot be told from it by so few rows; --test-size asks more.")
+        more = (
+            "--test-size asks more"
+            if leader["rows"] < n_labelled
+            else "more rows with a label would tell"
+        )
+        lines.append(f"{names} cannot be told from it by so few rows; {more}.")
     cost = leader["usd_per_1000_rows"]
     cheaper = [each for each in near if cost and (each["usd_per_1000_rows"] or cost) < cost]
     for each in sorted(cheaper, key=lambda each: each["usd_per_1000_rows"])[:1]:
@@ -166,6 +171,13 @@ def of_experiment(experiment: Facts) -> list[str]:
     if experiment["cost_usd"]:
         lines.append(f"It cost {usd(experiment['cost_usd'])} USD.")
     return [*lines, *(f"Note: {remark}" for remark in experiment["remarks"])]
+
+
+def of_not_bought(lines: list[str]) -> list[str]:
+    """What there was beside, if there was anything."""
+    return lines or [
+        "Nothing: every row has its answers, and that more votes would bring more is not known."
+    ]
 
 
 def of_run(run: Facts) -> list[str]:

@@ -144,7 +144,7 @@ class _Distillation:
         left = run.get("grow", {}).get("not_bought")
         beside = not_bought(left, experiment, what_if)
         found["not_bought"] = [each.line for each in beside]
-        self._runner.tell(found["not_bought"])
+        self._runner.tell(decisions.of_not_bought(found["not_bought"]))
         found["money"] = of_money(self._plan, self._spent_usd)
         ways = priced(found, experiment, rule)
         write_picture(frontier_picture(at.task, ways), at.frontier.parent)
@@ -202,7 +202,7 @@ class _Distillation:
         experiment = self._runner.do(step, self._with_spent, bought_usd=bought_usd)
         self._spent_usd["choosing"] = experiment.get(_SPENT, 0.0) - bought_usd
         if not settings.has_several_teachers:
-            self._runner.tell(decisions.of_experiment(experiment))
+            self._runner.tell(decisions.of_experiment(experiment, splits.labelled.get("train", 0)))
             return experiment, replace(only, template=experiment["ranking"][0]["template"])
         self._runner.tell(decisions.of_tournament(experiment))
         teacher, template = bought_teacher(experiment["command"])
