@@ -50,9 +50,11 @@ class Host:
         named = ["unshare", "--uts", "sh", "-c", _NAMED, self.name, str(self.names)]
         return ["ip", "netns", "exec", self.space, *named]
 
-    def rank(self, number: int, line: list[str], first: str) -> subprocess.Popen[str]:
-        """The trainer as one of two ranks, one a host. first: where rank 0 is."""
-        world = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0"}
+    def rank(
+        self, number: int, line: list[str], first: str, ranks: int = 2
+    ) -> subprocess.Popen[str]:
+        """The trainer as one of so many ranks, one a host. first: where rank 0 is."""
+        world = {"WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0"}
         world |= {"MASTER_ADDR": first, "MASTER_PORT": PORT, "RANK": str(number)}
         return self.start(sys.executable, TRAIN, *line, **world)
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,12 @@ import orjson
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from stepdistill.trainer.data.batches import lone_targets, pad_inputs
 from stepdistill.trainer.errors import StudentError
@@ -282,3 +289,55 @@ def test_the_card_is_one_that_the_hub_takes(base: Path, data: Path, tmp_path: Pa
     assert "base_model" not in card.split("---")[1]
     lengths = json.loads((tmp_path / "out/model/generation_config.json").read_text())
     assert lengths["max_new_tokens"] == 256
+
+
+_HELD = """
+import sys
+from pathlib import Path
+
+from stepdistill.trainer.model.pretrained import pretrained
+
+
+def held_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+
+pretrained(sys.argv[2], None)  # whatever is loaded once
+before = held_bytes()
+student = pretrained(sys.argv[1], None, Path(sys.argv[3]) if sys.argv[3:] else None)
+print(held_bytes() - before, 4 * sum(weight.numel() for weight in student.model.parameters()))
+"""
+
+
+def held(*words: Path) -> tuple[int, int]:
+    """Bytes that a base keeps in memory, and that its weights have in fp32."""
+    run = subprocess.run([sys.executable, "-c", _HELD, *words], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    kept, weights = map(int, run.stdout.split())
+    return kept, weights
+
+
+def test_a_base_of_another_precision_need_not_be_in_memory(
+    bases: dict[str, Path], tmp_path: Path
+) -> None:
+    """As ZeRO-3 wants it: no rank may have room for all weights."""
+    torch.manual_seed(0)
+    small, large, scratch = bases["umt5"], tmp_path / "large", tmp_path / "scratch"
+    scratch.mkdir()
+    config = AutoConfig.from_pretrained(small)
+    config.d_ff = 16_384
+    made = AutoModelForSeq2SeqLM.from_config(config).bfloat16()
+    made.save_pretrained(large)
+    pretrained(str(small), None).tokenizer.save_pretrained(large)
+    kept, weights = held(large, small)
+    assert kept > 0.9 * weights > 10 << 20
+    assert held(large, small, scratch)[0] < 0.3 * weights
+    plain, lying = pretrained(str(large), None), pretrained(str(large), None, scratch)
+    assert not [*scratch.iterdir()]
+    theirs = dict(lying.model.named_parameters())
+    assert theirs.keys() == dict(plain.model.named_parameters()).keys()
+    for name, weight in plain.model.named_parameters():
+        assert weight.dtype == theirs[name].dtype == torch.float32
+        assert torch.equal(weight, theirs[name]), name
+    assert lying.model.get_input_embeddings().weight is lying.model.encoder.embed_tokens.weight

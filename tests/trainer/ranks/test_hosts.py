@@ -7,10 +7,12 @@ be made. Slow: each test is a launch or two.
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -109,13 +111,12 @@ def test_torchrun_on_each_host(
     assert _weights(tmp_path) == _weights(one_host)
 
 
-def test_one_launcher_over_ssh(
-    hosts: tuple[Host, Host], data: Path, one_host: Path, tmp_path: Path
-) -> None:
-    """ssh is a script that enters the other namespace, with none of its caller's environment."""
+def _over_ssh(hosts: tuple[Host, Host], folder: Path, line: list[str]) -> subprocess.Popen[str]:
+    """One launcher for both hosts. ssh is a script that enters the other namespace, with none of
+    its caller's environment."""
     if not shutil.which("pdsh"):
         pytest.skip("`deepspeed --hostfile` calls pdsh, which is not installed")
-    ssh = tmp_path / "bin" / "ssh"
+    ssh = folder / "bin" / "ssh"
     ssh.parent.mkdir()
     entering = "\n".join(
         f'{host.address}) exec {shlex.join(host.entered())} env -i {_BARE} sh -c "$*" ;;'
@@ -123,17 +124,48 @@ def test_one_launcher_over_ssh(
     )
     ssh.write_text(f"{_SSH_WORDS}case $host in\n{entering}\nesac\n")
     ssh.chmod(0o755)
-    (tmp_path / "hostfile").write_text("".join(f"{host.address} slots=1\n" for host in hosts))
+    (folder / "hostfile").write_text("".join(f"{host.address} slots=1\n" for host in hosts))
     path = os.pathsep.join([str(ssh.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     names = {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "PATH": path}
     names["XDG_CACHE_HOME"] = os.environ["XDG_CACHE_HOME"]
     lines = (f"{name}={value}\n" for name, value in names.items())
-    (tmp_path / ".deepspeed_env").write_text("".join(lines))
-    line = [*arguments(data, tmp_path / "out", **RUN), "--quiet"]
-    where = ["--hostfile", tmp_path / "hostfile", "--master_addr", hosts[0].address]
-    own = {"PATH": path, "HOME": str(tmp_path), "PDSH_SSH_ARGS": "%h"}
-    _finish(hosts[0].start("deepspeed", *where, TRAIN, *line, **own))
+    (folder / ".deepspeed_env").write_text("".join(lines))
+    where = ["--hostfile", folder / "hostfile", "--master_addr", hosts[0].address]
+    own = {"PATH": path, "HOME": str(folder), "PDSH_SSH_ARGS": "%h"}
+    return hosts[0].start("deepspeed", *where, TRAIN, *line, **own)
+
+
+def test_one_launcher_over_ssh(
+    hosts: tuple[Host, Host], data: Path, one_host: Path, tmp_path: Path
+) -> None:
+    _finish(_over_ssh(hosts, tmp_path, [*arguments(data, tmp_path / "out", **RUN), "--quiet"]))
     assert _weights(tmp_path / "out") == _weights(one_host)
+
+
+def test_a_killed_launcher_over_ssh_ends_all_within_a_minute(
+    hosts: tuple[Host, Host], data: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    run = _over_ssh(hosts, tmp_path, [*arguments(data, output, **LONG), "--quiet"])
+    _training(output)
+    (launcher,) = (each for each in _processes(output) if "hostfile" in each[1])
+    os.kill(launcher[0], signal.SIGKILL)
+    end = time.monotonic() + 60
+    while left := _processes(output):
+        assert time.monotonic() < end, left
+        time.sleep(0.2)
+    run.communicate(timeout=BOUND_S)
+
+
+def _processes(output: Path) -> list[tuple[int, str]]:
+    """(number, command) of those that train into this folder, launchers among them."""
+    found: list[tuple[int, str]] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_text(errors="replace").split("\0")
+            if words[0].endswith(("python", "python3")) and str(output) in words:
+                found.append((int(path.parent.name), " ".join(words)))
+    return found
 
 
 def test_srun_needs_no_launcher(
@@ -168,10 +200,10 @@ def test_a_killed_rank_ends_the_others_at_once(
     assert "the same command goes on from the last checkpoint" in said
 
 
-def test_a_host_that_is_lost_in_silence_ends_all_within_a_minute(
+def test_a_host_that_is_lost_in_silence_ends_all_within_a_minute_and_the_other_goes_on(
     hosts: tuple[Host, Host], data: Path, tmp_path: Path
 ) -> None:
-    line = [*arguments(data, tmp_path, **LONG), "--quiet"]
+    line = arguments(data, tmp_path, **LONG | {"steps": 400})
     runs = [host.rank(n, line, hosts[0].address) for n, host in enumerate(hosts)]
     _training(tmp_path)
     hosts[1].unplug()
@@ -185,6 +217,11 @@ def test_a_host_that_is_lost_in_silence_ends_all_within_a_minute(
         assert code == 3
         assert f"error: {other} (" in said and "cannot be reached any more" in said
         assert "Traceback" not in said
+    # The same command on the host that is left.
+    [(code, said)] = _ended(hosts[0].rank(0, line, hosts[0].address, ranks=1))
+    assert code == 0, said
+    assert "written by 2 ranks, gone on from by 1" in said and "step 400/400" in said, said
+    assert orjson.loads((tmp_path / "results.json").read_bytes())["cost"]["ranks"] == 1
 
 
 @pytest.mark.parametrize("failing", [0, 1])

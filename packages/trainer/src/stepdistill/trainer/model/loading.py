@@ -3,6 +3,7 @@
 No code of a base is run (`trust_remote_code=False`), and no pickle is read.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,17 @@ def is_encoder(config: Any) -> bool:
     return not has_decoder and all(config.model_type in names for names in known)
 
 
-def load_base(name: str, config: Any, classes: Any, **more: object) -> Base:
-    """Weights in fp32, and the tokenizer. classes: the Auto class. Raises StudentError."""
+def load_base(
+    name: str, config: Any, classes: Any, *, scratch: Path | None = None, **more: object
+) -> Base:
+    """Weights in fp32, and the tokenizer. classes: the Auto class. scratch: a folder for weights
+    that are stored in another precision, so that they need not all be in memory: those in fp32 are
+    read from the base's own files whenever they are wanted. Raises StudentError."""
     try:
         model, found = classes.from_pretrained(
             name,
             config=config,
-            dtype=torch.float32,
+            dtype="auto" if scratch is not None else torch.float32,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
@@ -69,7 +74,34 @@ def load_base(name: str, config: Any, classes: Any, **more: object) -> Base:
     except Exception as error:  # noqa: BLE001  # likewise
         raise _unloadable(name, error) from None
     other = {key for key, *_ in found["mismatched_keys"]}
-    return Base(name, model, tokenizer, tuple(sorted({*found["missing_keys"], *other})))
+    lacking = tuple(sorted({*found["missing_keys"], *other}))
+    if scratch is not None:
+        if lacking:  # random ones are drawn in the precision that they are learnt in
+            return load_base(name, config, classes, scratch=None, **more)
+        _into_fp32(model, scratch)
+    return Base(name, model, tokenizer, lacking)
+
+
+def _into_fp32(model: Any, scratch: Path) -> None:
+    """Weights of another precision, each into a file that the system may drop from memory."""
+    for number, weight in enumerate(model.parameters()):  # tied ones once
+        if weight.dtype != torch.float32:
+            path = scratch / str(number)
+            weight.data = in_file(weight.data, path, torch.float32)
+            path.unlink()  # it is there as long as somebody reads it
+    for buffer in model.buffers():
+        if buffer.is_floating_point():
+            buffer.data = buffer.data.float()
+    model.config.dtype = torch.float32
+
+
+def in_file(weight: torch.Tensor, path: Path, dtype: torch.dtype) -> torch.Tensor:
+    """A copy that lies in a file. Raises OSError: the disk is full."""
+    size = max(1, weight.numel() * dtype.itemsize)
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)  # or a full disk would be a dead process
+    copy = torch.from_file(str(path), shared=True, size=weight.numel(), dtype=dtype)
+    return copy.view(weight.shape).copy_(weight)
 
 
 def fit_embedding(base: Base) -> list[str]:

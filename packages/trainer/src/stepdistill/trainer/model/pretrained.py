@@ -5,6 +5,7 @@ behind: a student says what its weights say. No code of a base is run, and no pi
 """
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, cast
 
 from tokenizers import processors
@@ -29,11 +30,12 @@ _PROBE = "a b"
 _OLDER_HABITS = ("task_specific_params", "prefix", "forced_decoder_ids")
 
 
-def pretrained(name: str, dropout: float | None) -> Student:
-    """A student from a folder or the hub, in fp32. Raises StudentError when it cannot be had."""
+def pretrained(name: str, dropout: float | None, scratch: Path | None = None) -> Student:
+    """A student from a folder or the hub, in fp32. scratch: see `load_base`. Raises StudentError
+    when it cannot be had."""
     config = config_of(name)
     _set_dropout(config, dropout)
-    base = load_base(name, config, AutoModelForSeq2SeqLM)
+    base = load_base(name, config, AutoModelForSeq2SeqLM, scratch=scratch)
     _check_marks(base)
     remarks = (*_end_answers(base), *fit_embedding(base))
     _leave_habits_behind(base)

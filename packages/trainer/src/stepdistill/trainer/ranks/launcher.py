@@ -54,8 +54,25 @@ def _launchers() -> list[tuple[int, int]]:
         return []
     outer = _parent(parent)
     # With several hosts the inner one is a child of a shell that ssh began.
-    is_outer = any(Path(word).name in ("deepspeed", "ds") for word in _words(outer)[:3])
-    return [(own, parent), *([(parent, outer)] if is_outer else [])]
+    around = [(parent, outer)] if _is_outer(outer) else _over_ssh(words)
+    return [(own, parent), *around]
+
+
+def _is_outer(process: int) -> bool:
+    return any(Path(word).name in ("deepspeed", "ds") for word in _words(process)[:3])
+
+
+def _over_ssh(inner: list[str]) -> list[tuple[int, int]]:
+    """(pdsh, the outer launcher that began it), where they are on this machine: pdsh outlives its
+    launcher, and nothing tells the hosts. inner: the command that pdsh has each host carry out."""
+    marks = [word for word in inner if word.startswith(("--world_info=", "--master_port="))]
+    for path in Path("/proc").glob("[0-9]*"):
+        process = int(path.name)
+        first, *words = _words(process) or [""]
+        if Path(first).name == "pdsh" and all(mark in " ".join(words) for mark in marks):
+            outer = _parent(process)
+            return [(process, outer)] if _is_outer(outer) else []
+    return []
 
 
 def _words(process: int) -> list[str]:

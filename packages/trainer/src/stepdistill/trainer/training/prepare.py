@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stepdistill.common.errors import ConfigError
 from stepdistill.common.kinds.kind import Kind
@@ -23,6 +24,7 @@ from stepdistill.trainer.data.tokens import (
     truncation,
     truncations_of,
 )
+from stepdistill.trainer.errors import refused
 from stepdistill.trainer.model.encoder import encoder_base, scratch_encoder
 from stepdistill.trainer.model.heads import head_of
 from stepdistill.trainer.model.pretrained import pretrained
@@ -145,7 +147,7 @@ def _student(inputs: RunInputs, world: World) -> Student:
     elif head is not None:
         student = encoder_base(config.model, head, config.dropout, config.seed)
     else:
-        student = pretrained(config.model, config.dropout)
+        student = _pretrained(config)
     if world.rank == 0:
         sys.stderr.writelines(f"{remark}\n" for remark in student.remarks)
     if config.pack and not student.family.shares_lines:
@@ -163,6 +165,16 @@ def _student(inputs: RunInputs, world: World) -> Student:
     if config.compile:
         compile_student(student)
     return student
+
+
+def _pretrained(config: TrainSettings) -> Student:
+    """Of ZeRO-3 no rank may have room for all weights, in whichever precision they are stored."""
+    if config.zero < 3:
+        return pretrained(config.model, config.dropout)
+    with refused(config.output):
+        config.output.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".base-", dir=config.output) as scratch:
+            return pretrained(config.model, config.dropout, Path(scratch))
 
 
 def _texts(inputs: RunInputs) -> list[str]:

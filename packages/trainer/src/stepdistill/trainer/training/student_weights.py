@@ -4,7 +4,6 @@ Of ZeRO-3 no rank holds more than its part, one whole weight, and what of a file
 weights are gathered one at a time, each into a file that the system may drop from memory.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 from stepdistill.trainer.model.encoder import trained
+from stepdistill.trainer.model.loading import in_file
 from stepdistill.trainer.model.student import Student
 from stepdistill.trainer.training.engine import Engine
 
@@ -31,7 +31,7 @@ def gathered(engine: Engine, scratch: Path | None) -> dict[str, torch.Tensor]:
                 continue
             values = weight.detach()
             found[name] = (
-                _in_file(values, scratch / str(number))
+                in_file(values, scratch / str(number), values.dtype)
                 if engine.in_lockstep
                 else values.to("cpu", copy=True)
             )
@@ -71,12 +71,3 @@ def _saved(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     yield from model.named_parameters()
     saved = model.state_dict()
     yield from ((name, buffer) for name, buffer in model.named_buffers() if name in saved)
-
-
-def _in_file(weight: torch.Tensor, path: Path) -> torch.Tensor:
-    """A copy that lies in a file."""
-    size = max(1, weight.numel() * weight.element_size())
-    with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, size)  # or a full disk would be a dead process
-    copy = torch.from_file(str(path), shared=True, size=weight.numel(), dtype=weight.dtype)
-    return copy.view(weight.shape).copy_(weight)
