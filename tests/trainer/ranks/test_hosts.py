@@ -151,10 +151,14 @@ def test_a_killed_launcher_over_ssh_ends_all_within_a_minute(
     (launcher,) = (each for each in _processes(output) if "hostfile" in each[1])
     os.kill(launcher[0], signal.SIGKILL)
     end = time.monotonic() + 60
-    while left := _processes(output):
-        assert time.monotonic() < end, left
-        time.sleep(0.2)
-    run.communicate(timeout=BOUND_S)
+    try:
+        while left := _processes(output):
+            assert time.monotonic() < end, left
+            time.sleep(0.2)
+    finally:
+        for process, _ in _processes(output):
+            os.kill(process, signal.SIGKILL)
+        run.communicate(timeout=BOUND_S)
 
 
 def _processes(output: Path) -> list[tuple[int, str]]:
@@ -163,7 +167,7 @@ def _processes(output: Path) -> list[tuple[int, str]]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = path.read_text(errors="replace").split("\0")
-            if words[0].endswith(("python", "python3")) and str(output) in words:
+            if words[0].endswith(("python", "python3")) and f"--output={output}" in words:
                 found.append((int(path.parent.name), " ".join(words)))
     return found
 

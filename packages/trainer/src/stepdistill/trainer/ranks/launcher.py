@@ -65,7 +65,8 @@ def _is_outer(process: int) -> bool:
 def _over_ssh(inner: list[str]) -> list[tuple[int, int]]:
     """(pdsh, the outer launcher that began it), where they are on this machine: pdsh outlives its
     launcher, and nothing tells the hosts. inner: the command that pdsh has each host carry out."""
-    marks = [word for word in inner if word.startswith(("--world_info=", "--master_port="))]
+    options = (word for word in inner if word.startswith("--"))
+    marks = [word for word in options if not word.startswith("--node_rank")]
     for path in Path("/proc").glob("[0-9]*"):
         process = int(path.name)
         first, *words = _words(process) or [""]
