@@ -116,6 +116,10 @@ def _remarks(found: Found, settings: NewSettings) -> Iterator[str]:
     survey, columns, labels = found.survey, found.columns, found.labels
     if columns.id is None and "id" in survey.columns and "id" not in (*settings.text,):
         yield from _unusable_ids(survey, "id")
+    for path in columns.texts:
+        column = survey.columns.get(path)
+        if column is not None and (n := survey.rows - column.filled) > 0:
+            yield f"column {path} is empty in {n:,} of {survey.rows:,} rows"
     if labels.label.kind in ("classes", "multi") and any(labels.counts.values()):
         rare = {name: n for name, n in labels.counts.items() if n < _RARE}
         if rare and labels.label.kind == "classes":

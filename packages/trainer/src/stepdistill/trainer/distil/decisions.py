@@ -49,7 +49,7 @@ def of_new(new: Facts) -> list[str]:
         f"{splits.n_rows:,} rows: {shared}. Rows that say the same share a split, so that the "
         "student is not judged on what it has learnt.",
         f"Label: {label}, of kind {new['kind']} ({new['why']}); {n_labelled:,} rows have one. "
-        f"Text: {', '.join(new['text'])}.",
+        f"Text: {', '.join(new['text'])} (--text names other columns).",
     ]
     return [*lines, *(f"Note: {remark}" for remark in new["remarks"])]
 
