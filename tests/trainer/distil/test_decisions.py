@@ -4,6 +4,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from stepdistill.common.errors import ConfigError
 from stepdistill.trainer.distil import decisions
 from stepdistill.trainer.distil.steps import Steps, steps_for
 from stepdistill.trainer.settings.distil import SIMULATED, DistilSettings
@@ -143,3 +146,14 @@ def test_a_classifier_learns_what_the_students_own_options_had_it_learn() -> Non
     assert alike in " ".join(words) and not {"--lr", "--mode"} & {*words}
     plain = steps.baseline(["train"], 480, asdict(replace(train, labels="teacher", subsample=1.0)))
     assert "--labels" not in plain.words and "--subsample" not in plain.words
+
+
+def test_a_split_without_a_label_is_named_with_the_reasons() -> None:
+    run: dict[str, Any] = {
+        "splits": {"train": {"records": 9}, "valid": {"records": 2}, "test": {"records": 0}},
+        "rejected_by_reason": {"no_verdict": 4, "refusal": 1},
+    }
+    with pytest.raises(ConfigError, match=r"of test .*no_verdict 4, refusal 1\): out/test/rej"):
+        decisions.learnt_splits(run, Path("out"))
+    run["splits"]["test"]["records"] = 1
+    assert decisions.learnt_splits(run, Path("out")) == ["train", "valid", "test"]

@@ -293,6 +293,25 @@ async def test_where_the_teacher_stops_it_goes_on(home: Path, run: Run) -> None:
     assert not (home / "new-out.csv").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ctranslate2", "onnx"])
+async def test_an_export_asks_its_teacher_by_a_rule_of_its_own(
+    home: Path, run: Run, kind: str
+) -> None:
+    code, _, err = run("export", "run/model", "--to", kind, "--output", "exported")
+    assert code == 0, err
+    words = ("exported", "--teacher", "priced", "--target", "0.7", "--valid", "valid", "--quiet")
+    code, _, err = run("cascade", *words)
+    assert code == 0, err
+    write_rows(home / "rows.csv", 12)
+    async with Simulator(teacher := Adder()) as server:
+        line = ["predict", "exported", "rows.csv", "--to", "out.csv", "--defer"]
+        code, _, err = await asyncio.to_thread(run, *line, "--base-url", server.base_url)
+    assert code == 0, err
+    by = [row["answered_by"] for row in answered(home / "out.csv")]
+    assert by.count("teacher") == teacher.asked > 0 and len(by) == 12
+
+
 def test_what_does_not_go_together_is_refused(home: Path, run: Run) -> None:
     write_rows(home / "rows.csv", 4)
     for words, message in (

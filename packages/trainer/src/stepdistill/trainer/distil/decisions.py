@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
+from stepdistill.common.errors import ConfigError
+from stepdistill.common.manifest import REJECTS_NAME
 from stepdistill.common.page import percent, usd
 from stepdistill.trainer.settings.distil import DistilSettings
 
@@ -192,6 +195,22 @@ def of_run(run: Facts) -> list[str]:
         f"{'an unknown sum' if cost is None else f'{usd(cost)} USD'}.",
         *([f"No more was bought: {run['grow']['why']}."] if "grow" in run else []),
     ]
+
+
+def learnt_splits(run: Facts, shards: Path) -> list[str]:
+    """The splits that have labels. Raises ConfigError: one has none, so that nothing could be
+    learnt of it, or judged by it."""
+    counts: dict[str, dict[str, int]] = run["splits"]
+    for split, found in counts.items():
+        if not found["records"]:
+            reasons = ", ".join(
+                f"{reason} {n:,}" for reason, n in run["rejected_by_reason"].items()
+            )
+            raise ConfigError(
+                f"no row of {split} has a label ({reasons}): {shards / split / REJECTS_NAME} has "
+                "what the teacher said; what was asked is stored"
+            )
+    return list(counts)
 
 
 def of_train(results: Facts, n_rows: int, settings: DistilSettings, wanted: int) -> list[str]:

@@ -102,9 +102,8 @@ class _Distillation:
         experiment, choice = self._choose(splits, estimate)
         a_row_usd = usd_a_row(experiment, estimate, choice.template)
         run = self._label(splits, estimate, choice, a_row_usd)
-        counts: dict[str, dict[str, int]] = run["splits"]
-        learnt = [split for split in splits.rows if counts[split]["records"]]
-        n_rows = counts["train"]["records"]
+        learnt = decisions.learnt_splits(run, at.shards)
+        n_rows: int = run["splits"]["train"]["records"]
         self._train(learnt, n_rows)
         found = self._runner.do(
             steps.evaluate(), lambda _: orjson.loads(at.evaluation.read_bytes())
