@@ -67,10 +67,10 @@ class Leases:
         a_second = gone / Decimal(max(1.0, elapsed_s))
         ahead = min(most, max(a_second * Decimal(_AHEAD_S), _FIRST * spent.wanted_usd))
         wanted = max(ahead, spent.wanted_usd + spent.reserved_usd)
-        if given - gone < wanted * _ENOUGH or spent.wanted_usd:
+        if not spent.wanted_usd and self._others_want:
+            given = gone + spent.reserved_usd  # what it has no use for, however little that is
+        elif given - gone < wanted * _ENOUGH or spent.wanted_usd:
             given = max(given, self._as_far_as_there_is(worker, gone + wanted, spent))
-        elif self._others_want:
-            given = gone + spent.reserved_usd  # what it has no use for
         # What it is to give back is held until it says that it has.
         if self._reservations.lease(self.name(worker), max(given, spent.ceiling_usd)):
             self._given[worker] = given
