@@ -341,3 +341,18 @@ def test_a_base_of_another_precision_need_not_be_in_memory(
         assert weight.dtype == theirs[name].dtype == torch.float32
         assert torch.equal(weight, theirs[name]), name
     assert lying.model.get_input_embeddings().weight is lying.model.encoder.embed_tokens.weight
+
+
+@pytest.mark.parametrize("told", ["bfloat16", "float16"])
+def test_weights_are_of_the_precision_that_they_are_stored_in_and_not_of_what_is_told(
+    bases: dict[str, Path], tmp_path: Path, told: str
+) -> None:
+    base, scratch = tmp_path / "base", tmp_path / "scratch"
+    shutil.copytree(bases["umt5"], base)
+    scratch.mkdir()
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "dtype": told}))
+    plain, lying = pretrained(str(base), None), pretrained(str(base), None, scratch)
+    theirs = dict(lying.model.named_parameters())
+    for name, weight in plain.model.named_parameters():
+        assert torch.equal(weight, theirs[name]), name

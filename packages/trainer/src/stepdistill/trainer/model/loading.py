@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import (
@@ -17,10 +18,13 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.utils.hub import cached_file
 
 from stepdistill.trainer.errors import StudentError, is_out_of_memory
 
 _NOT_FOUND = "no such folder here, and the hub did not give it"
+_WEIGHTS = ".safetensors"
+_OTHERS = {"BF16": torch.bfloat16, "F16": torch.float16}  # precisions, as safetensors has them
 _SHOWN = 200  # characters of what a library says
 
 
@@ -60,11 +64,12 @@ def load_base(
     """Weights in fp32, and the tokenizer. classes: the Auto class. scratch: a folder for weights
     that are stored in another precision, so that they need not all be in memory: those in fp32 are
     read from the base's own files whenever they are wanted. Raises StudentError."""
+    dtype = torch.float32 if scratch is None else _stored_dtype(name)
     try:
         model, found = classes.from_pretrained(
             name,
             config=config,
-            dtype="auto" if scratch is not None else torch.float32,
+            dtype=dtype,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
@@ -75,11 +80,29 @@ def load_base(
         raise _unloadable(name, error) from None
     other = {key for key, *_ in found["mismatched_keys"]}
     lacking = tuple(sorted({*found["missing_keys"], *other}))
-    if scratch is not None:
+    if scratch is not None and dtype != torch.float32:
         if lacking:  # random ones are drawn in the precision that they are learnt in
             return load_base(name, config, classes, scratch=None, **more)
         _into_fp32(model, scratch)
     return Base(name, model, tokenizer, lacking)
+
+
+def _stored_dtype(name: str) -> torch.dtype:
+    """The precision that all weights of a base are stored in, whatever its config says; fp32 where
+    they differ, which loses nothing, or where they are on the hub in several files."""
+    try:
+        folder = Path(name)
+        files = sorted(folder.glob(f"*{_WEIGHTS}")) if folder.is_dir() else []
+        files = files or [Path(str(cached_file(name, f"model{_WEIGHTS}")))]
+        found = {dtype for path in files for dtype in _dtypes(path)}
+    except Exception:  # noqa: BLE001  # what is wrong with it is said where it is loaded
+        return torch.float32
+    return _OTHERS.get(found.pop(), torch.float32) if len(found) == 1 else torch.float32
+
+
+def _dtypes(path: Path) -> set[str]:
+    with safe_open(path, "pt") as file:
+        return {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
 
 
 def _into_fp32(model: Any, scratch: Path) -> None:
